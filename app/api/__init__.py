@@ -1,0 +1,1 @@
+"""HTTP: routes, schemas, the audio response and admission."""

@@ -1,0 +1,56 @@
+"""Codecs turn codes into sound. Importing this package does not import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabulary
+Samples = NDArray[np.float32]  # (samples,), mono, nominally within [-1, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSpec:
+    """What the rest of the service has to know of a codec."""
+
+    name: str
+    sample_rate_hz: int
+    samples_per_frame: int
+    codes_per_frame: int
+    vocabulary: int
+    left_context_frames: int  # decoded before a window's own frames, and thrown away
+    right_context_frames: int  # the least look-ahead
+    exact: bool  # windows with this context sound the same as decoding everything at once
+    max_window_frames: int  # context included
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames in a second of audio."""
+        return self.sample_rate_hz / self.samples_per_frame
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWindow:
+    """Codes to decode. `first_frame` is the position of `codes[0]` in its stream."""
+
+    codes: Codes
+    first_frame: int = 0
+
+
+class Codec(Protocol):
+    """A stateless decoder; `decode` may be called from any thread, several at once."""
+
+    @property
+    def spec(self) -> CodecSpec: ...
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode windows of any lengths (each >= 1 frame) as one batch.
+
+        Returns one float32 array of `frames * samples_per_frame` samples per window, the same
+        (within rounding) as that window decoded alone.
+        """
+        ...

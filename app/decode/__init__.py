@@ -1,0 +1,1 @@
+"""The decode scheduler: the only boundary between the event loop and the device's threads."""

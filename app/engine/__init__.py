@@ -1,0 +1,60 @@
+"""Engines turn a prompt into codec tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length"]
+TokenNumbers = Sequence[int]  # the N of each `<|s_N|>`, control tokens included, in order
+OnTokens = Callable[[TokenNumbers], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the engine draws tokens. None: the engine's own default."""
+
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How a generation ended. Token counts are None where the engine does not report them."""
+
+    finish_reason: FinishReason
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Engine(Protocol):
+    """A source of codec tokens."""
+
+    async def start(self) -> None:
+        """Open connections or load weights; called once, in the lifespan."""
+        ...
+
+    async def close(self) -> None:
+        """Release what `start` opened."""
+        ...
+
+    async def check(self) -> None:
+        """Return when the engine can take requests; raise EngineError when it cannot."""
+        ...
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """Generate until the model ends, calling `on_tokens` on the event loop as tokens arrive.
+
+        Returns after the connection (or slot) is released; cancelling frees it at once. An
+        exception raised by `on_tokens` ends the generation and passes through unchanged.
+
+        Raises:
+            EngineError: the engine failed, timed out, or broke its protocol.
+            InputTooLong: the prompt does not fit the model's context.
+        """
+        ...

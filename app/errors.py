@@ -1,0 +1,161 @@
+"""The errors a caller can meet: each class knows its HTTP status, type and code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """The fields of an OpenAI error object; `code` and `param` may be null."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ServiceError(Exception):
+    """Base of every failure that a client may see. `message` never holds input or an upstream body."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+    repeats: ClassVar[bool] = False  # True: the same request will fail again, so clients should not retry
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def body(self) -> ErrorBody:
+        """The error object of the response."""
+        return ErrorBody(self.message, self.type, self.param, self.code)
+
+
+class RequestError(ServiceError):
+    """The request itself is at fault: 400."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+    repeats = True
+
+
+class EmptyInput(RequestError):
+    """Nothing is left to speak after cleaning."""
+
+    code = "empty_input"
+
+
+class InputTooLong(RequestError):
+    """The text is longer than the limit, or than the model's context."""
+
+    code = "string_too_long"
+
+
+class VoiceNotFound(RequestError):
+    """No voice has that name, alias or id."""
+
+    code = "voice_not_found"
+
+
+class UnsupportedValue(RequestError):
+    """A value that is well-formed, but that this server does not offer."""
+
+    code = "unsupported_value"
+
+
+class ModelNotFound(RequestError):
+    """The model is neither served here nor an alias of it."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class BodyTooLarge(RequestError):
+    """The request body passed the limit."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class Overloaded(ServiceError):
+    """Admission refused the request: try again later."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "overloaded"
+
+
+class NotReady(ServiceError):
+    """The codec is not warm yet, or the engine is not reachable."""
+
+    status = 503
+    code = "not_ready"
+
+
+class CodecFailed(ServiceError):
+    """The codec raised, or returned something that is not sound."""
+
+    code = "codec_failed"
+
+
+class EngineError(ServiceError):
+    """The engine is at fault: 502 unless a subclass says otherwise."""
+
+    status = 502
+    code = "engine_failed"
+
+
+class EngineUnreachable(EngineError):
+    """The engine refuses connections."""
+
+    code = "engine_unreachable"
+
+
+class EngineTruncated(EngineError):
+    """The engine's answer ended before it said that it was finished."""
+
+    code = "engine_truncated"
+
+
+class EngineNoAudio(EngineError):
+    """The engine finished without one codec token."""
+
+    code = "engine_no_audio"
+
+
+class EngineProtocolError(EngineError):
+    """The engine's answer is not what its protocol promises."""
+
+    code = "engine_protocol"
+
+
+class EngineLength(EngineError):
+    """The engine ran into the token limit, so the speech would be cut short."""
+
+    code = "engine_length"
+
+
+class EngineOverloaded(EngineError):
+    """The engine's queue is full."""
+
+    status = 503
+    code = "engine_overloaded"
+
+
+class EngineTimeout(EngineError):
+    """The engine let a limit pass: connect, first token or token gap."""
+
+    status = 504
+    code = "engine_timeout"
+
+
+class DeadlineExceeded(ServiceError):
+    """The whole request took longer than its limit."""
+
+    status = 504
+    code = "deadline_exceeded"

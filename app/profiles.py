@@ -1,0 +1,131 @@
+"""Profiles: what the service has to know of a model. The presets and a user's own are TOML files."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.errors import VoiceNotFound
+
+PRESETS = Path(__file__).parent / "presets"
+CodecName = Literal["neucodec", "snac", "builtin"]
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be read; the message is one line that names the file and the field."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodecChoice(_Part):
+    """The codec and where its weights come from by default: a hub id, a folder, or "builtin"."""
+
+    name: CodecName
+    weights: str
+
+
+class TokenSyntax(_Part):
+    """How a codec token is written: `prefix`, a number N, `suffix`.
+
+    Numbers below `first` are control tokens and skipped. With several slots, token k of a frame
+    carries an offset of k times the codec's vocabulary.
+    """
+
+    prefix: str = Field(min_length=1)
+    suffix: str = Field(min_length=1)
+    first: int = Field(ge=0)
+    slots: int = Field(ge=1, le=64)
+
+
+class SamplingDefaults(_Part):
+    """What is sent to the engine where the request is silent."""
+
+    max_tokens: int = Field(ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+
+
+class Voices(_Part):
+    """The model's voices, and other names that lead to them."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    default: str
+    aliases: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Voices:
+        unknown = {self.default, *self.aliases.values()} - set(self.names)
+        if unknown:
+            raise ValueError(f"not among the voice names: {', '.join(sorted(unknown))}")
+        return self
+
+    def find(self, name: str | None) -> str:
+        """The model's own name of a voice, or the default for None.
+
+        Raises:
+            VoiceNotFound: neither a name nor an alias.
+        """
+        if name is None:
+            return self.default
+        if name in self.names:
+            return name
+        found = self.aliases.get(name)
+        if found is None:
+            raise VoiceNotFound(
+                f"unknown voice; this server has {', '.join(self.names)} (GET /v1/audio/voices)", param="voice"
+            )
+        return found
+
+
+class Profile(_Part):
+    """A model: its prompt, its tokens, its codec, its sampling defaults and its voices."""
+
+    name: str
+    model: str
+    model_aliases: tuple[str, ...] = ()
+    prompt: str  # a template with {voice} (optional) and {text}
+    characters_per_second: float = Field(gt=0)  # of speech; used to split text that does not fit
+    typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
+    stop_token_ids: tuple[int, ...] = ()
+    codec: CodecChoice
+    tokens: TokenSyntax
+    sampling: SamplingDefaults
+    voices: Voices
+
+    @model_validator(mode="after")
+    def _prompt_has_text(self) -> Profile:
+        if self.prompt.count("{text}") != 1:
+            raise ValueError("prompt must hold {text} exactly once")
+        return self
+
+    def serves(self, model: str | None) -> bool:
+        """Whether a request's `model` means this one."""
+        return model is None or model == self.model or model in self.model_aliases
+
+
+def load_profile(name: str) -> Profile:
+    """Read a preset by its name, or a TOML file by its path.
+
+    Raises:
+        ProfileError: no such preset or file, or a file that is not a valid profile.
+    """
+    preset = PRESETS / f"{name}.toml"
+    path = preset if "/" not in name and preset.is_file() else Path(name)
+    try:
+        with path.open("rb") as file:
+            return Profile.model_validate(tomllib.load(file))
+    except OSError as exc:
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+        raise ProfileError(f"no profile {name!r}: neither a preset ({known}) nor a readable file") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ProfileError(f"{path}: {exc}") from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise ProfileError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
