@@ -16,6 +16,10 @@ class ErrorBody:
     code: str | None
 
 
+class LoadError(RuntimeError):
+    """Weights that cannot be loaded. The message is one line for the operator; the service stays not ready."""
+
+
 class ServiceError(Exception):
     """Base of every failure that a client may see. `message` never holds input or an upstream body."""
 

@@ -110,6 +110,38 @@ class Profile(_Part):
         return model is None or model == self.model or model in self.model_aliases
 
 
+def customise(
+    profile: Profile,
+    *,
+    model: str | None = None,
+    speakers: tuple[str, ...] = (),
+    default_speaker: str | None = None,
+    sampling: dict[str, float | int | None] | None = None,
+) -> Profile:
+    """A profile with an operator's own model name, voices and sampling defaults (None: as it was).
+
+    The profile's model name stays an alias. Aliases whose voice is gone lead to the default voice.
+
+    Raises:
+        ProfileError: a default speaker who is not among the voices.
+    """
+    names = speakers or profile.voices.names
+    fallback = profile.voices.default if profile.voices.default in names else names[0]
+    default = default_speaker or fallback
+    if default not in names:
+        raise ProfileError(f"DEFAULT_SPEAKER {default!r} is not among the voices: {', '.join(names)}")
+    aliases = {alias: name if name in names else default for alias, name in profile.voices.aliases.items()}
+    set_here = {key: value for key, value in (sampling or {}).items() if value is not None}
+    return profile.model_copy(
+        update={
+            "model": model or profile.model,
+            "model_aliases": (*profile.model_aliases, profile.model),
+            "voices": Voices(names=names, default=default, aliases=aliases),
+            "sampling": profile.sampling.model_copy(update=set_here),
+        }
+    )
+
+
 def load_profile(name: str) -> Profile:
     """Read a preset by its name, or a TOML file by its path.
 

@@ -1,0 +1,32 @@
+"""`python -m app`: the service on HOST and PORT."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pydantic import ValidationError
+
+from app.main import create_app
+from app.profiles import ProfileError
+from app.server import serve
+from app.settings import Settings
+
+
+def main() -> None:
+    """Run the service; bad settings end it with one readable line."""
+    try:
+        settings = Settings()
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+        )
+        serve(create_app(settings), settings)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        sys.exit(f"setting {'_'.join(map(str, first['loc'])).upper()}: {first['msg']}")
+    except ProfileError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()

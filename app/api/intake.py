@@ -1,0 +1,126 @@
+"""The door: a request's fields become a Speech, or a clear refusal."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from app.api.response import AudioAnswer
+from app.api.schemas import SpeechRequest, VoiceId
+from app.codec import CodecSpec
+from app.engine import Sampling
+from app.errors import InputTooLong, ModelNotFound, UnsupportedValue
+from app.pipeline import Levels, Speech
+from app.profiles import Profile
+from app.settings import Settings
+from app.speech.codes import FrameLayout
+from app.speech.encoders import CONTENT_TYPES, Format, make_encoder
+from app.speech.prompt import render
+from app.speech.sentences import split
+from app.speech.text import prepare
+from app.speech.windows import WindowPlan, plan_windows
+
+T = TypeVar("T")
+BUDGET_USED = 0.6  # a prompt's expected speech fills this much of the token budget; slow voices need the rest
+HORIZON_S = 0.2  # longest sound held back for the first estimate of the level
+
+
+class Intake:
+    """Turns requests into work for one model, one codec and one set of defaults."""
+
+    def __init__(self, settings: Settings, profile: Profile, spec: CodecSpec) -> None:
+        self._settings, self._profile, self._spec = settings, profile, spec
+        tokens = profile.tokens
+        self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
+        budget_s = profile.sampling.max_tokens / tokens.slots / spec.frames_per_s
+        self._prompt_characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
+
+    def speech(self, request: SpeechRequest) -> Speech:
+        """What to speak.
+
+        Raises:
+            RequestError: a model, voice, text or value that this server does not serve.
+        """
+        settings, profile = self._settings, self._profile
+        if not profile.serves(request.model):
+            raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
+        voice = profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
+        if len(request.input) > settings.max_input_characters:
+            raise InputTooLong(f"input is longer than {settings.max_input_characters} characters", param="input")
+        text = prepare(request.input, normalize=request.normalize)
+        pieces = split(text, self._prompt_characters)
+        plan = self._plan(request)
+        return Speech(
+            prompts=tuple(render(profile.prompt, voice=voice, text=piece) for piece in pieces),
+            sampling=self._sampling(request),
+            may_be_cut=request.max_tokens is not None,
+            whole=not request.stream,
+            layout=self._layout,
+            plan=plan,
+            levels=self._levels(request, plan),
+            limit_s=settings.request_timeout_s,
+        )
+
+    def answer(self, request: SpeechRequest) -> AudioAnswer:
+        """How to answer.
+
+        Raises:
+            UnsupportedValue: a format, speed or stream format that is not offered.
+        """
+        chosen = request.response_format or self._settings.default_response_format
+        if request.speed != 1.0:
+            raise UnsupportedValue("speed: this server speaks at 1.0 only", param="speed")
+        if request.stream_format != "audio":
+            raise UnsupportedValue("stream_format: this server offers audio only", param="stream_format")
+        if chosen not in CONTENT_TYPES:
+            offered = ", ".join(CONTENT_TYPES)
+            raise UnsupportedValue(f"response_format: this server offers {offered}", param="response_format")
+        return self._answer(chosen, whole=not request.stream)
+
+    def _answer(self, chosen: Format, *, whole: bool) -> AudioAnswer:
+        rate_hz = self._spec.sample_rate_hz
+        return AudioAnswer(
+            content_type=CONTENT_TYPES[chosen],
+            sample_rate_hz=rate_hz,
+            encoder=make_encoder(chosen, rate_hz),
+            whole=whole,
+            write_limit_s=self._settings.client_write_timeout_s,
+        )
+
+    def _plan(self, request: SpeechRequest) -> WindowPlan:
+        settings, spec = self._settings, self._spec
+        first_s, overlap_s = request.playback_speed, request.playback_overlap_speed
+        return plan_windows(
+            first_window_s=settings.default_playback_speed if first_s is None else first_s,
+            overlap_s=settings.default_playback_overlap_speed if overlap_s is None else overlap_s,
+            frames_per_s=spec.frames_per_s,
+            left=spec.left_context_frames,
+            right=spec.right_context_frames,
+            max_window=spec.max_window_frames,
+            exact=spec.exact,
+            whole=not request.stream,
+            seeded=request.seed is not None,
+        )
+
+    def _levels(self, request: SpeechRequest, plan: WindowPlan) -> Levels:
+        settings, asked = self._settings, request.normalize_loudness
+        levelled = settings.normalize_loudness if asked is None else asked
+        return Levels(
+            target_db=settings.target_rms_db if levelled else None,
+            typical_db=self._profile.typical_rms_db,
+            horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s),
+        )
+
+    def _sampling(self, request: SpeechRequest) -> Sampling:
+        default = self._profile.sampling
+        return Sampling(
+            max_tokens=_either(request.max_tokens, default.max_tokens),
+            temperature=_either(request.temperature, default.temperature),
+            top_p=_either(request.top_p, default.top_p),
+            top_k=_either(request.top_k, default.top_k),
+            repetition_penalty=_either(request.repetition_penalty, default.repetition_penalty),
+            seed=request.seed,
+        )
+
+
+def _either(asked: T | None, default: T) -> T:
+    return default if asked is None else asked

@@ -1,0 +1,85 @@
+"""The routes: speech, models, voices, and what an operator asks."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.api.response import AudioResponse
+from app.api.schemas import ErrorAnswer, Health, Model, ModelList, SpeechRequest, Voice, VoiceList
+from app.api.service import Service, service_of
+from app.errors import CodecFailed, ModelNotFound
+from app.profiles import Voices
+
+router = APIRouter()
+STARTED = int(time.time())
+Here = Annotated[Service, Depends(service_of)]
+AUDIO: dict[str, dict[str, object]] = {"audio/wav": {}, "audio/pcm": {}}
+REFUSALS: dict[int | str, dict[str, object]] = {
+    status: {"model": ErrorAnswer} for status in (400, 404, 429, 500, 502, 503, 504)
+}
+
+
+@router.post(
+    "/v1/audio/speech",
+    response_class=AudioResponse,
+    responses={200: {"content": AUDIO, "description": "Audio, while it is being made."}, **REFUSALS},
+)
+async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
+    """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
+    return service.answer(request)
+
+
+@router.get("/v1/models")
+async def models(service: Here) -> ModelList:
+    """The served model."""
+    return ModelList(data=[Model(id=service.profile.model, created=STARTED)])
+
+
+@router.get("/v1/models/{model:path}", responses={404: {"model": ErrorAnswer}})
+async def model(model: str, service: Here) -> Model:
+    """The served model, by its id or an alias."""
+    if not service.profile.serves(model):
+        raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
+    return Model(id=service.profile.model, created=STARTED)
+
+
+@router.get("/v1/audio/voices")
+async def voices(service: Here) -> VoiceList:
+    """The voices, each with the other names that lead to it."""
+    known = service.profile.voices
+    return VoiceList(voices=[Voice(id=name, name=name, aliases=_aliases(known, name)) for name in known.names])
+
+
+@router.get("/v1/audio/speaker")
+async def speakers(service: Here) -> list[str]:
+    """The voices' names."""
+    return list(service.profile.voices.names)
+
+
+@router.get("/health", responses={500: {"model": ErrorAnswer}})
+async def health(service: Here) -> Health:
+    """Whether the process is worth keeping."""
+    if not service.alive:
+        raise CodecFailed("the decode thread has died")
+    return Health(status="ok")
+
+
+@router.get("/ready", responses={status: {"model": ErrorAnswer} for status in (502, 503, 504)})
+async def ready(service: Here) -> Health:
+    """Whether a request could be spoken now: the codec is warm and the engine answers."""
+    await service.check()
+    return Health(status="ready")
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """Prometheus metrics."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _aliases(known: Voices, name: str) -> list[str]:
+    return sorted(alias for alias, target in known.aliases.items() if target == name)

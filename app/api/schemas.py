@@ -1,0 +1,117 @@
+"""The bodies of requests and answers, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+# Strict JSON numbers: NaN and infinities are refused, whole numbers are fine.
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class VoiceId(BaseModel):
+    """A voice by its id, as OpenAI's clients send custom voices."""
+
+    id: str = Field(max_length=256)
+
+
+class SpeechRequest(BaseModel):
+    """POST /v1/audio/speech. Unknown fields are ignored; null means absent."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    input: Text = Field(description="The text to speak.")
+    model: str | None = Field(default=None, max_length=256, description="The served model's id or an alias.")
+    voice: Annotated[str, Field(max_length=256)] | VoiceId | None = Field(
+        default=None, description="A voice's name, alias or {id}."
+    )
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
+        default=None, description="wav or pcm; the other formats of OpenAI's list are refused with a clear error."
+    )
+    speed: Number = Field(default=1.0, ge=0.25, le=4.0, description="Only 1.0 so far.")
+    stream_format: Literal["audio", "sse"] = Field(default="audio", description="Only audio so far.")
+    instructions: str | None = Field(default=None, max_length=4096, description="Accepted; no profile uses it yet.")
+    stream: bool = Field(
+        default=True, description="False: one complete body with a Content-Length; any failure is a status."
+    )
+    temperature: Number | None = Field(default=None, ge=0, le=2)
+    top_p: Number | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1, le=1_000_000)
+    repetition_penalty: Number | None = Field(default=None, gt=0, le=2)
+    max_tokens: int | None = Field(
+        default=None, ge=1, le=65_536, description="Token limit of one engine request; reaching it is then no error."
+    )
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    playback_speed: Number | None = Field(
+        default=None,
+        ge=0.1,
+        le=10,
+        validation_alias=AliasChoices("playback_speed", "first_window_s"),
+        description="Seconds of audio in the first decode window.",
+    )
+    playback_overlap_speed: Number | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        validation_alias=AliasChoices("playback_overlap_speed", "overlap_s"),
+        description="Seconds of look-ahead of a decode window.",
+    )
+    normalize: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("normalize", "normalize_malaysian"),
+        description="Speak markdown as the text that it shows.",
+    )
+    normalize_loudness: bool | None = Field(default=None, description="Level the answer to TARGET_RMS_DB.")
+
+
+class Voice(BaseModel):
+    """One voice of GET /v1/audio/voices."""
+
+    id: str
+    name: str
+    aliases: list[str]
+
+
+class VoiceList(BaseModel):
+    """GET /v1/audio/voices."""
+
+    voices: list[Voice]
+
+
+class Model(BaseModel):
+    """One model of GET /v1/models."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "speech-server"
+
+
+class ModelList(BaseModel):
+    """GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Health(BaseModel):
+    """GET /health and GET /ready."""
+
+    status: str
+
+
+class ErrorObject(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorObject

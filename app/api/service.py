@@ -1,0 +1,76 @@
+"""What the routes share: the parts of a running service, and whether they are ready."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from app.api.admission import Admission
+from app.api.intake import Intake
+from app.api.response import AudioResponse
+from app.api.schemas import SpeechRequest
+from app.decode.scheduler import Scheduler
+from app.engine import Engine
+from app.errors import NotReady
+from app.listener import Sink
+from app.pipeline import Spoken, synthesize
+from app.profiles import Profile
+from app.settings import Settings
+from app.speech.encoders import Encoder
+
+LOADING = "the model is loading"
+
+
+class Service:
+    """One served model. `decoder` is None until the codec is warm; `problem` says why it is not."""
+
+    def __init__(self, settings: Settings, profile: Profile, engine: Engine) -> None:
+        self.settings, self.profile, self.engine = settings, profile, engine
+        self.admission = Admission(settings.max_concurrent_requests)
+        self.decoder: Scheduler | None = None
+        self.problem = LOADING
+
+    def open(self, decoder: Scheduler) -> None:
+        """Everything is warm: requests may come."""
+        self.decoder = decoder
+
+    def answer(self, request: SpeechRequest) -> AudioResponse:
+        """The response that will speak.
+
+        Raises:
+            RequestError: the request is at fault.
+            NotReady: the codec is not warm yet.
+        """
+        decoder = self._decoder()
+        intake = Intake(self.settings, self.profile, decoder.spec)
+        answer, speech = intake.answer(request), intake.speech(request)
+
+        async def speak(encoder: Encoder, sink: Sink) -> Spoken:
+            return await synthesize(speech, self.engine, decoder, encoder, sink)
+
+        return AudioResponse(speak, answer, self.admission)
+
+    async def check(self) -> None:
+        """Return when a request could be spoken.
+
+        Raises:
+            ServiceError: the codec is not warm, or the engine cannot be reached.
+        """
+        self._decoder()
+        await self.engine.check()
+
+    @property
+    def alive(self) -> bool:
+        """False once a decode thread has died."""
+        return self.decoder is None or self.decoder.failure is None
+
+    def _decoder(self) -> Scheduler:
+        if self.decoder is None:
+            raise NotReady(self.problem, retry_after_s=5)
+        return self.decoder
+
+
+def service_of(request: Request) -> Service:
+    """The service of the application that a request came to."""
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service

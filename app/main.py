@@ -1,0 +1,153 @@
+"""The application: create_app wires routes; its lifespan builds everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import numpy as np
+from fastapi import FastAPI
+
+from app.api.failure import install_failure_handlers
+from app.api.routes import router
+from app.api.service import Service
+from app.codec import Codec, CodeWindow
+from app.decode.scheduler import BatchLimits, Scheduler
+from app.engine import Engine
+from app.errors import LoadError
+from app.profiles import Profile, ProfileError, customise, load_profile
+from app.server import quiet_broken_responses
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Frames of one padded call on a CPU, where a call takes as long as its frames: about 0.3 s of one
+# core, so that a stream's next window does not wait longer for a batch that others fill.
+CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
+
+
+def create_app(
+    settings: Settings | None = None, *, engine: Engine | None = None, codec: Codec | None = None
+) -> FastAPI:
+    """The service as an ASGI application. Nothing is loaded before its lifespan begins.
+
+    `engine` and `codec` stand in for those that the settings name.
+
+    Raises:
+        pydantic.ValidationError: bad settings.
+        ProfileError: a profile that cannot be read or does not fit the settings.
+    """
+    settings = settings or Settings()
+    profile = _profile(settings)
+    service = Service(settings, profile, engine or _engine(settings, profile))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        loading = asyncio.create_task(_load(service, codec))
+        try:
+            yield
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            await service.engine.close()
+            if service.decoder is not None:
+                await asyncio.to_thread(service.decoder.close)
+
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan)
+    app.state.service = service
+    app.include_router(router)
+    install_failure_handlers(app)
+    quiet_broken_responses()
+    return app
+
+
+def _profile(settings: Settings) -> Profile:
+    profile = load_profile(settings.profile_name)
+    if settings.tts_api is None and profile.codec.name != "builtin":
+        raise ProfileError(f"MODEL_PROFILE={settings.profile_name} needs an engine: set TTS_API")
+    return customise(
+        profile,
+        model=settings.model_name,
+        speakers=settings.speakers,
+        default_speaker=settings.default_speaker,
+        sampling={
+            "temperature": settings.default_temperature,
+            "repetition_penalty": settings.default_repetition_penalty,
+            "max_tokens": settings.default_max_tokens,
+        },
+    )
+
+
+def _engine(settings: Settings, profile: Profile) -> Engine:
+    if settings.tts_api is None:
+        from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
+
+        return BuiltinEngine()
+    from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415  (only where it is used)
+
+    return VllmEngine(
+        settings.tts_api,
+        api_key=settings.tts_api_key.get_secret_value() if settings.tts_api_key else None,
+        model=profile.model,
+        syntax=profile.tokens,
+        stop_token_ids=profile.stop_token_ids,
+        stream_interval=settings.stream_interval,
+        limits=EngineLimits(
+            connect_s=settings.connect_timeout_s,
+            first_token_s=settings.first_token_timeout_s,
+            token_gap_s=settings.token_gap_timeout_s,
+        ),
+    )
+
+
+async def _load(service: Service, codec: Codec | None) -> None:
+    """Load the engine and the codec, and open the service."""
+    settings, profile = service.settings, service.profile
+    try:
+        decoder = await asyncio.to_thread(_decoder, settings, profile, codec)
+        await service.engine.start()
+    except LoadError as exc:
+        service.problem = str(exc)
+        log.critical("not ready: %s", exc)
+        return
+    decoder.start()
+    service.open(decoder)
+    log.info("ready: %s with the %s codec", profile.model, profile.codec.name)
+
+
+def _decoder(settings: Settings, profile: Profile, codec: Codec | None) -> Scheduler:
+    """Load the profile's codec, decode once so that the first request does not pay for it, and wrap it."""
+    on_cpu = True
+    if codec is None:
+        from app.codec.load import load_codec, pick_device  # noqa: PLC0415  (imports torch)
+
+        device = pick_device(settings.device)
+        on_cpu = device == "cpu"
+        codec = load_codec(
+            profile.codec.name,
+            settings.codec_weights or profile.codec.weights,
+            device=device,
+            dtype=settings.codec_dtype,
+            left_context_s=settings.decode_left_context_s,
+        )
+        codec.decode([CodeWindow(np.zeros((32, codec.spec.codes_per_frame), np.int32))])
+    limits = BatchLimits(
+        windows=settings.max_batch_size if settings.dynamic_batching else 1,
+        padded_frames=CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None,
+    )
+    return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), limits)
+
+
+def _cpu_workers(settings: Settings) -> int:
+    """Decode threads on a CPU: a core each; the engine and the event loop need the others."""
+    return settings.decode_workers or max(1, (os.cpu_count() or 1) // 2)
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app.main:app` for uvicorn's command line, made when it is asked for."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)

@@ -1,0 +1,23 @@
+"""Counters and histograms, one flat list. Labels come from closed sets, never from requests."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("tts_requests_total", "Answers by outcome: ok, cancelled, or an error code.", ["outcome"])
+IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served.")
+FIRST_AUDIO = Histogram(
+    "tts_first_audio_seconds",
+    "From the request to the first bytes that hold samples.",
+    buckets=(0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30),
+)
+AUDIO = Counter("tts_audio_seconds_total", "Seconds of audio sent.")
+UNDERRUNS = Counter("tts_underruns_total", "Windows that came after a listener in real time had run dry.")
+ENGINE_TOKENS = Counter("tts_engine_tokens_total", "Codec tokens received.")
+TOKENS_DROPPED = Counter("tts_engine_tokens_dropped_total", "Tokens out of their slot's turn, dropped.")
+DECODE_QUEUE = Gauge("tts_decode_queue", "Windows that wait for a device.")
+DECODE_SECONDS = Histogram(
+    "tts_decode_seconds",
+    "One decode call.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+DECODE_BATCH = Histogram("tts_decode_batch_size", "Windows in one decode call.", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
+DECODE_FAILURES = Counter("tts_decode_failures_total", "Windows that the codec could not decode.")

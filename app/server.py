@@ -1,0 +1,55 @@
+"""uvicorn, as this service needs it."""
+
+from __future__ import annotations
+
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.api.response import ResponseBroken
+from app.settings import Settings
+
+
+class AbortableProtocol(HttpToolsProtocol):
+    """Offers the application a way to close a connection whose client does not read.
+
+    uvicorn closes a broken response gracefully: it waits until the client has taken what is
+    buffered, which a stalled client never does.
+    """
+
+    def on_message_begin(self) -> None:
+        """Begin a request, as uvicorn does, with one more extension in its scope."""
+        super().on_message_begin()
+        extensions: dict[str, object] = {"speech.abort": self.transport.abort}
+        self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
+
+
+class _Quiet(logging.Filter):
+    """Leaves out uvicorn's traceback for bodies that were broken off on purpose: we log our own line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], ResponseBroken))
+
+
+def quiet_broken_responses() -> None:
+    """Install the filter once; calling it again changes nothing."""
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(item, _Quiet) for item in logger.filters):
+        logger.addFilter(_Quiet())
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Run the service until a signal ends it."""
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=AbortableProtocol,
+        loop="uvloop",
+        ws="none",
+        log_level=settings.log_level,
+        timeout_graceful_shutdown=settings.shutdown_grace_s,
+        server_header=False,
+    )

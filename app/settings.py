@@ -1,0 +1,108 @@
+"""Settings: environment variables, or a `.env` file. Every field is documented where it stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+
+class Settings(BaseSettings):
+    """What an operator chooses. Frozen; bad values raise pydantic.ValidationError at start."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    host: str = Field(default="0.0.0.0", description="Address to listen on.")
+    port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+
+    tts_api: str | None = Field(
+        default=None,
+        description="URL of the vLLM server, with or without /v1/completions. Unset: the embedded engine.",
+    )
+    tts_api_key: SecretStr | None = Field(default=None, description="Key sent to the engine as a bearer token.")
+    model_profile: str | None = Field(
+        default=None,
+        description="scicom, orpheus, builtin, or the path of a TOML file. "
+        "Unset: scicom with TTS_API, builtin without.",
+    )
+    model_name: str | None = Field(
+        default=None, description="Model name sent to the engine and listed by /v1/models. Unset: the profile's."
+    )
+    speakers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Voice names, separated by commas. Unset: the profile's."
+    )
+    default_speaker: str | None = Field(
+        default=None, description="Voice of requests that name none. Unset: the profile's."
+    )
+
+    default_temperature: float | None = Field(default=None, ge=0, le=2, description="Unset: the profile's.")
+    default_repetition_penalty: float | None = Field(default=None, gt=0, le=2, description="Unset: the profile's.")
+    default_max_tokens: int | None = Field(
+        default=None, ge=1, le=65536, description="Token budget of one engine request. Unset: the profile's."
+    )
+    default_playback_speed: float = Field(
+        default=0.4, ge=0.1, le=10, description="Seconds of audio in the first decode window."
+    )
+    default_playback_overlap_speed: float = Field(
+        default=0.2, ge=0, le=2, description="Seconds of look-ahead of a decode window."
+    )
+    default_response_format: Literal["wav", "pcm"] = Field(
+        default="wav", description="Format of requests that name none."
+    )
+    max_input_characters: int = Field(default=4096, ge=1, le=1_000_000, description="Longest `input`, in characters.")
+    normalize_loudness: bool = Field(default=True, description="Level answers to TARGET_RMS_DB unless asked not to.")
+    target_rms_db: float = Field(default=-16.0, ge=-40, le=-6, description="Level of the voiced parts, in dBFS.")
+
+    device: str = Field(default="auto", description="cpu, cuda, cuda:1, or auto: cuda where there is one.")
+    codec_weights: str | None = Field(
+        default=None,
+        description="Hub id or local folder of the codec's weights, or random (seeded noise in the true "
+        "architecture, for trials without a hub). Unset: the profile's.",
+    )
+    codec_dtype: Dtype = Field(
+        default="auto", description="Codec arithmetic. auto: bfloat16 where the device computes in it, else float32."
+    )
+    decode_left_context_s: float | None = Field(
+        default=None, ge=0, le=6, description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU."
+    )
+    decode_workers: int | None = Field(
+        default=None, ge=1, le=256, description="Decode threads on a CPU. Unset: half the cores, at least 1."
+    )
+    dynamic_batching: bool = Field(
+        default=True, description="Decode windows of several requests together; false: one window a call."
+    )
+    max_batch_size: int = Field(default=32, ge=1, le=512, description="Most windows in one decode call.")
+
+    max_concurrent_requests: int = Field(
+        default=64, ge=1, le=100_000, description="Requests served at once; further ones get 429."
+    )
+    connect_timeout_s: float = Field(default=2.0, gt=0, description="Longest wait for a connection to the engine.")
+    first_token_timeout_s: float = Field(
+        default=15.0, gt=0, description="Longest wait for the first token, engine queue included."
+    )
+    token_gap_timeout_s: float = Field(default=5.0, gt=0, description="Longest silence between two tokens.")
+    client_write_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a client that reads.")
+    request_timeout_s: float = Field(default=300.0, gt=0, description="Longest whole request.")
+    shutdown_grace_s: int = Field(default=30, ge=0, description="Time that running answers get at SIGTERM.")
+    stream_interval: int = Field(
+        default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."
+    )
+
+    @field_validator("speakers", mode="before")
+    @classmethod
+    def _split_speakers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return tuple(json.loads(value))
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @property
+    def profile_name(self) -> str:
+        """MODEL_PROFILE, or the default that TTS_API decides."""
+        return self.model_profile or ("scicom" if self.tts_api else "builtin")

@@ -1,0 +1,92 @@
+"""The codes of one generation: filled by the reader, read by the speaker and the decode thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import EngineProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLayout:
+    """How token numbers become frames of codes.
+
+    A number N below `first` is a control token. Otherwise (N - first) is `slot * vocabulary + code`,
+    and a frame is one code of each slot, in order.
+    """
+
+    first: int
+    slots: int
+    vocabulary: int
+
+
+class CodeArray:
+    """Codes as they arrive, in a buffer that never moves.
+
+    One thread appends; any thread may read what lies below `frames`, because the count grows only
+    after the codes are in place.
+    """
+
+    def __init__(self, layout: FrameLayout, max_tokens: int) -> None:
+        self._layout = layout
+        self._buffer = np.zeros((max(1, max_tokens // layout.slots), layout.slots), np.int32)
+        self._partial: list[int] = []
+        self.frames = 0
+        self.tokens = 0  # codec tokens, those of an unfinished frame included
+        self.dropped = 0
+        self.ended = False
+
+    def feed(self, numbers: Sequence[int]) -> None:
+        """Append token numbers; an unfinished frame waits for its other slots.
+
+        Raises:
+            EngineProtocolError: a number outside the codec's vocabulary, or more than `max_tokens`.
+        """
+        layout = self._layout
+        wanted = [number - layout.first for number in numbers if number >= layout.first]
+        if any(value >= layout.slots * layout.vocabulary for value in wanted):
+            raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
+        self.tokens += len(wanted)
+        if layout.slots == 1:
+            self._append([[value] for value in wanted])
+        else:
+            self._append(self._by_slot(wanted))
+
+    def finish(self) -> None:
+        """No more codes will come; a partial last frame is dropped."""
+        self.dropped += len(self._partial)
+        self._partial = []
+        self.ended = True
+
+    def window(self, start: int, stop: int) -> NDArray[np.int32]:
+        """Frames [start, stop) as (frames, slots); a view that later appends do not change."""
+        return self._buffer[start:stop]
+
+    def _by_slot(self, values: list[int]) -> list[list[int]]:
+        """Whole frames; after a token out of turn, everything up to the next slot 0 is dropped."""
+        whole: list[list[int]] = []
+        for value in values:
+            slot, code = divmod(value, self._layout.vocabulary)
+            if slot != len(self._partial):
+                self.dropped += len(self._partial) + (slot != 0)
+                self._partial = []
+                if slot != 0:
+                    continue
+            self._partial.append(code)
+            if len(self._partial) == self._layout.slots:
+                whole.append(self._partial)
+                self._partial = []
+        return whole
+
+    def _append(self, rows: list[list[int]]) -> None:
+        if not rows:
+            return
+        end = self.frames + len(rows)
+        if end > len(self._buffer):
+            raise EngineProtocolError("the engine sent more tokens than it was allowed")
+        self._buffer[self.frames : end] = rows
+        self.frames = end

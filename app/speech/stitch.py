@@ -1,0 +1,41 @@
+"""Decoded windows joined into one signal: every sample exactly once, blended where windows differ."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.speech.windows import Window
+
+Samples = NDArray[np.float32]  # (samples,), mono
+FADE_S = 0.012  # longest blend of two adjacent windows
+
+
+def rise(samples: int) -> Samples:
+    """The rising half of a raised cosine, from just above 0 to just below 1."""
+    phase = (np.arange(samples, dtype=np.float32) + 0.5) / max(samples, 1)
+    return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
+
+
+class Stitcher:
+    """Cuts the new sound out of each window and blends it with the previous window's look-ahead.
+
+    The blend lies after the boundary, where both windows hold the same frames: nothing is delayed.
+    `fade_samples` 0 joins without a blend (for codecs whose windows agree).
+    """
+
+    def __init__(self, samples_per_frame: int, fade_samples: int) -> None:
+        self._samples_per_frame = samples_per_frame
+        self._rise = rise(fade_samples)
+        self._tail: Samples = np.zeros(0, np.float32)
+
+    def feed(self, window: Window, decoded: Samples) -> Samples:
+        """The new sound of a window decoded from `window.start` to `window.stop`."""
+        begin, end = ((frame - window.start) * self._samples_per_frame for frame in (window.begin, window.end))
+        own = decoded[begin:end].copy()
+        blend = min(len(self._tail), len(own))
+        if blend:
+            rising = self._rise[:blend]
+            own[:blend] = own[:blend] * rising + self._tail[:blend] * (1 - rising)
+        self._tail = decoded[end : end + len(self._rise)].copy()
+        return own
