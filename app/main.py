@@ -24,6 +24,8 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
+MAX_BODY_BYTES = 4_000_000  # MAX_INPUT_CHARACTERS at its highest, four bytes each
+
 # Frames of one padded call on a CPU, where a call takes as long as its frames: about 0.3 s of one
 # core, so that a stream's next window does not wait longer for a batch that others fill.
 CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
@@ -56,7 +58,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
     app.state.service = service
     app.include_router(router)
     install_failure_handlers(app)

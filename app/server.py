@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.response import ResponseBroken
+from app.api.failure import ResponseBroken
 from app.settings import Settings
 
 

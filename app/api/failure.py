@@ -16,6 +16,10 @@ from app.errors import ErrorBody, RequestError, ServiceError
 log = logging.getLogger(__name__)
 
 
+class ResponseBroken(Exception):
+    """Raised out of the application after the start, so that the server breaks the body off."""
+
+
 def failure_response(error: ServiceError) -> JSONResponse:
     """The answer to a service error, with Retry-After and x-should-retry where they help."""
     headers: dict[str, str] = {}
@@ -61,5 +65,6 @@ async def _on_http_exception(_: Request, exc: Exception) -> JSONResponse:
 
 
 async def _on_bug(_: Request, exc: Exception) -> JSONResponse:
-    log.error("unexpected error", exc_info=exc)
+    if not isinstance(exc, ResponseBroken):  # broken on purpose, and logged where it broke
+        log.error("unexpected error", exc_info=exc)
     return failure_response(ServiceError("internal error"))

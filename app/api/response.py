@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app import metrics
 from app.api.admission import Admission
-from app.api.failure import failure_response
+from app.api.failure import ResponseBroken, failure_response
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink
 from app.pipeline import Spoken
@@ -21,10 +21,6 @@ from app.speech.encoders import Encoder
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
-
-
-class ResponseBroken(Exception):
-    """Raised out of the application after the start, so that the server breaks the body off."""
 
 
 class ChunkedSink:

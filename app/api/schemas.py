@@ -14,7 +14,7 @@ Text = Annotated[str, Field(min_length=1)]
 class VoiceId(BaseModel):
     """A voice by its id, as OpenAI's clients send custom voices."""
 
-    id: str = Field(max_length=256)
+    id: str
 
 
 class SpeechRequest(BaseModel):
@@ -23,8 +23,8 @@ class SpeechRequest(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
     input: Text = Field(description="The text to speak.")
-    model: str | None = Field(default=None, max_length=256, description="The served model's id or an alias.")
-    voice: Annotated[str, Field(max_length=256)] | VoiceId | None = Field(
+    model: str | None = Field(default=None, description="The served model's id or an alias.")
+    voice: str | VoiceId | None = Field(
         default=None, description="A voice's name, alias or {id}."
     )
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(

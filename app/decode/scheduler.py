@@ -56,6 +56,11 @@ class Scheduler:
             for index, codec in enumerate(codecs)
         ]
 
+    @property
+    def waiting(self) -> int:
+        """Windows that wait for a device."""
+        return len(self._jobs)
+
     def start(self) -> None:
         """Start the threads."""
         for thread in self._threads:

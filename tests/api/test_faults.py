@@ -1,0 +1,249 @@
+"""What breaks is seen: failures before and after the first samples, clients that leave or stall."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+
+import httpx
+import pytest
+
+from app.api.service import Service
+from app.errors import EngineError, EngineTimeout, EngineTruncated
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+
+CODES = [(index * 37) % 900 for index in range(300)]
+CULPRIT, NOISE = 990, 991
+FAILURES = [EngineError("failed"), EngineTruncated("cut"), EngineTimeout("silent")]
+
+
+async def broken_body(served: Served, **fields: object) -> bytes:
+    """The bytes of an answer that must begin with 200 and must not end cleanly."""
+    received = bytearray()
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with served.client.stream("POST", SPEECH, json={**HELLO, **fields}) as answer:
+            assert answer.status_code == 200
+            async for chunk in answer.aiter_raw():
+                received += chunk
+    return bytes(received)
+
+
+async def raw_request(
+    served: Served, body: bytes = b'{"input": "Hello there.", "response_format": "pcm"}'
+) -> socket.socket:
+    """A client on a bare socket, its receive buffer as small as the system allows."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", served.port))
+    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    await loop.sock_sendall(client, head.encode() + body)
+    return client
+
+
+def reset(client: socket.socket) -> None:
+    """Close with RST."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+async def repaired(served: Served, engine: FixedEngine) -> None:
+    """Everything is let go; then one good request succeeds."""
+    engine.error, engine.stall_after, engine.finish_reason, engine.numbers = None, None, "stop", CODES
+    await served.settle()
+    assert engine.active == 0
+    await good_request(served)
+
+
+@pytest.mark.parametrize("error", FAILURES)
+async def test_a_failure_before_the_first_samples_is_a_status(error: EngineError) -> None:
+    engine = FixedEngine(CODES[:12], error=error)
+    async with serving(engine) as served:
+        answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (error.status, error.code)
+        await repaired(served, engine)
+
+
+@pytest.mark.parametrize("error", FAILURES)
+async def test_a_failure_after_them_breaks_the_body_off(error: EngineError) -> None:
+    engine = FixedEngine(CODES)
+    async with serving(engine) as served:
+        good = await good_request(served)
+        engine.numbers, engine.error = CODES[:100], error
+        engine.stall_after = 6
+        asking = asyncio.create_task(broken_body(served))
+        await engine.stalled.wait()
+        await asyncio.sleep(0.2)  # the first window's bytes leave; then the engine fails
+        engine.go_on.set()
+        received = await asking
+        assert received
+        assert good.startswith(received)
+        await repaired(served, engine)
+
+
+@pytest.mark.parametrize("error", FAILURES)
+async def test_a_whole_answer_turns_every_failure_into_a_status(error: EngineError) -> None:
+    engine = FixedEngine(CODES, error=error)
+    async with serving(engine) as served:
+        answer = await served.client.post(SPEECH, json={**HELLO, "stream": False})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (error.status, error.code)
+        await repaired(served, engine)
+
+
+async def test_a_generation_without_audio_is_502() -> None:
+    engine = FixedEngine([])
+    async with serving(engine) as served:
+        answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_no_audio")
+        await repaired(served, engine)
+
+
+async def test_speech_cut_by_the_token_limit_is_502_while_nothing_has_left() -> None:
+    engine = FixedEngine(CODES[:12], finish_reason="length")
+    async with serving(engine) as served:
+        answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_length")
+        await repaired(served, engine)
+
+
+async def test_speech_cut_by_the_token_limit_later_is_a_broken_body() -> None:
+    engine = FixedEngine(CODES, gap_s=0.01, finish_reason="length")
+    async with serving(engine) as served:
+        assert await broken_body(served)
+        await repaired(served, engine)
+
+
+async def test_a_code_out_of_range_never_reaches_the_codec() -> None:
+    codec, engine = ToneCodec(), FixedEngine([*CODES[:10], 65_536])
+    async with serving(engine, codec) as served:
+        answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_protocol")
+        assert codec.batches == []
+        await repaired(served, engine)
+
+
+@pytest.mark.parametrize("bad", [CULPRIT, NOISE])
+async def test_a_codec_failure_fails_one_request_of_a_batch(bad: int) -> None:
+    codec = ToneCodec(culprit=CULPRIT, noise=NOISE)
+    engine = FixedEngine(CODES)
+    async with serving(engine, codec) as served:
+        good = await good_request(served)
+        codec.free.clear()
+        blocker = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        assert await asyncio.to_thread(codec.busy.wait, 5)
+        others = [asyncio.create_task(served.client.post(SPEECH, json=HELLO)) for _ in range(3)]
+        await waiting_windows(served.service, 3)
+        engine.numbers = [bad] * 40
+        victim = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        await waiting_windows(served.service, 4)
+        codec.free.set()
+        answer = await victim
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "codec_failed")
+        for other in (blocker, *others):
+            assert (await other).content == good
+        await repaired(served, engine)
+
+
+async def waiting_windows(service: Service, count: int) -> None:
+    """Wait until so many windows wait for the device."""
+    assert service.decoder is not None
+    async with asyncio.timeout(5):
+        while service.decoder.waiting < count:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+async def test_a_client_that_leaves_before_the_first_byte_frees_everything(leave: object) -> None:
+    engine = FixedEngine(CODES, stall_after=0)
+    async with serving(engine) as served:
+        client = await raw_request(served)
+        await engine.stalled.wait()
+        assert engine.active == 1
+        leave(client)  # type: ignore[operator]
+        async with asyncio.timeout(1):
+            while engine.active:
+                await asyncio.sleep(0.005)
+        await repaired(served, engine)
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+async def test_a_client_that_leaves_in_mid_stream_frees_everything(leave: object) -> None:
+    engine = FixedEngine(CODES, stall_after=8)
+    async with serving(engine) as served:
+        client = await raw_request(served)
+        await engine.stalled.wait()
+        assert (await asyncio.get_running_loop().sock_recv(client, 100)).startswith(b"HTTP/1.1 200")
+        leave(client)  # type: ignore[operator]
+        async with asyncio.timeout(1):
+            while engine.active:
+                await asyncio.sleep(0.005)
+        await repaired(served, engine)
+
+
+async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
+    codec, engine = ToneCodec(), FixedEngine(CODES[:20])
+    async with serving(engine, codec) as served:
+        codec.free.clear()
+        blocker = asyncio.create_task(good_request(served))
+        assert await asyncio.to_thread(codec.busy.wait, 5)
+        client = await raw_request(served)
+        await waiting_windows(served.service, 1)
+        client.close()
+        async with asyncio.timeout(5):
+            while served.service.admission.in_flight > 1:
+                await asyncio.sleep(0.005)
+        codec.free.set()
+        await blocker
+        await repaired(served, engine)
+        assert len(codec.batches) == 1 + windows_of_good_request(codec)
+
+
+def windows_of_good_request(codec: ToneCodec) -> int:
+    """Calls since the first; the good request at the end is alone, so its calls hold one window each."""
+    assert all(len(batch) == 1 for batch in codec.batches)
+    return len(codec.batches) - 1
+
+
+async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit() -> None:
+    engine = FixedEngine([5] * 500)  # 10 s of pcm: 480 kB
+    limits = settings_for_tests(client_write_timeout_s=0.5)
+    async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
+        client = await raw_request(served)
+        async with asyncio.timeout(5):
+            while not engine.prompts or engine.active:
+                await asyncio.sleep(0.005)
+        assert served.service.admission.in_flight == 1  # the engine is free long before the client is
+        await served.settle()
+        await closed_by_peer(client)
+        await repaired(served, engine)
+
+
+async def closed_by_peer(client: socket.socket) -> None:
+    """Read what the system had buffered: the end comes early, and it is not a chunked body's end."""
+    loop, received = asyncio.get_running_loop(), b""
+    with contextlib.suppress(ConnectionResetError):
+        async with asyncio.timeout(5):
+            while chunk := await loop.sock_recv(client, 65_536):
+                received += chunk
+    client.close()
+    assert len(received) < 480_000 / 2
+    assert not received.endswith(b"0\r\n\r\n")
+
+
+async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
+    """Middlewares that buffer or swallow exceptions do; this is the stack as it is served."""
+    engine = FixedEngine(CODES, gap_s=0.005, error=EngineError("failed"))
+    async with serving(engine) as served:
+        process = await asyncio.create_subprocess_exec(
+            *("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-d", '{"input": "Hello."}'),
+            *("-H", "content-type: application/json", served.url + SPEECH),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        status, _ = await process.communicate()
+        assert (status, process.returncode) == (b"200", 18)
+        await repaired(served, engine)

@@ -1,0 +1,120 @@
+"""Requests that are refused: OpenAI's error shape, no echo, nothing asked of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.fakes import FixedEngine
+from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+
+HOSTILE_VOICES = ["nobody", "../../etc/passwd", "lark\r\nx-evil: 1", "x<|im_end|>", "v" * 10_240, "lаrk", ""]
+EMPTY = ["   ", "\n\t", "😀 🎉", "?!… —", "**  **", "# ", "\u200b\u202e", "***", "``` ```", "\x00"]
+
+
+@pytest.fixture
+async def served() -> AsyncGenerator[Served]:
+    async with serving(FixedEngine(list(range(100)))) as running:
+        yield running
+        await good_request(running)
+
+
+async def refused(served: Served, status: int, code: str, **fields: object) -> dict[str, str]:
+    answer = await served.client.post(SPEECH, json={**HELLO, **fields})
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == code
+    assert len(answer.content) < 1024
+    assert served.service.engine.prompts == []  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize("voice", HOSTILE_VOICES)
+async def test_an_unknown_voice_is_refused_and_not_echoed(served: Served, voice: str) -> None:
+    for form in (voice, {"id": voice}):
+        error = await refused(served, 400, "voice_not_found", voice=form)
+        assert len(voice) < 3 or voice not in error["message"]
+
+
+@pytest.mark.parametrize("text", EMPTY)
+async def test_nothing_to_speak_is_refused(served: Served, text: str) -> None:
+    assert (await refused(served, 400, "empty_input", input=text, normalize=True))["param"] == "input"
+
+
+async def test_no_text_at_all_is_refused(served: Served) -> None:
+    await refused(served, 400, "string_too_short", input="")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"input": "a" * 4097}, 400, "string_too_long"),
+        ({"model": "gpt-9"}, 404, "model_not_found"),
+        ({"response_format": "mp3"}, 400, "unsupported_value"),
+        ({"response_format": "exe"}, 400, "literal_error"),
+        ({"speed": 2.0}, 400, "unsupported_value"),
+        ({"stream_format": "sse"}, 400, "unsupported_value"),
+        ({"temperature": 2.5}, 400, "less_than_equal"),
+        ({"playback_speed": 0.01}, 400, "greater_than_equal"),
+        ({"max_tokens": 0}, 400, "greater_than_equal"),
+        ({"input": None}, 400, "string_type"),
+        ({"input": ["a"]}, 400, "string_type"),
+    ],
+)
+async def test_bad_fields_are_refused(served: Served, fields: dict[str, object], status: int, code: str) -> None:
+    error = await refused(served, status, code, **fields)
+    assert error["param"] == next(iter(fields))
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b"null", b'"x"', b'{"input": "a", "temperature": NaN}', b'{"input": "\\ud800"}', b"\xff"]
+)
+async def test_bad_json_is_400_in_the_same_shape(served: Served, body: bytes) -> None:
+    answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+async def test_errors_that_repeat_say_so(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
+    assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_unknown_fields_are_ignored(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json={**HELLO, "unheard_of": 1, "instructions": "Be kind."})
+    assert answer.status_code == 200
+
+
+async def test_unknown_routes_and_methods_have_the_same_shape(served: Served) -> None:
+    for answer in (await served.client.get("/v2/nothing"), await served.client.get(SPEECH)):
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+async def test_more_requests_than_places_get_429_with_retry_after() -> None:
+    engine = FixedEngine(list(range(100)), stall_after=0)
+    async with serving(engine, settings=settings_for_tests(max_concurrent_requests=1)) as served:
+        first = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        await engine.stalled.wait()
+        second = await served.client.post(SPEECH, json=HELLO)
+        assert second.status_code == 429
+        assert second.json()["error"]["code"] == "overloaded"
+        assert int(second.headers["retry-after"]) >= 1
+        engine.go_on.set()
+        assert (await first).status_code == 200
+        await good_request(served)
+
+
+async def test_speech_is_503_until_the_codec_is_warm() -> None:
+    engine = FixedEngine(list(range(100)))
+    async with serving(engine) as served:
+        warm, served.service.decoder = served.service.decoder, None
+        answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+        assert "retry-after" in answer.headers
+        assert (await served.client.get("/health")).status_code == 200
+        assert (await served.client.get("/ready")).status_code == 503
+        served.service.decoder = warm
+        await good_request(served)

@@ -1,0 +1,145 @@
+"""POST /v1/audio/speech on real sockets: the good answers."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from collections.abc import AsyncGenerator
+
+import httpx
+import numpy as np
+import pytest
+from openai import AsyncOpenAI
+
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+
+CODES = [(index * 37) % 1000 for index in range(150)]
+
+
+@pytest.fixture
+async def served() -> AsyncGenerator[Served]:
+    async with serving(FixedEngine(CODES)) as running:
+        yield running
+
+
+async def test_pcm_holds_480_samples_for_each_code(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json=HELLO)
+    assert answer.headers["content-type"] == "audio/pcm"
+    assert answer.headers["x-audio-sample-rate"] == "24000"
+    assert "content-length" not in answer.headers
+    assert len(answer.content) == len(CODES) * 480 * 2
+
+
+async def test_a_streamed_wav_says_that_its_size_is_unknown(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json={"input": "Hello."})
+    assert answer.headers["content-type"] == "audio/wav"
+    assert answer.content[4:8] == answer.content[40:44] == b"\xff\xff\xff\xff"
+
+
+async def test_a_whole_wav_has_exact_sizes(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json={"input": "Hello.", "stream": False})
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    with wave.open(io.BytesIO(answer.content)) as sound:
+        assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24000, 1, 2)
+        assert sound.getnframes() == len(CODES) * 480
+
+
+@pytest.mark.parametrize("first_s", [0.1, 0.4, 3])
+@pytest.mark.parametrize("overlap_s", [0, 0.1, 2])
+async def test_every_window_schedule_gives_the_whole_answers_samples(
+    served: Served, first_s: float, overlap_s: float
+) -> None:
+    schedule = {**HELLO, "playback_speed": first_s, "playback_overlap_speed": overlap_s}
+    streamed = await served.client.post(SPEECH, json={**schedule, "normalize_loudness": False})
+    whole = await served.client.post(SPEECH, json={**HELLO, "stream": False, "normalize_loudness": False})
+    assert streamed.content == whole.content
+
+
+async def test_the_answer_is_levelled_only_where_asked(served: Served) -> None:
+    plain = await served.client.post(SPEECH, json={**HELLO, "normalize_loudness": False})
+    levelled = await served.client.post(SPEECH, json={**HELLO, "normalize_loudness": True})
+    rms = [np.sqrt(np.mean((np.frombuffer(a.content, "<i2")[24000:] / 32767) ** 2)) for a in (plain, levelled)]
+    assert 20 * np.log10(rms[1]) == pytest.approx(-16, abs=1.5)
+    assert abs(20 * np.log10(rms[0]) + 16) > 1.5
+
+
+async def test_audio_leaves_before_the_generation_has_ended() -> None:
+    engine = FixedEngine(CODES, stall_after=8)
+    async with serving(engine) as served, served.client.stream("POST", SPEECH, json=HELLO) as answer:
+        chunks = answer.aiter_raw()
+        first = await anext(chunks)
+        assert first
+        assert engine.stalled.is_set()
+        engine.go_on.set()
+        rest = b"".join([chunk async for chunk in chunks])
+    assert len(first + rest) == len(CODES) * 480 * 2
+
+
+async def test_long_text_is_one_continuous_answer() -> None:
+    engine = FixedEngine(CODES)
+    sentences = [f"This is sentence number {index} of a long letter to the bank." for index in range(60)]
+    async with serving(engine) as served:
+        answer = await served.client.post(SPEECH, json={**HELLO, "input": " ".join(sentences)})
+    assert len(engine.prompts) > 3
+    assert " ".join(engine.prompts) == " ".join(sentences)
+    assert len(answer.content) == len(engine.prompts) * len(CODES) * 480 * 2
+
+
+async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
+    engine = FixedEngine(CODES)
+    async with serving(engine, settings=settings_for_tests(default_temperature=0.9)) as served:
+        await served.client.post(SPEECH, json={**HELLO, "top_k": 5, "seed": 7, "max_tokens": 2000})
+        await good_request(served)
+    asked, default = engine.samplings
+    assert (asked.temperature, asked.top_k, asked.seed, asked.max_tokens) == (0.9, 5, 7, 2000)
+    assert (default.temperature, default.top_k, default.seed, default.max_tokens) == (0.9, None, None, 3072)
+
+
+async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
+    async with serving(FixedEngine(CODES, finish_reason="length")) as served:
+        answer = await served.client.post(SPEECH, json={**HELLO, "max_tokens": 150})
+    assert len(answer.content) == len(CODES) * 480 * 2
+
+
+async def test_requests_at_once_sound_as_one_at_a_time() -> None:
+    """Staggered requests that share batches against the same windows alone: at most 1 LSB apart."""
+    codec = ToneCodec()
+    async with serving(FixedEngine(CODES, burst=3, gap_s=0.002), codec) as served:
+        alone = np.frombuffer(await good_request(served), "<i2").astype(int)
+
+        async def staggered(index: int) -> httpx.Response:
+            await asyncio.sleep(0.01 * index)
+            return await served.client.post(SPEECH, json=HELLO)
+
+        answers = await asyncio.gather(*(staggered(index) for index in range(16)))
+    assert max(len(batch) for batch in codec.batches) > 1
+    for answer in answers:
+        assert np.abs(np.frombuffer(answer.content, "<i2").astype(int) - alone).max() <= 1
+
+
+async def test_the_openai_sdk_speaks(served: Served) -> None:
+    async with AsyncOpenAI(base_url=f"{served.url}/v1", api_key="any") as client:
+        whole = await client.audio.speech.create(model="tts-1", voice="alloy", input="Hello.", response_format="wav")
+        assert whole.content[:4] == b"RIFF"
+        async with client.audio.speech.with_streaming_response.create(
+            model="gpt-4o-mini-tts", voice="coral", input="Hello.", response_format="pcm"
+        ) as answer:
+            body = b"".join([chunk async for chunk in answer.iter_bytes()])
+    assert len(body) == len(CODES) * 480 * 2
+
+
+async def test_models_voices_and_operations(served: Served) -> None:
+    get = served.client.get
+    assert (await get("/v1/models")).json()["data"][0]["id"] == "builtin-english"
+    assert (await get("/v1/models/Scicom-intl/Multilingual-TTS-1.7B-v0.1")).json()["object"] == "model"
+    assert (await get("/v1/models/other")).json()["error"]["code"] == "model_not_found"
+    assert (await get("/v1/audio/speaker")).json() == ["lark"]
+    voices = (await get("/v1/audio/voices")).json()["voices"]
+    assert voices[0]["id"] == "lark"
+    assert "alloy" in voices[0]["aliases"]
+    assert (await get("/health")).json() == {"status": "ok"}
+    assert (await get("/ready")).json() == {"status": "ready"}
+    await good_request(served)
+    assert "tts_requests_total" in (await get("/metrics")).text

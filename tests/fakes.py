@@ -1,0 +1,111 @@
+"""Stand-ins at the seams: an engine with a fixed answer, a codec whose sound tells the code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from app.codec import CodecSpec, CodeWindow, Samples
+from app.engine import FinishReason, Generation, OnTokens, Sampling
+
+SPEC = CodecSpec(
+    name="tone",
+    sample_rate_hz=24_000,
+    samples_per_frame=480,
+    codes_per_frame=1,
+    vocabulary=65_536,
+    left_context_frames=2,
+    right_context_frames=1,
+    exact=True,
+    max_window_frames=128,
+)
+
+
+class ToneCodec:
+    """Each code is 20 ms of a tone of its own loudness; stateless, so windows agree exactly.
+
+    `culprit` is a code on which a batch fails, `noise` one that gives NaN, `hold` stops the device.
+    """
+
+    def __init__(self, spec: CodecSpec = SPEC, *, culprit: int = -1, noise: int = -1) -> None:
+        self.spec = spec
+        self.culprit, self.noise = culprit, noise
+        self.batches: list[list[tuple[int, int]]] = []  # (first frame, frames) of each window of each call
+        self.free = threading.Event()
+        self.free.set()
+        self.busy = threading.Event()
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode; raises ValueError for a batch that holds the culprit."""
+        self.busy.set()
+        assert self.free.wait(30)
+        self.busy.clear()
+        if any((window.codes == self.culprit).any() for window in windows):
+            raise ValueError("culprit")
+        self.batches.append([(window.first_frame, len(window.codes)) for window in windows])
+        return [self._tone(window) for window in windows]
+
+    def _tone(self, window: CodeWindow) -> Samples:
+        time_s = np.arange(self.spec.samples_per_frame) / self.spec.sample_rate_hz
+        wave = np.sin(2 * np.pi * 200 * time_s)
+        loudness = 0.05 + 0.2 * (window.codes[:, :1] % 997) / 997
+        samples = (loudness * wave).astype(np.float32)
+        samples[window.codes[:, 0] == self.noise] = np.nan
+        return samples.reshape(-1)
+
+
+@dataclass
+class FixedEngine:
+    """Answers every prompt with the same numbers, `burst` at a time, with `gap_s` between bursts.
+
+    After `stall_after` bursts it waits for `go_on`.
+    """
+
+    numbers: Sequence[int]
+    burst: int = 10
+    gap_s: float = 0.0
+    finish_reason: FinishReason = "stop"
+    stall_after: int | None = None
+    error: Exception | None = None
+    prompts: list[str] = field(default_factory=list)
+    samplings: list[Sampling] = field(default_factory=list)
+    active: int = 0
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def check(self) -> None:
+        """Always ready."""
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """Send the numbers; raises `error`, where given, in the place of the end."""
+        self.prompts.append(prompt)
+        self.samplings.append(sampling)
+        self.active += 1
+        numbers = self.numbers
+        try:
+            for index, start in enumerate(range(0, len(numbers), self.burst)):
+                if index == self.stall_after:
+                    self.stalled.set()
+                    await self.go_on.wait()
+                on_tokens(numbers[start : start + self.burst])
+                await asyncio.sleep(self.gap_s)
+            if self.error is not None:
+                raise self.error
+            return Generation(self.finish_reason, prompt_tokens=len(prompt), completion_tokens=len(numbers))
+        finally:
+            self.active -= 1
+
+
+def tone_spec(**changes: int | bool | str) -> CodecSpec:
+    """The tone codec's spec with some fields changed."""
+    return replace(SPEC, **changes)  # type: ignore[arg-type]

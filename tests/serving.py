@@ -1,0 +1,100 @@
+"""The app under a real uvicorn on a free port, and the check for leftovers after every test."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from app.api.service import Service
+from app.codec import Codec
+from app.engine import Engine
+from app.main import create_app
+from app.server import AbortableProtocol
+from app.settings import Settings
+from tests.fakes import ToneCodec
+
+SPEECH = "/v1/audio/speech"
+HELLO: dict[str, object] = {"input": "Hello there.", "response_format": "pcm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running service: where it is, a client, and its insides for the check at the end."""
+
+    url: str
+    port: int
+    client: httpx.AsyncClient
+    app: FastAPI
+
+    @property
+    def service(self) -> Service:
+        """The service behind the routes."""
+        service = self.app.state.service
+        assert isinstance(service, Service)
+        return service
+
+    def _busy(self) -> bool:
+        decoder = self.service.decoder
+        return bool(self.service.admission.in_flight or (decoder and decoder.waiting) or speech_tasks())
+
+    async def settle(self) -> None:
+        """Wait until nothing is left of any request: slots, windows, tasks of ours."""
+        async with asyncio.timeout(5):
+            while self._busy():
+                await asyncio.sleep(0.005)
+
+
+def speech_tasks() -> list[str]:
+    """Names of the coroutines of unfinished tasks that belong to a speech request."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks() if not task.done()]
+    return [name for name in names if name in ("_read", "_watch", "RequestResponseCycle.run_asgi")]
+
+
+def settings_for_tests(**values: object) -> Settings:
+    """Settings that read neither the environment's nor a folder's `.env` file."""
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type,call-arg]
+
+
+@asynccontextmanager
+async def serving(
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    settings: Settings | None = None,
+    send_buffer_bytes: int | None = None,
+) -> AsyncGenerator[Served]:
+    """Serve until the block ends; then nothing may be left over, and the lifespan must end."""
+    app = create_app(settings or settings_for_tests(), engine=engine, codec=codec or ToneCodec())
+    listener = socket.create_server(("127.0.0.1", 0))
+    if send_buffer_bytes:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+            async with asyncio.timeout(20):
+                while not server.started or (await client.get("/ready")).status_code == 503:
+                    await asyncio.sleep(0.01)
+            served = Served(url, port, client, app)
+            yield served
+            await served.settle()
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
+
+
+async def good_request(served: Served) -> bytes:
+    """One good request succeeds: the last line of every fault test."""
+    answer = await served.client.post(SPEECH, json=HELLO)
+    assert answer.status_code == 200, answer.text
+    assert answer.content
+    return answer.content
