@@ -1,0 +1,30 @@
+"""The ConvNeXt block of the built-in voice: its codec and its token model are made of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise convolution over time, then a pointwise bottleneck, with a residual connection.
+
+    ConvNeXt (Liu et al. 2022, arXiv:2201.03545) in one dimension. `look_ahead` of the kernel's
+    taps lie in the future; 0 makes the block causal.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, kernel: int = 7, look_ahead: int = 0) -> None:
+        super().__init__()
+        self.padding = (kernel - 1 - look_ahead, look_ahead)
+        self.depthwise = nn.Conv1d(channels, channels, kernel, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.expand = nn.Linear(channels, hidden)
+        self.project = nn.Linear(hidden, channels)
+        self.scale = nn.Parameter(torch.ones(channels))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(batch, steps, channels) -> the same; steps outside count as zero."""
+        padded = functional.pad(hidden.transpose(1, 2), self.padding)
+        mixed = self.norm(self.depthwise(padded).transpose(1, 2))
+        return hidden + self.scale * self.project(functional.gelu(self.expand(mixed), approximate="tanh"))

@@ -1,0 +1,30 @@
+"""Finite scalar quantisation: a code is eight digits of four levels, the first the least significant.
+
+FSQ (Mentzer et al. 2023, arXiv:2309.15505) with NeuCodec's layout: 4^8 = 65,536 codes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+DIGITS = 8
+LEVELS = 4
+VOCABULARY = LEVELS**DIGITS
+
+
+def digits_of(codes: Tensor) -> Tensor:
+    """Codes (...) -> digits (..., 8), each 0 to 3."""
+    shifts = torch.arange(0, 2 * DIGITS, 2, device=codes.device)
+    return (codes.unsqueeze(-1) >> shifts) & (LEVELS - 1)
+
+
+def codes_of(digits: Tensor) -> Tensor:
+    """Digits (..., 8), each 0 to 3 -> codes (...)."""
+    shifts = torch.arange(0, 2 * DIGITS, 2, device=digits.device)
+    return (digits << shifts).sum(-1)
+
+
+def values_of(digits: Tensor) -> Tensor:
+    """Digits -> the numbers the networks see: -1, -0.5, 0 or 0.5."""
+    return (digits - LEVELS // 2).float() / (LEVELS // 2)

