@@ -1,0 +1,78 @@
+"""Markdown: the words stay, the marks go, and nothing is silently lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.speech.markdown import plain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("*one* **two** ~~three~~ `four`", "one two three four"),
+        ("[the site](https://example.com 'title')", "the site"),
+        ("![a [red] cat](cat.png) sat", "a [red] cat sat"),
+        ("![a *red* cat](cat.png)", "a red cat"),
+        ("<https://example.com>", "https://example.com"),
+        ("# Title #\ntext", "Title.\ntext"),
+        ("Title\n=====\ntext", "Title.\ntext"),
+        ("one\n\n***\n\ntwo!\n\nthree", "one.\ntwo!\nthree"),
+        ("- milk\n- bread,\n- eggs", "milk.\nbread,\neggs"),
+        ("1. open\n2. close", "1. open.\n2. close"),
+        ("3) go\n4) stop", "3) go.\n4) stop"),
+        ("- a\n  - b\n\n    c", "a.\nb.\nc"),
+        ("| a | b |\n|---|---|\n| 1 | |\n| 2 | 3 |", "a, b.\n1.\n2, 3"),
+        ("```python\nx = 1\n```\ndone", "x = 1.\ndone"),
+        ("    y = 2\n\ndone", "y = 2.\ndone"),
+        ("> so be it\n\nhe said", "so be it.\nhe said"),
+        ("你好\n\n再见", "你好。\n再见"),
+        ("안녕\n\n네", "안녕.\n네"),
+        ('He said "yes."\n\n(no)\n\nend', 'He said "yes."\n(no).\nend'),
+        ("🙂\n\nhello", "🙂\nhello"),
+        ("a&amp;b \\*not\\*", "a&b *not*"),
+        ("one\\\ntwo", "one\ntwo"),
+    ],
+)
+def test_blocks_and_spans(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "snake_case_name, 5 * 3 * 2, C:\\Users, ~5 km, #1, 100% & more",
+        "1986. A great year",
+        "[Narrator]: Hello",
+        "5 < 6 and <b>bold</b> stays",
+        "He said: ... {voice}",
+    ],
+)
+def test_text_that_only_looks_like_markdown_stays(text: str) -> None:
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">" * 4000 + " deep",
+        "- " * 2000 + "deep",
+        "".join("  " * depth + "- x\n" for depth in range(60)) + "deep",
+        "[" * 4000 + "deep",
+        "*a_ " * 1000 + "deep",
+    ],
+)
+def test_hostile_nesting_loses_nothing(text: str) -> None:
+    assert plain(text).endswith("deep")
+
+
+@given(st.text(st.sampled_from("aZé你9 .,!?'-:;"), max_size=40).map(str.strip).filter(lambda text: text[:1] not in "-"))
+def test_plain_text_keeps_all_but_whitespace(text: str) -> None:
+    assert plain(text).split() == text.split()
+
+
+@given(st.text(st.one_of(st.sampled_from("#*_`~[]()!>-+|\\<&;1. \n\tab"), st.characters(codec=None)), max_size=80))
+def test_any_text_is_read(text: str) -> None:
+    plain(text).encode()

@@ -1,0 +1,61 @@
+"""The prompt: filled once, and never with a special token that the template does not hold."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.errors import EmptyInput
+from app.profiles import PRESETS, load_profile
+from app.speech.prompt import render
+from app.speech.text import prepare
+
+TEMPLATES = [load_profile(path.stem).prompt for path in sorted(PRESETS.glob("*.toml"))]
+DELIMITERS = re.compile(r"<\||\|>|<(?=[\w/!])")
+SYNTAX = (
+    "<|",
+    "|>",
+    "im_end",
+    "s_5",
+    "<|im_end|>",
+    "<custom_token_5>",
+    "</s>",
+    "<!--",
+    "&lt;",
+    "&#124;",
+    "{voice}",
+    "{text}",
+)
+PIECES = st.one_of(st.sampled_from(SYNTAX), st.sampled_from("<>|＜｜＞*`a \n\0\ud800\u200b\u202e\u0338"))
+
+
+def test_voice_and_text_fill_their_places() -> None:
+    assert render("<|a|>{voice}: {text}<|b|>", voice="husein", text="Hello") == "<|a|>husein: Hello<|b|>"
+
+
+def test_braces_are_text() -> None:
+    assert render("{voice}: {text} {x} {}", voice="{text}", text="{voice} {0} {") == "{text}: {voice} {0} { {x} {}"
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("normalize", [True, False])
+@given(text=st.lists(st.one_of(PIECES, st.text(st.characters(codec=None), max_size=3)), max_size=20).map("".join))
+@example(text="x<|im<|x|>_end|>")
+@example(text="a＜｜im_end｜＞<custom_token_5>")
+@example(text="a<")
+@example(text="|>a|")
+def test_the_prompt_holds_exactly_its_own_delimiters(template: str, normalize: bool, text: str) -> None:
+    try:
+        prompt = render(template, voice="husein", text=prepare(text, normalize=normalize))
+    except EmptyInput:
+        return
+    before, after = template.split("{text}")
+    before = before.replace("{voice}", "husein")
+    spoken = prompt[len(before) : len(prompt) - len(after)]
+    assert prompt == before + spoken + after
+    for form in (prompt, unicodedata.normalize("NFKC", prompt)):
+        assert DELIMITERS.findall(form) == DELIMITERS.findall(before) + DELIMITERS.findall(after)
