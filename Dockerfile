@@ -1,0 +1,47 @@
+# syntax=docker/dockerfile:1
+
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+# Empty: PyPI's build, with CUDA. https://download.pytorch.org/whl/cpu: without.
+ARG TORCH_INDEX_URL=
+RUN python -m venv /opt/speech
+ENV PATH=/opt/speech/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+COPY pyproject.toml ./
+# The libraries are a layer of their own, so that a change of the code does not install them again.
+RUN --mount=type=cache,target=/root/.cache/pip \
+    if [ -n "$TORCH_INDEX_URL" ]; then export PIP_INDEX_URL="$TORCH_INDEX_URL"; fi \
+    && pip install torch==2.13.0
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+        > requirements.txt \
+    && pip install --requirement requirements.txt
+COPY README.md LICENSE ./
+COPY app app
+COPY stress_test stress_test
+RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps .
+
+FROM ${PYTHON_IMAGE} AS stress-test
+RUN pip install --no-cache-dir httpx==0.28.1 numpy==2.4.6 \
+    && useradd --system --uid 10001 speech
+WORKDIR /srv
+COPY stress_test stress_test
+USER 10001
+CMD ["python", "-m", "stress_test"]
+
+FROM ${PYTHON_IMAGE} AS service
+RUN useradd --system --uid 10001 --home-dir /tmp speech \
+    && install --directory --owner speech /var/cache/huggingface
+COPY --from=build /opt/speech /opt/speech
+ENV PATH=/opt/speech/bin:$PATH \
+    HF_HOME=/var/cache/huggingface \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 10001
+WORKDIR /srv
+VOLUME /var/cache/huggingface
+EXPOSE 9091
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 9091)}/health', timeout=4)"]
+CMD ["python", "-m", "app"]

@@ -1,0 +1,1 @@
+"""A load of concurrent speech requests, and the report that compares one server with another."""
