@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncGenerator
@@ -92,15 +93,15 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
 
     return VllmEngine(
         settings.tts_api,
+        profile.model,
+        profile.tokens,
         api_key=settings.tts_api_key.get_secret_value() if settings.tts_api_key else None,
-        model=profile.model,
-        syntax=profile.tokens,
         stop_token_ids=profile.stop_token_ids,
-        stream_interval=settings.stream_interval,
         limits=EngineLimits(
             connect_s=settings.connect_timeout_s,
             first_token_s=settings.first_token_timeout_s,
             token_gap_s=settings.token_gap_timeout_s,
+            stream_interval=settings.stream_interval,
         ),
     )
 
@@ -116,6 +117,8 @@ async def _load(service: Service, codec: Codec | None) -> None:
         log.critical("not ready: %s", exc)
         return
     decoder.start()
+    gc.collect()
+    gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
     log.info("ready: %s with the %s codec", profile.model, profile.codec.name)
 
@@ -138,7 +141,7 @@ def _decoder(settings: Settings, profile: Profile, codec: Codec | None) -> Sched
         codec.decode([CodeWindow(np.zeros((32, codec.spec.codes_per_frame), np.int32))])
     limits = BatchLimits(
         windows=settings.max_batch_size if settings.dynamic_batching else 1,
-        padded_frames=CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None,
+        padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None),
     )
     return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), limits)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -41,7 +44,8 @@ def quiet_broken_responses() -> None:
 
 
 def serve(app: FastAPI, settings: Settings) -> None:
-    """Run the service until a signal ends it."""
+    """Run the service until a signal ends it; SIGTERM then ends the process with success."""
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal again when it has shut down
     uvicorn.run(
         app,
         host=settings.host,
@@ -53,3 +57,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
     )
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -14,7 +14,9 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 class Settings(BaseSettings):
     """What an operator chooses. Frozen; bad values raise pydantic.ValidationError at start."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
+    )
 
     host: str = Field(default="0.0.0.0", description="Address to listen on.")
     port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
@@ -77,6 +79,12 @@ class Settings(BaseSettings):
         default=True, description="Decode windows of several requests together; false: one window a call."
     )
     max_batch_size: int = Field(default=32, ge=1, le=512, description="Most windows in one decode call.")
+    max_batch_frames: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most frames in one decode call, padding included. Unset: no limit on a GPU, "
+        "about 0.3 s of work on a CPU.",
+    )
 
     max_concurrent_requests: int = Field(
         default=64, ge=1, le=100_000, description="Requests served at once; further ones get 429."

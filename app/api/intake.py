@@ -47,10 +47,11 @@ class Intake:
         if len(request.input) > settings.max_input_characters:
             raise InputTooLong(f"input is longer than {settings.max_input_characters} characters", param="input")
         text = prepare(request.input, normalize=request.normalize)
-        pieces = split(text, self._prompt_characters)
+        if len(text) > 2 * settings.max_input_characters:  # one character can stand for eighteen in NFKC
+            raise InputTooLong("input is too long once its characters are written out", param="input")
         plan = self._plan(request)
         return Speech(
-            prompts=tuple(render(profile.prompt, voice=voice, text=piece) for piece in pieces),
+            prompts=tuple(render(profile.prompt, voice=voice, text=piece) for piece in self._pieces(text)),
             sampling=self._sampling(request),
             may_be_cut=request.max_tokens is not None,
             whole=not request.stream,
@@ -59,6 +60,10 @@ class Intake:
             levels=self._levels(request, plan),
             limit_s=settings.request_timeout_s,
         )
+
+    def _pieces(self, text: str) -> list[str]:
+        """Text in parts that fit the token budget; parts of nothing but punctuation are left out."""
+        return [piece for piece in split(text, self._prompt_characters) if any(map(str.isalnum, piece))]
 
     def answer(self, request: SpeechRequest) -> AudioAnswer:
         """How to answer.

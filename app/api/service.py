@@ -69,8 +69,8 @@ class Service:
         return self.decoder
 
 
-def service_of(request: Request) -> Service:
-    """The service of the application that a request came to."""
+async def service_of(request: Request) -> Service:
+    """The service of the application that a request came to (async, or FastAPI would use a thread)."""
     service = request.app.state.service
     assert isinstance(service, Service)
     return service

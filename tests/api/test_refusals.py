@@ -52,6 +52,7 @@ async def test_no_text_at_all_is_refused(served: Served) -> None:
     ("fields", "status", "code"),
     [
         ({"input": "a" * 4097}, 400, "string_too_long"),
+        ({"input": "\ufdfa" * 4096}, 400, "string_too_long"),
         ({"model": "gpt-9"}, 404, "model_not_found"),
         ({"response_format": "mp3"}, 400, "unsupported_value"),
         ({"response_format": "exe"}, 400, "literal_error"),

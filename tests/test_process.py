@@ -1,0 +1,147 @@
+"""`python -m app` as a stranger runs it: no configuration, the embedded voice, signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+
+def start(folder: Path, **environment: str) -> Running:
+    """Start the service in a clean folder, with no settings but these."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app"],
+        cwd=folder,
+        env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    return Running(process, f"http://127.0.0.1:{port}")
+
+
+def wait_until_ready(running: Running, limit_s: float = 40) -> None:
+    """Wait for /ready; fails with the log where the process ends first."""
+    deadline_s = time.monotonic() + limit_s
+    while time.monotonic() < deadline_s:
+        if running.process.poll() is not None and running.process.stdout:
+            pytest.fail(running.process.stdout.read().decode())
+        try:
+            if httpx.get(f"{running.url}/ready", trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("not ready in time")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
+    service = start(tmp_path_factory.mktemp("clean"))
+    try:
+        wait_until_ready(service)
+        yield service
+    finally:
+        service.process.kill()
+        service.process.communicate()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_line_of_the_readme_speaks(running: Running, tmp_path: Path) -> None:
+    found = CURL.search((ROOT / "README.md").read_text())
+    assert found, "the README has lost its curl line"
+    line = found.group().replace("http://localhost:9091", running.url).replace("\\\n", "")
+    subprocess.run(shlex.split(line), check=True, cwd=tmp_path, capture_output=True)
+    answer = (tmp_path / "output.wav").read_bytes()
+    sound = np.frombuffer(answer[44:], "<i2") / 32767
+    assert answer[:4] == b"RIFF"
+    assert 2 < len(sound) / 24_000 < 10
+    assert len(sound) % 480 == 0
+    assert 0.03 < np.sqrt(np.mean(sound**2)) < 0.5
+
+
+def test_the_embedded_voice_streams_what_it_says_whole(running: Running) -> None:
+    body = {"input": "The train leaves at nine. Please be on time.", "response_format": "pcm"}
+    streamed = httpx.post(f"{running.url}/v1/audio/speech", json=body, trust_env=False)
+    whole = httpx.post(f"{running.url}/v1/audio/speech", json={**body, "stream": False}, trust_env=False)
+    difference = np.frombuffer(streamed.content, "<i2").astype(int) - np.frombuffer(whole.content, "<i2")
+    assert np.abs(difference).max() <= 1
+
+
+def test_text_that_the_embedded_voice_cannot_read_is_an_error(running: Running) -> None:
+    answer = httpx.post(f"{running.url}/v1/audio/speech", json={"input": "你好,世界"}, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_no_audio")
+
+
+def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    wait_until_ready(service)
+    service.process.send_signal(signal.SIGTERM)
+    output, _ = service.process.communicate(timeout=20)
+    assert service.process.returncode == 0, output.decode()
+    assert b"Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"MAX_BATCH_SIZE": "many"}, "MAX_BATCH_SIZE"),
+        ({"MODEL_PROFILE": "nobody"}, "nobody"),
+        ({"MODEL_PROFILE": "scicom"}, "TTS_API"),
+        ({"DEFAULT_SPEAKER": "nobody"}, "DEFAULT_SPEAKER"),
+    ],
+)
+def test_bad_settings_end_it_with_one_readable_line(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    service = start(tmp_path, **environment)
+    output, _ = service.process.communicate(timeout=30)
+    assert service.process.returncode not in (0, None)
+    assert words in output.decode()
+    assert len(output.decode().strip().splitlines()) == 1
+
+
+def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) -> None:
+    service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
+    try:
+        deadline_s = time.monotonic() + 40
+        answer = None
+        while time.monotonic() < deadline_s and (answer is None or "nothing" not in answer.text):
+            time.sleep(0.2)
+            try:
+                answer = httpx.get(f"{service.url}/ready", trust_env=False)
+            except httpx.TransportError:
+                continue
+        assert answer is not None
+        assert answer.status_code == 503
+        assert "nothing" in answer.text
+        assert httpx.get(f"{service.url}/health", trust_env=False).status_code == 200
+    finally:
+        service.process.kill()
+        service.process.communicate()
