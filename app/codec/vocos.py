@@ -1,0 +1,160 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""The Vocos decoder of NeuCodec, masked so that rows of any lengths share a batch without hearing each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.codec.fsq import DIGITS, digits_of, values_of
+
+HOP_SAMPLES = 480
+WINDOW_HOPS = 4
+WINDOW_SAMPLES = WINDOW_HOPS * HOP_SAMPLES
+EDGE_SAMPLES = (WINDOW_SAMPLES - HOP_SAMPLES) // 2  # "same" padding: cut from both ends of the overlap-add
+HEAD_WIDTH = 64
+GROUPS = 32
+EPS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and number of transformer layers; the defaults are the published model's."""
+
+    width: int = 1024
+    depth: int = 12
+
+
+PUBLISHED = Size()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which frames of a padded batch are real."""
+
+    lengths: Tensor  # (batch, 1, 1, 1) float32, frames
+    valid: Tensor  # (batch, frames, 1) float32, 1 or 0
+    keys: Tensor  # (batch, 1, 1, frames) bool
+
+    @classmethod
+    def of(cls, lengths: Tensor, frames: int) -> Rows:
+        """From `lengths` (batch,), each >= 1: with no frame at all softmax and norms would give NaN."""
+        keys = torch.arange(frames, device=lengths.device) < lengths[:, None]
+        return cls(lengths.float()[:, None, None, None], keys[..., None].float(), keys[:, None, None])
+
+
+class FrameNorm(nn.Module):
+    """GroupNorm over a row's own frames, then SiLU; frames beyond the row come out as zeros."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
+        """(batch, frames, width) of any type to the same shape in float32."""
+        valid = rows.valid[..., None]
+        grouped = x.float().unflatten(-1, (GROUPS, -1))
+        count = rows.lengths * grouped.shape[-1]
+        mean = (grouped * valid).sum((1, 3), keepdim=True) / count
+        centred = (grouped - mean) * valid
+        variance = centred.square().sum((1, 3), keepdim=True) / count
+        normed = (centred * torch.rsqrt(variance + EPS)).flatten(-2)
+        return functional.silu(torch.addcmul(self.bias, normed, self.weight)) * rows.valid
+
+
+class FrameConv(nn.Linear):
+    """A convolution over frames as one matrix product, which on a CPU beats conv1d below about 100 frames."""
+
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__(kernel * width, width)
+        self.kernel = kernel
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """(batch, frames, width), zeros beyond each row, to the same shape in the weights' type."""
+        x = input.to(self.weight.dtype)
+        padded = functional.pad(x, (0, 0, self.kernel // 2, self.kernel // 2))
+        taps = [padded[:, tap : tap + x.shape[1]] for tap in range(self.kernel)]
+        return functional.linear(torch.cat(taps, -1), self.weight, self.bias)
+
+
+class ConvBlock(nn.Module):
+    """Norm, SiLU and convolution, twice, around a residual."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1 = FrameNorm(width)
+        self.conv1 = FrameConv(width, 3)
+        self.norm2 = FrameNorm(width)
+        self.conv2 = FrameConv(width, 3)
+
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
+        hidden = self.conv1(self.norm1(x, rows))
+        return x + self.conv2(self.norm2(hidden, rows))
+
+
+class Transformer(nn.Module):
+    """Attention and MLP. Without rotary embedding: as published it turns a head's queries and keys by one angle."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.att_norm = nn.RMSNorm(width, EPS)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.ffn_norm = nn.RMSNorm(width, EPS)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
+        dtype = self.qkv.weight.dtype
+        qkv = self.qkv(self.att_norm(x).to(dtype)).unflatten(-1, (3, -1, HEAD_WIDTH))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        heard = functional.scaled_dot_product_attention(query, key, value, attn_mask=rows.keys)
+        x = x + self.out(heard.transpose(1, 2).flatten(-2))
+        return x + self.down(functional.silu(self.up(self.ffn_norm(x).to(dtype))))
+
+
+class VocosDecoder(nn.Module):
+    """Codes to samples: `CodecDecoderVocos` of github.com/neuphonic/neucodec, with every row of a batch kept apart.
+
+    The residual stream, norms, head and inverse STFT are float32; the other matrices may be narrower.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.code = nn.Linear(DIGITS, size.width)  # FSQ digits through project_out and fc_post_a
+        self.embed = FrameConv(size.width, 7)
+        self.prior_net = nn.ModuleList(ConvBlock(size.width) for _ in range(2))
+        self.transformers = nn.ModuleList(Transformer(size.width) for _ in range(size.depth))
+        self.post_net = nn.ModuleList(ConvBlock(size.width) for _ in range(2))
+        self.final_layer_norm = nn.LayerNorm(size.width, EPS)
+        self.head = nn.Linear(size.width, WINDOW_SAMPLES + 2)
+
+    def forward(self, codes: Tensor, lengths: Tensor) -> Tensor:
+        """Codes (batch, frames) and lengths (batch,) in frames, int64, to samples (batch, 480 x frames)."""
+        rows = Rows.of(lengths, codes.shape[1])
+        x = self.embed(self.code(values_of(digits_of(codes))) * rows.valid).float()
+        for block in (*self.prior_net, *self.transformers, *self.post_net):
+            x = block(x, rows)
+        return inverse_stft(self.head(self.final_layer_norm(x)), rows)
+
+
+def inverse_stft(spectrum: Tensor, rows: Rows) -> Tensor:
+    """(batch, frames, 1922) of log magnitudes and phases to (batch, 480 x frames), each row as if alone."""
+    magnitude, phase = spectrum.chunk(2, dim=-1)
+    window = torch.hann_window(WINDOW_SAMPLES, device=spectrum.device)
+    waves = torch.fft.irfft(torch.polar(magnitude.exp().clamp(max=100.0), phase), WINDOW_SAMPLES)
+    sound = _overlap_add(waves * window * rows.valid)
+    return sound / _overlap_add(window.square() * rows.valid).clamp(min=1e-11)
+
+
+def _overlap_add(waves: Tensor) -> Tensor:
+    batch, frames, _ = waves.shape
+    hops = waves.view(batch, frames, WINDOW_HOPS, HOP_SAMPLES)
+    total = waves.new_zeros(batch, frames + WINDOW_HOPS - 1, HOP_SAMPLES)
+    for hop in range(WINDOW_HOPS):
+        total[:, hop : hop + frames] += hops[:, :, hop]
+    return total.flatten(1)[:, EDGE_SAMPLES : EDGE_SAMPLES + frames * HOP_SAMPLES]
