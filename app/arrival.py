@@ -21,9 +21,12 @@ class Arrival:
 
     def feed(self, numbers: Sequence[int]) -> None:
         """Take token numbers off the engine."""
+        before = self.codes.frames
         self.codes.feed(numbers)
+        if self.codes.frames == before:
+            return
         self._latest_s = time.monotonic()
-        if not self._first_frames and self.codes.frames:
+        if not before:
             self._first_frames, self._first_s = self.codes.frames, self._latest_s
         if self.codes.frames >= self._wanted:
             self._reached.set()

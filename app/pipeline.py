@@ -88,7 +88,7 @@ async def _read(speech: Speech, engine: Engine, arrivals: Sequence[Arrival]) -> 
             generation = await engine.generate(prompt, speech.sampling, arrival.feed)
         finally:
             metrics.ENGINE_TOKENS.inc(arrival.codes.tokens)
-            metrics.TOKENS_DROPPED.inc(arrival.codes.dropped)
+            metrics.TOKENS_DROPPED.inc(arrival.codes.dropped + arrival.codes.unfinished)
         if not arrival.codes.frames:
             raise EngineNoAudio("the engine finished without audio")
         if generation.finish_reason == "length" and not speech.may_be_cut:
@@ -109,6 +109,7 @@ async def _speak(speech: Speech, arrivals: Sequence[Arrival], decoder: Scheduler
             taken: list[Window] = []
             asked_s = time.monotonic()
             decoded = await decoder.decode(partial(_take, arrival.codes, schedule, taken), listener.deadline_s())
+            decode_s = time.monotonic() - asked_s
             await listener.hear(stitcher.feed(taken[0], decoded))
             schedule.grow(
                 Supply(
@@ -116,7 +117,7 @@ async def _speak(speech: Speech, arrivals: Sequence[Arrival], decoder: Scheduler
                     s_per_frame=arrival.s_per_frame,
                     frame_s=1 / spec.frames_per_s,
                     lead_s=listener.lead_s,
-                    decode_s=time.monotonic() - asked_s,
+                    decode_s=decode_s,
                 )
             )
     await listener.finish()

@@ -156,8 +156,9 @@ def load_profile(name: str) -> Profile:
     except OSError as exc:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
         raise ProfileError(f"no profile {name!r}: neither a preset ({known}) nor a readable file") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ProfileError(f"{path}: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors()[0]
-        raise ProfileError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+        field = ".".join(map(str, first["loc"])) or "profile"
+        raise ProfileError(f"{path}: {field}: {first['msg']}") from exc

@@ -51,7 +51,10 @@ class Settings(BaseSettings):
         default=0.4, ge=0.1, le=10, description="Seconds of audio in the first decode window."
     )
     default_playback_overlap_speed: float = Field(
-        default=0.2, ge=0, le=2, description="Seconds of look-ahead of a decode window."
+        default=0.2,
+        ge=0,
+        le=2,
+        description="Seconds of look-ahead of a NeuCodec window; the other codecs need none beyond their own.",
     )
     default_response_format: Literal["wav", "pcm"] = Field(
         default="wav", description="Format of requests that name none."
@@ -70,7 +73,7 @@ class Settings(BaseSettings):
         default="auto", description="Codec arithmetic. auto: bfloat16 where the device computes in it, else float32."
     )
     decode_left_context_s: float | None = Field(
-        default=None, ge=0, le=6, description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU."
+        default=None, ge=0, le=4, description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU."
     )
     decode_workers: int | None = Field(
         default=None, ge=1, le=256, description="Decode threads on a CPU. Unset: half the cores, at least 1."

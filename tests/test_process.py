@@ -117,9 +117,7 @@ def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
         ({"DEFAULT_SPEAKER": "nobody"}, "DEFAULT_SPEAKER"),
     ],
 )
-def test_bad_settings_end_it_with_one_readable_line(
-    tmp_path: Path, environment: dict[str, str], words: str
-) -> None:
+def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment: dict[str, str], words: str) -> None:
     service = start(tmp_path, **environment)
     output, _ = service.process.communicate(timeout=30)
     assert service.process.returncode not in (0, None)

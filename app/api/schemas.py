@@ -24,9 +24,7 @@ class SpeechRequest(BaseModel):
 
     input: Text = Field(description="The text to speak.")
     model: str | None = Field(default=None, description="The served model's id or an alias.")
-    voice: str | VoiceId | None = Field(
-        default=None, description="A voice's name, alias or {id}."
-    )
+    voice: str | VoiceId | None = Field(default=None, description="A voice's name, alias or {id}.")
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
         default=None, description="wav or pcm; the other formats of OpenAI's list are refused with a clear error."
     )

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,13 @@ class _Job:
     take: Callable[[], CodeWindow] = field(compare=False)
     future: asyncio.Future[Samples] = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
+    window: CodeWindow | None = field(default=None, compare=False)
+
+    def open(self) -> CodeWindow:
+        """The window, chosen at the first call."""
+        if self.window is None:
+            self.window = self.take()
+        return self.window
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class Scheduler:
 
     def close(self) -> None:
         """Refuse what waits, let the running call end, and join the threads (blocks)."""
-        self._fail_waiting(NotReady("the server is shutting down"))
+        self._fail_waiting(NotReady("the server is closing"))
         for thread in self._threads:
             thread.join()
 
@@ -86,44 +94,47 @@ class Scheduler:
         future: asyncio.Future[Samples] = loop.create_future()
         with self._ready:
             if self._closing:
-                raise NotReady("the server is shutting down")
+                raise CodecFailed("the decode thread has died") if self.failure else NotReady("the server is closing")
             heapq.heappush(self._jobs, _Job(deadline_s, next(self._order), take, future, loop))
             metrics.DECODE_QUEUE.set(len(self._jobs))
             self._ready.notify()
         return await future
 
     def _work(self, codec: Codec) -> None:
-        batch: list[tuple[_Job, CodeWindow]] = []
+        batch: list[_Job] = []
         try:
-            while batch := self._next_batch():
-                _settle([job for job, _ in batch], self._decode(codec, [window for _, window in batch]))
+            while self._fill(batch):
+                _settle(batch, self._decode(codec, [job.open() for job in batch]))
+                batch.clear()
         except BaseException as exc:
             self.failure = exc
             error = CodecFailed("the decode thread has died")
-            _settle([job for job, _ in batch], [error] * len(batch))
+            _settle(batch, [error] * len(batch))
             self._fail_waiting(error)
             raise
 
-    def _next_batch(self) -> list[tuple[_Job, CodeWindow]]:
-        """Wait for jobs; the most urgent that fit one call, or none when closing."""
-        batch: list[tuple[_Job, CodeWindow]] = []
-        longest = 0
+    def _fill(self, batch: list[_Job]) -> bool:
+        """Wait for jobs and move the most urgent that fit one call into `batch`; False when closing."""
         with self._ready:
             while not batch:
                 self._ready.wait_for(lambda: self._jobs or self._closing)
                 if self._closing:
-                    return []
-                while self._jobs and len(batch) < self._limits.windows:
-                    if self._jobs[0].future.done():
-                        heapq.heappop(self._jobs)
-                        continue
-                    window = self._jobs[0].take()
-                    longest = max(longest, len(window.codes))
-                    batch.append((heapq.heappop(self._jobs), window))
-                    if self._limits.padded_frames and longest * (len(batch) + 1) > self._limits.padded_frames:
-                        break
-            metrics.DECODE_QUEUE.set(len(self._jobs))
-        return batch
+                    return False
+                self._move_most_urgent(batch)
+                metrics.DECODE_QUEUE.set(len(self._jobs))
+        return True
+
+    def _move_most_urgent(self, batch: list[_Job]) -> None:
+        longest = 0
+        while self._jobs and len(batch) < self._limits.windows:
+            job = self._jobs[0]
+            if not job.future.done():
+                longest = max(longest, len(job.open().codes))
+                padded_frames = longest * (len(batch) + 1)
+                if batch and self._limits.padded_frames and padded_frames > self._limits.padded_frames:
+                    return
+                batch.append(job)
+            heapq.heappop(self._jobs)
 
     def _decode(self, codec: Codec, windows: Sequence[CodeWindow]) -> list[Samples | CodecFailed]:
         """Decode a batch; one that fails is halved down to the culprit."""
@@ -142,7 +153,7 @@ class Scheduler:
         return [self._checked(window, samples) for window, samples in decoded]
 
     def _checked(self, window: CodeWindow, samples: Samples) -> Samples | CodecFailed:
-        if len(samples) == len(window.codes) * self.spec.samples_per_frame and np.isfinite(samples).all():
+        if len(samples) == len(window.codes) * self.spec.samples_per_frame and math.isfinite(np.vdot(samples, samples)):
             return samples
         metrics.DECODE_FAILURES.inc()
         log.error("the codec returned %d samples for %d frames, or not numbers", len(samples), len(window.codes))
@@ -152,6 +163,7 @@ class Scheduler:
         with self._ready:
             self._closing = True
             waiting, self._jobs = self._jobs, []
+            metrics.DECODE_QUEUE.set(0)
             self._ready.notify_all()
         _settle(waiting, [error] * len(waiting))
 

@@ -33,6 +33,7 @@ class CodeArray:
 
     def __init__(self, layout: FrameLayout, max_tokens: int) -> None:
         self._layout = layout
+        self._max_tokens = max_tokens
         self._buffer = np.zeros((max(1, max_tokens // layout.slots), layout.slots), np.int32)
         self._partial: list[int] = []
         self.frames = 0
@@ -48,13 +49,22 @@ class CodeArray:
         """
         layout = self._layout
         wanted = [number - layout.first for number in numbers if number >= layout.first]
-        if any(value >= layout.slots * layout.vocabulary for value in wanted):
+        if min(numbers, default=0) < 0 or max(wanted, default=0) >= layout.slots * layout.vocabulary:
             raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
+        if self.tokens + len(wanted) > self._max_tokens:
+            raise EngineProtocolError("the engine sent more tokens than it was allowed")
         self.tokens += len(wanted)
         if layout.slots == 1:
-            self._append([[value] for value in wanted])
+            end = self.frames + len(wanted)
+            self._buffer[self.frames : end, 0] = wanted
+            self.frames = end
         else:
             self._append(self._by_slot(wanted))
+
+    @property
+    def unfinished(self) -> int:
+        """Tokens of a frame whose other slots have not come."""
+        return len(self._partial)
 
     def finish(self) -> None:
         """No more codes will come; a partial last frame is dropped."""
@@ -83,10 +93,7 @@ class CodeArray:
         return whole
 
     def _append(self, rows: list[list[int]]) -> None:
-        if not rows:
-            return
-        end = self.frames + len(rows)
-        if end > len(self._buffer):
-            raise EngineProtocolError("the engine sent more tokens than it was allowed")
-        self._buffer[self.frames : end] = rows
-        self.frames = end
+        if rows:
+            end = self.frames + len(rows)
+            self._buffer[self.frames : end] = rows
+            self.frames = end

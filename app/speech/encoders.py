@@ -40,7 +40,10 @@ class PcmEncoder:
 
     def feed(self, samples: Samples) -> bytes:
         """Two bytes a sample, rounded to the nearest step and clipped at full scale."""
-        return np.clip(np.rint(samples * 32767), -32768, 32767).astype("<i2").tobytes()
+        steps = samples * np.float32(32767)
+        np.rint(steps, out=steps)
+        np.clip(steps, -32768, 32767, out=steps)
+        return steps.astype("<i2").tobytes()
 
     def finish(self) -> bytes:
         """Nothing is kept back."""

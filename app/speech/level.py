@@ -9,9 +9,10 @@ Samples = NDArray[np.float32]  # (samples,), mono
 
 BLOCK_S = 0.02
 VOICED_DB = -45.0  # a block above this level counts as speech
-LOCK_S = 0.9  # the gain is fixed this long after speech begins
-PRIOR_S = 0.1  # the profile's typical level weighs as much as this much speech
-MAX_GAIN_DB = 15.0
+SPEECH_BLOCKS = 3  # in a row; less is a click, since no syllable is as short as 40 ms
+LOCK_BLOCKS = 45  # 0.9 s: the gain is fixed this long after speech is recognised
+PRIOR_BLOCKS = 5  # the profile's typical level weighs as much at first, and nothing when the gain is fixed
+MAX_GAIN_DB = 20.0  # -36 dBFS reach the default target
 KNEE = 0.8  # below it the limiter is transparent
 
 
@@ -26,30 +27,38 @@ def limit(samples: Samples) -> Samples:
 
 
 class VoicedLevel:
-    """The mean level of the voiced blocks, a typical level counted in; fixed after LOCK_S of speech."""
+    """The mean level of the voiced blocks; a typical level stands in until LOCK_S of speech has fixed it."""
 
     def __init__(self, typical_db: float) -> None:
-        self._blocks = PRIOR_S / BLOCK_S
-        self._energy = self._blocks * 10 ** (typical_db / 10)
-        self._left = round(LOCK_S / BLOCK_S)
-        self._speaking = False
+        self._typical = 10 ** (typical_db / 10)
+        self._energy = 0.0
+        self._blocks = 0
+        self._run: list[float] = []  # voiced blocks that may turn out to be a click
+        self._left = LOCK_BLOCKS
+
+    @property
+    def locked(self) -> bool:
+        """Whether nothing changes the level any more."""
+        return self._left == 0
 
     def observe(self, block: Samples) -> None:
         """Take one block of BLOCK_S into account."""
-        if not self._left:
+        if self.locked:
             return
         energy = float(np.mean(np.square(block, dtype=np.float64)))
-        voiced = energy > 10 ** (VOICED_DB / 10)
-        self._speaking |= voiced
-        self._left -= self._speaking
-        if voiced:
-            self._energy += energy
-            self._blocks += 1
+        self._run = [*self._run, energy] if energy > 10 ** (VOICED_DB / 10) else []
+        if len(self._run) >= SPEECH_BLOCKS:
+            fresh = self._run if len(self._run) == SPEECH_BLOCKS else self._run[-1:]
+            self._energy += sum(fresh)
+            self._blocks += len(fresh)
+        self._left -= self._blocks > 0
 
     @property
     def db(self) -> float:
         """RMS in dBFS."""
-        return float(10 * np.log10(self._energy / self._blocks))
+        typical_blocks = PRIOR_BLOCKS * self._left / LOCK_BLOCKS
+        energy = self._energy + typical_blocks * self._typical
+        return float(10 * np.log10(energy / (self._blocks + typical_blocks)))
 
 
 class Leveller:
@@ -70,8 +79,10 @@ class Leveller:
         self._observed = 0  # blocks of the horizon, seen before they are released
 
     def feed(self, samples: Samples) -> Samples:
-        """Levelled samples; up to one block (at first `horizon_s`) is kept back."""
+        """Levelled samples; until the gain is locked, up to one block (at first `horizon_s`) is kept back."""
         self._pending = np.concatenate([self._pending, samples])
+        if self._level.locked:
+            return self._release(len(self._pending))
         whole = len(self._pending) // self._block * self._block
         if self._gain is None and whole < self._horizon:
             return np.zeros(0, np.float32)
@@ -91,6 +102,8 @@ class Leveller:
                 self._level.observe(block)
             self._observed = len(opening)
             self._gain = self._gain_now()
+        if self._level.locked:
+            return limit(ready * np.float32(self._gain))
         envelope = np.concatenate([self._ramp(block) for block in self._blocks(ready)])
         return limit(ready * envelope)
 

@@ -26,7 +26,7 @@ class Stitcher:
 
     def __init__(self, samples_per_frame: int, fade_samples: int) -> None:
         self._samples_per_frame = samples_per_frame
-        self._rise = rise(fade_samples)
+        self._fade_samples = fade_samples
         self._tail: Samples = np.zeros(0, np.float32)
 
     def feed(self, window: Window, decoded: Samples) -> Samples:
@@ -35,7 +35,7 @@ class Stitcher:
         own = decoded[begin:end].copy()
         blend = min(len(self._tail), len(own))
         if blend:
-            rising = self._rise[:blend]
-            own[:blend] = own[:blend] * rising + self._tail[:blend] * (1 - rising)
-        self._tail = decoded[end : end + len(self._rise)].copy()
+            tail = self._tail[:blend]
+            own[:blend] = tail + (own[:blend] - tail) * rise(blend)  # where they agree, nothing changes
+        self._tail = decoded[end : end + self._fade_samples].copy()
         return own

@@ -61,11 +61,16 @@ def plan_windows(
 ) -> WindowPlan:
     """The plan of a request; `left` and `right` are the codec's own least context.
 
-    The first hop is clamped to the largest window less context. `whole` asks for the largest
-    windows throughout (nobody listens yet); `seeded` for a ladder that does not depend on timing.
+    An exact codec sounds the same with any overlap, so it gets none beyond its own: look-ahead is
+    delay. The overlap is clamped so that a quarter of the largest window is left for new sound, the first
+    hop to the largest window less context. One frame of look-ahead is the least: without it a last
+    window could be empty. `whole` asks for the largest windows throughout (nobody listens yet);
+    `seeded` for a ladder that does not depend on timing.
     """
-    overlap = round(overlap_s * frames_per_s)
-    left, right = max(left, overlap), max(right, overlap)
+    overlap = 0 if exact else round(overlap_s * frames_per_s)
+    room = max_window - max(1, max_window // 4)
+    right = max(1, right, min(overlap, room - left))
+    left = max(left, min(overlap, room - right))
     max_hop = max(1, max_window - left - right)
     first_hop = max_hop if whole else min(max_hop, max(1, round(first_window_s * frames_per_s)))
     return WindowPlan(first_hop, max_hop, left, right, exact, SEEDED_GROWTH if seeded else None)
@@ -77,7 +82,8 @@ class WindowSchedule:
     def __init__(self, plan: WindowPlan) -> None:
         self._plan = plan
         self._growth = plan.growth
-        self._hop = plan.first_hop
+        self._hop = self._most = plan.first_hop
+        self._decoded = 0  # frames of the last window, context included
         self.done = 0
         self.finished = False
 
@@ -89,29 +95,44 @@ class WindowSchedule:
     def take(self, available: int, *, ended: bool) -> Window:
         """The next window over `available` frames, which must reach `wanted` unless `ended`.
 
-        Where boundaries cannot be heard (an exact codec) it takes all that has arrived, up to the
-        largest hop; otherwise exactly one step of the ladder, whatever has arrived meanwhile.
+        Where boundaries cannot be heard (an exact codec) it takes all that has arrived, up to what
+        the listener can wait for; otherwise exactly one step of the ladder. The first window is
+        the plan's first hop, whatever has arrived, because somebody waits for it.
         """
         plan = self._plan
-        hop = plan.max_hop if plan.exact else self._hop
+        hop = self._most if plan.exact else self._hop
         end = min(self.done + hop, max(available - plan.right, self.done))
         last = ended and self.done + hop + plan.right > available
         if last:
             end = available
         window = Window(max(0, self.done - plan.left), self.done, end, available if last else end + plan.right, last)
-        self.done, self.finished = end, last
+        self.done, self.finished, self._decoded = end, last, window.stop - window.start
         return window
 
     def grow(self, supply: Supply) -> None:
         """Choose the next hop after a window has been sent."""
         plan = self._plan
         if plan.exact:
-            spare_s = supply.lead_s - supply.decode_s - LEAD_MARGIN_S
-            waited = spare_s / max(supply.s_per_frame * SPEED_MARGIN, 1e-6)
-            hop = supply.frames - plan.right - self.done + int(max(0.0, min(waited, plan.max_hop)))
-            self._hop = min(plan.max_hop, max(plan.first_hop, hop))
+            self._afford(supply)
             return
         if self._growth is None:
-            pace = supply.frame_s / max(supply.s_per_frame, 1e-6)
-            self._growth = next(growth for least, growth in LADDERS if pace >= least)
+            cost_s = supply.decode_s / self._decoded  # a hop that grows pays for its growth
+            self._growth = next(
+                growth
+                for least, growth in LADDERS
+                if least * supply.s_per_frame + (growth - 1) * cost_s <= supply.frame_s
+            )
         self._hop = min(plan.max_hop, round(self._hop * self._growth))
+
+    def _afford(self, supply: Supply) -> None:
+        """The largest hop that keeps `wait + decode + LEAD_MARGIN_S <= lead`, both in proportion to its frames."""
+        plan = self._plan
+        wait_s = max(supply.s_per_frame * SPEED_MARGIN, 1e-6)
+        cost_s = max(supply.decode_s / self._decoded, 1e-6)
+        spare_s = supply.lead_s - LEAD_MARGIN_S - (plan.left + plan.right) * cost_s
+        arrived = supply.frames - plan.right - self.done
+        most = spare_s / cost_s
+        hop = min(most, (spare_s + arrived * wait_s) / (wait_s + cost_s))
+        if most < plan.first_hop:  # too late already: large windows catch up soonest
+            most, hop = plan.max_hop, arrived
+        self._most, self._hop = (min(plan.max_hop, max(plan.first_hop, int(value))) for value in (most, hop))

@@ -1,0 +1,416 @@
+"""The scheduler: batches form while the device works, and every window is answered once, with its own sound."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app import metrics
+from app.codec import CodecSpec, CodeWindow, Samples
+from app.decode.scheduler import BatchLimits, Scheduler
+from app.errors import CodecFailed, NotReady
+
+T = TypeVar("T")
+FRAME_SAMPLES = 4
+SPEC = CodecSpec(
+    name="gate",
+    sample_rate_hz=24_000,
+    samples_per_frame=FRAME_SAMPLES,
+    codes_per_frame=1,
+    vocabulary=10_000,
+    left_context_frames=0,
+    right_context_frames=1,
+    exact=True,
+    max_window_frames=500,
+)
+# Codes that the codec below has trouble with.
+RAISES, NOT_A_NUMBER, TOO_SHORT, TOO_FEW_RESULTS, DIES = 9_001, 9_002, 9_003, 9_004, 9_005
+
+
+class DeviceLost(BaseException):
+    """What no codec can recover from."""
+
+
+class GateCodec:
+    """Gives each code back as samples, once its gate is open, and remembers its batches."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.spec = SPEC
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.batches: list[list[CodeWindow]] = []
+        if is_open:
+            self.gate.set()
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        self.batches.append(list(windows))
+        self.entered.set()
+        assert self.gate.wait(10)
+        codes = {int(window.codes[0, 0]) for window in windows}
+        if DIES in codes:
+            raise DeviceLost
+        if RAISES in codes:
+            raise RuntimeError("this window does not decode")
+        results = [_sound(window) for window in windows]
+        return results[1:] if TOO_FEW_RESULTS in codes else results
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+    @property
+    def firsts(self) -> list[int]:
+        """The first code of every window decoded, in order."""
+        return [int(window.codes[0, 0]) for batch in self.batches for window in batch]
+
+
+def _sound(window: CodeWindow) -> Samples:
+    sound = np.repeat(window.codes[:, 0], FRAME_SAMPLES).astype(np.float32)
+    if window.codes[0, 0] == NOT_A_NUMBER:
+        sound[-1] = np.nan
+    return sound[:-1] if window.codes[0, 0] == TOO_SHORT else sound
+
+
+def window_of(code: int, frames: int = 3) -> Callable[[], CodeWindow]:
+    return lambda: CodeWindow(np.full((frames, 1), code, np.int32))
+
+
+def sound_of(code: int, frames: int = 3) -> list[float]:
+    return [float(code)] * (frames * FRAME_SAMPLES)
+
+
+@asynccontextmanager
+async def running(*codecs: GateCodec, windows: int = 32, padded: int | None = None) -> AsyncGenerator[Scheduler]:
+    scheduler = Scheduler(codecs, BatchLimits(windows, padded))
+    scheduler.start()
+    try:
+        yield scheduler
+    finally:
+        for codec in codecs:
+            codec.gate.set()
+        await asyncio.to_thread(scheduler.close)
+
+
+async def queued(*work: Coroutine[None, None, T]) -> list[asyncio.Task[T]]:
+    """Tasks that have run up to their first wait."""
+    tasks = [asyncio.create_task(each) for each in work]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def busy(scheduler: Scheduler, codec: GateCodec) -> asyncio.Task[Samples]:
+    """Occupy a device until its gate is opened."""
+    (task,) = await queued(scheduler.decode(window_of(1), 0))
+    await asyncio.to_thread(codec.entered.wait)
+    return task
+
+
+async def test_what_waits_while_the_device_works_is_the_next_batch() -> None:
+    codec = GateCodec()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code, code), 1) for code in range(2, 9)])
+        codec.gate.set()
+        results = await asyncio.gather(first, *others)
+    assert codec.sizes == [1, 7]
+    assert [result.tolist() for result in results] == [sound_of(1), *[sound_of(code, code) for code in range(2, 9)]]
+
+
+async def test_without_dynamic_batching_a_call_is_one_window() -> None:
+    codec = GateCodec()
+    async with running(codec, windows=1) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code), 1) for code in range(2, 5)])
+        codec.gate.set()
+        await asyncio.gather(first, *others)
+    assert codec.sizes == [1, 1, 1, 1]
+
+
+async def test_the_earliest_deadline_goes_first_and_equals_in_turn() -> None:
+    codec = GateCodec()
+    async with running(codec, windows=2) as scheduler:
+        first = await busy(scheduler, codec)
+        deadlines = {50: 5.0, 10: 1.0, 30: 3.0, 31: 3.0, 11: -7.0}
+        others = await queued(*[scheduler.decode(window_of(code), at_s) for code, at_s in deadlines.items()])
+        codec.gate.set()
+        await asyncio.gather(first, *others)
+    assert codec.firsts == [1, 11, 10, 30, 31, 50]
+    assert codec.sizes == [1, 2, 2, 1]
+
+
+async def test_a_window_is_chosen_when_the_device_is_free() -> None:
+    codec, arrived = GateCodec(), [7]
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        (late,) = await queued(scheduler.decode(lambda: CodeWindow(np.array([arrived]).T.astype(np.int32)), 1))
+        arrived.append(8)
+        codec.gate.set()
+        await first
+        assert (await late).tolist() == [7.0] * FRAME_SAMPLES + [8.0] * FRAME_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("frames", "batches"),
+    [
+        ([30, 30, 30, 30], [[30, 30, 30], [30]]),
+        ([10, 90, 10], [[10], [90], [10]]),
+        ([50, 50, 1], [[50, 50], [1]]),
+        ([300, 10, 10], [[300], [10, 10]]),
+    ],
+)
+async def test_a_padded_batch_keeps_its_limit_unless_one_window_is_larger(
+    frames: list[int], batches: list[list[int]]
+) -> None:
+    codec, taken = GateCodec(), list[int]()
+
+    def take(length: int) -> CodeWindow:
+        taken.append(length)
+        return CodeWindow(np.full((length, 1), length, np.int32))
+
+    async with running(codec, padded=100) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(lambda n=length: take(n), 1) for length in frames])
+        codec.gate.set()
+        await first
+        results = [await other for other in others]
+    assert [[len(window.codes) for window in batch] for batch in codec.batches[1:]] == batches
+    assert [len(result) for result in results] == [length * FRAME_SAMPLES for length in frames]
+    assert taken == frames  # each chosen once, also those that had to wait for the next batch
+
+
+async def test_a_cancelled_window_is_never_decoded() -> None:
+    codec = GateCodec()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, 3, 4)])
+        others[1].cancel()
+        await asyncio.wait([others[1]])
+        codec.gate.set()
+        await asyncio.gather(first, others[0], others[2])
+    assert codec.firsts == [1, 2, 4]
+
+
+async def test_cancelling_a_window_in_flight_takes_nothing_from_the_others_of_its_batch() -> None:
+    codec = GateCodec()
+    scheduler = Scheduler([codec], BatchLimits(32))
+    one, two = await queued(scheduler.decode(window_of(2), 0), scheduler.decode(window_of(3), 1))
+    scheduler.start()
+    await asyncio.to_thread(codec.entered.wait)
+    one.cancel()
+    await asyncio.wait([one])
+    codec.gate.set()
+    assert (await asyncio.wait_for(two, 10)).tolist() == sound_of(3)
+    await asyncio.to_thread(scheduler.close)
+    assert codec.sizes == [2]
+
+
+async def test_the_queue_gauge_returns_to_0_when_all_that_waits_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, emptied = GateCodec(), threading.Event()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        (waiting,) = await queued(scheduler.decode(window_of(2), 1))
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+        class Gauge:
+            def set(self, value: float) -> None:
+                if value == 0:
+                    emptied.set()
+
+        monkeypatch.setattr(metrics, "DECODE_QUEUE", Gauge())
+        codec.gate.set()
+        await first
+        assert await asyncio.to_thread(emptied.wait, 10)
+
+
+@pytest.mark.parametrize("culprit", [RAISES, NOT_A_NUMBER, TOO_SHORT])
+@pytest.mark.parametrize("place", range(5))
+async def test_a_window_that_fails_fails_alone(culprit: int, place: int) -> None:
+    codec, codes = GateCodec(), [2, 3, 4, 5]
+    codes.insert(place, culprit)
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code), 1) for code in codes])
+        codec.gate.set()
+        await first
+        results = await asyncio.gather(*others, return_exceptions=True)
+        assert isinstance(results.pop(place), CodecFailed)
+        assert [result.tolist() for result in results if not isinstance(result, BaseException)] == [
+            sound_of(code) for code in (2, 3, 4, 5)
+        ]
+        assert (await scheduler.decode(window_of(6), 1)).tolist() == sound_of(6)
+        assert scheduler.failure is None
+    assert codec.sizes[1] == 5
+
+
+async def test_a_wrong_number_of_results_is_nobodys_sound() -> None:
+    codec = GateCodec()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, TOO_FEW_RESULTS, 4)])
+        codec.gate.set()
+        await first
+        results = await asyncio.gather(*others, return_exceptions=True)
+    assert isinstance(results[1], CodecFailed)
+    assert np.array_equal(results[0], sound_of(2))
+    assert np.array_equal(results[2], sound_of(4))
+
+
+async def test_closing_lets_the_running_call_end_and_refuses_the_rest() -> None:
+    codec = GateCodec()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, 3)])
+        closing = asyncio.create_task(asyncio.to_thread(scheduler.close))
+        refused = await asyncio.gather(*others, return_exceptions=True)
+        assert all(isinstance(error, NotReady) for error in refused)
+        assert not first.done()
+        codec.gate.set()
+        assert (await first).tolist() == sound_of(1)
+        await closing
+        with pytest.raises(NotReady):
+            await scheduler.decode(window_of(4), 1)
+    assert codec.firsts == [1]
+    assert not any(thread.name.startswith("decode-") for thread in threading.enumerate())
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
+    """What has ended threads."""
+    seen: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
+    return seen
+
+
+async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(deaths: list[type[BaseException]]) -> None:
+    codec = GateCodec()
+    async with running(codec, windows=2) as scheduler:
+        first = await busy(scheduler, codec)
+        others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, DIES, 4, 5)])
+        codec.gate.set()
+        assert (await first).tolist() == sound_of(1)
+        results = await asyncio.gather(*others, return_exceptions=True)
+        assert all(isinstance(result, CodecFailed) for result in results)
+        assert isinstance(scheduler.failure, DeviceLost)
+        with pytest.raises(CodecFailed):
+            await scheduler.decode(window_of(6), 1)
+    assert deaths == [DeviceLost]
+    assert codec.firsts == [1, 2, DIES]
+
+
+async def test_when_one_of_two_threads_dies_the_other_ends_its_call(deaths: list[type[BaseException]]) -> None:
+    codecs = GateCodec(), GateCodec()
+    async with running(*codecs, windows=1) as scheduler:
+        one, two = await queued(scheduler.decode(window_of(2), 0), scheduler.decode(window_of(DIES), 0))
+        for codec in codecs:
+            await asyncio.to_thread(codec.entered.wait)
+        (waiting,) = await queued(scheduler.decode(window_of(3), 1))
+        mortal, other = codecs if codecs[0].firsts == [DIES] else codecs[::-1]
+        mortal.gate.set()
+        for doomed in (two, waiting):
+            with pytest.raises(CodecFailed):
+                await doomed
+        other.gate.set()
+        assert (await one).tolist() == sound_of(2)
+    assert deaths == [DeviceLost]
+
+
+async def test_a_window_that_cannot_be_chosen_leaves_nobody_waiting(deaths: list[type[BaseException]]) -> None:
+    def broken() -> CodeWindow:
+        raise LookupError
+
+    codec = GateCodec()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        takes = (window_of(2), broken, window_of(3))
+        others = await queued(*[scheduler.decode(take, 1) for take in takes])
+        codec.gate.set()
+        await first
+        results = await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 10)
+    assert all(isinstance(result, CodecFailed) for result in results)
+    assert deaths == [LookupError]
+
+
+async def test_two_devices_work_at_the_same_time() -> None:
+    codecs = GateCodec(), GateCodec()
+    async with running(*codecs, windows=1) as scheduler:
+        tasks = await queued(*[scheduler.decode(window_of(code), 0) for code in (2, 3)])
+        for codec in codecs:
+            await asyncio.to_thread(codec.entered.wait)
+        for codec in codecs:
+            codec.gate.set()
+        assert [result.tolist() for result in await asyncio.gather(*tasks)] == [sound_of(2), sound_of(3)]
+
+
+def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
+    codec = GateCodec()
+    scheduler = Scheduler([codec], BatchLimits(32))
+    scheduler.start()
+
+    async def leave() -> None:
+        task = await busy(scheduler, codec)
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def come_back() -> Samples:
+        codec.gate.set()
+        return await scheduler.decode(window_of(2), 0)
+
+    asyncio.run(leave())
+    assert asyncio.run(come_back()).tolist() == sound_of(2)
+    assert scheduler.failure is None
+    scheduler.close()
+
+
+STEP = st.one_of(
+    st.tuples(st.just("submit"), st.integers(1, 1_000)),
+    st.tuples(st.just("submit"), st.sampled_from([RAISES, NOT_A_NUMBER, TOO_SHORT, TOO_FEW_RESULTS])),
+    st.tuples(st.just("cancel"), st.integers(0, 30)),
+    st.tuples(st.just("yield"), st.integers(0, 3)),
+)
+
+
+async def _interleave(steps: list[tuple[str, int]], workers: int, windows: int, padded: int | None) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    tasks: list[tuple[int, asyncio.Task[Samples]]] = []
+    async with running(*[GateCodec(is_open=True) for _ in range(workers)], windows=windows, padded=padded) as scheduler:
+        for step, value in steps:
+            if step == "submit":
+                work = scheduler.decode(window_of(value, 1 + value % 9), value % 5)
+                tasks.append((value, asyncio.create_task(work)))
+            elif step == "cancel" and tasks:
+                tasks[value % len(tasks)][1].cancel()
+            elif step == "yield":
+                await asyncio.sleep(0)
+        if tasks:
+            await asyncio.wait_for(asyncio.wait([task for _, task in tasks]), 10)
+        assert scheduler.failure is None
+    for code, task in tasks:
+        if task.cancelled():
+            continue
+        if code > 9_000:
+            assert isinstance(task.exception(), CodecFailed)
+        else:
+            assert task.result().tolist() == sound_of(code, 1 + code % 9)
+    assert complaints == []  # a future that is settled twice complains to the loop
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(STEP, max_size=40),
+    workers=st.integers(1, 3),
+    windows=st.sampled_from([1, 3, 32]),
+    padded=st.sampled_from([None, 10]),
+)
+def test_any_interleaving_settles_every_future_once_with_its_own_result(
+    steps: list[tuple[str, int]], workers: int, windows: int, padded: int | None
+) -> None:
+    asyncio.run(_interleave(steps, workers, windows, padded))

@@ -1,0 +1,187 @@
+"""The end of the line: what is sent, and how much of it the client has not heard yet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from prometheus_client import REGISTRY
+
+from app import listener as listener_module
+from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener
+from app.speech.encoders import Encoder, PcmEncoder
+
+RATE_HZ = 24_000
+AS_IT_IS = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
+LEVELLED = Levels(target_db=-16, typical_db=-20, horizon_s=0.2)
+
+Samples = NDArray[np.float32]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+class RecordingSink:
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.is_gone = False
+
+    async def write(self, data: bytes) -> None:
+        if self.is_gone:
+            raise ClientGone
+        self.writes.append(data)
+
+    async def finish(self) -> None:
+        raise AssertionError("the pipeline finishes the sink, not the listener")
+
+    async def gone(self) -> None:
+        raise AssertionError("the pipeline watches the sink, not the listener")
+
+    @property
+    def samples(self) -> NDArray[np.int16]:
+        return np.frombuffer(b"".join(self.writes), "<i2")
+
+
+class LateEncoder(PcmEncoder):
+    """Keeps everything back until the end, as a format with long blocks does."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def feed(self, samples: Samples) -> bytes:
+        self._kept += super().feed(samples)
+        return b""
+
+    def finish(self) -> bytes:
+        return self._kept
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(listener_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def sink() -> RecordingSink:
+    return RecordingSink()
+
+
+def listening(
+    sink: RecordingSink, levels: Levels = AS_IT_IS, *, whole: bool = False, encoder: Encoder | None = None
+) -> Listener:
+    return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, whole=whole)
+
+
+def tone(seconds: float, peak: float = 0.1) -> Samples:
+    at_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return (peak * np.sin(2 * np.pi * 300 * at_s)).astype(np.float32)
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+async def test_without_levelling_the_sound_is_as_it_was_after_the_fade(sink: RecordingSink) -> None:
+    listener = listening(sink)
+    await listener.hear(tone(0.3))
+    await listener.finish()
+    expected = np.rint(tone(0.3) * 32767)
+    assert np.array_equal(sink.samples[240:], expected[240:])
+    assert np.abs(sink.samples[:24]).max() < np.abs(expected[:24]).max() / 10
+
+
+@pytest.mark.parametrize("levels", [AS_IT_IS, LEVELLED])
+@pytest.mark.parametrize("seconds", [[], [0.01], [0.1, 0.1], [0.4, 0.013, 0.4, 1.0, 0.007]])
+async def test_every_sample_is_sent_once(levels: Levels, seconds: list[float], sink: RecordingSink) -> None:
+    before_s = counted("tts_audio_seconds_total")
+    listener, total = listening(sink, levels), sum(round(part * RATE_HZ) for part in seconds)
+    for part in seconds:
+        await listener.hear(tone(part))
+    await listener.finish()
+    assert len(sink.samples) == total
+    assert all(sink.writes)  # nothing is written without samples
+    assert listener.audio_s == pytest.approx(total / RATE_HZ)
+    assert counted("tts_audio_seconds_total") - before_s == pytest.approx(total / RATE_HZ)
+
+
+@pytest.mark.parametrize("levels", [AS_IT_IS, LEVELLED])
+async def test_loud_sound_stays_below_full_scale(levels: Levels, sink: RecordingSink) -> None:
+    listener = listening(sink, levels)
+    await listener.hear(tone(1, peak=9))
+    await listener.finish()
+    assert 28_000 < np.abs(sink.samples.astype(int)).max() <= 32_767
+
+
+async def test_levelling_moves_the_sound_towards_the_target(sink: RecordingSink) -> None:
+    listener = listening(sink, LEVELLED)
+    await listener.hear(tone(3, peak=0.05))
+    await listener.finish()
+    rms = np.sqrt(np.mean(np.square(sink.samples[RATE_HZ:] / 32767)))
+    assert 20 * np.log10(rms) == pytest.approx(-16, abs=0.5)
+
+
+async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSink) -> None:
+    listener = listening(sink, encoder=LateEncoder())
+    await listener.hear(tone(0.5))
+    assert sink.writes == []
+    assert listener.first_write_s is None
+    await listener.finish()
+    assert len(sink.samples) == RATE_HZ / 2
+
+
+async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(clock: Clock, sink: RecordingSink) -> None:
+    listener = listening(sink)
+    assert listener.lead_s == 0
+    clock.now_s += 0.3  # nobody hears anything yet
+    await listener.hear(tone(0.5))
+    assert listener.first_write_s == 1_000.3
+    assert listener.lead_s == pytest.approx(0.5)
+    clock.now_s += 0.2
+    assert listener.lead_s == pytest.approx(0.3)
+    await listener.hear(tone(1))
+    assert listener.lead_s == pytest.approx(1.3)
+
+
+async def test_a_window_is_due_when_the_listener_runs_dry(clock: Clock, sink: RecordingSink) -> None:
+    listener = listening(sink)
+    clock.now_s += 0.02
+    assert listener.deadline_s() == pytest.approx(1_000 + FIRST_WINDOW_TARGET_S)
+    await listener.hear(tone(0.5))
+    clock.now_s += 0.2
+    assert listener.deadline_s() == pytest.approx(1_000.02 + 0.5)
+
+
+async def test_a_whole_body_is_due_long_after_any_stream(clock: Clock, sink: RecordingSink) -> None:
+    listener = listening(sink, whole=True)
+    assert listener.deadline_s() == 1_000 + BACKGROUND_S
+    await listener.hear(tone(0.5))
+    clock.now_s += 2
+    assert listener.deadline_s() == 1_002 + BACKGROUND_S
+
+
+@pytest.mark.parametrize(("whole", "late_s", "underruns"), [(False, 0.1, 1), (False, -0.1, 0), (True, 0.1, 0)])
+async def test_an_underrun_is_counted_where_somebody_listens(
+    whole: bool, late_s: float, underruns: int, clock: Clock, sink: RecordingSink
+) -> None:
+    before = counted("tts_underruns_total")
+    listener = listening(sink, whole=whole)
+    clock.now_s += 5
+    await listener.hear(tone(0.5))
+    clock.now_s += 0.5 + late_s
+    await listener.hear(tone(0.5))
+    assert counted("tts_underruns_total") - before == underruns
+
+
+async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> None:
+    listener, sink.is_gone = listening(sink), True
+    with pytest.raises(ClientGone):
+        await listener.hear(tone(0.5))
+    assert listener.first_write_s is None
+    assert listener.audio_s == 0

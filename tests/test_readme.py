@@ -1,0 +1,44 @@
+"""The README says what the code does: its settings table follows Settings, its figures follow bench/results.
+
+`python tests/test_readme.py` writes the settings table anew.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+TABLE = re.compile(r"\| setting \| default \| meaning \|\n(?:\|.*\n)+")
+
+
+def settings_table() -> str:
+    """One row for each field: name, default, description."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        value = field.default
+        shown = "" if value in (None, ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_settings_table_follows_the_code() -> None:
+    found = TABLE.search(README.read_text(encoding="utf-8"))
+    assert found
+    assert found.group() == settings_table()
+
+
+def test_every_file_that_it_names_exists() -> None:
+    named = re.findall(
+        r"`((?:app|bench|tests|voices|deploy)/[\w./-]*|[\w.-]+\.(?:yaml|md))`", README.read_text(encoding="utf-8")
+    )
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+if __name__ == "__main__":
+    text = README.read_text(encoding="utf-8").replace("@SETTINGS@\n", settings_table())
+    README.write_text(TABLE.sub(lambda _: settings_table(), text), encoding="utf-8")

@@ -1,0 +1,161 @@
+"""Settings: the documented names work, bad values are refused, and .env_example says the same as the code.
+
+`python tests/test_settings.py` writes .env_example anew.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from app.settings import Settings
+
+EXAMPLE = Path(__file__).parent.parent / ".env_example"
+
+
+def env_example() -> str:
+    """What .env_example must hold: each field's description, name and default, commented out."""
+    parts = ["# Settings of the service: copy to .env and uncomment what you change.\n"]
+    for name, field in Settings.model_fields.items():
+        description = "\n".join(
+            textwrap.wrap(field.description or "", 100, initial_indent="# ", subsequent_indent="# ")
+        )
+        parts.append(f"{description}\n#{name.upper()}={in_env(field.default)}\n")
+    return "\n".join(parts)
+
+
+def in_env(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value in (None, ()) else str(value)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variables of the machine, and no .env."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("TTS_API", "http://engine:8000/v1/completions", "tts_api", "http://engine:8000/v1/completions"),
+        ("TTS_API_KEY", "secret", "tts_api_key", SecretStr("secret")),
+        ("MODEL_NAME", "me/mine", "model_name", "me/mine"),
+        ("DEFAULT_SPEAKER", "jenny", "default_speaker", "jenny"),
+        ("SPEAKERS", "husein, idayu,jenny", "speakers", ("husein", "idayu", "jenny")),
+        ("DEFAULT_TEMPERATURE", "0.7", "default_temperature", 0.7),
+        ("DEFAULT_REPETITION_PENALTY", "1.15", "default_repetition_penalty", 1.15),
+        ("DEFAULT_MAX_TOKENS", "2048", "default_max_tokens", 2048),
+        ("DEFAULT_PLAYBACK_SPEED", "0.5", "default_playback_speed", 0.5),
+        ("DEFAULT_PLAYBACK_OVERLAP_SPEED", "0.1", "default_playback_overlap_speed", 0.1),
+        ("DYNAMIC_BATCHING", "false", "dynamic_batching", False),
+        ("MAX_BATCH_SIZE", "16", "max_batch_size", 16),
+        ("DEVICE", "cuda:1", "device", "cuda:1"),
+        ("HOST", "127.0.0.1", "host", "127.0.0.1"),
+        ("PORT", "80", "port", 80),
+        ("MODEL_PROFILE", "orpheus", "model_profile", "orpheus"),
+        ("CODEC_WEIGHTS", "random", "codec_weights", "random"),
+        ("CODEC_DTYPE", "bfloat16", "codec_dtype", "bfloat16"),
+        ("TARGET_RMS_DB", "-20", "target_rms_db", -20.0),
+        ("MAX_CONCURRENT_REQUESTS", "5", "max_concurrent_requests", 5),
+    ],
+)
+def test_documented_names_are_read(
+    name: str, text: str, field: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert getattr(Settings(), field) != value
+    monkeypatch.setenv(name, text)
+    assert getattr(Settings(), field) == value
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=1234\nHOST=::1\nTTS_API=\nSOMETHING_ELSE=1\n", encoding="utf-8")
+    monkeypatch.setenv("PORT", "4321")
+    settings = Settings()
+    assert (settings.port, settings.host, settings.tts_api) == (4321, "::1", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "speakers"),
+    [("a", ("a",)), (" a , b,, ", ("a", "b")), ('["a b", "c"]', ("a b", "c")), (",", ())],
+)
+def test_speakers_are_a_list_with_commas_or_json(
+    text: str, speakers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEAKERS", text)
+    assert Settings().speakers == speakers
+
+
+def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().profile_name == "builtin"
+    monkeypatch.setenv("TTS_API", "http://engine")
+    assert Settings().profile_name == "scicom"
+    monkeypatch.setenv("MODEL_PROFILE", "orpheus")
+    assert Settings().profile_name == "orpheus"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORT", "70000"),
+        ("PORT", "http"),
+        ("SPEAKERS", '["a"'),
+        ("SPEAKERS", "[1]"),
+        ("DEFAULT_TEMPERATURE", "-1"),
+        ("DEFAULT_TEMPERATURE", "nan"),
+        ("DEFAULT_PLAYBACK_SPEED", "0.05"),
+        ("DEFAULT_PLAYBACK_OVERLAP_SPEED", "2.5"),
+        ("DYNAMIC_BATCHING", "perhaps"),
+        ("MAX_BATCH_SIZE", "0"),
+        ("CODEC_DTYPE", "int8"),
+        ("DEFAULT_RESPONSE_FORMAT", "midi"),
+        ("LOG_LEVEL", "loud"),
+        ("REQUEST_TIMEOUT_S", "0"),
+        ("REQUEST_TIMEOUT_S", "inf"),
+        ("TOKEN_GAP_TIMEOUT_S", "nan"),
+        ("TARGET_RMS_DB", "0"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    (error,) = caught.value.errors()
+    assert str(error["loc"][0]).upper() == name
+
+
+def test_settings_do_not_change_and_keep_their_secret() -> None:
+    settings = Settings(tts_api_key=SecretStr("hunter2"))
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+def test_every_field_stands_once_in_the_example_with_its_description() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+    names = re.findall(r"^#([A-Z0-9_]+)=", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert names == [name.upper() for name in Settings.model_fields]
+
+
+def test_the_example_says_what_the_code_says() -> None:
+    assert EXAMPLE.read_text(encoding="utf-8") == env_example()
+
+
+def test_the_example_uncommented_changes_nothing(tmp_path: Path) -> None:
+    text = re.sub(r"^#(?=[A-Z0-9_]+=)", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert "PORT=9091\n" in text
+    bare = Settings()
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+    assert Settings() == bare
+
+
+if __name__ == "__main__":
+    EXAMPLE.write_text(env_example(), encoding="utf-8")
