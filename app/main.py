@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4_000_000  # MAX_INPUT_CHARACTERS at its highest, four bytes each
 
+VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}  # known before the codec is loaded
+
 # Frames of one padded call on a CPU, where a call takes as long as its frames: about 0.3 s of one
 # core, so that a stream's next window does not wait longer for a batch that others fill.
 CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
@@ -97,6 +99,7 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
         profile.tokens,
         api_key=settings.tts_api_key.get_secret_value() if settings.tts_api_key else None,
         stop_token_ids=profile.stop_token_ids,
+        token_limit=profile.tokens.first + profile.tokens.slots * VOCABULARY[profile.codec.name],
         limits=EngineLimits(
             connect_s=settings.connect_timeout_s,
             first_token_s=settings.first_token_timeout_s,

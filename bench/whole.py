@@ -1,0 +1,119 @@
+"""What the whole service costs beside reading: `python -m bench.whole` (about two minutes).
+
+50 streams of 380 tokens a second come from an engine in another process and go to clients in a
+third, at 1 and at 10 tokens an event; the codec takes no time. Measured is the CPU time of the
+service's process per token, beside a bare aiohttp reader of the same engine in the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import aiohttp
+import numpy as np
+import uvicorn
+import uvloop
+
+from app.codec import CodecSpec, CodeWindow, Samples
+from app.main import create_app
+from app.server import AbortableProtocol
+from app.settings import Settings
+from bench.ingest import Load, bare_aiohttp, paced_engine, us_per_token
+from bench.machine import write_result
+
+STREAMS, TOKENS_PER_S = 50, 380
+SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window_frames=384)
+
+
+class FreeCodec:
+    """NeuCodec's shape, a hum at no cost."""
+
+    spec = SPEC
+    _hum = (0.1 * np.sin(np.arange(SPEC.max_window_frames * SPEC.samples_per_frame) / 20)).astype(np.float32)
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Samples of the right lengths."""
+        return [self._hum[: len(window.codes) * SPEC.samples_per_frame] for window in windows]
+
+
+async def clients(url: str, tokens: int) -> int:
+    """All streams at once; the seconds of audio that came."""
+    body = {"input": "A sentence.", "response_format": "pcm", "max_tokens": tokens}
+
+    async def listen(session: aiohttp.ClientSession) -> int:
+        received = 0
+        async with session.post(f"{url}/v1/audio/speech", json=body) as answer:
+            answer.raise_for_status()
+            async for chunk in answer.content.iter_any():
+                received += len(chunk)
+        return received
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        return sum(await asyncio.gather(*(listen(session) for _ in range(STREAMS))))
+
+
+async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> float:
+    """CPU microseconds of this process, the service, for each token."""
+    settings = Settings(_env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning")  # type: ignore[call-arg]
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(create_app(settings, codec=FreeCodec()), http=AbortableProtocol, log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    command = (sys.executable, "-m", "bench.whole", "--clients", url, "--tokens", str(tokens))
+    begun_s = time.process_time()
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    output, _ = await process.communicate()
+    used_s = time.process_time() - begun_s
+    server.should_exit = True
+    await running
+    if int(output) != STREAMS * tokens * SPEC.samples_per_frame * 2:
+        raise RuntimeError(f"{int(output)} bytes of audio came, not {STREAMS * tokens * SPEC.samples_per_frame * 2}")
+    return used_s / (STREAMS * tokens) * 1e6
+
+
+def measure(rounds: int, tokens: int) -> dict[str, object]:
+    """Both readers, both intervals, several rounds; ratios within a round."""
+    result: dict[str, object] = {"streams": STREAMS, "tokens_per_s_and_stream": TOKENS_PER_S}
+    with paced_engine(TOKENS_PER_S) as url:
+        for interval in (1, 10):
+            bare: list[float] = []
+            whole: list[float] = []
+            for _ in range(rounds):
+                bare.append(us_per_token(bare_aiohttp, Load(url, STREAMS, tokens, interval)))
+                whole.append(uvloop.run(served_us_per_token(url, interval, tokens)))
+                print(interval, round(bare[-1], 2), round(whole[-1], 2), round(whole[-1] / bare[-1], 2), flush=True)
+            result[f"tokens_per_event_{interval}"] = {
+                "bare_aiohttp_us_per_token": [round(value, 2) for value in bare],
+                "service_us_per_token": [round(value, 2) for value in whole],
+                "ratio_median": round(statistics.median(w / b for w, b in zip(whole, bare, strict=True)), 2),
+                "core_share_at_19000_tokens_per_s": round(statistics.median(whole) * 19_000 / 1e6, 3),
+            }
+    return result
+
+
+def main() -> None:
+    """The command line: the measurement, or (`--clients`) its clients."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients")
+    parser.add_argument("--tokens", type=int, default=TOKENS_PER_S * 3)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if arguments.clients:
+        print(uvloop.run(clients(arguments.clients, arguments.tokens)))
+    else:
+        write_result("whole", measure(arguments.rounds, arguments.tokens))
+
+
+if __name__ == "__main__":
+    main()
