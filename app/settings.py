@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -112,6 +113,13 @@ class Settings(BaseSettings):
         if value.lstrip().startswith("["):
             return tuple(json.loads(value))
         return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @field_validator("tts_api")
+    @classmethod
+    def _one_http_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s,/][^\s,]*", value):
+            raise ValueError("must be one http or https URL")
+        return value
 
     @property
     def profile_name(self) -> str:

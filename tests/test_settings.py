@@ -122,6 +122,8 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         ("REQUEST_TIMEOUT_S", "inf"),
         ("TOKEN_GAP_TIMEOUT_S", "nan"),
         ("TARGET_RMS_DB", "0"),
+        ("TTS_API", "localhost:9090"),
+        ("TTS_API", "http://a:9090,http://b:9090"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

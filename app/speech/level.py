@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,11 +43,10 @@ class VoicedLevel:
         """Whether nothing changes the level any more."""
         return self._left == 0
 
-    def observe(self, block: Samples) -> None:
-        """Take one block of BLOCK_S into account."""
+    def observe(self, energy: float) -> None:
+        """Take the mean square of one block of BLOCK_S into account."""
         if self.locked:
             return
-        energy = float(np.mean(np.square(block, dtype=np.float64)))
         self._run = [*self._run, energy] if energy > 10 ** (VOICED_DB / 10) else []
         if len(self._run) >= SPEECH_BLOCKS:
             fresh = self._run if len(self._run) == SPEECH_BLOCKS else self._run[-1:]
@@ -58,7 +59,7 @@ class VoicedLevel:
         """RMS in dBFS."""
         typical_blocks = PRIOR_BLOCKS * self._left / LOCK_BLOCKS
         energy = self._energy + typical_blocks * self._typical
-        return float(10 * np.log10(energy / (self._blocks + typical_blocks)))
+        return 10 * math.log10(energy / (self._blocks + typical_blocks))
 
 
 class Leveller:
@@ -76,11 +77,11 @@ class Leveller:
         self._level = VoicedLevel(typical_db)
         self._pending: Samples = np.zeros(0, np.float32)
         self._gain: float | None = None  # None until the horizon is full
-        self._observed = 0  # blocks of the horizon, seen before they are released
+        self._ahead = 0  # blocks of the horizon that are observed but not released
 
     def feed(self, samples: Samples) -> Samples:
         """Levelled samples; until the gain is locked, up to one block (at first `horizon_s`) is kept back."""
-        self._pending = np.concatenate([self._pending, samples])
+        self._pending = np.concatenate([self._pending, samples]) if len(self._pending) else samples
         if self._level.locked:
             return self._release(len(self._pending))
         whole = len(self._pending) // self._block * self._block
@@ -94,31 +95,31 @@ class Leveller:
 
     def _release(self, count: int) -> Samples:
         ready, self._pending = self._pending[:count], self._pending[count:]
-        if not count:
-            return ready
-        if self._gain is None:
-            opening = self._blocks(ready[: self._horizon])
-            for block in opening:
-                self._level.observe(block)
-            self._observed = len(opening)
-            self._gain = self._gain_now()
-        if self._level.locked:
+        if self._gain is not None and self._level.locked:
             return limit(ready * np.float32(self._gain))
-        envelope = np.concatenate([self._ramp(block) for block in self._blocks(ready)])
-        return limit(ready * envelope)
+        whole = count // self._block * self._block
+        parts = [part for part in (ready[:whole].reshape(-1, self._block), ready[whole:][None]) if part.size]
+        return limit(np.concatenate([(part * self._envelope(part)).reshape(-1) for part in parts] or [ready]))
 
-    def _ramp(self, block: Samples) -> Samples:
-        """The gain over one block: a straight line from the last estimate to the newest."""
-        before = self._gain or self._gain_now()
-        if self._observed:
-            self._observed -= 1
+    def _envelope(self, blocks: Samples) -> Samples:
+        """The gain over each block (blocks, samples): a line from the estimate before it to the one after."""
+        energies = np.square(blocks, dtype=np.float64).mean(axis=1).tolist()
+        if self._gain is None:
+            self._ahead = self._horizon // self._block
+            for energy in energies[: self._ahead]:
+                self._level.observe(energy)
+            self._gain = self._gain_now()
+        gains = [self._gain, *(self._gain_after(energy) for energy in energies)]
+        self._gain = gains[-1]
+        before, after = np.array(gains[:-1])[:, None], np.array(gains[1:])[:, None]
+        return (before + (after - before) * np.linspace(0, 1, blocks.shape[1])).astype(np.float32)
+
+    def _gain_after(self, energy: float) -> float:
+        if self._ahead:
+            self._ahead -= 1
         else:
-            self._level.observe(block)
-        self._gain = after = self._gain_now()
-        return np.linspace(before, after, len(block), dtype=np.float32)
-
-    def _blocks(self, samples: Samples) -> list[Samples]:
-        return [samples[at : at + self._block] for at in range(0, len(samples), self._block)]
+            self._level.observe(energy)
+        return self._gain_now()
 
     def _gain_now(self) -> float:
         gain_db = min(MAX_GAIN_DB, max(-MAX_GAIN_DB, self._target_db - self._level.db))
