@@ -21,6 +21,7 @@ from app.speech.encoders import Encoder
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
+WHOLE_CHUNK_BYTES = 65_536
 
 
 class ChunkedSink:
@@ -73,7 +74,10 @@ class WholeSink(ChunkedSink):
         self.started = True
         length = (b"content-length", str(len(body)).encode())
         await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, length]})
-        await self._put({"type": "http.response.body", "body": body, "more_body": False})
+        for at in range(0, len(body), WHOLE_CHUNK_BYTES):  # in parts, so that the write limit sees a stalled client
+            part = body[at : at + WHOLE_CHUNK_BYTES]
+            await self._put({"type": "http.response.body", "body": part, "more_body": True})
+        await self._put({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @dataclass(frozen=True, slots=True)

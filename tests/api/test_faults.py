@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import struct
 
@@ -208,11 +209,13 @@ def windows_of_good_request(codec: ToneCodec) -> int:
     return len(codec.batches) - 1
 
 
-async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit() -> None:
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: bool) -> None:
     engine = FixedEngine([5] * 500)  # 10 s of pcm: 480 kB
     limits = settings_for_tests(client_write_timeout_s=0.5)
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
-        client = await raw_request(served)
+        body = {**HELLO, "stream": stream}
+        client = await raw_request(served, json.dumps(body).encode())
         async with asyncio.timeout(5):
             while not engine.prompts or engine.active:
                 await asyncio.sleep(0.005)

@@ -1,0 +1,66 @@
+"""create_app: wiring without loading, and the parts that it picks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fastapi import FastAPI
+
+from app import main
+from app.engine.vllm import VllmEngine
+from app.main import create_app
+from app.profiles import ProfileError
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import good_request, serving, settings_for_tests
+
+ENGINE = "http://127.0.0.1:9"
+
+
+def test_uvicorns_command_line_finds_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TTS_API", raising=False)
+    assert isinstance(main.app, FastAPI)
+    with pytest.raises(AttributeError):
+        _ = main.nothing
+
+
+def test_an_engines_url_chooses_vllm_and_the_production_profile() -> None:
+    app = create_app(settings_for_tests(tts_api=ENGINE))
+    service = app.state.service
+    assert isinstance(service.engine, VllmEngine)
+    assert service.profile.name == "scicom"
+    assert service.decoder is None
+
+
+def test_a_profile_that_needs_an_engine_says_so() -> None:
+    with pytest.raises(ProfileError, match="TTS_API"):
+        create_app(settings_for_tests(model_profile="orpheus"))
+
+
+def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
+    settings = settings_for_tests(
+        tts_api=ENGINE, model_name="mine", speakers="ana,ben", default_speaker="ben", default_max_tokens=100
+    )
+    profile = create_app(settings).state.service.profile
+    assert (profile.model, profile.voices.names, profile.voices.default) == ("mine", ("ana", "ben"), "ben")
+    assert profile.sampling.max_tokens == 100
+    assert profile.serves("Scicom-intl/Multilingual-TTS-1.7B-v0.1")
+
+
+@pytest.mark.parametrize(("dynamic", "most"), [(True, 4), (False, 1)])
+async def test_dynamic_batching_can_be_turned_off(dynamic: bool, most: int) -> None:
+    codec = ToneCodec()
+    settings = settings_for_tests(dynamic_batching=dynamic, max_batch_size=4)
+    async with serving(FixedEngine(list(range(100))), codec, settings) as served:
+        codec.free.clear()
+        first = asyncio.create_task(good_request(served))
+        assert await asyncio.to_thread(codec.busy.wait, 5)
+        others = [asyncio.create_task(good_request(served)) for _ in range(4)]
+        decoder = served.service.decoder
+        assert decoder is not None
+        async with asyncio.timeout(5):
+            while decoder.waiting < 4:
+                await asyncio.sleep(0.005)
+        codec.free.set()
+        await asyncio.gather(first, *others)
+    assert max(len(batch) for batch in codec.batches) == most
