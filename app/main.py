@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import numpy as np
 from fastapi import FastAPI
@@ -52,6 +53,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         loading = asyncio.create_task(_load(service, codec))
+        loading.add_done_callback(partial(_report_loading, service))
         try:
             yield
         finally:
@@ -124,6 +126,13 @@ async def _load(service: Service, codec: Codec | None) -> None:
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
     log.info("ready: %s with the %s codec", profile.model, profile.codec.name)
+
+
+def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
+    """A failure that nobody foresaw leaves the service alive, not ready, and with a traceback in its log."""
+    if not loading.cancelled() and (exc := loading.exception()):
+        service.problem = "loading failed; the server's log says why"
+        log.critical("loading failed", exc_info=exc)
 
 
 def _decoder(settings: Settings, profile: Profile, codec: Codec | None) -> Scheduler:

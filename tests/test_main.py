@@ -64,3 +64,20 @@ async def test_dynamic_batching_can_be_turned_off(dynamic: bool, most: int) -> N
         codec.free.set()
         await asyncio.gather(first, *others)
     assert max(len(batch) for batch in codec.batches) == most
+
+
+class BrokenEngine(FixedEngine):
+    """An engine that cannot start, for a reason of its own."""
+
+    async def start(self) -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+async def test_a_failure_to_load_that_nobody_foresaw_is_told() -> None:
+    app = create_app(settings_for_tests(), engine=BrokenEngine([]), codec=ToneCodec())
+    service = app.state.service
+    async with app.router.lifespan_context(app), asyncio.timeout(5):
+        while "log" not in service.problem:
+            await asyncio.sleep(0.005)
+        assert service.decoder is None
