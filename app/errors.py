@@ -72,6 +72,12 @@ class UnsupportedValue(RequestError):
     code = "unsupported_value"
 
 
+class UnsupportedLanguage(RequestError):
+    """The engine finds nothing in the text that it can read."""
+
+    code = "unsupported_language"
+
+
 class ModelNotFound(RequestError):
     """The model is neither served here nor an alias of it."""
 

@@ -6,12 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from app import metrics
 from app.codec import Samples
 from app.speech.encoders import Encoder
-from app.speech.fade import FadeIn
+from app.speech.fade import FadeIn, FadeOut
 from app.speech.level import Leveller, limit
 
 FIRST_WINDOW_TARGET_S = 0.1  # a first window is as urgent as a stream that runs dry this soon
@@ -53,7 +51,7 @@ class Listener:
     def __init__(self, encoder: Encoder, sink: Sink, levels: Levels, rate_hz: int, *, whole: bool) -> None:
         self._encoder, self._sink, self._rate_hz, self._whole = encoder, sink, rate_hz, whole
         self.begun_s = time.monotonic()
-        self._fade = FadeIn(rate_hz)
+        self._fade_in, self._fade_out = FadeIn(rate_hz), FadeOut(rate_hz)
         self._leveller: Leveller | None = None
         if levels.target_db is not None:
             self._leveller = Leveller(
@@ -82,16 +80,19 @@ class Listener:
 
     async def hear(self, samples: Samples) -> None:
         """Level, fade, encode and send."""
-        await self._send(self._leveller.feed(samples) if self._leveller else limit(samples))
+        levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
+        await self._send(self._fade_out.feed(levelled))
 
     async def finish(self) -> None:
-        """Send what the level and the encoder keep back."""
-        await self._send(self._leveller.finish() if self._leveller else np.zeros(0, np.float32))
+        """Send what the level, the fade-out and the encoder keep back."""
+        if self._leveller:
+            await self._send(self._fade_out.feed(self._leveller.finish()))
+        await self._send(self._fade_out.finish())
         if rest := self._encoder.finish():
             await self._sink.write(rest)
 
     async def _send(self, samples: Samples) -> None:
-        data = self._encoder.feed(self._fade.feed(samples))
+        data = self._encoder.feed(self._fade_in.feed(samples))
         if not data:
             return
         if self.first_write_s is not None and not self._whole and self.lead_s < 0:

@@ -14,6 +14,7 @@ import numpy as np
 from fastapi import FastAPI
 
 from app.api.failure import install_failure_handlers
+from app.api.limits import BodyCap
 from app.api.routes import router
 from app.api.service import Service
 from app.codec import Codec, CodeWindow
@@ -63,7 +64,8 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, max_body_size=MAX_BODY_BYTES)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan)
+    app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
     app.state.service = service
     app.include_router(router)
     install_failure_handlers(app)
@@ -132,6 +134,7 @@ def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
     """A failure that nobody foresaw leaves the service alive, not ready, and with a traceback in its log."""
     if not loading.cancelled() and (exc := loading.exception()):
         service.problem = "loading failed; the server's log says why"
+        service.broken = True
         log.critical("loading failed", exc_info=exc)
 
 

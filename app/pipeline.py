@@ -44,6 +44,7 @@ class Spoken:
     codec_tokens: int
     prompt_tokens: int
     first_audio_s: float  # from the call to the first write
+    total_s: float  # from the call to the last
 
 
 async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
@@ -56,10 +57,10 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
     arrivals = [Arrival(speech.layout, speech.sampling.max_tokens) for _ in speech.prompts]
     listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, whole=speech.whole)
     try:
-        async with asyncio.timeout(speech.limit_s), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
             watcher = group.create_task(_watch(sink))
             reader = group.create_task(_read(speech, engine, arrivals))
-            await _speak(speech, arrivals, decoder, listener)
+            await _speak(speech, arrivals, decoder, listener, limit)
             generations = await reader
             watcher.cancel()
     except TimeoutError as exc:
@@ -72,12 +73,13 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
         codec_tokens=sum(arrival.codes.tokens for arrival in arrivals),
         prompt_tokens=sum(generation.prompt_tokens or 0 for generation in generations),
         first_audio_s=(listener.first_write_s or listener.begun_s) - listener.begun_s,
+        total_s=time.monotonic() - listener.begun_s,
     )
 
 
 async def _watch(sink: Sink) -> None:
     await sink.gone()
-    raise ClientGone
+    raise ClientGone("the client has disconnected")
 
 
 async def _read(speech: Speech, engine: Engine, arrivals: Sequence[Arrival]) -> list[Generation]:
@@ -93,15 +95,28 @@ async def _read(speech: Speech, engine: Engine, arrivals: Sequence[Arrival]) -> 
             raise EngineNoAudio("the engine finished without audio")
         if generation.finish_reason == "length" and not speech.may_be_cut:
             raise EngineLength("the engine reached its token limit before the end of the text")
-        arrival.finish()
         generations.append(generation)
+        arrival.finish()
+        if generation.finish_reason == "length":
+            break
+    for arrival in arrivals[len(generations) :]:
+        arrival.finish()
     return generations
 
 
-async def _speak(speech: Speech, arrivals: Sequence[Arrival], decoder: Scheduler, listener: Listener) -> None:
-    """Decode every generation window by window, and let the listener hear it."""
+async def _speak(
+    speech: Speech, arrivals: Sequence[Arrival], decoder: Scheduler, listener: Listener, limit: asyncio.Timeout
+) -> None:
+    """Decode every generation window by window, and let the listener hear it.
+
+    `limit` moves with the audio sent: who listens in real time needs as long as it lasts.
+    """
     spec = decoder.spec
+    ends_s = limit.when() or 0.0
     for arrival in arrivals:
+        await arrival.reach(1)
+        if not arrival.codes.frames:
+            break  # the caller's max_tokens ended the answer before this part of the text
         stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
         schedule = WindowSchedule(speech.plan)
         while not schedule.finished:
@@ -111,6 +126,7 @@ async def _speak(speech: Speech, arrivals: Sequence[Arrival], decoder: Scheduler
             decoded = await decoder.decode(partial(_take, arrival.codes, schedule, taken), listener.deadline_s())
             decode_s = time.monotonic() - asked_s
             await listener.hear(stitcher.feed(taken[0], decoded))
+            limit.reschedule(ends_s + listener.audio_s)
             schedule.grow(
                 Supply(
                     frames=arrival.codes.frames,

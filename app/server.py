@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
+import socket
 import sys
 from types import FrameType
 
@@ -14,6 +16,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.api.failure import ResponseBroken
 from app.settings import Settings
 
+# Left alone, Linux lets the buffer grow to 4 MB and calls a socket writable again only when a third
+# of it is free: half a minute of pcm at real time, in which a client that listens looks stalled.
+SEND_BUFFER_BYTES = 131_072
+
 
 class AbortableProtocol(HttpToolsProtocol):
     """Offers the application a way to close a connection whose client does not read.
@@ -21,6 +27,13 @@ class AbortableProtocol(HttpToolsProtocol):
     uvicorn closes a broken response gracefully: it waits until the client has taken what is
     buffered, which a stalled client never does.
     """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection, with a send buffer of bounded size."""
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        super().connection_made(transport)
 
     def on_message_begin(self) -> None:
         """Begin a request, as uvicorn does, with one more extension in its scope."""
@@ -30,10 +43,10 @@ class AbortableProtocol(HttpToolsProtocol):
 
 
 class _Quiet(logging.Filter):
-    """Leaves out uvicorn's traceback for bodies that were broken off on purpose: we log our own line."""
+    """Leaves out uvicorn's traceback for bodies that were broken off on purpose, or cut at shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], ResponseBroken))
+        return not (record.exc_info and isinstance(record.exc_info[1], ResponseBroken | asyncio.CancelledError))
 
 
 def quiet_broken_responses() -> None:

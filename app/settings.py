@@ -64,7 +64,11 @@ class Settings(BaseSettings):
     normalize_loudness: bool = Field(default=True, description="Level answers to TARGET_RMS_DB unless asked not to.")
     target_rms_db: float = Field(default=-16.0, ge=-40, le=-6, description="Level of the voiced parts, in dBFS.")
 
-    device: str = Field(default="auto", description="cpu, cuda, cuda:1, or auto: cuda where there is one.")
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="cpu, cuda, cuda:1, or auto: cuda where there is one.",
+    )
     codec_weights: str | None = Field(
         default=None,
         description="Hub id or local folder of the codec's weights, or random (seeded noise in the true "
@@ -98,8 +102,12 @@ class Settings(BaseSettings):
         default=15.0, gt=0, description="Longest wait for the first token, engine queue included."
     )
     token_gap_timeout_s: float = Field(default=5.0, gt=0, description="Longest silence between two tokens.")
-    client_write_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a client that reads.")
-    request_timeout_s: float = Field(default=300.0, gt=0, description="Longest whole request.")
+    client_write_timeout_s: float = Field(
+        default=30.0, gt=0, description="Longest time in which a client takes no further 32 KB of its answer."
+    )
+    request_timeout_s: float = Field(
+        default=300.0, gt=0, description="Longest whole request, beyond the length of the audio sent."
+    )
     shutdown_grace_s: int = Field(default=30, ge=0, description="Time that running answers get at SIGTERM.")
     stream_interval: int = Field(
         default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."
@@ -113,6 +121,11 @@ class Settings(BaseSettings):
         if value.lstrip().startswith("["):
             return tuple(json.loads(value))
         return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("tts_api")
     @classmethod

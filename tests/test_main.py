@@ -81,3 +81,4 @@ async def test_a_failure_to_load_that_nobody_foresaw_is_told() -> None:
         while "log" not in service.problem:
             await asyncio.sleep(0.005)
         assert service.decoder is None
+        assert not service.alive

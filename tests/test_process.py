@@ -96,7 +96,7 @@ def test_the_embedded_voice_streams_what_it_says_whole(running: Running) -> None
 
 def test_text_that_the_embedded_voice_cannot_read_is_an_error(running: Running) -> None:
     answer = httpx.post(f"{running.url}/v1/audio/speech", json={"input": "你好,世界"}, trust_env=False)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_no_audio")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_language")
 
 
 def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:

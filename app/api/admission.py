@@ -18,6 +18,15 @@ class Admission:
         self._limit = limit
         self.in_flight = 0
 
+    def check(self) -> None:
+        """Refuse before any work is done.
+
+        Raises:
+            Overloaded: all places are taken.
+        """
+        if self.in_flight >= self._limit:
+            raise Overloaded("the server is busy; try again shortly", retry_after_s=RETRY_AFTER_S)
+
     @contextmanager
     def slot(self) -> Generator[None]:
         """Hold a place for the length of the block.
@@ -25,8 +34,7 @@ class Admission:
         Raises:
             Overloaded: all places are taken.
         """
-        if self.in_flight >= self._limit:
-            raise Overloaded("the server is busy; try again shortly", retry_after_s=RETRY_AFTER_S)
+        self.check()
         self.in_flight += 1
         metrics.IN_FLIGHT.set(self.in_flight)
         try:

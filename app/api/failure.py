@@ -11,9 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.errors import ErrorBody, RequestError, ServiceError
+from app import metrics
+from app.errors import BodyTooLarge, ErrorBody, RequestError, ServiceError
 
 log = logging.getLogger(__name__)
+BODY_RULE = "the body must be a JSON object, sent with Content-Type: application/json"
+SPEECH_PATH = "/v1/audio/speech"
 
 
 class ResponseBroken(Exception):
@@ -42,26 +45,36 @@ def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONRespon
     return JSONResponse({"error": asdict(body)}, status_code=status, headers=headers)
 
 
-async def _on_service_error(_: Request, exc: Exception) -> JSONResponse:
+async def _on_service_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ServiceError)
+    _count(request, exc.code)
     return failure_response(exc)
 
 
-async def _on_invalid_request(_: Request, exc: Exception) -> JSONResponse:
+async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
     """The first thing wrong, named by field and rule; pydantic's `input` and `url` stay inside."""
     assert isinstance(exc, RequestValidationError)
+    _count(request, RequestError.code)
     first = exc.errors()[0]
     field = next((str(part) for part in first["loc"] if part != "body" and isinstance(part, str)), None)
-    message = f"{field}: {first['msg']}" if field else str(first["msg"])
+    message = f"{field}: {first['msg']}" if field else f"{first['msg']} ({BODY_RULE})"
     body = ErrorBody(message[:500], RequestError.type, field, str(first["type"]))
     return _answer(RequestError.status, body, {"x-should-retry": "false"})
 
 
 async def _on_http_exception(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
+    if exc.status_code == BodyTooLarge.status:
+        return failure_response(BodyTooLarge("the request body is too large"))
     phrase = HTTPStatus(exc.status_code)
     body = ErrorBody(phrase.phrase, RequestError.type, None, phrase.name.lower())
     return _answer(exc.status_code, body, {**(exc.headers or {}), "x-should-retry": "false"})
+
+
+def _count(request: Request, code: str) -> None:
+    """Refusals at the door count like failures behind it."""
+    if request.url.path == SPEECH_PATH:
+        metrics.REQUESTS.labels(code).inc()
 
 
 async def _on_bug(_: Request, exc: Exception) -> JSONResponse:

@@ -21,7 +21,7 @@ from app.speech.encoders import Encoder
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
-WHOLE_CHUNK_BYTES = 65_536
+PIECE_BYTES = 32_768  # of one write, so that the write limit measures a client's progress: 0.7 s of pcm
 
 
 class ChunkedSink:
@@ -38,7 +38,7 @@ class ChunkedSink:
             self.started = True
             await self._put({"type": "http.response.start", "status": 200, "headers": self._headers})
             data = self._encoder.header(None) + data
-        await self._put({"type": "http.response.body", "body": data, "more_body": True})
+        await self._put_body(data)
 
     async def finish(self) -> None:
         """End the body."""
@@ -49,12 +49,16 @@ class ChunkedSink:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
+    async def _put_body(self, data: bytes) -> None:
+        for at in range(0, len(data), PIECE_BYTES):
+            await self._put({"type": "http.response.body", "body": data[at : at + PIECE_BYTES], "more_body": True})
+
     async def _put(self, message: Message) -> None:
         try:
             async with asyncio.timeout(self._write_limit_s):
                 await self._send(message)
         except TimeoutError as exc:
-            raise ClientGone("the client does not read") from exc
+            raise ClientGone("the client does not read: closed at the write limit") from exc
 
 
 class WholeSink(ChunkedSink):
@@ -74,10 +78,8 @@ class WholeSink(ChunkedSink):
         self.started = True
         length = (b"content-length", str(len(body)).encode())
         await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, length]})
-        for at in range(0, len(body), WHOLE_CHUNK_BYTES):  # in parts, so that the write limit sees a stalled client
-            part = body[at : at + WHOLE_CHUNK_BYTES]
-            await self._put({"type": "http.response.body", "body": part, "more_body": True})
-        await self._put({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._put_body(body)
+        await super().finish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +123,25 @@ class AudioResponse(Response):
             await refusal(scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: the client has gone", self.request_id)
+            log.info("request %s: %s", self.request_id, exc)
             abort(scope)
-            raise ResponseBroken("the client has gone") from exc
+            raise ResponseBroken(str(exc)) from exc
+        except asyncio.CancelledError:
+            metrics.REQUESTS.labels("cancelled").inc()
+            log.warning("request %s: cut off at shutdown", self.request_id)
+            raise
 
     def _report(self, spoken: Spoken) -> None:
         metrics.REQUESTS.labels("ok").inc()
-        metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
+        if not self._answer.whole:
+            metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
         log.info(
-            "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms",
+            "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms, all after %.0f ms",
             self.request_id,
             spoken.audio_s,
             spoken.codec_tokens,
-            spoken.first_audio_s * 1000,
+            (spoken.total_s if self._answer.whole else spoken.first_audio_s) * 1000,
+            spoken.total_s * 1000,
         )
 
     def _audio_headers(self) -> Headers:

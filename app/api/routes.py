@@ -25,7 +25,8 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 
 @router.post(
     "/v1/audio/speech",
-    response_class=AudioResponse,
+    response_class=Response,
+    response_model=None,
     responses={200: {"content": AUDIO, "description": "Audio, while it is being made."}, **REFUSALS},
 )
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
@@ -64,7 +65,7 @@ async def speakers(service: Here) -> list[str]:
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
     if not service.alive:
-        raise CodecFailed("the decode thread has died")
+        raise CodecFailed("the process should be restarted: its log says why")
     return Health(status="ok")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 # Strict JSON numbers: NaN and infinities are refused, whole numbers are fine.
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
 
 
 class VoiceId(BaseModel):
@@ -22,7 +21,15 @@ class SpeechRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
-    input: Text = Field(description="The text to speak.")
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        fields = cast("dict[str, object]", data)
+        return {name: value for name, value in fields.items() if value is not None}
+
+    input: str = Field(description="The text to speak.")
     model: str | None = Field(default=None, description="The served model's id or an alias.")
     voice: str | VoiceId | None = Field(default=None, description="A voice's name, alias or {id}.")
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(

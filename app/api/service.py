@@ -28,6 +28,7 @@ class Service:
         self.admission = Admission(settings.max_concurrent_requests)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
+        self.broken = False
 
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
@@ -39,8 +40,10 @@ class Service:
         Raises:
             RequestError: the request is at fault.
             NotReady: the codec is not warm yet.
+            Overloaded: all places are taken.
         """
         decoder = self._decoder()
+        self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec)
         answer, speech = intake.answer(request), intake.speech(request)
 
@@ -60,8 +63,8 @@ class Service:
 
     @property
     def alive(self) -> bool:
-        """False once a decode thread has died."""
-        return self.decoder is None or self.decoder.failure is None
+        """False once a decode thread has died, or loading has failed in a way that a restart may mend."""
+        return not self.broken and (self.decoder is None or self.decoder.failure is None)
 
     def _decoder(self) -> Scheduler:
         if self.decoder is None:

@@ -9,6 +9,7 @@ import torch
 
 from app.codec import Codec
 from app.codec.weights import pick_dtype
+from app.errors import LoadError
 
 log = logging.getLogger(__name__)
 CodecName = Literal["neucodec", "snac", "builtin"]
@@ -17,7 +18,13 @@ NEUCODEC_FRAMES_PER_S = 50
 
 
 def pick_device(setting: str) -> str:
-    """The torch device of DEVICE; auto is cuda where there is one."""
+    """The torch device of DEVICE; auto is cuda where there is one.
+
+    Raises:
+        LoadError: there is no such device.
+    """
+    if setting.startswith("cuda") and not torch.cuda.is_available():
+        raise LoadError(f"DEVICE={setting}: torch finds no CUDA device")
     if setting != "auto":
         return setting
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,7 +17,7 @@ from safetensors.torch import load
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.phonemes import Phonemiser, Piece
-from app.errors import EngineError, EngineUnreachable
+from app.errors import EngineError, EngineUnreachable, UnsupportedLanguage
 
 WEIGHTS = Path(__file__).parents[1] / "voices" / "token_model.safetensors"
 # The model opens every piece with 260 to 320 ms of silence. Kept is what lets the sound begin about
@@ -115,6 +115,8 @@ class BuiltinEngine:
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Speak `prompt`, plain English, calling `on_tokens` once a sentence; see `Engine.generate`.
 
+        Raises UnsupportedLanguage where nothing in it can be read.
+
         The answer depends on the text alone: of `sampling` only `max_tokens` means something here.
         """
         speaker = self._loaded()
@@ -128,6 +130,8 @@ class BuiltinEngine:
                 on_tokens(codes)
             if len(codes) < len(spoken.codes):
                 return Generation("length", phonemes, completed)
+        if not completed:
+            raise UnsupportedLanguage("the embedded voice reads English only", param="input")
         return Generation("stop", phonemes, completed)
 
     def _loaded(self) -> Speaker:

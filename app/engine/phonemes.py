@@ -62,7 +62,7 @@ class Phonemiser:
 
     def pieces(self, sentence: str) -> list[Piece]:
         """A sentence in phonemes; no piece where there is nothing to say."""
-        phonemes = self._rules(sentence)
+        phonemes = self._rules(_closed(sentence.strip(), "."))  # an "A" without its stop is read as the article
         if not any(symbol.isalpha() and symbol not in STRESS for symbol in phonemes):
             return []
         return [self._piece(part) for part in split_evenly(_closed(phonemes, "."), PHONEME_LIMIT)]

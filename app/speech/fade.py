@@ -1,4 +1,4 @@
-"""The fade-in: a neural codec's first sample is rarely zero, and the step would click."""
+"""Fades: a neural codec's first and last samples are rarely zero, and the steps would click."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from app.speech.stitch import rise
 
 FADE_IN_S = 0.010
+FADE_OUT_S = 0.010
 
 
 class FadeIn:
@@ -25,3 +26,22 @@ class FadeIn:
         faded[:count] *= self._rising[:count]
         self._rising = self._rising[count:]
         return faded
+
+
+class FadeOut:
+    """A raised-cosine fade over the last 10 ms of a signal, which it keeps back until the end."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._count = round(FADE_OUT_S * sample_rate_hz)
+        self._kept = np.zeros(0, np.float32)
+
+    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The samples that are not among the last 10 ms so far."""
+        joined = np.concatenate([self._kept, samples])
+        cut = max(0, len(joined) - self._count)
+        self._kept = joined[cut:]
+        return joined[:cut]
+
+    def finish(self) -> NDArray[np.float32]:
+        """The last 10 ms (or all of a shorter signal), faded."""
+        return self._kept * rise(len(self._kept))[::-1]

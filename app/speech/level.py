@@ -13,7 +13,7 @@ BLOCK_S = 0.02
 VOICED_DB = -45.0  # a block above this level counts as speech
 SPEECH_BLOCKS = 3  # in a row; less is a click, since no syllable is as short as 40 ms
 LOCK_BLOCKS = 45  # 0.9 s: the gain is fixed this long after speech is recognised
-PRIOR_BLOCKS = 5  # the profile's typical level weighs as much at first, and nothing when the gain is fixed
+PRIOR_BLOCKS = 8  # the profile's typical level weighs as much at first, and nothing when the gain is fixed
 MAX_GAIN_DB = 20.0  # -36 dBFS reach the default target
 KNEE = 0.8  # below it the limiter is transparent
 

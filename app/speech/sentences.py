@@ -12,6 +12,14 @@ ABBREVIATIONS = (
     *("En", "Pn", "Tn", "Hj", "Hjh", "Ust", "Ustz", "Ir", "Ts", "Jln", "Lrg", "Kg", "Tmn", "Bdr", "Sdn", "Bil"),
     *("cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel"),
 )
+# What takes longer to say than to write: how many letters more than one. A digit is a word of 0.4 s,
+# a capital among capitals a letter's name, a symbol its name, a CJK character a syllable.
+_SLOW = (
+    (re.compile(r"\d"), 5),
+    (re.compile(r"[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]"), 3),
+    (re.compile(r"[$€£¥%@#&+=/\\_<>^*~]"), 5),
+    (re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"), 3),
+)
 _segment: Callable[[str, str], list[str]] = sentencex.segment  # pyright: ignore
 _ABBREVIATION_END = re.compile(rf"(?<!\w)(?:{'|'.join(ABBREVIATIONS)})\.\s*\Z")
 _CLAUSE = re.compile(r".+?(?:[,;:)–—]\s+|[，、；：]|\Z)", re.DOTALL)
@@ -19,14 +27,19 @@ _WORD = re.compile(r"\S*\s*")
 _CHARACTER = re.compile(r"[\W_]*[^\W_][\W_]*|[\W_]+")  # combining marks stay with their letter
 
 
+def spoken_length(text: str) -> int:
+    """How long a text is to speak, in letters of ordinary prose; never less than its characters."""
+    return len(text) + sum(weight * len(slow.findall(text)) for slow, weight in _SLOW)
+
+
 def split(text: str, max_characters: int) -> list[str]:
-    """The text in pieces of at most `max_characters`, in order; nothing but whitespace is lost.
+    """The text in pieces whose spoken length is at most `max_characters`, in order; only whitespace is lost.
 
     Whole sentences are packed together. A sentence that is too long is cut after clauses, then
     between words, then between characters. Every piece holds a letter or digit, unless a run of
     other characters is longer than a piece. `text` holds no lone surrogates.
     """
-    if len(text) <= max_characters:
+    if spoken_length(text) <= max_characters:
         return [text]
     pieces = _pack(text, max_characters, (_sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall))
     return [piece.strip() for piece in pieces if piece.strip()]
@@ -37,13 +50,18 @@ def _pack(text: str, max_characters: int, cuts: tuple[Callable[[str], list[str]]
     if not cuts:
         return [text[start : start + max_characters] for start in range(0, len(text), max_characters)]
     pieces = [""]
+    used = 0
     for unit in _speaking(cuts[0](text)):
-        if len((pieces[-1] + unit).strip()) <= max_characters:
+        own = spoken_length(unit.strip())
+        if used + own <= max_characters:
             pieces[-1] += unit
-        elif len(unit.strip()) <= max_characters:
+            used += spoken_length(unit)
+        elif own <= max_characters:
             pieces.append(unit)
+            used = spoken_length(unit)
         else:
             pieces += _pack(unit, max_characters, cuts[1:])
+            used = max_characters
     return pieces
 
 

@@ -250,3 +250,20 @@ async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
         status, _ = await process.communicate()
         assert (status, process.returncode) == (b"200", 18)
         await repaired(served, engine)
+
+
+async def test_a_client_that_listens_in_real_time_hears_everything() -> None:
+    """What it takes in one write limit is far less than a window; its pace is progress all the same."""
+    engine = FixedEngine([5] * 600)  # 12 s of pcm: 576 kB, read at four times real time
+    limits = settings_for_tests(client_write_timeout_s=1.5, request_timeout_s=0.8)
+    async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
+        client, loop = await raw_request(served), asyncio.get_running_loop()
+        received = b""
+        while not received.endswith(b"0\r\n\r\n"):
+            data = await loop.sock_recv(client, 9_600)
+            assert data, f"broken off after {len(received)} bytes"
+            received += data
+            await asyncio.sleep(len(data) / 192_000)
+        client.close()
+        assert len(received) > 576_000
+        await repaired(served, engine)

@@ -45,7 +45,7 @@ async def test_nothing_to_speak_is_refused(served: Served, text: str) -> None:
 
 
 async def test_no_text_at_all_is_refused(served: Served) -> None:
-    await refused(served, 400, "string_too_short", input="")
+    await refused(served, 400, "empty_input", input="")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ async def test_no_text_at_all_is_refused(served: Served) -> None:
         ({"temperature": 2.5}, 400, "less_than_equal"),
         ({"playback_speed": 0.01}, 400, "greater_than_equal"),
         ({"max_tokens": 0}, 400, "greater_than_equal"),
-        ({"input": None}, 400, "string_type"),
+        ({"input": None}, 400, "missing"),
         ({"input": ["a"]}, 400, "string_type"),
     ],
 )
@@ -119,3 +119,29 @@ async def test_speech_is_503_until_the_codec_is_warm() -> None:
         assert (await served.client.get("/ready")).status_code == 503
         served.service.decoder = warm
         await good_request(served)
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_body_over_the_cap_is_413_in_the_same_shape(served: Served, chunked: bool) -> None:
+    async def parts() -> AsyncGenerator[bytes]:
+        for _ in range(50):
+            yield b" " * 100_000
+
+    content = parts() if chunked else b" " * 5_000_000
+    answer = await served.client.post(SPEECH, content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("name", ["speed", "stream", "normalize", "stream_format", "voice", "seed", "playback_speed"])
+async def test_null_means_absent(served: Served, name: str) -> None:
+    assert (await served.client.post(SPEECH, json={**HELLO, name: None})).status_code == 200
+
+
+async def test_refusals_at_the_door_are_counted(served: Served) -> None:
+    before = (await served.client.get("/metrics")).text
+    await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
+    after = (await served.client.get("/metrics")).text
+    line = 'tts_requests_total{outcome="voice_not_found"}'
+    assert [row for row in after.splitlines() if row.startswith(line)] != [
+        row for row in before.splitlines() if row.startswith(line)
+    ]

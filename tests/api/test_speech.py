@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from openai import AsyncOpenAI
 
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(150)]
@@ -80,16 +80,18 @@ async def test_audio_leaves_before_the_generation_has_ended() -> None:
 async def test_long_text_is_one_continuous_answer() -> None:
     engine = FixedEngine(CODES)
     sentences = [f"This is sentence number {index} of a long letter to the bank." for index in range(60)]
-    async with serving(engine) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": " ".join(sentences)})
     assert len(engine.prompts) > 3
-    assert " ".join(engine.prompts) == " ".join(sentences)
+    spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
+    assert " ".join(spoken) == " ".join(sentences)
     assert len(answer.content) == len(engine.prompts) * len(CODES) * 480 * 2
 
 
 async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
     engine = FixedEngine(CODES)
-    async with serving(engine, settings=settings_for_tests(default_temperature=0.9)) as served:
+    settings = settings_for_tests(tts_api="http://127.0.0.1:9", default_temperature=0.9)
+    async with serving(engine, settings=settings) as served:
         await served.client.post(SPEECH, json={**HELLO, "top_k": 5, "seed": 7, "max_tokens": 2000})
         await good_request(served)
     asked, default = engine.samplings
@@ -101,6 +103,29 @@ async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
     async with serving(FixedEngine(CODES, finish_reason="length")) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "max_tokens": 150})
     assert len(answer.content) == len(CODES) * 480 * 2
+
+
+async def test_an_asked_token_limit_ends_the_answer_not_each_part_of_the_text() -> None:
+    engine = FixedEngine(CODES, finish_reason="length")
+    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+        answer = await served.client.post(SPEECH, json={**HELLO, "input": "One sentence. " * 200, "max_tokens": 150})
+    assert len(engine.prompts) == 1
+    assert len(answer.content) == len(CODES) * 480 * 2
+
+
+async def test_the_answer_ends_in_silence_wherever_the_codec_stops() -> None:
+    spec = tone_spec(samples_per_frame=450)  # a frame ends within a wave
+    async with serving(FixedEngine(CODES), ToneCodec(spec)) as served:
+        sound = np.frombuffer(await good_request(served), "<i2") / 32767
+    assert abs(sound[-1]) < 1e-3
+    assert np.abs(sound[-600:-300]).max() > 0.05
+
+
+async def test_the_openapi_document_describes_the_speech_route(served: Served) -> None:
+    document = (await served.client.get("/openapi.json")).json()
+    answers = document["paths"]["/v1/audio/speech"]["post"]["responses"]
+    assert set(answers["200"]["content"]) == {"audio/wav", "audio/pcm"}
+    assert {"400", "429", "502", "503"} <= set(answers)
 
 
 async def test_requests_at_once_sound_as_one_at_a_time() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.fade import FadeIn
+from app.speech.fade import FadeIn, FadeOut
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 24_000, 48_000])
@@ -33,3 +33,16 @@ def test_the_callers_samples_are_not_written_to() -> None:
     samples = np.ones(500, np.float32)
     FadeIn(24_000).feed(samples)
     assert (samples == 1).all()
+
+
+@given(sizes=st.lists(st.integers(0, 300), min_size=1, max_size=8))
+def test_the_last_10_ms_fade_out_however_the_signal_is_chunked(sizes: list[int]) -> None:
+    total = sum(sizes)
+    fade = FadeOut(24_000)
+    parts = [fade.feed(np.ones(size, np.float32)) for size in sizes]
+    faded = np.concatenate([*parts, fade.finish()])
+    assert len(faded) == total
+    assert (faded[: max(0, total - 240)] == 1).all()
+    if total:
+        assert faded[-1] < 1 / min(total, 240)
+        assert (np.diff(faded) <= 0).all()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.sentences import split
+from app.speech.sentences import split, spoken_length
 
 
 def squeezed(text: str) -> str:
@@ -32,11 +32,24 @@ def test_a_long_clause_is_cut_between_words() -> None:
 
 
 def test_chinese_is_cut_at_its_own_stops() -> None:
-    assert split("你好吗？我很好，谢谢你。再见！", 6) == ["你好吗？", "我很好，", "谢谢你。", "再见！"]
+    assert split("你好吗？我很好，谢谢你。再见！", 16) == ["你好吗？", "我很好，", "谢谢你。", "再见！"]
 
 
 def test_text_without_spaces_is_cut_hard() -> None:
-    assert split("天地玄黄宇宙洪荒", 3) == ["天地玄", "黄宇宙", "洪荒"]
+    assert split("天地玄黄宇宙洪荒", 12) == ["天地玄", "黄宇宙", "洪荒"]
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"), [("seven", 5), ("7", 6), ("7,777", 25), ("BBC", 12), ("Bank", 4), ("你好", 8), ("$5", 12)]
+)
+def test_what_takes_long_to_say_counts_for_more(text: str, letters: int) -> None:
+    assert spoken_length(text) == letters
+
+
+def test_numbers_are_cut_into_smaller_pieces_than_words() -> None:
+    digits, words = "7777 " * 100, "word " * 100
+    assert len(split(digits, 500)) > 4 * len(split(words, 500))
+    assert all(spoken_length(piece) <= 500 for piece in split(digits, 500))
 
 
 def test_combining_marks_stay_with_their_letter() -> None:
