@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     )
     token_gap_timeout_s: float = Field(default=5.0, gt=0, description="Longest silence between two tokens.")
     client_write_timeout_s: float = Field(
-        default=30.0, gt=0, description="Longest time in which a client takes no further 32 KB of its answer."
+        default=30.0, gt=0, description="Longest time in which a client takes no further 64 KB of its answer."
     )
     request_timeout_s: float = Field(
         default=300.0, gt=0, description="Longest whole request, beyond the length of the audio sent."

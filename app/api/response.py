@@ -21,7 +21,7 @@ from app.speech.encoders import Encoder
 
 log = logging.getLogger(__name__)
 Headers = list[tuple[bytes, bytes]]
-PIECE_BYTES = 32_768  # of one write, so that the write limit measures a client's progress: 0.7 s of pcm
+PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
 
 
 class ChunkedSink:
