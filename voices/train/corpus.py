@@ -1,0 +1,94 @@
+"""Plain English sentences to speak: `python -m voices.train.corpus`. Needs apt and dpkg-deb; about a minute.
+
+Writes `held.txt` (never trained on) and `sentences.txt`, one sentence a line, shuffled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from voices.train.folder import add_folder
+from voices.train.sources import READERS, fetch
+
+HELD_SENTENCES = 400
+WORDS = range(3, 21)
+LONGEST_CHARACTERS = 130
+LONGEST_WORD = 18
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
+PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z'\"-]|[,.;:?!](?=[\"' ]|$)| (?![,.;:?!]))*")
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a text that can be read aloud without knowing more, tidied."""
+    for sentence in SENTENCE_END.split(" ".join(text.split())):
+        tidy = sentence.strip(' "').replace("--", ", ").replace("_", "")
+        if is_plain(tidy):
+            tidy = tidy[0].upper() + tidy[1:]
+            yield tidy if tidy[-1] in ".!?" else tidy.rstrip(",;:- '\"") + "."
+
+
+def is_plain(sentence: str) -> bool:
+    """Letters and punctuation only, 3 to 20 words, no more than one of them in capitals."""
+    words = sentence.split()
+    return (
+        len(words) in WORDS
+        and len(sentence) <= LONGEST_CHARACTERS
+        and max(map(len, words)) <= LONGEST_WORD
+        and PLAIN.fullmatch(sentence) is not None
+        and sum(word.isupper() and len(word) > 1 for word in words) <= 1
+    )
+
+
+def letters(sentence: str) -> str:
+    """What makes two sentences the same to the ear."""
+    return re.sub(r"[^a-z]+", " ", sentence.lower()).strip()
+
+
+def collect(texts: Iterable[str], unwanted: Iterable[str], seed: int) -> list[str]:
+    """Every plain sentence once, shuffled, without the unwanted ones."""
+    seen = {letters(sentence) for sentence in unwanted}
+    found: list[str] = []
+    for sentence in (sentence for text in texts for sentence in sentences(text)):
+        if (key := letters(sentence)) not in seen:
+            seen.add(key)
+            found.append(sentence)
+    random.Random(seed).shuffle(found)
+    return found
+
+
+def judged() -> list[str]:
+    """The sentences that word error rates are measured on: none may be trained on."""
+    return [line for path in sorted(BENCH.glob("*.txt")) for line in path.read_text().splitlines()]
+
+
+def write(folder: Path, found: list[str], held: int) -> None:
+    """Split and write."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "held.txt").write_text("\n".join(found[:held]) + "\n")
+    (folder / "sentences.txt").write_text("\n".join(found[held:]) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fetch, choose, shuffle, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_folder(parser)
+    parser.add_argument("--text", type=Path, nargs="*", help="plain text files to read instead of Debian packages")
+    parser.add_argument("--held", type=int, default=HELD_SENTENCES, help="sentences kept out of training")
+    options = parser.parse_args(arguments)
+    if options.text:
+        texts: Iterable[str] = (path.read_text() for path in options.text)
+    else:
+        share = fetch(options.data / "packages")
+        texts = (text for reader in READERS for text in reader(share))
+    found = collect(texts, judged(), options.seed)
+    write(options.data, found, options.held)
+    print(f"{len(found)} sentences, {sum(len(sentence.split()) for sentence in found)} words", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Writes the language model out as an ordinary Qwen3: `python -m voices.train.export`. Needs transformers.
+
+The folder `qwen3/` holds a Qwen3ForCausalLM and its tokenizer, which anything serves that serves Qwen3.
+A prompt is `<|im_start|>lark: ` + phonemes + `<|speech_start|>`; the answer is `<|s_N|>` … `<|im_end|>`.
+Every logit is the trained model's own: the rows of a code are the sums of its digits' rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from app.codec.fsq import LEVELS, VOCABULARY, digits_of
+from app.engine.lm import (
+    END_ROW,
+    EPSILON,
+    FIRST_CODE,
+    FIRST_VOICE,
+    LONGEST_TOKENS,
+    MESSAGE_END,
+    MESSAGE_START,
+    NEVER_ROW,
+    ROTARY_BASE,
+    SPEECH_START,
+    TOKENS,
+    LanguageModel,
+    Shape,
+    read_language_model,
+)
+from voices.train.folder import add_folder
+from voices.train.teacher import phoneme_table
+
+MARKS = {MESSAGE_START: "<|im_start|>", MESSAGE_END: "<|im_end|>", SPEECH_START: "<|speech_start|>"}
+VOICES = {FIRST_VOICE: "lark: "}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def config_of(shape: Shape) -> Qwen3Config:
+    """The same architecture in transformers' words."""
+    return Qwen3Config(
+        vocab_size=TOKENS,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_heads,
+        head_dim=shape.head_width,
+        max_position_embeddings=LONGEST_TOKENS,
+        rms_norm_eps=EPSILON,
+        rope_parameters={"rope_type": "default", "rope_theta": ROTARY_BASE},
+        attention_bias=False,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=MESSAGE_END,
+        pad_token_id=MESSAGE_END,
+    )
+
+
+def rows_of_codes(digit_rows: Tensor) -> Tensor:
+    """(32, hidden) -> (65536, hidden): each code's digits' rows, added up."""
+    digits = functional.one_hot(digits_of(torch.arange(VOCABULARY)), LEVELS).flatten(-2)
+    return digits.to(digit_rows.dtype) @ digit_rows
+
+
+def expand(model: LanguageModel) -> Qwen3ForCausalLM:
+    """The same model with an embedding and a head of one row for each of the 65,792 tokens."""
+    state = {f"model.layers.{name}": value for name, value in model.layers.state_dict().items()}
+    head = model.head.weight.detach()
+    never = head[NEVER_ROW].repeat(FIRST_CODE, 1)
+    never[MESSAGE_END] = head[END_ROW]
+    embedding = torch.cat((model.text.weight.detach(), rows_of_codes(model.digit.weight.detach().T)))
+    state |= {
+        "model.embed_tokens.weight": embedding,
+        "model.norm.weight": model.norm.weight.detach(),
+        "lm_head.weight": torch.cat((never, rows_of_codes(head[:END_ROW]))),
+    }
+    expanded = Qwen3ForCausalLM(config_of(model.shape))
+    expanded.load_state_dict(state)
+    return expanded.eval()
+
+
+def token_texts() -> dict[str, int]:
+    """The text of every token."""
+    texts = {number: f"<|unused_{number}|>" for number in range(FIRST_CODE)}
+    texts |= {number: symbol for symbol, number in phoneme_table().items()}
+    texts |= MARKS | VOICES | {FIRST_CODE + code: f"<|s_{code}|>" for code in range(VOCABULARY)}
+    return {text: number for number, text in texts.items()}
+
+
+def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
+    """One token a phoneme; what is not a phoneme is left out, as when the service reads a text."""
+    symbols = "".join(map(re.escape, phoneme_table()))
+    core = Tokenizer(models.WordLevel(texts, unk_token=MARKS[MESSAGE_END]))
+    core.normalizer = normalizers.Replace(Regex(f"[^{symbols}]"), "")
+    core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    core.decoder = decoders.Fuse()
+    whole = [text for text, number in texts.items() if number in MARKS or number in VOICES or number >= FIRST_CODE]
+    core.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in whole])  # pyright: ignore[reportUnknownMemberType]
+    end = MARKS[MESSAGE_END]
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=end, pad_token=end)
+
+
+def export(weights: Path, folder: Path, dtype: torch.dtype) -> None:
+    """Write model and tokenizer."""
+    expanded = expand(read_language_model(weights.read_bytes()))
+    nn.Module.to(expanded, dtype)
+    expanded.generation_config.do_sample = True
+    expanded.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+    tokenizer_of(token_texts()).save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Export the trained model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_folder(parser)
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="bfloat16 halves the size, and rounds")
+    options = parser.parse_args(arguments)
+    folder = options.data / "qwen3"
+    export(options.data / "lm" / "language_model.safetensors", folder, DTYPES[options.dtype])
+    size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f"{folder}: {size_mb:.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Batches of sentences of about the same length, so that little is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+Example = TypeVar("Example")
+
+
+class Lengths(Generic[Example]):
+    """Examples in the order of their lengths."""
+
+    def __init__(self, examples: Sequence[Example], lengths: Sequence[int]) -> None:
+        self._order = np.argsort(lengths, kind="stable")
+        self._lengths = np.asarray(lengths)[self._order]
+        self._examples = examples
+
+    def draw(self, chance: np.random.Generator, total: int) -> list[Example]:
+        """Neighbours around a random example whose lengths sum to about `total`; at least one."""
+        centre = int(chance.integers(len(self._order)))
+        rows = max(1, min(total // int(self._lengths[centre]), len(self._order)))
+        pool = min(4 * rows, len(self._order))  # drawn from four times as many: no two batches are the same
+        first = max(0, min(centre - pool // 2, len(self._order) - pool))
+        chosen = self._order[first + chance.choice(pool, rows, replace=False)]
+        return [self._examples[int(index)] for index in chosen]

@@ -1,0 +1,142 @@
+"""The loop that every network is trained by: a budget, a schedule, progress, checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+PROGRESS_STEPS = 50
+CHECKPOINT_S = 60.0
+FINAL_RATE = 0.05  # of the peak
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to train, and how fast to learn. Time spent before a resumption counts."""
+
+    checkpoint: Path
+    steps: int
+    minutes: float
+    device: torch.device
+    seed: int
+    learning_rate: float = 1.5e-3
+    warmup_steps: int = 100
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    largest_gradient: float = 1.0
+
+    def rate(self, step: int, spent_s: float) -> float:
+        """The learning rate: a ramp, then half a cosine down to a twentieth."""
+        warm = min(1.0, (step + 1) / self.warmup_steps)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress(step, spent_s))))
+        return self.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * fall)
+
+    def progress(self, step: int, spent_s: float) -> float:
+        """The share of the budget that is used up, by steps or by time, whichever is more."""
+        return max(step / self.steps, spent_s / 60 / self.minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one batch gave: the loss to reduce, and numbers to watch."""
+
+    loss: Tensor
+    numbers: Mapping[str, Tensor]
+
+
+# A batch is drawn from the generator alone, so that a resumed run sees what an unbroken one would.
+Measure = Callable[[np.random.Generator], Measured]
+
+
+def add_training(parser: argparse.ArgumentParser, minutes: float) -> None:
+    """`--minutes`, `--steps`, `--device`, `--fresh`."""
+    parser.add_argument("--minutes", type=float, default=minutes, help="to train at most")
+    parser.add_argument("--steps", type=int, default=10_000_000, help="to train at most")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--fresh", action="store_true", help="begin anew where a checkpoint lies")
+
+
+def plan_of(options: argparse.Namespace, name: str) -> Plan:
+    """The plan that the options ask for; the checkpoint lies in the data folder's folder `name`."""
+    folder = options.data / name
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    if options.fresh:
+        checkpoint.unlink(missing_ok=True)
+    torch.manual_seed(options.seed)  # pyright: ignore[reportUnknownMemberType]
+    return Plan(checkpoint, options.steps, options.minutes, torch.device(options.device), options.seed)
+
+
+class Run:
+    """A model on its way: the optimiser, the steps and the seconds spent."""
+
+    def __init__(self, plan: Plan, model: nn.Module) -> None:
+        self.plan = plan
+        self.model = model.to(plan.device).train()
+        self.optimiser = torch.optim.AdamW(model.parameters(), betas=plan.betas, weight_decay=plan.weight_decay)
+        self.step = 0
+        self.spent_s = 0.0
+        if plan.checkpoint.exists():
+            self._resume()
+
+    def train(self, measure: Measure) -> None:
+        """Train until the budget is used up; prints the means of every 50 steps."""
+        watched: list[Mapping[str, Tensor]] = []
+        saved_s = self.spent_s
+        while self.plan.progress(self.step, self.spent_s) < 1:
+            start_s = time.monotonic()
+            watched.append(self.improve(measure))
+            self.spent_s += time.monotonic() - start_s
+            if self.step % PROGRESS_STEPS == 0:
+                self._report(watched)
+                watched = []
+            if self.spent_s - saved_s > CHECKPOINT_S:
+                self.save()
+                saved_s = self.spent_s
+        if watched:
+            self._report(watched)
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "spent_s": self.spent_s,
+        }
+        unfinished = self.plan.checkpoint.with_suffix(".unfinished")
+        torch.save(state, unfinished)
+        unfinished.replace(self.plan.checkpoint)
+
+    def improve(self, measure: Measure) -> Mapping[str, Tensor]:
+        """One step; returns the loss and what else was measured."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.rate(self.step, self.spent_s)
+        measured = measure(np.random.default_rng((self.plan.seed, self.step)))
+        self.optimiser.zero_grad()
+        measured.loss.backward()  # pyright: ignore[reportUnknownMemberType]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.largest_gradient)
+        self.optimiser.step()  # pyright: ignore[reportUnknownMemberType]
+        self.step += 1
+        return {"loss": measured.loss.detach(), **{name: value.detach() for name, value in measured.numbers.items()}}
+
+    def _report(self, watched: list[Mapping[str, Tensor]]) -> None:
+        means = {name: float(torch.stack([numbers[name].float() for numbers in watched]).mean()) for name in watched[0]}
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+        print(f"step {self.step}  {self.spent_s:.0f} s  {numbers}", flush=True)
+
+    def _resume(self) -> None:
+        state = torch.load(self.plan.checkpoint, self.plan.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.spent_s = state["step"], state["spent_s"]
+        print(f"resumed at step {self.step}, {self.spent_s:.0f} s", flush=True)

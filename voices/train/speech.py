@@ -1,0 +1,101 @@
+"""The teacher speaks the sentences: `python -m voices.train.speech`. About 100 x real time on one core.
+
+Writes `speech/held.*` and `speech/train.*`: samples, phonemes and their durations. Started again, it
+goes on behind the last sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from app.codec.builtin_encoder import SAMPLE_RATE_HZ
+from voices.train.folder import add_folder
+from voices.train.teacher import Teacher
+from voices.train.utterances import SpeechSet, Utterance, line_of
+
+PHONEMES = range(6, 180)
+PACE = (0.9, 1.12)  # how much slower or faster than the teacher likes
+PROGRESS_SENTENCES = 500
+# What hibari's rules raise on words that they cannot read.
+UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def say(teacher: Teacher, sentence: str, number: int, seed: int, first_sample: int) -> tuple[Utterance, bytes] | None:
+    """One sentence; None if it is not one sentence in phonemes, or too short or long.
+
+    Pace and noise follow from the seed and the sentence's number alone.
+    """
+    draw = np.random.default_rng((seed, number))
+    pace = float(draw.uniform(*PACE))
+    try:
+        spoken = teacher.phonemes(sentence)
+    except UNREADABLE:
+        return None
+    if len(spoken) != 1 or len(ids := teacher.ids(spoken[0])) not in PHONEMES:
+        return None
+    said = teacher.speak(ids, pace, draw)
+    utterance = Utterance(number, sentence, spoken[0], ids, said.units, first_sample, len(said.samples))
+    return utterance, said.samples.astype("<i2").tobytes()
+
+
+def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, minutes: float) -> Iterator[int]:
+    """Speak until `hours` of speech exist or `minutes` have passed; yields the samples so far."""
+    done = files.utterances()
+    spoken = sum(utterance.samples for utterance in done)
+    first = done[-1].sentence + 1 if done else 0
+    files.folder.mkdir(parents=True, exist_ok=True)
+    files.lines.write_text("".join(map(line_of, done)))
+    files.pcm.touch()
+    os.truncate(files.pcm, 2 * spoken)
+    teacher, end_s = Teacher(), time.monotonic() + 60 * minutes
+    with files.lines.open("a") as lines, files.pcm.open("ab") as pcm:
+        for number in range(first, len(sentences)):
+            if spoken >= hours * 3600 * SAMPLE_RATE_HZ or time.monotonic() >= end_s:
+                return
+            said = say(teacher, sentences[number], number, seed, spoken)
+            if said is None:
+                continue
+            pcm.write(said[1])
+            pcm.flush()
+            lines.write(line_of(said[0]))
+            spoken += said[0].samples
+            yield spoken
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Speak the held-out sentences, then the training ones."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_folder(parser)
+    parser.add_argument("--hours", type=float, default=10, help="of speech to train on")
+    parser.add_argument("--minutes", type=float, default=60, help="to work at most, for each set")
+    options = parser.parse_args(arguments)
+    for name, source in (("held", "held.txt"), ("train", "sentences.txt")):
+        speak_set(SpeechSet(options.data / "speech", name), options.data / source, options)
+
+
+def speak_set(files: SpeechSet, source: Path, options: argparse.Namespace) -> None:
+    """One set, with a line of progress every 500 sentences."""
+    spoken, start_s = 0, time.monotonic()
+    progress = speak_all(files, source.read_text().splitlines(), options.hours, options.seed, options.minutes)
+    for count, samples in enumerate(progress, start=1):
+        spoken = samples
+        if count % PROGRESS_SENTENCES == 0:
+            print(
+                f"{files.name} {count} sentences {_hours(spoken):.2f} h in {time.monotonic() - start_s:.0f} s",
+                flush=True,
+            )
+    print(f"{files.name}: {len(files.utterances())} sentences, {_hours(spoken):.2f} h", flush=True)
+
+
+def _hours(samples: int) -> float:
+    return samples / SAMPLE_RATE_HZ / 3600
+
+
+if __name__ == "__main__":
+    main()
