@@ -1,4 +1,4 @@
-"""`python -m app` as a stranger runs it: no configuration, the embedded voice, signals."""
+"""`python -m app` as it is first run: no configuration, the embedded voice, signals."""
 
 from __future__ import annotations
 

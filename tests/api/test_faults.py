@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import socket
 import struct
 
@@ -237,6 +238,7 @@ async def closed_by_peer(client: socket.socket) -> None:
     assert not received.endswith(b"0\r\n\r\n")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
     """Middlewares that buffer or swallow exceptions do; this is the stack as it is served."""
     engine = FixedEngine(CODES, gap_s=0.005, error=EngineError("failed"))

@@ -1,4 +1,4 @@
-"""The embedded default, as a stranger hears it: an offline recogniser reads back what the service said."""
+"""The embedded default, as anybody hears it: an offline recogniser reads back what the service said."""
 
 from __future__ import annotations
 
