@@ -131,7 +131,7 @@ async def _load(service: Service, codec: Codec | None) -> None:
 
 
 def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
-    """A failure that nobody foresaw leaves the service alive, not ready, and with a traceback in its log."""
+    """A failure that nobody foresaw leaves the service not ready, /health at an error, and a traceback in the log."""
     if not loading.cancelled() and (exc := loading.exception()):
         service.problem = "loading failed; the server's log says why"
         service.broken = True

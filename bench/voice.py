@@ -6,7 +6,6 @@ Everything runs on one thread, engine and codec called directly. Needs '.[judge]
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import statistics
 import time
@@ -20,7 +19,7 @@ from app.codec import CodeWindow, Samples
 from app.codec.builtin import BuiltinCodec, load_builtin_codec
 from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
-from bench.machine import describe
+from bench.machine import write_result
 
 HERE = Path(__file__).parent
 README_SENTENCE = "Hello! How can I help you? can I get your passport number sir."
@@ -137,7 +136,6 @@ async def measure() -> dict[str, object]:
     await engine.close()
     rate_hz = codec.spec.sample_rate_hz
     return {
-        "machine": describe(),
         "threads": 1,
         "sentences": len(texts) - 1,
         **loading,
@@ -151,10 +149,7 @@ async def measure() -> dict[str, object]:
 def main() -> None:
     """Measure, print, and keep the result."""
     torch.set_num_threads(1)
-    result = json.dumps(asyncio.run(measure()), indent=2)
-    print(result)
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "voice.json").write_text(result + "\n")
+    write_result("voice", asyncio.run(measure()))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch.nn import functional
 from app.codec import CodecSpec, CodeWindow, Samples
 from app.codec.convnext import ConvNeXtBlock
 from app.codec.fsq import DIGITS, VOCABULARY, digits_of, values_of
+from app.codec.padding import cut_sound, pad_codes
 
 WEIGHTS = Path(__file__).parents[1] / "voices" / "codec_decoder.safetensors"
 CHANNELS = 192
@@ -101,14 +101,10 @@ class BuiltinCodec:
     @torch.inference_mode()
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows as one batch, padded on the right; see `Codec.decode`."""
-        frames = [len(window.codes) for window in windows]
-        codes = np.zeros((len(windows), max(frames)), np.int32)
-        for row, window in zip(codes, windows, strict=True):
-            row[: len(window.codes)] = window.codes[:, 0]
+        codes, frames = pad_codes(windows)
         valid = torch.arange(codes.shape[1]) < torch.tensor(frames).unsqueeze(1)
         sound = self._decoder(torch.as_tensor(codes).to(self._device), valid.to(self._device))
-        rows = sound.cpu().numpy()
-        return [row[: count * SPEC.samples_per_frame] for row, count in zip(rows, frames, strict=True)]
+        return cut_sound(sound.cpu().numpy(), frames, SPEC.samples_per_frame)
 
 
 def load_builtin_codec(*, device: str) -> BuiltinCodec:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec.padding import cut_sound, pad_codes
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import RANDOM, CodecWeightsError, Tensors, draw_tensors, find_file, read_tensors
 
@@ -52,13 +52,9 @@ class NeuCodec:
     @torch.inference_mode()
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows of any lengths (each >= 1 frame) as one batch; see `Codec.decode`."""
-        lengths = [len(window.codes) for window in windows]
-        codes = np.zeros((len(windows), max(lengths)), np.int64)
-        for row, window in zip(codes, windows, strict=True):
-            row[: len(window.codes)] = window.codes[:, 0]
+        codes, lengths = pad_codes(windows)
         sound = self._decoder(torch.from_numpy(codes).to(self._device), torch.tensor(lengths, device=self._device))
-        samples = sound.cpu().numpy()
-        return [row[: HOP_SAMPLES * length] for row, length in zip(samples, lengths, strict=True)]
+        return cut_sound(sound.cpu().numpy(), lengths, HOP_SAMPLES)
 
 
 def load_neucodec(

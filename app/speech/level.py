@@ -29,7 +29,7 @@ def limit(samples: Samples) -> Samples:
 
 
 class VoicedLevel:
-    """The mean level of the voiced blocks; a typical level stands in until LOCK_S of speech has fixed it."""
+    """The mean level of the voiced blocks; a typical level stands in until LOCK_BLOCKS of speech have fixed it."""
 
     def __init__(self, typical_db: float) -> None:
         self._typical = 10 ** (typical_db / 10)
@@ -44,7 +44,7 @@ class VoicedLevel:
         return self._left == 0
 
     def observe(self, energy: float) -> None:
-        """Take the mean square of one block of BLOCK_S into account."""
+        """Take the mean square of one block into account."""
         if self.locked:
             return
         self._run = [*self._run, energy] if energy > 10 ** (VOICED_DB / 10) else []
