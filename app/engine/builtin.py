@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load
 
 from app.engine import Generation, OnTokens, Sampling
+from app.engine.header import metadata_of
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.phonemes import Phonemiser, Piece
 from app.errors import EngineError, EngineUnreachable, UnsupportedLanguage
@@ -75,9 +76,8 @@ def load_speaker() -> Speaker:
 
 
 def phoneme_ids(weights: bytes) -> dict[str, int]:
-    """The phoneme table in a safetensors file's header: 8 bytes of length, then JSON."""
-    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
-    return cast(dict[str, int], json.loads(header["__metadata__"]["phonemes"]))
+    """The phoneme table in the header of the token model's file."""
+    return cast(dict[str, int], json.loads(metadata_of(weights)["phonemes"]))
 
 
 class BuiltinEngine:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, codes_of, digits_of
+from app.engine.header import metadata_of
 from app.engine.nar import PHONEMES
 
 # Token numbers: phonemes, the marks of a prompt, voices, then the codes.
@@ -189,8 +190,7 @@ class LanguageModel(nn.Module):
 
 def read_language_model(weights: bytes) -> LanguageModel:
     """A model from a safetensors file whose header holds its shape; float32, whatever the file's type."""
-    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
-    model = LanguageModel(Shape(**json.loads(header["__metadata__"]["shape"])))
+    model = LanguageModel(Shape(**json.loads(metadata_of(weights)["shape"])))
     model.load_state_dict(load(weights))
     return model.float().eval()
 

@@ -138,7 +138,15 @@ async def test_requests_at_once_sound_as_one_at_a_time() -> None:
             await asyncio.sleep(0.01 * index)
             return await served.client.post(SPEECH, json=HELLO)
 
-        answers = await asyncio.gather(*(staggered(index) for index in range(16)))
+        codec.free.clear()  # until some windows wait, so that they do share a batch
+        asked = [asyncio.create_task(staggered(index)) for index in range(16)]
+        decoder = served.service.decoder
+        assert decoder is not None
+        async with asyncio.timeout(5):
+            while decoder.waiting < 4:
+                await asyncio.sleep(0.005)
+        codec.free.set()
+        answers = await asyncio.gather(*asked)
     assert max(len(batch) for batch in codec.batches) > 1
     for answer in answers:
         assert np.abs(np.frombuffer(answer.content, "<i2").astype(int) - alone).max() <= 1
