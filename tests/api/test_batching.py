@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Counted:
 
     codec: Codec
     batches: list[list[int]] = field(default_factory=list)
+    free: threading.Event = field(default_factory=threading.Event)
 
     @property
     def spec(self) -> CodecSpec:
@@ -40,7 +42,8 @@ class Counted:
         return self.codec.spec
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        """Decode as the codec does."""
+        """Decode as the codec does, once the device is free."""
+        assert self.free.wait(30)
         self.batches.append([len(window.codes) for window in windows])
         return self.codec.decode(windows)
 
@@ -70,13 +73,23 @@ async def test_sixteen_staggered_requests_sound_as_one_at_a_time(name: str) -> N
     counted = Counted(codec)
     numbers = numbers_for(codec.spec)
     engine = FixedEngine(numbers, burst=5, gap_s=0.003)
+    counted.free.set()
     async with serving(engine, counted, settings) as served:
         alone = [await heard(served, first_s) for first_s in FIRST_WINDOWS_S]
         engine.gap_s = 0.02
         asked = [index % len(FIRST_WINDOWS_S) for index in range(REQUESTS)]
-        answers = await asyncio.gather(
-            *(heard(served, FIRST_WINDOWS_S[kind], after_s=0.013 * index) for index, kind in enumerate(asked))
-        )
+        counted.free.clear()  # until some windows wait, so that different lengths do share a batch
+        asking = [
+            asyncio.create_task(heard(served, FIRST_WINDOWS_S[kind], after_s=0.013 * index))
+            for index, kind in enumerate(asked)
+        ]
+        decoder = served.service.decoder
+        assert decoder is not None
+        async with asyncio.timeout(10):
+            while decoder.waiting < 6:
+                await asyncio.sleep(0.005)
+        counted.free.set()
+        answers = await asyncio.gather(*asking)
     assert any(len(set(batch)) > 1 for batch in counted.batches), "no batch held different lengths"
     for kind, answer in zip(asked, answers, strict=True):
         assert len(answer) == len(numbers) // codec.spec.codes_per_frame * codec.spec.samples_per_frame
