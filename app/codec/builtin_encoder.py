@@ -22,14 +22,15 @@ HOP_SAMPLES = 240
 FRAME_SAMPLES = 480
 MEL_BANDS = 80
 CHANNELS = 160
+HALF_RANGE = (LEVELS - 1) * 1.001 / 2
 QUIETEST = 1e-4  # the floor under a mel band before the logarithm
 
 
-def mel_filterbank(bands: int = MEL_BANDS) -> Tensor:
+def mel_filterbank(bands: int = MEL_BANDS, fft_samples: int = FFT_SAMPLES) -> Tensor:
     """Triangles on the mel scale, 0 Hz to 12 kHz: (FFT bins, bands). mel = 2595 log10(1 + f / 700)."""
     top_mel = 2595 * math.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
     corner_hz = 700 * (10 ** (np.linspace(0, top_mel, bands + 2) / 2595) - 1)
-    bin_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
+    bin_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, fft_samples // 2 + 1)[:, None]
     low, middle, high = corner_hz[:-2], corner_hz[1:-1], corner_hz[2:]
     triangles = np.minimum((bin_hz - low) / (middle - low), (high - bin_hz) / (high - middle))
     return torch.as_tensor(triangles.clip(0).astype(np.float32))
@@ -69,17 +70,18 @@ class Encoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """(batch, frames * 480) -> digits (batch, frames, 8)."""
+        return self.levels(samples).round().long() + LEVELS // 2
+
+    def levels(self, samples: Tensor) -> Tensor:
+        """(batch, frames * 480) -> (batch, frames, 8): before rounding, within the four levels -2 to 1.
+
+        FSQ's bound for an even number of levels.
+        """
         mel = self.mel(samples)
         batch, steps, bands = mel.shape
         stacked = (mel.reshape(batch, steps // 2, 2 * bands) + 4) / 3  # about zero mean, unit spread
-        return quantise(self.head(self.norm(self.blocks(self.embed(stacked)))))
-
-
-def quantise(latent: Tensor) -> Tensor:
-    """Bound to four levels and round: digits 0 to 3 (FSQ for an even number of levels)."""
-    half = (LEVELS - 1) * 1.001 / 2
-    bounded = torch.tanh(latent + math.atanh(0.5 / half)) * half - 0.5
-    return bounded.round().long() + LEVELS // 2
+        latent = self.head(self.norm(self.blocks(self.embed(stacked)))).float()
+        return torch.tanh(latent + math.atanh(0.5 / HALF_RANGE)) * HALF_RANGE - 0.5
 
 
 class BuiltinEncoder:

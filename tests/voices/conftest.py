@@ -16,7 +16,7 @@ She reads a book every week. Nobody knows where the cat went. They sing in the e
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder after corpus, speech and encode: two sentences held out, seven to train on."""
+    """A data folder after corpus, speech and encode: two sentences held out, eight to train on."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("voice")
     text = folder / "prose.txt"

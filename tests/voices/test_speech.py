@@ -19,7 +19,7 @@ def spoken(data: Path) -> SpeechSet:
 
 def test_every_sentence_is_spoken_as_long_as_its_phonemes_last(spoken: SpeechSet) -> None:
     utterances = spoken.utterances()
-    assert len(utterances) == 7
+    assert len(utterances) == 8
     for utterance in utterances:
         assert len(utterance.units) == len(utterance.ids)
         assert min(utterance.units) >= 1
@@ -36,7 +36,7 @@ def test_the_held_out_sentences_are_others(data: Path, spoken: SpeechSet) -> Non
 
 def test_codes_are_those_of_the_service_s_encoder(spoken: SpeechSet) -> None:
     pairs = list(spoken.with_codes())
-    assert len(pairs) == 7
+    assert len(pairs) == 8
     utterance, codes = pairs[3]
     own = spoken.samples()[utterance.first_sample : utterance.first_sample + utterance.samples]
     expected = load_builtin_encoder().encode(own.astype(np.float32) / np.float32(32768))[:, 0]

@@ -1,33 +1,46 @@
 """Trains the codec: `python -m voices.train.codec`. Writes `codec/codec_encoder.safetensors` and `_decoder`.
 
-Encoder and stateless decoder learn together, from the speech alone, to make the spectrum again.
+Encoder and decoder learn together, from the speech and its pitch alone, to make the spectrum again.
+With `--keep-encoder` only the decoder learns, and codes that were made keep their meaning.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.nn import functional
 
-from app.codec.builtin import Decoder
-from app.codec.builtin_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, LogMel
-from app.codec.fsq import LEVELS, codes_of, values_of
+from app.codec.builtin_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
+from app.codec.fsq import LEVELS
+from app.codec.source_filter import Decoder, pitch_numbers
 from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
+from voices.train.teacher import SAMPLES_PER_PITCH
 from voices.train.utterances import SpeechSet
 
 ROWS = 8
 FRAMES = 64
-RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))  # FFT size and hop, in samples
-# A spectrogram's log distance, and its distance relative to the target's norm.
+LOWEST_PITCH_HZ = 40.0
+RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20))  # FFT size, hop, mel bands
+# Beside the log-mel distance: a spectrogram's log distance, and its distance relative to the target's norm.
 LOG_WEIGHT, RELATIVE_WEIGHT = 0.5, 0.3
-MAGNITUDE_FLOOR = 1e-3
+VOICING_WEIGHT = 0.2
+QUIETEST, QUIETEST_MEL = 1e-3, 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Stretches of speech (batch, samples), and their pitch in Hz every 240 samples, 0 where unvoiced."""
+
+    samples: Tensor
+    pitch_hz: Tensor
 
 
 class TrainedCodec(nn.Module):
@@ -41,75 +54,111 @@ class TrainedCodec(nn.Module):
         super().__init__()
         self.encoder = Encoder()
         self.decoder = Decoder()
-        self._latent = self._values = torch.empty(0)
-        self.encoder.head.register_forward_hook(self._keep)
-        self.decoder.embed.register_forward_pre_hook(self._pass_gradients)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """(batch, frames * 480) -> what the decoder makes of the codes, of the same length."""
-        digits = self.encoder(samples)
-        smooth = bound(self._latent) / (LEVELS // 2)
-        self._values = smooth + (values_of(digits) - smooth).detach()
-        codes = codes_of(digits)
-        return self.decoder(codes, torch.ones_like(codes, dtype=torch.bool))
-
-    def _keep(self, _head: nn.Module, _inputs: tuple[Tensor, ...], latent: Tensor) -> None:
-        self._latent = latent
-
-    def _pass_gradients(self, _embed: nn.Module, _inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        return (self._values,)
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns the sound at the true pitch (batch, samples), and the pitch network's numbers (batch, steps, 2)."""
+        levels = self.encoder.levels(batch.samples)
+        values = (levels + (levels.round() - levels).detach()) / (LEVELS // 2)
+        valid = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
+        beginning = torch.zeros(len(values), dtype=torch.long, device=values.device)
+        noise = self.decoder.spectrum(torch.randn_like(batch.samples))
+        made = self.decoder.sound(values, valid, batch.pitch_hz, beginning, noise)
+        return made, self.decoder.pitch(values, valid)
 
 
-def bound(latent: Tensor) -> Tensor:
-    """Where the encoder rounds: a number within the four levels -2 to 1."""
-    half = (LEVELS - 1) * 1.001 / 2
-    return torch.tanh(latent + math.atanh(0.5 / half)) * half - 0.5
+class SpectralDistance(nn.Module):
+    """Distance of sounds by log-mel spectrograms and spectrograms of four resolutions.
 
-
-class SpectralLoss(nn.Module):
-    """Distance of sounds by their log-mel spectrograms and spectrograms of four resolutions."""
+    Yamamoto et al. 2020 (arXiv:1910.11480), with the logarithms floored.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.mel = LogMel()
+        for fft_samples, _, bands in RESOLUTIONS:
+            self.register_buffer(f"bank_{fft_samples}", mel_filterbank(bands, fft_samples), persistent=False)
+            self.register_buffer(f"window_{fft_samples}", torch.hann_window(fft_samples), persistent=False)
 
     def forward(self, made: Tensor, target: Tensor) -> Tensor:
         """(batch, samples) twice -> a number; 0 for the same sound."""
-        mel = (self.mel(made) - self.mel(target)).abs().mean()
-        return mel + torch.stack([spectral_distance(made, target, *sizes) for sizes in RESOLUTIONS]).mean()
+        return torch.stack([self._at(made, target, fft, hop) for fft, hop, _ in RESOLUTIONS]).mean()
+
+    def _at(self, made: Tensor, target: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
+        window, bank = self.get_buffer(f"window_{fft_samples}"), self.get_buffer(f"bank_{fft_samples}")
+        ours, theirs = (
+            torch.stft(sound, fft_samples, hop_samples, window=window, return_complex=True).abs().clamp_min(1e-5)
+            for sound in (made, target)
+        )
+        mel = log_distance(ours.transpose(1, 2) @ bank, theirs.transpose(1, 2) @ bank, QUIETEST_MEL)
+        relative = torch.dist(ours, theirs) / (torch.dist(theirs, torch.zeros_like(theirs)) + QUIETEST)
+        return mel + LOG_WEIGHT * log_distance(ours, theirs, QUIETEST) + RELATIVE_WEIGHT * relative
 
 
-def spectral_distance(made: Tensor, target: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
-    """At one resolution; Yamamoto et al. 2020 (arXiv:1910.11480) with the logarithm floored."""
-    window = torch.hann_window(fft_samples, device=made.device)
-    ours, theirs = (
-        torch.stft(sound, fft_samples, hop_samples, window=window, return_complex=True).abs().clamp_min(1e-5)
-        for sound in (made, target)
-    )
-    logarithm = (ours.clamp_min(MAGNITUDE_FLOOR).log() - theirs.clamp_min(MAGNITUDE_FLOOR).log()).abs().mean()
-    relative = torch.dist(ours, theirs) / (torch.dist(theirs, torch.zeros_like(theirs)) + MAGNITUDE_FLOOR)
-    return LOG_WEIGHT * logarithm + RELATIVE_WEIGHT * relative
+def log_distance(made: Tensor, target: Tensor, floor: float) -> Tensor:
+    """Mean distance of the logarithms of what is above the floor."""
+    return (made.clamp_min(floor).log() - target.clamp_min(floor).log()).abs().mean()
 
 
-def cut(samples: NDArray[np.int16], chance: np.random.Generator, device: torch.device) -> Tensor:
-    """Eight random stretches of 1.28 s, at any half frame: (8, 30720)."""
-    size = FRAMES * FRAME_SAMPLES
-    starts = chance.integers(0, (len(samples) - size) // HOP_SAMPLES + 1, ROWS) * HOP_SAMPLES
-    stretches = np.stack([samples[start : start + size] for start in starts])
-    return torch.as_tensor(stretches.astype(np.float32) / 32768).to(device)
+def pitch_distance(numbers: Tensor, pitch_hz: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean distance in the logarithm of the voiced pitch, and the cross-entropy of being voiced."""
+    logarithm, voicing = pitch_numbers(numbers.float())
+    voiced = pitch_hz > 0
+    off = (logarithm - pitch_hz.clamp_min(LOWEST_PITCH_HZ).log()).abs()
+    entropy = functional.binary_cross_entropy_with_logits(voicing, voiced.float())
+    return (off * voiced).sum() / voiced.sum().clamp_min(1), entropy
 
 
-def train(plan: Plan, samples: NDArray[np.int16]) -> TrainedCodec:
+class Stretches:
+    """Random stretches of speech: 1.28 s, from any half frame on."""
+
+    def __init__(self, files: SpeechSet) -> None:
+        self._samples, self._pitches = files.samples(), files.pitches()
+
+    def draw(self, chance: np.random.Generator, device: torch.device) -> Batch:
+        """Eight of them."""
+        size = FRAMES * FRAME_SAMPLES
+        starts = chance.integers(0, (len(self._samples) - size) // HOP_SAMPLES + 1, ROWS) * HOP_SAMPLES
+        samples = np.stack([self._samples[start : start + size] for start in starts]).astype(np.float32) / 32768
+        pitch = np.stack([pitch_at_steps(self._pitches, start, size // HOP_SAMPLES) for start in starts])
+        return Batch(torch.as_tensor(samples).to(device), torch.as_tensor(pitch).to(device))
+
+
+def pitch_at_steps(pitches: NDArray[np.float16], first_sample: int, steps: int) -> NDArray[np.float32]:
+    """The teacher's pitch at the middle of each step; voiced where its nearest frame is."""
+    middles = first_sample + HOP_SAMPLES * (np.arange(steps) + 0.5)
+    places = (middles / SAMPLES_PER_PITCH - 0.5).clip(0, len(pitches) - 1)
+    first = int(places[0])
+    known = pitches[first : int(places[-1]) + 2].astype(np.float32)
+    nearest = known[np.round(places - first).astype(int).clip(0, len(known) - 1)]
+    line = np.interp(places - first, np.arange(len(known)), known)
+    return np.where(nearest > 0, line.clip(LOWEST_PITCH_HZ), 0).astype(np.float32)
+
+
+def train(plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder: bool) -> TrainedCodec:
     """Train a codec, or go on with it."""
-    codec, distance = TrainedCodec(), SpectralLoss().to(plan.device)
+    distance = SpectralDistance().to(plan.device)
+    codec.encoder.requires_grad_(not keep_encoder)
 
     def measure(chance: np.random.Generator) -> Measured:
-        target = cut(samples, chance, plan.device)
-        made = codec(target)
-        return Measured(distance(made, target), {"mel": (distance.mel(made) - distance.mel(target)).abs().mean()})
+        batch = stretches.draw(chance, plan.device)
+        with torch.autocast(plan.device.type, torch.bfloat16):
+            made, numbers = codec(batch)
+        with torch.autocast(plan.device.type, enabled=False):
+            spectral = distance(made.float(), batch.samples)
+            pitch, voicing = pitch_distance(numbers, batch.pitch_hz)
+        loss = spectral + pitch + VOICING_WEIGHT * voicing
+        return Measured(loss, {"spectral": spectral, "pitch": pitch, "voicing": voicing})
 
     Run(plan, codec).train(measure)
     return codec.eval()
+
+
+def new_codec(start: Path | None) -> TrainedCodec:
+    """A codec with random weights, or with those in a folder."""
+    codec = TrainedCodec()
+    if start is not None:
+        codec.encoder.load_state_dict(load((start / "codec_encoder.safetensors").read_bytes()))
+        codec.decoder.load_state_dict(load((start / "codec_decoder.safetensors").read_bytes()))
+    return codec
 
 
 def save_part(part: nn.Module, path: Path) -> None:
@@ -121,10 +170,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Train and save both halves."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    add_training(parser, minutes=25)
+    add_training(parser, minutes=40)
+    parser.add_argument("--start", type=Path, help="a folder of weights to begin with, such as app/voices")
+    parser.add_argument("--keep-encoder", action="store_true", help="codes keep their meaning")
     options = parser.parse_args(arguments)
     plan = plan_of(options, "codec")
-    codec = train(plan, SpeechSet(options.data / "speech", "train").samples())
+    stretches = Stretches(SpeechSet(options.data / "speech", "train"))
+    codec = train(plan, stretches, new_codec(options.start), keep_encoder=options.keep_encoder)
     save_part(codec.encoder, options.data / "codec" / "codec_encoder.safetensors")
     save_part(codec.decoder, options.data / "codec" / "codec_decoder.safetensors")
 

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from voices.train import callcentre
 from voices.train.folder import add_folder
 from voices.train.sources import READERS, fetch
 
 HELD_SENTENCES = 400
+CALL_CENTRE_SHARE = 0.12
 WORDS = range(3, 21)
 LONGEST_CHARACTERS = 130
 LONGEST_WORD = 18
@@ -50,15 +52,21 @@ def letters(sentence: str) -> str:
 
 
 def collect(texts: Iterable[str], unwanted: Iterable[str], seed: int) -> list[str]:
-    """Every plain sentence once, shuffled, without the unwanted ones."""
+    """Every plain sentence once, without the unwanted ones, and call-centre sentences among them, shuffled."""
     seen = {letters(sentence) for sentence in unwanted}
-    found: list[str] = []
-    for sentence in (sentence for text in texts for sentence in sentences(text)):
-        if (key := letters(sentence)) not in seen:
-            seen.add(key)
-            found.append(sentence)
+    found = list(unseen((sentence for text in texts for sentence in sentences(text)), seen))
+    count = int(len(found) * CALL_CENTRE_SHARE / (1 - CALL_CENTRE_SHARE))
+    found += unseen(callcentre.sentences(count, seed), seen)
     random.Random(seed).shuffle(found)
     return found
+
+
+def unseen(candidates: Iterable[str], seen: set[str]) -> Iterator[str]:
+    """The candidates that sound like none before; adds them to `seen`."""
+    for sentence in candidates:
+        if (key := letters(sentence)) not in seen:
+            seen.add(key)
+            yield sentence
 
 
 def judged() -> list[str]:

@@ -18,6 +18,9 @@ CHECKPOINT_S = 60.0
 FINAL_RATE = 0.05  # of the peak
 
 
+PEAK_RATE = 1.5e-3
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How long to train, and how fast to learn. Time spent before a resumption counts."""
@@ -27,7 +30,7 @@ class Plan:
     minutes: float
     device: torch.device
     seed: int
-    learning_rate: float = 1.5e-3
+    learning_rate: float = PEAK_RATE
     warmup_steps: int = 100
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.05
@@ -57,9 +60,10 @@ Measure = Callable[[np.random.Generator], Measured]
 
 
 def add_training(parser: argparse.ArgumentParser, minutes: float) -> None:
-    """`--minutes`, `--steps`, `--device`, `--fresh`."""
+    """`--minutes`, `--steps`, `--learning-rate`, `--device`, `--fresh`."""
     parser.add_argument("--minutes", type=float, default=minutes, help="to train at most")
     parser.add_argument("--steps", type=int, default=10_000_000, help="to train at most")
+    parser.add_argument("--learning-rate", type=float, default=PEAK_RATE, help="at its peak")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--fresh", action="store_true", help="begin anew where a checkpoint lies")
 
@@ -72,7 +76,8 @@ def plan_of(options: argparse.Namespace, name: str) -> Plan:
     if options.fresh:
         checkpoint.unlink(missing_ok=True)
     torch.manual_seed(options.seed)  # pyright: ignore[reportUnknownMemberType]
-    return Plan(checkpoint, options.steps, options.minutes, torch.device(options.device), options.seed)
+    device = torch.device(options.device)
+    return Plan(checkpoint, options.steps, options.minutes, device, options.seed, options.learning_rate)
 
 
 class Run:

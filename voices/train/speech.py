@@ -1,6 +1,6 @@
 """The teacher speaks the sentences: `python -m voices.train.speech`. About 100 x real time on one core.
 
-Writes `speech/held.*` and `speech/train.*`: samples, phonemes and their durations. Started again, it
+Writes `speech/held.*` and `speech/train.*`: samples, pitch, phonemes and their durations. Started again, it
 goes on behind the last sentence.
 """
 
@@ -15,23 +15,25 @@ from pathlib import Path
 import numpy as np
 
 from app.codec.builtin_encoder import SAMPLE_RATE_HZ
+from voices.train.cast import TIMBRES, drawn_voice
 from voices.train.folder import add_folder
-from voices.train.teacher import Teacher
+from voices.train.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from voices.train.utterances import SpeechSet, Utterance, line_of
 
 PHONEMES = range(6, 180)
-PACE = (0.9, 1.12)  # how much slower or faster than the teacher likes
+PACE = (0.95, 1.05)  # how much slower or faster than the teacher likes
 PROGRESS_SENTENCES = 500
 # What hibari's rules raise on words that they cannot read.
 UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-def say(teacher: Teacher, sentence: str, number: int, seed: int, first_sample: int) -> tuple[Utterance, bytes] | None:
+def say(teacher: Teacher, sentence: str, number: int, seed: int, first_sample: int) -> tuple[Utterance, Spoken] | None:
     """One sentence; None if it is not one sentence in phonemes, or too short or long.
 
-    Pace and noise follow from the seed and the sentence's number alone.
+    Voice, pace and noise follow from the seed and the sentence's number alone.
     """
     draw = np.random.default_rng((seed, number))
+    voice = drawn_voice(draw)
     pace = float(draw.uniform(*PACE))
     try:
         spoken = teacher.phonemes(sentence)
@@ -39,9 +41,9 @@ def say(teacher: Teacher, sentence: str, number: int, seed: int, first_sample: i
         return None
     if len(spoken) != 1 or len(ids := teacher.ids(spoken[0])) not in PHONEMES:
         return None
-    said = teacher.speak(ids, pace, draw)
-    utterance = Utterance(number, sentence, spoken[0], ids, said.units, first_sample, len(said.samples))
-    return utterance, said.samples.astype("<i2").tobytes()
+    said = teacher.speak(ids, pace, draw, TIMBRES[voice])
+    utterance = Utterance(number, sentence, spoken[0], ids, said.units, first_sample, len(said.samples), voice)
+    return utterance, said
 
 
 def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, minutes: float) -> Iterator[int]:
@@ -51,18 +53,21 @@ def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, m
     first = done[-1].sentence + 1 if done else 0
     files.folder.mkdir(parents=True, exist_ok=True)
     files.lines.write_text("".join(map(line_of, done)))
-    files.pcm.touch()
-    os.truncate(files.pcm, 2 * spoken)
+    for path, numbers in ((files.pcm, spoken), (files.pitch, spoken // SAMPLES_PER_PITCH)):
+        path.touch()
+        os.truncate(path, 2 * numbers)
     teacher, end_s = Teacher(), time.monotonic() + 60 * minutes
-    with files.lines.open("a") as lines, files.pcm.open("ab") as pcm:
+    with files.lines.open("a") as lines, files.pcm.open("ab") as pcm, files.pitch.open("ab") as pitch:
         for number in range(first, len(sentences)):
             if spoken >= hours * 3600 * SAMPLE_RATE_HZ or time.monotonic() >= end_s:
                 return
             said = say(teacher, sentences[number], number, seed, spoken)
             if said is None:
                 continue
-            pcm.write(said[1])
+            pcm.write(said[1].samples.astype("<i2").tobytes())
+            pitch.write(said[1].pitch_hz.astype("<f2").tobytes())
             pcm.flush()
+            pitch.flush()
             lines.write(line_of(said[0]))
             spoken += said[0].samples
             yield spoken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -14,8 +14,12 @@ from hibari import Hibari, dsp  # pyright: ignore[reportMissingTypeStubs]
 from hibari.tts import ASSETS  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from voices.train.timbre import UNVOICED_BELOW_HZ, Frames, Timbre, changed
+
 SAMPLES_PER_UNIT = 600  # durations count units of 25 ms at 24 kHz
 DURATIONS = "/Clip_output_0"
+SAMPLES_PER_PITCH = SAMPLES_PER_UNIT // 2
+OWN = Timbre()
 synthesise = cast(Callable[..., NDArray[np.float32]], dsp.synth)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -25,6 +29,7 @@ class Spoken:
 
     samples: NDArray[np.int16]
     units: list[int]
+    pitch_hz: NDArray[np.float16]  # two a unit, 0 where unvoiced
 
 
 class _Graph(Protocol):
@@ -60,13 +65,15 @@ class Teacher:
         """Phoneme ids, with a pad before and after."""
         return self._rules.ids(phonemes)
 
-    def speak(self, ids: Sequence[int], speed: float, noise: np.random.Generator) -> Spoken:
+    def speak(self, ids: Sequence[int], speed: float, noise: np.random.Generator, timbre: Timbre = OWN) -> Spoken:
         """Say phoneme ids; `noise` draws the breath of the voice."""
         inputs = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
         outputs = self._graph.run(None, inputs)
-        sound = synthesise(*(output[0] for output in outputs[:6]), noise)
+        frames = changed(Frames(*(output[0] for output in outputs[:6])), timbre)
+        sound = synthesise(*(getattr(frames, field.name) for field in fields(frames)), noise)
         samples = (sound.clip(-1, 1) * 32767).astype(np.int16)
-        return Spoken(samples, outputs[6].reshape(-1).astype(int).tolist())
+        voiced = np.where(frames.pitch_hz > UNVOICED_BELOW_HZ, frames.pitch_hz, 0)
+        return Spoken(samples, outputs[6].reshape(-1).astype(int).tolist(), voiced.astype(np.float16))
 
 
 class _Options(Protocol):

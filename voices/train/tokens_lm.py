@@ -63,7 +63,7 @@ class Batch:
 def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
     """The teacher's durations say which phoneme is heard in each frame; the prompt begins one earlier."""
     phoneme, _ = align(torch.tensor(utterance.units))
-    return Example(prompt_of(utterance.ids), codes.astype(np.int64), phoneme.numpy() + 1)
+    return Example(prompt_of(utterance.ids, utterance.voice), codes.astype(np.int64), phoneme.numpy() + 1)
 
 
 def load_examples(files: SpeechSet) -> list[Example]:

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
 from app.engine.nar import POSITION_FEATURES, TokenModel, align
+from app.engine.voices import padded
 from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.teacher import phoneme_table
@@ -72,7 +73,7 @@ class EqualLengths:
 def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
     """What the model is to learn of an utterance."""
     phoneme, position = align(torch.tensor(utterance.units))
-    return Example(utterance.ids, utterance.units, phoneme, position, codes.astype(np.int64))
+    return Example(padded(utterance.ids, utterance.voice), utterance.units, phoneme, position, codes.astype(np.int64))
 
 
 def load_examples(files: SpeechSet) -> list[Example]:
@@ -118,9 +119,9 @@ def measure(model: TokenModel, batch: Batch) -> Measured:
     )
 
 
-def train(plan: Plan, examples: list[Example]) -> TokenModel:
+def train(plan: Plan, examples: list[Example], model: TokenModel) -> TokenModel:
     """Train a model, or go on with it."""
-    model, lengths = TokenModel(), EqualLengths(examples)
+    lengths = EqualLengths(examples)
     with plan.device:  # the rotary positions are made where the model is
         Run(plan, model).train(lambda chance: measure(model, collate(lengths.draw(chance), plan.device)))
     return model.eval()
@@ -137,9 +138,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     add_training(parser, minutes=30)
+    parser.add_argument("--start", type=Path, help="a file of weights to begin with")
     options = parser.parse_args(arguments)
-    plan = plan_of(options, "nar")
-    model = train(plan, load_examples(SpeechSet(options.data / "speech", "train")))
+    plan, model = plan_of(options, "nar"), TokenModel()
+    if options.start is not None:
+        model.load_state_dict(load(options.start.read_bytes()))
+    train(plan, load_examples(SpeechSet(options.data / "speech", "train")), model)
     save_model(model, options.data / "nar" / "token_model.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""Speech on disk: one file of 16-bit samples, one of JSON lines, and one of codes, for each set."""
+"""Speech on disk: one file of 16-bit samples, one of pitch, one of JSON lines, and one of codes, for each set."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Utterance:
     units: list[int]
     first_sample: int
     samples: int
+    voice: str
 
     @property
     def frames(self) -> int:
@@ -44,6 +45,11 @@ class SpeechSet:
     def pcm(self) -> Path:
         """24 kHz mono, 16 bits, little-endian."""
         return self.folder / f"{self.name}.pcm"
+
+    @property
+    def pitch(self) -> Path:
+        """Pitch in Hz, 0 where unvoiced, one number for each 300 samples: float16, little-endian."""
+        return self.folder / f"{self.name}.pitch"
 
     @property
     def lines(self) -> Path:
@@ -65,6 +71,10 @@ class SpeechSet:
     def samples(self) -> NDArray[np.int16]:
         """All samples, mapped into memory."""
         return np.memmap(self.pcm, np.dtype("<i2"), "r")
+
+    def pitches(self) -> NDArray[np.float16]:
+        """All pitches, mapped into memory."""
+        return np.memmap(self.pitch, np.dtype("<f2"), "r")
 
     def with_codes(self) -> Iterator[tuple[Utterance, NDArray[np.uint16]]]:
         """Each utterance and its codes (frames,)."""

@@ -1,0 +1,145 @@
+"""Sentences as call centres say them: numbers digit by digit, amounts, times, dates, letters, addresses, names.
+
+Prose has few of these. They are written as a normaliser writes them: digits and letters apart, the rest
+in words, so that what is learned is how they sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "eleventh", "twelfth", "thirteenth", "fifteenth", "eighteenth", "twentieth", "twenty first", "thirtieth",
+)  # fmt: skip
+PLACES = (
+    "Kuala Lumpur", "Penang", "Johor Bahru", "Ipoh", "Malacca", "Kuching", "Singapore", "London", "New York",
+    "Petaling Jaya", "Shah Alam", "Klang", "Jakarta", "Bangkok", "Sydney", "Dubai", "Paris", "Toronto",
+)  # fmt: skip
+NAMES = (
+    "Ahmad", "Siti", "Tan", "Lim", "Raj", "Priya", "Farah", "Wong", "Hassan", "Nurul", "Kumar", "Mei Ling",
+    "John", "Sarah", "David", "Emma", "Aminah", "Ismail", "Daniel", "Grace", "Aisyah", "Chong", "Faizal", "Maria",
+)  # fmt: skip
+MONEY = (("ringgit", "sen"), ("dollars", "cents"), ("pounds", "pence"), ("euros", "cents"))
+MAILS = ("gmail dot com", "yahoo dot com", "example dot com", "outlook dot com", "support dot com dot my")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SHORT = ("SMS", "ATM", "PIN", "ID", "IC", "KYC", "USB", "FAQ", "PDF", "VIP", "OTP", "CEO", "UK", "USA", "LRT", "KLIA")
+TEMPLATES = (
+    "Your passport number is {letter} {digits}.",
+    "My phone number is {digits}, and my name is {name}.",
+    "The reference code is {letter} {letter} {digits}.",
+    "Please pay {money} before the {ordinal} of {month}.",
+    "Your balance is {money}, {name}.",
+    "The total comes to {money} for {number} items.",
+    "Your appointment is at {time} on {day}, the {ordinal} of {month}.",
+    "The flight to {place} leaves at {time} from gate {letter} {digit}.",
+    "You can write to {mail}, or call {digits}.",
+    "Send the form to {mail}.",
+    "Your {short} was sent to the number ending in {digit} {digit} {digit} {digit}.",
+    "The {short} costs {money} in {place}.",
+    "It was {number} percent in {year}, and {number} percent a year later.",
+    "{name} lives in {place}, at number {number}.",
+    "We opened in {place} in {year}.",
+    "Room {digits} is on floor {number}.",
+    "Order number {digits} will arrive on {day} at {time}.",
+    "Your one time password is {digits}.",
+    "Press {digit} for {place}, or press {digit} for {name}.",
+    "That is {letter} {letter} {letter}, {digit} {digit} {digit}.",
+    "Good morning {name}, your parcel is {number} kilometers from {place}.",
+    "The account number is {digits}, is that correct?",
+    "Visit {site} for more about the {short}.",
+    "The car with the plate {letter} {letter} {letter} {digit} {digit} {digit} {digit} belongs to {name}.",
+)
+
+
+def sentences(count: int, seed: int) -> Iterator[str]:
+    """As many sentences, each drawn anew."""
+    chance = np.random.default_rng(seed)
+    for _ in range(count):
+        yield fill(TEMPLATES[chance.integers(len(TEMPLATES))], chance)
+
+
+def fill(template: str, chance: np.random.Generator) -> str:
+    """A template with every gap filled by a draw of its own."""
+    parts = template.split("{")
+    return parts[0] + "".join(_gap(name, chance) + rest for name, rest in (part.split("}") for part in parts[1:]))
+
+
+def _gap(name: str, chance: np.random.Generator) -> str:
+    return _one(WORDS[name], chance) if name in WORDS else DRAWS[name](chance)
+
+
+def cardinal(number: int) -> str:
+    """Up to 999,999 in words, American style."""
+    if number < 100:
+        return _below_hundred(number)
+    size, word = (1000, "thousand") if number >= 1000 else (100, "hundred")
+    rest = f" {cardinal(number % size)}" if number % size else ""
+    return f"{cardinal(number // size)} {word}{rest}"
+
+
+def _below_hundred(number: int) -> str:
+    if number < 10:
+        return DIGITS[number]
+    if number < 20:
+        return TEENS[number - 10]
+    return TENS[number // 10 - 2] + (f" {DIGITS[number % 10]}" if number % 10 else "")
+
+
+def _digits(chance: np.random.Generator) -> str:
+    """Three to eleven digits, in groups as people say them."""
+    groups = [
+        " ".join(_one(DIGITS, chance) for _ in range(chance.integers(3, 5))) for _ in range(chance.integers(1, 4))
+    ]
+    return ", ".join(groups)
+
+
+def _money(chance: np.random.Generator) -> str:
+    whole, part = MONEY[chance.choice(len(MONEY), p=(0.55, 0.25, 0.1, 0.1))]
+    amount = f"{cardinal(int(10 ** chance.uniform(0.3, 5)))} {whole}"
+    return f"{amount} and {cardinal(int(chance.integers(1, 100)))} {part}" if chance.random() < 0.6 else amount
+
+
+def _time(chance: np.random.Generator) -> str:
+    hour, minute = cardinal(int(chance.integers(1, 13))), int(chance.integers(0, 12)) * 5
+    minutes = "" if minute == 0 else " o five" if minute == 5 else f" {cardinal(minute)}"
+    return f"{hour}{minutes} {_one(('A M', 'P M', 'in the morning', 'in the evening'), chance)}"
+
+
+def _number(chance: np.random.Generator) -> str:
+    return cardinal(int(10 ** chance.uniform(0.5, 5)))
+
+
+def _year(chance: np.random.Generator) -> str:
+    return f"{_one(('nineteen', 'twenty'), chance)} {_below_hundred(int(chance.integers(10, 100)))}"
+
+
+def _site(chance: np.random.Generator) -> str:
+    return f"W W W dot {_one(NAMES, chance).lower()} dot com"
+
+
+def _mail(chance: np.random.Generator) -> str:
+    return f"{_one(NAMES, chance).lower()} dot {_one(NAMES, chance).lower()} at {_one(MAILS, chance)}"
+
+
+def _one(choices: Sequence[str], chance: np.random.Generator) -> str:
+    return choices[chance.integers(len(choices))]
+
+
+WORDS: Mapping[str, Sequence[str]] = {
+    "letter": LETTERS, "digit": DIGITS, "month": MONTHS, "day": DAYS, "ordinal": ORDINALS,
+    "place": PLACES, "name": NAMES, "short": SHORT,
+}  # fmt: skip
+DRAWS: Mapping[str, Callable[[np.random.Generator], str]] = {
+    "digits": _digits, "number": _number, "money": _money, "time": _time, "year": _year, "site": _site, "mail": _mail,
+}  # fmt: skip

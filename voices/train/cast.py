@@ -1,0 +1,18 @@
+"""The voices that the models learn: the teacher's own, and a lower one made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from app.engine.voices import VOICES
+from voices.train.timbre import Timbre
+
+TIMBRES: Mapping[str, Timbre] = {"lark": Timbre(), "heron": Timbre(pitch=0.62, formants=0.87)}
+SHARES: Mapping[str, float] = {"lark": 0.6, "heron": 0.4}  # of the sentences
+
+
+def drawn_voice(chance: np.random.Generator) -> str:
+    """Whose turn it is."""
+    return VOICES[chance.choice(len(VOICES), p=[SHARES[voice] for voice in VOICES])]
