@@ -14,9 +14,10 @@ from app.profiles import Profile
 from app.settings import Settings
 from app.speech.codes import FrameLayout
 from app.speech.encoders import CONTENT_TYPES, Format, make_encoder
+from app.speech.normalise import normalise
 from app.speech.prompt import render
 from app.speech.sentences import split
-from app.speech.text import prepare
+from app.speech.text import clean, prepare
 from app.speech.windows import WindowPlan, plan_windows
 
 T = TypeVar("T")
@@ -44,14 +45,11 @@ class Intake:
         if not profile.serves(request.model):
             raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
         voice = profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
-        if len(request.input) > settings.max_input_characters:
-            raise InputTooLong(f"input is longer than {settings.max_input_characters} characters", param="input")
-        text = prepare(request.input, normalize=request.normalize)
-        if len(text) > 2 * settings.max_input_characters:  # one character can stand for eighteen in NFKC
-            raise InputTooLong("input is too long once its characters are written out", param="input")
+        normalize = profile.normalize if request.normalize is None else request.normalize
+        text = spoken_text(request.input, settings, normalize=normalize)
         plan = self._plan(request)
         return Speech(
-            prompts=tuple(render(profile.prompt, voice=voice, text=piece) for piece in self._pieces(text)),
+            prompts=tuple(render(profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(text)),
             sampling=self._sampling(request),
             may_be_cut=request.max_tokens is not None,
             whole=not request.stream,
@@ -125,6 +123,20 @@ class Intake:
             repetition_penalty=_either(request.repetition_penalty, default.repetition_penalty),
             seed=request.seed,
         )
+
+
+def spoken_text(text: str, settings: Settings, *, normalize: bool) -> str:
+    """The text that the model will see.
+
+    Raises:
+        RequestError: a text without anything to speak, or one that is too long.
+    """
+    if len(text) > settings.max_input_characters:
+        raise InputTooLong(f"input is longer than {settings.max_input_characters} characters", param="input")
+    cleaned = prepare(text, normalize=normalize)
+    if len(cleaned) > 2 * settings.max_input_characters:  # one character can stand for eighteen in NFKC
+        raise InputTooLong("input is too long once its characters are written out", param="input")
+    return clean(normalise(cleaned)) if normalize else cleaned
 
 
 def _either(asked: T | None, default: T) -> T:

@@ -9,7 +9,17 @@ from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.response import AudioResponse
-from app.api.schemas import ErrorAnswer, Health, Model, ModelList, SpeechRequest, Voice, VoiceList
+from app.api.schemas import (
+    ErrorAnswer,
+    Health,
+    Model,
+    ModelList,
+    NormalizeAnswer,
+    NormalizeRequest,
+    SpeechRequest,
+    Voice,
+    VoiceList,
+)
 from app.api.service import Service, service_of
 from app.errors import CodecFailed, ModelNotFound
 from app.profiles import Voices
@@ -32,6 +42,12 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
     """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
     return service.answer(request)
+
+
+@router.post("/v1/audio/normalize", responses={400: {"model": ErrorAnswer}})
+async def normalize(request: NormalizeRequest, service: Here) -> NormalizeAnswer:
+    """The text as it would be spoken."""
+    return NormalizeAnswer(output=service.normalize(request))
 
 
 @router.get("/v1/models")

@@ -63,12 +63,32 @@ class SpeechRequest(BaseModel):
         validation_alias=AliasChoices("playback_overlap_speed", "overlap_s"),
         description="Seconds of look-ahead of a decode window.",
     )
-    normalize: bool = Field(
-        default=False,
+    normalize: bool | None = Field(
+        default=None,
         validation_alias=AliasChoices("normalize", "normalize_malaysian"),
-        description="Speak markdown as the text that it shows.",
+        description="Speak markdown as the text that it shows, and in English numbers, money, dates, times, "
+        "addresses and abbreviations as words. Unset: the profile's.",
     )
     normalize_loudness: bool | None = Field(default=None, description="Level the answer to TARGET_RMS_DB.")
+
+
+class NormalizeRequest(BaseModel):
+    """POST /v1/audio/normalize."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    input: str = Field(description="The text to speak.")
+    normalize: bool | None = Field(
+        default=None,
+        validation_alias=AliasChoices("normalize", "normalize_malaysian"),
+        description="As in a speech request, but true where it is not set.",
+    )
+
+
+class NormalizeAnswer(BaseModel):
+    """The text as it would be spoken."""
+
+    output: str
 
 
 class Voice(BaseModel):

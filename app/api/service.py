@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import Request
 
 from app.api.admission import Admission
-from app.api.intake import Intake
+from app.api.intake import Intake, spoken_text
 from app.api.response import AudioResponse
-from app.api.schemas import SpeechRequest
+from app.api.schemas import NormalizeRequest, SpeechRequest
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import NotReady
@@ -16,6 +16,7 @@ from app.pipeline import Spoken, synthesize
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.encoders import Encoder
+from app.speech.normalise import normalise
 
 LOADING = "the model is loading"
 
@@ -32,6 +33,7 @@ class Service:
 
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
+        normalise("1")  # the first call compiles the rules, 0.1 s
         self.decoder = decoder
 
     def answer(self, request: SpeechRequest) -> AudioResponse:
@@ -51,6 +53,14 @@ class Service:
             return await synthesize(speech, self.engine, decoder, encoder, sink)
 
         return AudioResponse(speak, answer, self.admission)
+
+    def normalize(self, request: NormalizeRequest) -> str:
+        """The text as it would be spoken; needs neither codec nor engine.
+
+        Raises:
+            RequestError: a text that could not be spoken.
+        """
+        return spoken_text(request.input, self.settings, normalize=request.normalize is not False)
 
     async def check(self) -> None:
         """Return when a request could be spoken.

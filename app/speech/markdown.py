@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -18,6 +19,7 @@ _PARSER = (
     .enable(["table", "strikethrough"])
     .disable("reference")
 )
+_KEYS = re.compile(r"\*(?=[\d*]{1,20}#)")  # *100*5# is dialled, not emphasised
 _CODE = frozenset({"fence", "code_block"})
 _BLOCK_ENDS = _CODE | {"paragraph_close", "heading_close", "tr_close", "list_item_close"}
 
@@ -33,7 +35,7 @@ def plain(text: str) -> str:
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
     if text.count("[") > MAX_BRACKETS:
         return text
-    tokens = _PARSER.parse(text)
+    tokens = _PARSER.parse(_KEYS.sub(r"\*", text))
     if any(token.level >= MAX_NESTING - 2 for token in tokens):
         return text
     blocks = list(_blocks(tokens))

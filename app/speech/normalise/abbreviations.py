@@ -1,0 +1,117 @@
+"""What is written short: titles, abbreviations, initials, acronyms, Roman numerals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.speech.normalise.money import either
+from app.speech.normalise.numbers import Numbers
+from app.speech.normalise.reader import Rule, rule
+
+ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
+VALUES = {"I": 1, "V": 5, "X": 10}
+NO_VOWEL = re.compile(r"[B-DF-HJ-NP-TV-XZ]+")
+BEHIND = 40  # characters that decide whether a sentence ends
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A language's short forms, each with what is said for it."""
+
+    titles: Mapping[str, str]  # before a name, with or without a stop
+    before_number: Mapping[str, str]  # before a number, with or without a stop
+    dotted: Mapping[str, str]  # with a stop; what has no vowel also without
+    fixed: Mapping[str, str]  # exactly as written
+    spelt: frozenset[str]  # said letter by letter though they look like words
+    openers: frozenset[str]  # words that begin a sentence: a stop before one ends the last
+    counted: frozenset[str]  # words before a Roman numeral that counts: Chapter IV
+    reigning: frozenset[str]  # names before one that is an ordinal: Henry VIII
+
+
+class Abbreviations:
+    """The rules for a language's short forms."""
+
+    def __init__(self, short: Short, numbers: Numbers, ordinal: str) -> None:
+        self._short, self._numbers, self._ordinal = short, numbers, ordinal
+        bare = either(word for word in short.dotted if not re.search(r"[aeiouyAEIOU.]", word))
+        self.before_numbers: tuple[Rule, ...] = (
+            rule(
+                "l",
+                rf"(?P<short>{either(short.before_number)})\.? ?(?=[#+(]?\d|[A-Z][A-Z-]{{0,6}}\d)",
+                self._before_number,
+            ),
+            rule("l", rf"(?P<short>{either(short.fixed)})(?![^\W_])", self._fixed),
+            rule("l", r"[b-df-hj-np-tv-xz]{1,3}(?=\d{1,4}(?![^\W_]))", lambda found: _spelt(found.group())),
+        )
+        self.rules: tuple[Rule, ...] = (
+            rule("l", rf"(?P<short>{either(short.titles)})\.? (?=[A-Z]|and |or |& )", self._title),
+            rule("l", rf"(?P<short>{either(short.dotted)})\.(?!\w)", self._dotted),
+            rule("l", rf"(?P<short>{bare})(?![^\W_.])", self._dotted),
+            rule("l", r"(?:[A-Za-z]\.){2,10}(?![^\W_])", self._initials),
+            rule("l", r"(?P<letter>[A-Z])\. (?=(?P<next>[A-Z]\.|[A-Z][a-z]++))", self._initial),
+            rule("l", r"(?P<numeral>[IVX]{1,7})(?![^\W_]|[.'’-]\w)", self._roman),
+            rule("l", r"[A-Z]{1,4}(?:&[A-Z]{1,4}){1,3}s?(?![^\W_])", self._joined),
+            rule("l", r"(?P<letters>[A-Z]{2,8})(?P<many>'?s)?(?![^\W_])", self._acronym),
+        )
+
+    def _before_number(self, found: re.Match[str]) -> str:
+        return self._short.before_number[found["short"]]
+
+    def _fixed(self, found: re.Match[str]) -> str:
+        return self._short.fixed[found["short"]]
+
+    def _title(self, found: re.Match[str]) -> str:
+        return self._short.titles[found["short"]] + " "
+
+    def _dotted(self, found: re.Match[str]) -> str:
+        said = self._short.dotted[found["short"]]
+        return said + "." if found.group().endswith(".") and self._ends(found) else said
+
+    def _initials(self, found: re.Match[str]) -> str | None:
+        """U.S.A., J.K.; lower case only where nothing else could be meant."""
+        if not found.group().isupper() and len(found.group()) > 4:
+            return None
+        return _spelt(found.group()) + ("." if self._ends(found) else "")
+
+    def _initial(self, found: re.Match[str]) -> str | None:
+        """J. Tan, but not the end of "Plan B. It works"."""
+        return None if found["next"] in self._short.openers else f"{found['letter']} "
+
+    def _ends(self, found: re.Match[str]) -> bool:
+        """Whether the stop of what was found also ends the sentence."""
+        behind = found.string[found.end() : found.end() + BEHIND].lstrip("\"'”’) ")
+        return not behind or behind.partition(" ")[0].rstrip(",.!?") in self._short.openers
+
+    def _roman(self, found: re.Match[str]) -> str | None:
+        numeral = found["numeral"]
+        before = re.search(r"(\w+) $", found.string[max(0, found.start() - BEHIND) : found.start()])
+        if not before or not ROMAN.fullmatch(numeral):
+            return None
+        if before[1] in self._short.counted:
+            return self._numbers.cardinal(str(_value(numeral)))
+        if before[1] in self._short.reigning and numeral != "I":
+            return self._ordinal.format(self._numbers.ordinal(str(_value(numeral))))
+        return None
+
+    def _joined(self, found: re.Match[str]) -> str:
+        text = found.group()
+        many = "s" if text.endswith("s") else ""
+        return f" {self._short.fixed['&']} ".join(map(_spelt, text.removesuffix("s").split("&"))) + many
+
+    def _acronym(self, found: re.Match[str]) -> str | None:
+        """Spelt where it is known to be, or cannot be said as a word."""
+        letters, many = found["letters"], found["many"]
+        if letters not in self._short.spelt and not (NO_VOWEL.fullmatch(letters) and len(letters) < 6):
+            return None
+        return _spelt(letters) + ("'s" if many else "")
+
+
+def _spelt(text: str) -> str:
+    return " ".join(character.upper() for character in text if character.isalpha())
+
+
+def _value(numeral: str) -> int:
+    values = [VALUES[letter] for letter in numeral]
+    return sum(-one if one < other else one for one, other in zip(values, [*values[1:], 0], strict=True))

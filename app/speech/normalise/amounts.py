@@ -1,0 +1,91 @@
+"""Quantities: units, percentages, ranges, fractions, decimals, and numbers on their own."""
+
+from __future__ import annotations
+
+import re
+
+from app.speech.normalise.language import Language
+from app.speech.normalise.money import either
+from app.speech.normalise.numbers import NUMBER
+from app.speech.normalise.reader import Rule, rule
+
+DASH = " ?[-–] ?"
+
+
+class Amounts:
+    """The rules for numbers that count or measure."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        units = either(language.units)
+        scales = either(scale for scale in language.scales if len(scale) > 1)
+        rates = either(language.rates)
+        self.rules: tuple[Rule, ...] = (
+            rule(
+                "d", rf"(?P<low>{NUMBER})(?:{DASH}(?P<high>{NUMBER}))?[ -]?(?P<unit>{units})(?![^\W_])", self._measure
+            ),
+            rule("d", rf"(?P<low>{NUMBER}) ?%?{DASH}(?P<high>{NUMBER}) ?%", self._percentage),
+            rule("d", rf"(?P<low>{NUMBER})(?P<high>) ?%", self._percentage),
+            rule("d", rf"(?P<low>{NUMBER}){DASH}(?P<high>{NUMBER})(?![^\W_]|[-/:]\d)", self._range),
+            rule("s", rf"/ ?(?P<rate>{rates})(?![^\W_])", self._rate),
+            rule("d", rf"(?P<number>{NUMBER}) ?(?P<scale>k|{scales})(?![^\W_])", self._scaled),
+        )
+        self.plain: tuple[Rule, ...] = (
+            rule("d", r"(?P<year>1[1-9]\d\d|20\d\d)(?![^\W_]|[.,:/]\d)", self._year),
+            rule("d", r"\d++(?:\.\d++){2,8}", self._version),
+            rule("d", rf"(?P<number>{NUMBER})", self._number),
+            rule("s", r"\.\d++", self._number),
+            rule("s", r"-(?=[\d$€£¥₹A-Z])|(?<=\d)-(?=[a-z])", self._hyphen),
+        )
+
+    def _measure(self, found: re.Match[str]) -> str:
+        return f"{self._ends(found)} {self._language.units[found['unit']].after(found['high'] or found['low'])}"
+
+    def _percentage(self, found: re.Match[str]) -> str:
+        return f"{self._ends(found)} {self._language.percent}"
+
+    def _range(self, found: re.Match[str]) -> str:
+        return self._ends(found)
+
+    def _ends(self, found: re.Match[str]) -> str:
+        number = self._language.numbers.number
+        low = number(found["low"])
+        return f"{low} {self._language.to} {number(found['high'])}" if found["high"] else low
+
+    def _rate(self, found: re.Match[str]) -> str | None:
+        before = found.string[max(0, found.start() - 16) : found.start()]
+        return f"{self._language.per} {self._language.rates[found['rate']]}" if re.search(r"\d", before) else None
+
+    def _scaled(self, found: re.Match[str]) -> str:
+        return f"{self._language.numbers.number(found['number'])} {self._language.scales[found['scale']]}"
+
+    def _year(self, found: re.Match[str]) -> str | None:
+        """A year where the words around do not count with it; before 1900 only where they ask for one."""
+        before, behind = (
+            found.string[max(0, found.start() - 24) : found.start()],
+            found.string[found.end() : found.end() + 24],
+        )
+        if self._language.counted.match(behind):
+            return None
+        year = int(found["year"])
+        return self._language.year(year) if year >= 1900 or self._language.dated.search(before) else None
+
+    def _version(self, found: re.Match[str]) -> str:
+        numbers = self._language.numbers
+        return f" {self._language.symbols['.']} ".join(map(numbers.cardinal, found.group().split(".")))
+
+    def _number(self, found: re.Match[str]) -> str:
+        return self._language.numbers.number(found.group())
+
+    def _hyphen(self, found: re.Match[str]) -> str | None:
+        """A minus where nothing stands before it; not said beside digits (Covid-19) and spelt letters (T-A-N)."""
+        before = found.string[found.start() - 1 : found.start()]
+        behind = found.string[found.end() : found.end() + 2]
+        if before.isalnum():
+            silent = before.isdigit() or not behind[:1].isalpha() or (before.isupper() and not behind[1:].isalnum())
+            return "" if silent else None
+        return self._language.minus if not behind[:1].isalpha() or _money_follows(found) else None
+
+
+def _money_follows(found: re.Match[str]) -> bool:
+    return bool(re.compile(r"[A-Z]{1,3}\$? ?\d").match(found.string, found.end()))

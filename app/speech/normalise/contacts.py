@@ -1,0 +1,202 @@
+"""What names a person, a place on the net or a thing: addresses, telephone numbers, identity cards, codes."""
+
+from __future__ import annotations
+
+import re
+
+from app.speech.normalise.language import Language
+from app.speech.normalise.reader import Rule, rule
+
+LABEL = r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
+TOP = (
+    r"(?:com|net|org|edu|gov|mil|info|biz|app|dev|io|ai|co|tv|me|my|sg|id|th|ph|vn|in|jp|cn|hk|tw|kr|au|nz"
+    r"|uk|us|ca|eu|de|fr)"
+)
+FILES = r"(?:pdf|docx?|xlsx?|pptx?|csv|txt|zip|jpe?g|png|gif|mp3|mp4|wav|html?|exe|apk)"
+HOST = rf"(?:{LABEL}\.){{1,6}}"
+PATH = r"(?:[:/?#][^\s<>\"'“”]{0,512})?"
+_PIECE = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
+_RUN = re.compile(r"[A-Za-z]+|\d+")
+_TRAILING = ".,;:!?)]}/"
+# Said as words though they have no vowel or only two letters; every other such run is spelt.
+WORDS = frozenset(
+    {"my", "me", "go", "by", "in", "on", "us", "we", "no", "it", "at", "is", "to", "up", "so", "do", "be", "co"}
+)
+SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
+VOWELS = re.compile(r"[aeiouyAEIOUY]")
+CODE_CUE = re.compile(
+    r"\b(?:codes?|pins?|otp|tac|password|passcode|ext|extension|account|passport|reference|ref|booking|ticket|tracking"
+    r"|invoice|serial|s/n|postcode|zip|policy|sim|id|ic|order|case|card|phone|mobile|room|flight|bus|gate|ward|locker|tel|telephone|fax|hotline|plate|digits"
+    r"|press|dial|call|ending|member(?:ship)?|receipt|transaction|confirmation)"
+    r"(?: number| no\.?| code| in| with| is| are| of|:|\.|#){0,3} *$",
+    re.IGNORECASE,
+)
+PLATE_CUE = re.compile(r"\b(?:flight|plate|car|vehicle|van|lorry|motorcycle|registration)\b", re.IGNORECASE)
+PLACE_CUE = re.compile(r"\b(?:unit|suite|lot|block|blk|no|number|house|apartment|shop)\.? $", re.IGNORECASE)
+CUE_CHARACTERS = 48
+
+
+def _before(found: re.Match[str]) -> str:
+    return found.string[max(0, found.start() - CUE_CHARACTERS) : found.start()]
+
+
+def cued(found: re.Match[str]) -> bool:
+    """Whether the words before a number say that it is a name, not a quantity: code 4821, ending in 9012."""
+    return bool(CODE_CUE.search(_before(found)))
+
+
+def spell(letters: str) -> str:
+    """Letters by their names."""
+    return " ".join(letter.upper() for letter in letters if letter.isalpha())
+
+
+class Contacts:
+    """The rules for what is said sign by sign."""
+
+    def __init__(self, language: Language, spelt: frozenset[str]) -> None:
+        self._language, self._spelt = language, spelt
+        self.addresses: tuple[Rule, ...] = (
+            rule("ld", rf"[\w.+-]{{1,64}}@{HOST}[a-zA-Z]{{2,24}}(?![\w@])", self._address),
+            rule("l", rf"(?:https?|ftp)://[^\s<>\"'“”]{{1,1024}}|www\.{LABEL}[^\s<>\"'“”]{{0,1024}}", self._url,
+                 any_case=True),
+            rule("ld", rf"{HOST}{TOP}(?![\w@-]|\.[a-z]){PATH}", self._url),
+            rule("ld", rf"[\w-]{{1,64}}\.{FILES}(?![\w-])", self._address),
+            rule("s", r"@(?P<name>[A-Za-z_]\w{1,63})", self._handle),
+        )  # fmt: skip
+        self.numbers: tuple[Rule, ...] = (
+            rule("d", r"\d{1,3}-\d{1,3}(?![\w-])", self._within),
+            rule("s", r"[*#](?:\d{1,20}[*#]){1,8}", self._keys),
+            rule("d", r"\d{6}[- ]\d\d[- ]\d{4}(?![\w-])", self._groups),
+            rule("ds", r"(?:\+\d{1,3}[- ]?)?(?:\(\d{1,4}\)[- ]?)?\d{1,4}(?:[- ]\d{2,8}){1,4}(?![\w-]|[.,/:]\d)",
+                 self._phone),
+            rule("s", r"\+(?P<country>1|7|[2-9]\d)(?P<rest>\d{6,13})(?!\w)", self._abroad),
+            rule("s", r"# ?(?P<code>\d[\d-]{0,30})(?![^\W_])", self._hash),
+            rule("d", r"(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)", self._network),
+        )  # fmt: skip
+        self.codes: tuple[Rule, ...] = (
+            rule("ld", r"(?=[A-Z-]{0,12}\d|\d{1,8}-?[A-Z])[A-Z\d]{1,32}(?:-[A-Z\d]{1,32}){0,8}(?![^\W_])", self._code),
+            rule("d", r"\d{1,32}(?:-\d{1,32}){2,8}(?![^\W_])", self._code),
+            rule("l", r"(?P<letters>[A-Z]{1,3}) ?(?P<digits>\d{1,4})(?: ?(?P<last>[A-Z]))?(?![^\W_])", self._plate),
+            rule("d", r"\d{5}(?= [A-Z][a-z])", self._postcode),
+            rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long),
+            rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._cued),
+        )
+
+    def _address(self, found: re.Match[str]) -> str:
+        return self._signs(found.group())
+
+    def _url(self, found: re.Match[str]) -> str:
+        text = re.sub(r"^\w{3,5}://", "", found.group())
+        address = text.rstrip(_TRAILING)
+        ending = text[len(address) :].lstrip("/")
+        return self._signs(address) + ending if address else ""
+
+    def _signs(self, address: str) -> str:
+        """Words, spelt letters, digits and the names of the signs between them."""
+        host = address.partition("/")[0].rpartition("@")[2]
+        tops = SPELT_TOPS & {host.lower().rpartition(".")[2]}
+        said: list[str] = []
+        for piece in _PIECE.findall(address):
+            if piece.isdigit():
+                said.append(self._language.numbers.each(piece))
+            elif piece.isalpha():
+                said.append(spell(piece) if piece.lower() in tops else _word(piece))
+            else:
+                said.append(self._language.marks.get(piece, ""))
+        return " ".join(filter(None, said))
+
+    def _handle(self, found: re.Match[str]) -> str:
+        return f"{self._language.marks['@']} {self._signs(found['name'])}"
+
+    def _keys(self, found: re.Match[str]) -> str:
+        names = {"*": self._language.marks["*"], "#": self._language.marks["#"]}
+        pieces = re.findall(r"\d+|[*#]", found.group())
+        return " ".join(names.get(piece) or self._language.numbers.each(piece) for piece in pieces)
+
+    def _groups(self, found: re.Match[str]) -> str:
+        return ", ".join(map(self._language.numbers.grouped, re.findall(r"\d+", found.group())))
+
+    def _phone(self, found: re.Match[str]) -> str | None:
+        """Groups as they are written, where this can be a telephone or card number at all."""
+        text = found.group()
+        parts = re.findall(r"\d+", text)
+        digits = sum(map(len, parts))
+        surely = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
+        if digits < 6 or not (surely or digits >= 7):
+            return None
+        if len(parts) == 2 and len(text) == 9 and all(part.endswith("0") for part in parts) and not surely:
+            return None  # 1000-2000
+        if text.startswith("+") and len(parts[0]) > 3:  # +6012-345
+            parts[:1] = [parts[0][:2], parts[0][2:]]
+        said = [self._language.numbers.grouped(part) for part in parts]
+        if re.match(r"1[- ][83]00[- ]", text):  # toll-free, said as a number everywhere
+            said[:2] = [f"{self._language.numbers.cardinal(parts[0])} {self._language.numbers.cardinal(parts[1])}"]
+        return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(said)
+
+    def _abroad(self, found: re.Match[str]) -> str:
+        numbers = self._language.numbers
+        return f"{self._language.plus} {numbers.each(found['country'])}, {numbers.grouped(found['rest'])}"
+
+    def _hash(self, found: re.Match[str]) -> str:
+        parts = re.findall(r"\d+", found["code"])
+        numbers = self._language.numbers
+        said = [
+            numbers.cardinal(part) if len(parts) == 1 and len(part) < 3 else numbers.grouped(part) for part in parts
+        ]
+        return f"{self._language.number} {', '.join(said)}"
+
+    def _network(self, found: re.Match[str]) -> str:
+        dot = f" {self._language.marks['.']} "
+        return dot.join(map(self._language.numbers.each, found.group().split(".")))
+
+    def _code(self, found: re.Match[str]) -> str | None:
+        """Letters and digits mixed: A1234567, INV-2026-0012, B-12-3A, KLIA2."""
+        text = found.group()
+        if text.isdigit() and "-" not in text:
+            return None
+        said = [" ".join(map(self._run, _RUN.findall(part))) for part in text.split("-")]
+        name = len(said) == 2 and said[0] == text.split("-")[0] and len(said[0]) > 1  # COVID-19
+        return (" " if name else ", ").join(said)
+
+    def _run(self, run: str) -> str:
+        """One or two digits are a number, more a row of digits; long letters are a word where they can be."""
+        if not run.isdigit():
+            word = len(run) > 3 and VOWELS.search(run) and run not in self._spelt
+            return run if word else spell(run)
+        short = len(run) < 3 and not run.startswith("0")
+        return self._language.numbers.cardinal(run) if short else self._language.numbers.grouped(run)
+
+    def _plate(self, found: re.Match[str]) -> str | None:
+        if not PLATE_CUE.search(_before(found)):
+            return None
+        words = (spell(found["letters"]), self._language.numbers.each(found["digits"]), spell(found["last"] or ""))
+        return " ".join(filter(None, words))
+
+    def _within(self, found: re.Match[str]) -> str | None:
+        """Unit 15-3: a place, not a range."""
+        if not PLACE_CUE.search(_before(found)):
+            return None
+        return ", ".join(map(self._language.numbers.cardinal, found.group().split("-")))
+
+    def _postcode(self, found: re.Match[str]) -> str | None:
+        return self._language.numbers.each(found.group()) if _before(found).endswith(", ") else None
+
+    def _long(self, found: re.Match[str]) -> str | None:
+        digits = found.group()
+        if digits.endswith("000") and digits[0] != "0" and not cued(found):
+            return None
+        return self._language.numbers.grouped(digits)
+
+    def _cued(self, found: re.Match[str]) -> str | None:
+        """A number that is a name. Two digits are one word even then: room 12, order 15."""
+        digits = found.group()
+        return self._language.numbers.grouped(digits) if len(digits) > 2 and cued(found) else None
+
+
+def _word(letters: str) -> str:
+    """A run of letters within an address: a word where it can be said as one."""
+    low = letters.lower()
+    if low == "www":
+        return "W W W"
+    sayable = low in WORDS or (len(letters) > 2 and VOWELS.search(letters))
+    return low if sayable else spell(letters)

@@ -1,0 +1,99 @@
+"""English words for months, money, measures and signs."""
+
+from __future__ import annotations
+
+from app.speech.normalise.language import Counted, Currency
+
+MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+MONTH_NUMBERS = {
+    **{name: index for index, name in enumerate(MONTHS, 1)},
+    **{name[:3]: index for index, name in enumerate(MONTHS, 1)},
+    "sept": 9,
+}
+
+
+def _same(word: str) -> Counted:
+    return Counted(word, word)
+
+
+def _regular(word: str) -> Counted:
+    return Counted(word, word + "s")
+
+
+CENTS = _regular("cent")
+RINGGIT = Currency(_same("ringgit"), _same("sen"))
+DOLLAR = Currency(_regular("dollar"), CENTS)
+EURO = Currency(_regular("euro"), CENTS)
+POUND = Currency(_regular("pound"), Counted("penny", "pence"))
+RUPEE = Currency(_regular("rupee"), Counted("paisa", "paise"))
+
+
+def _dollars(country: str) -> Currency:
+    return Currency(_regular(f"{country} dollar"), CENTS)
+
+
+CURRENCIES = {
+    **dict.fromkeys(("RM", "MYR", "Rm"), RINGGIT),
+    **dict.fromkeys(("$", "USD"), DOLLAR),
+    "US$": _dollars("U S"),
+    **dict.fromkeys(("S$", "SGD"), _dollars("Singapore")),
+    **dict.fromkeys(("A$", "AUD"), _dollars("Australian")),
+    **dict.fromkeys(("HK$", "HKD"), _dollars("Hong Kong")),
+    **dict.fromkeys(("€", "EUR"), EURO),
+    **dict.fromkeys(("£", "GBP"), POUND),
+    **dict.fromkeys(("₹", "INR", "Rs"), RUPEE),
+    **dict.fromkeys(("¥", "JPY"), Currency(_same("yen"))),
+    **dict.fromkeys(("CNY", "RMB"), Currency(_same("yuan"))),
+    **dict.fromkeys(("Rp", "IDR"), Currency(_same("rupiah"))),
+    **dict.fromkeys(("฿", "THB"), Currency(_same("baht"))),
+    **dict.fromkeys(("₱", "PHP"), Currency(_regular("peso"))),
+}
+SCALES = {
+    **dict.fromkeys(("k", "K", "thousand"), "thousand"),
+    **dict.fromkeys(("m", "M", "mil", "mn", "million"), "million"),
+    **dict.fromkeys(("b", "B", "bn", "billion"), "billion"),
+    "trillion": "trillion",
+}
+UNITS = {
+    "km": _regular("kilometer"), "m": _regular("meter"), "cm": _regular("centimeter"), "mm": _regular("millimeter"),
+    "kg": _regular("kilogram"), "g": _regular("gram"), "mg": _regular("milligram"),
+    "l": _regular("liter"), "L": _regular("liter"), "ml": _regular("milliliter"), "mL": _regular("milliliter"),
+    "km2": _regular("square kilometer"), "m2": _regular("square meter"), "m3": _regular("cubic meter"),
+    "km²": _regular("square kilometer"), "m²": _regular("square meter"), "m³": _regular("cubic meter"),
+    "sq ft": Counted("square foot", "square feet"), "sqft": Counted("square foot", "square feet"),
+    "ft": Counted("foot", "feet"), "lb": _regular("pound"), "lbs": _regular("pound"), "oz": _regular("ounce"),
+    **dict.fromkeys(("km/h", "kmh", "kph", "km/j"), Counted("kilometer per hour", "kilometers per hour")),
+    "mph": Counted("mile per hour", "miles per hour"), "m/s": Counted("meter per second", "meters per second"),
+    "°C": Counted("degree Celsius", "degrees Celsius"), "°F": Counted("degree Fahrenheit", "degrees Fahrenheit"),
+    "°": _regular("degree"),
+    "KB": _regular("kilobyte"), "kB": _regular("kilobyte"), "MB": _regular("megabyte"), "GB": _regular("gigabyte"),
+    "TB": _regular("terabyte"), "MB/s": Counted("megabyte per second", "megabytes per second"),
+    "kbps": Counted("kilobit per second", "kilobits per second"),
+    "Mbps": Counted("megabit per second", "megabits per second"),
+    "Gbps": Counted("gigabit per second", "gigabits per second"),
+    "Hz": _same("hertz"), "kHz": _same("kilohertz"), "MHz": _same("megahertz"), "GHz": _same("gigahertz"),
+    "W": _regular("watt"), "kW": _regular("kilowatt"), "kWh": _regular("kilowatt hour"), "V": _regular("volt"),
+    "mAh": _regular("milliamp hour"),
+    "hr": _regular("hour"), "hrs": _regular("hour"), "min": _regular("minute"), "mins": _regular("minute"),
+    "sec": _regular("second"), "secs": _regular("second"), "s": _regular("second"), "ms": _regular("millisecond"),
+    "mth": _regular("month"), "mths": _regular("month"), "yr": _regular("year"), "yrs": _regular("year"),
+    "pcs": _regular("piece"), "¢": CENTS,
+}  # fmt: skip
+RATES = {
+    **{word: word for word in ("second", "minute", "hour", "day", "night", "week", "month", "year")},
+    **{word: word for word in ("person", "unit", "user")},
+    "hr": "hour", "h": "hour", "min": "minute", "mth": "month", "mo": "month", "yr": "year", "pax": "person",
+    "kg": "kilogram", "km": "kilometer", "GB": "gigabyte", "MB": "megabyte", "s": "second",
+}  # fmt: skip
+SYMBOLS = {
+    "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "°": "degrees", "±": "plus or minus",
+    "×": "times", "÷": "divided by", "→": "to", "²": "squared", "³": "cubed", "©": "copyright", "™": "", "®": "",
+    "•": "", "*": "", "_": "", "|": ",", "\\": "", "^": "", "#": "hash", "§": "section", ".": "point",
+}  # fmt: skip
+MARKS = {
+    ".": "dot", "@": "at", "-": "dash", "_": "underscore", "+": "plus", "/": "slash", ":": "colon",
+    "?": "question mark", "=": "equals", "&": "and", "#": "hash", "%": "percent", "~": "tilde", "*": "star",
+}  # fmt: skip

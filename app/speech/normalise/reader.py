@@ -1,0 +1,104 @@
+"""Text read from left to right: at each place that needs reading, the first rule that can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+
+Say = Callable[[re.Match[str]], str | None]
+
+# Where a rule may begin: a number, a symbol, and a word that is joined to one or not written as prose is:
+# capitals inside, a point or an at sign behind, no vowel ("Jln"). Everything else is never looked at again.
+_HEAD = re.compile(
+    r"(?<!\d)\d"
+    r"|[$€£¥₹฿₱¢%&+=@#*~<>|°±×÷→²³©™®•⁄/\\^_§]|(?<![\w.])\.(?=\d)|[-–−](?=[^\W_a-z]|[$€£¥₹])|(?<=\d)-(?=[a-z])"
+    r"|(?<![^\W_])(?:[A-Za-z](?=[a-z]*+(?:[A-Z\d@&./:_+$#-]| \d))"
+    r"|(?![AEIOUYaeiouy])[A-Za-z](?=[b-df-hj-np-tv-xz]++(?!\w)))"
+)
+# One sentence of words that have a vowel and no capital inside: 2 µs for 100 characters, where _HEAD takes 14.
+_WORD = r"(?:[AEIOUY]|[A-Z]?[b-df-hj-np-tv-xz]*+[aeiouy])[a-z]*+(?:'[a-z]++)?+"
+_PROSE = re.compile(rf"(?:{_WORD}[ ,;!?]++)*+(?:{_WORD})?+(?P<stop>\.?)")
+_SEVERAL_DASHES = str.maketrans({"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
+_SPACES = re.compile(r"  +")
+_FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
+_AFTER = frozenset(",;:.!?)]}%°")  # what a word written behind is set apart from
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is read, and how: `say` gives the words for a match, or None to leave it to the rules behind.
+
+    `heads` holds the kinds of first character that the pattern can have: d a digit, l a letter, s a symbol.
+    """
+
+    heads: str
+    pattern: re.Pattern[str]
+    say: Say
+
+
+def rule(heads: str, pattern: str, say: Say, *, any_case: bool = False) -> Rule:
+    """A rule from a pattern's source. Patterns must take linear time: bounded or possessive repeats."""
+    return Rule(heads, re.compile(pattern, re.IGNORECASE if any_case else 0), say)
+
+
+class Reader:
+    """A language's rules in their order. Pure: the same text is always read the same way."""
+
+    def __init__(self, rules: Sequence[Rule], stopped: Container[str]) -> None:
+        """`stopped`: abbreviations that end in a full stop and may end a sentence."""
+        self._stopped = stopped
+        self._rules = {head: tuple(rule for rule in rules if head in rule.heads) for head in "dls"}
+
+    def read(self, text: str) -> str:
+        """The text in words. What no rule can read stays; prose without anything to read is returned as it is."""
+        prose = _PROSE.fullmatch(text)
+        if prose and not (prose["stop"] and text[text.rfind(" ") + 1 : -1] in self._stopped):
+            return text
+        parts, unread = [" "], True
+        for words, stays in self._parts(_plain(text)):
+            if words and _touches(parts[-1][-1]):
+                parts.append(" ")
+            unread = unread and not words
+            parts += filter(None, (words, " " if words and _is_joined(stays[:1]) else "", stays))
+        return text if unread else _SPACES.sub(" ", "".join(parts)).strip()
+
+    def _parts(self, text: str) -> Iterator[tuple[str, str]]:
+        """The words of what was read, and the text behind it that stays."""
+        done, at = 0, 0
+        words = ""
+        while head := _HEAD.search(text, at):
+            said = self._say(text, head.start())
+            if said is None:
+                at = head.start() + 1
+                continue
+            yield words, text[done : head.start()]
+            words, done = said
+            at = done
+        yield words, text[done:]
+
+    def _say(self, text: str, start: int) -> tuple[str, int] | None:
+        """The words for what stands at a place, and where it ends."""
+        first = text[start]
+        for rule in self._rules["d" if first.isdecimal() else "l" if first.isalpha() else "s"]:
+            found = rule.pattern.match(text, start)
+            if found and found.end() > start:
+                words = rule.say(found)
+                if words is not None:
+                    return words or " ", found.end()
+        return None
+
+
+def _touches(before: str) -> bool:
+    return before.isalnum() or before in _AFTER
+
+
+def _is_joined(behind: str) -> bool:
+    return behind.isalnum() or behind in {"(", "_"}
+
+
+def _plain(text: str) -> str:
+    """One digit for each value, one hyphen, one space."""
+    if text.isascii():
+        return text
+    return _FOREIGN_DIGIT.sub(lambda digit: str(int(digit.group())), text.translate(_SEVERAL_DASHES))
