@@ -94,10 +94,10 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
     if settings.tts_api is None:
         from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
-        return BuiltinEngine()
+        return BuiltinEngine(settings.embedded_engine)
     from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415  (only where it is used)
 
-    return VllmEngine(
+    engine = VllmEngine(
         settings.tts_api,
         profile.model,
         profile.tokens,
@@ -111,6 +111,11 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
             stream_interval=settings.stream_interval,
         ),
     )
+    if not profile.reads_phonemes:
+        return engine
+    from app.engine.phonemising import PhonemeEngine  # noqa: PLC0415  (loads a lexicon)
+
+    return PhonemeEngine(engine, profile.prompt)
 
 
 async def _load(service: Service, codec: Codec | None) -> None:

@@ -90,10 +90,11 @@ class Profile(_Part):
     name: str
     model: str
     model_aliases: tuple[str, ...] = ()
-    prompt: str  # a template with {voice} (optional) and {text}
+    prompt: str  # a template with {voice} (optional) and {text}, or {phonemes} for a model that reads those
     characters_per_second: float = Field(gt=0)  # of speech; used to split text that does not fit
     typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
     stop_token_ids: tuple[int, ...] = ()
+    normalize: bool = False  # where the request is silent; models of several languages read numbers themselves
     codec: CodecChoice
     tokens: TokenSyntax
     sampling: SamplingDefaults
@@ -101,9 +102,19 @@ class Profile(_Part):
 
     @model_validator(mode="after")
     def _prompt_has_text(self) -> Profile:
-        if self.prompt.count("{text}") != 1:
-            raise ValueError("prompt must hold {text} exactly once")
+        if self.prompt.count("{text}") + self.prompt.count("{phonemes}") != 1:
+            raise ValueError("prompt must hold {text} exactly once, or {phonemes}")
         return self
+
+    @property
+    def reads_phonemes(self) -> bool:
+        """Whether text has to be read (app/engine/phonemising.py) before the model can speak it."""
+        return "{phonemes}" in self.prompt
+
+    @property
+    def text_prompt(self) -> str:
+        """`prompt` as it is before a text is read: with {text} in the place of {phonemes}."""
+        return self.prompt.replace("{phonemes}", "{text}")
 
     def serves(self, model: str | None) -> bool:
         """Whether a request's `model` means this one."""

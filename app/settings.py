@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         description="URL of the vLLM server, with or without /v1/completions. Unset: the embedded engine.",
     )
     tts_api_key: SecretStr | None = Field(default=None, description="Key sent to the engine as a bearer token.")
+    embedded_engine: Literal["lm", "nar"] = Field(
+        default="nar",
+        description="Model of the embedded engine: lm, a language model that draws a token at a time, or nar, "
+        "which makes a whole sentence in one pass and always in the same way.",
+    )
     model_profile: str | None = Field(
         default=None,
         description="scicom, orpheus, builtin, or the path of a TOML file. "

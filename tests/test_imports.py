@@ -84,7 +84,7 @@ def test_torch_is_imported_where_tensors_are_and_nowhere_else() -> None:
     users = {name_of(path) for path in MODULES if any(name.split(".")[0] == "torch" for name in imported(path))}
     assert "codec.neucodec" in users
     elsewhere = {name for name in users if not name.startswith("codec.")}
-    assert elsewhere <= {"engine.builtin", "engine.nar", "engine.lm"}
+    assert elsewhere <= {"engine.nar", "engine.lm", "engine.one_pass"}
 
 
 def test_importing_the_application_does_not_import_torch() -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.errors import VoiceNotFound
 from app.profiles import PRESETS, Profile, ProfileError, customise, load_profile
 
-PRESET_NAMES = ("builtin", "orpheus", "scicom")
+PRESET_NAMES = ("builtin", "lark", "orpheus", "scicom")
 OPENAI_VOICES = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
@@ -70,11 +70,26 @@ def test_the_readmes_request_is_served_by_the_embedded_default_too() -> None:
 
 @pytest.mark.parametrize(
     ("name", "codec", "slots", "first"),
-    [("builtin", "builtin", 1, 0), ("orpheus", "snac", 7, 10), ("scicom", "neucodec", 1, 0)],
+    [("builtin", "builtin", 1, 0), ("lark", "builtin", 1, 0), ("orpheus", "snac", 7, 10), ("scicom", "neucodec", 1, 0)],
 )
 def test_the_presets_codecs(name: str, codec: str, slots: int, first: int) -> None:
     profile = load_profile(name)
     assert (profile.codec.name, profile.tokens.slots, profile.tokens.first) == (codec, slots, first)
+
+
+@pytest.mark.parametrize("name", PRESET_NAMES)
+def test_what_a_text_is_put_in(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.reads_phonemes == (name == "lark")
+    assert profile.text_prompt.count("{text}") == 1
+    assert (profile.text_prompt == profile.prompt) != profile.reads_phonemes
+
+
+def test_the_same_names_lead_to_the_same_voices_embedded_and_behind_vllm() -> None:
+    lark, builtin = load_profile("lark"), load_profile("builtin")
+    assert (lark.voices, lark.codec, lark.tokens) == (builtin.voices, builtin.codec, builtin.tokens)
+    assert (lark.text_prompt, lark.sampling, lark.normalize) == (builtin.prompt, builtin.sampling, builtin.normalize)
+    assert lark.typical_rms_db == builtin.typical_rms_db
 
 
 def test_voices_are_found_by_name_alias_or_default() -> None:
@@ -112,6 +127,7 @@ def test_a_file_in_the_working_folder_needs_no_slash(tmp_path: Path, monkeypatch
     [
         ('prompt = "{voice}> {text}"', 'prompt = "{voice}"', "{text}"),
         ('prompt = "{voice}> {text}"', 'prompt = "{text}{text}"', "{text}"),
+        ('prompt = "{voice}> {text}"', 'prompt = "{text}{phonemes}"', "{phonemes}"),
         ('model = "me/my-voice"\n', "", "model"),
         ("slots = 7", "slots = 0", "tokens.slots"),
         ("slots = 7", 'slots = "many"', "tokens.slots"),

@@ -48,6 +48,7 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("TTS_API", "http://engine:8000/v1/completions", "tts_api", "http://engine:8000/v1/completions"),
         ("TTS_API_KEY", "secret", "tts_api_key", SecretStr("secret")),
+        ("EMBEDDED_ENGINE", "lm", "embedded_engine", "lm"),
         ("MODEL_NAME", "me/mine", "model_name", "me/mine"),
         ("DEFAULT_SPEAKER", "jenny", "default_speaker", "jenny"),
         ("SPEAKERS", "husein, idayu,jenny", "speakers", ("husein", "idayu", "jenny")),
@@ -116,6 +117,7 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         ("DYNAMIC_BATCHING", "perhaps"),
         ("MAX_BATCH_SIZE", "0"),
         ("CODEC_DTYPE", "int8"),
+        ("EMBEDDED_ENGINE", "gpt"),
         ("DEFAULT_RESPONSE_FORMAT", "midi"),
         ("LOG_LEVEL", "loud"),
         ("REQUEST_TIMEOUT_S", "0"),

@@ -1,148 +1,155 @@
-"""The embedded engine: English text to the built-in codec's tokens, in a thread of its own."""
+"""The embedded engine: English text to the built-in codec's tokens, in threads of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import re
+import secrets
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Literal, cast
 
-import torch
-from safetensors.torch import load
-
-from app.engine import Generation, OnTokens, Sampling
+from app.engine import Generation, OnTokens, Sampling, TokenNumbers
+from app.engine.conductor import Conductor, load_chorus
 from app.engine.header import metadata_of
-from app.engine.nar import FRAMES_PER_UNIT, TokenModel
-from app.engine.phonemes import Phonemiser, Piece
-from app.errors import EngineError, EngineUnreachable, UnsupportedLanguage
+from app.engine.one_pass import OnePass
+from app.engine.reader import Reader, Reading
+from app.engine.speaker import Manner, Speaker
+from app.engine.voices import VOICES
+from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 
-WEIGHTS = Path(__file__).parents[1] / "voices" / "token_model.safetensors"
-# The model opens every piece with 260 to 320 ms of silence. Kept is what lets the sound begin about
-# 90 ms in; with the 300 to 460 ms at the end, a pause between sentences lasts about 0.5 s. Inside a
-# sentence the last mark and pad are left out, about 200 of 400 to 580 ms of silence.
-LEAD_FRAMES = 7
-# What reading arbitrary text with somebody else's rules can raise, and torch's and the executor's RuntimeError.
-FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+ModelKind = Literal["lm", "nar"]
 
-Argument = TypeVar("Argument")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A sentence's codec codes, and how many phonemes they came from."""
-
-    codes: list[int]
-    phonemes: int
+VOICES_FOLDER = Path(__file__).parents[1] / "voices"
+WEIGHTS = VOICES_FOLDER / "token_model.safetensors"
+LANGUAGE_MODEL = VOICES_FOLDER / "language_model.safetensors"
+TEMPERATURE = 0.4  # as in app/presets/builtin.toml
+SEED_BITS = 64
+PROMPT = re.compile(r"<\|im_start\|>(?P<voice>.*?): (?P<text>.*)<\|speech_start\|>", re.DOTALL)
 
 
-class Speaker:
-    """Text to codes, one sentence at a time; belongs to one thread."""
-
-    def __init__(self, model: TokenModel, phonemiser: Phonemiser) -> None:
-        self._model = model
-        self._phonemiser = phonemiser
-
-    def sentences(self, text: str) -> list[str]:
-        """Text in the pieces that `speak` takes."""
-        return self._phonemiser.sentences(text)
-
-    @torch.inference_mode()
-    def speak(self, sentence: str) -> Spoken:
-        """The sentence's codes; none where there is nothing to say."""
-        pieces = self._phonemiser.pieces(sentence)
-        codes = [code for piece in pieces for code in self._codes(piece)]
-        return Spoken(codes, sum(len(piece.ids) for piece in pieces))
-
-    def _codes(self, piece: Piece) -> list[int]:
-        codes, units = self._model(torch.tensor(piece.ids))
-        lead_frames = int(units[0].item() * FRAMES_PER_UNIT)
-        tail_frames = 0 if piece.ends_sentence else int(units[-2:].sum().item() * FRAMES_PER_UNIT)
-        return cast(list[int], codes[max(0, lead_frames - LEAD_FRAMES) : len(codes) - tail_frames].tolist())
+class _Enough(Exception):
+    """The token limit is reached, and there would have been more."""
 
 
-def load_speaker() -> Speaker:
-    """Load the token model and the rules that read text, and speak once so that nothing is cold."""
-    weights = WEIGHTS.read_bytes()
-    model = TokenModel()
-    model.load_state_dict(load(weights))
-    speaker = Speaker(model.float().eval(), Phonemiser(phoneme_ids(weights)))
-    speaker.speak("Ready.")
-    return speaker
+class _Spoken:
+    """Counts what a request gets, up to its limit."""
 
+    def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
+        self.tokens = self.phonemes = 0
+        self._left_tokens, self._on_tokens = max_tokens, on_tokens
 
-def phoneme_ids(weights: bytes) -> dict[str, int]:
-    """The phoneme table in the header of the token model's file."""
-    return cast(dict[str, int], json.loads(metadata_of(weights)["phonemes"]))
+    def hear(self, codes: TokenNumbers) -> None:
+        """Pass on what there is room for; raises _Enough when that is not all."""
+        heard = codes[: self._left_tokens]
+        self.tokens += len(heard)
+        self._left_tokens -= len(heard)
+        if heard:
+            self._on_tokens(heard)
+        if len(heard) < len(codes):
+            raise _Enough
 
 
 class BuiltinEngine:
-    """An `Engine` inside this process.
+    """An `Engine` inside this process: a thread reads text, and a model makes codes of it piece by piece.
 
-    One thread computes for all requests. A request never has more than one sentence in its queue,
-    so requests take turns sentence by sentence, and a cancelled one leaves nothing behind but the
-    sentence in progress (about 20 ms).
+    The language model ("lm") draws a code at a time for all requests at once, in a thread of its own; the one-pass
+    model ("nar") makes a piece at a time, in the reader's thread. A cancelled request leaves nothing
+    behind but the sentence that is being read, and the step or piece in progress.
     """
 
-    def __init__(self) -> None:
-        self._worker: ThreadPoolExecutor | None = None
-        self._speaker: Speaker | None = None
+    def __init__(self, kind: ModelKind = "nar", weights: Path | None = None) -> None:
+        """`weights`: a file of the kind's weights, in the place of those that ship with the service."""
+        self._kind = kind
+        self._reader = Reader()
+        self._speaker: Speaker = (
+            Conductor(partial(load_chorus, weights or LANGUAGE_MODEL))
+            if kind == "lm"
+            else OnePass(weights or WEIGHTS, self._reader)
+        )
 
     async def start(self) -> None:
-        """Load the voice (about 1.5 s, off the event loop)."""
-        worker = ThreadPoolExecutor(1, "builtin-engine", initializer=partial(torch.set_num_threads, 1))
-        self._worker = worker
-        self._speaker = await asyncio.get_running_loop().run_in_executor(worker, load_speaker)
+        """Load the rules that read text and the model (about 1.5 s, off the event loop).
+
+        Raises:
+            LoadError: a file of weights is not there.
+        """
+        try:
+            await self._reader.start(phoneme_ids(await asyncio.to_thread(WEIGHTS.read_bytes)))
+            await self._speaker.start()
+        except OSError as exc:
+            raise LoadError(f"EMBEDDED_ENGINE={self._kind}: {exc.filename} cannot be read") from exc
 
     async def close(self) -> None:
-        """End the thread, after the sentences already in its queue."""
-        worker, self._worker, self._speaker = self._worker, None, None
-        if worker is not None:
-            await asyncio.get_running_loop().run_in_executor(None, worker.shutdown)
+        """End the threads, after the step, the piece or the sentences in progress."""
+        await self._speaker.close()
+        await self._reader.close()
 
     async def check(self) -> None:
-        """Return when the voice is loaded.
+        """Return when the model is loaded.
 
         Raises:
             EngineUnreachable: it is not.
+            EngineError: its thread has died.
         """
-        self._loaded()
+        self._speaker.check()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Speak `prompt`, plain English, calling `on_tokens` once a sentence; see `Engine.generate`.
+        """Speak a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`; see `Engine.generate`.
 
-        Raises UnsupportedLanguage where nothing in it can be read.
+        Of `sampling`, the one-pass model knows `max_tokens`, and the language model also `temperature` (0: the
+        likeliest code each time) and `seed` (the same one gives the same tokens; none, others each time). `top_p`,
+        `top_k` and `repetition_penalty` mean nothing here: a code is drawn digit by digit, and no list of the
+        65,536 and their probabilities is ever made.
 
-        The answer depends on the text alone: of `sampling` only `max_tokens` means something here.
+        Raises UnsupportedLanguage where nothing in the text can be read, and VoiceNotFound for a voice
+        that the models do not have.
         """
-        speaker = self._loaded()
-        phonemes = completed = 0
-        for sentence in await self._run(speaker.sentences, prompt):
-            spoken = await self._run(speaker.speak, sentence)
-            codes = spoken.codes[: sampling.max_tokens - completed]
-            phonemes += spoken.phonemes
-            completed += len(codes)
-            if codes:
-                on_tokens(codes)
-            if len(codes) < len(spoken.codes):
-                return Generation("length", phonemes, completed)
-        if not completed:
-            raise UnsupportedLanguage("the embedded voice reads English only", param="input")
-        return Generation("stop", phonemes, completed)
-
-    def _loaded(self) -> Speaker:
-        if self._speaker is None:
-            raise EngineUnreachable("the embedded engine is not loaded")
-        return self._speaker
-
-    async def _run(self, work: Callable[[Argument], Result], argument: Argument) -> Result:
-        if self._worker is None:
-            raise EngineUnreachable("the embedded engine is closed")
+        self._speaker.check()
+        voice, text = voice_and_text(prompt)
+        if voice not in VOICES:
+            raise VoiceNotFound(f"the embedded engine has the voices {', '.join(VOICES)}", param="voice")
+        spoken = _Spoken(sampling.max_tokens, on_tokens)
+        reading = await self._reader.read(text)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._worker, work, argument)
-        except FAILURES as exc:
-            raise EngineError("the embedded engine could not read this text") from exc
+            await self._speak(reading, manner_of(voice, sampling), spoken)
+        except _Enough:
+            return Generation("length", spoken.phonemes, spoken.tokens)
+        finally:
+            reading.close()
+        if not spoken.phonemes:
+            raise UnsupportedLanguage("the embedded voice reads English only", param="input")
+        return Generation("stop", spoken.phonemes, spoken.tokens)
+
+    async def _speak(self, reading: Reading, manner: Manner, spoken: _Spoken) -> None:
+        number = 0
+        while (pieces := await reading.sentence()) is not None:
+            for piece in pieces:
+                spoken.phonemes += len(piece.ids)
+                await self._speaker.speak(piece, number, manner, spoken.hear)
+                number += 1
+
+
+def voice_and_text(prompt: str) -> tuple[str, str]:
+    """What stands in a prompt; the text may hold anything, the marks of a prompt as well.
+
+    Raises:
+        EngineError: a prompt of another form.
+    """
+    found = PROMPT.fullmatch(prompt)
+    if found is None:
+        raise EngineError("the embedded engine takes prompts as <|im_start|>{voice}: {text}<|speech_start|> only")
+    return found["voice"], found["text"]
+
+
+def manner_of(voice: str, sampling: Sampling) -> Manner:
+    """The part of `sampling` that a model knows; without a seed, chance decides."""
+    temperature = TEMPERATURE if sampling.temperature is None else sampling.temperature
+    seed = secrets.randbits(SEED_BITS) if sampling.seed is None else sampling.seed % 2**SEED_BITS
+    return Manner(voice, temperature, seed)
+
+
+def phoneme_ids(weights: bytes) -> dict[str, int]:
+    """The phoneme table in the header of the one-pass model's file; the language model has the same."""
+    return cast(dict[str, int], json.loads(metadata_of(weights)["phonemes"]))

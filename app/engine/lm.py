@@ -17,9 +17,10 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, codes_of, digits_of
+from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, digits_of
 from app.engine.header import metadata_of
 from app.engine.nar import PHONEMES
+from app.engine.voices import VOICES
 
 # Token numbers: phonemes, the marks of a prompt, voices, then the codes.
 MESSAGE_START, MESSAGE_END, SPEECH_START = range(PHONEMES, PHONEMES + 3)
@@ -44,36 +45,14 @@ class Shape:
     head_width: int = 64
     feed: int = 512
 
-
-class Cache:
-    """Keys and values of several requests, each a row that is as long as it is."""
-
-    def __init__(self, shape: Shape, rows: int, capacity: int = LONGEST_TOKENS) -> None:
-        size = (shape.layers, rows, capacity, shape.key_heads, shape.head_width)
-        self.keys = torch.zeros(size)
-        self.values = torch.zeros(size)
-
-
-class Place:
-    """Where new tokens go: their rows (batch,) of the cache, and their positions (batch, steps)."""
-
-    def __init__(self, cache: Cache, rows: Tensor, positions: Tensor) -> None:
-        self.positions = positions
-        self._cache, self._rows = cache, rows
-        self._longest = int(positions.max()) + 1
-        # (batch, 1, steps, longest): what each new token may look at
-        self.visible = (torch.arange(self._longest) <= positions.unsqueeze(-1)).unsqueeze(1)
-
-    def extend(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep (batch, steps, key heads, width); returns everything in these rows up to the longest."""
-        keys, values = self._cache.keys[layer], self._cache.values[layer]
-        at = (self._rows.unsqueeze(1), self.positions)
-        keys[at], values[at] = key, value
-        return keys[self._rows, : self._longest], values[self._rows, : self._longest]
+    @property
+    def group(self) -> int:
+        """Query heads of one key head."""
+        return self.heads // self.key_heads
 
 
 class Norm(nn.Module):
-    """RMSNorm (arXiv:1910.07467), computed in float32; torch's own takes 52 us a call on a single token."""
+    """RMSNorm (arXiv:1910.07467), computed in float32; for training and for checks: app/engine/stepper.py speaks."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -88,9 +67,9 @@ class Norm(nn.Module):
 class Attention(nn.Module):
     """Grouped-query attention with normalised queries and keys; parameters named as in transformers' Qwen3."""
 
-    def __init__(self, shape: Shape, layer: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.layer, self.width = layer, shape.head_width
+        self.width = shape.head_width
         self.q_proj = nn.Linear(shape.hidden, shape.heads * shape.head_width, bias=False)
         self.k_proj = nn.Linear(shape.hidden, shape.key_heads * shape.head_width, bias=False)
         self.v_proj = nn.Linear(shape.hidden, shape.key_heads * shape.head_width, bias=False)
@@ -98,7 +77,7 @@ class Attention(nn.Module):
         self.q_norm = Norm(shape.head_width)
         self.k_norm = Norm(shape.head_width)
 
-    def forward(self, hidden: Tensor, turn: Tensor, place: Place | None, seen: list[Tensor] | None) -> Tensor:
+    def forward(self, hidden: Tensor, turn: Tensor, seen: list[Tensor] | None) -> Tensor:
         """(batch, steps, hidden) -> the same; `seen` gets the first head's log weights (batch, steps, steps)."""
         batch, steps, _ = hidden.shape
         query = rotate(self.q_norm(self.q_proj(hidden).view(batch, steps, -1, self.width)), turn)
@@ -106,14 +85,11 @@ class Attention(nn.Module):
         value = self.v_proj(hidden).view(batch, steps, -1, self.width)
         if seen is not None:
             seen.append(log_weights(query[:, :, 0], key[:, :, 0]))
-        if place is not None:
-            key, value = place.extend(self.layer, key, value)
         mixed = functional.scaled_dot_product_attention(
             query.transpose(1, 2),
             key.transpose(1, 2),
             value.transpose(1, 2),
-            attn_mask=None if place is None else place.visible,
-            is_causal=place is None,
+            is_causal=True,
             enable_gqa=True,
         )
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, steps, -1))
@@ -136,16 +112,16 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """Attention, then feed-forward, each behind a norm and added to what was there."""
 
-    def __init__(self, shape: Shape, number: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.input_layernorm = Norm(shape.hidden)
-        self.self_attn = Attention(shape, number)
+        self.self_attn = Attention(shape)
         self.post_attention_layernorm = Norm(shape.hidden)
         self.mlp = FeedForward(shape)
 
-    def forward(self, hidden: Tensor, turn: Tensor, place: Place | None, seen: list[Tensor] | None) -> Tensor:
+    def forward(self, hidden: Tensor, turn: Tensor, seen: list[Tensor] | None) -> Tensor:
         """(batch, steps, hidden) -> the same."""
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, place, seen)
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, seen)
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
 
@@ -159,7 +135,7 @@ class LanguageModel(nn.Module):
         self.shape = shape
         self.text = nn.Embedding(FIRST_CODE, shape.hidden)
         self.digit = nn.Linear(DIGITS * LEVELS, shape.hidden, bias=False)
-        self.layers = nn.ModuleList(Layer(shape, number) for number in range(shape.layers))
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = Norm(shape.hidden)
         self.head = nn.Linear(shape.hidden, NEVER_ROW + 1, bias=False)
         exponents = torch.arange(0, shape.head_width, 2) / shape.head_width
@@ -171,20 +147,17 @@ class LanguageModel(nn.Module):
         digits = functional.one_hot(digits_of((tokens - FIRST_CODE).clamp_min(0)), LEVELS).flatten(-2)
         return torch.where(is_code, self.digit(digits.to(self.digit.weight.dtype)), self.text(tokens % FIRST_CODE))
 
-    def forward(
-        self, tokens: Tensor, place: Place | None = None, seen: dict[int, list[Tensor]] | None = None
-    ) -> Tensor:
-        """Tokens (batch, steps) -> (batch, steps, 34): what may follow each.
+    def forward(self, tokens: Tensor, seen: dict[int, list[Tensor]] | None = None) -> Tensor:
+        """Tokens (batch, steps), padded on the right -> (batch, steps, 34): what may follow each.
 
-        Without a place, a batch padded on the right, from position 0. `seen` names the layers whose
-        first head's log weights are wanted.
+        `seen` names the layers whose first head's log weights are wanted.
         """
-        positions = torch.arange(tokens.shape[1], device=tokens.device) if place is None else place.positions
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
         angle = (positions.unsqueeze(-1) * self.rates).unsqueeze(-2)  # (…, steps, 1 head, width / 2)
         turn = torch.polar(torch.ones_like(angle), angle)
         hidden = self.embed(tokens)
         for number, layer in enumerate(self.layers):
-            hidden = layer(hidden, turn, place, None if seen is None else seen.get(number))
+            hidden = layer(hidden, turn, None if seen is None else seen.get(number))
         return self.head(self.norm(hidden))
 
 
@@ -209,90 +182,9 @@ def log_weights(query: Tensor, key: Tensor) -> Tensor:
     return scores.masked_fill(future, -torch.inf).log_softmax(-1)
 
 
-def prompt_of(phonemes: Sequence[int], voice: int = FIRST_VOICE) -> list[int]:
-    """Padded phoneme ids -> the prompt's tokens; the marks take the pads' places."""
-    return [MESSAGE_START, voice, *phonemes[1:-1], SPEECH_START]
+def prompt_of(phonemes: Sequence[int], voice: str = VOICES[0]) -> list[int]:
+    """Padded phoneme ids -> the prompt's tokens; the marks take the pads' places.
 
-
-def draw(logits: Tensor, temperature: float, noise: torch.Generator | None = None) -> int | None:
-    """A code from one step's 34 numbers, or None for the end: one draw from the joint softmax.
-
-    At one temperature the softmax over all codes is the product of the digits' own, so the digits are
-    drawn one by one; the end competes with the sum over all codes. Temperature 0: the likeliest.
+    Raises ValueError for a voice that is not in `VOICES`.
     """
-    digits, end = logits[:END_ROW].view(DIGITS, LEVELS), logits[END_ROW]
-    if temperature == 0:
-        best, levels = digits.max(-1)
-        return None if end > best.sum() else int(codes_of(levels))
-    digits, end = digits / temperature, end / temperature
-    chance = torch.rand(1 + END_ROW, generator=noise).clamp(1e-20, 1 - 1e-7)
-    if chance[END_ROW] < (end - digits.logsumexp(-1).sum()).sigmoid():
-        return None
-    gumbel = -(-chance[:END_ROW].log()).log()
-    return int(codes_of((digits + gumbel.view(DIGITS, LEVELS)).argmax(-1)))
-
-
-@dataclass(slots=True)
-class _Voice:
-    """A request in progress."""
-
-    last: int
-    length: int
-    temperature: float
-    noise: torch.Generator
-
-
-class Chorus:
-    """Several requests generated together, a code each per step; one may join or leave between steps."""
-
-    def __init__(self, model: LanguageModel, rows: int) -> None:
-        self._model = model
-        self._cache = Cache(model.shape, rows)
-        self._voices: dict[int, _Voice] = {}
-        self._free = list(range(rows))
-
-    @property
-    def is_full(self) -> bool:
-        """No row is free."""
-        return not self._free
-
-    @torch.inference_mode()
-    def join(self, phonemes: Sequence[int], temperature: float, seed: int) -> int:
-        """Begin a request of padded phoneme ids; returns its row.
-
-        Raises:
-            IndexError: no row is free.
-        """
-        row = self._free.pop()
-        *prompt, last = prompt_of(phonemes)
-        place = Place(self._cache, torch.tensor([row]), torch.arange(len(prompt)).unsqueeze(0))
-        self._model(torch.tensor([prompt]), place)
-        self._voices[row] = _Voice(last, len(prompt), temperature, torch.Generator().manual_seed(seed))
-        return row
-
-    def leave(self, row: int) -> None:
-        """Give a row back."""
-        del self._voices[row]
-        self._free.append(row)
-
-    @torch.inference_mode()
-    def step(self) -> dict[int, int | None]:
-        """The next code of every request; None where it ended, and its row is free again.
-
-        Raises:
-            IndexError: a request is longer than 1,024 tokens; whoever joins it must let it leave before.
-        """
-        if not self._voices:
-            return {}
-        rows, voices = list(self._voices), list(self._voices.values())
-        positions = torch.tensor([[voice.length] for voice in voices])
-        tokens = torch.tensor([[voice.last] for voice in voices])
-        logits = self._model(tokens, Place(self._cache, torch.tensor(rows), positions))[:, 0]
-        codes: dict[int, int | None] = {}
-        for row, voice, numbers in zip(rows, voices, logits, strict=True):
-            code = codes[row] = draw(numbers, voice.temperature, voice.noise)
-            if code is None:
-                self.leave(row)
-            else:
-                voice.last, voice.length = FIRST_CODE + code, voice.length + 1
-        return codes
+    return [MESSAGE_START, FIRST_VOICE + VOICES.index(voice), *phonemes[1:-1], SPEECH_START]

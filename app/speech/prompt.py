@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 
-_FIELD = re.compile(r"\{(voice|text)\}")
+_FIELD = re.compile(r"\{(\w+)\}")
 
 
-def render(template: str, *, voice: str, text: str) -> str:
-    """A profile's template with `{voice}` and `{text}` filled in.
+def render(template: str, **values: str) -> str:
+    """A profile's template with the named fields, as `{voice}` and `{text}`, filled in.
 
-    One pass: braces in `voice` and `text`, and any others in the template, stay as they are.
+    One pass: braces in the values, and any others in the template, stay as they are.
     """
-    values = {"voice": voice, "text": text}
-    return _FIELD.sub(lambda field: values[field[1]], template)
+    return _FIELD.sub(lambda field: values.get(field[1], field[0]), template)
+
+
+def parse(template: str, prompt: str) -> dict[str, str]:
+    """What `render` filled in, by name: the inverse, where no field but the last holds what follows it.
+
+    Raises ValueError for a prompt of another form.
+    """
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*?)", re.escape(template))
+    found = re.fullmatch(pattern, prompt, re.DOTALL)
+    if found is None:
+        raise ValueError(f"not a prompt of the form {template}")
+    return found.groupdict()

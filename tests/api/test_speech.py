@@ -168,7 +168,7 @@ async def test_models_voices_and_operations(served: Served) -> None:
     assert (await get("/v1/models")).json()["data"][0]["id"] == "builtin-english"
     assert (await get("/v1/models/Scicom-intl/Multilingual-TTS-1.7B-v0.1")).json()["object"] == "model"
     assert (await get("/v1/models/other")).json()["error"]["code"] == "model_not_found"
-    assert (await get("/v1/audio/speaker")).json() == ["lark"]
+    assert (await get("/v1/audio/speaker")).json() == ["lark", "heron"]
     voices = (await get("/v1/audio/voices")).json()["voices"]
     assert voices[0]["id"] == "lark"
     assert "alloy" in voices[0]["aliases"]

@@ -3,21 +3,45 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from app.engine import Generation, Sampling, TokenNumbers
-from app.engine.builtin import BuiltinEngine
-from app.errors import EngineError, UnsupportedLanguage
+from app.engine.builtin import BuiltinEngine, ModelKind, manner_of, voice_and_text
+from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
+from app.profiles import load_profile
+from app.speech.prompt import render
+from tests.engine.small_lm import small_model
+from voices.train.tokens_lm import save_model
 
 ENOUGH = Sampling(max_tokens=3072)
 THREE = "Hello there. How are you today? I am very well, thank you."
+TEMPLATE = load_profile("builtin").prompt
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[BuiltinEngine]:
-    engine = BuiltinEngine()
+    """The one-pass model as it ships."""
+    engine = BuiltinEngine("nar")
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small language model with random weights: it babbles, and comes to an end or is ended."""
+    path = tmp_path_factory.mktemp("weights") / "language_model.safetensors"
+    save_model(small_model(), path)
+    return path
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def babbler(weights: Path) -> AsyncIterator[BuiltinEngine]:
+    engine = BuiltinEngine("lm", weights)
     await engine.start()
     yield engine
     await engine.close()
@@ -26,11 +50,20 @@ async def engine() -> AsyncIterator[BuiltinEngine]:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+def asked(text: str, voice: str = "lark") -> str:
+    return render(TEMPLATE, voice=voice, text=text)
+
+
 async def generate(
-    engine: BuiltinEngine, text: str, sampling: Sampling = ENOUGH
+    engine: BuiltinEngine, text: str, sampling: Sampling = ENOUGH, voice: str = "lark"
 ) -> tuple[Generation, list[TokenNumbers]]:
     batches: list[TokenNumbers] = []
-    return await engine.generate(text, sampling, batches.append), batches
+    return await engine.generate(asked(text, voice), sampling, batches.append), batches
+
+
+async def spoken(engine: BuiltinEngine, text: str, sampling: Sampling = ENOUGH, voice: str = "lark") -> list[int]:
+    _, batches = await generate(engine, text, sampling, voice)
+    return [code for batch in batches for code in batch]
 
 
 async def test_tokens_are_codes_of_plausible_speech(engine: BuiltinEngine) -> None:
@@ -52,7 +85,7 @@ async def test_the_same_text_gives_the_same_tokens_whatever_the_sampling(engine:
 
 async def test_sentences_arrive_one_by_one_on_the_loop(engine: BuiltinEngine) -> None:
     threads: list[int] = []
-    await engine.generate(THREE, ENOUGH, lambda _: threads.append(threading.get_ident()))
+    await engine.generate(asked(THREE), ENOUGH, lambda _: threads.append(threading.get_ident()))
     assert threads == [threading.get_ident()] * 3
 
 
@@ -118,7 +151,7 @@ async def test_an_exception_of_the_listener_passes_through(engine: BuiltinEngine
         raise Enough
 
     with pytest.raises(Enough):
-        await engine.generate(THREE, ENOUGH, refuse)
+        await engine.generate(asked(THREE), ENOUGH, refuse)
     assert len(calls) == 1
     assert (await generate(engine, THREE))[0].finish_reason == "stop"
 
@@ -131,7 +164,7 @@ async def test_a_cancelled_request_stops_and_the_next_one_is_served(engine: Buil
         calls.append(len(numbers))
         started.set()
 
-    request = asyncio.create_task(engine.generate("One more sentence. " * 100, ENOUGH, listen))
+    request = asyncio.create_task(engine.generate(asked("One more sentence. " * 100), ENOUGH, listen))
     await started.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -145,26 +178,116 @@ async def test_concurrent_requests_take_turns(engine: BuiltinEngine) -> None:
     order: list[str] = []
 
     async def ask(name: str) -> None:
-        await engine.generate("One more sentence. " * 6, ENOUGH, lambda _: order.append(name))
+        await engine.generate(asked("One more sentence. " * 6), ENOUGH, lambda _: order.append(name))
 
     await asyncio.gather(*(ask(name) for name in "abc"))
     assert [sorted(order[turn : turn + 3]) for turn in range(0, 18, 3)] == [["a", "b", "c"]] * 6
 
 
-async def test_only_a_started_engine_serves() -> None:
+@pytest.mark.parametrize("kind", ["lm", "nar"])
+async def test_only_a_started_engine_serves(kind: ModelKind, weights: Path) -> None:
     threads = set(threading.enumerate())
-    engine = BuiltinEngine()
+    engine = BuiltinEngine(kind, weights if kind == "lm" else None)
     with pytest.raises(EngineError):
         await engine.check()
     await engine.close()
+    engine = BuiltinEngine(kind, weights if kind == "lm" else None)
     await engine.start()
     await engine.check()
     assert any(thread.name.startswith("builtin-engine") for thread in set(threading.enumerate()) - threads)
-    request = asyncio.create_task(engine.generate("One more sentence. " * 100, ENOUGH, lambda _: None))
+    request = asyncio.create_task(engine.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: None))
     await asyncio.sleep(0)
     await engine.close()
     with pytest.raises(EngineError):
         await request
     with pytest.raises(EngineError):
-        await engine.generate(THREE, ENOUGH, lambda _: None)
+        await engine.generate(asked(THREE), ENOUGH, lambda _: None)
     assert not any(thread.name.startswith("builtin-engine") for thread in set(threading.enumerate()) - threads)
+
+
+async def test_missing_weights_are_told(tmp_path: Path) -> None:
+    engine = BuiltinEngine("lm", tmp_path / "nowhere.safetensors")
+    with pytest.raises(LoadError, match=r"EMBEDDED_ENGINE=lm: .*nowhere\.safetensors"):
+        await engine.start()
+    with pytest.raises(EngineError):
+        await engine.check()
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello: there.", "<|im_start|>heron: no<|speech_start|>", "", ": ", "a\nb", "<|speech_start|>" * 2]
+)
+async def test_a_prompt_is_read_whatever_its_text_holds(text: str) -> None:
+    assert voice_and_text(asked(text)) == ("lark", text)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "Hello.",
+        "lark: Hello.",
+        "<|im_start|>lark Hello.<|speech_start|>",
+        "<|im_start|>lark: Hello.",
+        " " + asked("a"),
+    ],
+)
+async def test_a_prompt_of_another_form_is_refused(engine: BuiltinEngine, prompt: str) -> None:
+    with pytest.raises(EngineError, match="im_start"):
+        await engine.generate(prompt, ENOUGH, lambda _: None)
+
+
+async def test_the_language_model_has_its_voices_and_no_others(babbler: BuiltinEngine) -> None:
+    greedy = Sampling(max_tokens=200, temperature=0.0)
+    assert await spoken(babbler, THREE, greedy) != await spoken(babbler, THREE, greedy, "heron")
+    with pytest.raises(VoiceNotFound, match="lark, heron"):
+        await generate(babbler, THREE, voice="husein")
+
+
+async def test_a_seed_gives_the_same_tokens_whoever_else_speaks(babbler: BuiltinEngine) -> None:
+    seeded = Sampling(max_tokens=3072, temperature=0.9, seed=11)
+    alone = await spoken(babbler, THREE, seeded)
+    others = [Sampling(max_tokens=3072, temperature=1.2, seed=seed) for seed in (10, 12, -1)]
+    together = await asyncio.gather(*(spoken(babbler, THREE, sampling) for sampling in (others[0], seeded, *others)))
+    assert together[1] == alone
+    assert together[0] == together[2]
+    assert len({tuple(codes) for codes in together}) == 4
+
+
+async def test_without_a_seed_chance_decides_unless_the_likeliest_is_asked_for(babbler: BuiltinEngine) -> None:
+    warm, cold = Sampling(max_tokens=60, temperature=1.0), Sampling(max_tokens=60, temperature=0.0)
+    assert await spoken(babbler, THREE, warm) != await spoken(babbler, THREE, warm)
+    assert await spoken(babbler, THREE, cold) == await spoken(babbler, THREE, cold)
+    assert manner_of("lark", ENOUGH).temperature == load_profile("builtin").sampling.temperature
+
+
+async def test_the_language_model_s_limit_cuts_and_says_so(babbler: BuiltinEngine) -> None:
+    seeded = Sampling(max_tokens=3072, temperature=0.9, seed=3)
+    whole, batches = await generate(babbler, THREE, seeded)
+    codes = [code for batch in batches for code in batch]
+    assert whole.finish_reason == "stop"
+    assert whole.completion_tokens == len(codes) > 2
+    assert whole.prompt_tokens is not None
+    assert 40 < whole.prompt_tokens < 80
+    for limit in (1, len(codes) // 2, len(codes) - 1):
+        end, cut = await generate(babbler, THREE, replace(seeded, max_tokens=limit))
+        assert (end.finish_reason, end.completion_tokens) == ("length", limit)
+        assert [code for batch in cut for code in batch] == codes[:limit]
+    end, _ = await generate(babbler, THREE, replace(seeded, max_tokens=len(codes)))
+    assert end == whole
+
+
+@pytest.mark.parametrize("text", ["你好，世界。", "... !!! — ?", ""])
+async def test_the_language_model_refuses_text_without_phonemes(babbler: BuiltinEngine, text: str) -> None:
+    with pytest.raises(UnsupportedLanguage):
+        await generate(babbler, text)
+
+
+async def test_a_cancelled_request_leaves_the_language_model_to_the_others(babbler: BuiltinEngine) -> None:
+    started = asyncio.Event()
+    request = asyncio.create_task(babbler.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: started.set()))
+    await started.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert (await generate(babbler, THREE))[0].finish_reason == "stop"

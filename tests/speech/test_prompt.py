@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from app.errors import EmptyInput
 from app.profiles import PRESETS, load_profile
-from app.speech.prompt import render
+from app.speech.prompt import parse, render
 from app.speech.text import prepare
 
-TEMPLATES = [load_profile(path.stem).prompt for path in sorted(PRESETS.glob("*.toml"))]
+TEMPLATES = [load_profile(path.stem).text_prompt for path in sorted(PRESETS.glob("*.toml"))]
 DELIMITERS = re.compile(r"<\||\|>|<(?=[\w/!])")
 SYNTAX = (
     "<|",
@@ -39,6 +39,18 @@ def test_voice_and_text_fill_their_places() -> None:
 
 def test_braces_are_text() -> None:
     assert render("{voice}: {text} {x} {}", voice="{text}", text="{voice} {0} {") == "{text}: {voice} {0} { {x} {}"
+
+
+@given(text=st.text())
+def test_a_prompt_is_parsed_into_what_it_was_rendered_from(text: str) -> None:
+    template = "<|a|>{voice}: {text}<|b|>"
+    assert parse(template, render(template, voice="husein", text=text)) == {"voice": "husein", "text": text}
+
+
+@pytest.mark.parametrize("prompt", ["", "<|a|>husein Hello<|b|>", "<|a|>husein: Hello", " <|a|>husein: Hello<|b|>"])
+def test_a_prompt_of_another_form_is_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match="not a prompt"):
+        parse("<|a|>{voice}: {text}<|b|>", prompt)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

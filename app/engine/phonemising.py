@@ -1,0 +1,118 @@
+"""An engine that takes text before one whose model takes phonemes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from app.engine import Engine, FinishReason, Generation, OnTokens, Sampling, TokenNumbers
+from app.engine.header import metadata_of
+from app.engine.phonemes import Piece
+from app.engine.reader import Reader, Reading
+from app.engine.silence import SilenceTrim
+from app.errors import EngineLength, UnsupportedLanguage
+from app.speech.prompt import parse, render
+
+WEIGHTS = Path(__file__).parents[1] / "voices" / "token_model.safetensors"
+
+
+class _Enough(Exception):
+    """The caller's token limit is reached, and there would have been more."""
+
+
+class _Answer:
+    """What a request has got so far, up to its limit."""
+
+    def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
+        self.pieces = self.prompt_tokens = self.tokens = 0
+        self._max_tokens, self._on_tokens = max_tokens, on_tokens
+
+    def hear(self, trim: SilenceTrim, numbers: TokenNumbers) -> None:
+        """Pass on what is not too much silence and fits; raises _Enough when something does not."""
+        heard = trim.feed(numbers)
+        fitting = heard[: self._max_tokens - self.tokens]
+        self.tokens += len(fitting)
+        if fitting:
+            self._on_tokens(fitting)
+        if len(fitting) < len(heard):
+            raise _Enough
+
+    def ended(self, finish_reason: FinishReason) -> Generation:
+        """All pieces as one generation."""
+        return Generation(finish_reason, self.prompt_tokens, self.tokens)
+
+
+class PhonemeEngine:
+    """An `Engine` of text: reads it in a thread of its own, and asks another engine once a piece.
+
+    Prompts are as for the embedded engine, and what is heard is the same: silence is trimmed alike.
+    """
+
+    def __init__(self, engine: Engine, template: str) -> None:
+        """`template`: what `engine` is asked, with {voice} and {phonemes}."""
+        self._engine = engine
+        self._template = template
+        self._text_template = template.replace("{phonemes}", "{text}")
+        self._reader = Reader()
+        self._symbols: dict[int, str] = {}
+
+    async def start(self) -> None:
+        """Load the rules that read text (about 0.5 s, off the event loop), and start the other engine."""
+        ids = await asyncio.to_thread(phoneme_ids)
+        self._symbols = {number: symbol for symbol, number in ids.items()}
+        await self._reader.start(ids)
+        await self._engine.start()
+
+    async def close(self) -> None:
+        """Close the other engine and end the thread, after the sentences that it may be reading."""
+        await self._engine.close()
+        await self._reader.close()
+
+    async def check(self) -> None:
+        """Return when the other engine can take requests; raise EngineError when it cannot."""
+        await self._engine.check()
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """Speak a prompt in text, piece by piece; see `Engine.generate`.
+
+        Raises UnsupportedLanguage where nothing in the text can be read, and EngineLength when a
+        piece takes longer than speech can.
+        """
+        asked = parse(self._text_template, prompt)
+        answer = _Answer(sampling.max_tokens, on_tokens)
+        reading = await self._reader.read(asked["text"])
+        try:
+            await self._speak(reading, asked["voice"], sampling, answer)
+        except _Enough:
+            return answer.ended("length")
+        finally:
+            reading.close()
+        if not answer.pieces:
+            raise UnsupportedLanguage("this voice reads English only", param="input")
+        return answer.ended("stop")
+
+    async def _speak(self, reading: Reading, voice: str, sampling: Sampling, answer: _Answer) -> None:
+        while (pieces := await reading.sentence()) is not None:
+            for piece in pieces:
+                answer.pieces += 1
+                limited = replace(sampling, max_tokens=piece.longest_frames)
+                hear = partial(answer.hear, SilenceTrim(ends_sentence=piece.ends_sentence))
+                part = await self._engine.generate(self._prompt(voice, piece), limited, hear)
+                answer.prompt_tokens += part.prompt_tokens or 0
+                if part.finish_reason == "length":
+                    raise EngineLength("the engine did not come to the end of a sentence")
+
+    def _prompt(self, voice: str, piece: Piece) -> str:
+        """What the other engine is asked: phonemes without the pads around them."""
+        return render(
+            self._template, voice=voice, phonemes="".join(self._symbols[number] for number in piece.ids[1:-1])
+        )
+
+
+def phoneme_ids() -> dict[str, int]:
+    """The phoneme table in the header of the one-pass model's file; the language model has the same."""
+    return cast(dict[str, int], json.loads(metadata_of(WEIGHTS.read_bytes())["phonemes"]))
