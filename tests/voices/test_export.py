@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, Qwen3ForCausalLM
+import yaml
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from app.codec.fsq import digits_of
 from app.engine.lm import (
@@ -20,6 +22,8 @@ from app.engine.lm import (
     Shape,
     prompt_of,
 )
+from app.engine.voices import VOICES
+from app.speech.prompt import render
 from voices.train import export
 from voices.train.teacher import phoneme_table
 from voices.train.tokens_lm import new_model, save_model
@@ -39,8 +43,17 @@ def folder(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Pa
     data = tmp_path_factory.mktemp("export")
     (data / "lm").mkdir()
     save_model(model, data / "lm" / "language_model.safetensors")
-    export.main(["--data", str(data)])
+    export.main(["--data", str(data), "--weights", str(data / "lm" / "language_model.safetensors")])
     return data / "qwen3"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def ids_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    return tokenizer(text)["input_ids"]
 
 
 @torch.inference_mode()
@@ -71,13 +84,48 @@ def test_the_folder_holds_a_stock_qwen3_with_two_matrices(folder: Path, model: L
     assert torch.allclose(ends, model(tokens)[0, :, END_ROW], atol=1e-2)  # the file of weights is float16
 
 
-def test_the_tokeniser_reads_a_prompt_and_writes_an_answer(folder: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.parametrize("phonemes", ["həlˈO, wˈɜɹld.", "“A” (tˈu): — jˈɛs; nˈO!? …", "a", ""])
+def test_the_tokeniser_reads_the_service_s_prompt(
+    tokenizer: PreTrainedTokenizerFast, voice: str, phonemes: str
+) -> None:
     ids = phoneme_table()
-    phonemes = "həlˈO, wˈɜɹld."
-    prompt = tokenizer(f"<|im_start|>lark: {phonemes}<|speech_start|>")["input_ids"]
-    assert prompt == prompt_of([0, *(ids[symbol] for symbol in phonemes), 0])
-    assert tokenizer("a7b\n<|s_65535|>")["input_ids"] == [ids["a"], ids["b"], FIRST_CODE + 65_535]
+    prompt = render(export.PROFILE.prompt, voice=voice, phonemes=phonemes)
+    assert ids_of(tokenizer, prompt) == prompt_of([0, *(ids[symbol] for symbol in phonemes), 0], voice)
+
+
+def test_every_phoneme_is_one_token(tokenizer: PreTrainedTokenizerFast) -> None:
+    table = phoneme_table()
+    assert ids_of(tokenizer, "<|speech_start|>" + "".join(table)) == [SPEECH_START, *table.values()]
+
+
+def test_what_is_not_a_phoneme_is_left_out_and_a_voice_is_one_only_at_the_beginning(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    table = phoneme_table()
+    assert ids_of(tokenizer, "a7b\n<|s_65535|>") == [table["a"], table["b"], FIRST_CODE + 65_535]
+    assert ids_of(tokenizer, "<|im_|a|>") == [table[symbol] for symbol in "ima"]
+    unknown = ids_of(tokenizer, "<|im_start|>jenny: a<|speech_start|>")
+    assert unknown == [MESSAGE_START, *(table[symbol] for symbol in "jenny: a"), SPEECH_START]
+    twice = ids_of(tokenizer, "<|im_start|>heron: lark: a<|speech_start|>")
+    assert twice == [MESSAGE_START, FIRST_VOICE + 1, *(table[symbol] for symbol in "lark: a"), SPEECH_START]
+
+
+def test_an_answer_is_written_as_the_service_reads_it(tokenizer: PreTrainedTokenizerFast) -> None:
     assert tokenizer.decode([FIRST_CODE, FIRST_CODE + 65_535, MESSAGE_END]) == "<|s_0|><|s_65535|><|im_end|>"
+    syntax = export.PROFILE.tokens
+    for code in (0, 9, 65_535):
+        assert tokenizer.decode([FIRST_CODE + code]) == f"{syntax.prefix}{code}{syntax.suffix}"
     assert len(tokenizer) == TOKENS
     assert tokenizer.eos_token_id == MESSAGE_END
+
+
+def test_the_folder_says_how_it_is_used(folder: Path) -> None:
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "(float32, " in card
+    assert ", ".join(VOICES) in card
+    assert not re.search(r"\{\w+\}", card)
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["license"] == "apache-2.0"
+    defaults = GenerationConfig.from_pretrained(folder)
+    assert (defaults.do_sample, defaults.temperature) == (True, export.PROFILE.sampling.temperature)

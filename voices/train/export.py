@@ -1,6 +1,6 @@
 """Writes the language model out as an ordinary Qwen3: `python -m voices.train.export`. Needs transformers.
 
-The folder `qwen3/` holds a Qwen3ForCausalLM and its tokenizer, which anything serves that serves Qwen3.
+The folder `qwen3/` holds a Qwen3ForCausalLM, its tokenizer and a model card; anything that serves Qwen3 serves it.
 A prompt is `<|im_start|>lark: ` + phonemes + `<|speech_start|>`; the answer is `<|s_N|>` … `<|im_end|>`.
 Every logit is the trained model's own: the rows of a code are the sums of its digits' rows.
 """
@@ -34,12 +34,19 @@ from app.engine.lm import (
     Shape,
     read_language_model,
 )
+from app.engine.voices import VOICES
+from app.profiles import load_profile
+from app.speech.prompt import render
 from voices.train.folder import add_folder
 from voices.train.teacher import phoneme_table
 
 MARKS = {MESSAGE_START: "<|im_start|>", MESSAGE_END: "<|im_end|>", SPEECH_START: "<|speech_start|>"}
-VOICES = {FIRST_VOICE: "lark: "}
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+VOICE_TEXTS = {FIRST_VOICE + number: f"{voice}: " for number, voice in enumerate(VOICES)}
+PROFILE = load_profile("lark")  # what the service knows of this model
+SHIPPED = Path(__file__).parents[2] / "app" / "voices" / "language_model.safetensors"
+CARD = Path(__file__).with_name("model_card.md")
+# No bfloat16: a code's logit is a sum of eight, and rounded to 8 bits every tenth likeliest code is another one.
+DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
 def config_of(shape: Shape) -> Qwen3Config:
@@ -90,42 +97,77 @@ def token_texts() -> dict[str, int]:
     """The text of every token."""
     texts = {number: f"<|unused_{number}|>" for number in range(FIRST_CODE)}
     texts |= {number: symbol for symbol, number in phoneme_table().items()}
-    texts |= MARKS | VOICES | {FIRST_CODE + code: f"<|s_{code}|>" for code in range(VOCABULARY)}
+    texts |= MARKS | VOICE_TEXTS | {FIRST_CODE + code: f"<|s_{code}|>" for code in range(VOCABULARY)}
     return {text: number for number, text in texts.items()}
 
 
 def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
-    """One token a phoneme; what is not a phoneme is left out, as when the service reads a text."""
+    """One token a phoneme; what is not a phoneme is left out, as when the service reads a text.
+
+    A voice is a voice only right after a special token, so that no text can name one.
+    """
     symbols = "".join(map(re.escape, phoneme_table()))
+    voices = "|".join(map(re.escape, VOICE_TEXTS.values()))
     core = Tokenizer(models.WordLevel(texts, unk_token=MARKS[MESSAGE_END]))
     core.normalizer = normalizers.Replace(Regex(f"[^{symbols}]"), "")
-    core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    core.pre_tokenizer = pre_tokenizers.Split(Regex(rf"\A(?:{voices})|."), "isolated")
     core.decoder = decoders.Fuse()
-    whole = [text for text, number in texts.items() if number in MARKS or number in VOICES or number >= FIRST_CODE]
+    whole = [text for text, number in texts.items() if number in MARKS or number >= FIRST_CODE]
     core.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in whole])  # pyright: ignore[reportUnknownMemberType]
     end = MARKS[MESSAGE_END]
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=end, pad_token=end)
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=end, pad_token=end, model_max_length=LONGEST_TOKENS)
+
+
+def card_of(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) -> str:
+    """The model card of a folder that holds all else."""
+    return render(
+        CARD.read_text(encoding="utf-8"),
+        model=PROFILE.model,
+        trained=millions(trained),
+        parameters=millions(expanded),
+        dtype=str(expanded.dtype).removeprefix("torch."),
+        size=str(size_mb(folder)),
+        voices=", ".join(VOICES),
+        phonemes=" ".join(symbol for symbol in phoneme_table() if symbol != " "),
+        context=str(LONGEST_TOKENS),
+        temperature=str(PROFILE.sampling.temperature),
+    )
+
+
+def millions(model: nn.Module) -> str:
+    """A model's parameters."""
+    return f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.1f}"
+
+
+def size_mb(folder: Path) -> int:
+    """The size of a folder's files."""
+    return round(sum(path.stat().st_size for path in folder.iterdir()) / 1e6)
 
 
 def export(weights: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Write model and tokenizer."""
-    expanded = expand(read_language_model(weights.read_bytes()))
+    """Write model, tokenizer, sampling defaults (vLLM takes them where a request is silent) and model card."""
+    model = read_language_model(weights.read_bytes())
+    expanded = expand(model)
     nn.Module.to(expanded, dtype)
     expanded.generation_config.do_sample = True
+    expanded.generation_config.temperature = PROFILE.sampling.temperature
     expanded.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
     tokenizer_of(token_texts()).save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+    (folder / "README.md").write_text(card_of(model, expanded, folder), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Export the trained model."""
+    """Export a trained model."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="bfloat16 halves the size, and rounds")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="default: what ships with the service")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="float16: half the size, one code in 70 another"
+    )
     options = parser.parse_args(arguments)
     folder = options.data / "qwen3"
-    export(options.data / "lm" / "language_model.safetensors", folder, DTYPES[options.dtype])
-    size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-    print(f"{folder}: {size_mb:.0f} MB", flush=True)
+    export(options.weights, folder, DTYPES[options.dtype])
+    print(f"{folder}: {size_mb(folder)} MB", flush=True)
 
 
 if __name__ == "__main__":

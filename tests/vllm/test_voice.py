@@ -1,0 +1,161 @@
+"""The built-in language model in a real vLLM: its tokens, and text through the whole service to speech.
+
+VOICE_WEIGHTS names other weights than those that ship.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from app.codec.builtin import load_builtin_codec
+from app.engine import Engine, Generation, Sampling
+from app.engine.builtin import BuiltinEngine
+from app.engine.chorus import Chorus
+from app.engine.lm import LanguageModel, read_language_model
+from app.engine.phonemes import Phonemiser, Piece
+from app.engine.phonemising import phoneme_ids
+from app.engine.vllm import VllmEngine
+from app.profiles import load_profile
+from app.settings import Settings
+from app.speech.prompt import render
+from tests.serving import SPEECH, Served, serving, settings_for_tests
+from tests.vllm.server import vllm_server
+from voices.train.export import SHIPPED, export
+
+if TYPE_CHECKING:
+    from bench.judge import Judge
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+
+PROFILE = load_profile("lark")
+VOICES = PROFILE.voices.names
+WEIGHTS = Path(os.environ.get("VOICE_WEIGHTS") or SHIPPED)
+SENTENCES = Path(__file__).parents[2] / "bench" / "sentences.txt"
+TEXTS = SENTENCES.read_text(encoding="utf-8").splitlines()[:10]
+SPOKEN = [(text, VOICES[number % len(VOICES)]) for number, text in enumerate(TEXTS)]
+RATE_HZ = 24_000
+OPTIONS = ("--dtype", "float32", "--max-num-seqs", "8")  # by itself vLLM would round float32 to bfloat16
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    if not WEIGHTS.exists():
+        pytest.skip(f"no language model: {WEIGHTS} is missing")
+    torch.set_num_threads(1)
+    return read_language_model(WEIGHTS.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def url(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A vLLM that serves the exported model, in float32 as here."""
+    folder = tmp_path_factory.mktemp("voice")
+    export(WEIGHTS, folder / PROFILE.model, torch.float32)
+    with vllm_server(folder / PROFILE.model, PROFILE.model, folder / "log.txt", *OPTIONS) as url:
+        yield url
+
+
+def served_voice(url: str) -> Settings:
+    return settings_for_tests(tts_api=url, model_profile="lark")
+
+
+@pytest.fixture(scope="module")
+def pieces() -> list[list[int]]:
+    """The phonemes of each text; none is so long that it is cut."""
+    phonemiser = Phonemiser(phoneme_ids())
+    found = [phonemiser.pieces(text) for text in TEXTS]
+    assert {len(cut) for cut in found} == {1}
+    return [cut[0].ids for cut in found]
+
+
+async def test_the_likeliest_tokens_are_those_of_the_embedded_engine(
+    url: str, model: LanguageModel, pieces: list[list[int]]
+) -> None:
+    engine = VllmEngine(url, PROFILE.model, PROFILE.tokens)
+    await engine.start()
+    try:
+        answers = await asyncio.gather(
+            *(greedy(engine, ids, voice) for ids, (_, voice) in zip(pieces, SPOKEN, strict=True))
+        )
+    finally:
+        await engine.close()
+    assert [end for _, end in answers] == [
+        Generation("stop", len(ids) + 1, len(codes) + 1) for ids, (codes, _) in zip(pieces, answers, strict=True)
+    ]
+    own = sung(model, pieces)
+    same = sum(codes == ours for (codes, _), ours in zip(answers, own, strict=True))
+    print(f"{same} of {len(own)} answers are our own to the last token")
+    assert same >= 7  # two orders of addition now and then choose between codes that are nearly as likely
+
+
+def sung(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
+    """The likeliest tokens for each text, by the embedded engine's own loop."""
+    chorus = Chorus(model, len(pieces))
+    answers: list[list[int]] = [[] for _ in pieces]
+    rows: dict[int, list[int]] = {}
+    for ids, (_, voice), answer in zip(pieces, SPOKEN, answers, strict=True):
+        rows[chorus.join(ids, 0, 0, voice)] = answer
+    while step := chorus.step():
+        for row, code in step.items():
+            if code is not None:
+                rows[row].append(code)
+    return answers
+
+
+async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[int], Generation]:
+    """The likeliest tokens for padded phoneme ids, by vLLM."""
+    symbols = {number: symbol for symbol, number in phoneme_ids().items()}
+    prompt = render(PROFILE.prompt, voice=voice, phonemes="".join(symbols[number] for number in ids[1:-1]))
+    codes: list[int] = []
+    return codes, await engine.generate(
+        prompt, Sampling(max_tokens=Piece(ids, ends_sentence=True).longest_frames, temperature=0), codes.extend
+    )
+
+
+async def test_speech_is_understood_as_well_as_the_embedded_engine_s(url: str) -> None:
+    pytest.importorskip("faster_whisper", reason="make setup-judge installs the recogniser")
+    from bench.judge import Judge, word_error_rate
+
+    judge = Judge()
+    served = await heard(judge, served_voice(url))
+    embedded = await heard(judge, settings_for_tests(model_profile="lark"), BuiltinEngine("lm", WEIGHTS))
+    wer, embedded_wer = word_error_rate(TEXTS, served), word_error_rate(TEXTS, embedded)
+    print(f"words misheard: {wer:.3f} with vLLM, {embedded_wer:.3f} embedded")
+    assert wer <= embedded_wer + 0.03
+
+
+async def heard(judge: Judge, settings: Settings, engine: Engine | None = None) -> list[str]:
+    """What a recogniser makes of each text, spoken by a service at temperature 0."""
+    async with serving(engine, load_builtin_codec(device="cpu"), settings) as service:
+        return [judge.transcribe(await spoken(service, text, voice), RATE_HZ) for text, voice in SPOKEN]
+
+
+async def spoken(service: Served, text: str, voice: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    body = {"input": text, "voice": voice, "response_format": "pcm", "temperature": 0}
+    answer = await service.client.post(SPEECH, json=body)
+    answer.raise_for_status()
+    return (np.frombuffer(answer.content, "<i2") / 32767).astype(np.float32)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_seed_repeats_a_sampled_answer(url: str, stream: bool) -> None:
+    body = {"input": "Hello there. How are you?", "voice": "heron", "response_format": "pcm", "stream": stream}
+    async with serving(None, load_builtin_codec(device="cpu"), served_voice(url)) as service:
+        answers = [await service.client.post(SPEECH, json={**body, "seed": seed}) for seed in (1, 1, 2)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    first, again, other = (answer.content for answer in answers)
+    assert first == again != other
+    assert 1 < len(first) / 2 / RATE_HZ < 4
+
+
+async def test_what_cannot_be_read_is_refused(url: str) -> None:
+    async with serving(None, None, served_voice(url)) as service:
+        answer = await service.client.post(SPEECH, json={"input": "你好，世界。"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_language")
