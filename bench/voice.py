@@ -19,6 +19,8 @@ from app.codec import CodeWindow, Samples
 from app.codec.builtin import BuiltinCodec, load_builtin_codec
 from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
+from app.profiles import load_profile
+from app.speech.prompt import render
 from bench.machine import write_result
 
 HERE = Path(__file__).parent
@@ -49,7 +51,8 @@ async def speak(engine: BuiltinEngine, codec: BuiltinCodec, text: str) -> Take:
         codes.extend(numbers)
 
     start_s = time.perf_counter()
-    await engine.generate(text, Sampling(max_tokens=3072), on_tokens)
+    prompt = render(load_profile("builtin").prompt, voice="lark", text=text)
+    await engine.generate(prompt, Sampling(max_tokens=3072), on_tokens)
     tokens_s = time.perf_counter() - start_s
     window = CodeWindow(np.array(codes, np.int32)[:, None])
     start_decode_s = time.perf_counter()
@@ -125,7 +128,7 @@ def understood(takes: list[Take], rate_hz: int) -> dict[str, object]:
 
 
 async def measure() -> dict[str, object]:
-    """Speak the 50 sentences and the README's, and judge them."""
+    """Speak the everyday sentences and the README's, and judge them."""
     texts = [*(HERE / "sentences.txt").read_text().splitlines(), README_SENTENCE]
     before_mb, start_s = resident_mb(), time.perf_counter()
     codec = load_builtin_codec(device="cpu")

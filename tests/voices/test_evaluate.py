@@ -1,100 +1,92 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import torch
 
-from app.engine.lm import FIRST_CODE, Chorus, LanguageModel, Shape, draw, prompt_of
-from voices.train import evaluate
+from app.engine.lm import Shape
+from voices.train import evaluate, study
+from voices.train.evaluate import main, merged
 from voices.train.tokens_lm import new_model, save_model
+from voices.train.weights import Weights, trained_weights
 
-SMALL = Shape(hidden=48, layers=3, heads=3, key_heads=1, head_width=16, feed=64)
-PIECES = [[0, 50, 83, 54, 0], [0, 65, 0], [0, *range(43, 60), 0]]
-
-
-def small_model(seed: int = 0) -> LanguageModel:
-    torch.manual_seed(seed)
-    return new_model(SMALL).eval()
+pytestmark = pytest.mark.timeout(240)  # everything is loaded once: 8 s of a core, which may be shared
+TINY = Shape(hidden=16, layers=1, heads=1, key_heads=1, head_width=16, feed=16)
+SAID = ["Good morning.", "Thank you, that is all.", "Not yet."]
 
 
-@torch.inference_mode()
-def alone(model: LanguageModel, ids: list[int], frames: int) -> list[int]:
-    """Greedy, everything computed anew at every step."""
-    tokens = prompt_of(ids)
-    for _ in range(frames):
-        code = draw(model(torch.tensor([tokens]))[0, -1], 0.0)
-        if code is None:
-            break
-        tokens.append(FIRST_CODE + code)
-    return [token - FIRST_CODE for token in tokens[len(prompt_of(ids)) :]]
-
-
-def test_requests_that_share_a_batch_get_what_they_get_alone() -> None:
-    model = small_model()
-    chorus = Chorus(model, 2)
-    spoken: dict[int, list[int]] = {}
-    first = chorus.join(PIECES[0], 0.0, 0)
-    spoken[first] = [code for _ in range(3) if (code := chorus.step()[first]) is not None]
-    second = chorus.join(PIECES[2], 0.0, 0)
-    spoken[second] = []
-    assert chorus.is_full
-    for _ in range(5):
-        for row, code in chorus.step().items():
-            assert code is not None
-            spoken[row].append(code)
-    assert spoken[first] == alone(model, PIECES[0], 8)
-    assert spoken[second] == alone(model, PIECES[2], 5)
-    chorus.leave(first)
-    reused = chorus.join(PIECES[1], 0.0, 0)
-    assert reused == first
-    again = [chorus.step()[reused] for _ in range(4)]
-    assert again == alone(model, PIECES[1], 4)
-
-
-def test_a_draw_follows_the_joint_softmax() -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with a tiny language model, and three sentences in the place of a hundred."""
     torch.manual_seed(0)
-    logits = torch.zeros(34)
-    logits[:32].view(8, 4)[:, 0] = 20.0  # code 0, but for the end
-    logits[32] = 160.0 + torch.log(torch.tensor(3.0))  # three times as likely as code 0
-    noise = torch.Generator().manual_seed(1)
-    drawn = [draw(logits, 1.0, noise) for _ in range(400)]
-    assert set(drawn) == {0, None}
-    assert 0.68 < drawn.count(None) / 400 < 0.82
-    cooler = [draw(logits, 0.5, noise) for _ in range(400)]
-    assert 0.85 < cooler.count(None) / 400 < 0.95  # 9 to 1
-    assert draw(logits, 0.0) is None
+    made = tmp_path_factory.mktemp("evaluated")
+    (made / "lm").mkdir()
+    save_model(new_model(TINY), made / "lm" / "language_model.safetensors")
+    (made / "sentences.txt").write_text("\n".join(SAID))
+    (made / "held.txt").write_text("Good evening.\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "BENCH", made)
+        yield made
 
 
-def test_the_same_seed_draws_the_same_codes_whoever_else_speaks() -> None:
-    model = small_model()
-    (one,) = evaluate.speak_lm(model, PIECES[:1], 1.0, seed=5)
-    three = evaluate.speak_lm(model, PIECES, 1.0, seed=5)
-    assert one == three[0]
-    assert evaluate.speak_lm(model, PIECES[:1], 1.0, seed=6)[0] != one
+def measured(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, dict[str, object]]:
+    """What the command prints at its end."""
+    main(["--data", str(folder), "--trained", "--print-only", "--lengths-only", *options])
+    printed = capsys.readouterr().out
+    return json.loads(printed[printed.index("\n{") :])
 
 
-def test_what_never_ends_is_counted() -> None:
-    lengths = evaluate.Lengths(model=[100, 60, 240], teacher=[90, 100, 100], limit=[200, 200, 240])
-    assert lengths.report() == {
-        "pieces": 3,
-        "length_ratio_mean": round((100 / 90 + 0.6 + 2.4) / 3, 3),
-        "length_within_30_percent": 0.333,
-        "run_on": 1,
-    }
+def test_parts_are_measured_without_the_recogniser(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = measured(folder, capsys, "--only", "nar", "lm", "speed", "streaming", "--temperature", "0.5")
+    assert list(parts) == ["nar", "lm", "speed", "streaming"]
+    first_voice, other_voice = parts["nar"]["lark"], parts["nar"]["heron"]
+    assert isinstance(first_voice, dict)
+    assert isinstance(other_voice, dict)
+    assert (first_voice["pieces"], other_voice["pieces"]) == (3, 2)
+    assert first_voice["length_within_30_percent"] == 1.0  # it speaks at the teacher's own pace
+    assert "word_error_rate" not in first_voice
+    assert parts["lm"]["temperature"] == 0.5
+    assert parts["speed"]["sentences"] == 3
+    rates = {name: value for name, value in parts["speed"].items() if name.endswith(("rtf", "streams"))}
+    assert len(rates) == 7
+    assert all(isinstance(rate, float | int) and rate > 0 for rate in rates.values())
+    assert isinstance(worst := parts["streaming"]["db_min"], float)
+    assert worst >= 90
 
 
-def test_both_engines_are_evaluated(tmp_path: Path) -> None:
-    (tmp_path / "lm").mkdir()
-    save_model(small_model(), tmp_path / "lm" / "language_model.safetensors")
-    sentences = tmp_path / "two.txt"
-    sentences.write_text("Good morning to you.\nThank you, that is all.\n")
-    evaluate.main(["--data", str(tmp_path), "--sentences", str(sentences), "--lengths-only"])
-    result = json.loads((tmp_path / "evaluation-lm.json").read_text())
-    assert result["sentences"] == result["pieces"] == 2
-    assert "word_error_rate" not in result
-    (tmp_path / "nar").symlink_to(Path(evaluate.__file__).parents[2] / "app" / "voices")
-    evaluate.main(["--data", str(tmp_path), "--sentences", str(sentences), "--lengths-only", "--engine", "nar"])
-    result = json.loads((tmp_path / "evaluation-nar.json").read_text())
-    assert result["length_within_30_percent"] == 1.0  # it speaks at the teacher's own pace
-    assert result["run_on"] == 0
+def test_run_ons_are_counted_over_sentences_never_trained_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = measured(folder, capsys, "--run-ons", "1")
+    assert list(parts) == ["run_ons"]
+    greedy, drawn = parts["run_ons"]["lm-greedy"], parts["run_ons"]["lm"]
+    assert isinstance(greedy, dict)
+    assert isinstance(drawn, dict)
+    assert greedy["pieces"] == drawn["pieces"] == 1
+    assert (greedy["temperature"], drawn["temperature"]) == (0.0, evaluate.TEMPERATURE)
+
+
+def test_parts_without_weights_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = Weights(language_model=tmp_path / "none")
+    assert study.possible(["teacher", "lm", "nar", "lm-greedy"], nowhere) == ["teacher", "nar"]
+    assert "lm: no weights" in capsys.readouterr().out
+
+
+def test_trained_weights_come_before_those_that_ship(folder: Path) -> None:
+    weights = trained_weights(folder)
+    assert weights.language_model == folder / "lm" / "language_model.safetensors"
+    assert weights.decoder == Weights().decoder
+    facts = weights.facts()
+    assert facts["language_model"]["parameters"] == sum(value.numel() for value in new_model(TINY).parameters())
+    assert facts["decoder"]["bytes"] == Weights().decoder.stat().st_size
+    assert len(str(facts["decoder"]["sha256"])) == 64
+
+
+def test_a_result_grows_as_long_as_the_weights_are_the_same() -> None:
+    facts = {"decoder": {"sha256": "a"}}
+    earlier = {"machine": {}, "weights": facts, "codec": {"lark": 1}, "speed": {"threads": 1}}
+    new = {"codec": {"lark": 2}}
+    assert merged(earlier, facts, new) == {"weights": facts, "codec": {"lark": 2}, "speed": {"threads": 1}}
+    assert merged(earlier, {"decoder": {"sha256": "b"}}, new) == {"weights": {"decoder": {"sha256": "b"}}, **new}
+    assert merged({}, facts, new) == {"weights": facts, **new}

@@ -1,0 +1,71 @@
+"""How long models speak, held against the teacher, and whether they end at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.engine.lm import LanguageModel
+from app.engine.voices import VOICES
+from voices.train.speakers import Line, Take, TeacherSpeaker, limit_of, speak_lm
+from voices.train.utterances import SpeechSet
+
+TOLERANCE = 0.3  # of the teacher's length
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How long the model spoke for each piece, in frames, and how long the teacher."""
+
+    model: list[int]
+    teacher: list[int]
+    limit: list[int]
+
+    def report(self) -> dict[str, float]:
+        """Shares of pieces within 30 % of the teacher's length, and pieces that never ended."""
+        ratios = np.array(self.model) / np.array(self.teacher)
+        return {
+            "pieces": len(ratios),
+            "length_ratio_mean": round(float(ratios.mean()), 3),
+            "length_within_30_percent": round(float((np.abs(ratios - 1) <= TOLERANCE).mean()), 4),
+            "run_on": sum(made >= most for made, most in zip(self.model, self.limit, strict=True)),
+        }
+
+
+def lengths_of(lines: Sequence[Line], takes: Sequence[Take], references: Sequence[Take]) -> Lengths:
+    """Of each piece of each line."""
+    return Lengths(
+        [frames for take in takes for frames in take.frames],
+        [frames for take in references for frames in take.frames],
+        [limit_of(ids) for line in lines for ids in line.pieces],
+    )
+
+
+def run_ons(model: LanguageModel, lines: Sequence[Line], temperature: float, seed: int) -> dict[str, float]:
+    """The language model over many lines, every second one in another voice, without decoding them."""
+    teacher = TeacherSpeaker()
+    lengths = Lengths([], [], [])
+    for number, voice in enumerate(VOICES):
+        share = lines[number :: len(VOICES)]
+        pieces = [ids for line in share for ids in line.pieces]
+        lengths.model.extend(map(len, speak_lm(model, pieces, voice, temperature, seed)))
+        lengths.teacher.extend(frames for line in share for frames in teacher.frames(line))
+        lengths.limit.extend(map(limit_of, pieces))
+    return {"temperature": temperature, **lengths.report()}
+
+
+def unheard(data: Path, count: int) -> list[str]:
+    """Sentences that were never trained on: the held-out ones, then the list's last, which were never spoken.
+
+    Raises ValueError where the teacher has spoken too far for that.
+    """
+    held, rest = ((data / name).read_text().splitlines() for name in ("held.txt", "sentences.txt"))
+    spoken = SpeechSet(data / "speech", "train").utterances()
+    first_unspoken = spoken[-1].sentence + 1 if spoken else 0
+    wanted = max(0, count - len(held))
+    if len(rest) - first_unspoken < wanted:
+        raise ValueError(f"of {len(rest)} sentences only {len(rest) - first_unspoken} were not trained on")
+    return [*held[:count], *rest[len(rest) - wanted :]]

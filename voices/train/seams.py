@@ -1,0 +1,61 @@
+"""Whether speech that is decoded while it arrives is what one long decode gives, in decibels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.codec import Codec, Codes, CodeWindow, Samples
+from app.settings import Settings
+from app.speech.stitch import Stitcher
+from app.speech.windows import Supply, WindowSchedule, plan_windows
+
+PACES = (1.2, 4.0, 30.0)  # of the engine, over real time
+DECODE_S = 0.02
+
+
+def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
+    """Codes (frames, 1) in the windows that a listener gets while an engine speaks at `pace`; no clock is read."""
+    spec, defaults = codec.spec, Settings.model_fields
+    plan = plan_windows(
+        first_window_s=defaults["default_playback_speed"].default,
+        overlap_s=defaults["default_playback_overlap_speed"].default,
+        frames_per_s=spec.frames_per_s,
+        left=spec.left_context_frames,
+        right=spec.right_context_frames,
+        max_window=spec.max_window_frames,
+        exact=spec.exact,
+    )
+    schedule, stitcher = WindowSchedule(plan), Stitcher(spec.samples_per_frame, 0)
+    s_per_frame = 1 / spec.frames_per_s / pace
+    parts: list[Samples] = []
+    now_s = first_s = sound_s = 0.0
+    while not schedule.finished:
+        now_s = max(now_s, s_per_frame * min(schedule.wanted, len(codes)))
+        arrived = min(len(codes), int(now_s / s_per_frame + 1e-6))
+        window = schedule.take(arrived, ended=arrived == len(codes))
+        (decoded,) = codec.decode([CodeWindow(codes[window.start : window.stop], window.start)])
+        parts.append(stitcher.feed(window, decoded))
+        now_s += DECODE_S
+        first_s = first_s or now_s
+        sound_s += len(parts[-1]) / spec.sample_rate_hz
+        schedule.grow(Supply(arrived, s_per_frame, 1 / spec.frames_per_s, sound_s - (now_s - first_s), DECODE_S))
+    return np.concatenate(parts)
+
+
+def agreement_db(heard: Samples, wanted: Samples) -> float:
+    """Power of what is wanted over that of the difference; 200 where there is none."""
+    difference = float(np.square(heard - wanted, dtype=np.float64).sum())
+    power = float(np.square(wanted, dtype=np.float64).sum())
+    return min(200.0, 10 * np.log10(power / max(difference, 1e-30)))
+
+
+def compare(codec: Codec, spoken: Sequence[Codes]) -> dict[str, float]:
+    """The worst and the median over all sentences and paces."""
+    found = [
+        agreement_db(streamed(codec, codes, pace), codec.decode([CodeWindow(codes)])[0])
+        for codes in spoken
+        for pace in PACES
+    ]
+    return {"streams": len(found), "db_min": round(min(found), 1), "db_median": round(float(np.median(found)), 1)}

@@ -1,0 +1,94 @@
+"""How fast the networks of the voice are: CPU time on one thread, so that a busy machine measures the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from app.codec import CodeWindow
+from app.codec.builtin import SPEC
+from app.engine.chorus import Chorus
+from app.engine.lm import LanguageModel, read_language_model
+from app.engine.one_pass import load_model
+from app.engine.voices import VOICES
+from voices.train.encode import load_encoder
+from voices.train.seams import streamed
+from voices.train.speakers import Line, TeacherSpeaker, load_codec, sing, speak_nar
+from voices.train.weights import Weights
+
+STREAMS = (1, 6)
+LM_PACE = 8.0  # of the engine over real time, for the windows of a stream
+
+
+class Watch:
+    """CPU seconds of this process since it was made."""
+
+    def __init__(self) -> None:
+        self._start_s = time.process_time()
+
+    @property
+    def spent_s(self) -> float:
+        """Of all its threads."""
+        return time.process_time() - self._start_s
+
+
+def codec_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
+    """Real-time factors of encoder, decoder, and decoder in a stream's windows with their context."""
+    encoder, codec = load_encoder(weights.encoder), load_codec(weights.decoder)
+    takes = TeacherSpeaker().speak(lines, VOICES[0])
+    audio_s = sum(len(take.samples) for take in takes) / SPEC.sample_rate_hz
+    codec.decode([CodeWindow(encoder.encode(takes[0].samples))])
+    watch = Watch()
+    codes = [encoder.encode(take.samples) for take in takes]
+    encoder_s, watch = watch.spent_s, Watch()
+    for sentence in codes:
+        codec.decode([CodeWindow(sentence)])
+    decoder_s, watch = watch.spent_s, Watch()
+    for sentence in codes:
+        streamed(codec, sentence, LM_PACE)
+    return {
+        "encoder_rtf": round(encoder_s / audio_s, 4),
+        "decoder_rtf": round(decoder_s / audio_s, 4),
+        "decoder_streamed_rtf": round(watch.spent_s / audio_s, 4),
+    }
+
+
+def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
+    """The one-pass model's real-time factor."""
+    model, pieces = load_model(weights.token_model), [ids for line in lines for ids in line.pieces]
+    speak_nar(model, pieces[:1], VOICES[0])
+    watch = Watch()
+    frames = sum(len(codes) for codes in speak_nar(model, pieces, VOICES[0]))
+    return {"nar_rtf": round(watch.spent_s * SPEC.frames_per_s / frames, 4)}
+
+
+def lm_speed(weights: Weights, lines: Sequence[Line], temperature: float, seed: int) -> dict[str, float]:
+    """The language model's codes a second with one stream and with six, prompts included."""
+    model, pieces = (
+        read_language_model(weights.language_model.read_bytes()),
+        [ids for line in lines for ids in line.pieces],
+    )
+    codes_per_s = {streams: _codes_per_s(model, pieces, streams, temperature, seed) for streams in STREAMS}
+    numbers = {f"lm_codes_per_s_{streams}_streams": round(rate) for streams, rate in codes_per_s.items()}
+    return {"lm_rtf": round(SPEC.frames_per_s / codes_per_s[1], 4), **numbers}
+
+
+def _codes_per_s(model: LanguageModel, pieces: Sequence[list[int]], streams: int, heat: float, seed: int) -> float:
+    """While every row speaks; the pieces are repeated until there are enough for three rounds."""
+    enough = [*pieces] * -(-3 * streams // len(pieces))
+    watch, spent_s, made, counted = Watch(), 0.0, 0, 0
+    for codes in sing(Chorus(model, streams), enough, VOICES[0], heat, seed):
+        made += len(codes)
+        if len(codes) == streams:  # at the end fewer and fewer do
+            spent_s, counted = watch.spent_s, made
+    return counted / spent_s
+
+
+def measure(weights: Weights, lines: Sequence[Line], temperature: float, seed: int) -> dict[str, float]:
+    """All that there are weights for."""
+    found = codec_speed(weights, lines)
+    if weights.token_model.exists():
+        found |= nar_speed(weights, lines)
+    if weights.language_model.exists():
+        found |= lm_speed(weights, lines, temperature, seed)
+    return {"threads": 1, "sentences": len(lines), **found}

@@ -1,0 +1,134 @@
+"""What is measured of the voice, part by part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from app.engine.lm import read_language_model
+from app.engine.voices import VOICES
+from voices.train import seams, speed
+from voices.train.encode import load_encoder
+from voices.train.run_ons import lengths_of, run_ons
+from voices.train.speakers import SPEAKERS, Line, Speaker, TeacherSpeaker, load_codec, load_speaker
+from voices.train.weights import Weights
+
+if TYPE_CHECKING:
+    from voices.train.quality import Ears
+
+OTHER_VOICES_STEP = 2  # every second sentence is enough to see that they are not worse
+DNSMOS_SENTENCES = 50
+SPEED_SENTENCES = 24
+SEAM_SENTENCES = 10
+PARTS = (*SPEAKERS, "streaming", "speed")
+RUN_ONS = "run_ons"
+
+Part = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is to be measured, over which sentences."""
+
+    weights: Weights
+    everyday: list[Line]
+    dictionary: list[Line]
+    temperature: float
+    seed: int
+    workers: int
+    judge: bool
+
+    def lines(self, voice: str) -> list[Line]:
+        """The everyday sentences that a voice speaks."""
+        return self.everyday[:: 1 if voice == VOICES[0] else OTHER_VOICES_STEP]
+
+
+def measure_part(name: str, study: Study) -> Part:
+    """One part, with when it was measured and how long that took."""
+    parts: dict[str, Callable[[Study], Part]] = {"streaming": _streaming, "speed": _speed, RUN_ONS: _run_ons}
+    print(f"{name} ...", flush=True)
+    start_s, date = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    found = parts[name](study) if name in parts else _speech(study, name)
+    seconds = round(time.monotonic() - start_s)
+    print(f"{name}: {seconds} s  {_brief(found)}", flush=True)
+    return {"date": date, "seconds": seconds, **found}
+
+
+def possible(names: Sequence[str], weights: Weights) -> list[str]:
+    """The parts for which there are weights."""
+    needs = {"lm-greedy": weights.language_model, "lm": weights.language_model, RUN_ONS: weights.language_model}
+    needs["nar"] = weights.token_model
+    missing = [name for name in names if name in needs and not needs[name].exists()]
+    for name in missing:
+        print(f"{name}: no weights at {needs[name]}", flush=True)
+    return [name for name in names if name not in missing]
+
+
+def _speech(study: Study, name: str) -> Part:
+    """Everything about one speaker, by voice."""
+    speaker = load_speaker(name, study.weights, study.temperature, study.seed)
+    found: Part = {"temperature": study.temperature} if name == "lm" else {}
+    for voice in VOICES:
+        measured = _voice(study, name, speaker, voice)
+        print(f"  {name}, {voice}: {_brief(measured)}", flush=True)
+        found[voice] = measured
+    return found
+
+
+def _voice(study: Study, name: str, speaker: Speaker, voice: str) -> Part:
+    lines = study.lines(voice)
+    takes, references = speaker.speak(lines, voice), _teacher().speak(lines, voice)
+    measured: Part = {} if name in ("teacher", "codec") else {**lengths_of(lines, takes, references).report()}
+    if not study.judge:
+        return measured
+    from voices.train.quality import fidelity  # noqa: PLC0415 - an extra that lengths do not need
+
+    ears, rated = _ears(study.workers), takes[:DNSMOS_SENTENCES]
+    measured |= {**ears.understand(lines, takes), "dnsmos": ears.rate(rated), "dnsmos_sentences": len(rated)}
+    if name == "codec":
+        measured |= fidelity(takes, references)
+    if voice == VOICES[0] and study.dictionary:
+        measured["dictionary"] = ears.understand(study.dictionary, speaker.speak(study.dictionary, voice))
+    return measured
+
+
+@cache
+def _teacher() -> TeacherSpeaker:
+    return TeacherSpeaker()
+
+
+@cache
+def _ears(workers: int) -> Ears:
+    from voices.train.quality import Ears  # noqa: PLC0415 - as above
+
+    return Ears(workers)
+
+
+def _streaming(study: Study) -> Part:
+    """Streamed against one-shot, over the codes of the teacher's speech."""
+    takes = _teacher().speak(study.everyday[:SEAM_SENTENCES], VOICES[0])
+    encoder = load_encoder(study.weights.encoder)
+    return {**seams.compare(load_codec(study.weights.decoder), [encoder.encode(take.samples) for take in takes])}
+
+
+def _speed(study: Study) -> Part:
+    """Real-time factors and codes a second."""
+    return {**speed.measure(study.weights, study.everyday[:SPEED_SENTENCES], study.temperature, study.seed)}
+
+
+def _run_ons(study: Study) -> Part:
+    """Greedy, and at the default temperature."""
+    model = read_language_model(study.weights.language_model.read_bytes())
+    return {
+        name: run_ons(model, study.everyday, temperature, study.seed)
+        for name, temperature in (("lm-greedy", 0.0), ("lm", study.temperature))
+    }
+
+
+def _brief(measured: Mapping[str, object]) -> str:
+    """The numbers of a measurement, without what was misheard."""
+    return ", ".join(f"{name} {value}" for name, value in measured.items() if isinstance(value, int | float))

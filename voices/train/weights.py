@@ -1,0 +1,47 @@
+"""The files of weights that are measured: those that ship, or those that the commands have just made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SHIPPED = Path(__file__).parents[2] / "app" / "voices"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One file for each network."""
+
+    encoder: Path = SHIPPED / "codec_encoder.safetensors"
+    decoder: Path = SHIPPED / "codec_decoder.safetensors"
+    language_model: Path = SHIPPED / "language_model.safetensors"
+    token_model: Path = SHIPPED / "token_model.safetensors"
+
+    def facts(self) -> dict[str, dict[str, str | int]]:
+        """Size, parameters and checksum of every file that exists."""
+        files = {name: Path(path) for name, path in asdict(self).items()}
+        return {name: facts_of(path) for name, path in files.items() if path.exists()}
+
+
+def trained_weights(data: Path) -> Weights:
+    """What lies in the data folder; what ships where nothing does."""
+    folders = {"encoder": "codec", "decoder": "codec", "language_model": "lm", "token_model": "nar"}
+    shipped = asdict(Weights())
+    trained = {name: data / folder / shipped[name].name for name, folder in folders.items()}
+    return Weights(**{name: path if path.exists() else shipped[name] for name, path in trained.items()})
+
+
+def facts_of(path: Path) -> dict[str, str | int]:
+    """A safetensors file begins with the length of its header, which lists the tensors."""
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    header.pop("__metadata__", None)
+    return {
+        "file": path.name,
+        "bytes": len(content),
+        "parameters": sum(math.prod(tensor["shape"]) for tensor in header.values()),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
