@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     )
     model_profile: str | None = Field(
         default=None,
-        description="scicom, orpheus, builtin, or the path of a TOML file. "
+        description="scicom, orpheus, builtin, lark, or the path of a TOML file. "
         "Unset: scicom with TTS_API, builtin without.",
     )
     model_name: str | None = Field(

@@ -1,11 +1,12 @@
 """The service on its embedded default, over HTTP: start, memory, time to first audio, real-time factor.
 
-`python -m bench.service` starts `python -m app` in a process of its own with no settings, reads the
-sentences of bench/sentences.txt one at a time, then four at once, and writes bench/results/service.json.
+`python -m bench.service --engine lm` starts `python -m app` in a process of its own with that setting alone, reads
+sentences of bench/sentences.txt one, four, six and eight at a time, and writes bench/results/service-lm.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import socket
@@ -23,6 +24,8 @@ import numpy as np
 from bench.machine import write_result
 
 ROOT = Path(__file__).parent.parent
+SENTENCES = 50
+STREAMS = (1, 4, 6, 8)
 BYTES_PER_S = 48_000  # pcm: 24 kHz, 16 bit
 
 
@@ -94,7 +97,7 @@ async def until_ready(client: httpx.AsyncClient) -> float:
 
 async def measure(url: str, pid: int) -> dict[str, object]:
     """Everything, on a service that has just been started."""
-    texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:SENTENCES]
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
         ready_s = await until_ready(client)
         idle = memory_mb(pid)
@@ -103,14 +106,16 @@ async def measure(url: str, pid: int) -> dict[str, object]:
             "start_to_ready_s": round(ready_s, 2),
             "memory_at_ready": idle,
             "very_first_answer": {key: round(value, 4) for key, value in asdict(first).items()},
-            "one_stream": summary(await at_once(client, texts, 1)),
-            "four_streams": summary(await at_once(client, texts, 4)),
+            **{f"streams_{count}": summary(await at_once(client, texts, count)) for count in STREAMS},
             "memory_after": memory_mb(pid),
         }
 
 
 def main() -> None:
     """Start the service, measure it, write the result, end it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("lm", "nar"), default="lm", help="EMBEDDED_ENGINE")
+    engine = parser.parse_args().engine
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
@@ -118,14 +123,21 @@ def main() -> None:
         service = subprocess.Popen(
             [sys.executable, "-m", "app"],
             cwd=folder,
-            env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "warning"},
+            env={
+                **clean,
+                "PYTHONPATH": str(ROOT),
+                "HOST": "127.0.0.1",
+                "PORT": str(port),
+                "LOG_LEVEL": "warning",
+                "EMBEDDED_ENGINE": engine,
+            },
         )
         try:
             result = asyncio.run(measure(f"http://127.0.0.1:{port}", service.pid))
         finally:
             service.terminate()
             service.wait()
-    write_result("service", result)
+    write_result(f"service-{engine}", result)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import secrets
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.conductor import Conductor, load_chorus
-from app.engine.header import metadata_of
+from app.engine.header import phoneme_ids
 from app.engine.one_pass import OnePass
 from app.engine.reader import Reader, Reading
 from app.engine.speaker import Manner, Speaker
 from app.engine.voices import VOICES
 from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
+from app.speech.prompt import parse
 
 ModelKind = Literal["lm", "nar"]
 
@@ -26,7 +25,7 @@ WEIGHTS = VOICES_FOLDER / "token_model.safetensors"
 LANGUAGE_MODEL = VOICES_FOLDER / "language_model.safetensors"
 TEMPERATURE = 0.4  # as in app/presets/builtin.toml
 SEED_BITS = 64
-PROMPT = re.compile(r"<\|im_start\|>(?P<voice>.*?): (?P<text>.*)<\|speech_start\|>", re.DOTALL)
+PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
 
 
 class _Enough(Exception):
@@ -137,9 +136,10 @@ def voice_and_text(prompt: str) -> tuple[str, str]:
     Raises:
         EngineError: a prompt of another form.
     """
-    found = PROMPT.fullmatch(prompt)
-    if found is None:
-        raise EngineError("the embedded engine takes prompts as <|im_start|>{voice}: {text}<|speech_start|> only")
+    try:
+        found = parse(PROMPT, prompt)
+    except ValueError as exc:
+        raise EngineError(f"the embedded engine takes prompts as {PROMPT} only") from exc
     return found["voice"], found["text"]
 
 
@@ -148,8 +148,3 @@ def manner_of(voice: str, sampling: Sampling) -> Manner:
     temperature = TEMPERATURE if sampling.temperature is None else sampling.temperature
     seed = secrets.randbits(SEED_BITS) if sampling.seed is None else sampling.seed % 2**SEED_BITS
     return Manner(voice, temperature, seed)
-
-
-def phoneme_ids(weights: bytes) -> dict[str, int]:
-    """The phoneme table in the header of the one-pass model's file; the language model has the same."""
-    return cast(dict[str, int], json.loads(metadata_of(weights)["phonemes"]))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from app.engine import Engine, FinishReason, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.header import metadata_of
+from app.engine.header import phoneme_ids
 from app.engine.phonemes import Piece
 from app.engine.reader import Reader, Reading
 from app.engine.silence import SilenceTrim
@@ -62,7 +60,7 @@ class PhonemeEngine:
 
     async def start(self) -> None:
         """Load the rules that read text (about 0.5 s, off the event loop), and start the other engine."""
-        ids = await asyncio.to_thread(phoneme_ids)
+        ids = phoneme_ids(await asyncio.to_thread(WEIGHTS.read_bytes))
         self._symbols = {number: symbol for symbol, number in ids.items()}
         await self._reader.start(ids)
         await self._engine.start()
@@ -111,8 +109,3 @@ class PhonemeEngine:
         return render(
             self._template, voice=voice, phonemes="".join(self._symbols[number] for number in piece.ids[1:-1])
         )
-
-
-def phoneme_ids() -> dict[str, int]:
-    """The phoneme table in the header of the one-pass model's file; the language model has the same."""
-    return cast(dict[str, int], json.loads(metadata_of(WEIGHTS.read_bytes())["phonemes"]))

@@ -8,7 +8,8 @@ from app.codec import Codes, CodeWindow, Samples
 from app.codec.builtin import BuiltinCodec, load_builtin_codec
 from app.codec.builtin_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
 from app.codec.fsq import VOCABULARY, codes_of, digits_of
-from app.engine.builtin import WEIGHTS, phoneme_ids
+from app.engine.builtin import WEIGHTS
+from app.engine.header import phoneme_ids
 from app.engine.one_pass import codes_of_piece, load_model
 from app.engine.phonemes import Phonemiser
 

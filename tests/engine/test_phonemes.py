@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.builtin import WEIGHTS, phoneme_ids
+from app.engine.builtin import WEIGHTS
+from app.engine.header import phoneme_ids
 from app.engine.phonemes import PAD, PHONEME_LIMIT, TEXT_LIMIT, Phonemiser, split_evenly
 from app.engine.pronunciations import PRONUNCIATIONS
 

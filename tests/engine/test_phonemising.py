@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.engine import Generation, Sampling
+from app.engine.header import phoneme_ids
 from app.engine.phonemes import Phonemiser
-from app.engine.phonemising import PhonemeEngine, phoneme_ids
+from app.engine.phonemising import WEIGHTS, PhonemeEngine
 from app.engine.silence import LEAD_FRAMES, TAIL_FRAMES
 from app.errors import EngineError, EngineLength, EngineUnreachable, UnsupportedLanguage
 from app.profiles import load_profile
@@ -28,7 +29,7 @@ LONG = " ".join(["we walked along the river and talked about the summer"] * 8)
 
 @pytest.fixture(scope="module")
 def phonemiser() -> Phonemiser:
-    return Phonemiser(phoneme_ids())
+    return Phonemiser(phoneme_ids(WEIGHTS.read_bytes()))
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load
 
 from app.codec.fsq import digits_of
-from app.engine.builtin import phoneme_ids
+from app.engine.header import phoneme_ids
 from app.engine.lm import (
     END_ROW,
     FIRST_CODE,
