@@ -43,7 +43,7 @@ def test_pitch_is_learnt_from_codes(data: Path) -> None:
         (off + voicing).backward()
         optimiser.step()
         losses.append(off.item())
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def codec_values(codes: torch.Tensor) -> torch.Tensor:
