@@ -14,12 +14,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 
 
-def test_everyday_sentences_are_understood(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("engine", "first"), [("lm", 0), ("nar", 1)])
+def test_everyday_sentences_are_understood(engine: str, first: int, tmp_path: Path) -> None:
     pytest.importorskip("faster_whisper", reason="make setup-judge installs the recogniser")
     from bench.judge import Judge, word_error_rate
 
-    texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()
-    service = start(tmp_path)
+    texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[first::2]
+    service = start(tmp_path, EMBEDDED_ENGINE=engine)
     try:
         wait_until_ready(service)
         judge = Judge()
@@ -27,7 +28,7 @@ def test_everyday_sentences_are_understood(tmp_path: Path) -> None:
     finally:
         service.process.kill()
         service.process.communicate()
-    assert len(texts) == 100
+    assert len(texts) == 50
     assert word_error_rate(texts, heard) <= 0.03
 
 
