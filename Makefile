@@ -32,7 +32,7 @@ test: setup-test
 test-slow: setup-test setup-judge
 	$(BIN)/python -m pytest -m slow --timeout 900 $(PYTEST_ARGS) || test $$? -eq 5
 
-test-vllm: setup-test
+test-vllm: setup-test setup-judge
 	$(BIN)/python -m pytest -m vllm --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
 
 lint: setup-test
