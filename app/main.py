@@ -115,7 +115,7 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
         return engine
     from app.engine.phonemising import PhonemeEngine  # noqa: PLC0415  (loads a lexicon)
 
-    return PhonemeEngine(engine, profile.prompt)
+    return PhonemeEngine(engine, profile.prompt, profile.text_prompt)
 
 
 async def _load(service: Service, codec: Codec | None) -> None:

@@ -44,6 +44,13 @@ class Served:
         decoder = self.service.decoder
         return bool(self.service.admission.in_flight or (decoder and decoder.waiting) or speech_tasks())
 
+    async def until_waiting(self, windows: int) -> None:
+        """Return when so many windows wait for the device."""
+        assert self.service.decoder is not None
+        async with asyncio.timeout(10):
+            while self.service.decoder.waiting < windows:
+                await asyncio.sleep(0.005)
+
     async def settle(self) -> None:
         """Wait until nothing is left of any request: slots, windows, tasks of ours."""
         async with asyncio.timeout(5):

@@ -56,11 +56,7 @@ async def test_dynamic_batching_can_be_turned_off(dynamic: bool, most: int) -> N
         first = asyncio.create_task(good_request(served))
         assert await asyncio.to_thread(codec.busy.wait, 5)
         others = [asyncio.create_task(good_request(served)) for _ in range(4)]
-        decoder = served.service.decoder
-        assert decoder is not None
-        async with asyncio.timeout(5):
-            while decoder.waiting < 4:
-                await asyncio.sleep(0.005)
+        await served.until_waiting(4)
         codec.free.set()
         await asyncio.gather(first, *others)
     assert max(len(batch) for batch in codec.batches) == most

@@ -30,9 +30,8 @@ def phases(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
     Returns phases in cycles, 0 to 1, float64. The first two blocks of a row are only right if its stream begins there.
     """
     cycles = functional.pad((pitch_hz / SAMPLE_RATE_HZ).cumsum(1), (1, 0))
-    place = first_sample.unsqueeze(1) + torch.arange(1, cycles.shape[1], device=pitch_hz.device)
-    into_block = place % BLOCK_SAMPLES
     own = torch.arange(1, cycles.shape[1], device=pitch_hz.device)
+    into_block = (first_sample.unsqueeze(1) + own) % BLOCK_SAMPLES
     block_start = (own - into_block).clamp_min(0)
     at_start = cycles.gather(1, block_start)
     at_previous = cycles.gather(1, (block_start - BLOCK_SAMPLES).clamp_min(0))

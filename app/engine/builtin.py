@@ -8,46 +8,28 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from app.engine import Generation, OnTokens, Sampling, TokenNumbers
+from app.engine import Generation, OnTokens, Sampling
+from app.engine.budget import Budget, Enough
 from app.engine.conductor import Conductor, load_chorus
 from app.engine.header import phoneme_ids
 from app.engine.one_pass import OnePass
 from app.engine.reader import Reader, Reading
 from app.engine.speaker import Manner, Speaker
-from app.engine.voices import VOICES
+from app.engine.voices import LANGUAGE_MODEL, TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 from app.speech.prompt import parse
 
 ModelKind = Literal["lm", "nar"]
 
-VOICES_FOLDER = Path(__file__).parents[1] / "voices"
-WEIGHTS = VOICES_FOLDER / "token_model.safetensors"
-LANGUAGE_MODEL = VOICES_FOLDER / "language_model.safetensors"
 TEMPERATURE = 0.4  # as in app/presets/builtin.toml
 SEED_BITS = 64
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
 
 
-class _Enough(Exception):
-    """The token limit is reached, and there would have been more."""
+class _Answer(Budget):
+    """What a request has got so far."""
 
-
-class _Spoken:
-    """Counts what a request gets, up to its limit."""
-
-    def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
-        self.tokens = self.phonemes = 0
-        self._left_tokens, self._on_tokens = max_tokens, on_tokens
-
-    def hear(self, codes: TokenNumbers) -> None:
-        """Pass on what there is room for; raises _Enough when that is not all."""
-        heard = codes[: self._left_tokens]
-        self.tokens += len(heard)
-        self._left_tokens -= len(heard)
-        if heard:
-            self._on_tokens(heard)
-        if len(heard) < len(codes):
-            raise _Enough
+    phonemes = 0
 
 
 class BuiltinEngine:
@@ -65,7 +47,7 @@ class BuiltinEngine:
         self._speaker: Speaker = (
             Conductor(partial(load_chorus, weights or LANGUAGE_MODEL))
             if kind == "lm"
-            else OnePass(weights or WEIGHTS, self._reader)
+            else OnePass(weights or TOKEN_MODEL, self._reader)
         )
 
     async def start(self) -> None:
@@ -75,7 +57,7 @@ class BuiltinEngine:
             LoadError: a file of weights is not there.
         """
         try:
-            await self._reader.start(phoneme_ids(await asyncio.to_thread(WEIGHTS.read_bytes)))
+            await self._reader.start(phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes)))
             await self._speaker.start()
         except OSError as exc:
             raise LoadError(f"EMBEDDED_ENGINE={self._kind}: {exc.filename} cannot be read") from exc
@@ -109,24 +91,24 @@ class BuiltinEngine:
         voice, text = voice_and_text(prompt)
         if voice not in VOICES:
             raise VoiceNotFound(f"the embedded engine has the voices {', '.join(VOICES)}", param="voice")
-        spoken = _Spoken(sampling.max_tokens, on_tokens)
+        answer = _Answer(sampling.max_tokens, on_tokens)
         reading = await self._reader.read(text)
         try:
-            await self._speak(reading, manner_of(voice, sampling), spoken)
-        except _Enough:
-            return Generation("length", spoken.phonemes, spoken.tokens)
+            await self._speak(reading, manner_of(voice, sampling), answer)
+        except Enough:
+            return Generation("length", answer.phonemes, answer.tokens)
         finally:
             reading.close()
-        if not spoken.phonemes:
+        if not answer.phonemes:
             raise UnsupportedLanguage("the embedded voice reads English only", param="input")
-        return Generation("stop", spoken.phonemes, spoken.tokens)
+        return Generation("stop", answer.phonemes, answer.tokens)
 
-    async def _speak(self, reading: Reading, manner: Manner, spoken: _Spoken) -> None:
+    async def _speak(self, reading: Reading, manner: Manner, answer: _Answer) -> None:
         number = 0
         while (pieces := await reading.sentence()) is not None:
             for piece in pieces:
-                spoken.phonemes += len(piece.ids)
-                await self._speaker.speak(piece, number, manner, spoken.hear)
+                answer.phonemes += len(piece.ids)
+                await self._speaker.speak(piece, number, manner, answer.spend)
                 number += 1
 
 

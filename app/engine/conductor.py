@@ -40,12 +40,8 @@ class _Part:
     gone: bool = False  # nobody listens any more
     made_frames: int = 0
     undelivered: list[int] = field(default_factory=list[int])
-    end: News = field(default_factory=list[int])  # how it ended; codes while it has not
-
-    @property
-    def ended(self) -> bool:
-        """No more codes will be made."""
-        return not isinstance(self.end, list)
+    ended: bool = False
+    failure: EngineError | None = None  # why it ended, if not by itself
 
 
 class Conductor:
@@ -157,9 +153,8 @@ class Conductor:
                 if part.made_frames < part.limit_frames:
                     continue
                 chorus.leave(row)
-                part.end = EngineLength("the embedded engine did not come to the end of a sentence")
-            else:
-                part.end = None
+                part.failure = EngineLength("the embedded engine did not come to the end of a sentence")
+            part.ended = True
 
     def _deliver(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hand codes over every few steps, and at every end: one call into the event loop for all."""
@@ -172,7 +167,7 @@ class Conductor:
                 news.append((part, part.undelivered))
                 part.undelivered = []
             if part.ended:
-                news.append((part, part.end))
+                news.append((part, part.failure))
         for row in ended:
             del self._singing[row]
         _tell(loop, news)

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 from app.engine import Engine, FinishReason, Generation, OnTokens, Sampling, TokenNumbers
+from app.engine.budget import Budget, Enough
 from app.engine.header import phoneme_ids
 from app.engine.phonemes import Piece
 from app.engine.reader import Reader, Reading
 from app.engine.silence import SilenceTrim
+from app.engine.voices import TOKEN_MODEL
 from app.errors import EngineLength, UnsupportedLanguage
 from app.speech.prompt import parse, render
 
-WEIGHTS = Path(__file__).parents[1] / "voices" / "token_model.safetensors"
 
+class _Answer(Budget):
+    """What a request has got so far."""
 
-class _Enough(Exception):
-    """The caller's token limit is reached, and there would have been more."""
-
-
-class _Answer:
-    """What a request has got so far, up to its limit."""
-
-    def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
-        self.pieces = self.prompt_tokens = self.tokens = 0
-        self._max_tokens, self._on_tokens = max_tokens, on_tokens
-
-    def hear(self, trim: SilenceTrim, numbers: TokenNumbers) -> None:
-        """Pass on what is not too much silence and fits; raises _Enough when something does not."""
-        heard = trim.feed(numbers)
-        fitting = heard[: self._max_tokens - self.tokens]
-        self.tokens += len(fitting)
-        if fitting:
-            self._on_tokens(fitting)
-        if len(fitting) < len(heard):
-            raise _Enough
+    pieces = prompt_tokens = 0
 
     def ended(self, finish_reason: FinishReason) -> Generation:
         """All pieces as one generation."""
@@ -50,17 +32,17 @@ class PhonemeEngine:
     Prompts are as for the embedded engine, and what is heard is the same: silence is trimmed alike.
     """
 
-    def __init__(self, engine: Engine, template: str) -> None:
-        """`template`: what `engine` is asked, with {voice} and {phonemes}."""
+    def __init__(self, engine: Engine, template: str, text_template: str) -> None:
+        """`template`: what `engine` is asked, with {phonemes}; `text_template`: what this one is, with {text}."""
         self._engine = engine
         self._template = template
-        self._text_template = template.replace("{phonemes}", "{text}")
+        self._text_template = text_template
         self._reader = Reader()
         self._symbols: dict[int, str] = {}
 
     async def start(self) -> None:
         """Load the rules that read text (about 0.5 s, off the event loop), and start the other engine."""
-        ids = phoneme_ids(await asyncio.to_thread(WEIGHTS.read_bytes))
+        ids = phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes))
         self._symbols = {number: symbol for symbol, number in ids.items()}
         await self._reader.start(ids)
         await self._engine.start()
@@ -85,7 +67,7 @@ class PhonemeEngine:
         reading = await self._reader.read(asked["text"])
         try:
             await self._speak(reading, asked["voice"], sampling, answer)
-        except _Enough:
+        except Enough:
             return answer.ended("length")
         finally:
             reading.close()
@@ -98,7 +80,11 @@ class PhonemeEngine:
             for piece in pieces:
                 answer.pieces += 1
                 limited = replace(sampling, max_tokens=piece.longest_frames)
-                hear = partial(answer.hear, SilenceTrim(ends_sentence=piece.ends_sentence))
+                trim = SilenceTrim(ends_sentence=piece.ends_sentence)
+
+                def hear(numbers: TokenNumbers, trim: SilenceTrim = trim) -> None:
+                    answer.spend(trim.feed(numbers))
+
                 part = await self._engine.generate(self._prompt(voice, piece), limited, hear)
                 answer.prompt_tokens += part.prompt_tokens or 0
                 if part.finish_reason == "length":

@@ -7,6 +7,11 @@ phoneme id that stands before and after the phonemes, which is 0 for the first v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "voices"
+TOKEN_MODEL = FOLDER / "token_model.safetensors"  # its header holds the phoneme table of both models
+LANGUAGE_MODEL = FOLDER / "language_model.safetensors"
 
 VOICES = ("lark", "heron")
 PADS: Mapping[str, int] = {"lark": 0, "heron": 176}

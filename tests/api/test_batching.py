@@ -83,11 +83,7 @@ async def test_sixteen_staggered_requests_sound_as_one_at_a_time(name: str) -> N
             asyncio.create_task(heard(served, FIRST_WINDOWS_S[kind], after_s=0.013 * index))
             for index, kind in enumerate(asked)
         ]
-        decoder = served.service.decoder
-        assert decoder is not None
-        async with asyncio.timeout(10):
-            while decoder.waiting < 6:
-                await asyncio.sleep(0.005)
+        await served.until_waiting(6)
         counted.free.set()
         answers = await asyncio.gather(*asking)
     assert any(len(set(batch)) > 1 for batch in counted.batches), "no batch held different lengths"

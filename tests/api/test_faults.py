@@ -12,7 +12,6 @@ import struct
 import httpx
 import pytest
 
-from app.api.service import Service
 from app.errors import EngineError, EngineTimeout, EngineTruncated
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -138,24 +137,16 @@ async def test_a_codec_failure_fails_one_request_of_a_batch(bad: int) -> None:
         blocker = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         assert await asyncio.to_thread(codec.busy.wait, 5)
         others = [asyncio.create_task(served.client.post(SPEECH, json=HELLO)) for _ in range(3)]
-        await waiting_windows(served.service, 3)
+        await served.until_waiting(3)
         engine.numbers = [bad] * 40
         victim = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
-        await waiting_windows(served.service, 4)
+        await served.until_waiting(4)
         codec.free.set()
         answer = await victim
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "codec_failed")
         for other in (blocker, *others):
             assert (await other).content == good
         await repaired(served, engine)
-
-
-async def waiting_windows(service: Service, count: int) -> None:
-    """Wait until so many windows wait for the device."""
-    assert service.decoder is not None
-    async with asyncio.timeout(5):
-        while service.decoder.waiting < count:
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
@@ -193,7 +184,7 @@ async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
         blocker = asyncio.create_task(good_request(served))
         assert await asyncio.to_thread(codec.busy.wait, 5)
         client = await raw_request(served)
-        await waiting_windows(served.service, 1)
+        await served.until_waiting(1)
         client.close()
         async with asyncio.timeout(5):
             while served.service.admission.in_flight > 1:

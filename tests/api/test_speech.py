@@ -140,11 +140,7 @@ async def test_requests_at_once_sound_as_one_at_a_time() -> None:
 
         codec.free.clear()  # until some windows wait, so that they do share a batch
         asked = [asyncio.create_task(staggered(index)) for index in range(16)]
-        decoder = served.service.decoder
-        assert decoder is not None
-        async with asyncio.timeout(5):
-            while decoder.waiting < 4:
-                await asyncio.sleep(0.005)
+        await served.until_waiting(4)
         codec.free.set()
         answers = await asyncio.gather(*asked)
     assert max(len(batch) for batch in codec.batches) > 1

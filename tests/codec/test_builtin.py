@@ -8,10 +8,10 @@ from app.codec import Codes, CodeWindow, Samples
 from app.codec.builtin import BuiltinCodec, load_builtin_codec
 from app.codec.builtin_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
 from app.codec.fsq import VOCABULARY, codes_of, digits_of
-from app.engine.builtin import WEIGHTS
 from app.engine.header import phoneme_ids
 from app.engine.one_pass import codes_of_piece, load_model
 from app.engine.phonemes import Phonemiser
+from app.engine.voices import TOKEN_MODEL
 
 torch.set_num_threads(1)
 FRAME = 480
@@ -30,9 +30,9 @@ def encoder() -> BuiltinEncoder:
 @pytest.fixture(scope="module")
 def spoken() -> Codes:
     """A sentence of the built-in voice."""
-    phonemiser = Phonemiser(phoneme_ids(WEIGHTS.read_bytes()))
+    phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
     (piece,) = phonemiser.pieces("The weather is cold and wet today, so please take a coat.")
-    return np.array(codes_of_piece(load_model(WEIGHTS), piece), np.int32)[:, None]
+    return np.array(codes_of_piece(load_model(TOKEN_MODEL), piece), np.int32)[:, None]
 
 
 def noise(frames: int, seed: int = 0) -> Codes:

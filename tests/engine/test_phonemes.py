@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.builtin import WEIGHTS
 from app.engine.header import phoneme_ids
 from app.engine.phonemes import PAD, PHONEME_LIMIT, TEXT_LIMIT, Phonemiser, split_evenly
 from app.engine.pronunciations import PRONUNCIATIONS
+from app.engine.voices import TOKEN_MODEL
 
-IDS = phoneme_ids(WEIGHTS.read_bytes())
+IDS = phoneme_ids(TOKEN_MODEL.read_bytes())
 SYMBOLS = {number: symbol for symbol, number in IDS.items()}
 SPOKEN = [
     ("Your passport number is A1234567.", "jˌʊɹ pˈæspˌɔɹt nˈʌmbəɹ ɪz ˈA wˈʌn tˈu θɹˈi, fˈɔɹ fˈIv sˈɪks sˈɛvən."),

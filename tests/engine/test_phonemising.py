@@ -13,14 +13,16 @@ import pytest
 from app.engine import Generation, Sampling
 from app.engine.header import phoneme_ids
 from app.engine.phonemes import Phonemiser
-from app.engine.phonemising import WEIGHTS, PhonemeEngine
+from app.engine.phonemising import PhonemeEngine
 from app.engine.silence import LEAD_FRAMES, TAIL_FRAMES
+from app.engine.voices import TOKEN_MODEL
 from app.errors import EngineError, EngineLength, EngineUnreachable, UnsupportedLanguage
 from app.profiles import load_profile
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, serving, settings_for_tests
 
 TEMPLATE = "<|im_start|>{voice}: {phonemes}<|speech_start|>"
+ASKED = "<|im_start|>{voice}: {text}<|speech_start|>"
 ENOUGH = Sampling(max_tokens=10_000, temperature=0.5, seed=7)
 CODES = list(range(40))
 HEARD = CODES[LEAD_FRAMES:]
@@ -29,7 +31,7 @@ LONG = " ".join(["we walked along the river and talked about the summer"] * 8)
 
 @pytest.fixture(scope="module")
 def phonemiser() -> Phonemiser:
-    return Phonemiser(phoneme_ids(WEIGHTS.read_bytes()))
+    return Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,7 @@ def loaded_once(phonemiser: Phonemiser, monkeypatch: pytest.MonkeyPatch) -> None
 
 @asynccontextmanager
 async def reading(engine: FixedEngine) -> AsyncGenerator[PhonemeEngine]:
-    reader = PhonemeEngine(engine, TEMPLATE)
+    reader = PhonemeEngine(engine, TEMPLATE, ASKED)
     await reader.start()
     try:
         yield reader
@@ -164,7 +166,7 @@ async def test_reading_leaves_the_event_loop_alone() -> None:
 
 
 async def test_only_a_started_engine_serves() -> None:
-    reader = PhonemeEngine(FixedEngine(CODES), TEMPLATE)
+    reader = PhonemeEngine(FixedEngine(CODES), TEMPLATE, ASKED)
     with pytest.raises(EngineUnreachable):
         await reader.generate(asked("Hello."), ENOUGH, lambda _: None)
     await reader.close()
@@ -174,7 +176,7 @@ async def test_the_service_speaks_through_it() -> None:
     profile = load_profile("lark")
     engine = FixedEngine(CODES)
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", model_profile="lark")
-    async with serving(PhonemeEngine(engine, profile.prompt), None, settings) as served:
+    async with serving(PhonemeEngine(engine, profile.prompt, profile.text_prompt), None, settings) as served:
         body = {"input": "Hello there. Fine.", "voice": "onyx", "response_format": "pcm"}
         answer = await served.client.post(SPEECH, json=body)
         assert (answer.status_code, len(answer.content)) == (200, 2 * len(HEARD) * 480 * 2)

@@ -22,8 +22,8 @@ from app.engine.chorus import Chorus
 from app.engine.header import phoneme_ids
 from app.engine.lm import LanguageModel, read_language_model
 from app.engine.phonemes import Phonemiser, Piece
-from app.engine.phonemising import WEIGHTS as PHONEME_TABLE
 from app.engine.vllm import VllmEngine
+from app.engine.voices import TOKEN_MODEL
 from app.profiles import load_profile
 from app.settings import Settings
 from app.speech.prompt import render
@@ -70,7 +70,7 @@ def served_voice(url: str) -> Settings:
 @pytest.fixture(scope="module")
 def pieces() -> list[list[int]]:
     """The phonemes of each text; none is so long that it is cut."""
-    phonemiser = Phonemiser(phoneme_ids(PHONEME_TABLE.read_bytes()))
+    phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
     found = [phonemiser.pieces(text) for text in TEXTS]
     assert {len(cut) for cut in found} == {1}
     return [cut[0].ids for cut in found]
@@ -112,7 +112,7 @@ def sung(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
 
 async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[int], Generation]:
     """The likeliest tokens for padded phoneme ids, by vLLM."""
-    symbols = {number: symbol for symbol, number in phoneme_ids(PHONEME_TABLE.read_bytes()).items()}
+    symbols = {number: symbol for symbol, number in phoneme_ids(TOKEN_MODEL.read_bytes()).items()}
     prompt = render(PROFILE.prompt, voice=voice, phonemes="".join(symbols[number] for number in ids[1:-1]))
     codes: list[int] = []
     return codes, await engine.generate(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +24,7 @@ from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.teacher import SAMPLES_PER_PITCH
 from voices.train.utterances import SpeechSet
+from voices.train.weights import save_weights
 
 ROWS = 8
 FRAMES = 64
@@ -161,11 +162,6 @@ def new_codec(start: Path | None) -> TrainedCodec:
     return codec
 
 
-def save_part(part: nn.Module, path: Path) -> None:
-    """float16, as the service reads it."""
-    path.write_bytes(save({name: value.half().cpu().contiguous() for name, value in part.state_dict().items()}))
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Train and save both halves."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -177,8 +173,8 @@ def main(arguments: list[str] | None = None) -> None:
     plan = plan_of(options, "codec")
     stretches = Stretches(SpeechSet(options.data / "speech", "train"))
     codec = train(plan, stretches, new_codec(options.start), keep_encoder=options.keep_encoder)
-    save_part(codec.encoder, options.data / "codec" / "codec_encoder.safetensors")
-    save_part(codec.decoder, options.data / "codec" / "codec_decoder.safetensors")
+    save_weights(codec.encoder, options.data / "codec" / "codec_encoder.safetensors")
+    save_weights(codec.decoder, options.data / "codec" / "codec_decoder.safetensors")
 
 
 if __name__ == "__main__":

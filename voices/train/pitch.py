@@ -15,10 +15,11 @@ from torch import Tensor
 from app.codec.builtin import read_decoder
 from app.codec.fsq import digits_of, values_of
 from app.codec.source_filter import STEPS_PER_FRAME, FrameNetwork
-from voices.train.codec import VOICING_WEIGHT, pitch_at_steps, pitch_distance, save_part
+from voices.train.codec import VOICING_WEIGHT, pitch_at_steps, pitch_distance
 from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.utterances import SpeechSet
+from voices.train.weights import save_weights
 
 ROWS = 48
 FRAMES = 128
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.data / "codec" / "codec_decoder.safetensors"
     decoder = read_decoder(path.read_bytes())
     train(plan_of(options, "pitch"), Pitches(SpeechSet(options.data / "speech", "train")), decoder.pitch)
-    save_part(decoder, path)
+    save_weights(decoder, path)
 
 
 if __name__ == "__main__":

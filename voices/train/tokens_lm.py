@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
@@ -27,6 +26,7 @@ from voices.train.folder import add_folder
 from voices.train.lengths import Lengths
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.utterances import SpeechSet, Utterance
+from voices.train.weights import save_weights
 
 LONGEST_FRAMES = 600
 BATCH_TOKENS = 2400
@@ -152,8 +152,7 @@ def held_out(model: LanguageModel, examples: list[Example], device: torch.device
 
 def save_model(model: LanguageModel, path: Path) -> None:
     """float16, the shape in the file's header."""
-    state = {name: value.half().cpu().contiguous() for name, value in model.state_dict().items()}
-    path.write_bytes(save(state, {"shape": json.dumps(asdict(model.shape))}))
+    save_weights(model, path, {"shape": json.dumps(asdict(model.shape))})
 
 
 def main(arguments: list[str] | None = None) -> None:

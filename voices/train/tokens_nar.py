@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,6 +25,7 @@ from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.teacher import phoneme_table
 from voices.train.utterances import SpeechSet, Utterance
+from voices.train.weights import save_weights
 
 ROWS = 16
 DURATION_WEIGHT = 0.3
@@ -129,8 +130,7 @@ def train(plan: Plan, examples: list[Example], model: TokenModel) -> TokenModel:
 
 def save_model(model: TokenModel, path: Path) -> None:
     """float16, the phoneme table in the file's header."""
-    state = {name: value.half().cpu().contiguous() for name, value in model.state_dict().items()}
-    path.write_bytes(save(state, {"phonemes": json.dumps(phoneme_table(), ensure_ascii=False)}))
+    save_weights(model, path, {"phonemes": json.dumps(phoneme_table(), ensure_ascii=False)})
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,12 +1,16 @@
-"""The files of weights that are measured: those that ship, or those that the commands have just made."""
+"""Files of weights: those that ship, those that the commands have just made, and how they are written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from safetensors.torch import save
+from torch import nn
 
 SHIPPED = Path(__file__).parents[2] / "app" / "voices"
 
@@ -32,6 +36,12 @@ def trained_weights(data: Path) -> Weights:
     shipped = asdict(Weights())
     trained = {name: data / folder / shipped[name].name for name, folder in folders.items()}
     return Weights(**{name: path if path.exists() else shipped[name] for name, path in trained.items()})
+
+
+def save_weights(model: nn.Module, path: Path, header: Mapping[str, str] | None = None) -> None:
+    """float16, as the service reads it, with `header` as the file's metadata."""
+    state = {name: value.half().cpu().contiguous() for name, value in model.state_dict().items()}
+    path.write_bytes(save(state, dict(header) if header else None))
 
 
 def facts_of(path: Path) -> dict[str, str | int]:
