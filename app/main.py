@@ -18,7 +18,8 @@ from app.api.limits import BodyCap
 from app.api.routes import router
 from app.api.service import Service
 from app.codec import Codec, CodeWindow
-from app.decode.scheduler import BatchLimits, Scheduler
+from app.decode.queue import BatchLimits, DeadlineQueue
+from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import LoadError
 from app.profiles import Profile, ProfileError, customise, load_profile
@@ -163,7 +164,7 @@ def _decoder(settings: Settings, profile: Profile, codec: Codec | None) -> Sched
         windows=settings.max_batch_size if settings.dynamic_batching else 1,
         padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None),
     )
-    return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), limits)
+    return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), DeadlineQueue(limits))
 
 
 def _cpu_workers(settings: Settings) -> int:

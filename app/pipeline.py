@@ -144,7 +144,7 @@ def _take(codes: CodeArray, schedule: WindowSchedule, taken: list[Window]) -> Co
     ended = codes.ended  # before `frames`: once the end is seen, the count is final
     window = schedule.take(codes.frames, ended=ended)
     taken.append(window)
-    return CodeWindow(codes.window(window.start, window.stop), window.start)
+    return CodeWindow(codes.window(window.start, window.stop), window.start, window.begin - window.start)
 
 
 def _first(error: BaseException) -> BaseException:

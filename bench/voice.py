@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from app.codec import CodeWindow, Samples
-from app.codec.builtin import BuiltinCodec, load_builtin_codec
+from app.codec.builtin import load_builtin_codec
+from app.codec.eager import EagerCodec
 from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
@@ -41,7 +42,7 @@ class Take:
     decode_s: float
 
 
-async def speak(engine: BuiltinEngine, codec: BuiltinCodec, text: str) -> Take:
+async def speak(engine: BuiltinEngine, codec: EagerCodec, text: str) -> Take:
     """Tokens first, then one decode of all of them."""
     codes: list[int] = []
     arrivals_s: list[float] = []
@@ -60,7 +61,7 @@ async def speak(engine: BuiltinEngine, codec: BuiltinCodec, text: str) -> Take:
     return Take(text, samples, arrivals_s[0] - start_s, tokens_s, time.perf_counter() - start_decode_s)
 
 
-def streamed_decode_s(codec: BuiltinCodec, frames: int) -> float:
+def streamed_decode_s(codec: EagerCodec, frames: int) -> float:
     """Seconds to decode `frames` frames in half-second windows with all their context."""
     codes = np.random.default_rng(0).integers(0, codec.spec.vocabulary, (frames, 1), np.int32)
     left, right = codec.spec.left_context_frames, codec.spec.right_context_frames
@@ -95,7 +96,7 @@ def loudness(takes: list[Take], rate_hz: int) -> dict[str, float]:
     }
 
 
-def speed(takes: list[Take], codec: BuiltinCodec) -> dict[str, float]:
+def speed(takes: list[Take], codec: EagerCodec) -> dict[str, float]:
     """Real-time factors (seconds of work per second of speech) and the wait for the first tokens."""
     audio_s = sum(len(take.samples) for take in takes) / codec.spec.sample_rate_hz
     streamed_frames = 1000

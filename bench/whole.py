@@ -40,7 +40,7 @@ class FreeCodec:
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Samples of the right lengths."""
-        return [self._hum[: len(window.codes) * SPEC.samples_per_frame] for window in windows]
+        return [self._hum[: window.sounding_frames * SPEC.samples_per_frame] for window in windows]
 
 
 async def clients(url: str, tokens: int) -> int:

@@ -55,7 +55,7 @@ class ToneCodec:
         loudness = 0.05 + 0.2 * (window.codes[:, :1] % 997) / 997
         samples = (loudness * wave).astype(np.float32)
         samples[window.codes[:, 0] == self.noise] = np.nan
-        return samples.reshape(-1)
+        return samples[window.context_frames :].reshape(-1)
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,22 @@ class CodecSpec:
 
 @dataclass(frozen=True, slots=True)
 class CodeWindow:
-    """Codes to decode. `first_frame` is the position of `codes[0]` in its stream."""
+    """Codes to decode. `first_frame` is the position of `codes[0]` in its stream.
+
+    The first `context_frames` are there to be heard by the decoder, not by anybody else: they give no samples.
+    """
 
     codes: Codes
     first_frame: int = 0
+    context_frames: int = 0
+
+    @property
+    def sounding_frames(self) -> int:
+        """Frames that give samples."""
+        return len(self.codes) - self.context_frames
+
+
+Decoding = Callable[[], list[Samples]]  # waits for a batch that is under way; called once
 
 
 class Codec(Protocol):
@@ -50,7 +62,19 @@ class Codec(Protocol):
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows of any lengths (each >= 1 frame) as one batch.
 
-        Returns one float32 array of `frames * samples_per_frame` samples per window, the same
-        (within rounding) as that window decoded alone.
+        Returns one float32 array of `sounding_frames * samples_per_frame` samples per window, the
+        same (within rounding) as that window decoded alone.
+        """
+        ...
+
+
+@runtime_checkable
+class OverlappingCodec(Codec, Protocol):
+    """A codec whose device works by itself: one thread may begin a batch while another batch is under way."""
+
+    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+        """Put a batch on the device and return; see `decode` for what the returned function gives.
+
+        At most two batches may be under way. They end in the order in which they began.
         """
         ...

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load
-from torch import nn
+from torch import Tensor, nn
 
-from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec import CodecSpec
+from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY
-from app.codec.padding import cut_sound, pad_codes
 from app.codec.pulses import SAMPLE_RATE_HZ
 from app.codec.source_filter import FRAME_SAMPLES, Decoder
 
@@ -33,24 +32,18 @@ SPEC = CodecSpec(
 )
 
 
-class BuiltinCodec:
-    """The decoder on a device, in float32 (its pitch in float64); see `Codec` for what its parts promise."""
+def builtin_codec(decoder: Decoder, device: str) -> EagerCodec:
+    """A codec of a decoder's, in float32 (its pitch in float64)."""
+    nn.Module.to(decoder.eval().requires_grad_(False), device)
+    decoder.pitch.double()
 
-    spec = SPEC
+    def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
+        codes = codes[..., 0]
+        place = torch.arange(codes.shape[1], device=codes.device)
+        valid = (torch.ones_like(first_frames) * codes.shape[1] if frames is None else frames).unsqueeze(1) > place
+        return decoder(codes, valid, first_frames)
 
-    def __init__(self, decoder: Decoder, device: torch.device) -> None:
-        self._decoder = nn.Module.to(decoder.eval(), device)
-        self._decoder.pitch.double()
-        self._device = device
-
-    @torch.inference_mode()
-    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        """Decode windows as one batch, padded on the right; see `Codec.decode`."""
-        codes, frames = pad_codes(windows)
-        valid = torch.arange(codes.shape[1]) < torch.tensor(frames).unsqueeze(1)
-        first_frame = torch.tensor([window.first_frame for window in windows])
-        sound = self._decoder(*(part.to(self._device) for part in (torch.as_tensor(codes), valid, first_frame)))
-        return cut_sound(sound.cpu().numpy(), frames, SPEC.samples_per_frame)
+    return EagerCodec(SPEC, network, device)
 
 
 def read_decoder(weights: bytes) -> Decoder:
@@ -60,6 +53,6 @@ def read_decoder(weights: bytes) -> Decoder:
     return decoder.float()
 
 
-def load_builtin_codec(*, device: str) -> BuiltinCodec:
+def load_builtin_codec(*, device: str) -> EagerCodec:
     """Load the decoder that ships with the service (float16 on disk, float32 in use)."""
-    return BuiltinCodec(read_decoder(WEIGHTS.read_bytes()), torch.device(device))
+    return builtin_codec(read_decoder(WEIGHTS.read_bytes()), device)

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from app.codec import CodecSpec, CodeWindow, Samples
-from app.codec.padding import cut_sound, pad_codes
+from app.codec import CodecSpec
+from app.codec.eager import EagerCodec
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import RANDOM, CodecWeightsError, Tensors, draw_tensors, find_file, read_tensors
 
@@ -31,30 +29,19 @@ PREFIXES = ("generator.", "fc_post_a.", "acoustic_decoder.", "quantizer.project_
 OURS = (("qkv.", "att.c_attn."), ("out.", "att.c_proj."), ("up.", "mlp.fc1."), ("down.", "mlp.fc2."))
 
 
-class NeuCodec:
-    """A `Codec`. Its windows are not exact: attention and norms hear the whole window."""
-
-    def __init__(self, decoder: VocosDecoder, *, device: str, left_context_frames: int) -> None:
-        self._decoder = decoder
-        self._device = torch.device(device)
-        self.spec = CodecSpec(
-            name="neucodec",
-            sample_rate_hz=24_000,
-            samples_per_frame=HOP_SAMPLES,
-            codes_per_frame=1,
-            vocabulary=65_536,
-            left_context_frames=left_context_frames,
-            right_context_frames=1,
-            exact=False,
-            max_window_frames=384,
-        )
-
-    @torch.inference_mode()
-    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        """Decode windows of any lengths (each >= 1 frame) as one batch; see `Codec.decode`."""
-        codes, lengths = pad_codes(windows)
-        sound = self._decoder(torch.from_numpy(codes).to(self._device), torch.tensor(lengths, device=self._device))
-        return cut_sound(sound.cpu().numpy(), lengths, HOP_SAMPLES)
+def neucodec_spec(left_context_frames: int) -> CodecSpec:
+    """Its windows are not exact: attention and norms hear the whole window."""
+    return CodecSpec(
+        name="neucodec",
+        sample_rate_hz=24_000,
+        samples_per_frame=HOP_SAMPLES,
+        codes_per_frame=1,
+        vocabulary=65_536,
+        left_context_frames=left_context_frames,
+        right_context_frames=1,
+        exact=False,
+        max_window_frames=384,
+    )
 
 
 def load_neucodec(
@@ -64,7 +51,7 @@ def load_neucodec(
     dtype: torch.dtype,
     left_context_frames: int,
     size: Size = PUBLISHED,
-) -> NeuCodec:
+) -> EagerCodec:
     """Read the decoder of the published checkpoint or of transformers' `NeuCodecModel`.
 
     Args:
@@ -91,7 +78,8 @@ def load_neucodec(
         decoder.load_state_dict(placed, assign=True)
     except RuntimeError as exc:
         raise CodecWeightsError(f"{weights}: not the size of NeuCodec") from exc
-    return NeuCodec(decoder.eval().requires_grad_(False), device=device, left_context_frames=left_context_frames)
+    decoder = decoder.eval().requires_grad_(False).to(device)  # its window too
+    return EagerCodec(neucodec_spec(left_context_frames), decoder, device)
 
 
 def _draw(decoder: VocosDecoder) -> Tensors:

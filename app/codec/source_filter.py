@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from app.codec.convnext import ConvNeXtBlock
 from app.codec.fsq import DIGITS, digits_of, values_of
+from app.codec.overlap import overlap_add
 from app.codec.pulses import STEP_SAMPLES, pulses
 
 FFT_SAMPLES = 960
 BINS = FFT_SAMPLES // 2 + 1
-OVERLAP = FFT_SAMPLES // STEP_SAMPLES
 STEPS_PER_FRAME = 2
 FRAME_SAMPLES = STEPS_PER_FRAME * STEP_SAMPLES
 BANDS = 80
@@ -127,21 +127,13 @@ class Decoder(nn.Module):
         """Windowed inverse transforms, overlapped, over the envelope of each row's own steps."""
         window = self.window * real.unsqueeze(-1)
         steps = cast(Tensor, torch.fft.irfft(spectrum, FFT_SAMPLES))  # pyright: ignore[reportUnknownMemberType]
-        return overlap_add(steps * window) / overlap_add(self.window * window).clamp_min(1e-3)
+        envelope = overlap_add(self.window * window, STEP_SAMPLES)
+        return overlap_add(steps * window, STEP_SAMPLES) / envelope.clamp_min(1e-3)
 
 
 def pitch_numbers(outputs: Tensor) -> tuple[Tensor, Tensor]:
     """What the pitch network says (..., 2): the logarithm of the pitch in Hz, and voicing, above 0 where voiced."""
     return MIDDLE_PITCH + PITCH_SPREAD * outputs[..., 0], outputs[..., 1]
-
-
-def overlap_add(steps: Tensor) -> Tensor:
-    """(batch, steps, 960), 240 apart -> (batch, steps * 240): step i centred on sample 240 i + 120."""
-    batch, count, _ = steps.shape
-    hops = steps.view(batch, count, OVERLAP, STEP_SAMPLES)
-    total = sum(functional.pad(hops[:, :, part], (0, 0, part, OVERLAP - 1 - part)) for part in range(OVERLAP))
-    trim = (FFT_SAMPLES - STEP_SAMPLES) // 2
-    return cast(Tensor, total).reshape(batch, -1)[:, trim : trim + count * STEP_SAMPLES]
 
 
 def band_interpolation() -> Tensor:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, digits_of, values_of
+from app.codec.overlap import overlap_add
 
 HOP_SAMPLES = 480
-WINDOW_HOPS = 4
-WINDOW_SAMPLES = WINDOW_HOPS * HOP_SAMPLES
-EDGE_SAMPLES = (WINDOW_SAMPLES - HOP_SAMPLES) // 2  # "same" padding: cut from both ends of the overlap-add
+WINDOW_SAMPLES = 4 * HOP_SAMPLES
 HEAD_WIDTH = 64
 GROUPS = 32
 EPS = 1e-6
@@ -37,13 +36,14 @@ class Rows:
 
     lengths: Tensor  # (batch, 1, 1, 1) float32, frames
     valid: Tensor  # (batch, frames, 1) float32, 1 or 0
-    keys: Tensor  # (batch, 1, 1, frames) bool
+    bias: Tensor  # (batch, 1, 1, frames) of the matrices' type: 0 where a key is real, else -inf
 
     @classmethod
-    def of(cls, lengths: Tensor, frames: int) -> Rows:
+    def of(cls, lengths: Tensor, frames: int, dtype: torch.dtype) -> Rows:
         """From `lengths` (batch,), each >= 1: with no frame at all softmax and norms would give NaN."""
         keys = torch.arange(frames, device=lengths.device) < lengths[:, None]
-        return cls(lengths.float()[:, None, None, None], keys[..., None].float(), keys[:, None, None])
+        bias = torch.zeros(keys.shape, dtype=dtype, device=keys.device).masked_fill_(~keys, -torch.inf)
+        return cls(lengths.float()[:, None, None, None], keys[..., None].float(), bias[:, None, None])
 
 
 class FrameNorm(nn.Module):
@@ -112,7 +112,7 @@ class Transformer(nn.Module):
         dtype = self.qkv.weight.dtype
         qkv = self.qkv(self.att_norm(x).to(dtype)).unflatten(-1, (3, -1, HEAD_WIDTH))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(query, key, value, attn_mask=rows.keys)
+        heard = functional.scaled_dot_product_attention(query, key, value, attn_mask=rows.bias)
         x = x + self.out(heard.transpose(1, 2).flatten(-2))
         return x + self.down(functional.silu(self.up(self.ffn_norm(x).to(dtype))))
 
@@ -123,6 +123,8 @@ class VocosDecoder(nn.Module):
     The residual stream, norms, head and inverse STFT are float32; the other matrices may be narrower.
     """
 
+    window: Tensor
+
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.code = nn.Linear(DIGITS, size.width)  # FSQ digits through project_out and fc_post_a
@@ -132,29 +134,21 @@ class VocosDecoder(nn.Module):
         self.post_net = nn.ModuleList(ConvBlock(size.width) for _ in range(2))
         self.final_layer_norm = nn.LayerNorm(size.width, EPS)
         self.head = nn.Linear(size.width, WINDOW_SAMPLES + 2)
+        self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES, device="cpu"), persistent=False)
 
-    def forward(self, codes: Tensor, lengths: Tensor) -> Tensor:
-        """Codes (batch, frames) and lengths (batch,) in frames, int64, to samples (batch, 480 x frames)."""
-        rows = Rows.of(lengths, codes.shape[1])
-        x = self.embed(self.code(values_of(digits_of(codes))) * rows.valid).float()
+    def forward(self, codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
+        """Codes (batch, frames, 1) to samples (batch, 480 x frames); see `Network`. Positions do not matter here."""
+        lengths = codes.new_full((len(codes),), codes.shape[1]) if frames is None else frames
+        rows = Rows.of(lengths, codes.shape[1], self.embed.weight.dtype)
+        x = self.embed(self.code(values_of(digits_of(codes[..., 0]))) * rows.valid).float()
         for block in (*self.prior_net, *self.transformers, *self.post_net):
             x = block(x, rows)
-        return inverse_stft(self.head(self.final_layer_norm(x)), rows)
+        return self._inverse_stft(self.head(self.final_layer_norm(x)), rows)
 
-
-def inverse_stft(spectrum: Tensor, rows: Rows) -> Tensor:
-    """(batch, frames, 1922) of log magnitudes and phases to (batch, 480 x frames), each row as if alone."""
-    magnitude, phase = spectrum.chunk(2, dim=-1)
-    window = torch.hann_window(WINDOW_SAMPLES, device=spectrum.device)
-    waves = torch.fft.irfft(torch.polar(magnitude.exp().clamp(max=100.0), phase), WINDOW_SAMPLES)
-    sound = _overlap_add(waves * window * rows.valid)
-    return sound / _overlap_add(window.square() * rows.valid).clamp(min=1e-11)
-
-
-def _overlap_add(waves: Tensor) -> Tensor:
-    batch, frames, _ = waves.shape
-    hops = waves.view(batch, frames, WINDOW_HOPS, HOP_SAMPLES)
-    total = waves.new_zeros(batch, frames + WINDOW_HOPS - 1, HOP_SAMPLES)
-    for hop in range(WINDOW_HOPS):
-        total[:, hop : hop + frames] += hops[:, :, hop]
-    return total.flatten(1)[:, EDGE_SAMPLES : EDGE_SAMPLES + frames * HOP_SAMPLES]
+    def _inverse_stft(self, spectrum: Tensor, rows: Rows) -> Tensor:
+        """(batch, frames, 1922) of log magnitudes and phases to (batch, 480 x frames), each row as if alone."""
+        magnitude, phase = spectrum.chunk(2, dim=-1)
+        waves = torch.fft.irfft(torch.polar(magnitude.exp().clamp(max=100.0), phase), WINDOW_SAMPLES)
+        window = self.window * rows.valid
+        sound = overlap_add(waves * window, HOP_SAMPLES)
+        return sound / overlap_add(self.window * window, HOP_SAMPLES).clamp(min=1e-11)

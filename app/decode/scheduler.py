@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from app import metrics
-from app.codec import Codec, CodeWindow, Samples
+from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec, Samples
+from app.decode.queue import Queue
 from app.errors import CodecFailed, NotReady
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(order=True, slots=True)
-class _Job:
+@dataclass(slots=True)
+class Job:
+    """A window that waits, and who waits for it. Jobs are `Waiting`."""
+
     deadline_s: float
-    order: int
-    take: Callable[[], CodeWindow] = field(compare=False)
-    future: asyncio.Future[Samples] = field(compare=False)
-    loop: asyncio.AbstractEventLoop = field(compare=False)
-    window: CodeWindow | None = field(default=None, compare=False)
+    take: Callable[[], CodeWindow]
+    future: asyncio.Future[Samples]
+    loop: asyncio.AbstractEventLoop
+    window: CodeWindow | None = None
+
+    @property
+    def dropped(self) -> bool:
+        """Nobody waits for it any more."""
+        return self.future.done()
 
     def open(self) -> CodeWindow:
         """The window, chosen at the first call."""
@@ -36,27 +43,58 @@ class _Job:
             self.window = self.take()
         return self.window
 
+    def open_frames(self) -> int:
+        """Frames of the window, context included."""
+        return len(self.open().codes)
+
 
 @dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """The largest decode call: windows, and frames of the padded batch (None: no limit)."""
+class _Call:
+    """A batch on its way through a device."""
 
-    windows: int
-    padded_frames: int | None = None
+    jobs: list[Job]
+    decoding: Decoding
+    begun_s: float
+
+
+@dataclass(slots=True)
+class _Device:
+    """A codec and what it has in hand."""
+
+    codec: Codec
+    depth: int = 1
+    running: deque[_Call] = field(default_factory=deque[_Call])
+    taken: list[Job] = field(default_factory=list[Job])  # not begun yet
+    done: list[Job] = field(default_factory=list[Job])  # not answered yet
+    results: list[Samples | CodecFailed] = field(default_factory=list["Samples | CodecFailed"])
+
+    def begin(self) -> None:
+        """Begin what has been taken."""
+        windows = [job.open() for job in self.taken]
+        metrics.DECODE_BATCH.observe(len(windows))
+        begun_s = time.perf_counter()
+        decoding = partial(self.codec.decode, windows)
+        if isinstance(self.codec, OverlappingCodec):
+            try:
+                decoding = self.codec.begin(windows)
+            except Exception:
+                log.exception("a batch of %d windows could not be begun", len(windows))
+        self.running.append(_Call(self.taken, decoding, begun_s))
+        self.taken = []
 
 
 class Scheduler:
-    """One thread for each codec given; each takes the most urgent jobs when it is free.
+    """One thread for each codec given; each takes the most urgent jobs when its device is free.
 
-    There is no collection delay: what waits while a device works is the next batch.
+    There is no collection delay: what waits while a device works is the next batch. A device that works by
+    itself gets its next batch before the last one's sound is handed out, and a second batch behind a running
+    one where a full batch waits, which could not become a better one.
     """
 
-    def __init__(self, codecs: Sequence[Codec], limits: BatchLimits) -> None:
+    def __init__(self, codecs: Sequence[Codec], queue: Queue[Job]) -> None:
         self.spec = codecs[0].spec
         self.failure: BaseException | None = None
-        self._limits = limits
-        self._order = itertools.count()
-        self._jobs: list[_Job] = []
+        self._queue = queue
         self._ready = threading.Condition()
         self._closing = False
         self._threads = [
@@ -67,7 +105,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """Windows that wait for a device."""
-        return len(self._jobs)
+        return len(self._queue)
 
     def start(self) -> None:
         """Start the threads."""
@@ -95,65 +133,72 @@ class Scheduler:
         with self._ready:
             if self._closing:
                 raise CodecFailed("the decode thread has died") if self.failure else NotReady("the server is closing")
-            heapq.heappush(self._jobs, _Job(deadline_s, next(self._order), take, future, loop))
-            metrics.DECODE_QUEUE.set(len(self._jobs))
+            self._queue.push(Job(deadline_s, take, future, loop))
+            metrics.DECODE_QUEUE.set(len(self._queue))
             self._ready.notify()
         return await future
 
     def _work(self, codec: Codec) -> None:
-        batch: list[_Job] = []
+        device = _Device(codec, depth=2 if isinstance(codec, OverlappingCodec) else 1)
         try:
-            while self._fill(batch):
-                _settle(batch, self._decode(codec, [job.open() for job in batch]))
-                batch.clear()
+            while self._turn(device):
+                pass
         except BaseException as exc:
             self.failure = exc
             error = CodecFailed("the decode thread has died")
-            _settle(batch, [error] * len(batch))
+            _settle(device.done, device.results)
+            for jobs in (*(call.jobs for call in device.running), device.taken):
+                _settle(jobs, [error] * len(jobs))
             self._fail_waiting(error)
             raise
 
-    def _fill(self, batch: list[_Job]) -> bool:
-        """Wait for jobs and move the most urgent that fit one call into `batch`; False when closing."""
+    def _turn(self, device: _Device) -> bool:
+        """Wait for the device, give it the next batch, answer the last one; False at the end."""
+        if len(device.running) == device.depth or (device.running and not self._queue.full):
+            device.results = self._collect(device)
+            device.done = device.running.popleft().jobs
+        self._fill(device.taken, wait=not (device.running or device.done))
+        if device.taken:
+            device.begin()
+        _settle(device.done, device.results)
+        device.done, device.results = [], []
+        return bool(device.running) or not self._closing
+
+    def _fill(self, batch: list[Job], *, wait: bool) -> None:
+        """Take the next batch; if `wait`, not before there is one, or an end."""
         with self._ready:
-            while not batch:
-                self._ready.wait_for(lambda: self._jobs or self._closing)
-                if self._closing:
-                    return False
-                self._move_most_urgent(batch)
-                metrics.DECODE_QUEUE.set(len(self._jobs))
-        return True
-
-    def _move_most_urgent(self, batch: list[_Job]) -> None:
-        longest = 0
-        while self._jobs and len(batch) < self._limits.windows:
-            job = self._jobs[0]
-            if not job.future.done():
-                longest = max(longest, len(job.open().codes))
-                padded_frames = longest * (len(batch) + 1)
-                if batch and self._limits.padded_frames and padded_frames > self._limits.padded_frames:
+            while not self._closing:
+                self._queue.fill(batch)
+                metrics.DECODE_QUEUE.set(len(self._queue))
+                if batch or not wait:
                     return
-                batch.append(job)
-            heapq.heappop(self._jobs)
+                self._ready.wait()
 
-    def _decode(self, codec: Codec, windows: Sequence[CodeWindow]) -> list[Samples | CodecFailed]:
-        """Decode a batch; one that fails is halved down to the culprit."""
-        metrics.DECODE_BATCH.observe(len(windows))
-        begun_s = time.perf_counter()
+    def _collect(self, device: _Device) -> list[Samples | CodecFailed]:
+        """The results of the longest running call; one that fails is halved down to the culprit."""
+        call = device.running[0]
+        windows = [job.open() for job in call.jobs]
+        results = self._decode(device.codec, windows, call.decoding)
+        metrics.DECODE_SECONDS.observe(time.perf_counter() - call.begun_s)
+        return results
+
+    def _decode(self, codec: Codec, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Samples | CodecFailed]:
         try:
-            decoded = list(zip(windows, codec.decode(windows), strict=True))
+            decoded = list(zip(windows, decoding(), strict=True))
         except Exception:
             if len(windows) == 1:
                 log.exception("the codec failed on a window of %d frames", len(windows[0].codes))
                 metrics.DECODE_FAILURES.inc()
                 return [CodecFailed("the codec failed")]
             half = len(windows) // 2
-            return self._decode(codec, windows[:half]) + self._decode(codec, windows[half:])
-        metrics.DECODE_SECONDS.observe(time.perf_counter() - begun_s)
+            halves = windows[:half], windows[half:]
+            return [result for part in halves for result in self._decode(codec, part, partial(codec.decode, part))]
         return [self._checked(window, samples) for window, samples in decoded]
 
     def _checked(self, window: CodeWindow, samples: Samples) -> Samples | CodecFailed:
-        if len(samples) == len(window.codes) * self.spec.samples_per_frame and math.isfinite(np.vdot(samples, samples)):
+        if len(samples) == window.sounding_frames * self.spec.samples_per_frame and math.isfinite(
+            np.vdot(samples, samples)
+        ):
             return samples
         metrics.DECODE_FAILURES.inc()
         log.error("the codec returned %d samples for %d frames, or not numbers", len(samples), len(window.codes))
@@ -162,13 +207,13 @@ class Scheduler:
     def _fail_waiting(self, error: CodecFailed | NotReady) -> None:
         with self._ready:
             self._closing = True
-            waiting, self._jobs = self._jobs, []
+            waiting = self._queue.drain()
             metrics.DECODE_QUEUE.set(0)
             self._ready.notify_all()
         _settle(waiting, [error] * len(waiting))
 
 
-def _settle(jobs: Sequence[_Job], results: Sequence[Samples | CodecFailed | NotReady]) -> None:
+def _settle(jobs: Sequence[Job], results: Sequence[Samples | CodecFailed | NotReady]) -> None:
     """Hand results to their futures: one call into each event loop a batch."""
     for loop in {job.loop for job in jobs}:
         pairs = [(job.future, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]

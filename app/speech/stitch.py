@@ -30,9 +30,9 @@ class Stitcher:
         self._tail: Samples = np.zeros(0, np.float32)
 
     def feed(self, window: Window, decoded: Samples) -> Samples:
-        """The new sound of a window decoded from `window.start` to `window.stop`."""
-        begin, end = ((frame - window.start) * self._samples_per_frame for frame in (window.begin, window.end))
-        own = decoded[begin:end].copy()
+        """The new sound of a window decoded from `window.begin` (its context left out) to `window.stop`."""
+        end = (window.end - window.begin) * self._samples_per_frame
+        own = decoded[:end].copy()
         blend = min(len(self._tail), len(own))
         if blend:
             tail = self._tail[:blend]

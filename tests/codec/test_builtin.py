@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from app.codec import Codes, CodeWindow, Samples
-from app.codec.builtin import BuiltinCodec, load_builtin_codec
+from app.codec.builtin import load_builtin_codec
 from app.codec.builtin_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
+from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY, codes_of, digits_of
 from app.engine.header import phoneme_ids
 from app.engine.one_pass import codes_of_piece, load_model
@@ -18,7 +19,7 @@ FRAME = 480
 
 
 @pytest.fixture(scope="module")
-def codec() -> BuiltinCodec:
+def codec() -> EagerCodec:
     return load_builtin_codec(device="cpu")
 
 
@@ -44,7 +45,7 @@ def snr_db(expected: Samples, actual: Samples) -> float:
     return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
 
 
-def in_windows(codec: BuiltinCodec, codes: Codes, hops: list[int], left: int = 78, right: int = 4) -> Samples:
+def in_windows(codec: EagerCodec, codes: Codes, hops: list[int], left: int = 78, right: int = 4) -> Samples:
     """Decode in windows whose own frames follow `hops`, the last one repeated."""
     parts: list[Samples] = []
     done = 0
@@ -57,7 +58,7 @@ def in_windows(codec: BuiltinCodec, codes: Codes, hops: list[int], left: int = 7
     return np.concatenate(parts)
 
 
-def test_spec_describes_what_decode_returns(codec: BuiltinCodec) -> None:
+def test_spec_describes_what_decode_returns(codec: EagerCodec) -> None:
     assert codec.spec.frames_per_s == 50
     assert codec.spec.vocabulary == VOCABULARY == 65_536
     for frames in (1, 2, 3, 80, codec.spec.max_window_frames):
@@ -68,20 +69,20 @@ def test_spec_describes_what_decode_returns(codec: BuiltinCodec) -> None:
 
 @pytest.mark.parametrize("hops", [[1], [5, 10, 20, 40], [25], [7, 3, 50], [100]])
 @pytest.mark.parametrize("source", ["noise", "speech"])
-def test_windows_sound_as_one_pass(codec: BuiltinCodec, spoken: Codes, hops: list[int], source: str) -> None:
+def test_windows_sound_as_one_pass(codec: EagerCodec, spoken: Codes, hops: list[int], source: str) -> None:
     codes = noise(230) if source == "noise" else spoken
     whole = codec.decode([CodeWindow(codes)])[0]
     assert snr_db(whole, in_windows(codec, codes, hops)) >= 90
 
 
 @pytest.mark.parametrize(("left", "right"), [(78, 3), (64, 4)])
-def test_the_context_is_not_longer_than_needed(codec: BuiltinCodec, left: int, right: int) -> None:
+def test_the_context_is_not_longer_than_needed(codec: EagerCodec, left: int, right: int) -> None:
     codes = noise(230)
     whole = codec.decode([CodeWindow(codes)])[0]
     assert snr_db(whole, in_windows(codec, codes, [10], left, right)) < 90
 
 
-def test_a_batch_of_mixed_lengths_sounds_as_each_alone(codec: BuiltinCodec, spoken: Codes) -> None:
+def test_a_batch_of_mixed_lengths_sounds_as_each_alone(codec: EagerCodec, spoken: Codes) -> None:
     windows = [CodeWindow(noise(frames, frames)) for frames in (1, 2, 3, 17, 64, 130)] + [CodeWindow(spoken)]
     together = codec.decode(windows)
     for window, samples in zip(windows, together, strict=True):
@@ -91,7 +92,7 @@ def test_a_batch_of_mixed_lengths_sounds_as_each_alone(codec: BuiltinCodec, spok
         assert snr_db(alone[-FRAME:], samples[-FRAME:]) >= 90
 
 
-def test_equal_neighbours_do_not_share_memory(codec: BuiltinCodec) -> None:
+def test_equal_neighbours_do_not_share_memory(codec: EagerCodec) -> None:
     first, second = codec.decode([CodeWindow(noise(4)), CodeWindow(noise(4))])
     first[:] = 0
     assert np.abs(second).max() > 0
@@ -105,7 +106,7 @@ def test_digits_count_from_the_least_significant() -> None:
     assert torch.equal(codes_of(digits), codes)
 
 
-def test_speech_survives_the_round_trip(codec: BuiltinCodec, encoder: BuiltinEncoder, spoken: Codes) -> None:
+def test_speech_survives_the_round_trip(codec: EagerCodec, encoder: BuiltinEncoder, spoken: Codes) -> None:
     (speech,) = codec.decode([CodeWindow(spoken)])
     codes = encoder.encode(speech)
     assert codes.shape == spoken.shape

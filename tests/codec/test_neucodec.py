@@ -11,7 +11,8 @@ from transformers import NeuCodecConfig, NeuCodecModel, Wav2Vec2BertConfig
 from transformers.initialization import no_init_weights
 
 from app.codec import CodeWindow, Samples
-from app.codec.neucodec import NeuCodec, decoder_state, load_neucodec
+from app.codec.eager import EagerCodec
+from app.codec.neucodec import decoder_state, load_neucodec, neucodec_spec
 from app.codec.vocos import PUBLISHED, Size, VocosDecoder
 from app.codec.weights import CodecWeightsError
 
@@ -101,17 +102,17 @@ def folder(reference: NeuCodecModel, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
-def load(weights: Path | str, dtype: torch.dtype = torch.float32) -> NeuCodec:
+def load(weights: Path | str, dtype: torch.dtype = torch.float32) -> EagerCodec:
     return load_neucodec(str(weights), device="cpu", dtype=dtype, left_context_frames=50, size=SMALL)
 
 
 @pytest.fixture(scope="module")
-def codec(folder: Path) -> NeuCodec:
+def codec(folder: Path) -> EagerCodec:
     return load(folder)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 50])
-def test_one_row_equals_transformers(reference: NeuCodecModel, codec: NeuCodec, frames: int) -> None:
+def test_one_row_equals_transformers(reference: NeuCodecModel, codec: EagerCodec, frames: int) -> None:
     """Ours has no rotary embedding and theirs has: it cancels."""
     expected = decode_by_reference(reference, window(frames))
     assert snr_db(expected, codec.decode([window(frames)])[0]) >= 90
@@ -123,13 +124,13 @@ def test_true_architecture_equals_transformers_alone_and_in_a_batch() -> None:
     with torch.device("meta"):
         decoder = VocosDecoder(PUBLISHED)
     decoder.load_state_dict(decoder_state(model.state_dict(), decoder, "reference"), assign=True)
-    codec = NeuCodec(decoder.float().eval(), device="cpu", left_context_frames=50)
+    codec = EagerCodec(neucodec_spec(50), decoder.float().eval(), "cpu")
     windows = [window(frames, seed=frames) for frames in (5, 40, 17)]
     for codes, samples in zip(windows, codec.decode(windows), strict=True):
         assert snr_db(decode_by_reference(model, codes), samples) >= 90
 
 
-def test_rows_of_mixed_lengths_sound_as_if_alone(codec: NeuCodec) -> None:
+def test_rows_of_mixed_lengths_sound_as_if_alone(codec: EagerCodec) -> None:
     windows = [window(frames, seed=frames) for frames in (*MIXED, 1)]
     for codes, batched in zip(windows, codec.decode(windows), strict=True):
         alone = codec.decode([codes])[0]
@@ -138,7 +139,7 @@ def test_rows_of_mixed_lengths_sound_as_if_alone(codec: NeuCodec) -> None:
         assert snr_db(alone[-HOP:], batched[-HOP:]) >= 90
 
 
-def test_narrow_matrices_keep_30_db(folder: Path, codec: NeuCodec) -> None:
+def test_narrow_matrices_keep_30_db(folder: Path, codec: EagerCodec) -> None:
     narrow = load(folder, torch.bfloat16)
     windows = [window(frames, seed=frames) for frames in MIXED]
     for wide, samples in zip(codec.decode(windows), narrow.decode(windows), strict=True):
@@ -148,7 +149,7 @@ def test_narrow_matrices_keep_30_db(folder: Path, codec: NeuCodec) -> None:
 
 @pytest.mark.parametrize("weight_norm", [False, True])
 def test_published_layout_sounds_the_same(
-    reference: NeuCodecModel, codec: NeuCodec, tmp_path: Path, weight_norm: bool
+    reference: NeuCodecModel, codec: EagerCodec, tmp_path: Path, weight_norm: bool
 ) -> None:
     tensors = published_layout(reference.state_dict(), heads=SMALL.width // 64)
     for name in [name for name in tensors if weight_norm and tensors[name].ndim == 3]:
@@ -180,7 +181,7 @@ def test_random_weights_are_repeatable_and_of_ordinary_size() -> None:
     assert 0.02 < first.std() < 0.3
 
 
-def test_threads_share_one_decoder(codec: NeuCodec) -> None:
+def test_threads_share_one_decoder(codec: EagerCodec) -> None:
     windows = [window(frames, seed=frames) for frames in MIXED]
     alone = [codec.decode([codes])[0] for codes in windows]
     with ThreadPoolExecutor(4) as pool:
@@ -188,7 +189,7 @@ def test_threads_share_one_decoder(codec: NeuCodec) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(alone * 3, together, strict=True))
 
 
-def test_spec(codec: NeuCodec) -> None:
+def test_spec(codec: EagerCodec) -> None:
     spec = codec.spec
     assert (spec.sample_rate_hz, spec.samples_per_frame, spec.codes_per_frame) == (24_000, 480, 1)
     assert (spec.vocabulary, spec.left_context_frames, spec.right_context_frames) == (65_536, 50, 1)

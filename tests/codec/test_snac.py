@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from app.codec import Codes, CodeWindow, Samples
-from app.codec.snac import Snac, load_snac
+from app.codec.eager import EagerCodec
+from app.codec.snac import load_snac
 from app.codec.weights import CodecWeightsError
 
 with warnings.catch_warnings():
@@ -32,20 +33,8 @@ def snr_db(expected: Samples, actual: Samples) -> float:
     return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
 
 
-def decode_batch(codec: Snac, windows: list[CodeWindow]) -> list[Samples]:
-    """One padded batch, as on a GPU; on a CPU `decode` takes windows one by one."""
-    frames = [len(window.codes) for window in windows]
-    padded = np.full((len(windows), max(frames), 7), 4_095, np.int64)
-    for row, window in zip(padded, windows, strict=True):
-        row[: len(window.codes)] = window.codes
-    first_frames = torch.tensor([window.first_frame for window in windows])
-    with torch.inference_mode():
-        samples = codec.decoder(torch.from_numpy(padded), first_frames, torch.tensor(frames)).numpy()
-    return [row[: FRAME * count] for row, count in zip(samples, frames, strict=True)]
-
-
 @pytest.fixture(scope="module")
-def codec() -> Snac:
+def codec() -> EagerCodec:
     return load_snac("random", device="cpu", dtype=torch.float32)
 
 
@@ -86,7 +75,7 @@ def test_equals_the_package(package: SNAC, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", [(1,) * 10, (2, 3, 5), (9, 1)])
-def test_windows_with_context_equal_one_shot(codec: Snac, schedule: tuple[int, ...]) -> None:
+def test_windows_with_context_equal_one_shot(codec: EagerCodec, schedule: tuple[int, ...]) -> None:
     """3 frames of context on each side, less only where the stream has no more."""
     stream = codes(10)
     [expected] = codec.decode([CodeWindow(stream)])
@@ -96,21 +85,21 @@ def test_windows_with_context_equal_one_shot(codec: Snac, schedule: tuple[int, .
         windows.append(CodeWindow(stream[start:stop], first_frame=start))
         parts.append(slice((done - start) * FRAME, (done - start + own) * FRAME))
         done += own
-    for decoded in (codec.decode(windows), decode_batch(codec, windows)):
+    for decoded in (codec.decode(windows), codec.decode_batch(windows)):
         streamed = np.concatenate([samples[part] for samples, part in zip(decoded, parts, strict=True)])
         assert snr_db(expected, streamed) >= 90
 
 
-def test_two_frames_of_context_are_not_enough(codec: Snac) -> None:
+def test_two_frames_of_context_are_not_enough(codec: EagerCodec) -> None:
     stream = codes(10)
     [expected] = codec.decode([CodeWindow(stream)])
     [middle] = codec.decode([CodeWindow(stream[3:9], first_frame=3)])
     assert snr_db(expected[5 * FRAME : 7 * FRAME], middle[2 * FRAME : 4 * FRAME]) < 90
 
 
-def test_padded_rows_sound_as_if_alone(codec: Snac) -> None:
+def test_padded_rows_sound_as_if_alone(codec: EagerCodec) -> None:
     windows = [CodeWindow(codes(frames, seed=frames), first_frame=7 * frames) for frames in MIXED]
-    together, batched = codec.decode(windows), decode_batch(codec, windows)
+    together, batched = codec.decode(windows), codec.decode_batch(windows)
     for window, plain, padded in zip(windows, together, batched, strict=True):
         [alone] = codec.decode([window])
         assert plain.shape == (FRAME * len(window.codes),)
@@ -119,14 +108,14 @@ def test_padded_rows_sound_as_if_alone(codec: Snac) -> None:
         assert snr_db(alone[-FRAME:], padded[-FRAME:]) >= 90
 
 
-def test_noise_follows_the_position(codec: Snac) -> None:
+def test_noise_follows_the_position(codec: EagerCodec) -> None:
     frames = codes(8)
     here, there, again = (codec.decode([CodeWindow(frames, first)])[0] for first in (0, 5, 5))
     assert snr_db(here, there) < 60
     assert np.array_equal(there, again)
 
 
-def test_narrow_weights_keep_30_db(codec: Snac) -> None:
+def test_narrow_weights_keep_30_db(codec: EagerCodec) -> None:
     narrow = load_snac("random", device="cpu", dtype=torch.bfloat16)
     windows = [CodeWindow(codes(frames, seed=frames)) for frames in MIXED]
     for wide, samples in zip(codec.decode(windows), narrow.decode(windows), strict=True):
@@ -134,7 +123,7 @@ def test_narrow_weights_keep_30_db(codec: Snac) -> None:
         assert snr_db(wide, samples) >= 30
 
 
-def test_random_weights_are_repeatable_and_of_ordinary_size(codec: Snac) -> None:
+def test_random_weights_are_repeatable_and_of_ordinary_size(codec: EagerCodec) -> None:
     window = CodeWindow(codes(10))
     first, second = (
         codec.decode([window])[0],
@@ -144,7 +133,7 @@ def test_random_weights_are_repeatable_and_of_ordinary_size(codec: Snac) -> None
     assert 0.02 < first.std() < 0.3
 
 
-def test_threads_share_one_decoder(codec: Snac) -> None:
+def test_threads_share_one_decoder(codec: EagerCodec) -> None:
     windows = [CodeWindow(codes(frames, seed=frames)) for frames in (1, 4, 6)]
     alone = codec.decode(windows)
     with ThreadPoolExecutor(3) as pool:
@@ -167,7 +156,7 @@ def test_another_size_is_refused(folder: Path) -> None:
         load_snac(str(folder), device="cpu", dtype=torch.float32)
 
 
-def test_spec(codec: Snac) -> None:
+def test_spec(codec: EagerCodec) -> None:
     spec = codec.spec
     assert (spec.sample_rate_hz, spec.samples_per_frame, spec.codes_per_frame) == (24_000, 2_048, 7)
     assert (spec.vocabulary, spec.left_context_frames, spec.right_context_frames) == (4_096, 3, 3)

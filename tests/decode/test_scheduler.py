@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from app import metrics
 from app.codec import CodecSpec, CodeWindow, Samples
-from app.decode.scheduler import BatchLimits, Scheduler
+from app.decode.queue import BatchLimits, DeadlineQueue
+from app.decode.scheduler import Scheduler
 from app.errors import CodecFailed, NotReady
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def sound_of(code: int, frames: int = 3) -> list[float]:
 
 @asynccontextmanager
 async def running(*codecs: GateCodec, windows: int = 32, padded: int | None = None) -> AsyncGenerator[Scheduler]:
-    scheduler = Scheduler(codecs, BatchLimits(windows, padded))
+    scheduler = Scheduler(codecs, DeadlineQueue(BatchLimits(windows, padded)))
     scheduler.start()
     try:
         yield scheduler
@@ -199,7 +200,7 @@ async def test_a_cancelled_window_is_never_decoded() -> None:
 
 async def test_cancelling_a_window_in_flight_takes_nothing_from_the_others_of_its_batch() -> None:
     codec = GateCodec()
-    scheduler = Scheduler([codec], BatchLimits(32))
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(32)))
     one, two = await queued(scheduler.decode(window_of(2), 0), scheduler.decode(window_of(3), 1))
     scheduler.start()
     await asyncio.to_thread(codec.entered.wait)
@@ -351,7 +352,7 @@ async def test_two_devices_work_at_the_same_time() -> None:
 
 def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
     codec = GateCodec()
-    scheduler = Scheduler([codec], BatchLimits(32))
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(32)))
     scheduler.start()
 
     async def leave() -> None:

@@ -54,7 +54,7 @@ def test_an_identity_codec_gives_the_signal_back_exactly(  # noqa: PLR0917
     signal = np.random.default_rng(total).standard_normal(total * frame_samples).astype(np.float32)
     stitcher = Stitcher(frame_samples, fade_samples)
     parts = [
-        stitcher.feed(window, signal[window.start * frame_samples : window.stop * frame_samples])
+        stitcher.feed(window, signal[window.begin * frame_samples : window.stop * frame_samples])
         for window in windows_over(total, first_hop=first_hop, left=left, right=right)
     ]
     assert np.array_equal(np.concatenate(parts), signal)
@@ -65,7 +65,7 @@ def drifting_sine(windows: list[Window], fade_samples: int, *, frame_samples: in
     stitcher = Stitcher(frame_samples, fade_samples)
     parts: list[Samples] = []
     for index, window in enumerate(windows):
-        at = np.arange(window.start * frame_samples, window.stop * frame_samples) * SINE_STEP
+        at = np.arange(window.begin * frame_samples, window.stop * frame_samples) * SINE_STEP
         gain, phase = (1.0, 0.9, 0.95)[index % 3], (0.0, 0.25, -0.2)[index % 3]
         parts.append(stitcher.feed(window, (gain * np.sin(at + phase)).astype(np.float32)))
     return np.concatenate(parts)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from app.codec import CodeWindow
-from app.codec.builtin import BuiltinCodec, read_decoder
+from app.codec.builtin import builtin_codec, read_decoder
 from app.codec.fsq import LEVELS, values_of
 from voices.train import codec
 from voices.train.encode import load_encoder
@@ -88,7 +88,7 @@ def test_the_codec_is_trained_and_saved_as_the_service_loads_it(data: Path, tmp_
     encoder = load_encoder(folder / WEIGHTS[0])
     codes = encoder.encode(np.zeros(4800, np.float32))
     assert codes.shape == (10, 1)
-    (samples,) = BuiltinCodec(read_decoder((folder / WEIGHTS[1]).read_bytes()), CPU).decode([CodeWindow(codes)])
+    (samples,) = builtin_codec(read_decoder((folder / WEIGHTS[1]).read_bytes()), "cpu").decode([CodeWindow(codes)])
     assert len(samples) == 4800
 
 

@@ -32,7 +32,7 @@ class MeanCodec:
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Two equal samples a frame."""
         self.windows += [len(window.codes) for window in windows]
-        return [self._sound(window.codes[:, 0]) for window in windows]
+        return [self._sound(window.codes[:, 0])[2 * window.context_frames :] for window in windows]
 
     def _sound(self, codes: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Samples:
         padded = np.pad(codes, (self._reach, 1))

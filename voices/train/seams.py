@@ -35,7 +35,8 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
         now_s = max(now_s, s_per_frame * min(schedule.wanted, len(codes)))
         arrived = min(len(codes), int(now_s / s_per_frame + 1e-6))
         window = schedule.take(arrived, ended=arrived == len(codes))
-        (decoded,) = codec.decode([CodeWindow(codes[window.start : window.stop], window.start)])
+        asked = CodeWindow(codes[window.start : window.stop], window.start, window.begin - window.start)
+        (decoded,) = codec.decode([asked])
         parts.append(stitcher.feed(window, decoded))
         now_s += DECODE_S
         first_s = first_s or now_s

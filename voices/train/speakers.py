@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from app.codec import CodeWindow, Samples
-from app.codec.builtin import BuiltinCodec, read_decoder
+from app.codec.builtin import builtin_codec, read_decoder
 from app.codec.builtin_encoder import BuiltinEncoder
+from app.codec.eager import EagerCodec
 from app.engine.chorus import Chorus
 from app.engine.conductor import longest_frames
 from app.engine.lm import LanguageModel, read_language_model
@@ -92,7 +93,7 @@ class TeacherSpeaker:
 class CodecSpeaker:
     """The teacher heard through the codec."""
 
-    def __init__(self, teacher: TeacherSpeaker, encoder: BuiltinEncoder, codec: BuiltinCodec) -> None:
+    def __init__(self, teacher: TeacherSpeaker, encoder: BuiltinEncoder, codec: EagerCodec) -> None:
         self._teacher, self._encoder, self._codec = teacher, encoder, codec
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
@@ -107,7 +108,7 @@ class CodecSpeaker:
 class ModelSpeaker:
     """A token model, and the codec."""
 
-    def __init__(self, speak_codes: SpeakCodes, codec: BuiltinCodec) -> None:
+    def __init__(self, speak_codes: SpeakCodes, codec: EagerCodec) -> None:
         self._speak_codes, self._codec = speak_codes, codec
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
@@ -164,9 +165,9 @@ def speak_nar(model: TokenModel, pieces: Pieces, voice: str) -> list[Codes]:
     return [model(torch.tensor(padded(ids, voice)))[0].tolist() for ids in pieces]
 
 
-def load_codec(weights: Path) -> BuiltinCodec:
+def load_codec(weights: Path) -> EagerCodec:
     """A decoder from a file."""
-    return BuiltinCodec(read_decoder(weights.read_bytes()), torch.device("cpu"))
+    return builtin_codec(read_decoder(weights.read_bytes()), "cpu")
 
 
 def load_speaker(name: str, weights: Weights, temperature: float, seed: int) -> Speaker:

@@ -1,0 +1,44 @@
+# pyright: reportUnknownMemberType=false
+"""A codec whose calls run operation by operation: on a CPU, and for what no captured graph fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec.batch import Batch, sounding
+
+# Codes (batch, frames, codes_per_frame), int32; each row's place in its stream and its length in frames
+# (batch,), int64 (None: all rows are as long as `codes`); to float32 samples (batch, frames x samples_per_frame).
+Network = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+class EagerCodec:
+    """A `Codec` around a network that keeps the rows of a batch apart."""
+
+    def __init__(self, spec: CodecSpec, network: Network, device: str, *, one_by_one: bool = False) -> None:
+        """`one_by_one`: a batch is decoded row after row, where the device is faster so."""
+        self.spec = spec
+        self.network = network
+        self.device = torch.device(device)
+        self._one_by_one = one_by_one
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode windows of any lengths (each >= 1 frame); see `Codec.decode`."""
+        if self._one_by_one:
+            return [self.decode_batch([window])[0] for window in windows]
+        return self.decode_batch(windows)
+
+    @torch.inference_mode()
+    def decode_batch(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode windows in one padded call."""
+        batch = Batch.of(windows)
+        codes, first_frames, frames = (
+            torch.from_numpy(array).to(self.device) for array in (batch.codes, batch.first_frames, batch.frames)
+        )
+        equal = batch.frames.min() == batch.codes.shape[1]
+        sound = self.network(codes, first_frames, None if equal else frames)
+        return sounding(sound.cpu().numpy(), windows, self.spec.samples_per_frame)

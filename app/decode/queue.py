@@ -1,0 +1,111 @@
+"""What waits for a device, the most urgent first, and what of it shares the next call."""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+
+class Waiting(Protocol):
+    """A window that waits."""
+
+    @property
+    def deadline_s(self) -> float:
+        """When its listener runs dry."""
+        ...
+
+    @property
+    def dropped(self) -> bool:
+        """Nobody waits for it any more."""
+        ...
+
+    def open_frames(self) -> int:
+        """Choose the window now, if it has not been chosen, and say how many frames it has."""
+        ...
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+class Queue(Protocol[W]):
+    """What a scheduler needs of a queue; it is called under the scheduler's lock."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def full(self) -> bool:
+        """A whole batch waits: what comes later could not make it larger."""
+        ...
+
+    def push(self, window: W) -> None:
+        """Let a window wait."""
+        ...
+
+    def fill(self, batch: list[W]) -> None:
+        """Move the windows of the next call into an empty `batch`; none only when nothing waits."""
+        ...
+
+    def drain(self) -> Sequence[W]:
+        """Everything that waits, which waits no longer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """The largest decode call.
+
+    `padded_frames`: of the whole batch, rows as long as the longest (None: no limit). `frame_steps`: the
+    lengths that rows are padded to, ascending (none: to the longest).
+    """
+
+    windows: int
+    padded_frames: int | None = None
+    frame_steps: tuple[int, ...] = ()
+
+    def rounded(self, frames: int) -> int:
+        """Frames that a window costs in a call."""
+        place = bisect.bisect_left(self.frame_steps, frames)
+        return self.frame_steps[place] if place < len(self.frame_steps) else frames
+
+
+class DeadlineQueue(Generic[W]):
+    """Earliest deadline first; equal ones in the order in which they came."""
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._order = itertools.count()
+        self._waiting: list[tuple[float, int, W]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """A whole batch waits: what comes later could not make it larger."""
+        return len(self._waiting) >= self._limits.windows
+
+    def push(self, window: W) -> None:
+        """Let a window wait."""
+        heapq.heappush(self._waiting, (window.deadline_s, next(self._order), window))
+
+    def fill(self, batch: list[W]) -> None:
+        """Move the most urgent windows that fit one call into an empty `batch`."""
+        longest = 0
+        while self._waiting and len(batch) < self._limits.windows:
+            window = self._waiting[0][-1]
+            if not window.dropped:
+                longest = max(longest, self._limits.rounded(window.open_frames()))
+                padded_frames = longest * (len(batch) + 1)
+                if batch and self._limits.padded_frames and padded_frames > self._limits.padded_frames:
+                    return
+                batch.append(window)
+            heapq.heappop(self._waiting)
+
+    def drain(self) -> Sequence[W]:
+        """Everything that waits, which waits no longer."""
+        waiting, self._waiting = self._waiting, []
+        return [window for _, _, window in waiting]
