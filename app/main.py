@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,8 +18,8 @@ from app.api.limits import BodyCap
 from app.api.routes import router
 from app.api.service import Service
 from app.codec import Codec, CodeWindow
-from app.decode.queue import BatchLimits, DeadlineQueue
-from app.decode.scheduler import Scheduler
+from app.decode.queue import BatchLimits, DeadlineQueue, Queue
+from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import LoadError
 from app.profiles import Profile, ProfileError, customise, load_profile
@@ -38,11 +38,15 @@ CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
 
 
 def create_app(
-    settings: Settings | None = None, *, engine: Engine | None = None, codec: Codec | None = None
+    settings: Settings | None = None,
+    *,
+    engine: Engine | None = None,
+    codec: Codec | None = None,
+    queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue,
 ) -> FastAPI:
     """The service as an ASGI application. Nothing is loaded before its lifespan begins.
 
-    `engine` and `codec` stand in for those that the settings name.
+    `engine` and `codec` stand in for those that the settings name; `queue` decides what shares a decode call.
 
     Raises:
         pydantic.ValidationError: bad settings.
@@ -54,7 +58,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        loading = asyncio.create_task(_load(service, codec))
+        loading = asyncio.create_task(_load(service, codec, queue))
         loading.add_done_callback(partial(_report_loading, service))
         try:
             yield
@@ -119,11 +123,11 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
     return PhonemeEngine(engine, profile.prompt, profile.text_prompt)
 
 
-async def _load(service: Service, codec: Codec | None) -> None:
+async def _load(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
     """Load the engine and the codec, and open the service."""
     settings, profile = service.settings, service.profile
     try:
-        decoder = await asyncio.to_thread(_decoder, settings, profile, codec)
+        decoder = await asyncio.to_thread(_decoder, settings, profile, codec, queue)
         await service.engine.start()
     except LoadError as exc:
         service.problem = str(exc)
@@ -144,7 +148,9 @@ def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
         log.critical("loading failed", exc_info=exc)
 
 
-def _decoder(settings: Settings, profile: Profile, codec: Codec | None) -> Scheduler:
+def _decoder(
+    settings: Settings, profile: Profile, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]
+) -> Scheduler:
     """Load the profile's codec, decode once so that the first request does not pay for it, and wrap it."""
     on_cpu = True
     if codec is None:
@@ -164,7 +170,7 @@ def _decoder(settings: Settings, profile: Profile, codec: Codec | None) -> Sched
         windows=settings.max_batch_size if settings.dynamic_batching else 1,
         padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None),
     )
-    return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), DeadlineQueue(limits))
+    return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
 
 
 def _cpu_workers(settings: Settings) -> int:
