@@ -10,14 +10,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-import numpy as np
 from fastapi import FastAPI
 
 from app.api.failure import install_failure_handlers
 from app.api.limits import BodyCap
 from app.api.routes import router
-from app.api.service import Service
-from app.codec import Codec, CodeWindow
+from app.api.service import LOADING, Service
+from app.codec import Codec, OverlappingCodec
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
@@ -125,9 +124,8 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
 
 async def _load(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
     """Load the engine and the codec, and open the service."""
-    settings, profile = service.settings, service.profile
     try:
-        decoder = await asyncio.to_thread(_decoder, settings, profile, codec, queue)
+        decoder = await asyncio.to_thread(_decoder, service, codec, queue)
         await service.engine.start()
     except LoadError as exc:
         service.problem = str(exc)
@@ -137,7 +135,7 @@ async def _load(service: Service, codec: Codec | None, queue: Callable[[BatchLim
     gc.collect()
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
-    log.info("ready: %s with the %s codec", profile.model, profile.codec.name)
+    log.info("ready: %s with the %s codec", service.profile.model, service.profile.codec.name)
 
 
 def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
@@ -148,29 +146,45 @@ def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
         log.critical("loading failed", exc_info=exc)
 
 
-def _decoder(
-    settings: Settings, profile: Profile, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]
-) -> Scheduler:
-    """Load the profile's codec, decode once so that the first request does not pay for it, and wrap it."""
-    on_cpu = True
+def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> Scheduler:
+    """Load the profile's codec on every device, and wrap it."""
+    settings, name = service.settings, service.profile.codec.name
     if codec is None:
-        from app.codec.load import load_codec, pick_device  # noqa: PLC0415  (imports torch)
-
-        device = pick_device(settings.device)
-        on_cpu = device == "cpu"
-        codec = load_codec(
-            profile.codec.name,
-            settings.codec_weights or profile.codec.weights,
-            device=device,
-            dtype=settings.codec_dtype,
-            left_context_s=settings.decode_left_context_s,
-        )
-        codec.decode([CodeWindow(np.zeros((32, codec.spec.codes_per_frame), np.int32))])
+        codecs, on_cpu = _load_codecs(service)
+    else:
+        codecs, on_cpu = [codec], not isinstance(codec, OverlappingCodec)
     limits = BatchLimits(
-        windows=settings.max_batch_size if settings.dynamic_batching else 1,
-        padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None),
+        windows=_batch_size(settings),
+        padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[name] if on_cpu else None),
+        frame_steps=codecs[0].spec.frame_steps,
     )
-    return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
+    return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
+
+
+def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
+    """A codec for each device, and whether that is the CPU; /ready tells how far it is."""
+    from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
+
+    def report(progress: str) -> None:
+        service.problem = f"{LOADING}: {progress}"
+        log.info("%s", progress)
+
+    settings, profile = service.settings, service.profile
+    choice = CodecChoice(
+        profile.codec.name,
+        settings.codec_weights or profile.codec.weights,
+        dtype=settings.codec_dtype,
+        left_context_s=settings.decode_left_context_s,
+        graph_s=settings.cuda_graph_batch,
+        compiled=settings.torch_compile,
+        max_batch=_batch_size(settings),
+    )
+    devices = pick_devices(settings.device)
+    return [load_codec(choice, device, report) for device in devices], devices == ("cpu",)
+
+
+def _batch_size(settings: Settings) -> int:
+    return settings.max_batch_size if settings.dynamic_batching else 1
 
 
 def _cpu_workers(settings: Settings) -> int:

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Dtype = Literal["auto", "float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+GraphSeconds = Annotated[float, Field(gt=0, le=30)]
 
 
 class Settings(BaseSettings):
@@ -71,8 +72,8 @@ class Settings(BaseSettings):
 
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="cpu, cuda, cuda:1, or auto: cuda where there is one.",
+        pattern=r"^(auto|cpu|cuda|cuda:\d+(,cuda:\d+)*)$",
+        description="cpu, cuda, cuda:1, several as in cuda:0,cuda:1, or auto: cuda where there is one.",
     )
     codec_weights: str | None = Field(
         default=None,
@@ -80,7 +81,8 @@ class Settings(BaseSettings):
         "architecture, for trials without a hub). Unset: the profile's.",
     )
     codec_dtype: Dtype = Field(
-        default="auto", description="Codec arithmetic. auto: bfloat16 where the device computes in it, else float32."
+        default="auto",
+        description="Codec arithmetic. auto: float16 on a GPU, bfloat16 on a CPU that computes in it, else float32.",
     )
     decode_left_context_s: float | None = Field(
         default=None, ge=0, le=4, description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU."
@@ -97,6 +99,15 @@ class Settings(BaseSettings):
         ge=1,
         description="Most frames in one decode call, padding included. Unset: no limit on a GPU, "
         "about 0.3 s of work on a CPU.",
+    )
+
+    cuda_graph_batch: Annotated[tuple[GraphSeconds, ...] | None, NoDecode] = Field(
+        default=None,
+        description="Lengths of the decode calls that are captured as CUDA graphs, as a JSON list of seconds; "
+        "[] captures none. Unset: a grid up to the longest window.",
+    )
+    torch_compile: bool = Field(
+        default=False, description="Compile the codec before it is captured: a slower start on a GPU, fewer kernels."
     )
 
     max_concurrent_requests: int = Field(
@@ -126,6 +137,11 @@ class Settings(BaseSettings):
         if value.lstrip().startswith("["):
             return tuple(json.loads(value))
         return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @field_validator("cuda_graph_batch", mode="before")
+    @classmethod
+    def _json_list(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -26,6 +26,7 @@ class CodecSpec:
     right_context_frames: int  # the least look-ahead
     exact: bool  # windows with this context sound the same as decoding everything at once
     max_window_frames: int  # context included
+    frame_steps: tuple[int, ...] = ()  # lengths that windows are padded to in a call; none: to the longest
 
     @property
     def frames_per_s(self) -> float:

@@ -157,7 +157,8 @@ class Scheduler:
         if len(device.running) == device.depth or (device.running and not self._queue.full):
             device.results = self._collect(device)
             device.done = device.running.popleft().jobs
-        self._fill(device.taken, wait=not (device.running or device.done))
+        if not device.running or self._queue.full:
+            self._fill(device.taken, wait=not (device.running or device.done))
         if device.taken:
             device.begin()
         _settle(device.done, device.results)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import metrics
-from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec import CodecSpec, CodeWindow, Decoding, Samples
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.errors import CodecFailed, NotReady
@@ -72,6 +72,32 @@ class GateCodec:
         return [int(window.codes[0, 0]) for batch in self.batches for window in batch]
 
 
+class OverlapCodec:
+    """A device that works by itself: batches end one after the other, each when it is let go."""
+
+    def __init__(self) -> None:
+        self.spec = SPEC
+        self.log: list[str] = []
+        self.let_go, self.begun = threading.Semaphore(0), threading.Semaphore(0)
+
+    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+        codes = [int(window.codes[0, 0]) for window in windows]
+        if RAISES in codes and len(codes) > 1:
+            raise RuntimeError("this batch cannot be begun")
+        self.log.append(f"begin {codes}")
+        self.begun.release()
+
+        def wait() -> list[Samples]:
+            assert self.let_go.acquire(timeout=10)
+            self.log.append(f"end {codes}")
+            return [_sound(window) for window in windows]
+
+        return wait
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        return self.begin(windows)()
+
+
 def _sound(window: CodeWindow) -> Samples:
     sound = np.repeat(window.codes[:, 0], FRAME_SAMPLES).astype(np.float32)
     if window.codes[0, 0] == NOT_A_NUMBER:
@@ -88,14 +114,16 @@ def sound_of(code: int, frames: int = 3) -> list[float]:
 
 
 @asynccontextmanager
-async def running(*codecs: GateCodec, windows: int = 32, padded: int | None = None) -> AsyncGenerator[Scheduler]:
+async def running(
+    *codecs: GateCodec | OverlapCodec, windows: int = 32, padded: int | None = None
+) -> AsyncGenerator[Scheduler]:
     scheduler = Scheduler(codecs, DeadlineQueue(BatchLimits(windows, padded)))
     scheduler.start()
     try:
         yield scheduler
     finally:
         for codec in codecs:
-            codec.gate.set()
+            codec.gate.set() if isinstance(codec, GateCodec) else codec.let_go.release(100)
         await asyncio.to_thread(scheduler.close)
 
 
@@ -415,3 +443,42 @@ def test_any_interleaving_settles_every_future_once_with_its_own_result(
     steps: list[tuple[str, int]], workers: int, windows: int, padded: int | None
 ) -> None:
     asyncio.run(_interleave(steps, workers, windows, padded))
+
+
+async def test_a_device_gets_its_next_batch_before_the_last_ones_sound_is_handed_out() -> None:
+    codec = OverlapCodec()
+    async with running(codec) as scheduler:
+        (first,) = await queued(scheduler.decode(window_of(1), 0))
+        first.add_done_callback(lambda _: codec.log.append("heard 1"))
+        await asyncio.to_thread(codec.begun.acquire)
+        others = await queued(*[scheduler.decode(window_of(code), code) for code in (2, 3)])
+        codec.let_go.release(2)
+        results = await asyncio.gather(first, *others)
+    assert [result.tolist() for result in results] == [sound_of(1), sound_of(2), sound_of(3)]
+    assert codec.log[:3] == ["begin [1]", "end [1]", "begin [2, 3]"]
+    assert "heard 1" in codec.log[3:]
+
+
+async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full() -> None:
+    codec = OverlapCodec()
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(2)))
+    tasks = await queued(*[scheduler.decode(window_of(code), code) for code in (1, 2, 3, 4, 5)])
+    scheduler.start()
+    for _ in range(2):
+        await asyncio.to_thread(codec.begun.acquire)
+    assert codec.log == ["begin [1, 2]", "begin [3, 4]"]
+    codec.let_go.release(3)
+    await asyncio.gather(*tasks)
+    await asyncio.to_thread(scheduler.close)
+    assert codec.log == ["begin [1, 2]", "begin [3, 4]", "end [1, 2]", "end [3, 4]", "begin [5]", "end [5]"]
+
+
+async def test_a_batch_that_cannot_be_begun_fails_its_culprit_alone() -> None:
+    codec = OverlapCodec()
+    codec.let_go.release(100)
+    async with running(codec) as scheduler:
+        tasks = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, NOT_A_NUMBER, RAISES, 4)])
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[1], CodecFailed)
+    heard = [result.tolist() for result in (results[0], results[3]) if not isinstance(result, BaseException)]
+    assert heard == [sound_of(2), sound_of(4)]

@@ -1,0 +1,189 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""A codec on an accelerator: every decode call of a grid of shapes is a graph captured at the start."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app import metrics
+from app.codec import CodeWindow, Decoding, Samples
+from app.codec.accelerator import Accelerator, Event, Replay
+from app.codec.eager import EagerCodec
+from app.codec.grid import Grid
+
+log = logging.getLogger(__name__)
+
+BATCHES_UNDER_WAY = 2
+FULL_SCALE = 2.0  # of int16 samples: loud answers peak at 1.2, and are limited later, not clipped here
+INT16_STEPS = 32_767 / FULL_SCALE
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """One batch's numbers, flat, on the device or in pinned host memory."""
+
+    codes: Tensor  # int32, rows x frames x codes_per_frame
+    place: Tensor  # int64: each row's first frame, then each row's length
+    sound: Tensor  # int16 or float32, rows x samples
+    peaks: Tensor  # float32, a row's largest sample; not finite where the row is not sound
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], codes_per_frame: int, samples_per_frame: int, new: NewTensor) -> Buffers:
+        """For a largest batch of (rows, frames)."""
+        rows, frames = shape
+        return cls(
+            new(rows * frames * codes_per_frame, torch.int32),
+            new(2 * rows, torch.int64),
+            new(rows * frames * samples_per_frame, None),
+            new(rows, torch.float32),
+        )
+
+
+NewTensor = Callable[[int, torch.dtype | None], Tensor]  # elements and their type; None: the sound's
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A batch's place in pinned memory, and when it may be read."""
+
+    pinned: Buffers
+    done: Event
+
+
+class GraphedCodec:
+    """An `OverlappingCodec`. What fits no shape of the grid is decoded operation by operation, and counted."""
+
+    def __init__(
+        self, eager: EagerCodec, accelerator: Accelerator, grid: Grid, *, narrow: bool, compiled: bool = False
+    ) -> None:
+        """`narrow`: sound comes back as int16, half the bytes; `compiled`: through torch.compile, shapes left open."""
+        self.spec = replace(eager.spec, frame_steps=grid.frames)
+        self.grid = grid
+        self._eager = eager
+        self._accelerator = accelerator
+        self._network = torch.compile(eager.network, dynamic=True) if compiled else eager.network
+        self._rows, frames = grid.rows[-1], grid.frames[-1]
+        sound = torch.int16 if narrow else torch.float32
+
+        def on_device(size: int, dtype: torch.dtype | None) -> Tensor:
+            return torch.zeros(size, dtype=dtype or sound, device=accelerator.device)
+
+        def on_host(size: int, dtype: torch.dtype | None) -> Tensor:
+            return accelerator.pinned(size, dtype or sound)
+
+        shape = (self._rows, frames), self.spec.codes_per_frame, self.spec.samples_per_frame
+        self._buffers = Buffers.of(*shape, on_device)
+        self._buffers.place[self._rows :] = 1  # no row may be empty: softmax and norms would give NaN
+        self._free = deque(Slot(Buffers.of(*shape, on_host), accelerator.event()) for _ in range(BATCHES_UNDER_WAY))
+        self._graphs: dict[tuple[int, int], Replay] = {}
+
+    @torch.inference_mode()
+    def capture(self, report: Callable[[str], None] = log.info) -> None:
+        """Capture every shape, the largest first (seconds to minutes; blocks). `report` is told how far it is."""
+        begun_s = time.monotonic()
+        shapes = list(self.grid.largest_first())
+        for number, shape in enumerate(shapes, 1):
+            run = partial(self._run, shape)
+            with self._accelerator.stream():
+                run()  # plans, workspaces and compiled kernels are made before the capture
+            self._accelerator.settle()
+            self._graphs[shape] = self._accelerator.capture(run)
+            report(f"captured {number} of {len(shapes)} decode graphs")
+        self._accelerator.settle()
+        held = self._accelerator.memory_bytes()
+        metrics.DECODE_MEMORY.set(held)
+        log.info("%d decode graphs in %.1f s, %.0f MB", len(shapes), time.monotonic() - begun_s, held / 1e6)
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode a batch and wait for it; see `Codec.decode`."""
+        return self.begin(windows)()
+
+    @torch.inference_mode()
+    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+        """Put a batch on the device; see `OverlappingCodec.begin`."""
+        shape = self.grid.fit(len(windows), max(len(window.codes) for window in windows))
+        if shape not in self._graphs:
+            metrics.GRAPH_MISSES.inc()
+            return partial(self._decode_eagerly, windows)
+        slot = self._free.popleft()
+        try:
+            self._put(slot, windows, shape)
+        except BaseException:
+            self._free.append(slot)
+            raise
+        return partial(self._get, slot, windows, shape[1])
+
+    def _decode_eagerly(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        try:
+            with self._accelerator.stream():
+                return self._eager.decode(windows)
+        except torch.OutOfMemoryError:
+            self._accelerator.settle()
+            raise
+
+    def _run(self, shape: tuple[int, int]) -> None:
+        """What a graph holds: the network on the first rows and frames of the device's buffers."""
+        rows, frames = shape
+        buffers, samples = self._buffers, frames * self.spec.samples_per_frame
+        codes = buffers.codes[: rows * frames * self.spec.codes_per_frame].view(rows, frames, -1)
+        first_frames, lengths = buffers.place[:rows], buffers.place[self._rows : self._rows + rows]
+        sound = self._network(codes, first_frames, lengths)
+        buffers.peaks[:rows] = sound.abs().amax(1)
+        if buffers.sound.dtype == torch.int16:
+            sound = (sound * INT16_STEPS).round_().clamp_(-32_768, 32_767)
+        buffers.sound[: rows * samples].view(rows, samples).copy_(sound)
+
+    def _put(self, slot: Slot, windows: Sequence[CodeWindow], shape: tuple[int, int]) -> None:
+        """Write codes, copy them over, replay, copy the sound back: all but the writing is left to the device.
+
+        What is behind a row's own codes stays from earlier batches: codes all the same, and masked.
+        """
+        rows, frames = shape
+        used_codes, used_samples = (
+            rows * frames * count for count in (self.spec.codes_per_frame, self.spec.samples_per_frame)
+        )
+        pinned, buffers = slot.pinned, self._buffers
+        codes = pinned.codes[:used_codes].view(rows, frames, -1).numpy()
+        place = pinned.place.view(2, -1).numpy()
+        place[0], place[1] = 0, 1
+        for row, window in enumerate(windows):
+            codes[row, : len(window.codes)] = window.codes
+            place[:, row] = window.first_frame, len(window.codes)
+        with self._accelerator.stream():
+            buffers.codes[:used_codes].copy_(pinned.codes[:used_codes], non_blocking=True)
+            buffers.place.copy_(pinned.place, non_blocking=True)
+            self._graphs[shape]()
+            pinned.sound[:used_samples].copy_(buffers.sound[:used_samples], non_blocking=True)
+            pinned.peaks.copy_(buffers.peaks, non_blocking=True)
+            slot.done.record()
+
+    def _get(self, slot: Slot, windows: Sequence[CodeWindow], frames: int) -> list[Samples]:
+        """Wait, and copy each window's own sound out of the pinned memory, as float32."""
+        try:
+            slot.done.synchronize()
+            per_frame = self.spec.samples_per_frame
+            used = slot.pinned.sound[: len(windows) * frames * per_frame]
+            rows = used.view(len(windows), -1).numpy()
+            return [
+                _sound(row[window.context_frames * per_frame : len(window.codes) * per_frame], peak)
+                for row, window, peak in zip(rows, windows, slot.pinned.peaks.tolist(), strict=False)
+            ]
+        finally:
+            self._free.append(slot)
+
+
+def _sound(samples: np.ndarray[tuple[int], np.dtype[np.int16 | np.float32]], peak: float) -> Samples:
+    if not np.isfinite(peak):
+        return np.full(len(samples), np.nan, np.float32)
+    if samples.dtype == np.float32:
+        return samples.astype(np.float32)
+    return np.multiply(samples, np.float32(1 / INT16_STEPS), dtype=np.float32)

@@ -1,0 +1,55 @@
+"""A CPU that stands in for an accelerator: what it is given is done when the call returns."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from app.codec.accelerator import Event, Replay
+
+
+class Reached:
+    """An event on such a device."""
+
+    def record(self) -> None:
+        """Nothing is under way."""
+
+    def synchronize(self) -> None:
+        """It is there."""
+
+
+class Host:
+    """An `Accelerator` whose captures are their functions, called again; it remembers which were."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.captured = self.replayed = 0
+
+    def stream(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext()
+
+    def pinned(self, size: int, dtype: torch.dtype) -> Tensor:
+        return torch.zeros(size, dtype=dtype)
+
+    def event(self) -> Event:
+        return Reached()
+
+    def capture(self, run: Callable[[], None]) -> Replay:
+        self.captured += 1
+
+        def replay() -> None:
+            self.replayed += 1
+            run()
+
+        return replay
+
+    def settle(self) -> None:
+        """Nothing is under way."""
+
+    def memory_bytes(self) -> int:
+        return 1_000_000

@@ -1,0 +1,153 @@
+"""Captured decode calls: the sound of the eager codec, whatever the shape, and two batches under way at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from app import metrics
+from app.codec import CodeWindow, OverlappingCodec, Samples
+from app.codec.eager import EagerCodec
+from app.codec.graphs import GraphedCodec
+from app.codec.grid import Grid
+from app.codec.neucodec import load_neucodec
+from app.codec.snac import load_snac
+from app.codec.vocos import Size
+from tests.codec.host import Host
+from tests.fakes import tone_spec
+
+GRID = Grid((1, 2, 4), (32, 64))
+SPEC = tone_spec(samples_per_frame=4)
+
+
+def snr_db(expected: Samples, actual: Samples) -> float:
+    assert expected.shape == actual.shape
+    error = float(((expected.astype(np.float64) - actual) ** 2).sum())
+    return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
+
+
+def window(codec: OverlappingCodec, frames: int, seed: int, context: int = 0) -> CodeWindow:
+    shape = frames, codec.spec.codes_per_frame
+    codes = np.random.default_rng(seed).integers(0, codec.spec.vocabulary, shape, np.int32)
+    return CodeWindow(codes, 11 * seed, context)
+
+
+def code_values(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
+    """A network whose samples tell code, place and length: code / 65536 + place / 100 + frames / 10000."""
+    assert frames is not None
+    per_frame = codes[..., 0] / 65_536 + (first_frames / 100 + frames / 10_000)[:, None]
+    return per_frame.repeat_interleave(SPEC.samples_per_frame, 1)
+
+
+def told(asked: CodeWindow) -> Samples:
+    values = asked.codes[:, 0] / 65_536 + asked.first_frame / 100 + len(asked.codes) / 10_000
+    return np.repeat(values[asked.context_frames :], SPEC.samples_per_frame).astype(np.float32)
+
+
+def graphed(host: Host | None = None, *, narrow: bool = False, network: object = code_values) -> GraphedCodec:
+    codec = GraphedCodec(EagerCodec(SPEC, network, "cpu"), host or Host(), GRID, narrow=narrow)  # type: ignore[arg-type]
+    codec.capture()
+    return codec
+
+
+def test_every_shape_is_captured_and_progress_is_told() -> None:
+    host, told_of = Host(), list[str]()
+    codec = GraphedCodec(EagerCodec(SPEC, code_values, "cpu"), host, GRID, narrow=False)
+    codec.capture(told_of.append)
+    assert host.captured == 6
+    assert told_of[-1] == "captured 6 of 6 decode graphs"
+    assert codec.spec.frame_steps == (32, 64)
+    assert metrics.DECODE_MEMORY._value.get() == 1_000_000  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_windows_get_their_own_sound_without_their_context(narrow: bool) -> None:
+    codec = graphed(narrow=narrow)
+    windows = [
+        window(codec, frames, seed, context) for seed, (frames, context) in enumerate([(1, 0), (33, 20), (5, 4)])
+    ]
+    for asked, samples in zip(windows, codec.decode(windows), strict=True):
+        assert samples.dtype == np.float32
+        assert np.abs(samples - told(asked)).max() <= (3.1e-5 if narrow else 1e-6)
+
+
+def test_rows_and_places_of_an_earlier_batch_leave_no_trace() -> None:
+    codec = graphed()
+    codec.decode([window(codec, 64, seed) for seed in range(4)])
+    asked = window(codec, 40, 9)
+    (samples,) = codec.decode([asked])
+    assert np.abs(samples - told(asked)).max() <= 1e-6
+
+
+def test_two_batches_may_be_under_way() -> None:
+    codec = graphed()
+    batches = [[window(codec, 30, 1)], [window(codec, 20, 2), window(codec, 7, 3)]]
+    first, second = (codec.begin(batch) for batch in batches)
+    for batch, decoded in zip(batches, (first(), second()), strict=True):
+        assert all(np.abs(samples - told(asked)).max() < 1e-6 for asked, samples in zip(batch, decoded, strict=True))
+    third = codec.begin(batches[0])  # the places are free again
+    assert np.abs(third()[0] - told(batches[0][0])).max() < 1e-6
+
+
+@pytest.mark.parametrize("lengths", [(65,), (1, 1, 1, 1, 1)])
+def test_what_fits_no_shape_is_decoded_all_the_same_and_counted(lengths: tuple[int, ...]) -> None:
+    host = Host()
+    codec = graphed(host, network=lambda codes, places, frames: code_values(codes, places, full(codes, frames)))
+    windows = [window(codec, frames, seed) for seed, frames in enumerate(lengths)]
+    missed = metrics.GRAPH_MISSES._value.get()  # pyright: ignore[reportPrivateUsage]
+    for asked, samples in zip(windows, codec.decode(windows), strict=True):
+        assert np.abs(samples - told(asked)).max() < 1e-6
+    assert metrics.GRAPH_MISSES._value.get() == missed + 1  # pyright: ignore[reportPrivateUsage]
+    assert host.replayed == 0
+
+
+def full(codes: Tensor, frames: Tensor | None) -> Tensor:
+    return torch.full((len(codes),), codes.shape[1]) if frames is None else frames
+
+
+def test_sound_over_full_scale_is_kept_for_the_limiter() -> None:
+    codec = graphed(narrow=True, network=lambda codes, *_: torch.full((len(codes), codes.shape[1] * 4), 1.7))
+    (samples,) = codec.decode([window(codec, 3, 0)])
+    assert np.abs(samples - 1.7).max() < 1e-4
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_row_that_is_not_sound_says_so_and_its_neighbours_are(narrow: bool) -> None:
+    def network(codes: Tensor, places: Tensor, frames: Tensor | None) -> Tensor:
+        sound = code_values(codes, places, frames)
+        return torch.where(codes[:, :1, 0] == 7, torch.inf, sound)
+
+    codec = graphed(narrow=narrow, network=network)
+    good, bad = window(codec, 6, 1), CodeWindow(np.full((6, 1), 7, np.int32))
+    decoded = codec.decode([bad, good])
+    assert np.isnan(decoded[0]).all() or np.isinf(decoded[0]).all()
+    assert np.abs(decoded[1] - told(good)).max() <= 3.1e-5
+
+
+def test_a_batch_that_cannot_be_begun_gives_its_place_back() -> None:
+    codec = graphed()
+    broken = CodeWindow(np.zeros((3, 2), np.int32))  # two codes a frame do not fit in one
+    for _ in range(3):
+        with pytest.raises(ValueError, match="broadcast"):
+            codec.begin([broken])
+    assert len(codec.decode([window(codec, 3, 0)])) == 1
+
+
+@pytest.mark.parametrize("name", ["neucodec", "snac"])
+def test_real_codecs_in_a_shape_sound_as_alone(name: str) -> None:
+    if name == "neucodec":
+        size = Size(width=128, depth=2)
+        eager = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size)
+        grid, lengths = GRID, (1, 30, 33)
+    else:
+        eager = load_snac("random", device="cpu", dtype=torch.float32)
+        grid, lengths = Grid((1, 4), (8,)), (1, 7, 4)
+    codec = GraphedCodec(eager, Host(), grid, narrow=False)
+    codec.capture()
+    windows = [window(codec, frames, seed) for seed, frames in enumerate(lengths)]
+    for asked, samples in zip(windows, codec.decode(windows), strict=True):
+        (alone,) = eager.decode([asked])
+        assert snr_db(alone, samples) >= 90
+        assert snr_db(alone[-480:], samples[-480:]) >= 90

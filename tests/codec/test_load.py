@@ -1,0 +1,75 @@
+"""Which devices, which type, which shapes: what the settings come to before anything is captured."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from app.codec import CodeWindow
+from app.codec import load as loading
+from app.codec.eager import EagerCodec
+from app.codec.grid import Grid
+from app.codec.load import CodecChoice, graph_grid, load_codec, pick_devices
+from app.errors import LoadError
+from tests.fakes import tone_spec
+
+SPEC = tone_spec(samples_per_frame=480)
+
+
+@pytest.mark.parametrize(
+    ("setting", "gpu", "devices"),
+    [
+        ("auto", False, ("cpu",)),
+        ("auto", True, ("cuda",)),
+        ("cpu", True, ("cpu",)),
+        ("cuda:1", True, ("cuda:1",)),
+        ("cuda:0,cuda:1", True, ("cuda:0", "cuda:1")),
+    ],
+)
+def test_devices(setting: str, gpu: bool, devices: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert pick_devices(setting) == devices
+
+
+@pytest.mark.parametrize(("setting", "gpu"), [("cuda", False), ("cuda:0,cuda:1", False), ("cuda:1,cuda:1", True)])
+def test_devices_that_cannot_be(setting: str, gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    with pytest.raises(LoadError, match=setting):
+        pick_devices(setting)
+
+
+def test_graph_lengths_are_seconds_and_may_be_none() -> None:
+    codec = EagerCodec(SPEC, lambda codes, *_: codes[..., 0].float(), "cpu")
+    assert graph_grid(CodecChoice("neucodec", "random", max_batch=2), codec) == Grid(
+        (1, 2), (32, 64, 96, 128, 192, 256, 384)
+    )
+    assert graph_grid(CodecChoice("neucodec", "random", graph_s=(2.0, 0.64, 0.64), max_batch=1), codec) == Grid(
+        (1,), (32, 100)
+    )
+    assert graph_grid(CodecChoice("snac", "random", graph_s=()), codec) is None
+    assert graph_grid(CodecChoice("builtin", "builtin"), codec) is None
+
+
+@pytest.mark.parametrize(("setting", "fails"), [("auto", False), ("float16", True)])
+def test_a_codec_that_overflows_in_float16_runs_in_bfloat16_unless_float16_was_asked_for(
+    setting: str, fails: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def network(dtype: torch.dtype, codes: Tensor) -> Tensor:
+        loud = torch.full((len(codes), codes.shape[1] * 480), 70_000.0).to(dtype)
+        return (loud / 100_000).float()
+
+    monkeypatch.setattr(loading, "pick_dtype", lambda *_: torch.float16)
+    monkeypatch.setattr(
+        loading,
+        "_load",
+        lambda choice, device, dtype: EagerCodec(SPEC, lambda codes, *_: network(dtype, codes), device),
+    )
+    with caplog.at_level(logging.WARNING):
+        codec = load_codec(CodecChoice("neucodec", "random", dtype=setting), "cpu")  # type: ignore[arg-type]
+    (samples,) = codec.decode([CodeWindow(np.zeros((3, 1), np.int32))])
+    assert np.isfinite(samples).all() == (not fails)
+    assert ("overflows in float16" in caplog.text) == (not fails)
