@@ -1,0 +1,236 @@
+"""A codec alone on a device, as the service runs it: `python -m bench.decode --device cuda --dtype float16`.
+
+Random weights in the true architecture. For every shape of a grid: milliseconds a call, audio-seconds per
+second with two calls under way, kernels (on a CPU: operations that compute), beside the same codec without
+graphs, exact-length groups, one window a call, and transformers' implementation where it is installed; how far
+each type of arithmetic is from float32; memory, and calls that fitted no graph. Under ten minutes on a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from app import metrics
+from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec, Samples
+from app.codec.load import CodecChoice, load_codec
+from bench.machine import write_result
+from bench.reference import reference_decode
+
+DTYPES = ("float32", "bfloat16", "float16")
+SHAPES = {
+    "cuda": tuple((rows, frames) for frames in (32, 64, 128, 256, 384) for rows in (1, 4, 8, 16, 32)),
+    "cpu": ((1, 64), (1, 128), (4, 64)),
+}
+MIXED_ROWS = {"cuda": 32, "cpu": 6}
+MIXED_FRAMES = {"cuda": (30, 128), "cpu": (30, 90)}
+
+
+def windows_of(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[CodeWindow]:
+    """Random codes, no context: every frame sounds."""
+    rng, spec = np.random.default_rng(seed), codec.spec
+    return [
+        CodeWindow(rng.integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32)) for frames in lengths
+    ]
+
+
+def seconds_of(call: Callable[[], object], least_s: float, least_calls: int = 5) -> list[float]:
+    """Wall-clock seconds of each call, after two that do not count."""
+    call(), call()
+    taken_s: list[float] = []
+    while sum(taken_s) < least_s or len(taken_s) < least_calls:
+        begun_s = time.perf_counter()
+        call()
+        taken_s.append(time.perf_counter() - begun_s)
+    return taken_s
+
+
+def two_under_way(codec: Codec, windows: Sequence[CodeWindow], calls: int) -> float:
+    """Seconds a call where the next is begun before the last is collected."""
+    if not isinstance(codec, OverlappingCodec):
+        return statistics.median(seconds_of(lambda: codec.decode(windows), 0, calls))
+    under_way: deque[Decoding] = deque([codec.begin(windows)])
+    begun_s = time.perf_counter()
+    for _ in range(calls):
+        under_way.append(codec.begin(windows))
+        under_way.popleft()()
+    under_way.popleft()()
+    return (time.perf_counter() - begun_s) / calls
+
+
+def kernels_of(call: Callable[[], object], device: str) -> int:
+    """Kernels that a call launches or replays; on a CPU the operations that are not views."""
+    activity = ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU
+    with profile(activities=[activity]) as seen:
+        call()
+    if device == "cuda":
+        events = [event for event in seen.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+        return sum(not event.name.startswith(("Memcpy", "Memset")) for event in events)
+    counts = Counter(
+        event.name for event in seen.events() if event.name.startswith("aten::") and not event.cpu_children
+    )
+    views = ("view", "expand", "slice", "select", "permute", "transpose", "as_strided", "unsqueeze", "reshape")
+    return sum(count for name, count in counts.items() if not name.removeprefix("aten::").startswith(views))
+
+
+def shape_row(codec: Codec, eager: Codec, rows: int, frames: int, device: str) -> dict[str, float]:
+    """One shape, the graphed codec beside the eager one."""
+    windows = windows_of(codec, [frames] * rows)
+    calls = 100 if device == "cuda" else 3
+    call_s = statistics.median(seconds_of(lambda: codec.decode(windows), 0.2))
+    eager_s = statistics.median(seconds_of(lambda: eager.decode(windows), 0.2))
+    overlapped_s = two_under_way(codec, windows, calls)
+    audio_s = rows * frames / codec.spec.frames_per_s
+    return {
+        "rows": rows,
+        "frames": frames,
+        "call_ms": round(1e3 * call_s, 3),
+        "overlapped_ms": round(1e3 * overlapped_s, 3),
+        "audio_s_per_s": round(audio_s / overlapped_s, 1),
+        "eager_ms": round(1e3 * eager_s, 3),
+        "eager_over_call": round(eager_s / call_s, 2),
+    }
+
+
+def mixed_row(codec: Codec, device: str) -> dict[str, object]:
+    """A batch of mixed lengths: one masked call, a call for each length, a call for each window."""
+    low, high = MIXED_FRAMES[device]
+    lengths = np.random.default_rng(1).integers(low, high + 1, MIXED_ROWS[device]).tolist()
+    windows = windows_of(codec, lengths)
+    by_length = sorted(windows, key=lambda window: len(window.codes))
+    groups = [list(group) for _, group in groupby(by_length, key=lambda window: len(window.codes))]
+    ways: dict[str, Callable[[], object]] = {
+        "one_masked_call": lambda: codec.decode(windows),
+        "exact_length_groups": lambda: [codec.decode(group) for group in groups],
+        "one_window_a_call": lambda: [codec.decode([window]) for window in windows],
+    }
+    taken_s = {name: statistics.median(seconds_of(way, 0.3, 3)) for name, way in ways.items()}
+    return {
+        "lengths": lengths,
+        "calls": {"one_masked_call": 1, "exact_length_groups": len(groups), "one_window_a_call": len(windows)},
+        "ms": {name: round(1e3 * value, 2) for name, value in taken_s.items()},
+        "ratio_to_one_masked_call": {
+            name: round(value / taken_s["one_masked_call"], 2) for name, value in taken_s.items()
+        },
+    }
+
+
+def db(expected: Sequence[Samples], actual: Sequence[Samples]) -> float:
+    """Power of what is expected over that of the difference, the worst of all windows."""
+    pairs = [(each.astype(np.float64), other) for each, other in zip(expected, actual, strict=True)]
+    return round(min(10 * np.log10(np.square(e).sum() / max(np.square(e - a).sum(), 1e-30)) for e, a in pairs), 1)
+
+
+def fidelity(codec: Codec, eager: Codec, exact: Codec) -> dict[str, float]:
+    """Decibels: against float32, against no graphs, and a window in a batch against alone."""
+    windows = windows_of(codec, [7, 31, 64, 100], seed=2)
+    together, wide = codec.decode(windows), exact.decode(windows)
+    return {
+        "against_float32_eager_db": db(wide, together),
+        "graphs_against_eager_db": db(eager.decode(windows), together),
+        "batch_against_alone_db": db([codec.decode([window])[0] for window in windows], together),
+    }
+
+
+@contextmanager
+def loaded(options: argparse.Namespace, dtype: str, *, graphs: bool) -> Iterator[Codec]:
+    """A codec on the device; what it held is given back."""
+    choice = CodecChoice(
+        options.codec,
+        "random",
+        dtype=dtype,  # pyright: ignore[reportArgumentType]
+        graph_s=None if graphs else (),
+        compiled=options.compile and graphs,
+        max_batch=options.max_batch,
+    )
+    codec = load_codec(choice, options.device)
+    yield codec
+    del codec
+    if options.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def measure(options: argparse.Namespace) -> dict[str, object]:
+    """Everything for one codec and type of arithmetic."""
+    device = options.device
+    result: dict[str, object] = {"codec": options.codec, "device": device, "dtype": options.dtype}
+    result |= {"compiled": options.compile, "weights": "random", "device_name": device_name(device)}
+    begun_s = time.perf_counter()
+    with (
+        loaded(options, "float32", graphs=False) as exact,
+        loaded(options, options.dtype, graphs=False) as eager,
+        loaded(options, options.dtype, graphs=True) as codec,
+    ):
+        result["load_s"] = round(time.perf_counter() - begun_s, 1)
+        misses = metrics.GRAPH_MISSES._value.get()  # pyright: ignore[reportPrivateUsage]
+        result["fidelity"] = fidelity(codec, eager, exact)
+        one = windows_of(codec, [64])
+        result["kernels"] = {
+            "eager": kernels_of(lambda: eager.decode(one), device),
+            "as_served": kernels_of(lambda: codec.decode(one), device),
+        }
+        shapes = [shape for shape in SHAPES[device] if shape[1] <= codec.spec.max_window_frames]
+        result["shapes"] = [shape_row(codec, eager, rows, frames, device) for rows, frames in shapes]
+        result["mixed_lengths"] = mixed_row(codec, device)
+        result["graph_misses"] = metrics.GRAPH_MISSES._value.get() - misses  # pyright: ignore[reportPrivateUsage]
+        result["memory_mb"] = memory_mb(device)
+        if options.codec == "neucodec":
+            result["transformers_eager_float32"] = against_reference(exact, shapes, device)
+    return result
+
+
+def against_reference(exact: Codec, shapes: Sequence[tuple[int, int]], device: str) -> object:
+    """transformers' NeuCodecModel in float32 beside ours, both eager, equal lengths (it cannot mask)."""
+    reference = reference_decode(device)
+    if reference is None:
+        return "transformers with NeuCodecModel is not installed"
+    rows: list[dict[str, float]] = []
+    for count, frames in shapes:
+        windows = windows_of(exact, [frames] * count)
+        theirs_s = statistics.median(seconds_of(lambda windows=windows: reference(windows), 0.2, 3))
+        ours_s = statistics.median(seconds_of(lambda windows=windows: exact.decode(windows), 0.2, 3))
+        rows.append({"rows": count, "frames": frames, "theirs_ms": round(1e3 * theirs_s, 2)})
+        rows[-1] |= {"ours_ms": round(1e3 * ours_s, 2), "theirs_over_ours": round(theirs_s / ours_s, 2)}
+    return rows
+
+
+def device_name(device: str) -> str:
+    """As the driver calls it."""
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu, one thread"
+
+
+def memory_mb(device: str) -> dict[str, float]:
+    """What the codec with its graphs holds, beside the two that it is compared with."""
+    if device != "cuda":
+        return {}
+    return {
+        "reserved_with_all_three_codecs": round(torch.cuda.memory_reserved() / 1e6),
+        "peak_allocated": round(torch.cuda.max_memory_allocated() / 1e6),
+    }
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--codec", choices=("neucodec", "snac"), default="neucodec")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", choices=DTYPES, default=None, help="default: float16 on cuda, bfloat16 on cpu")
+    parser.add_argument("--compile", action="store_true", help="as TORCH_COMPILE=true")
+    parser.add_argument("--max-batch", type=int, default=32)
+    options = parser.parse_args()
+    options.dtype = options.dtype or ("float16" if options.device == "cuda" else "bfloat16")
+    compiled = "-compiled" if options.compile else ""
+    write_result(f"decode-{options.codec}-{options.device}-{options.dtype}{compiled}", measure(options))
+
+
+if __name__ == "__main__":
+    main()
