@@ -19,7 +19,7 @@ from bench.simulation.engine import Pace
 STREAMS = (1, 4, 16, 50, 100, 200)
 REQUESTS_PER_S = (10.0, 20.0, 40.0)
 CPU_STREAMS = (1, 2, 3, 4)
-FAST = Pace(stream_s=0.000026 / 8)  # engines that a codec of a tenth of the assumed speed cannot follow
+FAST = Pace(stream_s=0.000026 / 8)  # several engines: more than the GPU below can follow
 # A GPU that takes ten times as long for a frame: where padding is what a call costs.
 TENTH = replace(H200_GRAPHED, frame_s=10 * H200_GRAPHED.frame_s)
 HEADER = "policy load ttfa_p50 p99 added_p50 p99 underruns audio_s/s batch calls/s busy"
