@@ -157,6 +157,7 @@ def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits
         windows=_batch_size(settings),
         padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[name] if on_cpu else None),
         frame_steps=codecs[0].spec.frame_steps,
+        call_frames=codecs[0].spec.call_frames,
     )
     return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
 

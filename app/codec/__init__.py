@@ -27,6 +27,7 @@ class CodecSpec:
     exact: bool  # windows with this context sound the same as decoding everything at once
     max_window_frames: int  # context included
     frame_steps: tuple[int, ...] = ()  # lengths that windows are padded to in a call; none: to the longest
+    call_frames: int | None = None  # what a call costs before its first frame, in frames, where that is known
 
     @property
     def frames_per_s(self) -> float:

@@ -23,6 +23,7 @@ from app.codec.grid import Grid
 log = logging.getLogger(__name__)
 
 BATCHES_UNDER_WAY = 2
+TIMED_CALLS = 5
 FULL_SCALE = 2.0  # of int16 samples: loud answers peak at 1.2, and are limited later, not clipped here
 INT16_STEPS = 32_767 / FULL_SCALE
 
@@ -98,10 +99,32 @@ class GraphedCodec:
             self._accelerator.settle()
             self._graphs[shape] = self._accelerator.capture(run)
             report(f"captured {number} of {len(shapes)} decode graphs")
+        if not self.spec.exact:  # the windows of others shrink when they are chosen early
+            self.spec = replace(self.spec, call_frames=self._call_frames(shapes[-1], shapes[0]))
         self._accelerator.settle()
         held = self._accelerator.memory_bytes()
         metrics.DECODE_MEMORY.set(held)
         log.info("%d decode graphs in %.1f s, %.0f MB", len(shapes), time.monotonic() - begun_s, held / 1e6)
+
+    def _call_frames(self, smallest: tuple[int, int], largest: tuple[int, int]) -> int | None:
+        """What a call costs before its first frame, in frames: from the line through two timed shapes."""
+        few, many = smallest[0] * smallest[1], largest[0] * largest[1]
+        least_s = self._replay_s(smallest)
+        frame_s = (self._replay_s(largest) - least_s) / max(many - few, 1)
+        return max(0, round(least_s / frame_s) - few) if frame_s > 0 else None
+
+    def _replay_s(self, shape: tuple[int, int]) -> float:
+        """Seconds of one call on the device, the least of a few."""
+        taken_s: list[float] = []
+        done = self._accelerator.event()
+        for _ in range(TIMED_CALLS):
+            begun_s = time.perf_counter()
+            with self._accelerator.stream():
+                self._graphs[shape]()
+                done.record()
+            done.synchronize()
+            taken_s.append(time.perf_counter() - begun_s)
+        return min(taken_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode a batch and wait for it; see `Codec.decode`."""

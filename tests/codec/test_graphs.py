@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from app import metrics
-from app.codec import CodeWindow, OverlappingCodec, Samples
+from app.codec import CodeWindow, OverlappingCodec, Samples, graphs
+from app.codec.accelerator import Replay
 from app.codec.eager import EagerCodec
 from app.codec.graphs import GraphedCodec
 from app.codec.grid import Grid
@@ -60,6 +64,46 @@ def test_every_shape_is_captured_and_progress_is_told() -> None:
     assert told_of[-1] == "captured 6 of 6 decode graphs"
     assert codec.spec.frame_steps == (32, 64)
     assert metrics.DECODE_MEMORY._value.get() == 1_000_000  # pyright: ignore[reportPrivateUsage]
+
+
+class Timed(Host):
+    """A call takes 0.5 ms, and 0.1 ms for each row and frame that it computes."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def capture(self, run: Callable[[], None]) -> Replay:
+        rows, frames = run.args[0]  # type: ignore[attr-defined]
+
+        def replay() -> None:
+            self._clock.now_s += 0.5e-3 + 0.1e-3 * rows * frames
+
+        return replay
+
+
+@dataclass
+class Clock:
+    """A time that only moves when it is moved."""
+
+    now_s: float = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize(("exact", "call_frames"), [(False, 5), (True, None)])
+def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_it(
+    exact: bool, call_frames: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(graphs, "time", clock)
+    codec = GraphedCodec(EagerCodec(replace(SPEC, exact=exact), code_values, "cpu"), Timed(clock), GRID, narrow=False)
+    codec.capture()
+    assert codec.spec.call_frames == call_frames
 
 
 @pytest.mark.parametrize("narrow", [False, True])

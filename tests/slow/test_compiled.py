@@ -1,0 +1,33 @@
+"""A codec through torch.compile, which takes a C++ compiler and a minute: the sound of the eager one."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from app.codec import CodeWindow
+from app.codec.graphs import GraphedCodec
+from app.codec.grid import Grid
+from app.codec.neucodec import load_neucodec
+from app.codec.vocos import Size
+from tests.codec.host import Host
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # of torch.compile about itself
+def test_compiled_neucodec_is_near_the_eager_one_at_every_shape() -> None:
+    size = Size(width=128, depth=1)
+    eager = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size)
+    codec = GraphedCodec(eager, Host(), Grid((1, 2, 4), (32, 64)), narrow=False, compiled=True)
+    codec.capture()
+    rng = np.random.default_rng(0)
+    windows = [CodeWindow(rng.integers(0, 65_536, (frames, 1), np.int32)) for frames in (1, 30, 33)]
+    for window, samples in zip(windows, codec.decode(windows), strict=True):
+        (expected,) = eager.decode([window])
+        error = float(np.square(expected - samples, dtype=np.float64).sum())
+        assert 10 * np.log10(float(np.square(expected, dtype=np.float64).sum()) / max(error, 1e-30)) >= 60
