@@ -1,0 +1,93 @@
+"""The service in this process, on a free port, with a codec and a policy of the benchmark's choice."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import aiohttp
+import numpy as np
+import uvicorn
+
+from app.codec import Codec, CodeWindow
+from app.main import create_app
+from app.server import AbortableProtocol
+from app.settings import Settings
+from bench.cost import COSTS, CallCost, StubCodec
+from bench.policies import Policy, make_queue
+
+NO_LIMIT = 1_000_000
+FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service that runs, and what it runs with."""
+
+    url: str
+    codec: str
+    policy: Policy
+
+
+def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Settings:
+    """The service's defaults, but for the loads; a stand-in's device is one, and takes any batch."""
+    own = {} if codec == "neucodec" and device == "cpu" else {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        tts_api=engine_url,
+        codec_weights="random",
+        device=device,
+        stream_interval=interval,
+        max_concurrent_requests=NO_LIMIT // 10,
+        log_level="warning",
+        **own,
+    )
+
+
+def device_for(codec: str, setting: str) -> str:
+    """The torch device of DEVICE; a stand-in needs none."""
+    if codec != "neucodec":
+        return "cpu"
+    from app.codec.load import pick_device  # noqa: PLC0415  (imports torch)
+
+    return pick_device(setting)
+
+
+def load_codec(name: str, cost: str, device: str) -> Codec:
+    """The codec under test, warm."""
+    if name == FREE:
+        return StubCodec(CallCost(0.0, 0.0))
+    if name == "stub":
+        return StubCodec(COSTS[cost])
+    from app.codec.load import load_codec as load  # noqa: PLC0415  (imports torch)
+
+    codec = load("neucodec", "random", device=device, dtype="auto", left_context_s=None)
+    codec.decode([CodeWindow(np.zeros((32, 1), np.int32))])
+    return codec
+
+
+@asynccontextmanager
+async def serving(settings: Settings, codec: Codec, policy: Policy) -> AsyncIterator[str]:
+    """A service until the block ends; its URL, once it is ready."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = create_app(settings, codec=codec, queue=partial(make_queue, policy))
+    server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    async with aiohttp.ClientSession() as session:
+        while not server.started or not await _ready(session, url):
+            await asyncio.sleep(0.05)
+    try:
+        yield url
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
+    async with session.get(f"{url}/ready") as answer:
+        return answer.status == 200
