@@ -46,6 +46,11 @@ class CallCost:
         """How long the device is busy with such a call."""
         return self.launch_s + _rounded(rows, self.row_steps) * _rounded(frames, self.frame_steps) * self.frame_s
 
+    @property
+    def call_frames(self) -> int | None:
+        """As many frames cost as much as a launch, for `BatchLimits.call_frames`; None where frames are free."""
+        return round(self.launch_s / self.frame_s) if self.frame_s else None
+
 
 def _rounded(value: int, steps: tuple[int, ...]) -> int:
     place = bisect.bisect_left(steps, value)
