@@ -19,7 +19,7 @@ from bench.counters import FirstWindows
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.policies import POLICIES
-from bench.served import FREE, Served, device_for, load_codec, serving, settings_for
+from bench.served import FREE, Served, cost_of, device_for, load_codec, queue_of, serving, settings_for
 from bench.traffic import Traffic
 from bench.trial import Row, measure
 
@@ -44,12 +44,12 @@ async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Ro
         stack.enter_context(windows.recorded())
         services: list[Served] = []
         device = device_for(arguments.codec, arguments.device)
-        codec = load_codec(arguments.codec, arguments.cost, device)
-        for name, policy in [(FREE, POLICIES[0]), *((arguments.codec, policy) for policy in arguments.policy)]:
-            chosen = load_codec(FREE, "", "") if name == FREE else codec
-            settings = settings_for(engine_url, name, device, arguments.interval)
-            url = await stack.enter_async_context(serving(settings, chosen, policy))
-            services.append(Served(url, name, policy))
+        for name, policies in ((FREE, POLICIES[:1]), (arguments.codec, arguments.policy)):
+            cost = cost_of(name, arguments.cost)
+            codec, settings = load_codec(cost, device), settings_for(engine_url, name, device, arguments.interval)
+            for policy in policies:
+                url = await stack.enter_async_context(serving(settings, codec, queue_of(policy, cost)))
+                services.append(Served(url, name, policy))
         for traffic in loads(arguments):
             rows += await compare(services, engine_url, traffic, windows)
     return rows

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import aiohttp
 import numpy as np
 import uvicorn
 
 from app.codec import Codec, CodeWindow
+from app.decode.queue import BatchLimits, Queue
+from app.decode.scheduler import Job
 from app.main import create_app
 from app.server import AbortableProtocol
 from app.settings import Settings
@@ -31,6 +32,22 @@ class Served:
     url: str
     codec: str
     policy: Policy
+
+
+def cost_of(codec: str, cost: str) -> CallCost | None:
+    """What a call of a stand-in costs; None of a real codec, whose calls cost what they cost."""
+    return {FREE: CallCost(0.0, 0.0), "stub": COSTS.get(cost)}.get(codec)
+
+
+def queue_of(policy: Policy, cost: CallCost | None) -> Callable[[BatchLimits], Queue[Job]]:
+    """A policy, told of a stand-in's cost."""
+
+    def make(limits: BatchLimits) -> Queue[Job]:
+        if cost:
+            limits = replace(limits, frame_steps=cost.frame_steps, call_frames=cost.call_frames)
+        return make_queue(policy, limits)
+
+    return make
 
 
 def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Settings:
@@ -57,12 +74,10 @@ def device_for(codec: str, setting: str) -> str:
     return pick_device(setting)
 
 
-def load_codec(name: str, cost: str, device: str) -> Codec:
-    """The codec under test, warm."""
-    if name == FREE:
-        return StubCodec(CallCost(0.0, 0.0))
-    if name == "stub":
-        return StubCodec(COSTS[cost])
+def load_codec(cost: CallCost | None, device: str) -> Codec:
+    """A stand-in of that cost, or NeuCodec, warm."""
+    if cost:
+        return StubCodec(cost)
     from app.codec.load import load_codec as load  # noqa: PLC0415  (imports torch)
 
     codec = load("neucodec", "random", device=device, dtype="auto", left_context_s=None)
@@ -71,11 +86,11 @@ def load_codec(name: str, cost: str, device: str) -> Codec:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, codec: Codec, policy: Policy) -> AsyncIterator[str]:
+async def serving(settings: Settings, codec: Codec, queue: Callable[[BatchLimits], Queue[Job]]) -> AsyncIterator[str]:
     """A service until the block ends; its URL, once it is ready."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(settings, codec=codec, queue=partial(make_queue, policy))
+    app = create_app(settings, codec=codec, queue=queue)
     server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     async with aiohttp.ClientSession() as session:
