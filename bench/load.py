@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -24,7 +25,7 @@ from bench.traffic import Traffic
 from bench.trial import Row, measure
 
 SHOWN = ("audio_s_per_s", "ratio_to_free", "first_window_ms_p50", "first_window_ms_p99", "added_ms_p99", "mean_batch")
-SHOWN += ("underrun_requests", "requests", "failures", "service_cpu_share", "cores_used_share")
+SHOWN += ("underrun_requests", "requests", "failures", "service_cpu_share", "machine_busy_share")
 SHOWN += ("engine_late_share", "client_lag_ms_p99", "believable")
 
 
@@ -86,8 +87,10 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=3.0, help="seconds before them")
     parser.add_argument("--interval", type=int, default=5, help="STREAM_INTERVAL")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--switch-ms", type=float, default=5.0, help="how long a thread may keep the GIL")
     parser.add_argument("--name", help="of the result; load-CODEC unless given")
     arguments = parser.parse_args()
+    sys.setswitchinterval(arguments.switch_ms / 1000)
     begun_s = time.monotonic()
     with paced_engine() as engine_url:
         rows = uvloop.run(measure_all(arguments, engine_url))

@@ -23,7 +23,7 @@ def test_the_delay_that_was_added_begins_when_the_engine_had_sent_the_codes() ->
     assert (row["underrun_requests"], row["gaps_per_request"], row["silence_s"]) == (1, 1.0, 0.25)
 
 
-KEPT_UP: Row = {"engine_late_share": 0.0, "client_lag_ms_p99": 1.0, "cores_used_share": 0.4}
+KEPT_UP: Row = {"engine_late_share": 0.0, "client_lag_ms_p99": 1.0, "machine_busy_share": 0.4}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ KEPT_UP: Row = {"engine_late_share": 0.0, "client_lag_ms_p99": 1.0, "cores_used_
         ({}, True),
         ({"engine_late_share": 0.2}, False),
         ({"client_lag_ms_p99": 30}, False),
-        ({"cores_used_share": 0.95}, False),
+        ({"machine_busy_share": 0.95}, False),
     ],
 )
 def test_figures_of_a_starved_machine_are_not_believed(change: Row, expected: bool) -> None:
