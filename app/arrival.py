@@ -17,6 +17,7 @@ class Arrival:
         self._wanted = 0
         self._reached = asyncio.Event()
         self._first_s = self._latest_s = 0.0
+        self.ready_s: float | None = None  # when there was what the first call of `reach` waited for
         self._first_frames = 0
 
     def feed(self, numbers: Sequence[int]) -> None:
@@ -29,12 +30,12 @@ class Arrival:
         if not before:
             self._first_frames, self._first_s = self.codes.frames, self._latest_s
         if self.codes.frames >= self._wanted:
-            self._reached.set()
+            self._wake(self._latest_s)
 
     def finish(self) -> None:
         """The generation has ended well."""
         self.codes.finish()
-        self._reached.set()
+        self._wake(time.monotonic())
 
     async def reach(self, frames: int) -> None:
         """Wait until so many frames have arrived, or the end."""
@@ -42,6 +43,10 @@ class Arrival:
         while self.codes.frames < frames and not self.codes.ended:
             self._reached.clear()
             await self._reached.wait()
+
+    def _wake(self, now_s: float) -> None:
+        self.ready_s = self.ready_s or now_s
+        self._reached.set()
 
     @property
     def s_per_frame(self) -> float:

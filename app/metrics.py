@@ -9,6 +9,12 @@ FIRST_AUDIO = Histogram(
     "From the request to the first bytes that hold samples.",
     buckets=(0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30),
 )
+FIRST_WINDOW = Histogram(
+    "tts_first_window_seconds",
+    "From the arrival of the codes that the first window needs to the first bytes that hold samples: what the "
+    "service itself adds to the first audio.",
+    buckets=(0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5),
+)
 AUDIO = Counter("tts_audio_seconds_total", "Seconds of audio sent.")
 UNDERRUNS = Counter("tts_underruns_total", "Windows that came after a listener in real time had run dry.")
 ENGINE_TOKENS = Counter("tts_engine_tokens_total", "Codec tokens received.")

@@ -44,6 +44,7 @@ class Spoken:
     codec_tokens: int
     prompt_tokens: int
     first_audio_s: float  # from the call to the first write
+    first_window_s: float  # from the codes of the first window, or the engine's end, to the first write
     total_s: float  # from the call to the last
 
 
@@ -68,11 +69,13 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
     await sink.finish()
+    first_write_s = listener.first_write_s or listener.begun_s
     return Spoken(
         audio_s=listener.audio_s,
         codec_tokens=sum(arrival.codes.tokens for arrival in arrivals),
         prompt_tokens=sum(generation.prompt_tokens or 0 for generation in generations),
-        first_audio_s=(listener.first_write_s or listener.begun_s) - listener.begun_s,
+        first_audio_s=first_write_s - listener.begun_s,
+        first_window_s=max(0.0, first_write_s - (arrivals[0].ready_s or first_write_s)),
         total_s=time.monotonic() - listener.begun_s,
     )
 
@@ -114,11 +117,11 @@ async def _speak(
     spec = decoder.spec
     ends_s = limit.when() or 0.0
     for arrival in arrivals:
-        await arrival.reach(1)
+        schedule = WindowSchedule(speech.plan)
+        await arrival.reach(schedule.wanted)
         if not arrival.codes.frames:
             break  # the caller's max_tokens ended the answer before this part of the text
         stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
-        schedule = WindowSchedule(speech.plan)
         while not schedule.finished:
             await arrival.reach(schedule.wanted)
             taken: list[Window] = []

@@ -10,16 +10,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import json
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 import httpx
@@ -30,9 +25,9 @@ from httpx_aiohttp import AiohttpTransport
 from app.engine import Sampling, TokenNumbers
 from app.engine.vllm import EngineLimits, VllmEngine
 from app.profiles import TokenSyntax
-from bench.machine import describe
+from bench.machine import write_result
+from bench.paced_engine import paced_engine
 
-RESULTS = Path(__file__).parent / "results" / "ingest.json"
 TOKENS_PER_S = 380
 MARK = b"<|s_"  # what the bare readers count
 
@@ -126,18 +121,6 @@ READERS: dict[str, Reader] = {
 }
 
 
-@contextlib.contextmanager
-def paced_engine(tokens_per_s: float) -> Iterator[str]:
-    """The engine in a process of its own; its completions URL."""
-    command = [sys.executable, "-m", "bench.paced_engine", "--tokens-per-s", str(tokens_per_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1/completions"
-        finally:
-            process.terminate()
-
-
 async def cpu_us(reader: Reader, load: Load, repeats: int) -> float:
     """CPU microseconds of this process, making the client aside, for `repeats` times all streams of `load`."""
     async with reader(load) as read:
@@ -177,21 +160,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each stream")
-    parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     tokens = round(TOKENS_PER_S * arguments.seconds)
-    results: dict[str, object] = {"machine": describe(), "tokens_per_s": TOKENS_PER_S}
+    results: dict[str, object] = {"tokens_per_s": TOKENS_PER_S}
     results |= {"streams": arguments.streams, "tokens_a_stream": tokens, "rounds": arguments.rounds}
-    with paced_engine(TOKENS_PER_S) as url:
+    with paced_engine("--tokens-per-s", str(TOKENS_PER_S)) as url:
         for interval in (1, 10):
             load = Load(url, arguments.streams, tokens, interval)
             row = measure(load, arguments.rounds, 1, load.streams * tokens)
             results[f"per_token_at_{interval}_an_event"] = row
-    with paced_engine(2000) as url:
+    with paced_engine("--tokens-per-s", "2000") as url:
         results["per_request"] = measure(Load(url, 10, 1, 1), arguments.rounds, 30, 10 * 30)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
+    write_result("ingest", results)
 
 
 if __name__ == "__main__":

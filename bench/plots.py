@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ NAMES = {
     "one by one": "no batching",
 }
 
-Row = dict[str, str | float]
+Row = dict[str, Any]
 
 
 def draw_simulation(rows: Sequence[Row], title: str) -> Figure:
@@ -50,6 +51,46 @@ def _draw_policies(axes: Axes, rows: Sequence[Row], key: str) -> None:
     axes.grid(alpha=0.3)
 
 
+def draw_load(rows: Sequence[Row], title: str) -> Figure:
+    """Throughput, TTFA and what the service adds to it, over the streams of a closed loop."""
+    figure = Figure((10, 3.6), dpi=100, layout="constrained")
+    axes = figure.subplots(1, 3)
+    panels = {
+        "audio-seconds per second": ("audio_s_per_s",),
+        "time to first audio (ms)": ("first_audio_ms_p50", "first_audio_ms_p99"),
+        "of it from us: first window (ms)": ("first_window_ms_p50", "first_window_ms_p99"),
+    }
+    for panel, (label, names) in zip(axes, panels.items(), strict=True):
+        for colour, series in enumerate(_series(rows)):
+            for name, style in zip(names, ("-", "--") if len(names) > 1 else ("-",), strict=True):
+                _draw_series(panel, series, name, f"C{colour}", style)
+        panel.set_ylabel(label + (": p50, p99 dashed" if len(names) > 1 else ""))
+        panel.set_xlabel("streams that always ask again")
+        panel.set_xlim(left=0)
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+    axes[0].legend(fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _series(rows: Sequence[Row]) -> list[list[Row]]:
+    """The closed loops of each codec and policy."""
+    closed = [row for row in rows if row["streams"]]
+    names = list(dict.fromkeys((row["codec"], row["policy"]) for row in closed))
+    return [[row for row in closed if (row["codec"], row["policy"]) == name] for name in names]
+
+
+def _draw_series(axes: Axes, series: Sequence[Row], key: str, colour: str, style: str) -> None:
+    """A line; a hollow mark where the machine was too small for the load."""
+    codec, policy = series[0]["codec"], str(series[0]["policy"])
+    label = "a codec that takes no time" if codec == "free" else NAMES[policy]
+    streams, values = [float(row["streams"]) for row in series], [float(row[key]) for row in series]
+    axes.plot(streams, values, style, color=colour, label=label)
+    for at, value, row in zip(streams, values, series, strict=True):
+        axes.plot(at, value, "o", markersize=4, color=colour, fillstyle="full" if row["believable"] else "none")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a small PNG."""
     path.parent.mkdir(exist_ok=True)
@@ -64,6 +105,11 @@ def main() -> None:
     simulated = json.loads((RESULTS / "simulation.json").read_text(encoding="utf-8"))
     title = "Simulated: NeuCodec decoded eagerly at 20 ms a call, one GPU, vLLM's pace on an H200"
     save(draw_simulation(simulated["h200-eager"], title), PLOTS / "simulation.png")
+    for file in sorted(RESULTS.glob("load-*.json")):
+        result = json.loads(file.read_text(encoding="utf-8"))
+        machine, codec = result["machine"], f"{result['codec']} codec"
+        title = f"Measured: the service with the {codec}, {machine['cores']} cores ({machine['cpu']}), engine stand-in"
+        save(draw_load(result["rows"], title), PLOTS / f"{file.stem}.png")
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ from app.codec import CodecSpec, CodeWindow, Samples
 from app.main import create_app
 from app.server import AbortableProtocol
 from app.settings import Settings
-from bench.ingest import Load, bare_aiohttp, paced_engine, us_per_token
+from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result
+from bench.paced_engine import paced_engine
 
 STREAMS, TOKENS_PER_S = 50, 380
 SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window_frames=384)
@@ -85,7 +86,7 @@ async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> fl
 def measure(rounds: int, tokens: int) -> dict[str, object]:
     """Both readers, both intervals, several rounds; ratios within a round."""
     result: dict[str, object] = {"streams": STREAMS, "tokens_per_s_and_stream": TOKENS_PER_S}
-    with paced_engine(TOKENS_PER_S) as url:
+    with paced_engine("--tokens-per-s", str(TOKENS_PER_S)) as url:
         for interval in (1, 10):
             bare: list[float] = []
             whole: list[float] = []

@@ -90,6 +90,32 @@ async def test_what_the_codes_refuse_passes_through() -> None:
     assert arrival.codes.frames == 0
 
 
+async def test_it_is_ready_when_what_was_first_waited_for_has_come(clock: Clock) -> None:
+    arrival = Arrival(ONE_SLOT, 100)
+    task = await waiting(arrival, 3)
+    arrival.feed([1, 2])
+    assert arrival.ready_s is None
+    clock.now_s += 1
+    arrival.feed([3])
+    clock.now_s += 1
+    arrival.feed([4])  # before the waiter has had its turn
+    assert await done(task)
+    again = await waiting(arrival, 5)
+    arrival.feed([5])
+    assert await done(again)
+    assert arrival.ready_s == 101
+
+
+async def test_the_end_makes_it_ready(clock: Clock) -> None:
+    arrival = Arrival(ONE_SLOT, 100)
+    task = await waiting(arrival, 3)
+    arrival.feed([1])
+    clock.now_s += 1
+    arrival.finish()
+    assert await done(task)
+    assert arrival.ready_s == 101
+
+
 def test_the_pace_is_the_mean_time_between_frames_after_the_first(clock: Clock) -> None:
     arrival = Arrival(ONE_SLOT, 100)
     assert arrival.s_per_frame == 0

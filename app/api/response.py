@@ -135,6 +135,7 @@ class AudioResponse(Response):
         metrics.REQUESTS.labels("ok").inc()
         if not self._answer.whole:
             metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
+            metrics.FIRST_WINDOW.observe(spoken.first_window_s)
         log.info(
             "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms, all after %.0f ms",
             self.request_id,

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from openai import AsyncOpenAI
+from prometheus_client import REGISTRY
 
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -172,3 +173,22 @@ async def test_models_voices_and_operations(served: Served) -> None:
     assert (await get("/ready")).json() == {"status": "ready"}
     await good_request(served)
     assert "tts_requests_total" in (await get("/metrics")).text
+
+
+FIRST = ("window_seconds_count", "window_seconds_sum", "audio_seconds_sum")
+
+
+def total(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+async def test_the_first_window_is_counted_without_the_engines_part() -> None:
+    engine = FixedEngine(CODES, burst=10, gap_s=0.05)  # 21 frames for the first 0.4 s: after two gaps
+    before = [total(f"tts_first_{name}") for name in FIRST]
+    async with serving(engine) as served:
+        await good_request(served)
+        await served.client.post(SPEECH, json={**HELLO, "stream": False})
+    after = [total(f"tts_first_{name}") for name in FIRST]
+    answers, window_s, audio_s = (late - early for late, early in zip(after, before, strict=True))
+    assert answers == 1
+    assert 0 < window_s <= audio_s - 0.09

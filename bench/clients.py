@@ -1,0 +1,106 @@
+"""Clients of a service in a process of their own: traffic as JSON on stdin, what they heard as JSON on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+
+import aiohttp
+import uvloop
+
+from bench.heard import Answer, percentile
+from bench.traffic import Ask, Traffic
+
+TICK_S = 0.02
+OVERTIME_S = 20.0  # after which an answer counts as failed
+
+
+@dataclass(slots=True)
+class Lag:
+    """How late an event loop gets round to what is due."""
+
+    seconds: list[float] = field(default_factory=list[float])
+
+    async def watch(self) -> None:
+        """Look at the clock for ever."""
+        while True:
+            due_s = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self.seconds.append(time.monotonic() - due_s)
+
+    def ms(self, percent: float) -> float:
+        """A percentile, in milliseconds."""
+        return round(percentile(self.seconds, percent) * 1000, 1)
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[Lag]:
+    """The lag of this event loop during the block."""
+    lag = Lag()
+    watching = asyncio.create_task(lag.watch())
+    try:
+        yield lag
+    finally:
+        watching.cancel()
+
+
+async def listen(session: aiohttp.ClientSession, ask: Ask) -> Answer:
+    """Ask, and note when each piece of the answer came."""
+    body = {"input": ask.text, "response_format": "pcm", "max_tokens": ask.tokens}
+    name, asked_s = ask.text.rpartition(" ")[-1], time.monotonic()
+    chunks: list[tuple[float, int]] = []
+    try:
+        async with session.post("/v1/audio/speech", json=body) as answer:
+            if answer.status != 200:
+                return Answer.failed(name, asked_s, f"status {answer.status}")
+            async for data in answer.content.iter_any():
+                chunks.append((time.monotonic(), len(data)))
+    except (aiohttp.ClientError, TimeoutError) as exc:
+        return Answer.failed(name, asked_s, type(exc).__name__)
+    return Answer.of(name, asked_s, chunks, ask.tokens)
+
+
+async def stream(session: aiohttp.ClientSession, traffic: Traffic, number: int) -> list[Answer]:
+    """One stream of a closed loop."""
+    answers: list[Answer] = []
+    await asyncio.sleep(traffic.begin_s + traffic.stagger_s(number) - time.monotonic())
+    for ask in traffic.asks(number):
+        if time.monotonic() >= traffic.end_s:
+            break
+        answers.append(await listen(session, ask))
+    return answers
+
+
+async def arrival(session: aiohttp.ClientSession, traffic: Traffic, number: int, after_s: float) -> list[Answer]:
+    """One request of an open loop."""
+    await asyncio.sleep(traffic.begin_s + after_s - time.monotonic())
+    return [await listen(session, next(traffic.asks(number)))]
+
+
+async def drive(traffic: Traffic) -> dict[str, object]:
+    """All of it."""
+    begun_s, begun_cpu_s = time.monotonic(), time.process_time()
+    timeout = aiohttp.ClientTimeout(total=traffic.warm_s + traffic.counted_s + OVERTIME_S)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(traffic.url, connector=connector, timeout=timeout) as session, watched() as lag:
+        if traffic.streams:
+            asking = [stream(session, traffic, number) for number in range(traffic.streams)]
+        else:
+            asking = [arrival(session, traffic, *item) for item in enumerate(traffic.arrivals_s())]
+        answers = [answer for answered in await asyncio.gather(*asking) for answer in answered]
+    cpu_share = (time.process_time() - begun_cpu_s) / (time.monotonic() - begun_s)
+    return {"answers": [asdict(answer) for answer in answers], "lag_p99_ms": lag.ms(99), "cpu_share": cpu_share}
+
+
+def main() -> None:
+    """Read the traffic, drive it, print what was heard."""
+    print(json.dumps(uvloop.run(drive(Traffic.load(sys.stdin.read())))))
+
+
+if __name__ == "__main__":
+    main()

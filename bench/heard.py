@@ -1,0 +1,69 @@
+"""What listeners in real time heard: delays, gaps, and how much audio came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.traffic import TOKENS_PER_S
+
+BYTES_PER_S = 48_000  # pcm: 24 kHz, 16 bit
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as its client saw it; times by time.monotonic()."""
+
+    word: str
+    asked_s: float
+    first_s: float  # the first audio byte
+    end_s: float
+    audio_s: float
+    gaps: int
+    silence_s: float
+    failure: str = ""
+
+    @classmethod
+    def of(cls, word: str, asked_s: float, chunks: Sequence[tuple[float, int]], tokens: int) -> Answer:
+        """From the time and size of each piece of pcm; an answer that is too short has failed."""
+        if not chunks:
+            return cls.failed(word, asked_s, "no audio")
+        audio_s = sum(size for _, size in chunks) / BYTES_PER_S
+        failure = "" if round(audio_s * TOKENS_PER_S) == tokens else "too short"
+        return cls(word, asked_s, chunks[0][0], chunks[-1][0], audio_s, *silence(chunks, BYTES_PER_S), failure)
+
+    @classmethod
+    def failed(cls, word: str, asked_s: float, failure: str) -> Answer:
+        """An answer that did not come."""
+        return cls(word, asked_s, asked_s, asked_s, 0.0, 0, 0.0, failure)
+
+
+def silence(chunks: Sequence[tuple[float, int]], bytes_per_s: float) -> tuple[int, float]:
+    """Gaps and their seconds for a listener who begins at the first byte and waits when nothing is left."""
+    gaps, silent_s = 0, 0.0
+    dry_s = chunks[0][0] if chunks else 0.0
+    for at_s, size in chunks:
+        if at_s > dry_s:
+            gaps += 1
+            silent_s += at_s - dry_s
+            dry_s = at_s
+        dry_s += size / bytes_per_s
+    return gaps, silent_s
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The least value that so many percent of the values do not exceed; nan of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)] if ordered else math.nan
+
+
+def audio_rate(answers: Sequence[Answer], begin_s: float, end_s: float) -> float:
+    """Audio-seconds a second within [begin, end): each answer's spread evenly over the time that it took."""
+    within = 0.0
+    for answer in answers:
+        taken_s = answer.end_s - answer.asked_s
+        shared_s = min(end_s, answer.end_s) - max(begin_s, answer.asked_s)
+        if taken_s > 0 and shared_s > 0:
+            within += answer.audio_s * shared_s / taken_s
+    return within / (end_s - begin_s)

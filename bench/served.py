@@ -1,0 +1,108 @@
+"""The service in this process, on a free port, with a codec and a policy of the benchmark's choice."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import aiohttp
+import numpy as np
+import uvicorn
+
+from app.codec import Codec, CodeWindow
+from app.decode.queue import BatchLimits, Queue
+from app.decode.scheduler import Job
+from app.main import create_app
+from app.server import AbortableProtocol
+from app.settings import Settings
+from bench.cost import COSTS, CallCost, StubCodec
+from bench.policies import Policy, make_queue
+
+NO_LIMIT = 1_000_000
+FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service that runs, and what it runs with."""
+
+    url: str
+    codec: str
+    policy: Policy
+
+
+def cost_of(codec: str, cost: str) -> CallCost | None:
+    """What a call of a stand-in costs; None of a real codec, whose calls cost what they cost."""
+    return {FREE: CallCost(0.0, 0.0), "stub": COSTS.get(cost)}.get(codec)
+
+
+def queue_of(policy: Policy, cost: CallCost | None) -> Callable[[BatchLimits], Queue[Job]]:
+    """A policy, told of a stand-in's cost."""
+
+    def make(limits: BatchLimits) -> Queue[Job]:
+        if cost:
+            limits = replace(limits, frame_steps=cost.frame_steps, call_frames=cost.call_frames)
+        return make_queue(policy, limits)
+
+    return make
+
+
+def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Settings:
+    """The service's defaults, but for the loads; a stand-in's device is one, and takes any batch."""
+    own = {} if codec == "neucodec" and device == "cpu" else {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        tts_api=engine_url,
+        codec_weights="random",
+        device=device,
+        stream_interval=interval,
+        max_concurrent_requests=NO_LIMIT // 10,
+        log_level="warning",
+        **own,
+    )
+
+
+def device_for(codec: str, setting: str) -> str:
+    """The torch device of DEVICE; a stand-in needs none."""
+    if codec != "neucodec":
+        return "cpu"
+    from app.codec.load import pick_device  # noqa: PLC0415  (imports torch)
+
+    return pick_device(setting)
+
+
+def load_codec(cost: CallCost | None, device: str) -> Codec:
+    """A stand-in of that cost, or NeuCodec, warm."""
+    if cost:
+        return StubCodec(cost)
+    from app.codec.load import load_codec as load  # noqa: PLC0415  (imports torch)
+
+    codec = load("neucodec", "random", device=device, dtype="auto", left_context_s=None)
+    codec.decode([CodeWindow(np.zeros((32, 1), np.int32))])
+    return codec
+
+
+@asynccontextmanager
+async def serving(settings: Settings, codec: Codec, queue: Callable[[BatchLimits], Queue[Job]]) -> AsyncIterator[str]:
+    """A service until the block ends; its URL, once it is ready."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = create_app(settings, codec=codec, queue=queue)
+    server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    async with aiohttp.ClientSession() as session:
+        while not server.started or not await _ready(session, url):
+            await asyncio.sleep(0.05)
+    try:
+        yield url
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
+    async with session.get(f"{url}/ready") as answer:
+        return answer.status == 200
