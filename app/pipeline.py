@@ -15,7 +15,7 @@ from app.codec import CodeWindow
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Generation, Sampling
 from app.errors import DeadlineExceeded, EngineLength, EngineNoAudio, ServiceError
-from app.listener import ClientGone, Levels, Listener, Sink
+from app.listener import ClientGone, Levels, Listener, Playback, Sink, Spoken
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import Encoder
 from app.speech.stitch import FADE_S, Stitcher
@@ -29,22 +29,11 @@ class Speech:
     prompts: tuple[str, ...]
     sampling: Sampling
     may_be_cut: bool  # the caller set max_tokens, so reaching it is no error
-    whole: bool
+    playback: Playback
     layout: FrameLayout
     plan: WindowPlan
     levels: Levels
     limit_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """What a request came to."""
-
-    audio_s: float
-    codec_tokens: int
-    prompt_tokens: int
-    first_audio_s: float  # from the call to the first write
-    total_s: float  # from the call to the last
 
 
 async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
@@ -55,7 +44,7 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
         ClientGone: the client disconnected or stopped reading.
     """
     arrivals = [Arrival(speech.layout, speech.sampling.max_tokens) for _ in speech.prompts]
-    listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, whole=speech.whole)
+    listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, speech.playback)
     try:
         async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
             watcher = group.create_task(_watch(sink))
@@ -67,14 +56,15 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
         raise DeadlineExceeded("the request took longer than its limit") from exc
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
-    await sink.finish()
-    return Spoken(
+    spoken = Spoken(
         audio_s=listener.audio_s,
         codec_tokens=sum(arrival.codes.tokens for arrival in arrivals),
         prompt_tokens=sum(generation.prompt_tokens or 0 for generation in generations),
         first_audio_s=(listener.first_write_s or listener.begun_s) - listener.begun_s,
         total_s=time.monotonic() - listener.begun_s,
     )
+    await sink.finish(spoken)
+    return spoken
 
 
 async def _watch(sink: Sink) -> None:
@@ -131,7 +121,7 @@ async def _speak(
                 Supply(
                     frames=arrival.codes.frames,
                     s_per_frame=arrival.s_per_frame,
-                    frame_s=1 / spec.frames_per_s,
+                    frame_s=1 / spec.frames_per_s / speech.playback.speed,
                     lead_s=listener.lead_s,
                     decode_s=decode_s,
                 )

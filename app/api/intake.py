@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from app.api.response import AudioAnswer
+from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.codec import CodecSpec
 from app.engine import Sampling
-from app.errors import InputTooLong, ModelNotFound, UnsupportedValue
-from app.pipeline import Levels, Speech
+from app.errors import InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
+from app.listener import Levels, Playback
+from app.pipeline import Speech
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.codes import FrameLayout
-from app.speech.encoders import CONTENT_TYPES, Format, make_encoder
+from app.speech.encoders import CONTENT_TYPES, LOSSLESS, carries, make_encoder
 from app.speech.normalise import normalise
 from app.speech.prompt import render
 from app.speech.sentences import split
@@ -52,7 +53,7 @@ class Intake:
             prompts=tuple(render(profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(text)),
             sampling=self._sampling(request),
             may_be_cut=request.max_tokens is not None,
-            whole=not request.stream,
+            playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
             layout=self._layout,
             plan=plan,
             levels=self._levels(request, plan),
@@ -67,27 +68,26 @@ class Intake:
         """How to answer.
 
         Raises:
-            UnsupportedValue: a format, speed or stream format that is not offered.
+            UnsupportedValue: events were asked for in one piece.
+            UnsupportedSampleRate: the format cannot carry the rate.
         """
-        chosen = request.response_format or self._settings.default_response_format
-        if request.speed != 1.0:
-            raise UnsupportedValue("speed: this server speaks at 1.0 only", param="speed")
-        if request.stream_format != "audio":
-            raise UnsupportedValue("stream_format: this server offers audio only", param="stream_format")
-        if chosen not in CONTENT_TYPES:
-            offered = ", ".join(CONTENT_TYPES)
-            raise UnsupportedValue(f"response_format: this server offers {offered}", param="response_format")
-        return self._answer(chosen, whole=not request.stream)
-
-    def _answer(self, chosen: Format, *, whole: bool) -> AudioAnswer:
-        rate_hz = self._spec.sample_rate_hz
+        chosen, rate_hz = request.response_format or self._settings.default_response_format, self._rate_hz(request)
+        if not carries(chosen, rate_hz):
+            raise UnsupportedSampleRate(f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate")
+        if request.stream_format == "sse" and not request.stream:
+            raise UnsupportedValue("stream_format: sse is a stream, but stream is false", param="stream_format")
+        whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
             content_type=CONTENT_TYPES[chosen],
             sample_rate_hz=rate_hz,
-            encoder=make_encoder(chosen, rate_hz),
-            whole=whole,
+            bit_depth=16 if chosen in LOSSLESS else None,
+            encoder=make_encoder(chosen, rate_hz, whole=not request.stream),
+            delivery="events" if request.stream_format == "sse" else whole,
             write_limit_s=self._settings.client_write_timeout_s,
         )
+
+    def _rate_hz(self, request: SpeechRequest) -> int:
+        return request.sample_rate or self._spec.sample_rate_hz
 
     def _plan(self, request: SpeechRequest) -> WindowPlan:
         settings, spec = self._settings, self._spec

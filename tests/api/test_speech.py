@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from openai import AsyncOpenAI
 
+from app.speech.encoders import CONTENT_TYPES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -33,13 +34,13 @@ async def test_pcm_holds_480_samples_for_each_code(served: Served) -> None:
 
 
 async def test_a_streamed_wav_says_that_its_size_is_unknown(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={"input": "Hello."})
+    answer = await served.client.post(SPEECH, json={"input": "Hello.", "response_format": "wav"})
     assert answer.headers["content-type"] == "audio/wav"
     assert answer.content[4:8] == answer.content[40:44] == b"\xff\xff\xff\xff"
 
 
 async def test_a_whole_wav_has_exact_sizes(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={"input": "Hello.", "stream": False})
+    answer = await served.client.post(SPEECH, json={"input": "Hello.", "response_format": "wav", "stream": False})
     assert int(answer.headers["content-length"]) == len(answer.content)
     with wave.open(io.BytesIO(answer.content)) as sound:
         assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24000, 1, 2)
@@ -124,7 +125,7 @@ async def test_the_answer_ends_in_silence_wherever_the_codec_stops() -> None:
 async def test_the_openapi_document_describes_the_speech_route(served: Served) -> None:
     document = (await served.client.get("/openapi.json")).json()
     answers = document["paths"]["/v1/audio/speech"]["post"]["responses"]
-    assert set(answers["200"]["content"]) == {"audio/wav", "audio/pcm"}
+    assert set(answers["200"]["content"]) == {*CONTENT_TYPES.values(), "text/event-stream"}
     assert {"400", "429", "502", "503"} <= set(answers)
 
 
