@@ -1,4 +1,4 @@
-"""The end of the line: level, tempo, rate, fades, encode, send, and know how much sound the client has in hand."""
+"""The end of the line: fades, level, tempo, rate, encode, send, and know how much sound the client has in hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from app import metrics
 from app.codec import Samples
 from app.speech.encoders import Encoder
-from app.speech.fade import FadeIn, FadeOut
+from app.speech.fade import Edges
 from app.speech.level import Leveller, limit
 from app.speech.resample import Resampler
 from app.speech.tempo import Tempo
@@ -72,11 +72,11 @@ class Listener:
 
     def __init__(self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback) -> None:
         self._encoder, self._sink, self._whole = encoder, sink, playback.whole
-        self._rate_hz = playback.rate_hz
+        self._rate_hz, self.speed = playback.rate_hz, playback.speed
         self.begun_s = time.monotonic()
         self._tempo = Tempo(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
-        self._fade_in, self._fade_out = FadeIn(playback.rate_hz), FadeOut(playback.rate_hz)
+        self._edges = Edges(voice_rate_hz)
         self._leveller: Leveller | None = None
         if levels.target_db is not None:
             self._leveller = Leveller(
@@ -107,26 +107,30 @@ class Listener:
         return time.monotonic() + self.lead_s
 
     async def hear(self, samples: Samples) -> None:
-        """Level, play at the speed and the rate, fade, encode and send."""
-        levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
-        await self._send(self._resampler.feed(self._tempo.feed(levelled)))
+        """Fade, level, play at the speed and the rate, encode and send."""
+        await self._play(self._edges.feed(samples))
+
+    async def end_part(self) -> None:
+        """What comes next was spoken by itself: both ends fade, or the step between them would click."""
+        await self._play(self._edges.finish())
 
     async def finish(self) -> None:
         """Send what every step keeps back."""
+        await self.end_part()
         if self._leveller:
-            await self._send(self._resampler.feed(self._tempo.feed(self._leveller.finish())))
-        await self._send(self._resampler.feed(self._tempo.finish()))
-        await self._send(self._resampler.finish())
-        await self._encode(self._fade_out.finish())
+            await self._encode(self._resampler.feed(self._tempo.feed(self._leveller.finish())))
+        await self._encode(self._resampler.feed(self._tempo.finish()))
+        await self._encode(self._resampler.finish())
         await self._write(self._encoder.finish())
 
-    async def _send(self, samples: Samples) -> None:
-        await self._encode(self._fade_out.feed(samples))
+    async def _play(self, samples: Samples) -> None:
+        levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
+        await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
 
     async def _encode(self, samples: Samples) -> None:
         if self.first_write_s is not None and not self._whole and self.lead_s < 0:
             metrics.UNDERRUNS.inc()
-        data = self._encoder.feed(self._fade_in.feed(samples))
+        data = self._encoder.feed(samples)
         await self._write(data)
         self._samples += len(samples)
         metrics.AUDIO.inc(len(samples) / self._rate_hz)

@@ -89,6 +89,37 @@ async def test_long_text_is_one_continuous_answer() -> None:
     assert len(answer.content) == len(engine.prompts) * len(CODES) * 480 * 2
 
 
+async def test_a_pause_is_exact_silence_between_two_generations() -> None:
+    engine = FixedEngine(CODES)
+    text = "[pause:100ms] Please hold. [pause:500ms] Thank you. [pause:250 ms]"
+    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+        body = {**HELLO, "input": text, "normalize_loudness": False}
+        sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2")
+    spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
+    assert spoken == ["Please hold.", "Thank you."]
+    part = len(CODES) * 480
+    lengths = (2_400, part, 12_000, part, 6_000)
+    assert len(sound) == sum(lengths)
+    silences = [np.abs(piece).max() for piece in np.split(sound, np.cumsum(lengths)[:-1])[::2]]
+    assert silences == [0, 0, 0]
+
+
+async def test_only_pauses_are_nothing_to_speak(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json={**HELLO, "input": "[pause:1s] ... [pause:1s]"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "empty_input")
+
+
+async def test_parts_of_a_long_text_join_without_a_click() -> None:
+    spec = tone_spec(samples_per_frame=450)  # a part ends within a wave
+    async with serving(
+        FixedEngine([500] * 40), ToneCodec(spec), settings_for_tests(tts_api="http://127.0.0.1:9")
+    ) as served:
+        body = {**HELLO, "input": "This is a sentence of a long letter. " * 40, "normalize_loudness": False}
+        sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2") / 32767
+    inner = np.abs(np.diff(sound[1_000:10_000])).max()
+    assert np.abs(np.diff(sound)).max() <= 1.05 * inner
+
+
 async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
     engine = FixedEngine(CODES)
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", default_temperature=0.9)
