@@ -16,6 +16,7 @@ class Arrival:
         self.codes = CodeArray(layout, max_tokens)
         self._wanted = 0
         self._reached = asyncio.Event()
+        self.begun = asyncio.Event()  # there are codes, or there will be none
         self._first_s = self._latest_s = 0.0
         self.ready_s: float | None = None  # when there was what the first call of `reach` waited for
         self._first_frames = 0
@@ -29,12 +30,14 @@ class Arrival:
         self._latest_s = time.monotonic()
         if not before:
             self._first_frames, self._first_s = self.codes.frames, self._latest_s
+            self.begun.set()
         if self.codes.frames >= self._wanted:
             self._wake(self._latest_s)
 
     def finish(self) -> None:
         """The generation has ended well."""
         self.codes.finish()
+        self.begun.set()
         self._wake(time.monotonic())
 
     async def reach(self, frames: int) -> None:

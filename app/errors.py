@@ -60,6 +60,12 @@ class InputTooLong(RequestError):
     code = "string_too_long"
 
 
+class UnsupportedSampleRate(RequestError):
+    """The format cannot carry that rate."""
+
+    code = "unsupported_sample_rate"
+
+
 class VoiceNotFound(RequestError):
     """No voice has that name, alias or id."""
 

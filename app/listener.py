@@ -1,4 +1,4 @@
-"""The end of the line: level, fade, encode, send, and know how much sound the client has in hand."""
+"""The end of the line: fades, level, tempo, rate, encode, send, and know how much sound the client has in hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Protocol
 from app import metrics
 from app.codec import Samples
 from app.speech.encoders import Encoder
-from app.speech.fade import FadeIn, FadeOut
+from app.speech.fade import Edges
 from app.speech.level import Leveller, limit
+from app.speech.resample import Resampler
+from app.speech.tempo import Tempo
 
 FIRST_WINDOW_TARGET_S = 0.1  # a first window is as urgent as a stream that runs dry this soon
 BACKGROUND_S = 5.0  # a whole-body window becomes urgent only when it has waited this long
@@ -20,6 +22,18 @@ class ClientGone(Exception):
     """The client has disconnected: nobody to answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a request came to."""
+
+    audio_s: float
+    codec_tokens: int
+    prompt_tokens: int
+    first_audio_s: float  # from the call to the first write
+    first_window_s: float  # from the codes of the first window, or the engine's end, to the first write
+    total_s: float  # from the call to the last
+
+
 class Sink(Protocol):
     """Where the audio goes."""
 
@@ -27,7 +41,7 @@ class Sink(Protocol):
         """Send bytes that hold samples; raises ClientGone when the client does not read."""
         ...
 
-    async def finish(self) -> None:
+    async def finish(self, spoken: Spoken) -> None:
         """The answer is complete."""
         ...
 
@@ -45,30 +59,45 @@ class Levels:
     horizon_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """How the answer is to be played: `speed` times its pace, at a rate, as a stream or in one piece."""
+
+    rate_hz: int
+    speed: float = 1.0
+    whole: bool = False
+
+
 class Listener:
     """Encodes and sends, and knows how much sound the client has in hand."""
 
-    def __init__(self, encoder: Encoder, sink: Sink, levels: Levels, rate_hz: int, *, whole: bool) -> None:
-        self._encoder, self._sink, self._rate_hz, self._whole = encoder, sink, rate_hz, whole
+    def __init__(self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback) -> None:
+        self._encoder, self._sink, self._whole = encoder, sink, playback.whole
+        self._rate_hz, self.speed = playback.rate_hz, playback.speed
         self.begun_s = time.monotonic()
-        self._fade_in, self._fade_out = FadeIn(rate_hz), FadeOut(rate_hz)
+        self._tempo = Tempo(voice_rate_hz, playback.speed)
+        self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
+        self._edges = Edges(voice_rate_hz)
         self._leveller: Leveller | None = None
         if levels.target_db is not None:
             self._leveller = Leveller(
-                rate_hz, target_db=levels.target_db, typical_db=levels.typical_db, horizon_s=levels.horizon_s
+                voice_rate_hz, target_db=levels.target_db, typical_db=levels.typical_db, horizon_s=levels.horizon_s
             )
         self._samples = 0
         self.first_write_s: float | None = None
 
     @property
     def audio_s(self) -> float:
-        """Seconds of sound sent."""
+        """Seconds of sound given to the encoder."""
         return self._samples / self._rate_hz
 
     @property
     def lead_s(self) -> float:
         """Sound sent but not heard yet by a listener that began at the first byte."""
-        return 0.0 if self.first_write_s is None else self.audio_s - (time.monotonic() - self.first_write_s)
+        if self.first_write_s is None:
+            return 0.0
+        sent_s = self.audio_s - self._encoder.delay_samples / self._rate_hz
+        return sent_s - (time.monotonic() - self.first_write_s)
 
     def deadline_s(self) -> float:
         """When the next window has to be there, on the clock of time.monotonic()."""
@@ -79,25 +108,36 @@ class Listener:
         return time.monotonic() + self.lead_s
 
     async def hear(self, samples: Samples) -> None:
-        """Level, fade, encode and send."""
-        levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
-        await self._send(self._fade_out.feed(levelled))
+        """Fade, level, play at the speed and the rate, encode and send."""
+        await self._play(self._edges.feed(samples))
+
+    async def end_part(self) -> None:
+        """What comes next was spoken by itself: both ends fade, or the step between them would click."""
+        await self._play(self._edges.finish())
 
     async def finish(self) -> None:
-        """Send what the level, the fade-out and the encoder keep back."""
+        """Send what every step keeps back."""
+        await self.end_part()
         if self._leveller:
-            await self._send(self._fade_out.feed(self._leveller.finish()))
-        await self._send(self._fade_out.finish())
-        if rest := self._encoder.finish():
-            await self._sink.write(rest)
+            await self._encode(self._resampler.feed(self._tempo.feed(self._leveller.finish())))
+        await self._encode(self._resampler.feed(self._tempo.finish()))
+        await self._encode(self._resampler.finish())
+        await self._write(self._encoder.finish())
 
-    async def _send(self, samples: Samples) -> None:
-        data = self._encoder.feed(self._fade_in.feed(samples))
-        if not data:
-            return
+    async def _play(self, samples: Samples) -> None:
+        levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
+        await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
+
+    async def _encode(self, samples: Samples) -> None:
         if self.first_write_s is not None and not self._whole and self.lead_s < 0:
             metrics.UNDERRUNS.inc()
-        await self._sink.write(data)
-        self.first_write_s = self.first_write_s or time.monotonic()
+        data = self._encoder.feed(samples)
+        await self._write(data)
         self._samples += len(samples)
         metrics.AUDIO.inc(len(samples) / self._rate_hz)
+
+    async def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        await self._sink.write(data)
+        self.first_write_s = self.first_write_s or time.monotonic()

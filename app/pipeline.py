@@ -4,48 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
-from app import metrics
-from app.arrival import Arrival
-from app.codec import CodeWindow
 from app.decode.scheduler import Scheduler
-from app.engine import Engine, Generation, Sampling
-from app.errors import DeadlineExceeded, EngineLength, EngineNoAudio, ServiceError
-from app.listener import ClientGone, Levels, Listener, Sink
-from app.speech.codes import CodeArray, FrameLayout
+from app.engine import Engine, Sampling
+from app.errors import DeadlineExceeded, ServiceError
+from app.generations import Generations
+from app.listener import ClientGone, Levels, Listener, Playback, Sink, Spoken
+from app.speaker import Speaker
+from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
-from app.speech.stitch import FADE_S, Stitcher
-from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
+from app.speech.windows import WindowPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One generation: what the engine is asked, and how much silence stands before it."""
+
+    prompt: str
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
     """A request past the door: everything is checked, nothing is optional."""
 
-    prompts: tuple[str, ...]
+    parts: tuple[Part, ...]
+    closing_pause_s: float  # silence behind the last part
     sampling: Sampling
     may_be_cut: bool  # the caller set max_tokens, so reaching it is no error
-    whole: bool
+    playback: Playback
     layout: FrameLayout
     plan: WindowPlan
     levels: Levels
     limit_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """What a request came to."""
-
-    audio_s: float
-    codec_tokens: int
-    prompt_tokens: int
-    first_audio_s: float  # from the call to the first write
-    first_window_s: float  # from the codes of the first window, or the engine's end, to the first write
-    total_s: float  # from the call to the last
 
 
 async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
@@ -55,29 +48,31 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
         ServiceError: the first failure of engine, codec or a limit; the sink has not been finished.
         ClientGone: the client disconnected or stopped reading.
     """
-    arrivals = [Arrival(speech.layout, speech.sampling.max_tokens) for _ in speech.prompts]
-    listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, whole=speech.whole)
+    generations = Generations(engine, speech.sampling, speech.layout, may_be_cut=speech.may_be_cut)
+    listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, speech.playback)
     try:
         async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
             watcher = group.create_task(_watch(sink))
-            reader = group.create_task(_read(speech, engine, arrivals))
-            await _speak(speech, arrivals, decoder, listener, limit)
-            generations = await reader
+            speaker = Speaker(speech.plan, speech.layout, decoder, listener, limit)
+            reader = group.create_task(generations.read([part.prompt for part in speech.parts]))
+            await _speak(speech, generations, speaker)
+            await reader
             watcher.cancel()
     except TimeoutError as exc:
         raise DeadlineExceeded("the request took longer than its limit") from exc
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
-    await sink.finish()
     first_write_s = listener.first_write_s or listener.begun_s
-    return Spoken(
+    spoken = Spoken(
         audio_s=listener.audio_s,
-        codec_tokens=sum(arrival.codes.tokens for arrival in arrivals),
-        prompt_tokens=sum(generation.prompt_tokens or 0 for generation in generations),
+        codec_tokens=generations.codec_tokens,
+        prompt_tokens=generations.prompt_tokens,
         first_audio_s=first_write_s - listener.begun_s,
-        first_window_s=max(0.0, first_write_s - (arrivals[0].ready_s or first_write_s)),
+        first_window_s=max(0.0, first_write_s - (speaker.ready_s or first_write_s)),
         total_s=time.monotonic() - listener.begun_s,
     )
+    await sink.finish(spoken)
+    return spoken
 
 
 async def _watch(sink: Sink) -> None:
@@ -85,69 +80,16 @@ async def _watch(sink: Sink) -> None:
     raise ClientGone("the client has disconnected")
 
 
-async def _read(speech: Speech, engine: Engine, arrivals: Sequence[Arrival]) -> list[Generation]:
-    """Take every generation off the engine, one after the other."""
-    generations: list[Generation] = []
-    for prompt, arrival in zip(speech.prompts, arrivals, strict=True):
-        try:
-            generation = await engine.generate(prompt, speech.sampling, arrival.feed)
-        finally:
-            metrics.ENGINE_TOKENS.inc(arrival.codes.tokens)
-            metrics.TOKENS_DROPPED.inc(arrival.codes.dropped + arrival.codes.unfinished)
-        if not arrival.codes.frames:
-            raise EngineNoAudio("the engine finished without audio")
-        if generation.finish_reason == "length" and not speech.may_be_cut:
-            raise EngineLength("the engine reached its token limit before the end of the text")
-        generations.append(generation)
-        arrival.finish()
-        if generation.finish_reason == "length":
+async def _speak(speech: Speech, generations: Generations, speaker: Speaker) -> None:
+    """Speak part after part; the caller's max_tokens may end the answer before the last."""
+    for part in speech.parts:
+        if (arrival := await generations.next()) is None:
             break
-    for arrival in arrivals[len(generations) :]:
-        arrival.finish()
-    return generations
-
-
-async def _speak(
-    speech: Speech, arrivals: Sequence[Arrival], decoder: Scheduler, listener: Listener, limit: asyncio.Timeout
-) -> None:
-    """Decode every generation window by window, and let the listener hear it.
-
-    `limit` moves with the audio sent: who listens in real time needs as long as it lasts.
-    """
-    spec = decoder.spec
-    ends_s = limit.when() or 0.0
-    for arrival in arrivals:
-        schedule = WindowSchedule(speech.plan)
-        await arrival.reach(schedule.wanted)
-        if not arrival.codes.frames:
-            break  # the caller's max_tokens ended the answer before this part of the text
-        stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
-        while not schedule.finished:
-            await arrival.reach(schedule.wanted)
-            taken: list[Window] = []
-            asked_s = time.monotonic()
-            decoded = await decoder.decode(partial(_take, arrival.codes, schedule, taken), listener.deadline_s())
-            decode_s = time.monotonic() - asked_s
-            await listener.hear(stitcher.feed(taken[0], decoded))
-            limit.reschedule(ends_s + listener.audio_s)
-            schedule.grow(
-                Supply(
-                    frames=arrival.codes.frames,
-                    s_per_frame=arrival.s_per_frame,
-                    frame_s=1 / spec.frames_per_s,
-                    lead_s=listener.lead_s,
-                    decode_s=decode_s,
-                )
-            )
-    await listener.finish()
-
-
-def _take(codes: CodeArray, schedule: WindowSchedule, taken: list[Window]) -> CodeWindow:
-    """Choose the window on the decode thread, so that it holds all that has arrived by then."""
-    ended = codes.ended  # before `frames`: once the end is seen, the count is final
-    window = schedule.take(codes.frames, ended=ended)
-    taken.append(window)
-    return CodeWindow(codes.window(window.start, window.stop), window.start, window.begin - window.start)
+        await speaker.pause(part.pause_s)
+        await speaker.speak(arrival)
+        generations.spoken()
+    await speaker.pause(speech.closing_pause_s)
+    await speaker.listener.finish()
 
 
 def _first(error: BaseException) -> BaseException:

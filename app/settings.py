@@ -63,8 +63,8 @@ class Settings(BaseSettings):
         le=2,
         description="Seconds of look-ahead of a NeuCodec window; the other codecs need none beyond their own.",
     )
-    default_response_format: Literal["wav", "pcm"] = Field(
-        default="wav", description="Format of requests that name none."
+    default_response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
+        default="mp3", description="Format of requests that name none."
     )
     max_input_characters: int = Field(default=4096, ge=1, le=1_000_000, description="Longest `input`, in characters.")
     normalize_loudness: bool = Field(default=True, description="Level answers to TARGET_RMS_DB unless asked not to.")

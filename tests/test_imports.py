@@ -19,6 +19,8 @@ RANKS = {
     "api": 4,
     "pipeline": 3,
     "arrival": 3,
+    "generations": 3,
+    "speaker": 3,
     "listener": 3,
     "engine": 2,
     "decode": 2,

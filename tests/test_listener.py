@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 
 from app import listener as listener_module
-from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener
+from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener, Playback, Spoken
 from app.speech.encoders import Encoder, PcmEncoder
 from app.speech.fade import FADE_OUT_S
 
@@ -37,7 +37,7 @@ class RecordingSink:
             raise ClientGone
         self.writes.append(data)
 
-    async def finish(self) -> None:
+    async def finish(self, spoken: Spoken) -> None:
         raise AssertionError("the pipeline finishes the sink, not the listener")
 
     async def gone(self) -> None:
@@ -77,7 +77,7 @@ def sink() -> RecordingSink:
 def listening(
     sink: RecordingSink, levels: Levels = AS_IT_IS, *, whole: bool = False, encoder: Encoder | None = None
 ) -> Listener:
-    return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, whole=whole)
+    return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, Playback(RATE_HZ, whole=whole))
 
 
 def tone(seconds: float, peak: float = 0.1) -> Samples:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from app.api.response import AudioAnswer
+from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.codec import CodecSpec
 from app.engine import Sampling
-from app.errors import InputTooLong, ModelNotFound, UnsupportedValue
-from app.pipeline import Levels, Speech
+from app.errors import EmptyInput, InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
+from app.listener import Levels, Playback
+from app.pipeline import Part, Speech
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.codes import FrameLayout
-from app.speech.encoders import CONTENT_TYPES, Format, make_encoder
+from app.speech.encoders import CONTENT_TYPES, LOSSLESS, carries, make_encoder
 from app.speech.normalise import normalise
+from app.speech.pauses import Passage, passages
 from app.speech.prompt import render
 from app.speech.sentences import split
 from app.speech.text import clean, prepare
@@ -46,13 +48,18 @@ class Intake:
             raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
         voice = profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
         normalize = profile.normalize if request.normalize is None else request.normalize
-        text = spoken_text(request.input, settings, normalize=normalize)
+        spoken = spoken_passages(request.input, settings, normalize=normalize)
         plan = self._plan(request)
         return Speech(
-            prompts=tuple(render(profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(text)),
+            parts=tuple(
+                Part(render(profile.text_prompt, voice=voice, text=piece), 0.0 if number else passage.pause_s)
+                for passage in spoken
+                for number, piece in enumerate(self._pieces(passage.text))
+            ),
+            closing_pause_s=spoken[-1].pause_s,
             sampling=self._sampling(request),
             may_be_cut=request.max_tokens is not None,
-            whole=not request.stream,
+            playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
             layout=self._layout,
             plan=plan,
             levels=self._levels(request, plan),
@@ -60,34 +67,33 @@ class Intake:
         )
 
     def _pieces(self, text: str) -> list[str]:
-        """Text in parts that fit the token budget; parts of nothing but punctuation are left out."""
+        """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
         return [piece for piece in split(text, self._prompt_characters) if any(map(str.isalnum, piece))]
 
     def answer(self, request: SpeechRequest) -> AudioAnswer:
         """How to answer.
 
         Raises:
-            UnsupportedValue: a format, speed or stream format that is not offered.
+            UnsupportedValue: events were asked for in one piece.
+            UnsupportedSampleRate: the format cannot carry the rate.
         """
-        chosen = request.response_format or self._settings.default_response_format
-        if request.speed != 1.0:
-            raise UnsupportedValue("speed: this server speaks at 1.0 only", param="speed")
-        if request.stream_format != "audio":
-            raise UnsupportedValue("stream_format: this server offers audio only", param="stream_format")
-        if chosen not in CONTENT_TYPES:
-            offered = ", ".join(CONTENT_TYPES)
-            raise UnsupportedValue(f"response_format: this server offers {offered}", param="response_format")
-        return self._answer(chosen, whole=not request.stream)
-
-    def _answer(self, chosen: Format, *, whole: bool) -> AudioAnswer:
-        rate_hz = self._spec.sample_rate_hz
+        chosen, rate_hz = request.response_format or self._settings.default_response_format, self._rate_hz(request)
+        if not carries(chosen, rate_hz):
+            raise UnsupportedSampleRate(f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate")
+        if request.stream_format == "sse" and not request.stream:
+            raise UnsupportedValue("stream_format: sse is a stream, but stream is false", param="stream_format")
+        whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
             content_type=CONTENT_TYPES[chosen],
             sample_rate_hz=rate_hz,
-            encoder=make_encoder(chosen, rate_hz),
-            whole=whole,
+            bit_depth=16 if chosen in LOSSLESS else None,
+            encoder=make_encoder(chosen, rate_hz, whole=not request.stream),
+            delivery="events" if request.stream_format == "sse" else whole,
             write_limit_s=self._settings.client_write_timeout_s,
         )
+
+    def _rate_hz(self, request: SpeechRequest) -> int:
+        return request.sample_rate or self._spec.sample_rate_hz
 
     def _plan(self, request: SpeechRequest) -> WindowPlan:
         settings, spec = self._settings, self._spec
@@ -125,14 +131,36 @@ class Intake:
         )
 
 
-def spoken_text(text: str, settings: Settings, *, normalize: bool) -> str:
-    """The text that the model will see.
+def spoken_passages(text: str, settings: Settings, *, normalize: bool) -> list[Passage]:
+    """What is to be spoken, as it is to be spoken; the last passage is empty, and holds the closing pause.
 
     Raises:
-        RequestError: a text without anything to speak, or one that is too long.
+        InputTooLong: more than MAX_INPUT_CHARACTERS.
+        EmptyInput: nothing to speak.
+        UnsupportedValue: pauses that are too long.
     """
     if len(text) > settings.max_input_characters:
         raise InputTooLong(f"input is longer than {settings.max_input_characters} characters", param="input")
+    found: list[Passage] = []
+    silence_s = 0.0
+    for passage in passages(text):
+        silence_s += passage.pause_s
+        if any(map(str.isalnum, passage.text)):
+            found.append(Passage(silence_s, _spoken(passage.text, settings, normalize=normalize)))
+            silence_s = 0.0
+    if not found:
+        raise EmptyInput("input holds nothing to speak", param="input")
+    return [*found, Passage(silence_s, "")]
+
+
+def spoken_text(text: str, settings: Settings, *, normalize: bool) -> str:
+    """The same as one text, its pauses written out."""
+    spoken = spoken_passages(text, settings, normalize=normalize)
+    pauses = [f"[pause:{round(passage.pause_s * 1000)}ms]" if passage.pause_s else "" for passage in spoken]
+    return " ".join(word for pair in zip(pauses, (each.text for each in spoken), strict=True) for word in pair if word)
+
+
+def _spoken(text: str, settings: Settings, *, normalize: bool) -> str:
     cleaned = prepare(text, normalize=normalize)
     if len(cleaned) > 2 * settings.max_input_characters:  # one character can stand for eighteen in NFKC
         raise InputTooLong("input is too long once its characters are written out", param="input")

@@ -33,10 +33,15 @@ class SpeechRequest(BaseModel):
     model: str | None = Field(default=None, description="The served model's id or an alias.")
     voice: str | VoiceId | None = Field(default=None, description="A voice's name, alias or {id}.")
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
-        default=None, description="wav or pcm; the other formats of OpenAI's list are refused with a clear error."
+        default=None, description="Unset: the server's DEFAULT_RESPONSE_FORMAT."
     )
-    speed: Number = Field(default=1.0, ge=0.25, le=4.0, description="Only 1.0 so far.")
-    stream_format: Literal["audio", "sse"] = Field(default="audio", description="Only audio so far.")
+    speed: Number = Field(default=1.0, ge=0.25, le=4.0, description="Of speaking; the pitch stays.")
+    sample_rate: int | None = Field(
+        default=None, ge=8_000, le=48_000, description="Hz, one that the format can carry. Unset: the codec's."
+    )
+    stream_format: Literal["audio", "sse"] = Field(
+        default="audio", description="sse: events with audio in base64, then usage."
+    )
     instructions: str | None = Field(default=None, max_length=4096, description="Accepted; no profile uses it yet.")
     stream: bool = Field(
         default=True, description="False: one complete body with a Content-Length; any failure is a status."

@@ -8,15 +8,30 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.speech.compressed import COMPRESSIONS, CompressedEncoder
+
 Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
-Format = Literal["wav", "pcm"]
-CONTENT_TYPES: dict[Format, str] = {"wav": "audio/wav", "pcm": "audio/pcm"}
+Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+CONTENT_TYPES: dict[Format, str] = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+LOSSLESS = ("wav", "pcm", "flac")
 UNKNOWN_SIZE = 0xFFFFFFFF  # read as "until the end" by soundfile, wave, scipy, ffmpeg, sox and Chromium
 WAV_HEADER_BYTES = 44
 
 
 class Encoder(Protocol):
     """Samples in, bytes out. `header` holds no samples and stands before everything else."""
+
+    @property
+    def delay_samples(self) -> int:
+        """Samples that may be held back until more come."""
+        ...
 
     def header(self, body_bytes: int | None) -> bytes:
         """The bytes before the body, whose size is None while streaming."""
@@ -33,6 +48,8 @@ class Encoder(Protocol):
 
 class PcmEncoder:
     """Signed 16-bit little-endian samples, no header."""
+
+    delay_samples = 0
 
     def header(self, body_bytes: int | None) -> bytes:
         """Nothing: the format is told by the response's headers."""
@@ -65,6 +82,14 @@ class WavEncoder(PcmEncoder):
         return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
 
 
-def make_encoder(name: Format, sample_rate_hz: int) -> Encoder:
-    """The encoder of a format."""
+def carries(name: Format, sample_rate_hz: int) -> bool:
+    """Whether a format can hold sound of this rate."""
+    rates_hz = COMPRESSIONS[name].rates_hz if name in COMPRESSIONS else ()
+    return not rates_hz or sample_rate_hz in rates_hz
+
+
+def make_encoder(name: Format, sample_rate_hz: int, *, whole: bool = False) -> Encoder:
+    """The encoder of a format, for a stream or for a body that leaves in one piece."""
+    if name in COMPRESSIONS:
+        return CompressedEncoder(name, sample_rate_hz, whole=whole)
     return WavEncoder(sample_rate_hz) if name == "wav" else PcmEncoder()

@@ -45,3 +45,24 @@ class FadeOut:
     def finish(self) -> NDArray[np.float32]:
         """The last 10 ms (or all of a shorter signal), faded."""
         return self._kept * rise(len(self._kept))[::-1]
+
+
+class Edges:
+    """Both fades of one part after another."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate_hz = sample_rate_hz
+        self._begin()
+
+    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The samples of a part, its last 10 ms kept back."""
+        return self._fade_out.feed(self._fade_in.feed(samples))
+
+    def finish(self) -> NDArray[np.float32]:
+        """The end of the part; the next samples begin another."""
+        rest = self._fade_out.finish()
+        self._begin()
+        return rest
+
+    def _begin(self) -> None:
+        self._fade_in, self._fade_out = FadeIn(self._rate_hz), FadeOut(self._rate_hz)

@@ -92,6 +92,10 @@ class WindowSchedule:
         """Frames that must have arrived (or the end) before the next window is worth decoding."""
         return self.done + self._hop + self._plan.right
 
+    def begin(self) -> None:
+        """Another run of frames, from 0 on; the windows stay as large as they have become."""
+        self.done, self.finished = 0, False
+
     def take(self, available: int, *, ended: bool) -> Window:
         """The next window over `available` frames, which must reach `wanted` unless `ended`.
 

@@ -13,6 +13,7 @@ import pytest
 from openai import AsyncOpenAI
 from prometheus_client import REGISTRY
 
+from app.speech.encoders import CONTENT_TYPES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -34,13 +35,13 @@ async def test_pcm_holds_480_samples_for_each_code(served: Served) -> None:
 
 
 async def test_a_streamed_wav_says_that_its_size_is_unknown(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={"input": "Hello."})
+    answer = await served.client.post(SPEECH, json={"input": "Hello.", "response_format": "wav"})
     assert answer.headers["content-type"] == "audio/wav"
     assert answer.content[4:8] == answer.content[40:44] == b"\xff\xff\xff\xff"
 
 
 async def test_a_whole_wav_has_exact_sizes(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={"input": "Hello.", "stream": False})
+    answer = await served.client.post(SPEECH, json={"input": "Hello.", "response_format": "wav", "stream": False})
     assert int(answer.headers["content-length"]) == len(answer.content)
     with wave.open(io.BytesIO(answer.content)) as sound:
         assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24000, 1, 2)
@@ -89,6 +90,37 @@ async def test_long_text_is_one_continuous_answer() -> None:
     assert len(answer.content) == len(engine.prompts) * len(CODES) * 480 * 2
 
 
+async def test_a_pause_is_exact_silence_between_two_generations() -> None:
+    engine = FixedEngine(CODES)
+    text = "[pause:100ms] Please hold. [pause:500ms] Thank you. [pause:250 ms]"
+    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+        body = {**HELLO, "input": text, "normalize_loudness": False}
+        sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2")
+    spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
+    assert spoken == ["Please hold.", "Thank you."]
+    part = len(CODES) * 480
+    lengths = (2_400, part, 12_000, part, 6_000)
+    assert len(sound) == sum(lengths)
+    silences = [np.abs(piece).max() for piece in np.split(sound, np.cumsum(lengths)[:-1])[::2]]
+    assert silences == [0, 0, 0]
+
+
+async def test_only_pauses_are_nothing_to_speak(served: Served) -> None:
+    answer = await served.client.post(SPEECH, json={**HELLO, "input": "[pause:1s] ... [pause:1s]"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "empty_input")
+
+
+async def test_parts_of_a_long_text_join_without_a_click() -> None:
+    spec = tone_spec(samples_per_frame=450)  # a part ends within a wave
+    async with serving(
+        FixedEngine([500] * 40), ToneCodec(spec), settings_for_tests(tts_api="http://127.0.0.1:9")
+    ) as served:
+        body = {**HELLO, "input": "This is a sentence of a long letter. " * 40, "normalize_loudness": False}
+        sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2") / 32767
+    inner = np.abs(np.diff(sound[1_000:10_000])).max()
+    assert np.abs(np.diff(sound)).max() <= 1.05 * inner
+
+
 async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
     engine = FixedEngine(CODES)
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", default_temperature=0.9)
@@ -125,7 +157,7 @@ async def test_the_answer_ends_in_silence_wherever_the_codec_stops() -> None:
 async def test_the_openapi_document_describes_the_speech_route(served: Served) -> None:
     document = (await served.client.get("/openapi.json")).json()
     answers = document["paths"]["/v1/audio/speech"]["post"]["responses"]
-    assert set(answers["200"]["content"]) == {"audio/wav", "audio/pcm"}
+    assert set(answers["200"]["content"]) == {*CONTENT_TYPES.values(), "text/event-stream"}
     assert {"400", "429", "502", "503"} <= set(answers)
 
 

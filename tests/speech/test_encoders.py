@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.encoders import CONTENT_TYPES, WAV_HEADER_BYTES, Encoder, Format, make_encoder
+from app.speech.encoders import WAV_HEADER_BYTES, Encoder, Format, make_encoder
 
 FORMATS: tuple[Format, ...] = ("wav", "pcm")
 
@@ -82,7 +82,3 @@ def test_chunks_do_not_change_the_bytes(name: Format, sizes: list[int]) -> None:
     samples = noise(sum(sizes))
     chunks = np.split(samples, np.cumsum(sizes))
     assert body(make_encoder(name, 24_000), *chunks) == body(make_encoder(name, 24_000), samples)
-
-
-def test_every_format_has_a_content_type() -> None:
-    assert {name: CONTENT_TYPES[name] for name in FORMATS} == CONTENT_TYPES

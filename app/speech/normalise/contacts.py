@@ -97,7 +97,7 @@ class Contacts:
         tops = SPELT_TOPS & {host.lower().rpartition(".")[2]}
         said: list[str] = []
         for piece in _PIECE.findall(address):
-            if piece.isdigit():
+            if piece.isdecimal():
                 said.append(self._language.numbers.each(piece))
             elif piece.isalpha():
                 said.append(spell(piece) if piece.lower() in tops else _word(piece))

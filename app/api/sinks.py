@@ -1,0 +1,108 @@
+"""Where an answer's bytes go: a chunked body, one whole body, or server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import asdict
+
+import orjson
+from starlette.types import Message, Receive, Send
+
+from app.api.failure import ResponseBroken
+from app.errors import ServiceError
+from app.listener import ClientGone, Spoken
+from app.speech.encoders import Encoder
+
+Headers = list[tuple[bytes, bytes]]
+PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
+
+
+class ChunkedSink:
+    """Bytes to the client as they are made; the status and the header leave with the first samples."""
+
+    def __init__(self, send: Send, receive: Receive, headers: Headers, encoder: Encoder, write_limit_s: float) -> None:
+        self._send, self._receive, self._headers = send, receive, headers
+        self._encoder, self._write_limit_s = encoder, write_limit_s
+        self.started = False
+
+    async def write(self, data: bytes) -> None:
+        """Send a chunk; raises ClientGone after the write limit."""
+        if not self.started:
+            self.started = True
+            await self._put({"type": "http.response.start", "status": 200, "headers": self._headers})
+            data = self._encoder.header(None) + data
+        await self._put_body(data)
+
+    async def finish(self, spoken: Spoken) -> None:
+        """End the body."""
+        await self._end()
+
+    async def fail(self, error: ServiceError) -> None:
+        """Break the body off, which is how a client sees a failure after the status; raises ResponseBroken."""
+        raise ResponseBroken(error.code) from error
+
+    async def gone(self) -> None:
+        """Return at the client's disconnect."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _end(self) -> None:
+        await self._put({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _put_body(self, data: bytes) -> None:
+        for at in range(0, len(data), PIECE_BYTES):
+            await self._put({"type": "http.response.body", "body": data[at : at + PIECE_BYTES], "more_body": True})
+
+    async def _put(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._write_limit_s):
+                await self._send(message)
+        except TimeoutError as exc:
+            raise ClientGone("the client does not read: closed at the write limit") from exc
+
+
+class WholeSink(ChunkedSink):
+    """One complete body with its length; nothing leaves before everything is known to be good."""
+
+    def __init__(self, send: Send, receive: Receive, headers: Headers, encoder: Encoder, write_limit_s: float) -> None:
+        super().__init__(send, receive, headers, encoder, write_limit_s)
+        self._body = bytearray()
+
+    async def write(self, data: bytes) -> None:
+        """Keep a chunk."""
+        self._body += data
+
+    async def finish(self, spoken: Spoken) -> None:
+        """Send everything."""
+        body = self._encoder.header(len(self._body)) + bytes(self._body)
+        self.started = True
+        length = (b"content-length", str(len(body)).encode())
+        await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, length]})
+        await self._put_body(body)
+        await self._end()
+
+
+class EventSink(ChunkedSink):
+    """OpenAI's server-sent events: deltas of audio, then one that says the usage, or what went wrong."""
+
+    async def finish(self, spoken: Spoken) -> None:
+        """Tell the usage, and end the body."""
+        tokens = spoken.prompt_tokens, spoken.codec_tokens
+        usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}
+        await self._tell({"type": "speech.audio.done", "usage": usage})
+        await self._end()
+
+    async def fail(self, error: ServiceError) -> None:
+        """Say what went wrong: events can, where a body of audio could only break off."""
+        await self._tell({"type": "speech.audio.error", "error": asdict(error.body())})
+        await self._end()
+
+    async def _put_body(self, data: bytes) -> None:
+        for at in range(0, len(data), PIECE_BYTES):
+            audio = base64.b64encode(data[at : at + PIECE_BYTES]).decode()
+            await self._tell({"type": "speech.audio.delta", "audio": audio})
+
+    async def _tell(self, event: dict[str, object]) -> None:
+        body = b"data: " + orjson.dumps(event) + b"\n\n"
+        await self._put({"type": "http.response.body", "body": body, "more_body": True})

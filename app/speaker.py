@@ -1,0 +1,108 @@
+"""The speaker of a request: codes into sound, window by window, at the listener's pace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+
+import numpy as np
+
+from app.arrival import Arrival
+from app.codec import CodeWindow, Samples
+from app.decode.scheduler import Scheduler
+from app.listener import Listener
+from app.speech.codes import CodeArray, FrameLayout
+from app.speech.stitch import FADE_S, Stitcher
+from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
+
+
+class Speaker:
+    """Decodes codes window by window, and lets the listener hear them.
+
+    The windows of a part begin where the part before has left off: in size, and with its last codes as context.
+    """
+
+    def __init__(
+        self, plan: WindowPlan, layout: FrameLayout, decoder: Scheduler, listener: Listener, limit: asyncio.Timeout
+    ) -> None:
+        """`limit` moves with the audio sent: who listens in real time needs as long as it lasts."""
+        self._decoder, self.listener = decoder, listener
+        self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
+        self._limit, self._ends_s = limit, limit.when() or 0.0
+        self._schedule = WindowSchedule(plan)
+        self._before = Before(plan.left, layout.slots)
+        self.ready_s: float | None = None  # when the first window's codes were there
+
+    async def speak(self, arrival: Arrival) -> None:
+        """Speak one generation, as it arrives."""
+        spec, schedule = self._decoder.spec, self._schedule
+        stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
+        schedule.begin()
+        while not schedule.finished:
+            await arrival.reach(schedule.wanted)
+            self.ready_s = self.ready_s or arrival.ready_s
+            taken: list[Window] = []
+            asked_s = time.monotonic()
+            take = partial(self._take, arrival.codes, taken)
+            decoded = await self._decoder.decode(take, self.listener.deadline_s())
+            decode_s = time.monotonic() - asked_s
+            await self._hear(stitcher.feed(taken[0], decoded))
+            schedule.grow(
+                Supply(
+                    frames=arrival.codes.frames,
+                    s_per_frame=arrival.s_per_frame,
+                    frame_s=self._frame_s,
+                    lead_s=self.listener.lead_s,
+                    decode_s=decode_s,
+                )
+            )
+        self._before.keep(arrival.codes)
+        await self.listener.end_part()
+
+    async def pause(self, seconds: float) -> None:
+        """Say nothing for a while; what comes then begins anew."""
+        if seconds:
+            self._before.forget(round(seconds * self._decoder.spec.frames_per_s))
+            await self._hear(np.zeros(round(seconds * self._decoder.spec.sample_rate_hz), np.float32))
+
+    async def _hear(self, samples: Samples) -> None:
+        await self.listener.hear(samples)
+        self._limit.reschedule(self._ends_s + self.listener.audio_s)
+
+    def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
+        """Choose the window on the decode thread, so that it holds all that has arrived by then."""
+        ended = codes.ended  # before `frames`: once the end is seen, the count is final
+        window = self._schedule.take(codes.frames, ended=ended)
+        taken.append(window)
+        return self._before.window(codes, window)
+
+
+class Before:
+    """The last codes of the parts before: the context in which the next one begins."""
+
+    def __init__(self, frames: int, slots: int) -> None:
+        """`frames`: how many a window may have as context."""
+        self._most = frames
+        self._codes = np.zeros((0, slots), np.int32)
+        self._place = 0  # of the part's first frame in the answer
+
+    def keep(self, codes: CodeArray) -> None:
+        """The part has ended."""
+        self._place += codes.frames
+        joined = np.concatenate([self._codes, codes.window(max(0, codes.frames - self._most), codes.frames)])
+        self._codes = joined[max(0, len(joined) - self._most) :]
+
+    def forget(self, frames: int) -> None:
+        """So many frames of something else come between."""
+        self._place += frames
+        self._codes = self._codes[:0]
+
+    def window(self, codes: CodeArray, window: Window) -> CodeWindow:
+        """A window with as much context as it may have, from the part before where its own does not reach."""
+        more = min(len(self._codes), self._most - window.begin) if window.start == 0 else 0
+        own = codes.window(window.start, window.stop)
+        if more <= 0:
+            return CodeWindow(own, self._place + window.start, window.begin - window.start)
+        joined = np.concatenate([self._codes[-more:], own])
+        return CodeWindow(joined, self._place - more, window.begin + more)

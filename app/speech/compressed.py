@@ -1,0 +1,113 @@
+# pyright: reportUnknownMemberType=false
+"""mp3, opus, aac and flac with ffmpeg's encoders, a packet at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+
+Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
+MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """A container, its encoder, and the rates that they can carry (none given: any)."""
+
+    container: str
+    encoder: str
+    rates_hz: tuple[int, ...] = ()
+    bits_per_s: Mapping[int, int] = field(default_factory=dict[int, int])  # up to a rate; lossless: none
+    streaming: Mapping[str, str] = field(default_factory=dict[str, str])  # where the start cannot be written again
+
+    def bit_rate(self, rate_hz: int) -> int | None:
+        """What speech at this rate gets."""
+        return next((bits for most, bits in self.bits_per_s.items() if rate_hz <= most), None)
+
+
+LOSSY = {16_000: 32_000, 24_000: 64_000, 48_000: 96_000}
+COMPRESSIONS: dict[str, Compression] = {
+    "mp3": Compression("mp3", "libmp3lame", MPEG_RATES_HZ, LOSSY, {"write_xing": "0"}),
+    # A page may wait for a whole second of sound unless it is told not to.
+    "opus": Compression("ogg", "libopus", (8_000, 12_000, 16_000, 24_000, 48_000), LOSSY, {"page_duration": "20000"}),
+    "aac": Compression("adts", "aac", MPEG_RATES_HZ, LOSSY),
+    "flac": Compression("flac", "flac"),
+}
+
+
+class _Outlet:
+    """Bytes as the container writes them; without `seek` it cannot go back."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def write(self, data: bytes) -> int:
+        """Keep some."""
+        self._bytes += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """What has been written since the last time."""
+        taken = bytes(self._bytes)
+        self._bytes.clear()
+        return taken
+
+
+class CompressedEncoder:
+    """An `Encoder`. Streaming, bytes leave with each packet, of 20 to 100 ms; whole, all of them at the end.
+
+    Only a whole body has a truthful length in its header (mp3, flac): a stream's cannot be known.
+    """
+
+    def __init__(self, name: str, sample_rate_hz: int, *, whole: bool) -> None:
+        import av  # noqa: PLC0415  (36 MB of ffmpeg, loaded by the first answer that needs it)
+
+        self._new_frame = av.AudioFrame.from_ndarray
+        chosen = COMPRESSIONS[name]
+        self._rate_hz, self._whole = sample_rate_hz, whole
+        self._outlet = _Outlet()
+        self._body = io.BytesIO()
+        options = {"flush_packets": "1", "id3v2_version": "0", **({} if whole else chosen.streaming)}
+        target = self._body if whole else self._outlet
+        self._container = av.open(target, "w", format=chosen.container, container_options=options)
+        self._stream = cast("AudioStream", self._container.add_stream(chosen.encoder, rate=sample_rate_hz))
+        self._stream.layout = "mono"
+        if bits := chosen.bit_rate(sample_rate_hz):
+            self._stream.bit_rate = bits
+        self._container.start_encoding()
+        self._header = self._outlet.take()
+        self._fed = 0
+
+    @property
+    def delay_samples(self) -> int:
+        """What the encoder holds back: a packet, and about as much that it looks ahead."""
+        return 2 * (self._stream.codec_context.frame_size or 0)
+
+    def header(self, body_bytes: int | None) -> bytes:
+        """The container's beginning; of a whole body it is in the body."""
+        return self._header
+
+    def feed(self, samples: Samples) -> bytes:
+        """The packets that these samples complete."""
+        if not len(samples):
+            return b""
+        steps = np.clip(np.rint(samples * np.float32(32767)), -32768, 32767).astype(np.int16)
+        frame = self._new_frame(steps[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = self._rate_hz, self._fed
+        self._fed += len(samples)
+        self._container.mux(self._stream.encode(frame))
+        return self._outlet.take()
+
+    def finish(self) -> bytes:
+        """The last packets, or the whole body."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._body.getvalue() if self._whole else self._outlet.take()
