@@ -53,23 +53,26 @@ def _draw_policies(axes: Axes, rows: Sequence[Row], key: str) -> None:
 
 def draw_load(rows: Sequence[Row], title: str) -> Figure:
     """Throughput, TTFA and what the service adds to it, over the streams of a closed loop."""
-    figure = Figure((10, 3.6), dpi=100, layout="constrained")
+    figure = Figure((11, 4), dpi=100, layout="constrained")
     axes = figure.subplots(1, 3)
     panels = {
         "audio-seconds per second": ("audio_s_per_s",),
-        "time to first audio (ms)": ("first_audio_ms_p50", "first_audio_ms_p99"),
-        "of it from us: first window (ms)": ("first_window_ms_p50", "first_window_ms_p99"),
+        "time to first audio, ms": ("first_audio_ms_p50", "first_audio_ms_p99"),
+        "of it from us, ms": ("first_window_ms_p50", "first_window_ms_p99"),
     }
     for panel, (label, names) in zip(axes, panels.items(), strict=True):
         for colour, series in enumerate(_series(rows)):
             for name, style in zip(names, ("-", "--") if len(names) > 1 else ("-",), strict=True):
                 _draw_series(panel, series, name, f"C{colour}", style)
-        panel.set_ylabel(label + (": p50, p99 dashed" if len(names) > 1 else ""))
+        panel.set_ylabel(label + (" (p99 dashed)" if len(names) > 1 else ""))
         panel.set_xlabel("streams that always ask again")
         panel.set_xlim(left=0)
-        panel.set_ylim(bottom=0)
+        if len(names) > 1:
+            panel.set_yscale("log")
+        else:
+            panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
-    axes[0].legend(fontsize=8, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -107,9 +110,14 @@ def main() -> None:
     save(draw_simulation(simulated["h200-eager"], title), PLOTS / "simulation.png")
     for file in sorted(RESULTS.glob("load-*.json")):
         result = json.loads(file.read_text(encoding="utf-8"))
-        machine, codec = result["machine"], f"{result['codec']} codec"
-        title = f"Measured: the service with the {codec}, {machine['cores']} cores ({machine['cpu']}), engine stand-in"
-        save(draw_load(result["rows"], title), PLOTS / f"{file.stem}.png")
+        if result["streams"]:
+            save(draw_load(result["rows"], _load_title(result)), PLOTS / f"{file.stem}.png")
+
+
+def _load_title(result: Row) -> str:
+    codec, machine = result["codec"], result["machine"]
+    named = f"{codec} codec ({result['cost']})" if codec == "stub" else f"{codec} codec"
+    return f"Measured: the service with the {named}, {machine['cores']} cores; hollow: the machine was busy"
 
 
 if __name__ == "__main__":

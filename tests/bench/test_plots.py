@@ -37,6 +37,6 @@ def test_a_load_is_drawn_for_each_codec_and_policy_and_doubtful_figures_are_holl
         for streams in (1, 200, None)
     ]
     figure = draw_load(rows, "title")
-    assert [len(axes.get_legend().get_texts()) if axes.get_legend() else 0 for axes in figure.axes] == [3, 0, 0]
+    assert [len(legend.get_texts()) for legend in figure.legends] == [3]
     marks = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     assert {(line.get_xdata()[0], line.get_fillstyle()) for line in marks} == {(1, "full"), (200, "none")}
