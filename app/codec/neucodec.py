@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
+from app.codec.packed import pack
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import RANDOM, CodecWeightsError, Tensors, draw_tensors, find_file, read_tensors
 
@@ -79,6 +80,8 @@ def load_neucodec(
     except RuntimeError as exc:
         raise CodecWeightsError(f"{weights}: not the size of NeuCodec") from exc
     decoder = decoder.eval().requires_grad_(False).to(device)  # its window too
+    if torch.device(device).type == "cpu":
+        pack(decoder)
     return EagerCodec(neucodec_spec(left_context_frames), decoder, device)
 
 
