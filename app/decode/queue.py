@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import heapq
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,17 +58,27 @@ class BatchLimits:
     """The largest decode call.
 
     `padded_frames`: of the whole batch, rows as long as the longest (None: no limit). `frame_steps`: the
-    lengths that rows are padded to, ascending (none: to the longest).
+    lengths that rows are padded to, ascending (none: to the longest). `call_frames`: what a call costs before its
+    first frame, in frames; a window that would bring more padding than that waits for another call (None: never).
     """
 
     windows: int
     padded_frames: int | None = None
     frame_steps: tuple[int, ...] = ()
+    call_frames: int | None = None
 
     def rounded(self, frames: int) -> int:
         """Frames that a window costs in a call."""
         place = bisect.bisect_left(self.frame_steps, frames)
         return self.frame_steps[place] if place < len(self.frame_steps) else frames
+
+    def too_many(self, padded_frames: int) -> bool:
+        """Whether rows with so many frames in all do not fit one call."""
+        return self.padded_frames is not None and padded_frames > self.padded_frames
+
+    def too_uneven(self, padding_frames: int) -> bool:
+        """Whether rows with so much padding in all cost less in two calls."""
+        return self.call_frames is not None and padding_frames > self.call_frames
 
 
 class DeadlineQueue(Generic[W]):
@@ -78,7 +87,7 @@ class DeadlineQueue(Generic[W]):
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._order = itertools.count()
-        self._waiting: list[tuple[float, int, W]] = []
+        self._waiting: list[tuple[float, int, W]] = []  # in order
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -90,20 +99,36 @@ class DeadlineQueue(Generic[W]):
 
     def push(self, window: W) -> None:
         """Let a window wait."""
-        heapq.heappush(self._waiting, (window.deadline_s, next(self._order), window))
+        bisect.insort(self._waiting, (window.deadline_s, next(self._order), window))
 
     def fill(self, batch: list[W]) -> None:
-        """Move the most urgent windows that fit one call into an empty `batch`."""
-        longest = 0
-        while self._waiting and len(batch) < self._limits.windows:
-            window = self._waiting[0][-1]
-            if not window.dropped:
-                longest = max(longest, self._limits.rounded(window.open_frames()))
-                padded_frames = longest * (len(batch) + 1)
-                if batch and self._limits.padded_frames and padded_frames > self._limits.padded_frames:
-                    return
-                batch.append(window)
-            heapq.heappop(self._waiting)
+        """Move the most urgent windows that fit one call into an empty `batch`.
+
+        The most urgent one is always among them. One that is much longer, or much shorter, than those before
+        it stays, and those behind it may go first.
+        """
+        longest = total = 0
+        chosen: list[W] = []
+        left: list[tuple[float, int, W]] = []
+        for place, entry in enumerate(self._waiting):
+            window = entry[-1]
+            if window.dropped:
+                continue
+            frames = self._limits.rounded(window.open_frames())
+            padded = max(longest, frames) * (len(chosen) + 1)
+            if chosen and self._limits.too_many(padded):
+                left += self._waiting[place:]
+                break
+            if self._limits.too_uneven(padded - total - frames):
+                left.append(entry)
+                continue
+            longest, total = max(longest, frames), total + frames
+            chosen.append(window)
+            if len(chosen) == self._limits.windows:
+                left += self._waiting[place + 1 :]
+                break
+        batch += chosen
+        self._waiting = left
 
     def drain(self) -> Sequence[W]:
         """Everything that waits, which waits no longer."""
