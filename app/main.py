@@ -36,6 +36,9 @@ VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}  # known bef
 # core, so that a stream's next window does not wait longer for a batch that others fill.
 CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
 
+# Frames that take as long as a call's beginning on a CPU: windows that differ by more are cheaper in two calls.
+CPU_CALL_FRAMES = {"neucodec": 8, "snac": 2, "builtin": 8}
+
 
 def create_app(
     settings: Settings | None = None,
@@ -169,6 +172,7 @@ def _decoder(
     limits = BatchLimits(
         windows=settings.max_batch_size if settings.dynamic_batching else 1,
         padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[profile.codec.name] if on_cpu else None),
+        call_frames=CPU_CALL_FRAMES[profile.codec.name] if on_cpu else None,
     )
     return Scheduler([codec] * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
 

@@ -178,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="listen to this service, and print what was heard")
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS)
-    parser.add_argument("--answers", type=int, default=2, help="that each listener hears")
+    parser.add_argument("--answers", type=int, default=1, help="that each listener hears")
     parser.add_argument("--left", type=float, nargs="+", default=[0.5, 1.0], help="DECODE_LEFT_CONTEXT_S")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="DECODE_WORKERS")
     parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES")
