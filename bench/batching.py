@@ -1,10 +1,11 @@
 """What sharing decode calls is worth on this machine's CPU: `python -m bench.batching` (about three minutes).
 
-Streams that began one after the other, each through answers of 3 to 10 s whose codes are all there, ask the
-service's scheduler for one window after the other; the windows are the service's own, so their lengths are
-mixed. One decode thread, one torch thread, random weights for NeuCodec. Compared are the service's queue, the
-same without its bound on padding, groups of exactly equal lengths, and one window a call: seconds of new sound
-per second of wall time, as a ratio to one window a call in the same round.
+Streams that began one after the other, each through answers of 3 to 8 s whose codes are all there, ask the
+service's scheduler for one window after the other; the windows are the service's own (NeuCodec's those of a
+request with a seed, which do not depend on timing), so their lengths are mixed. One decode thread, one torch
+thread, random weights for NeuCodec. Compared are the service's queue, the same without its bound on padding,
+groups of exactly equal lengths, and one window a call: the same answers by each, in seconds of new sound per
+second of CPU time, as a ratio to one window a call in the same round.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from app.speech.windows import Supply, Window, WindowSchedule, plan_windows
 from bench.machine import write_result
 from bench.policies import Policy, make_queue
 
-STREAMS = 8
-STAGGER_S = 0.2
+STREAMS = 6
+STAGGER_S = 0.15
+SHORTEST_FRAMES, LONGEST_FRAMES = 150, 400
+ANSWERS = {"neucodec": 1, "builtin": 12}  # of each stream
 S_PER_FRAME = 1 / 400  # as the schedule sees the engine
 BASE: Policy = "one by one"
 CODECS = ("neucodec", "builtin")
@@ -71,6 +74,7 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
         right=spec.right_context_frames,
         max_window=spec.max_window_frames,
         exact=spec.exact,
+        seeded=True,
     )
     codes = np.random.default_rng(frames).integers(0, spec.vocabulary, (frames, 1), dtype=np.int32)
     schedule, first_s = WindowSchedule(plan), 0.0
@@ -92,31 +96,24 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
         schedule.grow(Supply(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - asked_s))
 
 
-async def stream(scheduler: Scheduler, place: int, tally: Tally) -> None:
+async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -> None:
     """One answer after the other, of lengths that depend on the stream alone."""
     await asyncio.sleep(place * STAGGER_S)
-    rng = np.random.default_rng(place)
-    while True:
-        await answer(scheduler, int(rng.integers(150, 500)), tally)
+    for frames in np.random.default_rng(place).integers(SHORTEST_FRAMES, LONGEST_FRAMES, answers):
+        await answer(scheduler, int(frames), tally)
 
 
-async def sound_per_s(codec: Codec, policy: Policy, limits: BatchLimits, seconds: float) -> dict[str, float]:
-    """Seconds of new sound per second, once all streams have begun; and what the calls looked like."""
-    calls = Calls(codec)
+async def sound_per_s(codec: Codec, policy: Policy, limits: BatchLimits, answers: int) -> dict[str, float]:
+    """Seconds of new sound per second of CPU time, and what the calls looked like."""
+    calls, tally = Calls(codec), Tally()
     scheduler = Scheduler([calls], make_queue(policy, limits))
     scheduler.start()
-    tally = Tally()
-    streams = [asyncio.create_task(stream(scheduler, place, tally)) for place in range(STREAMS)]
-    await asyncio.sleep(STREAMS * STAGGER_S)
-    begun_s, before_s = time.monotonic(), tally.sound_s
-    await asyncio.sleep(seconds)
-    rate = (tally.sound_s - before_s) / (time.monotonic() - begun_s)
-    for task in streams:
-        task.cancel()
-    await asyncio.gather(*streams, return_exceptions=True)
+    begun_s = time.process_time()
+    await asyncio.gather(*(stream(scheduler, place, answers, tally) for place in range(STREAMS)))
+    used_s = time.process_time() - begun_s
     await asyncio.to_thread(scheduler.close)
     return {
-        "sound_s_per_s": rate,
+        "sound_s_per_cpu_s": tally.sound_s / used_s,
         "padding": calls.padded_frames / calls.frames - 1,
         "frames_a_call": calls.frames / calls.calls,
     }
@@ -135,7 +132,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
         BASE: (BASE, limits),
     }
     rounds = [
-        {case: uvloop.run(sound_per_s(codec, *given, arguments.seconds)) for case, given in cases.items()}
+        {case: uvloop.run(sound_per_s(codec, *given, ANSWERS[name])) for case, given in cases.items()}
         for _ in range(arguments.rounds)
     ]
     result: dict[str, object] = {
@@ -144,7 +141,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
         "largest_window_frames": codec.spec.max_window_frames,
     }
     for case in cases:
-        ratios = [row[case]["sound_s_per_s"] / row[BASE]["sound_s_per_s"] for row in rounds]
+        ratios = [row[case]["sound_s_per_cpu_s"] / row[BASE]["sound_s_per_cpu_s"] for row in rounds]
         result[case] = {
             "ratio_to_one_by_one": round(statistics.median(ratios), 3),
             "lowest": round(min(ratios), 3),
@@ -159,7 +156,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--codecs", nargs="+", default=CODECS, choices=CODECS)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.5)
     parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES; unset: the service's own")
     parser.add_argument("--name", default="batching-cpu", help="of the file in bench/results/")
     arguments = parser.parse_args()
