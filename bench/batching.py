@@ -1,6 +1,6 @@
-"""What sharing decode calls is worth on this machine's CPU: `python -m bench.batching` (about three minutes).
+"""What sharing decode calls is worth on this machine's CPU: `python -m bench.batching` (about two minutes).
 
-Streams that began one after the other, each through answers of 3 to 8 s whose codes are all there, ask the
+Streams that began one after the other, each through answers of 3 to 6 s whose codes are all there, ask the
 service's scheduler for one window after the other; the windows are the service's own (NeuCodec's those of a
 request with a seed, which do not depend on timing), so their lengths are mixed. One decode thread, one torch
 thread, random weights for NeuCodec. Compared are the service's queue, the same without its bound on padding,
@@ -33,8 +33,8 @@ from bench.policies import Policy, make_queue
 
 STREAMS = 6
 STAGGER_S = 0.15
-SHORTEST_FRAMES, LONGEST_FRAMES = 150, 400
-ANSWERS = {"neucodec": 1, "builtin": 12}  # of each stream
+SHORTEST_FRAMES, LONGEST_FRAMES = 150, 300
+ANSWERS = {"neucodec": 1, "builtin": 4}  # of each stream
 S_PER_FRAME = 1 / 400  # as the schedule sees the engine
 BASE: Policy = "one by one"
 CODECS = ("neucodec", "builtin")

@@ -160,7 +160,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "workers": arguments.workers,
         "max_batch_frames": arguments.batch_frames,
         "max_window_frames": arguments.window_frames,
-        "other_cores": "taken by engine, listeners (0.1) and whatever else ran on the machine",
+        "other_cores": "taken by engine, listeners and whatever else ran on the machine",
     }
     with paced_engine(TOKENS_PER_S) as url:
         for left_s in arguments.left:
