@@ -5,7 +5,7 @@ service's scheduler for one window after the other; the windows are the service'
 request with a seed, which do not depend on timing), so their lengths are mixed. One decode thread, one torch
 thread, random weights for NeuCodec. Compared are the service's queue, the same without its bound on padding,
 groups of exactly equal lengths, and one window a call: the same answers by each, in seconds of new sound per
-second of CPU time, as a ratio to one window a call in the same round.
+second of CPU time, as a ratio to one window a call in the same round. A file a codec in bench/results/.
 """
 
 from __future__ import annotations
@@ -157,11 +157,11 @@ def main() -> None:
     parser.add_argument("--codecs", nargs="+", default=CODECS, choices=CODECS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES; unset: the service's own")
-    parser.add_argument("--name", default="batching-cpu", help="of the file in bench/results/")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    result: dict[str, object] = {"streams": STREAMS, "rounds": arguments.rounds, "left_context_s": 0.5}
-    write_result(arguments.name, result | {name: measure(name, arguments) for name in arguments.codecs})
+    for name in arguments.codecs:
+        load_shape: dict[str, object] = {"streams": STREAMS, "rounds": arguments.rounds, "left_context_s": 0.5}
+        write_result(f"batching-{name}-cpu", load_shape | measure(name, arguments))
 
 
 if __name__ == "__main__":
