@@ -35,6 +35,9 @@ VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}  # known bef
 # core, so that a stream's next window does not wait longer for a batch that others fill.
 CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
 
+# Frames that take as long as a call's beginning on a CPU: windows that differ by more are cheaper in two calls.
+CPU_CALL_FRAMES = {"neucodec": 8, "snac": 2, "builtin": 8}
+
 
 def create_app(
     settings: Settings | None = None,
@@ -157,7 +160,7 @@ def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits
         windows=_batch_size(settings),
         padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[name] if on_cpu else None),
         frame_steps=codecs[0].spec.frame_steps,
-        call_frames=codecs[0].spec.call_frames,
+        call_frames=CPU_CALL_FRAMES[name] if on_cpu else codecs[0].spec.call_frames,
     )
     return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
 
@@ -189,8 +192,9 @@ def _batch_size(settings: Settings) -> int:
 
 
 def _cpu_workers(settings: Settings) -> int:
-    """Decode threads on a CPU: a core each; the engine and the event loop need the others."""
-    return settings.decode_workers or max(1, (os.cpu_count() or 1) // 2)
+    """Decode threads on a CPU: a core each; the embedded engine needs the other half of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.decode_workers or (cores if settings.tts_api else max(1, cores // 2))
 
 
 def __getattr__(name: str) -> FastAPI:

@@ -88,7 +88,10 @@ class Settings(BaseSettings):
         default=None, ge=0, le=4, description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU."
     )
     decode_workers: int | None = Field(
-        default=None, ge=1, le=256, description="Decode threads on a CPU. Unset: half the cores, at least 1."
+        default=None,
+        ge=1,
+        le=256,
+        description="Decode threads on a CPU. Unset: all cores with TTS_API, else half of them, at least 1.",
     )
     dynamic_batching: bool = Field(
         default=True, description="Decode windows of several requests together; false: one window a call."

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
+from app.codec.packed import pack
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import RANDOM, CodecWeightsError, Tensors, draw_tensors, find_file, read_tensors
 
@@ -29,7 +30,11 @@ PREFIXES = ("generator.", "fc_post_a.", "acoustic_decoder.", "quantizer.project_
 OURS = (("qkv.", "att.c_attn."), ("out.", "att.c_proj."), ("up.", "mlp.fc1."), ("down.", "mlp.fc2."))
 
 
-def neucodec_spec(left_context_frames: int) -> CodecSpec:
+MAX_WINDOW_FRAMES = 384
+CPU_HOP_FRAMES = 72  # look-ahead included: a window of 97 frames is 0.25 s of a core, for which others wait
+
+
+def neucodec_spec(left_context_frames: int, max_window_frames: int = MAX_WINDOW_FRAMES) -> CodecSpec:
     """Its windows are not exact: attention and norms hear the whole window."""
     return CodecSpec(
         name="neucodec",
@@ -40,7 +45,7 @@ def neucodec_spec(left_context_frames: int) -> CodecSpec:
         left_context_frames=left_context_frames,
         right_context_frames=1,
         exact=False,
-        max_window_frames=384,
+        max_window_frames=max_window_frames,
     )
 
 
@@ -79,7 +84,11 @@ def load_neucodec(
     except RuntimeError as exc:
         raise CodecWeightsError(f"{weights}: not the size of NeuCodec") from exc
     decoder = decoder.eval().requires_grad_(False).to(device)  # its window too
-    return EagerCodec(neucodec_spec(left_context_frames), decoder, device)
+    if torch.device(device).type != "cpu":
+        return EagerCodec(neucodec_spec(left_context_frames), decoder, device)
+    pack(decoder)
+    max_window_frames = min(MAX_WINDOW_FRAMES, left_context_frames + CPU_HOP_FRAMES)
+    return EagerCodec(neucodec_spec(left_context_frames, max_window_frames), decoder, device)
 
 
 def _draw(decoder: VocosDecoder) -> Tensors:

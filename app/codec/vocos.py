@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from app.codec.fsq import DIGITS, digits_of, values_of
 from app.codec.overlap import overlap_add
+from app.codec.packed import Linear
 
 HOP_SAMPLES = 480
 WINDOW_SAMPLES = 4 * HOP_SAMPLES
@@ -66,7 +67,7 @@ class FrameNorm(nn.Module):
         return functional.silu(torch.addcmul(self.bias, normed, self.weight)) * rows.valid
 
 
-class FrameConv(nn.Linear):
+class FrameConv(Linear):
     """A convolution over frames as one matrix product, which on a CPU beats conv1d below about 100 frames."""
 
     def __init__(self, width: int, kernel: int) -> None:
@@ -78,7 +79,7 @@ class FrameConv(nn.Linear):
         x = input.to(self.weight.dtype)
         padded = functional.pad(x, (0, 0, self.kernel // 2, self.kernel // 2))
         taps = [padded[:, tap : tap + x.shape[1]] for tap in range(self.kernel)]
-        return functional.linear(torch.cat(taps, -1), self.weight, self.bias)
+        return super().forward(torch.cat(taps, -1))
 
 
 class ConvBlock(nn.Module):
@@ -102,11 +103,11 @@ class Transformer(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.att_norm = nn.RMSNorm(width, EPS)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.qkv = Linear(width, 3 * width, bias=False)
+        self.out = Linear(width, width, bias=False)
         self.ffn_norm = nn.RMSNorm(width, EPS)
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
+        self.up = Linear(width, 4 * width, bias=False)
+        self.down = Linear(4 * width, width, bias=False)
 
     def forward(self, x: Tensor, rows: Rows) -> Tensor:
         dtype = self.qkv.weight.dtype

@@ -194,3 +194,10 @@ def test_spec(codec: EagerCodec) -> None:
     assert (spec.sample_rate_hz, spec.samples_per_frame, spec.codes_per_frame) == (24_000, 480, 1)
     assert (spec.vocabulary, spec.left_context_frames, spec.right_context_frames) == (65_536, 50, 1)
     assert not spec.exact
+
+
+@pytest.mark.parametrize(("left", "most"), [(25, 97), (50, 122), (384, 384)])
+def test_windows_on_a_cpu_are_short_for_context_is_paid_for_and_others_wait(left: int, most: int) -> None:
+    codec = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=left, size=SMALL)
+    assert codec.spec.max_window_frames == most
+    assert neucodec_spec(left).max_window_frames == 384

@@ -1,0 +1,168 @@
+"""What sharing decode calls is worth on this machine's CPU: `python -m bench.batching` (about two minutes).
+
+Streams that began one after the other, each through answers of 3 to 6 s whose codes are all there, ask the
+service's scheduler for one window after the other; the windows are the service's own (NeuCodec's those of a
+request with a seed, which do not depend on timing), so their lengths are mixed. One decode thread, one torch
+thread, random weights for NeuCodec. Compared are the service's queue, the same without its bound on padding,
+groups of exactly equal lengths, and one window a call: the same answers by each, in seconds of new sound per
+second of CPU time, as a ratio to one window a call in the same round. A file a codec in bench/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import uvloop
+
+from app.codec import Codec, CodeWindow, Samples
+from app.codec.load import load_codec
+from app.decode.queue import BatchLimits
+from app.decode.scheduler import Scheduler
+from app.main import CPU_BATCH_FRAMES, CPU_CALL_FRAMES
+from app.speech.windows import Supply, Window, WindowSchedule, plan_windows
+from bench.machine import write_result
+from bench.policies import Policy, make_queue
+
+STREAMS = 6
+STAGGER_S = 0.15
+SHORTEST_FRAMES, LONGEST_FRAMES = 150, 300
+ANSWERS = {"neucodec": 1, "builtin": 4}  # of each stream
+S_PER_FRAME = 1 / 400  # as the schedule sees the engine
+BASE: Policy = "one by one"
+CODECS = ("neucodec", "builtin")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been decoded."""
+
+    sound_s: float = 0.0
+
+
+class Calls:
+    """A codec that counts its calls and the frames that padding adds."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec, self.spec = codec, codec.spec
+        self.calls = self.frames = self.padded_frames = 0
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode and count."""
+        lengths = [len(window.codes) for window in windows]
+        self.calls += 1
+        self.frames += sum(lengths)
+        self.padded_frames += max(lengths) * len(lengths)
+        return self._codec.decode(windows)
+
+
+async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
+    """Decode one answer as the pipeline does, its listener beginning with the first window."""
+    spec = scheduler.spec
+    plan = plan_windows(
+        first_window_s=0.4,
+        overlap_s=0.2,
+        frames_per_s=spec.frames_per_s,
+        left=spec.left_context_frames,
+        right=spec.right_context_frames,
+        max_window=spec.max_window_frames,
+        exact=spec.exact,
+        seeded=True,
+    )
+    codes = np.random.default_rng(frames).integers(0, spec.vocabulary, (frames, 1), dtype=np.int32)
+    schedule, first_s = WindowSchedule(plan), 0.0
+
+    def take(taken: list[Window]) -> CodeWindow:
+        window = schedule.take(frames, ended=True)
+        taken.append(window)
+        return CodeWindow(codes[window.start : window.stop], window.start, window.begin - window.start)
+
+    while not schedule.finished:
+        taken: list[Window] = []
+        asked_s = time.monotonic()
+        lead_s = schedule.done / spec.frames_per_s - (asked_s - first_s) if first_s else 0.1
+        await scheduler.decode(partial(take, taken), asked_s + lead_s)
+        now_s = time.monotonic()
+        first_s = first_s or now_s
+        tally.sound_s += (taken[0].end - taken[0].begin) / spec.frames_per_s
+        lead_s = schedule.done / spec.frames_per_s - (now_s - first_s)
+        schedule.grow(Supply(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - asked_s))
+
+
+async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -> None:
+    """One answer after the other, of lengths that depend on the stream alone."""
+    await asyncio.sleep(place * STAGGER_S)
+    for frames in np.random.default_rng(place).integers(SHORTEST_FRAMES, LONGEST_FRAMES, answers):
+        await answer(scheduler, int(frames), tally)
+
+
+async def sound_per_s(codec: Codec, policy: Policy, limits: BatchLimits, answers: int) -> dict[str, float]:
+    """Seconds of new sound per second of CPU time, and what the calls looked like."""
+    calls, tally = Calls(codec), Tally()
+    scheduler = Scheduler([calls], make_queue(policy, limits))
+    scheduler.start()
+    begun_s = time.process_time()
+    await asyncio.gather(*(stream(scheduler, place, answers, tally) for place in range(STREAMS)))
+    used_s = time.process_time() - begun_s
+    await asyncio.to_thread(scheduler.close)
+    return {
+        "sound_s_per_cpu_s": tally.sound_s / used_s,
+        "padding": calls.padded_frames / calls.frames - 1,
+        "frames_a_call": calls.frames / calls.calls,
+    }
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
+    """Every policy in every round; ratios within a round."""
+    codec = load_codec(name, "random", device="cpu", dtype="auto", left_context_s=0.5)
+    codec.decode([CodeWindow(np.zeros((32, 1), np.int32))])
+    batch_frames, call_frames = arguments.batch_frames or CPU_BATCH_FRAMES[name], CPU_CALL_FRAMES[name]
+    limits = BatchLimits(32, batch_frames)
+    cases: dict[str, tuple[Policy, BatchLimits]] = {
+        "as served": ("deadline", BatchLimits(32, batch_frames, call_frames=call_frames)),
+        "any lengths": ("deadline", limits),
+        "exact lengths": ("exact length", limits),
+        BASE: (BASE, limits),
+    }
+    rounds = [
+        {case: uvloop.run(sound_per_s(codec, *given, ANSWERS[name])) for case, given in cases.items()}
+        for _ in range(arguments.rounds)
+    ]
+    result: dict[str, object] = {
+        "batch_frames": batch_frames,
+        "call_frames": call_frames,
+        "largest_window_frames": codec.spec.max_window_frames,
+    }
+    for case in cases:
+        ratios = [row[case]["sound_s_per_cpu_s"] / row[BASE]["sound_s_per_cpu_s"] for row in rounds]
+        result[case] = {
+            "ratio_to_one_by_one": round(statistics.median(ratios), 3),
+            "lowest": round(min(ratios), 3),
+            "highest": round(max(ratios), 3),
+            **{key: round(statistics.median(row[case][key] for row in rounds), 2) for key in rounds[0][case]},
+        }
+    return result
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--codecs", nargs="+", default=CODECS, choices=CODECS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES; unset: the service's own")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in arguments.codecs:
+        load_shape: dict[str, object] = {"streams": STREAMS, "rounds": arguments.rounds, "left_context_s": 0.5}
+        write_result(f"batching-{name}-cpu", load_shape | measure(name, arguments))
+
+
+if __name__ == "__main__":
+    main()
