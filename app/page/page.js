@@ -1,5 +1,6 @@
 // The page: what is typed and chosen becomes a request, and its answer is heard while it comes.
 
+import { Failure, answerOf } from "./answer.js";
 import { Player, SampleReader, join, withSizes } from "./sound.js";
 import { Waveform } from "./waveform.js";
 
@@ -13,9 +14,6 @@ let limits = null;
 
 /** What is being spoken or was spoken last. */
 export let run = null;
-
-/** A failure whose message is meant to be read. */
-class Failure extends Error {}
 
 class Run {
   constructor(format) {
@@ -109,39 +107,22 @@ async function decoded(mine, bytes) {
   }
 }
 
-/** A successful answer, or a Failure with the server's own words. */
-async function ask(path, options = {}) {
-  const headers = { ...options.headers };
-  if (at.key.value) headers.Authorization = `Bearer ${at.key.value}`;
-  let answer;
-  try {
-    answer = await fetch(path, { ...options, headers });
-  } catch (error) {
-    throw error.name === "AbortError" ? error : new Failure("The server cannot be reached.");
-  }
-  if (answer.ok) return answer;
-  if (answer.status === 401) at.access.open = true;
-  throw new Failure(await reason(answer));
-}
-
-async function reason(answer) {
-  try {
-    const { message, code } = (await answer.json()).error;
-    return `${message} (${answer.status} ${code ?? ""}`.trimEnd() + ")";
-  } catch {
-    return `The server answered ${answer.status} ${answer.statusText}`.trimEnd() + ".";
-  }
-}
-
 function report(error, mine) {
   const heard = mine?.player.scheduled ? ` after ${duration(waveform.length_s)} of sound` : "";
   tell("");
+  if (error.status === 401) at.access.open = true;
   at.error.textContent =
     error instanceof Failure ? error.message : `The answer broke off${heard}; the server's log says why.`;
 }
 
 function summary({ player }) {
   return player.gaps ? `Done; the sound ran out ${player.gaps} times while it came` : "Done";
+}
+
+/** An answer of the server, asked with the key where there is one. */
+async function ask(path, options = {}) {
+  const key = at.key.value ? { Authorization: `Bearer ${at.key.value}` } : {};
+  return answerOf(path, { ...options, headers: { ...options.headers, ...key } });
 }
 
 function stop() {
@@ -232,6 +213,7 @@ async function learn() {
     const { voices } = await (await ask("v1/audio/voices")).json();
     fill(at.voice, voices.map(({ id, name }) => [id, name]), limits.voice);
     show();
+    tell("Ready");
   } catch (error) {
     report(error);
   }
