@@ -116,7 +116,8 @@ function report(error, mine) {
 }
 
 function summary({ player }) {
-  return player.gaps ? `Done; the sound ran out ${player.gaps} times while it came` : "Done";
+  const times = player.gaps === 1 ? "once" : `${player.gaps} times`;
+  return player.gaps ? `Done; it came too late ${times}, which was heard as a gap` : "Done";
 }
 
 /** An answer of the server, asked with the key where there is one. */

@@ -1,6 +1,6 @@
 // Sound as it comes: bytes of wav or pcm into samples, and samples onto a clock without a seam.
 
-const LEAD_S = 0.05; // from the first samples to their start: what the scheduling itself needs
+const LEAD_S = 0.1; // from the first samples to their start: pieces may come that much late without a gap
 
 /** Bytes of a stream (16 bit, mono, little-endian; a WAV header is read over) into samples within [-1, 1]. */
 export class SampleReader {
@@ -65,6 +65,7 @@ export class Player {
     this.scheduled = 0; // samples
     this.gaps = 0; // times that the sound had run out before more came
     this.origin = 0; // the context's frame at which the first sample would stand, had there been no gap
+    this.heard = 0;
     this.last = null;
   }
 
@@ -88,8 +89,9 @@ export class Player {
   /** Seconds of the sound that have been heard. */
   get heard_s() {
     const { currentTime, outputLatency = 0, sampleRate } = this.context;
-    const heard = (currentTime - outputLatency) * sampleRate - this.origin;
-    return Math.min(Math.max(heard, 0), this.scheduled) / sampleRate;
+    const heard = Math.min((currentTime - outputLatency) * sampleRate - this.origin, this.scheduled);
+    this.heard = Math.max(this.heard, heard); // the latency is an estimate, and a gap moves the origin
+    return this.heard / sampleRate;
   }
 
   /** Resolves when everything fed so far has been played. */
