@@ -206,7 +206,7 @@ def test_pieces_are_joined_without_a_seam(page: Page) -> None:
 
 @pytest.mark.parametrize("name", ["wav", "pcm"])
 def test_samples_do_not_depend_on_how_the_stream_was_cut(page: Page, name: str) -> None:
-    samples = [0, 1, -1, 32767, -32768, *range(0, 3000, 7)]
+    samples = [1, -1, 32767, -32768, *range(0, 3000, 7)]
     sound = b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples)
     header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0" + bytes(16) + b"data\xff\xff\xff\xff"
     stream = (header if name == "wav" else b"") + sound
