@@ -14,13 +14,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
-.PHONY: setup setup-test setup-judge run test test-slow test-vllm lint format bench $(BENCHMARKS)
+.PHONY: setup setup-test setup-judge setup-browser run test test-slow test-vllm lint format bench $(BENCHMARKS)
 
 setup: $(VENV)/.setup
 
 setup-test: $(VENV)/.setup-test
 
 setup-judge: $(VENV)/.setup-judge
+
+# Without a Chromium the page is not tested; as root on Debian one is installed, which takes about 20 s.
+setup-browser: $(VENV)/.setup-browser
+	@command -v chromium || command -v google-chrome \
+		|| DEBIAN_FRONTEND=noninteractive timeout 120 \
+			sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null' \
+		|| echo "no Chromium, and no right to install one: the page is not tested in a browser"
 
 run: setup
 	$(BIN)/python -m app
@@ -29,7 +36,7 @@ test: setup-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # pytest ends with 5 where nothing carries the marker, which is no failure.
-test-slow: setup-test setup-judge
+test-slow: setup-test setup-judge setup-browser
 	$(BIN)/python -m pytest -m slow --timeout 900 $(PYTEST_ARGS) || test $$? -eq 5
 
 test-vllm: setup-test setup-judge
@@ -68,4 +75,8 @@ $(VENV)/.setup-test: $(VENV)/.setup
 
 $(VENV)/.setup-judge: $(VENV)/.setup
 	$(PIP) install --quiet --editable '.[judge]'
+	@touch $@
+
+$(VENV)/.setup-browser: $(VENV)/.setup-test
+	$(PIP) install --quiet --editable '.[browser]'
 	@touch $@

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from app.api.failure import install_failure_handlers
 from app.api.limits import BodyCap
+from app.api.page import router as page
 from app.api.routes import router
 from app.api.service import LOADING, Service
 from app.codec import Codec, OverlappingCodec
@@ -75,6 +76,7 @@ def create_app(
     app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
     app.state.service = service
     app.include_router(router)
+    app.include_router(page)
     install_failure_handlers(app)
     quiet_broken_responses()
     return app

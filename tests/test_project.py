@@ -106,3 +106,11 @@ def test_pre_commit_runs_tools_of_the_test_extra() -> None:
     extra = {re.split(r"[\[=<>]", name)[0] for name in PROJECT["optional-dependencies"]["test"]}
     assert tools
     assert tools <= extra
+
+
+def test_every_data_file_of_the_package_is_in_the_wheel() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["app"]
+    packaged = {path for pattern in patterns for path in (ROOT / "app").glob(pattern)}
+    data = {path for path in (ROOT / "app").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
+    assert data
+    assert data - packaged == set()
