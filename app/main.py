@@ -13,6 +13,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from app.api.cors import allow_origins
+from app.api.document import REFUSALS, document_keys
 from app.api.failure import LastResort, install_failure_handlers
 from app.api.keys import ApiKeys, KeyCheck
 from app.api.limits import BodyCap
@@ -71,7 +72,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS)
     _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
@@ -84,6 +85,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """From the inside out: what is added later sees a request earlier."""
     app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
     if settings.api_keys:
+        document_keys(app)
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
