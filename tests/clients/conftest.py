@@ -6,9 +6,11 @@ import asyncio
 import base64
 import json
 import os
+import subprocess
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from tests.test_process import Running, start, wait_until_ready
 from tests.vllm.environment import CannotInstall
 
 KEY = "sk-clients"
+VOICES = {"livekit": "ash", "pipecat": "alloy", "litellm": "alloy", "node": "coral"}
 OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # LiteLLM would look for prices on the internet
 
 
@@ -31,54 +34,63 @@ class Said:
     chunks: int = 0
     error: str = ""
     message: str = ""
-    code: str = ""
     left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client: how it is started, and what it asks for where nobody tells it."""
+    """One client in a process of its own, and the voice that it asks for where nobody tells it."""
 
     name: str
-    command: Sequence[str]
     voice: str
+    process: subprocess.Popen[str]
+    log: Path
 
     async def say(self, url: str, text: str, action: str = "whole", **chosen: str) -> Said:
-        """Run the client's script in a process of its own."""
-        asked = {"url": f"{url}/v1", "key": KEY, "text": text, "action": action, **chosen}
-        process = await asyncio.create_subprocess_exec(
-            *self.command,
-            json.dumps(asked),
-            env={**os.environ, **OFFLINE},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        """What becomes of a text."""
+        asked = json.dumps({"url": f"{url}/v1", "key": KEY, "text": text, "action": action, **chosen})
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{asked}\n")
+        self.process.stdin.flush()
         try:
             async with asyncio.timeout(120):
-                output, log = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        assert process.returncode == 0, log.decode()[-3000:]
-        said = json.loads(output.splitlines()[-1])
+                line = await asyncio.to_thread(self.process.stdout.readline)
+        except TimeoutError:
+            self.process.kill()  # so that the thread above ends
+            raise
+        assert line, self.log.read_text()[-3000:]
+        said = json.loads(line)
         return Said(**{**said, "audio": base64.b64decode(said.get("audio", ""))})
 
 
-VOICES = {"livekit": "ash", "pipecat": "alloy", "litellm": "alloy", "node": "coral"}
+def command(name: str) -> list[str]:
+    if name == "node":
+        return ["node", str(node_with_openai(HERE / "speak_node.mjs"))]
+    return [str(python_with(name)), str(HERE / f"speak_{name}.py")]
 
 
-@pytest.fixture(scope="session", params=list(VOICES))
-def client(request: pytest.FixtureRequest) -> Client:
+@pytest.fixture(scope="session", params=["livekit", "pipecat", "litellm", "node"])
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Client]:
     name = request.param
     try:
-        command = (
-            ["node", str(node_with_openai(HERE / "speak_node.mjs"))]
-            if name == "node"
-            else [str(python_with(name)), str(HERE / f"speak_{name}.py")]
-        )
+        started = command(name)
     except CannotInstall as exc:
         pytest.skip(f"{name} cannot be installed: {exc}")
-    return Client(name, command, VOICES[name])
+    log = tmp_path_factory.mktemp("client") / "log.txt"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            started,
+            text=True,
+            env={**os.environ, **OFFLINE},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+        yield Client(name, VOICES[name], process, log)
+        process.kill()
 
 
 @pytest.fixture(scope="session")

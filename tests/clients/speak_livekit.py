@@ -1,11 +1,8 @@
-"""LiveKit's OpenAI plugin speaks. Run in its own environment, with one JSON object as its argument."""
+"""LiveKit's OpenAI plugin speaks. Run in its own environment, line by line."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
-
+from conversation import converse
 from livekit.agents import APIError
 from livekit.agents.types import APIConnectOptions
 from livekit.plugins import openai
@@ -13,7 +10,7 @@ from livekit.plugins import openai
 ONE_TRY = APIConnectOptions(max_retry=0)  # in mid-stream it would start again, and then again
 
 
-async def main(asked: dict[str, str]) -> dict[str, object]:
+async def speak(asked: dict[str, str]) -> dict[str, object]:
     chosen = {name: asked[name] for name in ("voice", "model") if name in asked}
     engine = openai.TTS(base_url=asked["url"], api_key=asked["key"], **chosen)
     tried_once = {"conn_options": ONE_TRY} if asked["action"] == "break" else {}
@@ -33,4 +30,4 @@ async def main(asked: dict[str, str]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(json.loads(sys.argv[1])))))
+    converse(speak)

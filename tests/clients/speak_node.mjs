@@ -1,10 +1,9 @@
-// OpenAI's Node SDK speaks. Run where it is installed, with one JSON object as its argument.
+// OpenAI's Node SDK speaks. Run where it is installed, line by line.
+import { createInterface } from "node:readline";
 import OpenAI from "openai";
 
-const asked = JSON.parse(process.argv[2]);
-const client = new OpenAI({ baseURL: asked.url, apiKey: asked.key });
-
-async function main() {
+async function speak(asked) {
+  const client = new OpenAI({ baseURL: asked.url, apiKey: asked.key });
   const answer = await client.audio.speech.create({
     model: asked.model ?? "gpt-4o-mini-tts",
     voice: asked.voice ?? "coral",
@@ -16,11 +15,15 @@ async function main() {
   const chunks = [];
   for await (const chunk of answer.body) {
     chunks.push(chunk);
-    if (asked.action === "leave") break;  // the iterator's end cancels the request
+    if (asked.action === "leave") break; // the iterator's end cancels the request
   }
   return { audio: Buffer.concat(chunks).toString("base64"), chunks: chunks.length };
 }
 
-main()
-  .catch((error) => ({ error: error.constructor.name, message: String(error.message), code: error.code }))
-  .then((said) => console.log(JSON.stringify(said)));
+for await (const line of createInterface({ input: process.stdin })) {
+  const said = await speak(JSON.parse(line)).catch((error) => ({
+    error: error.constructor.name,
+    message: String(error.message),
+  }));
+  console.log(JSON.stringify(said));
+}

@@ -1,11 +1,10 @@
-"""Pipecat's OpenAI service speaks in a pipeline. Run in its own environment, with one JSON object as its argument."""
+"""Pipecat's OpenAI service speaks in a pipeline. Run in its own environment, line by line."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 
+from conversation import converse
 from loguru import logger
 from pipecat.frames.frames import EndFrame, ErrorFrame, Frame, InterruptionFrame, TTSAudioRawFrame, TTSSpeakFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -31,7 +30,7 @@ class Ear(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-async def main(asked: dict[str, str]) -> dict[str, object]:
+async def speak(asked: dict[str, str]) -> dict[str, object]:
     chosen = {name: asked[name] for name in ("voice", "model") if name in asked}
     settings = {"settings": OpenAITTSService.Settings(**chosen)} if chosen else {}
     ear, errors = Ear(), list[str]()
@@ -58,4 +57,4 @@ async def main(asked: dict[str, str]) -> dict[str, object]:
 
 if __name__ == "__main__":
     logger.remove()
-    print(json.dumps(asyncio.run(main(json.loads(sys.argv[1])))))
+    converse(speak)

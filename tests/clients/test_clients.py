@@ -64,7 +64,7 @@ async def test_a_wrong_key_is_its_error_and_is_asked_once(client: Client, servic
 
 async def test_leaving_in_mid_stream_frees_its_place(client: Client, service: Running) -> None:
     before = outcomes(service)
-    said = await client.say(service.url, LONG, "leave", after_s="1.5")
+    said = await client.say(service.url, LONG, "leave")
     assert not said.error
     assert since(service, before) == {"cancelled": 1}
 
