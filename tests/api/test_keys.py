@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from app.api.keys import ApiKeys
+from app.api.keys import ApiKeys, KeyCheck
 from app.main import create_app
 from tests.api.test_faults import raw_request
 from tests.fakes import FixedEngine, ToneCodec
@@ -83,6 +83,28 @@ async def test_every_route_below_v1_needs_one(served: Served, method: str, path:
 
 def test_the_speech_route_is_one_of_them() -> None:
     assert ("POST", SPEECH) in v1_routes()
+
+
+def test_the_document_says_which_routes_need_one() -> None:
+    for keys in (None, KEYS):
+        paths = create_app(settings_for_tests(api_keys=keys)).openapi()["paths"]
+        keyed = {path for path, operations in paths.items() for each in operations.values() if "security" in each}
+        assert keyed == ({path for path in paths if path.startswith("/v1/")} if keys else set())
+        assert "422" not in str(paths)
+
+
+async def test_a_websocket_needs_one_too() -> None:
+    said: list[dict[str, object]] = []
+
+    async def send(message: dict[str, object]) -> None:
+        said.append(message)
+
+    async def reached(*_: object) -> None:
+        pytest.fail("let in")
+
+    scope = {"type": "websocket", "path": "/v1/any", "headers": [], "state": {"request_id": "x"}}
+    await KeyCheck(reached, ApiKeys(KEYS))(scope, reached, send)  # type: ignore[arg-type]
+    assert (said[0]["type"], said[0]["status"]) == ("websocket.http.response.start", 401)
 
 
 @pytest.mark.parametrize("path", OPEN)
