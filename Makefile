@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
-.PHONY: setup setup-test setup-judge setup-browser run test test-slow test-vllm lint format bench $(BENCHMARKS)
+.PHONY: setup setup-test setup-judge setup-browser run test test-slow test-vllm test-clients lint format bench \
+	$(BENCHMARKS)
 
 setup: $(VENV)/.setup
 
@@ -41,6 +42,9 @@ test-slow: setup-test setup-judge setup-browser
 
 test-vllm: setup-test setup-judge
 	$(BIN)/python -m pytest -m vllm --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
+
+test-clients: setup-test
+	$(BIN)/python -m pytest -m clients -rs $(PYTEST_ARGS) || test $$? -eq 5
 
 lint: setup-test
 	$(BIN)/ruff check

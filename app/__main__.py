@@ -23,7 +23,7 @@ def main() -> None:
         serve(create_app(settings), settings)
     except ValidationError as exc:
         first = exc.errors()[0]
-        sys.exit(f"setting {'_'.join(map(str, first['loc'])).upper()}: {first['msg']}")
+        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
     except ProfileError as exc:
         sys.exit(str(exc))
 

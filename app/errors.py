@@ -84,6 +84,14 @@ class UnsupportedLanguage(RequestError):
     code = "unsupported_language"
 
 
+class InvalidApiKey(RequestError):
+    """No API key came with the request, or one that is not known."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
 class ModelNotFound(RequestError):
     """The model is neither served here nor an alias of it."""
 

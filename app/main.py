@@ -12,9 +12,13 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from app.api.failure import install_failure_handlers
+from app.api.cors import allow_origins
+from app.api.document import REFUSALS, document_keys
+from app.api.failure import LastResort, install_failure_handlers
+from app.api.keys import ApiKeys, KeyCheck
 from app.api.limits import BodyCap
 from app.api.page import router as page
+from app.api.request_id import RequestIds
 from app.api.routes import router
 from app.api.service import LOADING, Service
 from app.codec import Codec, OverlappingCodec
@@ -72,14 +76,25 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan)
-    app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS)
+    _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
     app.include_router(page)
     install_failure_handlers(app)
     quiet_broken_responses()
     return app
+
+
+def _add_middlewares(app: FastAPI, settings: Settings) -> None:
+    """From the inside out: what is added later sees a request earlier."""
+    app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
+    if settings.api_keys:
+        document_keys(app)
+        app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
+    app.add_middleware(LastResort)
+    allow_origins(app, settings.cors_origins)
+    app.add_middleware(RequestIds)
 
 
 def _profile(settings: Settings) -> Profile:

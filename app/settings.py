@@ -6,18 +6,33 @@ import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 GraphSeconds = Annotated[float, Field(gt=0, le=30)]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without a slash at its end
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("a key is one or more printable ASCII characters without spaces")
+    return key
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
 
 
 class Settings(BaseSettings):
     """What an operator chooses. Frozen; bad values raise pydantic.ValidationError at start."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # it may be a key
     )
 
     host: str = Field(default="0.0.0.0", description="Address to listen on.")
@@ -113,8 +128,22 @@ class Settings(BaseSettings):
         default=False, description="Compile the codec before it is captured: a slower start on a GPU, fewer kernels."
     )
 
+    api_keys: Annotated[tuple[ApiKey, ...] | None, NoDecode] = Field(
+        default=None,
+        description="Keys of which a request to /v1/ must send one (Authorization: Bearer KEY), separated by commas "
+        "or as a JSON list. Unset: the service is open.",
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose pages may call the service from a browser, separated by commas, or * for all. "
+        "Unset: none.",
+    )
+
     max_concurrent_requests: int = Field(
         default=64, ge=1, le=100_000, description="Requests served at once; further ones get 429."
+    )
+    max_concurrent_requests_per_key: int | None = Field(
+        default=None, ge=1, le=100_000, description="Of those, at most so many with one API key. Unset: no such limit."
     )
     connect_timeout_s: float = Field(default=2.0, gt=0, description="Longest wait for a connection to the engine.")
     first_token_timeout_s: float = Field(
@@ -132,14 +161,21 @@ class Settings(BaseSettings):
         default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."
     )
 
-    @field_validator("speakers", mode="before")
+    @field_validator("speakers", "api_keys", "cors_origins", mode="before")
     @classmethod
-    def _split_speakers(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         if value.lstrip().startswith("["):
             return tuple(json.loads(value))
         return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @field_validator("api_keys")
+    @classmethod
+    def _closed_if_set(cls, value: tuple[SecretStr, ...] | None) -> tuple[SecretStr, ...] | None:
+        if value == ():
+            raise ValueError("holds no key: leave it unset for an open service")
+        return value
 
     @field_validator("cuda_graph_batch", mode="before")
     @classmethod

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+OPENAI = ROOT / "docs" / "openai.md"
 TABLE = re.compile(r"\| setting \| default \| meaning \|\n(?:\|.*\n)+")
 
 
@@ -37,6 +39,24 @@ def test_every_file_that_it_names_exists() -> None:
     )
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_row_against_openai_names_a_test_that_exists() -> None:
+    rows = [row for row in OPENAI.read_text(encoding="utf-8").splitlines() if row.endswith("` |")]
+    named = {name for row in rows for name in re.findall(r"`(test_\w+)` \|$", row)}
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) >= 20
+    assert named - set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.MULTILINE)) == set()
+
+
+def test_the_versions_of_the_clients_are_those_that_are_installed() -> None:
+    text = OPENAI.read_text(encoding="utf-8")
+    pins = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "clients").glob("requirements-*.txt"))
+    for shown, package in (("plugin", "livekit-plugins-openai"), ("service", "pipecat-ai"), ("LiteLLM", "litellm")):
+        (version,) = re.findall(rf"^{package}==(\S+)$", pins, re.MULTILINE)
+        assert f"{shown} {version} |" in text
+    node = json.loads((ROOT / "tests" / "clients" / "package.json").read_text(encoding="utf-8"))
+    assert f"Node SDK {node['dependencies']['openai']} |" in text
 
 
 if __name__ == "__main__":

@@ -71,6 +71,11 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("CODEC_DTYPE", "bfloat16", "codec_dtype", "bfloat16"),
         ("TARGET_RMS_DB", "-20", "target_rms_db", -20.0),
         ("MAX_CONCURRENT_REQUESTS", "5", "max_concurrent_requests", 5),
+        ("MAX_CONCURRENT_REQUESTS_PER_KEY", "2", "max_concurrent_requests_per_key", 2),
+        ("API_KEYS", "one, two", "api_keys", (SecretStr("one"), SecretStr("two"))),
+        ("API_KEYS", '["a,b"]', "api_keys", (SecretStr("a,b"),)),
+        ("CORS_ORIGINS", "*", "cors_origins", ("*",)),
+        ("CORS_ORIGINS", "https://a.example, http://b:80", "cors_origins", ("https://a.example", "http://b:80")),
     ],
 )
 def test_documented_names_are_read(
@@ -134,6 +139,14 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         ("REQUEST_TIMEOUT_S", "inf"),
         ("TOKEN_GAP_TIMEOUT_S", "nan"),
         ("TARGET_RMS_DB", "0"),
+        ("API_KEYS", ","),
+        ("API_KEYS", "[]"),
+        ("API_KEYS", "two words"),
+        ("API_KEYS", "schlüssel"),
+        ("API_KEYS", '["one", ""]'),
+        ("MAX_CONCURRENT_REQUESTS_PER_KEY", "0"),
+        ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "a.example"),
         ("TTS_API", "localhost:9090"),
         ("TTS_API", "http://a:9090,http://b:9090"),
     ],
@@ -151,6 +164,14 @@ def test_settings_do_not_change_and_keep_their_secret() -> None:
     assert "hunter2" not in repr(settings)
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+def test_a_bad_key_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEYS", "good,hunter 2")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert "hunter" not in str(caught.value)
+    assert "api_keys" in str(caught.value)
 
 
 def test_every_field_stands_once_in_the_example_with_its_description() -> None:

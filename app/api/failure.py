@@ -10,9 +10,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.errors import BodyTooLarge, ErrorBody, RequestError, ServiceError
+from app.api.request_id import request_id_of
+from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
 
 log = logging.getLogger(__name__)
 BODY_RULE = "the body must be a JSON object, sent with Content-Type: application/json"
@@ -24,21 +26,54 @@ class ResponseBroken(Exception):
 
 
 def failure_response(error: ServiceError) -> JSONResponse:
-    """The answer to a service error, with Retry-After and x-should-retry where they help."""
+    """The answer to a service error, with the headers that tell a client what to do next."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     if error.repeats:
         headers["x-should-retry"] = "false"  # the OpenAI SDKs obey it; otherwise they try twice more
+    if isinstance(error, InvalidApiKey):
+        headers["www-authenticate"] = "Bearer"
     return _answer(error.status, error.body(), headers)
 
 
 def install_failure_handlers(app: FastAPI) -> None:
-    """Answer service errors, bad requests, unknown routes and our own bugs in one shape."""
+    """Answer service errors, bad requests and unknown routes in one shape."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_bug)
+
+
+class LastResort:
+    """Answers our own bugs as Starlette does, but inside the middlewares that add to every answer's headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; an unforeseen exception is answered where it still can be, and goes on to the server."""
+        started = scope["type"] != "http"
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as exc:
+            if not isinstance(exc, ResponseBroken):  # broken on purpose, and logged where it broke
+                log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
+            if not started:
+                await failure_response(ServiceError("internal error"))(scope, receive, send)
+            raise
+
+
+def refused(scope: Scope, code: str) -> None:
+    """Refusals at the door are logged and counted like failures behind it."""
+    log.info("request %s: %s", request_id_of(scope), code)
+    if scope["path"] == SPEECH_PATH:
+        metrics.REQUESTS.labels(code).inc()
 
 
 def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:
@@ -47,14 +82,14 @@ def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONRespon
 
 async def _on_service_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ServiceError)
-    _count(request, exc.code)
+    refused(request.scope, exc.code)
     return failure_response(exc)
 
 
 async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
     """The first thing wrong, named by field and rule; pydantic's `input` and `url` stay inside."""
     assert isinstance(exc, RequestValidationError)
-    _count(request, RequestError.code)
+    refused(request.scope, RequestError.code)
     first = exc.errors()[0]
     field = next((str(part) for part in first["loc"] if part != "body" and isinstance(part, str)), None)
     message = f"{field}: {first['msg']}" if field else f"{first['msg']} ({BODY_RULE})"
@@ -62,22 +97,11 @@ async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
     return _answer(RequestError.status, body, {"x-should-retry": "false"})
 
 
-async def _on_http_exception(_: Request, exc: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
     if exc.status_code == BodyTooLarge.status:
+        refused(request.scope, BodyTooLarge.code)
         return failure_response(BodyTooLarge("the request body is too large"))
     phrase = HTTPStatus(exc.status_code)
     body = ErrorBody(phrase.phrase, RequestError.type, None, phrase.name.lower())
     return _answer(exc.status_code, body, {**(exc.headers or {}), "x-should-retry": "false"})
-
-
-def _count(request: Request, code: str) -> None:
-    """Refusals at the door count like failures behind it."""
-    if request.url.path == SPEECH_PATH:
-        metrics.REQUESTS.labels(code).inc()
-
-
-async def _on_bug(_: Request, exc: Exception) -> JSONResponse:
-    if not isinstance(exc, ResponseBroken):  # broken on purpose, and logged where it broke
-        log.error("unexpected error", exc_info=exc)
-    return failure_response(ServiceError("internal error"))

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.failure import failure_response
+from app.api.failure import failure_response, refused
 from app.errors import BodyTooLarge
 
 
@@ -25,6 +25,7 @@ class BodyCap:
         """Pass the request on, or answer it with 413."""
         lengths = [value for name, value in scope.get("headers", []) if name == b"content-length"]
         if lengths and lengths[0].isdigit() and int(lengths[0]) > self._limit_bytes:
+            refused(scope, BodyTooLarge.code)
             await failure_response(BodyTooLarge("the request body is too large"))(scope, receive, send)
             return
         received = 0

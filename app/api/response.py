@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
-from uuid import uuid4
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 from app import metrics
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
+from app.api.keys import key_number_of
+from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
@@ -62,14 +63,14 @@ class AudioResponse(Response):
         self._speak, self._answer, self._admission = speak, answer, admission
         self.background = None
         self.status_code = 200
-        self.request_id = uuid4().hex
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request; raises ResponseBroken when it fails after its status has left."""
         answer = self._answer
+        self.request_id = request_id_of(scope)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.encoder, answer.write_limit_s)
         try:
-            with self._admission.slot():
+            with self._admission.slot(key_number_of(scope)):
                 self._report(await self._speak(answer.encoder, sink))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
@@ -77,9 +78,7 @@ class AudioResponse(Response):
             if sink.started:
                 await sink.fail(exc)
                 return
-            refusal = failure_response(exc)
-            refusal.headers["x-request-id"] = self.request_id
-            await refusal(scope, receive, send)
+            await failure_response(exc)(scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
             log.info("request %s: %s", self.request_id, exc)
@@ -105,8 +104,7 @@ class AudioResponse(Response):
         )
 
     def _audio_headers(self) -> Headers:
-        headers = {**self._answer.headers, "x-request-id": self.request_id}
-        return [(name.encode(), value.encode()) for name, value in headers.items()]
+        return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
 
 
 def abort(scope: Scope) -> None:

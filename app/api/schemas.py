@@ -29,7 +29,9 @@ class SpeechRequest(BaseModel):
         fields = cast("dict[str, object]", data)
         return {name: value for name, value in fields.items() if value is not None}
 
-    input: str = Field(description="The text to speak.")
+    input: str = Field(
+        description="The text to speak.", examples=["Hello! How can I help you?"], json_schema_extra={"minLength": 1}
+    )
     model: str | None = Field(default=None, description="The served model's id or an alias.")
     voice: str | VoiceId | None = Field(default=None, description="A voice's name, alias or {id}.")
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
@@ -82,7 +84,9 @@ class NormalizeRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    input: str = Field(description="The text to speak.")
+    input: str = Field(
+        description="The text to speak.", examples=["It costs $12.50."], json_schema_extra={"minLength": 1}
+    )
     normalize: bool | None = Field(
         default=None,
         validation_alias=AliasChoices("normalize", "normalize_malaysian"),

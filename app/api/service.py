@@ -26,7 +26,7 @@ class Service:
 
     def __init__(self, settings: Settings, profile: Profile, engine: Engine) -> None:
         self.settings, self.profile, self.engine = settings, profile, engine
-        self.admission = Admission(settings.max_concurrent_requests)
+        self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
         self.broken = False

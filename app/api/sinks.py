@@ -94,9 +94,9 @@ class EventSink(ChunkedSink):
         await self._end()
 
     async def fail(self, error: ServiceError) -> None:
-        """Say what went wrong: events can, where a body of audio could only break off."""
+        """Say what went wrong, and break off all the same: LiveKit's plugin skips events that it does not know."""
         await self._tell({"type": "speech.audio.error", "error": asdict(error.body())})
-        await self._end()
+        await super().fail(error)
 
     async def _put_body(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE_BYTES):

@@ -33,7 +33,7 @@ async def broken_body(served: Served, **fields: object) -> bytes:
 
 
 async def raw_request(
-    served: Served, body: bytes = b'{"input": "Hello there.", "response_format": "pcm"}'
+    served: Served, body: bytes = b'{"input": "Hello there.", "response_format": "pcm"}', key: str = "any"
 ) -> socket.socket:
     """A client on a bare socket, its receive buffer as small as the system allows."""
     client = socket.socket()
@@ -41,8 +41,8 @@ async def raw_request(
     client.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", served.port))
-    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    await loop.sock_sendall(client, head.encode() + body)
+    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    await loop.sock_sendall(client, head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
     return client
 
 

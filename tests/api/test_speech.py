@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator
 import httpx
 import numpy as np
 import pytest
-from openai import AsyncOpenAI
 from prometheus_client import REGISTRY
 
 from app.speech.encoders import CONTENT_TYPES
@@ -179,17 +178,6 @@ async def test_requests_at_once_sound_as_one_at_a_time() -> None:
     assert max(len(batch) for batch in codec.batches) > 1
     for answer in answers:
         assert np.abs(np.frombuffer(answer.content, "<i2").astype(int) - alone).max() <= 1
-
-
-async def test_the_openai_sdk_speaks(served: Served) -> None:
-    async with AsyncOpenAI(base_url=f"{served.url}/v1", api_key="any") as client:
-        whole = await client.audio.speech.create(model="tts-1", voice="alloy", input="Hello.", response_format="wav")
-        assert whole.content[:4] == b"RIFF"
-        async with client.audio.speech.with_streaming_response.create(
-            model="gpt-4o-mini-tts", voice="coral", input="Hello.", response_format="pcm"
-        ) as answer:
-            body = b"".join([chunk async for chunk in answer.iter_bytes()])
-    assert len(body) == len(CODES) * 480 * 2
 
 
 async def test_models_voices_and_operations(served: Served) -> None:

@@ -28,26 +28,28 @@ def vllm_python() -> Path:
     """
     python, mark = FOLDER / "bin" / "python", FOLDER / "installed.txt"
     if not (mark.is_file() and mark.read_text() == VLLM):
-        _run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
+        run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
         overrides = FOLDER / "overrides.txt"
         overrides.write_text("".join(f'{name} ; python_version < "3.0"\n' for name in LEFT_OUT))
         wheels = [part for place in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", place)]
-        install = [*_uv(python), "pip", "install", "--python", str(python), "--override", str(overrides), *wheels]
-        _run(*install, "--compile-bytecode", VLLM)
+        install = [*uv(python), "pip", "install", "--python", str(python), "--override", str(overrides), *wheels]
+        run(*install, "--compile-bytecode", VLLM)
         mark.write_text(VLLM)
     return python
 
 
-def _uv(python: Path) -> list[str]:
+def uv(python: Path) -> list[str]:
+    """The command that runs uv; where there is none, it is installed beside that interpreter."""
     if found := shutil.which("uv"):
         return [found]
     if importlib.util.find_spec("uv"):
         return [sys.executable, "-m", "uv"]
-    _run(str(python), "-m", "pip", "install", "uv")
+    run(str(python), "-m", "pip", "install", "uv")
     return [str(python), "-m", "uv"]
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
+    """Run a command of an installation; raises CannotInstall where it fails."""
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=900)
     except (OSError, subprocess.TimeoutExpired) as exc:

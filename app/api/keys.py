@@ -1,0 +1,68 @@
+"""API keys: who may use the routes below /v1/."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from typing import cast
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.failure import failure_response, refused
+from app.errors import InvalidApiKey
+
+# Anywhere in the path: behind a prefix (uvicorn's --root-path) the routes are the same.
+KEYED = "/v1/"
+
+
+class ApiKeys:
+    """The keys, as hashes: all of one length, so that a comparison tells nothing of the key."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._hashes = [_hashed(key.encode()) for key in keys]
+
+    def find(self, key: bytes) -> int | None:
+        """The number of a key; None for one that is not known. Takes as long for each."""
+        hashed = _hashed(key)
+        matches = [hmac.compare_digest(hashed, known) for known in self._hashes]
+        return matches.index(True) if any(matches) else None
+
+
+class KeyCheck:
+    """Refuses requests below /v1/ without a known key, before a byte of their body is read."""
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with the number of its key, or answer it with 401."""
+        if scope["type"] == "lifespan" or KEYED not in scope["path"]:
+            await self._app(scope, receive, send)
+            return
+        number = self._keys.find(_bearer(scope))
+        if number is None:
+            await self._refuse(scope, receive, send)
+            return
+        scope["state"]["api_key"] = number
+        await self._app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused(scope, InvalidApiKey.code)
+        error = InvalidApiKey("a valid API key is needed: Authorization: Bearer KEY")
+        await failure_response(error)(scope, receive, send)
+
+
+def key_number_of(scope: Scope) -> int | None:
+    """The number of a request's key; None where the service is open."""
+    return cast("int | None", scope["state"].get("api_key"))
+
+
+def _bearer(scope: Scope) -> bytes:
+    scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+    return key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
+
+
+def _hashed(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

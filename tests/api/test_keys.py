@@ -1,0 +1,193 @@
+"""API keys: who is let in, what the others are told, and that no key is told at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from itertools import chain
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from app.api.keys import ApiKeys, KeyCheck
+from app.main import create_app
+from tests.api.test_faults import raw_request
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+
+KEYS = ("sk-first-1", "sk-second-2")
+CODES = list(range(100))
+OPEN = ["/health", "/ready", "/metrics", "/docs", "/openapi.json", "/"]
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+@pytest.fixture
+async def served() -> AsyncGenerator[Served]:
+    async with serving(FixedEngine(CODES), settings=settings_for_tests(api_keys=KEYS)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
+async def test_each_key_is_let_in(served: Served, key: str, scheme: str) -> None:
+    answer = await served.client.post(SPEECH, json=HELLO, headers={"authorization": f"{scheme} {key}"})
+    assert answer.status_code == 200
+    assert answer.content
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        *(None, "", "Bearer", "Bearer wrong", "Basic sk-first-1", "sk-first-1", "Bearer sk-first-1 x"),
+        *("Bearer sk-first-", "Bearer SK-FIRST-1", "Bearer sk-first-1,sk-second-2", b"Bearer \xe9\xff"),
+    ],
+)
+async def test_anything_else_is_refused(served: Served, authorization: str | bytes | None) -> None:
+    headers = [] if authorization is None else [(b"authorization", authorization)]
+    answer = await served.client.post(SPEECH, json=HELLO, headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code == 401
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == "invalid_api_key"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["x-should-retry"] == "false"
+    assert served.service.engine.prompts == []  # type: ignore[attr-defined]
+
+
+def v1_routes() -> list[tuple[str, str]]:
+    routes = [route for route in every_route(create_app(settings_for_tests()).routes) if route.path.startswith("/v1/")]
+    return sorted(chain.from_iterable(((method, route.path) for method in route.methods) for route in routes))
+
+
+def every_route(routes: object) -> list[APIRoute]:
+    """Of included routers too."""
+    found: list[APIRoute] = []
+    for route in routes:  # type: ignore[attr-defined]
+        if isinstance(route, APIRoute):
+            found.append(route)
+        elif inner := getattr(route, "original_router", None):
+            found += every_route(inner.routes)
+    return found
+
+
+@pytest.mark.parametrize(("method", "path"), v1_routes())
+async def test_every_route_below_v1_needs_one(served: Served, method: str, path: str) -> None:
+    assert (await served.client.request(method, path)).status_code == 401
+    assert (await served.client.request(method, f"/prefix{path}")).status_code == 401  # as behind --root-path
+
+
+def test_the_speech_route_is_one_of_them() -> None:
+    assert ("POST", SPEECH) in v1_routes()
+
+
+def test_the_document_says_which_routes_need_one() -> None:
+    for keys in (None, KEYS):
+        paths = create_app(settings_for_tests(api_keys=keys)).openapi()["paths"]
+        keyed = {path for path, operations in paths.items() for each in operations.values() if "security" in each}
+        assert keyed == ({path for path in paths if path.startswith("/v1/")} if keys else set())
+        assert "422" not in str(paths)
+
+
+async def test_a_websocket_needs_one_too() -> None:
+    said: list[dict[str, object]] = []
+
+    async def send(message: dict[str, object]) -> None:
+        said.append(message)
+
+    async def reached(*_: object) -> None:
+        pytest.fail("let in")
+
+    scope = {"type": "websocket", "path": "/v1/any", "headers": [], "state": {"request_id": "x"}}
+    await KeyCheck(reached, ApiKeys(KEYS))(scope, reached, send)  # type: ignore[arg-type]
+    assert (said[0]["type"], said[0]["status"]) == ("websocket.http.response.start", 401)
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_what_operators_ask_is_open(served: Served, path: str) -> None:
+    assert (await served.client.get(path)).status_code != 401
+
+
+async def test_without_keys_everybody_is_let_in() -> None:
+    async with serving(FixedEngine(CODES)) as served:
+        assert (await served.client.post(SPEECH, json=HELLO, headers=bearer("any"))).status_code == 200
+
+
+async def test_a_wrong_key_is_refused_before_the_body_is_read(served: Served) -> None:
+    """And whatever its length: a body over the cap would be 413."""
+    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5000000\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(head.encode())
+    async with asyncio.timeout(5):
+        status = await reader.readline()
+    assert status.startswith(b"HTTP/1.1 401 ")  # and no "100 Continue" before it
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_no_key_stands_in_logs_metrics_errors_or_documents(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answers = [await served.client.post(SPEECH, json=HELLO, headers=bearer(key)) for key in (*KEYS, "sk-wrong-3")]
+    answers.append(await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"}, headers=bearer(KEYS[0])))
+    answers += [await served.client.get(path) for path in OPEN]
+    told = [caplog.text] + [f"{answer.headers} {answer.text}" for answer in answers]
+    ours = [record for record in caplog.records if record.name.startswith("app")]
+    assert ours
+    assert not [text for text in told if any(key in text for key in (*KEYS, "sk-wrong-3"))]
+    assert KEYS[0] not in repr(served.service.settings)
+
+
+async def test_refused_keys_are_counted(served: Served) -> None:
+    line = 'tts_requests_total{outcome="invalid_api_key"} '
+    await served.client.post(SPEECH, json=HELLO)
+    before, _ = await count(served, line), await served.client.post(SPEECH, json=HELLO)
+    assert await count(served, line) == before + 1
+
+
+async def count(served: Served, line: str) -> float:
+    rows = (await served.client.get("/metrics")).text.splitlines()
+    return next(float(row.removeprefix(line)) for row in rows if row.startswith(line))
+
+
+async def test_one_key_has_so_many_places_and_the_others_theirs() -> None:
+    engine = FixedEngine(CODES, stall_after=0)
+    limits = settings_for_tests(api_keys=KEYS, max_concurrent_requests_per_key=1)
+    async with serving(engine, ToneCodec(), limits) as served:
+
+        def ask(key: str) -> asyncio.Task[httpx.Response]:
+            return asyncio.create_task(served.client.post(SPEECH, json=HELLO, headers=bearer(key)))
+
+        first = ask(KEYS[0])
+        await engine.stalled.wait()
+        refused, other = await ask(KEYS[0]), ask(KEYS[1])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "x-should-retry" not in refused.headers
+        engine.go_on.set()
+        assert (await first).status_code == (await other).status_code == 200
+        assert (await ask(KEYS[0])).status_code == 200
+
+
+async def test_a_client_that_leaves_gives_its_keys_place_back() -> None:
+    engine = FixedEngine(CODES, stall_after=0)
+    limits = settings_for_tests(api_keys=KEYS, max_concurrent_requests_per_key=1)
+    async with serving(engine, ToneCodec(), limits) as served:
+        client = await raw_request(served, key=KEYS[0])
+        await engine.stalled.wait()
+        client.close()
+        await served.settle()
+        engine.go_on.set()
+        assert (await served.client.post(SPEECH, json=HELLO, headers=bearer(KEYS[0]))).status_code == 200
+
+
+def test_a_key_is_found_by_its_number() -> None:
+    keys = ApiKeys(["a", "b", "b"])
+    assert [keys.find(key) for key in (b"a", b"b", b"c", b"")] == [0, 1, None, None]
+    assert ApiKeys([]).find(b"") is None
+    assert b"a" not in vars(keys)["_hashes"]

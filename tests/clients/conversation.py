@@ -1,0 +1,21 @@
+"""How a client's script is talked to: each line of its input is a JSON object, and so is each line of its output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+
+
+def converse(answer: Callable[[dict[str, str]], Awaitable[dict[str, object]]]) -> None:
+    """Answer one line after the other until the input ends; what a library prints goes to the log."""
+    with os.fdopen(os.dup(1), "w") as said:
+        os.dup2(2, 1)
+
+        async def each() -> None:
+            while line := await asyncio.to_thread(sys.stdin.readline):
+                print(json.dumps(await answer(json.loads(line))), file=said, flush=True)
+
+        asyncio.run(each())
