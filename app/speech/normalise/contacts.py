@@ -24,25 +24,11 @@ WORDS = frozenset(
 )
 SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
 VOWELS = re.compile(r"[aeiouyAEIOUY]")
-CODE_CUE = re.compile(
-    r"\b(?:codes?|pins?|otp|tac|password|passcode|ext|extension|account|passport|reference|ref|booking|ticket|tracking"
-    r"|invoice|serial|s/n|postcode|zip|policy|sim|id|ic|order|case|card|phone|mobile|room|flight|bus|gate|ward|locker|tel|telephone|fax|hotline|plate|digits"
-    r"|press|dial|call|ending|member(?:ship)?|receipt|transaction|confirmation)"
-    r"(?: number| no\.?| code| in| with| is| are| of|:|\.|#){0,3} *$",
-    re.IGNORECASE,
-)
-PLATE_CUE = re.compile(r"\b(?:flight|plate|car|vehicle|van|lorry|motorcycle|registration)\b", re.IGNORECASE)
-PLACE_CUE = re.compile(r"\b(?:unit|suite|lot|block|blk|no|number|house|apartment|shop)\.? $", re.IGNORECASE)
 CUE_CHARACTERS = 48
 
 
 def _before(found: re.Match[str]) -> str:
     return found.string[max(0, found.start() - CUE_CHARACTERS) : found.start()]
-
-
-def cued(found: re.Match[str]) -> bool:
-    """Whether the words before a number say that it is a name, not a quantity: code 4821, ending in 9012."""
-    return bool(CODE_CUE.search(_before(found)))
 
 
 def spell(letters: str) -> str:
@@ -129,7 +115,7 @@ class Contacts:
         if text.startswith("+") and len(parts[0]) > 3:  # +6012-345
             parts[:1] = [parts[0][:2], parts[0][2:]]
         said = [self._language.numbers.grouped(part) for part in parts]
-        if re.match(r"1[- ][83]00[- ]", text):  # toll-free, said as a number everywhere
+        if self._language.toll_free and re.match(r"1[- ][83]00[- ]", text):
             said[:2] = [f"{self._language.numbers.cardinal(parts[0])} {self._language.numbers.cardinal(parts[1])}"]
         return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(said)
 
@@ -167,30 +153,34 @@ class Contacts:
         return self._language.numbers.cardinal(run) if short else self._language.numbers.grouped(run)
 
     def _plate(self, found: re.Match[str]) -> str | None:
-        if not PLATE_CUE.search(_before(found)):
+        if not self._language.cues.plate.search(_before(found)):
             return None
         words = (spell(found["letters"]), self._language.numbers.each(found["digits"]), spell(found["last"] or ""))
         return " ".join(filter(None, words))
 
     def _within(self, found: re.Match[str]) -> str | None:
         """Unit 15-3: a place, not a range."""
-        if not PLACE_CUE.search(_before(found)):
+        if not self._language.cues.place.search(_before(found)):
             return None
         return ", ".join(map(self._language.numbers.cardinal, found.group().split("-")))
 
     def _postcode(self, found: re.Match[str]) -> str | None:
         return self._language.numbers.each(found.group()) if _before(found).endswith(", ") else None
 
+    def _is_cued(self, found: re.Match[str]) -> bool:
+        """Whether the words before a number say that it is a name, not a quantity: code 4821, ending in 9012."""
+        return bool(self._language.cues.code.search(_before(found)))
+
     def _long(self, found: re.Match[str]) -> str | None:
         digits = found.group()
-        if digits.endswith("000") and digits[0] != "0" and not cued(found):
+        if digits.endswith("000") and digits[0] != "0" and not self._is_cued(found):
             return None
         return self._language.numbers.grouped(digits)
 
     def _cued(self, found: re.Match[str]) -> str | None:
         """A number that is a name. Two digits are one word even then: room 12, order 15."""
         digits = found.group()
-        return self._language.numbers.grouped(digits) if len(digits) > 2 and cued(found) else None
+        return self._language.numbers.grouped(digits) if len(digits) > 2 and self._is_cued(found) else None
 
 
 def _word(letters: str) -> str:
