@@ -54,8 +54,9 @@ SCALES = {
     "trillion": "trillion",
 }
 UNITS = {
-    "km": _regular("kilometer"), "m": _regular("meter"), "cm": _regular("centimeter"), "mm": _regular("millimeter"),
-    "kg": _regular("kilogram"), "g": _regular("gram"), "mg": _regular("milligram"),
+    **dict.fromkeys(("km", "KM"), _regular("kilometer")), "m": _regular("meter"),
+    "cm": _regular("centimeter"), "mm": _regular("millimeter"),
+    **dict.fromkeys(("kg", "KG", "Kg"), _regular("kilogram")), "g": _regular("gram"), "mg": _regular("milligram"),
     "l": _regular("liter"), "L": _regular("liter"), "ml": _regular("milliliter"), "mL": _regular("milliliter"),
     "km2": _regular("square kilometer"), "m2": _regular("square meter"), "m3": _regular("cubic meter"),
     "km²": _regular("square kilometer"), "m²": _regular("square meter"), "m³": _regular("cubic meter"),
@@ -88,7 +89,7 @@ SYMBOLS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "°": "degrees", "±": "plus or minus",
     "×": "times", "÷": "divided by", "→": "to", "²": "squared", "³": "cubed", "©": "copyright", "™": "", "®": "",
     "•": "", "*": "", "_": "", "|": ",", "\\": "", "^": "", "#": "hash", "§": "section", ".": "point",
-    "<": "less than", ">": "greater than", "~": "about", "/": "slash", "-": "to", "#word": "hashtag",
+    "<": "less than", ">": "greater than", "~": "about", "/": "slash", "-": "to", ":": "to", "#word": "hashtag",
 }  # fmt: skip
 MARKS = {
     ".": "dot", "@": "at", "-": "dash", "_": "underscore", "+": "plus", "/": "slash", ":": "colon",

@@ -49,7 +49,8 @@ class Money:
         numbers = self._language.numbers
         whole, _, decimals = text.partition(".")
         if not currency.part or len(decimals) > 2:
-            return f"{numbers.count(text)} {currency.whole.after(text)}"
+            shown = whole if not decimals.strip("0") else text.rstrip("0") if len(decimals) == 2 else text
+            return f"{numbers.count(shown)} {currency.whole.after(text)}"
         cents = decimals.ljust(2, "0").lstrip("0")
         part = f"{numbers.count(cents)} {currency.part.after(cents)}" if cents else ""
         if part and not whole.strip("0,"):

@@ -12,7 +12,8 @@ from unicode_rbnf import FormatPurpose, RbnfEngine
 from unicode_rbnf.engine import RbnfError
 
 LONGEST = 15  # digits: CLDR names no scale beyond the quadrillion, nor does a listener follow one
-NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?"
+WHOLE = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)"
+NUMBER = rf"{WHOLE}(?:\.\d++)?"
 Spell = Callable[[int], str | None]
 
 

@@ -18,10 +18,10 @@ class Signs:
         self._language, self._numbers = language, language.numbers
         symbol = language.symbols
         self.rules: tuple[Rule, ...] = (
-            rule("d", r"(?P<first>\d{1,6}(?:\.\d{1,4})?) ?[xX×] ?(?=\d)", self._side),
+            rule("d", r"(?P<first>\d{1,6}(?:\.\d{1,4})?) ?[xX×] ?(?=\d|(?:RM|[A-Z]{0,2}[$€£¥₹]) ?\d)", self._side),
             rule("d", r"(?P<number>\d{1,6}(?:\.\d{1,4})?)x(?![^\W_])", self._times),
             rule("d", r"(?P<number>\d{1,4}) x (?=[A-Za-z])", self._several),
-            rule("d", r"(?P<first>\d{1,2}\.\d) ?/ ?(?P<last>5|10|100)(?![\w.])", self._rating),
+            rule("d", r"(?P<first>\d{1,2}\.\d) ?/ ?(?P<last>5|10|100)(?![\w/]|\.\d)", self._rating),
             rule("d", r"(?P<first>\d{1,4})[/⁄](?P<last>\d{1,4})(?![^\W_]|[/⁄.,:-]\d)", self._fraction),
             rule("d", r"(?P<first>\d{1,3}):(?P<last>\d{1,3})(?![^\W_]|[:.,/-]\d)", self._ratio),
             rule("d", r"(?P<digit>[2345])G(?![^\W_])", lambda found: f"{self._numbers.cardinal(found['digit'])} G"),
@@ -48,7 +48,7 @@ class Signs:
 
     def _ratio(self, found: re.Match[str]) -> str:
         first, last = self._numbers.cardinal(found["first"]), self._numbers.cardinal(found["last"])
-        return f"{first} {self._language.versus} {last}"
+        return f"{first} {self._language.symbols[':']} {last}"
 
     def _fraction(self, found: re.Match[str]) -> str:
         """24/7, 1/2, 10/10, a day and month where the words before ask for one, and else what is written."""
@@ -57,14 +57,25 @@ class Signs:
         street = cues.street.search(before)
         if text in self._language.fractions and not street:
             return self._language.fractions[text]
-        one, other = self._numbers.cardinal(first), self._numbers.cardinal(last)
-        if text == "24/7" or (first == last and int(last) != 10):
-            return f"{one} {other}"
-        if int(last) == 10 and int(first) <= 10:
-            return self._language.rating.format(one, other)
-        if cues.date.search(before) and 1 <= int(first) <= 31 and 1 <= int(last) <= 12:
+        if cues.date.search(before) and 1 <= int(first) <= 31 and 1 <= int(last) <= 12 and first != "24":
             return self._language.calendar.date(int(first), int(last), None)
-        return f"{one} {self._language.symbols['/']} {other}" if street else self._language.fraction.format(one, other)
+        one, other = self._numbers.cardinal(first), self._numbers.cardinal(last)
+        if street:
+            return f"{one} {self._language.symbols['/']} {other}"
+        return self._pair(first, last) or self._language.fraction.format(one, other)
+
+    def _pair(self, first: str, last: str) -> str | None:
+        """2025/2026, 2026/0032, 24/7, 50/50, 9/10: no fractions."""
+        number, other = int(first), int(last)
+        if len(first) == len(last) == 4 and other == number + 1:
+            return f"{self._language.calendar.year(number)} {self._language.calendar.year(other)}"
+        if last.startswith("0") and len(last) > 2:
+            return f"{self._numbers.grouped(first)}, {self._numbers.grouped(last)}"
+        if other == 10 and number <= 10:
+            return self._language.rating.format(self._numbers.cardinal(first), self._numbers.cardinal(last))
+        if (number, other) == (24, 7) or number == other:
+            return f"{self._numbers.cardinal(first)} {self._numbers.cardinal(last)}"
+        return None
 
     def _star(self, found: re.Match[str]) -> str | None:
         """5 * 3, and the key of a telephone."""

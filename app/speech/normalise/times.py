@@ -53,7 +53,8 @@ class Times:
     def _time(self, found: re.Match[str]) -> str | None:
         second = found.groupdict().get("second")
         if second and not found["half"] and not int(found["hour"]):
-            return self._joined(self._count(found["minute"], "min"), self._count(second, "sec"))
+            minutes = self._count(found["minute"], "min")
+            return self._joined(minutes, self._count(second, "sec")) if int(second) else minutes
         said = self._clock(found["hour"], found["minute"], found["half"], second)
         return said and self._placed(said, found)
 
