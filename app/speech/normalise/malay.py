@@ -19,6 +19,7 @@ from app.speech.normalise.malay_words import (
     SYMBOLS,
     UNITS,
 )
+from app.speech.normalise.money import either
 from app.speech.normalise.numbers import Numbers, Speller, cldr
 from app.speech.normalise.reader import Reader, rule
 
@@ -26,11 +27,13 @@ DIGITS = ("kosong", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "la
 FRACTIONS = {"1/2": "setengah", "1/3": "satu pertiga", "2/3": "dua pertiga", "1/4": "suku", "3/4": "tiga suku"}
 DAYS = {
     "Isn": "Isnin", "Sel": "Selasa", "Rab": "Rabu", "Kha": "Khamis", "Jum": "Jumaat", "Sab": "Sabtu", "Ahd": "Ahad",
+    **{day: day for day in ("Isnin", "Selasa", "Rabu", "Khamis", "Jumaat", "Sabtu", "Ahad")},
 }  # fmt: skip
-HALVES = (
-    r"(?:[ap]\.?m\b\.?|(?:pagi|subuh|petang|ptg|tengah ?hari|tgh ?hari|tengah ?malam|malam|mlm)\b(?:(?<=ptg|mlm)\.)?)"
-)
-SPELT_OUT = {"ptg": "petang", "mlm": "malam", "tgh hari": "tengah hari", "tghhari": "tengah hari"}
+_PARTS = "pagi|subuh|petang|ptg|tengah ?hari|tengahari|tgh ?hari|tengah ?malam|malam|mlm"
+HALVES = rf"(?:[ap]\.?m\b\.?|(?:{_PARTS})\b(?:(?<=ptg|mlm)\.)?)"
+SPELT_OUT = {
+    "ptg": "petang", "mlm": "malam", **dict.fromkeys(("tgh hari", "tghhari", "tengahari", "tengahhari"), "tengah hari"),
+}  # fmt: skip
 SAYS_TIME = re.compile(r"\b(?:pukul|jam|hingga|sehingga|sampai|antara|dan|atau|ke) $", re.IGNORECASE)
 ONLY_NIGHT = re.compile(r"\w+(?: belas)? malam")
 
@@ -121,7 +124,7 @@ OWN = (
          lambda found: NUMBERS.cardinal(found["day"]) + " hari bulan"),
     rule("d", r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d)(?![^\W_]|[.,:/-]\d)", _four_digits),
     rule("l", r"(?P<word>[A-Za-z][a-z]{2,20})2(?P<end>nya|an|kan)?(?![^\W_])", _doubled),
-    rule("l", rf"(?P<first>{'|'.join(DAYS)})\.? ?[-–] ?(?P<last>{'|'.join(DAYS)})(?![^\W_])", _days),
+    rule("l", rf"(?P<first>{either(DAYS)})\.? ?[-–] ?(?P<last>{either(DAYS)})(?![^\W_])", _days),
 )  # fmt: skip
 
 

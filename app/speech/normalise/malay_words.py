@@ -63,6 +63,7 @@ _BY_NAME = {
 }  # fmt: skip
 UNITS = {sign: same(name) for name, signs in _BY_NAME.items() for sign in signs}
 RATES = {
+    **{word: word for word in ("sebulan", "setahun", "sehari", "sejam", "seminggu", "seorang")},
     **dict.fromkeys(("saat", "s"), "sesaat"), **dict.fromkeys(("minit", "min"), "seminit"),
     **dict.fromkeys(("jam", "j", "hour", "hr", "h"), "sejam"), **dict.fromkeys(("hari", "day"), "sehari"),
     **dict.fromkeys(("malam", "night"), "satu malam"),  # semalam is yesterday
