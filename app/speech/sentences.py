@@ -27,6 +27,22 @@ _WORD = re.compile(r"\S*\s*")
 _CHARACTER = re.compile(r"[\W_]*[^\W_][\W_]*|[\W_]+")  # combining marks stay with their letter
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences, each with the whitespace behind it; together they are the text."""
+    joined: list[str] = []
+    for sentence in _segment("en", text):
+        if joined and (_ABBREVIATION_END.search(joined[-1]) or _is_within_word(joined[-1], sentence)):
+            joined[-1] += sentence
+        else:
+            joined.append(sentence)
+    return joined
+
+
+def _is_within_word(before: str, behind: str) -> bool:
+    """The point of an address: sentencex cuts 电邮到help@example.com there."""
+    return before.endswith(".") and behind[:1].isascii() and behind[:1].isalnum()
+
+
 def spoken_length(text: str) -> int:
     """How long a text is to speak, in letters of ordinary prose; never less than its characters."""
     return len(text) + sum(weight * len(slow.findall(text)) for slow, weight in _SLOW)
@@ -41,7 +57,7 @@ def split(text: str, max_characters: int) -> list[str]:
     """
     if spoken_length(text) <= max_characters:
         return [text]
-    pieces = _pack(text, max_characters, (_sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall))
+    pieces = _pack(text, max_characters, (sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall))
     return [piece.strip() for piece in pieces if piece.strip()]
 
 
@@ -78,13 +94,3 @@ def _speaking(units: Iterable[str]) -> Iterator[str]:
 
 def _speaks(text: str) -> bool:
     return any(map(str.isalnum, text))
-
-
-def _sentences(text: str) -> list[str]:
-    joined: list[str] = []
-    for sentence in _segment("en", text):
-        if joined and _ABBREVIATION_END.search(joined[-1]):
-            joined[-1] += sentence
-        else:
-            joined.append(sentence)
-    return joined

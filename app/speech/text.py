@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 from app.errors import EmptyInput
+from app.speech.emoji import without_emoji
+from app.speech.html import without_html
 from app.speech.markdown import plain
 
 MAX_MARKS = 4  # combining marks in a row; Vietnamese and Tibetan need two and three, floods have hundreds
@@ -18,12 +20,12 @@ _TAG_START = re.compile(r"<(?=[\w/!])")
 
 
 def prepare(text: str, *, normalize: bool) -> str:
-    """The text to speak: cleaned, and with `normalize` also freed of markdown.
+    """The text to speak: cleaned, and with `normalize` also freed of HTML, markdown and emoji.
 
     Raises:
         EmptyInput: nothing is left to speak.
     """
-    return clean(plain(text) if normalize else text)
+    return clean(without_emoji(plain(without_html(text))) if normalize else text)
 
 
 def clean(text: str) -> str:

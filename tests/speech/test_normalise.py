@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.speech.normalise import normalise, read_english
+from app.speech.normalise import english_short, malay_short, normalise, read_english
 from app.speech.text import clean
 
 PAIRS = [
@@ -64,7 +64,7 @@ NASTY = {
 
 
 def test_there_are_enough_sentences() -> None:
-    assert len(PAIRS) == len(dict(PAIRS)) >= 150
+    assert len(PAIRS) == len(dict(PAIRS)) >= 300
 
 
 @pytest.mark.parametrize(("written", "spoken"), PAIRS, ids=[written for written, _ in PAIRS])
@@ -84,12 +84,12 @@ def test_what_is_spoken_already_stays(spoken: str) -> None:
         "Good afternoon, how are you today? Please hold the line.",
         "It's a well-known fact; isn't it (really)?",
         "Encik Ahmad, sila tunggu sebentar.",
-        "Baki akaun anda ialah RM50 pada 1/2/2026.",
-        "请按 1 键",
+        "请稍等 谢谢",
+        "நன்றி, வணக்கம்",
         "สวัสดี 5",
     ],
 )
-def test_prose_and_other_languages_are_the_same_object(text: str) -> None:
+def test_prose_and_other_scripts_are_the_same_object(text: str) -> None:
     assert normalise(text) is text
 
 
@@ -121,8 +121,14 @@ def test_cleaned_text_stays_clean(text: str) -> None:
     assert not re.search(r"<\||\|>", clean(spoken))
 
 
+def unshortened(text: str) -> bool:
+    """Whether there is no "vs" or "yg" in a text, which are read without any sign of it."""
+    shorts = {*english_short.SHORT.dotted, *malay_short.SHORT.dotted, *malay_short.SHORT.worn}
+    return shorts.isdisjoint(re.findall(r"[a-z]+", text))
+
+
 @settings(deadline=None)
-@given(st.text(alphabet=st.sampled_from("abcdefgh ijklmno,pqrstu'vwxyz?!éüñ"), max_size=200))
+@given(st.text(alphabet=st.sampled_from("abcdefgh ijklmno,pqrstu'vwxyz?!éüñ"), max_size=200).filter(unshortened))
 def test_text_without_digits_symbols_and_capitals_is_returned_unchanged(text: str) -> None:
     assert normalise(text) is text
 

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from app.speech.normalise import english
-from app.speech.normalise.detect import is_english
+from collections.abc import Callable
+from typing import Literal
+
+from app.speech.normalise import english, malay, mandarin, tamil
+from app.speech.normalise.detect import Language, languages
+from app.speech.normalise.reader import Reader
+from app.speech.normalise.spaced import Spaced
+from app.speech.sentences import sentences
+
+READERS: dict[Language, Callable[[], Reader | Spaced]] = {
+    "en": english.reader,
+    "ms": malay.reader,
+    "zh": mandarin.reader,
+    "ta": tamil.reader,
+}
 
 
-def normalise(text: str) -> str:
-    """English text as it is spoken; Malay and other scripts stay as they are.
+def normalise(text: str, language: Language | Literal["auto"] = "auto") -> str:
+    """Text as it is spoken: by the rules of `language`, or of the one that each sentence is in.
 
-    What no rule can read stays; prose without digits, symbols and abbreviations is returned unchanged.
-    Never raises, takes linear time. Letters that are spelt come out as capitals with spaces between,
-    digits as words, commas where a speaker would pause.
+    What no rule can read stays, and so do sentences in other scripts; prose without digits, symbols and
+    abbreviations is returned unchanged. Never raises, takes linear time. Letters that are spelt come out
+    as capitals with spaces between, digits as words, commas where a speaker would pause.
     """
-    spoken = read_english(text)
-    return spoken if spoken is text or is_english(text) else text
+    if language != "auto":
+        return READERS[language]().read(text)
+    pieces = sentences(text)
+    guessed = languages(pieces)
+    if len(set(guessed)) == 1:  # the text itself, where it is prose
+        return _read(text, guessed[0])
+    runs: list[tuple[Language | None, str]] = []
+    for found, piece in zip(guessed, pieces, strict=True):
+        before = runs.pop()[1] if runs and runs[-1][0] == found else ""
+        runs.append((found, before + piece))
+    return "".join(_kept_apart(run, found) for found, run in runs)
+
+
+def _read(text: str, language: Language | None) -> str:
+    return READERS[language]().read(text) if language else text
+
+
+def _kept_apart(run: str, language: Language | None) -> str:
+    """A run of sentences of one language, with the whitespace around it, which reading strips."""
+    words = run.strip()
+    return run.replace(words, _read(words, language), 1) if words else run
 
 
 def read_english(text: str) -> str:

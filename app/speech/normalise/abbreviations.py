@@ -12,6 +12,7 @@ from app.speech.normalise.reader import Rule, rule
 
 ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 VALUES = {"I": 1, "V": 5, "X": 10}
+VOWEL = re.compile("[AEIOUYaeiouy]")
 NO_VOWEL = re.compile(r"[B-DF-HJ-NP-TV-XZ]+")
 BEHIND = 40  # characters that decide whether a sentence ends
 
@@ -28,6 +29,13 @@ class Short:
     openers: frozenset[str]  # words that begin a sentence: a stop before one ends the last
     counted: frozenset[str]  # words before a Roman numeral that counts: Chapter IV
     reigning: frozenset[str]  # names before one that is an ordinal: Henry VIII
+    worn: Mapping[str, str]  # without a stop, though they look like words: utk
+
+    @property
+    def hidden(self) -> str:
+        """A pattern of the short forms that look like prose: titles with a vowel before a name, and worn ones."""
+        titles = either(title for title in self.titles if VOWEL.search(title) and title.isalpha())
+        return rf"(?:(?:{either(self.worn)})(?![^\W_])|(?:{titles}) (?=[A-Z]))"
 
 
 class Abbreviations:
@@ -49,6 +57,7 @@ class Abbreviations:
             rule("l", rf"(?P<short>{either(short.titles)})\.? (?=[A-Z]|and |or |& )", self._title),
             rule("l", rf"(?P<short>{either(short.dotted)})\.(?!\w)", self._dotted),
             rule("l", rf"(?P<short>{bare})(?![^\W_.])", self._dotted),
+            rule("l", rf"(?P<short>{either(short.worn)})(?![^\W_])", lambda found: short.worn[found["short"]]),
             rule("l", r"(?:[A-Za-z]\.){2,10}(?![^\W_])", self._initials),
             rule("l", r"(?P<letter>[A-Z])\. (?=(?P<next>[A-Z]\.|[A-Z][a-z]++))", self._initial),
             rule("l", r"(?P<numeral>[IVX]{1,7})(?![^\W_]|[.'’-]\w)", self._roman),

@@ -39,22 +39,34 @@ class Amounts:
         )
 
     def _measure(self, found: re.Match[str]) -> str:
-        return f"{self._ends(found)} {self._language.units[found['unit']].after(found['high'] or found['low'])}"
+        last = found["high"] or found["low"]
+        return f"{self._ends(found, counts=True)} {self._language.units[found['unit']].after(last)}"
 
     def _percentage(self, found: re.Match[str]) -> str:
-        return f"{self._ends(found)} {self._language.percent}"
+        return self._language.percent.format(self._ends(found))
 
     def _range(self, found: re.Match[str]) -> str:
+        """3-5, and a score where the second is not more than the first."""
+        low, high = found["low"], found["high"]
+        if len(low) < 3 and low.isdigit() and high.isdigit() and int(high) <= int(low):
+            cardinal = self._language.numbers.cardinal
+            return f"{cardinal(low)} {self._language.versus} {cardinal(high)}"
         return self._ends(found)
 
-    def _ends(self, found: re.Match[str]) -> str:
-        number = self._language.numbers.number
-        low = number(found["low"])
-        return f"{low} {self._language.to} {number(found['high'])}" if found["high"] else low
+    def _ends(self, found: re.Match[str], *, counts: bool = False) -> str:
+        """One number, or two with what stands between the ends of a range."""
+        numbers = self._language.numbers
+        said = numbers.count if counts else numbers.number
+        return (
+            f"{numbers.number(found['low'])} {self._language.to} {said(found['high'])}"
+            if found["high"]
+            else said(found["low"])
+        )
 
     def _rate(self, found: re.Match[str]) -> str | None:
         before = found.string[max(0, found.start() - 16) : found.start()]
-        return f"{self._language.per} {self._language.rates[found['rate']]}" if re.search(r"\d", before) else None
+        said = f"{self._language.per} {self._language.rates[found['rate']]}".lstrip()
+        return said if re.search(r"\d", before) else None
 
     def _scaled(self, found: re.Match[str]) -> str:
         return f"{self._language.numbers.number(found['number'])} {self._language.scales[found['scale']]}"
@@ -68,7 +80,7 @@ class Amounts:
         if self._language.counted.match(behind):
             return None
         year = int(found["year"])
-        return self._language.year(year) if year >= 1900 or self._language.dated.search(before) else None
+        return self._language.calendar.year(year) if year >= 1900 or self._language.cues.year.search(before) else None
 
     def _version(self, found: re.Match[str]) -> str:
         numbers = self._language.numbers

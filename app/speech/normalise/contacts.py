@@ -14,7 +14,8 @@ TOP = (
 )
 FILES = r"(?:pdf|docx?|xlsx?|pptx?|csv|txt|zip|jpe?g|png|gif|mp3|mp4|wav|html?|exe|apk)"
 HOST = rf"(?:{LABEL}\.){{1,6}}"
-PATH = r"(?:[:/?#][^\s<>\"'“”]{0,512})?"
+PART = r"[^\s<>\"'“”\u3000-\uffff]"
+PATH = rf"(?:[:/?#]{PART}{{0,512}})?"
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _RUN = re.compile(r"[A-Za-z]+|\d+")
 _TRAILING = ".,;:!?)]}/"
@@ -23,26 +24,17 @@ WORDS = frozenset(
     {"my", "me", "go", "by", "in", "on", "us", "we", "no", "it", "at", "is", "to", "up", "so", "do", "be", "co"}
 )
 SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
-VOWELS = re.compile(r"[aeiouyAEIOUY]")
-CODE_CUE = re.compile(
-    r"\b(?:codes?|pins?|otp|tac|password|passcode|ext|extension|account|passport|reference|ref|booking|ticket|tracking"
-    r"|invoice|serial|s/n|postcode|zip|policy|sim|id|ic|order|case|card|phone|mobile|room|flight|bus|gate|ward|locker|tel|telephone|fax|hotline|plate|digits"
-    r"|press|dial|call|ending|member(?:ship)?|receipt|transaction|confirmation)"
-    r"(?: number| no\.?| code| in| with| is| are| of|:|\.|#){0,3} *$",
-    re.IGNORECASE,
+# First words of the towns that stand behind most Malaysian postcodes.
+TOWNS = frozenset(
+    {"Kuala", "Johor", "Petaling", "Shah", "Subang", "Pulau", "George", "Kota", "Kuching", "Ipoh", "Melaka", "Seremban"}
+    | {"Putrajaya", "Cyberjaya", "Klang", "Kajang", "Kangar", "Alor", "Kuantan", "Bangi", "Seri", "Miri", "Butterworth"}
 )
-PLATE_CUE = re.compile(r"\b(?:flight|plate|car|vehicle|van|lorry|motorcycle|registration)\b", re.IGNORECASE)
-PLACE_CUE = re.compile(r"\b(?:unit|suite|lot|block|blk|no|number|house|apartment|shop)\.? $", re.IGNORECASE)
+VOWELS = re.compile(r"[aeiouyAEIOUY]")
 CUE_CHARACTERS = 48
 
 
 def _before(found: re.Match[str]) -> str:
     return found.string[max(0, found.start() - CUE_CHARACTERS) : found.start()]
-
-
-def cued(found: re.Match[str]) -> bool:
-    """Whether the words before a number say that it is a name, not a quantity: code 4821, ending in 9012."""
-    return bool(CODE_CUE.search(_before(found)))
 
 
 def spell(letters: str) -> str:
@@ -57,7 +49,7 @@ class Contacts:
         self._language, self._spelt = language, spelt
         self.addresses: tuple[Rule, ...] = (
             rule("ld", rf"[\w.+-]{{1,64}}@{HOST}[a-zA-Z]{{2,24}}(?![\w@])", self._address),
-            rule("l", rf"(?:https?|ftp)://[^\s<>\"'“”]{{1,1024}}|www\.{LABEL}[^\s<>\"'“”]{{0,1024}}", self._url,
+            rule("l", rf"(?:https?|ftp)://{PART}{{1,1024}}|www\.{LABEL}{PART}{{0,1024}}", self._url,
                  any_case=True),
             rule("ld", rf"{HOST}{TOP}(?![\w@-]|\.[a-z]){PATH}", self._url),
             rule("ld", rf"[\w-]{{1,64}}\.{FILES}(?![\w-])", self._address),
@@ -76,8 +68,9 @@ class Contacts:
         self.codes: tuple[Rule, ...] = (
             rule("ld", r"(?=[A-Z-]{0,12}\d|\d{1,8}-?[A-Z])[A-Z\d]{1,32}(?:-[A-Z\d]{1,32}){0,8}(?![^\W_])", self._code),
             rule("d", r"\d{1,32}(?:-\d{1,32}){2,8}(?![^\W_])", self._code),
+            rule("l", r"(?=[A-Z/-]{2,24}\d)[A-Z]{1,12}(?:[/-][A-Z\d]{1,32}){1,8}(?![^\W_])", self._code),
             rule("l", r"(?P<letters>[A-Z]{1,3}) ?(?P<digits>\d{1,4})(?: ?(?P<last>[A-Z]))?(?![^\W_])", self._plate),
-            rule("d", r"\d{5}(?= [A-Z][a-z])", self._postcode),
+            rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+))", self._postcode),
             rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long),
             rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._cued),
         )
@@ -97,7 +90,7 @@ class Contacts:
         tops = SPELT_TOPS & {host.lower().rpartition(".")[2]}
         said: list[str] = []
         for piece in _PIECE.findall(address):
-            if piece.isdecimal():
+            if piece.isdecimal():  # ¹ is a digit, but of no value here
                 said.append(self._language.numbers.each(piece))
             elif piece.isalpha():
                 said.append(spell(piece) if piece.lower() in tops else _word(piece))
@@ -129,7 +122,7 @@ class Contacts:
         if text.startswith("+") and len(parts[0]) > 3:  # +6012-345
             parts[:1] = [parts[0][:2], parts[0][2:]]
         said = [self._language.numbers.grouped(part) for part in parts]
-        if re.match(r"1[- ][83]00[- ]", text):  # toll-free, said as a number everywhere
+        if self._language.toll_free and re.match(r"1[- ][83]00[- ]", text):
             said[:2] = [f"{self._language.numbers.cardinal(parts[0])} {self._language.numbers.cardinal(parts[1])}"]
         return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(said)
 
@@ -154,8 +147,9 @@ class Contacts:
         text = found.group()
         if text.isdigit() and "-" not in text:
             return None
-        said = [" ".join(map(self._run, _RUN.findall(part))) for part in text.split("-")]
-        name = len(said) == 2 and said[0] == text.split("-")[0] and len(said[0]) > 1  # COVID-19
+        parts = re.split("[-/]", text)
+        said = [" ".join(map(self._run, _RUN.findall(part))) for part in parts]
+        name = len(said) == 2 and said[0] == parts[0] and len(said[0]) > 1  # COVID-19
         return (" " if name else ", ").join(said)
 
     def _run(self, run: str) -> str:
@@ -167,30 +161,42 @@ class Contacts:
         return self._language.numbers.cardinal(run) if short else self._language.numbers.grouped(run)
 
     def _plate(self, found: re.Match[str]) -> str | None:
-        if not PLATE_CUE.search(_before(found)):
+        if not self._language.cues.plate.search(_before(found)) and not self._looks_like_plate(found):
             return None
         words = (spell(found["letters"]), self._language.numbers.each(found["digits"]), spell(found["last"] or ""))
         return " ".join(filter(None, words))
 
+    def _looks_like_plate(self, found: re.Match[str]) -> bool:
+        """WXY 1234, but not SPM 2025, JUN 1234 or ISO 9001."""
+        letters, digits = found["letters"], found["digits"]
+        written = len(letters) == 3 and len(digits) == 4 and digits[0] != "0" and found.group()[3] == " "
+        named = letters in self._spelt or letters.lower() in self._language.calendar.months or letters == "ISO"
+        return written and not named and not digits.startswith(("19", "20"))
+
     def _within(self, found: re.Match[str]) -> str | None:
         """Unit 15-3: a place, not a range."""
-        if not PLACE_CUE.search(_before(found)):
+        if not self._language.cues.place.search(_before(found)):
             return None
         return ", ".join(map(self._language.numbers.cardinal, found.group().split("-")))
 
     def _postcode(self, found: re.Match[str]) -> str | None:
-        return self._language.numbers.each(found.group()) if _before(found).endswith(", ") else None
+        known = found["town"] in TOWNS or _before(found).endswith(", ")
+        return self._language.numbers.each(found.group()) if known else None
+
+    def _is_cued(self, found: re.Match[str]) -> bool:
+        """Whether the words before a number say that it is a name, not a quantity: code 4821, ending in 9012."""
+        return bool(self._language.cues.code.search(_before(found)))
 
     def _long(self, found: re.Match[str]) -> str | None:
         digits = found.group()
-        if digits.endswith("000") and digits[0] != "0" and not cued(found):
+        if digits.endswith("000") and digits[0] != "0" and not self._is_cued(found):
             return None
         return self._language.numbers.grouped(digits)
 
     def _cued(self, found: re.Match[str]) -> str | None:
         """A number that is a name. Two digits are one word even then: room 12, order 15."""
         digits = found.group()
-        return self._language.numbers.grouped(digits) if len(digits) > 2 and cued(found) else None
+        return self._language.numbers.grouped(digits) if len(digits) > 2 and self._is_cued(found) else None
 
 
 def _word(letters: str) -> str:

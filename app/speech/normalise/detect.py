@@ -1,63 +1,78 @@
-"""Whether English rules may read a text: Latin letters, and no more Malay words than English ones."""
+"""Which language's rules read a sentence: by script, and between English and Malay by words."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Literal
 
-# Letters of other scripts; the gaps hold punctuation, Latin Extended Additional and emoji.
-_OTHER_SCRIPT = re.compile(
-    r"(?!\d)[\u0370-\u1cff\u1f00-\u1fff\u2c80-\u2dff\u2e80-\ua71f\ua800-\uaaff\uabc0-\ud7ff\uf900-\ufaff"
-    r"\ufb1d-\ufdff\ufe70-\ufefc\U00010000-\U0001efff\U00020000-\U0003ffff]"
+from app.speech.normalise.frequent import ENGLISH, MALAY
+
+Language = Literal["en", "ms", "zh", "ta"]
+Guess = Literal["en", "ms", "zh", "ta", "other", "unknown"]
+KNOWN: dict[Guess, Language] = {"en": "en", "ms": "ms", "zh": "zh", "ta": "ta"}
+
+_TAMIL = re.compile(r"[\u0b80-\u0bff]")
+_HAN = re.compile(r"[\u3001\u3002\uff01\uff0c\uff1f\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+# Letters that no rule here reads: other scripts, and Vietnamese. Gaps hold punctuation and emoji.
+_OTHER = re.compile(
+    r"(?!\d)[\u0370-\u0b7f\u0c00-\u1cff\u1ea0-\u1fff\u2c80-\u2dff\u2e80-\u2fff\u3040-\u30fa\u30fc-\u33ff\ua000-\ua71f"
+    r"\ua800-\uaaff\uabc0-\ud7ff\ufb1d-\ufdff\ufe70-\ufefc\U00010000-\U0001efff]"
 )
-_WORD = re.compile(r"[a-z]+")
-_MALAY = frozenset(
-    {"yang", "dan", "di", "ke", "dari", "untuk", "dengan", "pada", "kepada", "daripada", "dalam", "oleh", "ini", "itu"}
-    | {"saya", "anda", "kami", "kita", "mereka", "dia", "adalah", "ialah", "akan", "telah", "sudah", "belum", "tidak"}
-    | {
-        "bukan",
-        "boleh",
-        "sila",
-        "tekan",
-        "hubungi",
-        "jumlah",
-        "baki",
-        "nombor",
-        "hari",
-        "bulan",
-        "tahun",
-        "pukul",
-        "jam",
-    }
-    | {"atau", "jika", "sahaja", "lagi", "juga", "ada", "tiada", "perlu", "mahu", "berapa", "bayaran", "sebanyak"}
+_WORD = re.compile(r"(?<![\w/@.-])[A-Za-z]++(?:['’][a-z]++)?(?![\w/@])(?!\.\w)")
+# What only one of the two has. "Kan" and "nya" end hardly an English word, but "ing" ends many Malay ones.
+_MALAY_FORM = re.compile(
+    r"(?:me[mn]|meng|ber|ter|di|pe[mnrl]|peng|ke|se)[a-z]{3,}(?:kan|nya|an)|[a-z]{3,}(?:nya|kan|lah)"
+    r"|ber[a-z]{4,}|me(?:ng|ny)[a-z]{3,}|men[cdijstu][a-z]{4,}|mem[beip][a-z]{4,}|di[a-z]{4,}i|[a-z]{5,}an"
 )
-_ENGLISH = frozenset(
-    {"the", "a", "an", "and", "or", "of", "to", "in", "on", "at", "for", "from", "by", "with", "is", "are", "was", "be"}
-    | {
-        "i",
-        "you",
-        "your",
-        "we",
-        "our",
-        "my",
-        "me",
-        "it",
-        "this",
-        "that",
-        "will",
-        "can",
-        "may",
-        "not",
-        "no",
-        "have",
-        "has",
-    }
-    | {"please", "call", "press", "number", "pay", "if", "as", "do", "how", "what", "when", "sir", "madam", "thank"}
+_ENGLISH_FORM = re.compile(
+    r".*(?:th|ck|sh|wh|ee|oo[^r]|ll|ss|ff|[cv]e$|tion|ght|ew|ow|x|q|[^aeiou]ly$|[^aeiou]ed$|'s$|'t$)"
 )
+_PLACE = re.compile(r"(?<![^\W_])[Kk]e-\d")  # ke-3, the third
 
 
-def is_english(text: str) -> bool:
-    """A guess for a whole text; one without any word of either language counts as English."""
-    if not text.isascii() and _OTHER_SCRIPT.search(text):
-        return False
-    words = _WORD.findall(text.lower())
-    return sum(word in _MALAY for word in words) <= sum(word in _ENGLISH for word in words)
+def languages(sentences: Iterable[str]) -> list[Language | None]:
+    """The language of each sentence; None for a script that no rules read.
+
+    A sentence that tells nothing ("OK.", "RM50", names) has the language of the one before it; those at
+    the beginning that of the first which tells something, or English.
+    """
+    guesses: list[Guess] = [guess(sentence) for sentence in sentences]
+    known: list[Language] = [KNOWN[found] for found in guesses if found in KNOWN]
+    last: Language = known[0] if known else "en"
+    said: list[Language | None] = []
+    for found in guesses:
+        last = KNOWN.get(found, last)
+        said.append(None if found == "other" else last)
+    return said
+
+
+def guess(sentence: str) -> Guess:
+    """The language of a sentence by itself; "other" where no script of ours prevails."""
+    if not sentence.isascii():
+        latin = 4 * sum(not word.isupper() for word in _WORD.findall(sentence))
+        letters: tuple[tuple[Guess, int], ...] = (
+            ("zh", 4 * len(_HAN.findall(sentence))),  # one counts as a word
+            ("ta", len(_TAMIL.findall(sentence))),
+            ("other", 4 * len(_OTHER.findall(sentence))),
+        )
+        most, weight = max(letters, key=lambda pair: pair[1])
+        if weight > latin:
+            return most
+    return _by_words(sentence)
+
+
+def _by_words(sentence: str) -> Guess:
+    balance = sum(map(_leaning, _WORD.findall(sentence))) + 2 * bool(_PLACE.search(sentence))
+    return "unknown" if not balance else "ms" if balance > 0 else "en"
+
+
+def _leaning(word: str) -> int:
+    """Above zero towards Malay, below towards English; a known word counts twice as much as a likely one."""
+    low = word.lower()
+    if low in MALAY or low in ENGLISH:
+        return 2 * ((low in MALAY) - (low in ENGLISH))
+    if len(word) < 4 or word[1:] != low[1:]:
+        return 0  # an acronym
+    affixed = _MALAY_FORM.fullmatch(low) if word == low or low.endswith(("nya", "kan", "an")) else None
+    return bool(affixed) - bool(word == low and _ENGLISH_FORM.match(low))

@@ -79,4 +79,5 @@ SHORT = Short(
     openers=frozenset(OPENERS),
     counted=frozenset(COUNTED),
     reigning=frozenset(REIGNING),
+    worn={},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.language import Counted, Currency
+from app.speech.normalise.language import Counted, Currency, same
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -15,16 +15,12 @@ MONTH_NUMBERS = {
 }
 
 
-def _same(word: str) -> Counted:
-    return Counted(word, word)
-
-
 def _regular(word: str) -> Counted:
     return Counted(word, word + "s")
 
 
 CENTS = _regular("cent")
-RINGGIT = Currency(_same("ringgit"), _same("sen"))
+RINGGIT = Currency(same("ringgit"), same("sen"))
 DOLLAR = Currency(_regular("dollar"), CENTS)
 EURO = Currency(_regular("euro"), CENTS)
 POUND = Currency(_regular("pound"), Counted("penny", "pence"))
@@ -45,10 +41,10 @@ CURRENCIES = {
     **dict.fromkeys(("€", "EUR"), EURO),
     **dict.fromkeys(("£", "GBP"), POUND),
     **dict.fromkeys(("₹", "INR", "Rs"), RUPEE),
-    **dict.fromkeys(("¥", "JPY"), Currency(_same("yen"))),
-    **dict.fromkeys(("CNY", "RMB"), Currency(_same("yuan"))),
-    **dict.fromkeys(("Rp", "IDR"), Currency(_same("rupiah"))),
-    **dict.fromkeys(("฿", "THB"), Currency(_same("baht"))),
+    **dict.fromkeys(("¥", "JPY"), Currency(same("yen"))),
+    **dict.fromkeys(("CNY", "RMB"), Currency(same("yuan"))),
+    **dict.fromkeys(("Rp", "IDR"), Currency(same("rupiah"))),
+    **dict.fromkeys(("฿", "THB"), Currency(same("baht"))),
     **dict.fromkeys(("₱", "PHP"), Currency(_regular("peso"))),
 }
 SCALES = {
@@ -58,8 +54,9 @@ SCALES = {
     "trillion": "trillion",
 }
 UNITS = {
-    "km": _regular("kilometer"), "m": _regular("meter"), "cm": _regular("centimeter"), "mm": _regular("millimeter"),
-    "kg": _regular("kilogram"), "g": _regular("gram"), "mg": _regular("milligram"),
+    **dict.fromkeys(("km", "KM"), _regular("kilometer")), "m": _regular("meter"),
+    "cm": _regular("centimeter"), "mm": _regular("millimeter"),
+    **dict.fromkeys(("kg", "KG", "Kg"), _regular("kilogram")), "g": _regular("gram"), "mg": _regular("milligram"),
     "l": _regular("liter"), "L": _regular("liter"), "ml": _regular("milliliter"), "mL": _regular("milliliter"),
     "km2": _regular("square kilometer"), "m2": _regular("square meter"), "m3": _regular("cubic meter"),
     "km²": _regular("square kilometer"), "m²": _regular("square meter"), "m³": _regular("cubic meter"),
@@ -74,7 +71,7 @@ UNITS = {
     "kbps": Counted("kilobit per second", "kilobits per second"),
     "Mbps": Counted("megabit per second", "megabits per second"),
     "Gbps": Counted("gigabit per second", "gigabits per second"),
-    "Hz": _same("hertz"), "kHz": _same("kilohertz"), "MHz": _same("megahertz"), "GHz": _same("gigahertz"),
+    "Hz": same("hertz"), "kHz": same("kilohertz"), "MHz": same("megahertz"), "GHz": same("gigahertz"),
     "W": _regular("watt"), "kW": _regular("kilowatt"), "kWh": _regular("kilowatt hour"), "V": _regular("volt"),
     "mAh": _regular("milliamp hour"),
     "hr": _regular("hour"), "hrs": _regular("hour"), "min": _regular("minute"), "mins": _regular("minute"),
@@ -92,6 +89,7 @@ SYMBOLS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "°": "degrees", "±": "plus or minus",
     "×": "times", "÷": "divided by", "→": "to", "²": "squared", "³": "cubed", "©": "copyright", "™": "", "®": "",
     "•": "", "*": "", "_": "", "|": ",", "\\": "", "^": "", "#": "hash", "§": "section", ".": "point",
+    "<": "less than", ">": "greater than", "~": "about", "/": "slash", "-": "to", ":": "to", "#word": "hashtag",
 }  # fmt: skip
 MARKS = {
     ".": "dot", "@": "at", "-": "dash", "_": "underscore", "+": "plus", "/": "slash", ":": "colon",

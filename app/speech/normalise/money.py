@@ -11,8 +11,8 @@ from app.speech.normalise.reader import Rule, rule
 
 
 def either(words: Iterable[str]) -> str:
-    """An alternation, longest first, so that none hides a longer one."""
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    """An alternation, longest first, so that none hides a longer one; of nothing, what never matches."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or "(?!)"
 
 
 class Money:
@@ -49,10 +49,11 @@ class Money:
         numbers = self._language.numbers
         whole, _, decimals = text.partition(".")
         if not currency.part or len(decimals) > 2:
-            return f"{numbers.number(text)} {currency.whole.after(text)}"
+            shown = whole if not decimals.strip("0") else text.rstrip("0") if len(decimals) == 2 else text
+            return f"{numbers.count(shown)} {currency.whole.after(text)}"
         cents = decimals.ljust(2, "0").lstrip("0")
-        part = f"{numbers.cardinal(cents)} {currency.part.after(cents)}" if cents else ""
+        part = f"{numbers.count(cents)} {currency.part.after(cents)}" if cents else ""
         if part and not whole.strip("0,"):
             return part
-        money = f"{numbers.cardinal(whole)} {currency.whole.after(whole)}"
-        return f"{money} {self._language.conjunction} {part}" if part else money
+        money = f"{numbers.count(whole)} {currency.whole.after(whole)}"
+        return " ".join(filter(None, (money, self._language.conjunction, part))) if part else money

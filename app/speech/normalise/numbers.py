@@ -1,46 +1,73 @@
-"""Numbers in words: cardinals and ordinals are CLDR's (unicode-rbnf), digits are said one by one."""
+"""Numbers in words: cardinals and ordinals by a speller (CLDR's where it is right), digits one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
+from types import MappingProxyType
 
 from unicode_rbnf import FormatPurpose, RbnfEngine
 from unicode_rbnf.engine import RbnfError
 
 LONGEST = 15  # digits: CLDR names no scale beyond the quadrillion, nor does a listener follow one
-NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?"
+WHOLE = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)"
+NUMBER = rf"{WHOLE}(?:\.\d++)?"
+Spell = Callable[[int], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Speller:
+    """The words for a whole number of at most `LONGEST` digits; None where the language has none."""
+
+    cardinal: Spell
+    ordinal: Spell
 
 
 class Numbers:
-    """How a language says numbers. `digits` are its names of 0 to 9, `point` that of the decimal sign."""
+    """How a language says numbers. `digits` are its names of 0 to 9, `point` that of the decimal sign.
 
-    def __init__(self, language: str, digits: tuple[str, ...], point: str) -> None:
-        self._language, self._digits, self._point = language, digits, point
+    `gap` stands between digits, `counting` holds the numbers that are other words before what they count.
+    """
+
+    def __init__(
+        self,
+        speller: Speller,
+        digits: tuple[str, ...],
+        point: str,
+        *,
+        gap: str = " ",
+        counting: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._speller, self._digits, self._point, self._gap = speller, digits, point, gap
+        self._counting = counting
 
     def cardinal(self, digits: str) -> str:
         """A whole number, written with or without separators; digit by digit where it is too long to name."""
-        digits = digits.replace(",", "")
-        if len(digits) > LONGEST:
-            return self.grouped(digits)
-        return _spelt(self._language, int(digits), FormatPurpose.CARDINAL) or self.each(digits)
+        return self._named(digits, self._speller.cardinal)
 
     def ordinal(self, digits: str) -> str:
         """The place in a row: first, twenty first."""
+        return self._named(digits, self._speller.ordinal)
+
+    def _named(self, digits: str, spell: Spell) -> str:
         digits = digits.replace(",", "")
-        if len(digits) > LONGEST:
-            return self.grouped(digits)
-        return _spelt(self._language, int(digits), FormatPurpose.ORDINAL) or self.each(digits)
+        return (spell(int(digits)) if len(digits) <= LONGEST else None) or self.grouped(digits)
 
     def number(self, text: str) -> str:
         """A number that may have decimals: one thousand two hundred fifty point five zero."""
         whole, point, decimals = text.partition(".")
         words = self.cardinal(whole or "0")
-        return f"{words} {self._point} {self.each(decimals)}" if point else words
+        return f"{words}{self._gap}{self._point}{self._gap}{self.each(decimals)}" if point else words
+
+    def count(self, text: str) -> str:
+        """A number before what it counts, where that differs: 两, not 二."""
+        return self._counting.get(text) or self.number(text)
 
     def each(self, digits: str) -> str:
         """Every digit by its name, without a pause."""
-        return " ".join(self._digits[int(digit)] for digit in digits)
+        return self._gap.join(self._digits[int(digit)] for digit in digits)
 
     def grouped(self, digits: str) -> str:
         """Every digit by its name, a comma between groups as people pause in a long number."""
@@ -56,6 +83,14 @@ def groups(digits: str) -> list[str]:
     sizes = [3] * threes + [4] * fours
     ends = accumulate(sizes)
     return [digits[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+
+
+def cldr(language: str) -> Speller:
+    """CLDR's words (unicode-rbnf): right for English and Malay; not for Tamil, nor for 两 in Mandarin."""
+    return Speller(
+        lambda number: _spelt(language, number, FormatPurpose.CARDINAL),
+        lambda number: _spelt(language, number, FormatPurpose.ORDINAL),
+    )
 
 
 @cache

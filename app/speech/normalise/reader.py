@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ Say = Callable[[re.Match[str]], str | None]
 
 # Where a rule may begin: a number, a symbol, and a word that is joined to one or not written as prose is:
 # capitals inside, a point or an at sign behind, no vowel ("Jln"). Everything else is never looked at again.
-_HEAD = re.compile(
+_HEAD = (
     r"(?<!\d)\d"
     r"|[$€£¥₹฿₱¢%&+=@#*~<>|°±×÷→²³©™®•⁄/\\^_§]|(?<![\w.])\.(?=\d)|[-–−](?=[^\W_a-z]|[$€£¥₹])|(?<=\d)-(?=[a-z])"
     r"|(?<![^\W_])(?:[A-Za-z](?=[a-z]*+(?:[A-Z\d@&./:_+$#-]| \d))"
@@ -18,8 +19,10 @@ _HEAD = re.compile(
 )
 # One sentence of words that have a vowel and no capital inside: 2 µs for 100 characters, where _HEAD takes 14.
 _WORD = r"(?:[AEIOUY]|[A-Z]?[b-df-hj-np-tv-xz]*+[aeiouy])[a-z]*+(?:'[a-z]++)?+"
-_PROSE = re.compile(rf"(?:{_WORD}[ ,;!?]++)*+(?:{_WORD})?+(?P<stop>\.?)")
+_PROSE = r"(?:{0}[ ,;!?]++)*+(?:{0})?+(?P<stop>\.?)"
 _SEVERAL_DASHES = str.maketrans({"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
+_CONTINENTAL = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){1,5},\d\d(?![\d,]|\.\d)")
+_SWAPPED = str.maketrans(".,", ",.")
 _SPACES = re.compile(r"  +")
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 _AFTER = frozenset(",;:.!?)]}%°")  # what a word written behind is set apart from
@@ -45,14 +48,18 @@ def rule(heads: str, pattern: str, say: Say, *, any_case: bool = False) -> Rule:
 class Reader:
     """A language's rules in their order. Pure: the same text is always read the same way."""
 
-    def __init__(self, rules: Sequence[Rule], stopped: Container[str]) -> None:
-        """`stopped`: abbreviations that end in a full stop and may end a sentence."""
+    def __init__(self, rules: Sequence[Rule], stopped: Container[str], hidden: str) -> None:
+        """`stopped`: abbreviations that end in a full stop and may end a sentence. `hidden`: a pattern of
+        what looks like prose and is none, read by a rule for letters.
+        """
+        self._head = re.compile(rf"{_HEAD}|(?<![^\W_])(?=[A-Za-z])(?:{hidden})")
+        self._prose = re.compile(_PROSE.format(rf"(?!{hidden}){_WORD}"))
         self._stopped = stopped
         self._rules = {head: tuple(rule for rule in rules if head in rule.heads) for head in "dls"}
 
     def read(self, text: str) -> str:
         """The text in words. What no rule can read stays; prose without anything to read is returned as it is."""
-        prose = _PROSE.fullmatch(text)
+        prose = self._prose.fullmatch(text)
         if prose and not (prose["stop"] and text[text.rfind(" ") + 1 : -1] in self._stopped):
             return text
         parts, unread = [" "], True
@@ -67,7 +74,7 @@ class Reader:
         """The words of what was read, and the text behind it that stays."""
         done, at = 0, 0
         words = ""
-        while head := _HEAD.search(text, at):
+        while head := self._head.search(text, at):
             said = self._say(text, head.start())
             if said is None:
                 at = head.start() + 1
@@ -90,7 +97,7 @@ class Reader:
 
 
 def _touches(before: str) -> bool:
-    return before.isalnum() or before in _AFTER
+    return before.isalnum() or before in _AFTER or unicodedata.category(before)[0] == "M"  # a Tamil vowel
 
 
 def _is_joined(behind: str) -> bool:
@@ -98,7 +105,9 @@ def _is_joined(behind: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """One digit for each value, one hyphen, one space."""
+    """One digit for each value, one hyphen, one space; 1.250,50 as 1,250.50."""
+    if "," in text:
+        text = _CONTINENTAL.sub(lambda number: number.group().translate(_SWAPPED), text)
     if text.isascii():
         return text
     return _FOREIGN_DIGIT.sub(lambda digit: str(int(digit.group())), text.translate(_SEVERAL_DASHES))

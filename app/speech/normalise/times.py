@@ -8,33 +8,44 @@ from app.speech.normalise.language import Language
 from app.speech.normalise.money import either
 from app.speech.normalise.reader import Rule, rule
 
-CLOCK = r"(?P<hour{0}>\d{{1,2}})(?:[:.](?P<minute{0}>[0-5]\d))?(?::[0-5]\d)? ?(?P<half{0}>[ap]\.?m\b\.?)"
-COLON = r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?(?: ?(?P<half{0}>[ap]\.?m\b\.?))?"
-HOUR = r"(?P<hour>\d{1,2})"
+COLON = r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?(?: ?(?P<half{0}>{1}))?"
+CLOCK = r"(?P<hour{0}>\d{{1,2}})(?:[:.](?P<minute{0}>[0-5]\d))?(?::[0-5]\d)? ?(?P<half{0}>{1})"
 END = r"(?![^\W_]|[:.,/-]\d)"
+NEAR = 24  # characters that can say what a number is
 
 
 class Times:
     """The rules for the clock and the calendar. Day before month, as in Malaysia, unless it cannot be."""
 
     def __init__(self, language: Language) -> None:
-        self._language = language
-        months = either({*map(str.capitalize, language.months), *map(str.upper, language.months)})
-        day = r"(?P<day>[0-3]?\d)"
-        self.rules: tuple[Rule, ...] = (
+        self._language, self._calendar = language, language.calendar
+        self.rules: tuple[Rule, ...] = (*self._dates(), *self._clocks())
+
+    def _dates(self) -> tuple[Rule, ...]:
+        names = self._calendar.months
+        months = either({*map(str.capitalize, names), *map(str.upper, names)})
+        day, ends = r"(?P<day>[0-3]?\d)", self._calendar.day_ends
+        year = rf"(?P<year>[12]\d{{3}}){END}"
+        return (
             rule("d", r"(?P<year>[12]\d{3})([-/.])(?P<month>[01]?\d)\2(?P<day>[0-3]?\d)" + END, self._date),
             rule("d", day + r"([-/.])(?P<month>[0-3]?\d)\2(?P<year>[12]\d{3}|\d\d)" + END, self._date),
-            rule("d", rf"{day}(?:st|nd|rd|th)?(?: of)? (?P<name>{months})(?![^\W_])\.?(?:,? (?P<year>[12]\d{{3}})"
-                      rf"{END})?", self._date),
-            rule("l", rf"(?P<name>{months})\.? {day}(?:st|nd|rd|th)?(?![^\W_]|[:.%]\d|,\d)"
-                      rf"(?:,? (?P<year>[12]\d{{3}}){END})?", self._month_first),
+            rule("d", rf"{day}{ends}[ -]?(?P<name>{months})(?![^\W_])\.?(?:(?:,? |-){year})?", self._date),
+            rule("l", rf"(?P<name>{months})\.? {day}{ends}(?![^\W_]|[:.%]\d|,\d)(?:,? {year})?", self._month_first),
             rule("l", rf"(?P<name>{months})\.?(?= [12]\d{{3}}{END}|\.? *$)", self._month),
-            rule("d", rf"{COLON.format('')} ?[-–] ?{COLON.format('2')}{END}", self._span, any_case=True),
-            rule("d", rf"{CLOCK.format('')} ?[-–] ?{CLOCK.format('2')}", self._span, any_case=True),
-            rule("d", rf"(?P<hour>\d{{1,2}})(?P<minute>)(?P<half>) ?[-–] ?{CLOCK.format('2')}", self._span,
+        )
+
+    def _clocks(self) -> tuple[Rule, ...]:
+        colon, clock = (tuple(form.format(end, self._calendar.halves) for end in ("", "2")) for form in (COLON, CLOCK))
+        measures = either((*self._language.units, *self._language.scales, "%"))
+        return (
+            rule("d", rf"{colon[0]} ?[-–] ?{colon[1]}{END}", self._span, any_case=True),
+            rule("d", rf"{clock[0]} ?[-–] ?{clock[1]}", self._span, any_case=True),
+            rule("d", rf"(?P<hour>\d{{1,2}})(?:[.:](?P<minute>[0-5]\d))?(?P<half>) ?[-–] ?{clock[1]}", self._span,
                  any_case=True),
-            rule("d", COLON.format("") + r"(?![^\W_]|[:/]\d)", self._time, any_case=True),
-            rule("d", CLOCK.format(""), self._time, any_case=True),
+            rule("d", colon[0] + r"(?![^\W_]|[:/]\d)", self._time, any_case=True),
+            rule("d", clock[0], self._time, any_case=True),
+            rule("d", rf"(?P<hour>\d{{1,2}})\.(?P<minute>[0-5]\d)(?P<half>){END}(?! ?(?:{measures})(?![^\W_]))",
+                 self._cued_time),
             rule("d", r"(?P<from>(?:1[89]|20)\d\d) ?[-–] ?(?P<till>(?:1[89]|20)\d\d|\d\d)(?![^\W_]|[-.,/]\d)",
                  self._years),
         )  # fmt: skip
@@ -42,9 +53,13 @@ class Times:
     def _time(self, found: re.Match[str]) -> str | None:
         second = found.groupdict().get("second")
         if second and not found["half"] and not int(found["hour"]):
-            return f"{self._count(found['minute'], 'min')} {self._language.conjunction} {self._count(second, 'sec')}"
+            minutes = self._count(found["minute"], "min")
+            return self._joined(minutes, self._count(second, "sec")) if int(second) else minutes
         said = self._clock(found["hour"], found["minute"], found["half"], second)
-        return said and said + self._stop(found)
+        return said and self._placed(said, found)
+
+    def _cued_time(self, found: re.Match[str]) -> str | None:
+        return self._time(found) if self._language.cues.time.search(_before(found)) else None
 
     def _span(self, found: re.Match[str]) -> str | None:
         first = self._clock(found["hour"], found["minute"], found["half"])
@@ -52,25 +67,25 @@ class Times:
         if not first or not last:
             return None
         first = first.removesuffix(" o'clock")
-        return f"{first} {self._language.to} {last}{self._stop(found)}"
+        return self._placed(f"{first} {self._language.to} {last}", found)
+
+    def _placed(self, said: str, found: re.Match[str]) -> str:
+        behind = found.string[found.end() : found.end() + NEAR]
+        return self._calendar.placed(said, _before(found), behind) + _stop(found)
 
     def _clock(self, hour: str, minute: str | None, half: str | None, second: str | None = None) -> str | None:
-        half = (half or "").replace(".", "").lower()
-        if int(hour) > (12 if half else 24):
+        number, half = int(hour), (half or "").replace(".", "").lower()
+        if number > 24:
             return None
-        said = self._language.clock(int(hour), int(minute or 0), half)
-        if second and int(second):
-            return f"{said} {self._language.conjunction} {self._count(second, 'sec')}"
-        return said
+        said = self._calendar.clock(number - 12 if half and number > 12 else number, int(minute or 0), half)
+        return self._joined(said, self._count(second, "sec")) if second and int(second) else said
+
+    def _joined(self, first: str, last: str) -> str:
+        return " ".join(filter(None, (first, self._language.conjunction, last)))
 
     def _count(self, number: str, unit: str) -> str:
-        return f"{self._language.numbers.cardinal(number)} {self._language.units[unit].after(number.lstrip('0'))}"
-
-    @staticmethod
-    def _stop(found: re.Match[str]) -> str:
-        """The full stop of "p.m." where it is the sentence's too."""
-        ends = re.match(r"\s*$|\s+[A-Z]", found.string[found.end() : found.end() + 40])
-        return "." if ends and found.group().endswith(".") else ""
+        number = number.lstrip("0") or "0"
+        return f"{self._language.numbers.count(number)} {self._language.units[unit].after(number)}"
 
     def _date(self, found: re.Match[str]) -> str | None:
         fields = found.groupdict()
@@ -79,34 +94,43 @@ class Times:
             day, month = month, day
         if not (1 <= day <= 31 and 1 <= month <= 12):
             return None
-        said = self._language.date(day, month, _year(fields["year"]))
-        before = found.string[max(0, found.start() - 4) : found.start()].lower()
-        return (said.removeprefix("the ") if before.endswith("the ") else said) + self._stop(found)
+        said = self._calendar.date(day, month, _year(fields["year"]))
+        return (said.removeprefix("the ") if _before(found).lower().endswith("the ") else said) + _stop(found)
 
     def _month_of(self, fields: dict[str, str | None]) -> int:
         name = fields.get("name")
-        return self._language.months[name.lower()] if name else int(fields.get("month") or 0)
+        return self._calendar.months[name.lower()] if name else int(fields.get("month") or 0)
 
     def _month_first(self, found: re.Match[str]) -> str | None:
-        name, day, year = found["name"], found["day"], _year(found["year"])
-        if not 1 <= int(day) <= 31:
+        day, year = int(found["day"]), _year(found["year"])
+        if not 1 <= day <= 31:
             return None
-        said = f"{self._full(name)} {self._language.numbers.ordinal(day)}"
-        return f"{said}, {self._language.year(year)}" if year else said + self._stop(found)
+        said = self._calendar.month_first(day, self._calendar.months[found["name"].lower()], year)
+        return said if year else said + _stop(found)
 
     def _month(self, found: re.Match[str]) -> str | None:
-        return None if len(found["name"]) > 4 else self._full(found["name"]) + self._stop(found)
+        return None if len(found["name"]) > 4 else self._full(found["name"]) + _stop(found)
 
     def _full(self, name: str) -> str:
-        month = self._language.months[name.lower()]
-        return next(full for full, number in self._language.months.items() if number == month).capitalize()
+        month = self._calendar.months[name.lower()]
+        return next(full for full, number in self._calendar.months.items() if number == month).capitalize()
 
     def _years(self, found: re.Match[str]) -> str | None:
         first, last = found["from"], found["till"]
         whole = first[: len(first) - len(last)] + last
         if int(whole) <= int(first):
             return None
-        return f"{self._language.year(int(first))} {self._language.to} {self._language.year(int(whole))}"
+        return f"{self._calendar.year(int(first))} {self._language.to} {self._calendar.year(int(whole))}"
+
+
+def _before(found: re.Match[str]) -> str:
+    return found.string[max(0, found.start() - NEAR) : found.start()]
+
+
+def _stop(found: re.Match[str]) -> str:
+    """The full stop of "p.m." where it is the sentence's too."""
+    ends = re.match(r"\s*$|\s+[A-Z]", found.string[found.end() : found.end() + 40])
+    return "." if ends and found.group().endswith(".") else ""
 
 
 def _year(text: str | None) -> int | None:

@@ -1,0 +1,129 @@
+"""Words that are said otherwise than they are written: names, brands, places."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+# A run of letters and digits; Chinese and Japanese, which set no spaces, character by character.
+_UNSPACED = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_START = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+
+
+class LexiconError(ValueError):
+    """A lexicon that cannot be read; the message is one line that names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    written: str
+    spoken: str
+    exact: bool  # only as it is written: the entry has capitals inside
+
+    def stands_at(self, text: str, start: int) -> bool:
+        end = start + len(self.written)
+        there = text[start:end]
+        same = there == self.written if self.exact else there.lower() == self.written.lower()
+        return same and not _is_inside(text[end : end + 1], self.written[-1])
+
+
+class Lexicon:
+    """Entries in the order in which they are tried at a place: longest first, exact ones before others."""
+
+    def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
+        """`entries`: what is written, which begins with a letter or digit, and what is said for it."""
+        self._entries: dict[str, list[_Entry]] = defaultdict(list)
+        for written, spoken in entries:
+            self._entries[_first(written).lower()].append(_Entry(written, spoken, written[1:] != written[1:].lower()))
+        for found in self._entries.values():
+            found.sort(key=lambda entry: (-len(entry.written), not entry.exact))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The lexicon of a UTF-8 file with a word, a tab and what is said for it on each line; # begins a comment.
+
+        Raises:
+            LexiconError: a file that cannot be read, or a line that is no entry or says a word twice.
+        """
+        try:
+            lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+        except OSError as exc:
+            raise LexiconError(f"{path}: cannot be read: {exc.strerror}") from exc
+        entries: dict[str, str] = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = _parsed(line)
+                if entry and entries.setdefault(*entry) != entry[1]:
+                    raise ValueError(f"{entry[0]!r} is said otherwise above")
+            except ValueError as exc:
+                raise LexiconError(f"{path}, line {number}: {exc}") from exc
+        return cls(entries.items())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._entries.values()))
+
+    def apply(self, text: str) -> str:
+        """The text with every whole word that is in the lexicon as it is said; the same object if there is none.
+
+        What was put in is not looked at again. A word has its capitals only where the entry has some
+        inside (KLIA, iPhone); it takes time linear in the text.
+        """
+        if not self._entries:
+            return text
+        parts: list[str] = []
+        done = 0
+        for start in _START.finditer(text):
+            entry = self._at(text, start) if start.start() >= done else None
+            if entry:
+                parts += (text[done : start.start()], entry.spoken)
+                done = start.start() + len(entry.written)
+        return "".join((*parts, text[done:])) if parts else text
+
+    def _at(self, text: str, start: re.Match[str]) -> _Entry | None:
+        entries = self._entries.get(start.group().lower(), ())
+        if not entries or _is_inside(text[max(0, start.start() - 1) : start.start()], start.group()[0]):
+            return None
+        return next((entry for entry in entries if entry.stands_at(text, start.start())), None)
+
+
+def _parsed(line: bytes) -> tuple[str, str] | None:
+    """Nothing for an empty line or a comment.
+
+    Raises:
+        ValueError: no entry.
+    """
+    try:
+        text = unicodedata.normalize("NFKC", line.decode()).strip(" ")
+    except UnicodeDecodeError as exc:
+        raise ValueError("not UTF-8") from exc
+    if not text.strip() or text.startswith("#"):
+        return None
+    written, tab, spoken = text.partition("\t")
+    written, spoken = written.strip(), spoken.strip(" ")
+    if not tab or "\t" in spoken:
+        raise ValueError("not a word, one tab and what is said for it")
+    if not written or not spoken:
+        raise ValueError("nothing before or behind the tab")
+    if not _START.match(written):
+        raise ValueError(f"{written!r} does not begin with a letter or digit")
+    return written, spoken
+
+
+def _first(written: str) -> str:
+    start = _START.match(written)
+    return start.group() if start else written
+
+
+def _is_inside(beside: str, edge: str) -> bool:
+    """Whether the character beside an edge of a word belongs to that word; never where no spaces are set."""
+    unspaced = re.match(f"[{_UNSPACED}]", edge) or re.match(f"[{_UNSPACED}]", beside)
+    return bool(beside) and not unspaced and _is_in_words(beside) and _is_in_words(edge)
+
+
+def _is_in_words(character: str) -> bool:
+    return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"  # a Tamil vowel

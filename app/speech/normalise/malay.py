@@ -1,0 +1,134 @@
+"""Malay as it is spoken in Malaysia: its words, and the rules that are its own."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from app.speech.normalise.build import build
+from app.speech.normalise.language import Calendar, Language
+from app.speech.normalise.malay_cues import CUES
+from app.speech.normalise.malay_short import SHORT
+from app.speech.normalise.malay_words import (
+    CURRENCIES,
+    MARKS,
+    MONTH_NUMBERS,
+    MONTHS,
+    RATES,
+    SCALES,
+    SYMBOLS,
+    UNITS,
+)
+from app.speech.normalise.money import either
+from app.speech.normalise.numbers import Numbers, Speller, cldr
+from app.speech.normalise.reader import Reader, rule
+
+DIGITS = ("kosong", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan")
+FRACTIONS = {"1/2": "setengah", "1/3": "satu pertiga", "2/3": "dua pertiga", "1/4": "suku", "3/4": "tiga suku"}
+DAYS = {
+    "Isn": "Isnin", "Sel": "Selasa", "Rab": "Rabu", "Kha": "Khamis", "Jum": "Jumaat", "Sab": "Sabtu", "Ahd": "Ahad",
+    **{day: day for day in ("Isnin", "Selasa", "Rabu", "Khamis", "Jumaat", "Sabtu", "Ahad")},
+}  # fmt: skip
+_PARTS = "pagi|subuh|petang|ptg|tengah ?hari|tengahari|tgh ?hari|tengah ?malam|malam|mlm"
+HALVES = rf"(?:[ap]\.?m\b\.?|(?:{_PARTS})\b(?:(?<=ptg|mlm)\.)?)"
+SPELT_OUT = {
+    "ptg": "petang", "mlm": "malam", **dict.fromkeys(("tgh hari", "tghhari", "tengahari", "tengahhari"), "tengah hari"),
+}  # fmt: skip
+SAYS_TIME = re.compile(r"\b(?:pukul|jam|hingga|sehingga|sampai|antara|dan|atau|ke) $", re.IGNORECASE)
+ONLY_NIGHT = re.compile(r"\w+(?: belas)? malam")
+
+
+def _cardinal(number: int) -> str | None:
+    """CLDR's, but for one million, which is "satu juta" on a cheque and to a customer."""
+    words = cldr("ms").cardinal(number)
+    return words and re.sub(r"^sejuta\b", "satu juta", words)
+
+
+def _ordinal(number: int) -> str | None:
+    return "pertama" if number == 1 else f"ke{_cardinal(number)}"
+
+
+NUMBERS = Numbers(Speller(_cardinal, _ordinal), DIGITS, "perpuluhan")
+
+
+def year(number: int) -> str:
+    """Dua ribu dua puluh enam."""
+    return NUMBERS.cardinal(str(number))
+
+
+def clock(hour: int, minute: int, half: str) -> str:
+    """Tiga tiga puluh petang, lapan lima minit, dua belas tengah hari: never by twenty four hours."""
+    if half in {"am", "pm"} or hour > 12 or hour == 0:
+        half = _part_of_day(hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24)
+    minutes = "" if not minute else NUMBERS.cardinal(str(minute)) + (" minit" if minute < 10 else "")
+    return " ".join(filter(None, (NUMBERS.cardinal(str(hour % 12 or 12)), minutes, SPELT_OUT.get(half, half))))
+
+
+def _part_of_day(hour: int) -> str:
+    parts = {1: "tengah malam", 12: "pagi", 14: "tengah hari", 19: "petang", 24: "malam"}
+    return next(part for end, part in parts.items() if hour < end)
+
+
+def placed(said: str, before: str, behind: str) -> str:
+    """With "pukul" unless it is there, or this is the end of a span; "dua malam" may be two nights."""
+    return said if SAYS_TIME.search(before) or ONLY_NIGHT.fullmatch(said) else f"pukul {said}"
+
+
+def date(day: int, month: int, of_year: int | None) -> str:
+    """Dua belas November dua ribu dua puluh enam."""
+    said = f"{NUMBERS.cardinal(str(day))} {MONTHS[month - 1].capitalize()}"
+    return f"{said} {year(of_year)}" if of_year else said
+
+
+MALAY = Language(
+    numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
+    symbols=SYMBOLS, marks=MARKS, fractions=FRACTIONS, counted=re.compile("(?!)"),
+    calendar=Calendar(
+        months=MONTH_NUMBERS, day_ends=r"(?: ?hb\.?| hari ?bulan)?", halves=HALVES,
+        year=year, clock=clock, date=date, month_first=date, placed=placed,
+    ),
+    conjunction="", to="hingga", versus="berbalas", per="", minus="negatif", plus="tambah", number="nombor", by="kali",
+    times="{} kali", percent="{} peratus", fraction="{} per {}", rating="{} daripada {}",
+)  # fmt: skip
+
+
+def _place(found: re.Match[str]) -> str:
+    """Ke-3 is ketiga, KE-3 too."""
+    said = NUMBERS.ordinal(found["number"])
+    return said.capitalize() if found.group()[0] == "K" else said
+
+
+def _decade(found: re.Match[str]) -> str:
+    return NUMBERS.cardinal(found["number"]) + "an"
+
+
+def _doubled(found: re.Match[str]) -> str:
+    """Buku2 is buku-buku."""
+    return f"{found['word']}-{found['word'].lower()}{found['end'] or ''}"
+
+
+def _days(found: re.Match[str]) -> str:
+    return f"{DAYS[found['first']]} hingga {DAYS[found['last']]}"
+
+
+def _four_digits(found: re.Match[str]) -> str | None:
+    """Jam 2030."""
+    before = found.string[max(0, found.start() - 24) : found.start()]
+    return clock(int(found["hour"]), int(found["minute"]), "") if CUES.time.search(before) else None
+
+
+OWN = (
+    rule("l", r"[Kk][Ee]-? ?(?<=-)(?P<number>\d{1,6})(?![^\W_]|[.,:/-]\d)", _place),
+    rule("d", r"(?P<number>\d{1,4})-an(?![^\W_])", _decade),
+    rule("d", r"(?P<day>\d{1,2}) ?(?:hb|haribulan)(?![^\W_])",
+         lambda found: NUMBERS.cardinal(found["day"]) + " hari bulan"),
+    rule("d", r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d)(?![^\W_]|[.,:/-]\d)", _four_digits),
+    rule("l", r"(?P<word>[A-Za-z][a-z]{2,20})2(?P<end>nya|an|kan)?(?![^\W_])", _doubled),
+    rule("l", rf"(?P<first>{either(DAYS)})\.? ?[-–] ?(?P<last>{either(DAYS)})(?![^\W_])", _days),
+)  # fmt: skip
+
+
+@cache
+def reader() -> Reader:
+    """The reader of Malay."""
+    return build(MALAY, SHORT, OWN, ordinal="{}")

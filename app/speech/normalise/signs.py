@@ -1,0 +1,85 @@
+"""What stands between numbers: sizes, multiples, fractions, ratios, comparisons, and signs on their own."""
+
+from __future__ import annotations
+
+import re
+
+from app.speech.normalise.language import Language
+from app.speech.normalise.reader import Rule, rule
+
+NEAR = 24  # characters that can say what a number is
+MONEY = r"[\d$€£¥₹R-]"
+
+
+class Signs:
+    """The rules for signs with numbers around them (`rules`), and for any other (`plain`)."""
+
+    def __init__(self, language: Language) -> None:
+        self._language, self._numbers = language, language.numbers
+        symbol = language.symbols
+        self.rules: tuple[Rule, ...] = (
+            rule("d", r"(?P<first>\d{1,6}(?:\.\d{1,4})?) ?[xX×] ?(?=\d|(?:RM|[A-Z]{0,2}[$€£¥₹]) ?\d)", self._side),
+            rule("d", r"(?P<number>\d{1,6}(?:\.\d{1,4})?)x(?![^\W_])", self._times),
+            rule("d", r"(?P<number>\d{1,4}) x (?=[A-Za-z])", self._several),
+            rule("d", r"(?P<first>\d{1,2}\.\d) ?/ ?(?P<last>5|10|100)(?![\w/]|\.\d)", self._rating),
+            rule("d", r"(?P<first>\d{1,4})[/⁄](?P<last>\d{1,4})(?![^\W_]|[/⁄.,:-]\d)", self._fraction),
+            rule("d", r"(?P<first>\d{1,3}):(?P<last>\d{1,3})(?![^\W_]|[:.,/-]\d)", self._ratio),
+            rule("d", r"(?P<digit>[2345])G(?![^\W_])", lambda found: f"{self._numbers.cardinal(found['digit'])} G"),
+            rule("s", rf"[<>](?= ?{MONEY})", lambda found: symbol[found.group()]),
+            rule("s", rf"~(?={MONEY})", lambda _: symbol["~"]),
+            rule("s", r"#(?=[A-Za-z])", lambda _: symbol["#word"]),
+            rule("s", r"\*", self._star),
+            rule("s", r"(?<=\w)[/⁄](?=\d)", lambda _: symbol["/"]),
+        )
+        self.plain: tuple[Rule, ...] = (rule("s", r"[&+=@%°±×÷→#§²³©™®•*_|\\^]", lambda found: symbol[found.group()]),)
+
+    def _side(self, found: re.Match[str]) -> str:
+        return f"{self._numbers.number(found['first'])} {self._language.by} "
+
+    def _times(self, found: re.Match[str]) -> str:
+        said = self._language.times.format(self._numbers.count(found["number"]))
+        return said.removesuffix("s") if found["number"] == "1" else said
+
+    def _several(self, found: re.Match[str]) -> str:
+        return self._numbers.count(found["number"]) + " "
+
+    def _rating(self, found: re.Match[str]) -> str:
+        return self._language.rating.format(self._numbers.number(found["first"]), self._numbers.cardinal(found["last"]))
+
+    def _ratio(self, found: re.Match[str]) -> str:
+        first, last = self._numbers.cardinal(found["first"]), self._numbers.cardinal(found["last"])
+        return f"{first} {self._language.symbols[':']} {last}"
+
+    def _fraction(self, found: re.Match[str]) -> str:
+        """24/7, 1/2, 10/10, a day and month where the words before ask for one, and else what is written."""
+        text, first, last = found.group().replace("⁄", "/"), found["first"], found["last"]
+        before, cues = found.string[max(0, found.start() - NEAR) : found.start()], self._language.cues
+        street = cues.street.search(before)
+        if text in self._language.fractions and not street:
+            return self._language.fractions[text]
+        if cues.date.search(before) and 1 <= int(first) <= 31 and 1 <= int(last) <= 12 and first != "24":
+            return self._language.calendar.date(int(first), int(last), None)
+        one, other = self._numbers.cardinal(first), self._numbers.cardinal(last)
+        if street:
+            return f"{one} {self._language.symbols['/']} {other}"
+        return self._pair(first, last) or self._language.fraction.format(one, other)
+
+    def _pair(self, first: str, last: str) -> str | None:
+        """2025/2026, 2026/0032, 24/7, 50/50, 9/10: no fractions."""
+        number, other = int(first), int(last)
+        if len(first) == len(last) == 4 and other == number + 1:
+            return f"{self._language.calendar.year(number)} {self._language.calendar.year(other)}"
+        if last.startswith("0") and len(last) > 2:
+            return f"{self._numbers.grouped(first)}, {self._numbers.grouped(last)}"
+        if other == 10 and number <= 10:
+            return self._language.rating.format(self._numbers.cardinal(first), self._numbers.cardinal(last))
+        if (number, other) == (24, 7) or number == other:
+            return f"{self._numbers.cardinal(first)} {self._numbers.cardinal(last)}"
+        return None
+
+    def _star(self, found: re.Match[str]) -> str | None:
+        """5 * 3, and the key of a telephone."""
+        before = found.string[max(0, found.start() - NEAR) : found.start()]
+        if before.rstrip()[-1:].isdigit() and found.string[found.end() : found.end() + 8].lstrip()[:1].isdigit():
+            return self._language.symbols["×"]
+        return self._language.marks["*"] if self._language.cues.key.search(before) else None
