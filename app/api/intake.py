@@ -10,7 +10,8 @@ from app.codec import CodecSpec
 from app.engine import Sampling
 from app.errors import EmptyInput, InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
 from app.listener import Levels, Playback
-from app.pipeline import Part, Speech
+from app.parts import Part, WrittenParts
+from app.pipeline import Speech
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.codes import FrameLayout
@@ -51,12 +52,7 @@ class Intake:
         spoken = spoken_passages(request.input, settings, normalize=normalize)
         plan = self._plan(request)
         return Speech(
-            parts=tuple(
-                Part(render(profile.text_prompt, voice=voice, text=piece), 0.0 if number else passage.pause_s)
-                for passage in spoken
-                for number, piece in enumerate(self._pieces(passage.text))
-            ),
-            closing_pause_s=spoken[-1].pause_s,
+            parts=WrittenParts([part for passage in spoken for part in self._parts(passage, voice)]),
             sampling=self._sampling(request),
             may_be_cut=request.max_tokens is not None,
             playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
@@ -65,6 +61,13 @@ class Intake:
             levels=self._levels(request, plan),
             limit_s=settings.request_timeout_s,
         )
+
+    def _parts(self, passage: Passage, voice: str) -> list[Part]:
+        """The parts of one passage; a passage without text is a pause, if it lasts."""
+        if not passage.text:
+            return [Part(None, passage.pause_s)] if passage.pause_s else []
+        prompts = [render(self._profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(passage.text)]
+        return [Part(prompt, 0.0 if number else passage.pause_s) for number, prompt in enumerate(prompts)]
 
     def _pieces(self, text: str) -> list[str]:
         """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
