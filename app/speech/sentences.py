@@ -41,8 +41,19 @@ def split(text: str, max_characters: int) -> list[str]:
     """
     if spoken_length(text) <= max_characters:
         return [text]
-    pieces = _pack(text, max_characters, (_sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall))
+    pieces = _pack(text, max_characters, (sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall))
     return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def sentences(text: str) -> list[str]:
+    """The text, cut behind each sentence; nothing is lost. `text` holds no lone surrogates."""
+    joined: list[str] = []
+    for sentence in _segment("en", text):
+        if joined and _ABBREVIATION_END.search(joined[-1]):
+            joined[-1] += sentence
+        else:
+            joined.append(sentence)
+    return joined
 
 
 def _pack(text: str, max_characters: int, cuts: tuple[Callable[[str], list[str]], ...]) -> list[str]:
@@ -78,13 +89,3 @@ def _speaking(units: Iterable[str]) -> Iterator[str]:
 
 def _speaks(text: str) -> bool:
     return any(map(str.isalnum, text))
-
-
-def _sentences(text: str) -> list[str]:
-    joined: list[str] = []
-    for sentence in _segment("en", text):
-        if joined and _ABBREVIATION_END.search(joined[-1]):
-            joined[-1] += sentence
-        else:
-            joined.append(sentence)
-    return joined
