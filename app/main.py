@@ -12,6 +12,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from app.api import websocket
 from app.api.failure import install_failure_handlers
 from app.api.limits import BodyCap
 from app.api.routes import router
@@ -72,6 +73,7 @@ def create_app(
     app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
     app.state.service = service
     app.include_router(router)
+    app.router.routes.append(websocket.route)
     install_failure_handlers(app)
     quiet_broken_responses()
     return app
