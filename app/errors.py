@@ -99,6 +99,19 @@ class ModelNotFound(RequestError):
     code = "model_not_found"
 
 
+class InvalidMessage(RequestError):
+    """A WebSocket message that is none of ours, or comes at the wrong time."""
+
+    code = "invalid_message"
+
+
+class TextTimeout(RequestError):
+    """The text of an utterance did not go on within the limit."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class BodyTooLarge(RequestError):
     """The request body passed the limit."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from app import metrics
 from app.arrival import Arrival
 from app.engine import Engine, Generation, Sampling
 from app.errors import EngineLength, EngineNoAudio
+from app.parts import Part, Parts
 from app.speech.codes import FrameLayout
 
 PARTS_AHEAD = 2
+Begun = tuple[Part, Arrival | None]  # None: a pause alone
 
 
 class Generations:
@@ -25,30 +26,34 @@ class Generations:
         """`may_be_cut`: reaching the token limit is no error but ends the answer, so one part waits for another."""
         self._engine, self._sampling, self._layout, self._may_be_cut = engine, sampling, layout, may_be_cut
         self._room = asyncio.Semaphore(PARTS_AHEAD)
-        self._begun: asyncio.Queue[Arrival | None] = asyncio.Queue()
+        self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
 
-    async def read(self, prompts: Sequence[str]) -> None:
-        """Generate all parts.
+    async def read(self, parts: Parts) -> None:
+        """Generate all parts, as they come.
 
         Raises:
-            ServiceError: the engine's failure, no audio, or too much (in an ExceptionGroup of the parts at work).
+            ServiceError: the engine's failure, no audio, or too much (in an ExceptionGroup of the parts at work),
+                or what was wrong with the text.
         """
         before: Arrival | None = None
-        async with asyncio.TaskGroup() as parts:
-            for prompt in prompts:
+        async with asyncio.TaskGroup() as running:
+            async for part in parts:
+                if part.prompt is None:
+                    self._begun.put_nowait((part, None))
+                    continue
                 await self._room.acquire()
                 if before is not None:
                     await before.begun.wait()
                 before = Arrival(self._layout, self._sampling.max_tokens)
-                self._begun.put_nowait(before)
-                part = parts.create_task(self._generate(prompt, before))
-                if self._may_be_cut and (await part).finish_reason == "length":
+                self._begun.put_nowait((part, before))
+                generation = running.create_task(self._generate(part.prompt, before))
+                if self._may_be_cut and (await generation).finish_reason == "length":
                     break
         self._begun.put_nowait(None)
 
-    async def next(self) -> Arrival | None:
-        """The next part, which may still be arriving; None after the last."""
+    async def next(self) -> Begun | None:
+        """The next part and its codes, which may still be arriving; None after the last."""
         return await self._begun.get()
 
     def spoken(self) -> None:

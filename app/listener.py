@@ -68,6 +68,15 @@ class Playback:
     whole: bool = False
 
 
+@dataclass(slots=True)
+class Run:
+    """Sound that is heard without a break; it breaks only where the text does."""
+
+    asked_s: float  # when somebody began to wait for it
+    samples_before: int = 0
+    first_write_s: float | None = None
+
+
 class Listener:
     """Encodes and sends, and knows how much sound the client has in hand."""
 
@@ -85,6 +94,7 @@ class Listener:
             )
         self._samples = 0
         self.first_write_s: float | None = None
+        self._run = Run(self.begun_s)
 
     @property
     def audio_s(self) -> float:
@@ -92,20 +102,30 @@ class Listener:
         return self._samples / self._rate_hz
 
     @property
+    def started(self) -> bool:
+        """Whether anything has been sent."""
+        return self.first_write_s is not None
+
+    @property
     def lead_s(self) -> float:
         """Sound sent but not heard yet by a listener that began at the first byte."""
-        if self.first_write_s is None:
+        run = self._run
+        if run.first_write_s is None:
             return 0.0
-        sent_s = self.audio_s - self._encoder.delay_samples / self._rate_hz
-        return sent_s - (time.monotonic() - self.first_write_s)
+        sent_samples = self._samples - run.samples_before - self._encoder.delay_samples
+        return sent_samples / self._rate_hz - (time.monotonic() - run.first_write_s)
 
     def deadline_s(self) -> float:
         """When the next window has to be there, on the clock of time.monotonic()."""
         if self._whole:
             return time.monotonic() + BACKGROUND_S
-        if self.first_write_s is None:
-            return self.begun_s + FIRST_WINDOW_TARGET_S
+        if self._run.first_write_s is None:
+            return self._run.asked_s + FIRST_WINDOW_TARGET_S
         return time.monotonic() + self.lead_s
+
+    def begin_again(self) -> None:
+        """All has been heard, and nothing was late: what comes now is waited for from now on."""
+        self._run = Run(time.monotonic(), self._samples)
 
     async def hear(self, samples: Samples) -> None:
         """Fade, level, play at the speed and the rate, encode and send."""
@@ -129,7 +149,7 @@ class Listener:
         await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
 
     async def _encode(self, samples: Samples) -> None:
-        if self.first_write_s is not None and not self._whole and self.lead_s < 0:
+        if self._run.first_write_s is not None and not self._whole and self.lead_s < 0:
             metrics.UNDERRUNS.inc()
         data = self._encoder.feed(samples)
         await self._write(data)
@@ -140,4 +160,5 @@ class Listener:
         if not data:
             return
         await self._sink.write(data)
-        self.first_write_s = self.first_write_s or time.monotonic()
+        self._run.first_write_s = self._run.first_write_s or time.monotonic()
+        self.first_write_s = self.first_write_s or self._run.first_write_s

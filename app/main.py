@@ -12,6 +12,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from app.api import websocket
 from app.api.cors import allow_origins
 from app.api.document import REFUSALS, document_keys
 from app.api.failure import LastResort, install_failure_handlers
@@ -81,6 +82,7 @@ def create_app(
     app.state.service = service
     app.include_router(router)
     app.include_router(page)
+    app.router.routes.append(websocket.route)
     install_failure_handlers(app)
     quiet_broken_responses()
     return app

@@ -10,8 +10,9 @@ from typing import cast
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.errors import DeadlineExceeded, ServiceError
-from app.generations import Generations
+from app.generations import Begun, Generations
 from app.listener import ClientGone, Levels, Listener, Playback, Sink, Spoken
+from app.parts import Parts
 from app.speaker import Speaker
 from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
@@ -19,19 +20,10 @@ from app.speech.windows import WindowPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One generation: what the engine is asked, and how much silence stands before it."""
-
-    prompt: str
-    pause_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Speech:
     """A request past the door: everything is checked, nothing is optional."""
 
-    parts: tuple[Part, ...]
-    closing_pause_s: float  # silence behind the last part
+    parts: Parts
     sampling: Sampling
     may_be_cut: bool  # the caller set max_tokens, so reaching it is no error
     playback: Playback
@@ -54,8 +46,8 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
         async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
             watcher = group.create_task(_watch(sink))
             speaker = Speaker(speech.plan, speech.layout, decoder, listener, limit)
-            reader = group.create_task(generations.read([part.prompt for part in speech.parts]))
-            await _speak(speech, generations, speaker)
+            reader = group.create_task(generations.read(speech.parts))
+            await _speak(speech.parts, generations, speaker)
             await reader
             watcher.cancel()
     except TimeoutError as exc:
@@ -80,16 +72,29 @@ async def _watch(sink: Sink) -> None:
     raise ClientGone("the client has disconnected")
 
 
-async def _speak(speech: Speech, generations: Generations, speaker: Speaker) -> None:
+async def _speak(parts: Parts, generations: Generations, speaker: Speaker) -> None:
     """Speak part after part; the caller's max_tokens may end the answer before the last."""
-    for part in speech.parts:
-        if (arrival := await generations.next()) is None:
-            break
+    while (begun := await _next(parts, generations, speaker)) is not None:
+        part, arrival = begun
         await speaker.pause(part.pause_s)
-        await speaker.speak(arrival)
-        generations.spoken()
-    await speaker.pause(speech.closing_pause_s)
+        if arrival is not None:
+            await speaker.speak(arrival)
+            generations.spoken()
     await speaker.listener.finish()
+
+
+async def _next(parts: Parts, generations: Generations, speaker: Speaker) -> Begun | None:
+    """The next part. Where its text is later than the listener can wait, the speaker rests until it comes."""
+    try:
+        async with asyncio.timeout(max(0.0, speaker.listener.lead_s)):
+            return await generations.next()
+    except TimeoutError:
+        if not (parts.late and speaker.listener.started):
+            return await generations.next()
+    await speaker.rest()
+    begun = await generations.next()
+    speaker.begin_again()
+    return begun
 
 
 def _first(error: BaseException) -> BaseException:

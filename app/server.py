@@ -7,18 +7,26 @@ import logging
 import signal
 import socket
 import sys
+from http import HTTPStatus
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from app.api.failure import ResponseBroken
+from app.api.websocket import SHUTDOWN
 from app.settings import Settings
 
 # Left alone, Linux lets the buffer grow to 4 MB and calls a socket writable again only when a third
 # of it is free: half a minute of pcm at real time, in which a client that listens looks stalled.
 SEND_BUFFER_BYTES = 131_072
+
+# Often enough for proxies that cut silent connections. An answer to a ping is late where the client hears
+# its audio at its pace, since it stands behind all that was sent: the write limit sees who has stalled.
+PING_S = 20.0
 
 
 class AbortableProtocol(HttpToolsProtocol):
@@ -40,6 +48,29 @@ class AbortableProtocol(HttpToolsProtocol):
         super().on_message_begin()
         extensions: dict[str, object] = {"speech.abort": self.transport.abort}
         self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
+
+
+class AbortableWebSocket(WebSocketsSansIOProtocol):
+    """The same for WebSockets; and at a shutdown the application closes, when it has said what it is saying."""
+
+    def handle_connect(self, event: Request) -> None:
+        """Begin a connection, as uvicorn does, with one more extension in its scope."""
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            extensions: dict[str, object] = {"speech.abort": self.transport.abort}
+            self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
+
+    def shutdown(self) -> None:
+        """Tell the application; uvicorn would cut its sentence off."""
+        if self.handshake_complete and not self.close_sent:
+            self.queue.put_nowait({"type": SHUTDOWN})  # type: ignore[typeddict-item]
+        else:
+            super().shutdown()
+
+
+def longest_message(settings: Settings) -> int:
+    """Bytes that a text of MAX_INPUT_CHARACTERS can take in JSON, twelve for each, and room for the rest."""
+    return 12 * settings.max_input_characters + 16_384
 
 
 class _Quiet(logging.Filter):
@@ -65,7 +96,11 @@ def serve(app: FastAPI, settings: Settings) -> None:
         port=settings.port,
         http=AbortableProtocol,
         loop="uvloop",
-        ws="none",
+        ws=AbortableWebSocket,
+        ws_max_size=longest_message(settings),
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=settings.websocket_idle_timeout_s,
+        ws_per_message_deflate=False,  # audio does not get smaller
         log_level=settings.log_level,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,

@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(
         default=300.0, gt=0, description="Longest whole request, beyond the length of the audio sent."
     )
+    text_timeout_s: float = Field(
+        default=30.0, gt=0, description="Longest wait for more text of an utterance over a WebSocket."
+    )
+    websocket_idle_timeout_s: float = Field(
+        default=300.0, gt=0, description="Time without a message or an utterance after which a WebSocket is closed."
+    )
     shutdown_grace_s: int = Field(default=30, ge=0, description="Time that running answers get at SIGTERM.")
     stream_interval: int = Field(
         default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."

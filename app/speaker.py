@@ -16,6 +16,8 @@ from app.speech.codes import CodeArray, FrameLayout
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
 
+REST_S = 0.25  # of silence push all but a few milliseconds through tempo, resampler and encoder
+
 
 class Speaker:
     """Decodes codes window by window, and lets the listener hear them.
@@ -65,6 +67,15 @@ class Speaker:
         if seconds:
             self._before.forget(round(seconds * self._decoder.spec.frames_per_s))
             await self._hear(np.zeros(round(seconds * self._decoder.spec.sample_rate_hz), np.float32))
+
+    async def rest(self) -> None:
+        """Nothing is there to say: let the listener hear the end of what was said, which the filters keep back."""
+        await self.pause(REST_S)
+
+    def begin_again(self) -> None:
+        """There is more to say after a rest: it is as urgent as the beginning was, and in windows as small."""
+        self.listener.begin_again()
+        self._schedule.restart()
 
     async def _hear(self, samples: Samples) -> None:
         await self.listener.hear(samples)

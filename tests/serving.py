@@ -16,7 +16,7 @@ from app.api.service import Service
 from app.codec import Codec
 from app.engine import Engine
 from app.main import create_app
-from app.server import AbortableProtocol
+from app.server import AbortableProtocol, AbortableWebSocket, longest_message
 from app.settings import Settings
 from tests.fakes import ToneCodec
 
@@ -32,6 +32,7 @@ class Served:
     port: int
     client: httpx.AsyncClient
     app: FastAPI
+    server: uvicorn.Server
 
     @property
     def service(self) -> Service:
@@ -51,6 +52,11 @@ class Served:
             while self.service.decoder.waiting < windows:
                 await asyncio.sleep(0.005)
 
+    def shut_connections_down(self) -> None:
+        """Tell every connection what it is told at SIGTERM."""
+        for connection in list(self.server.server_state.connections):
+            connection.shutdown()
+
     async def settle(self) -> None:
         """Wait until nothing is left of any request: slots, windows, tasks of ours."""
         async with asyncio.timeout(5):
@@ -61,7 +67,7 @@ class Served:
 def speech_tasks() -> list[str]:
     """Names of the coroutines of unfinished tasks that belong to a speech request."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks() if not task.done()]
-    return [name for name in names if name in ("_read", "_watch", "RequestResponseCycle.run_asgi")]
+    return [name for name in names if name in ("_watch", "Generations.read") or name.endswith(".run_asgi")]
 
 
 def settings_for_tests(**values: object) -> Settings:
@@ -81,7 +87,16 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", 0))
     if send_buffer_bytes:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=AbortableProtocol,
+            ws=AbortableWebSocket,
+            ws_max_size=longest_message(settings or settings_for_tests()),
+            ws_per_message_deflate=False,
+            log_config=None,
+        )
+    )
     running = asyncio.create_task(server.serve(sockets=[listener]))
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -90,7 +105,7 @@ async def serving(
             async with asyncio.timeout(20):
                 while not server.started or (await client.get("/ready")).status_code == 503:
                     await asyncio.sleep(0.01)
-            served = Served(url, port, client, app)
+            served = Served(url, port, client, app, server)
             yield served
             await served.settle()
     finally:

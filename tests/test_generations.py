@@ -10,6 +10,7 @@ import pytest
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.generations import Generations
+from app.parts import Part, WrittenParts
 from app.speech.codes import FrameLayout
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=100)
@@ -59,7 +60,7 @@ async def rest() -> None:
 
 def reading(engine: StepEngine, *, may_be_cut: bool = False) -> tuple[Generations, asyncio.Task[None]]:
     generations = Generations(engine, SAMPLING, LAYOUT, may_be_cut=may_be_cut)
-    return generations, asyncio.create_task(generations.read(list("abcd")))
+    return generations, asyncio.create_task(generations.read(WrittenParts([Part(prompt) for prompt in "abcd"])))
 
 
 async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_the_first_is_spoken() -> None:
@@ -74,7 +75,9 @@ async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_t
     assert list(engine.orders) == ["a", "b"]  # nobody has spoken yet
     first = await generations.next()
     assert first is not None
-    assert first.codes.frames == 2
+    assert first[0] == Part("a")
+    assert first[1] is not None
+    assert first[1].codes.frames == 2
     generations.spoken()
     await rest()
     assert list(engine.orders) == ["a", "b", "c"]

@@ -19,6 +19,7 @@ RANKS = {
     "api": 4,
     "pipeline": 3,
     "arrival": 3,
+    "parts": 3,
     "generations": 3,
     "speaker": 3,
     "listener": 3,

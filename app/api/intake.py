@@ -6,15 +6,18 @@ from typing import TypeVar
 
 from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
+from app.api.script import Script
 from app.codec import CodecSpec
 from app.engine import Sampling
 from app.errors import EmptyInput, InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
 from app.listener import Levels, Playback
-from app.pipeline import Part, Speech
+from app.parts import Part, Parts, WrittenParts
+from app.pipeline import Speech
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.codes import FrameLayout
-from app.speech.encoders import CONTENT_TYPES, LOSSLESS, carries, make_encoder
+from app.speech.encoders import LOSSLESS, carries, make_encoder
+from app.speech.markdown import without_halves
 from app.speech.normalise import normalise
 from app.speech.pauses import Passage, passages
 from app.speech.prompt import render
@@ -43,28 +46,54 @@ class Intake:
         Raises:
             RequestError: a model, voice, text or value that this server does not serve.
         """
-        settings, profile = self._settings, self._profile
-        if not profile.serves(request.model):
+        voice = self._voice(request)
+        spoken = spoken_passages(request.input, self._settings, normalize=self._normalizes(request))
+        return self._speech(request, WrittenParts([part for each in spoken for part in self._parts(each, voice)]))
+
+    def dictation(self, request: SpeechRequest) -> tuple[Speech, Script]:
+        """The same for a text that is still to be written, and where to write it; `input` is not read.
+
+        Raises:
+            RequestError: a model, voice or value that this server does not serve.
+        """
+        if not request.stream or request.stream_format == "sse":
+            raise UnsupportedValue("stream, stream_format: an utterance is always a stream of audio", param="stream")
+        voice, normalize, settings = self._voice(request), self._normalizes(request), self._settings
+
+        def parts_of(passage: Passage) -> list[Part]:
+            text = _spoken_sentence(passage.text, settings, normalize=normalize)
+            return self._parts(Passage(passage.pause_s, text), voice) if text else []
+
+        script = Script(parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s)
+        return self._speech(request, script), script
+
+    def _voice(self, request: SpeechRequest) -> str:
+        if not self._profile.serves(request.model):
             raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
-        voice = profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
-        normalize = profile.normalize if request.normalize is None else request.normalize
-        spoken = spoken_passages(request.input, settings, normalize=normalize)
+        return self._profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
+
+    def _normalizes(self, request: SpeechRequest) -> bool:
+        return self._profile.normalize if request.normalize is None else request.normalize
+
+    def _speech(self, request: SpeechRequest, parts: Parts) -> Speech:
         plan = self._plan(request)
         return Speech(
-            parts=tuple(
-                Part(render(profile.text_prompt, voice=voice, text=piece), 0.0 if number else passage.pause_s)
-                for passage in spoken
-                for number, piece in enumerate(self._pieces(passage.text))
-            ),
-            closing_pause_s=spoken[-1].pause_s,
+            parts=parts,
             sampling=self._sampling(request),
             may_be_cut=request.max_tokens is not None,
             playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
             layout=self._layout,
             plan=plan,
             levels=self._levels(request, plan),
-            limit_s=settings.request_timeout_s,
+            limit_s=self._settings.request_timeout_s,
         )
+
+    def _parts(self, passage: Passage, voice: str) -> list[Part]:
+        """The parts of one passage; a passage without text is a pause, if it lasts."""
+        if not passage.text:
+            return [Part(None, passage.pause_s)] if passage.pause_s else []
+        prompts = [render(self._profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(passage.text)]
+        return [Part(prompt, 0.0 if number else passage.pause_s) for number, prompt in enumerate(prompts)]
 
     def _pieces(self, text: str) -> list[str]:
         """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
@@ -84,7 +113,7 @@ class Intake:
             raise UnsupportedValue("stream_format: sse is a stream, but stream is false", param="stream_format")
         whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
-            content_type=CONTENT_TYPES[chosen],
+            format=chosen,
             sample_rate_hz=rate_hz,
             bit_depth=16 if chosen in LOSSLESS else None,
             encoder=make_encoder(chosen, rate_hz, whole=not request.stream),
@@ -165,6 +194,16 @@ def _spoken(text: str, settings: Settings, *, normalize: bool) -> str:
     if len(cleaned) > 2 * settings.max_input_characters:  # one character can stand for eighteen in NFKC
         raise InputTooLong("input is too long once its characters are written out", param="input")
     return clean(normalise(cleaned)) if normalize else cleaned
+
+
+def _spoken_sentence(text: str, settings: Settings, *, normalize: bool) -> str:
+    """A sentence as it is to be spoken; nothing where it says nothing."""
+    if not any(map(str.isalnum, text)):
+        return ""
+    try:
+        return _spoken(without_halves(text) if normalize else text, settings, normalize=normalize)
+    except EmptyInput:
+        return ""
 
 
 def _either(asked: T | None, default: T) -> T:

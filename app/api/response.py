@@ -19,7 +19,7 @@ from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
-from app.speech.encoders import Encoder
+from app.speech.encoders import CONTENT_TYPES, Encoder, Format
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ EVENTS = "text/event-stream"
 class AudioAnswer:
     """What the response needs to know beside the speech itself."""
 
-    content_type: str
+    format: Format
     sample_rate_hz: int
     bit_depth: int | None  # None: a lossy format has none
     encoder: Encoder
@@ -45,7 +45,7 @@ class AudioAnswer:
         """What the answer says of itself."""
         depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
         return {
-            "content-type": EVENTS if self.delivery == "events" else self.content_type,
+            "content-type": EVENTS if self.delivery == "events" else CONTENT_TYPES[self.format],
             "x-audio-sample-rate": str(self.sample_rate_hz),
             "x-audio-channels": "1",
             **depth,
@@ -71,7 +71,7 @@ class AudioResponse(Response):
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.encoder, answer.write_limit_s)
         try:
             with self._admission.slot(key_number_of(scope)):
-                self._report(await self._speak(answer.encoder, sink))
+                report(await self._speak(answer.encoder, sink), self.request_id, whole=answer.delivery == "whole")
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)
@@ -89,22 +89,24 @@ class AudioResponse(Response):
             log.warning("request %s: cut off at shutdown", self.request_id)
             raise
 
-    def _report(self, spoken: Spoken) -> None:
-        metrics.REQUESTS.labels("ok").inc()
-        if self._answer.delivery != "whole":
-            metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
-            metrics.FIRST_WINDOW.observe(spoken.first_window_s)
-        log.info(
-            "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms, all after %.0f ms",
-            self.request_id,
-            spoken.audio_s,
-            spoken.codec_tokens,
-            (spoken.total_s if self._answer.delivery == "whole" else spoken.first_audio_s) * 1000,
-            spoken.total_s * 1000,
-        )
-
     def _audio_headers(self) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
+
+
+def report(spoken: Spoken, name: str, *, whole: bool) -> None:
+    """Count and log an answer that is complete; of one in one piece the first audio is the last."""
+    metrics.REQUESTS.labels("ok").inc()
+    if not whole:
+        metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
+        metrics.FIRST_WINDOW.observe(spoken.first_window_s)
+    log.info(
+        "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms, all after %.0f ms",
+        name,
+        spoken.audio_s,
+        spoken.codec_tokens,
+        (spoken.total_s if whole else spoken.first_audio_s) * 1000,
+        spoken.total_s * 1000,
+    )
 
 
 def abort(scope: Scope) -> None:

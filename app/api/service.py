@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import Request
 
 from app.api.admission import Admission
 from app.api.intake import Intake, spoken_text
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest
+from app.api.utterance import Utterance
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import NotReady
 from app.listener import Sink
-from app.pipeline import Spoken, synthesize
+from app.pipeline import Speech, Spoken, synthesize
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.encoders import Encoder
@@ -48,11 +51,19 @@ class Service:
         self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec)
         answer, speech = intake.answer(request), intake.speech(request)
+        return AudioResponse(partial(self._speak, speech, decoder), answer, self.admission)
 
-        async def speak(encoder: Encoder, sink: Sink) -> Spoken:
-            return await synthesize(speech, self.engine, decoder, encoder, sink)
+    def utterance(self, session: SpeechRequest) -> Utterance:
+        """What will speak a text that is still to be written; `session` says how.
 
-        return AudioResponse(speak, answer, self.admission)
+        Raises:
+            RequestError: the session is at fault.
+            NotReady: the codec is not warm yet.
+        """
+        decoder = self._decoder()
+        intake = Intake(self.settings, self.profile, decoder.spec)
+        answer, (speech, script) = intake.answer(session), intake.dictation(session)
+        return Utterance(script, answer, partial(self._speak, speech, decoder), self.admission)
 
     def normalize(self, request: NormalizeRequest) -> str:
         """The text as it would be spoken; needs neither codec nor engine.
@@ -75,6 +86,9 @@ class Service:
     def alive(self) -> bool:
         """False once a decode thread has died, or loading has failed in a way that a restart may mend."""
         return not self.broken and (self.decoder is None or self.decoder.failure is None)
+
+    async def _speak(self, speech: Speech, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
+        return await synthesize(speech, self.engine, decoder, encoder, sink)
 
     def _decoder(self) -> Scheduler:
         if self.decoder is None:

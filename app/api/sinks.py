@@ -88,9 +88,7 @@ class EventSink(ChunkedSink):
 
     async def finish(self, spoken: Spoken) -> None:
         """Tell the usage, and end the body."""
-        tokens = spoken.prompt_tokens, spoken.codec_tokens
-        usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}
-        await self._tell({"type": "speech.audio.done", "usage": usage})
+        await self._tell({"type": "speech.audio.done", "usage": usage(spoken)})
         await self._end()
 
     async def fail(self, error: ServiceError) -> None:
@@ -106,3 +104,9 @@ class EventSink(ChunkedSink):
     async def _tell(self, event: dict[str, object]) -> None:
         body = b"data: " + orjson.dumps(event) + b"\n\n"
         await self._put({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def usage(spoken: Spoken) -> dict[str, int]:
+    """The tokens of an answer, in OpenAI's words."""
+    tokens = spoken.prompt_tokens, spoken.codec_tokens
+    return {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}

@@ -42,6 +42,14 @@ def plain(text: str) -> str:
     return "\n".join([*map(_stopped, blocks[:-1]), *blocks[-1:]])
 
 
+def without_halves(text: str) -> str:
+    """A sentence by itself, without the marks of bold, struck or code text whose other half is in another sentence."""
+    for mark in ("**", "__", "~~", "`"):
+        if text.count(mark) % 2 and "```" not in text:
+            text = text.replace(mark, "")
+    return text
+
+
 def _blocks(tokens: Iterable[Token]) -> Iterator[str]:
     """The text of each paragraph, heading, code block, list item and table row, if it has one."""
     parts: list[str] = []

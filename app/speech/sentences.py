@@ -28,7 +28,7 @@ _CHARACTER = re.compile(r"[\W_]*[^\W_][\W_]*|[\W_]+")  # combining marks stay wi
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences, each with the whitespace behind it; together they are the text."""
+    """The text, cut behind each sentence; nothing is lost. `text` holds no lone surrogates."""
     joined: list[str] = []
     for sentence in _segment("en", text):
         if joined and (_ABBREVIATION_END.search(joined[-1]) or _is_within_word(joined[-1], sentence)):

@@ -96,6 +96,10 @@ class WindowSchedule:
         """Another run of frames, from 0 on; the windows stay as large as they have become."""
         self.done, self.finished = 0, False
 
+    def restart(self) -> None:
+        """Windows as small as the first: somebody waits again."""
+        self._hop = self._most = self._plan.first_hop
+
     def take(self, available: int, *, ended: bool) -> Window:
         """The next window over `available` frames, which must reach `wanted` unless `ended`.
 

@@ -1,0 +1,86 @@
+"""A WebSocket's way to the client: messages and sound, each within the write limit."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import orjson
+from starlette.types import Message, Send
+
+from app.api.response import AudioAnswer
+from app.api.sinks import PIECE_BYTES, usage
+from app.errors import ServiceError
+from app.listener import ClientGone, Spoken
+
+IDLE, BROKEN, RESTARTING = 1000, 1011, 1012  # close codes, RFC 6455 and its registry
+
+
+class Line:
+    """Sends until it is closed; what comes later is dropped."""
+
+    def __init__(self, send: Send, write_limit_s: float) -> None:
+        self._send, self._write_limit_s = send, write_limit_s
+        self._closed = False
+
+    async def tell(self, kind: str, **fields: object) -> None:
+        """Send a message in JSON; raises ClientGone as `_put` does."""
+        await self._put({"type": "websocket.send", "text": orjson.dumps({"type": kind, **fields}).decode()})
+
+    async def tell_error(self, error: ServiceError, **fields: object) -> None:
+        """Send what went wrong; after a failure of the server's the connection is closed."""
+        await self.tell("error", error=asdict(error.body()), **fields)
+        if error.status >= 500:
+            await self.close(BROKEN, error.code)
+
+    async def sound(self, data: bytes) -> None:
+        """Send audio, in pieces by which a client's progress can be measured."""
+        for at in range(0, len(data), PIECE_BYTES):
+            await self._put({"type": "websocket.send", "bytes": data[at : at + PIECE_BYTES]})
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        await self._put({"type": "websocket.close", "code": code, "reason": reason})
+        self._closed = True
+
+    async def _put(self, message: Message) -> None:
+        """Raises ClientGone where nobody takes it."""
+        if self._closed:
+            return
+        try:
+            async with asyncio.timeout(self._write_limit_s):
+                await self._send(message)
+        except TimeoutError as exc:
+            raise ClientGone("the client does not read: closed at the write limit") from exc
+        except OSError as exc:
+            raise ClientGone("the client has disconnected") from exc
+
+
+class WebSocketSink:
+    """The sound of one utterance: `started` with the first samples, `done` after the last."""
+
+    def __init__(self, line: Line, answer: AudioAnswer, utterance: int) -> None:
+        self._line, self._answer, self._utterance = line, answer, utterance
+        self._started = False
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes that hold samples; raises ClientGone."""
+        if not self._started:
+            self._started = True
+            await self._line.tell("started", utterance=self._utterance, **self._format())
+            data = self._answer.encoder.header(None) + data
+        await self._line.sound(data)
+
+    async def finish(self, spoken: Spoken) -> None:
+        """Say that this was all."""
+        seconds = round(spoken.audio_s, 3)
+        await self._line.tell("done", utterance=self._utterance, usage=usage(spoken), audio_seconds=seconds)
+
+    async def gone(self) -> None:
+        """Never return: the connection reads its client's messages, and cancels its utterances when it leaves."""
+        await asyncio.get_running_loop().create_future()
+
+    def _format(self) -> dict[str, object]:
+        answer = self._answer
+        depth = {} if answer.bit_depth is None else {"bit_depth": answer.bit_depth}
+        return {"format": answer.format, "sample_rate": answer.sample_rate_hz, "channels": 1, **depth}

@@ -1,0 +1,71 @@
+"""The messages of a client that writes text over a WebSocket."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from app.api.schemas import SpeechRequest
+from app.errors import InvalidMessage
+
+
+class SessionMessage(BaseModel):
+    """How the utterances that follow are to be spoken: the fields of a speech request but its input."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: Literal["session"]
+
+
+class TextMessage(BaseModel):
+    """The next piece of an utterance's text."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["text"]
+    text: str
+
+
+class SignalMessage(BaseModel):
+    """Speak what is there; speak the rest; speak no more."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["flush", "end", "cancel"]
+
+
+Message = SessionMessage | TextMessage | SignalMessage
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
+
+
+def read_message(data: str | bytes) -> Message:
+    """A message of the client.
+
+    Raises:
+        InvalidMessage: no JSON, or none of ours.
+    """
+    try:
+        return _MESSAGE.validate_json(data)
+    except ValidationError as exc:
+        if exc.errors()[0]["type"].startswith("union_tag"):
+            raise InvalidMessage("type: one of session, text, flush, end, cancel", param="type") from exc
+        raise _invalid(exc) from exc
+
+
+def session_of(message: SessionMessage) -> SpeechRequest:
+    """A speech request for each utterance of a session; its input comes later, its format is pcm unless it is given.
+
+    Raises:
+        InvalidMessage: a field that a speech request could not have.
+    """
+    given = {name: value for name, value in (message.model_extra or {}).items() if value is not None}
+    try:
+        return SpeechRequest.model_validate({"response_format": "pcm", **given, "input": ""})
+    except ValidationError as exc:
+        raise _invalid(exc) from exc
+
+
+def _invalid(error: ValidationError) -> InvalidMessage:
+    """The first thing wrong, named by field and rule, without what was sent."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = next((str(part) for part in reversed(first["loc"]) if isinstance(part, str)), None)
+    field = None if field in {"session", "text", "flush", "end", "cancel"} and len(first["loc"]) == 1 else field
+    return InvalidMessage(f"{field}: {first['msg']}"[:500] if field else str(first["msg"])[:500], param=field)

@@ -1,0 +1,45 @@
+"""One utterance of a connection: text in, as it is written, sound out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from app import metrics
+from app.api.admission import Admission
+from app.api.response import AudioAnswer, report
+from app.api.script import Script
+from app.listener import Sink, Spoken
+from app.speech.encoders import Encoder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A script, and how it is spoken."""
+
+    script: Script
+    answer: AudioAnswer
+    synthesis: Callable[[Encoder, Sink], Awaitable[Spoken]]
+    admission: Admission
+
+    async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
+        """Speak, from the first sentence to the end of the text; `name` is the log's, `key` the caller's key's number.
+
+        Raises:
+            ServiceError: as synthesize() does; Overloaded where all places are taken; TextTimeout.
+            ClientGone: the client disconnected or stopped reading.
+        """
+        try:
+            await self.script.begun()
+            with self.admission.slot(key):
+                report(await self.synthesis(self.answer.encoder, sink), name, whole=False)
+        except asyncio.CancelledError:
+            metrics.REQUESTS.labels("cancelled").inc()
+            log.info("request %s: cancelled", name)
+            raise
+        finally:
+            self.script.close()

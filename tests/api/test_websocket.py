@@ -1,0 +1,538 @@
+"""WS /v1/audio/speech/stream on real sockets: text in pieces, sound as it is made, cancel, and what breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from app.engine import Generation, OnTokens, Sampling
+from app.errors import EngineError
+from app.settings import Settings
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
+
+CODES = [(index * 37) % 1000 for index in range(150)]
+NOBODY = "http://127.0.0.1:9"
+EXACT = {"normalize_loudness": False}
+SENTENCES = [
+    "The first thing that I want to say is hello.",
+    "Then comes the second of these long sentences!",
+    "Is the third one not the best of them all?",
+    "With the fourth we have come to the end of it.",
+]
+
+
+@dataclass
+class ReadingEngine(FixedEngine):
+    """Says a code for each character of the prompt, so that a lost or doubled word is heard."""
+
+    numbers: Sequence[int] = ()
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        self.prompts.append(prompt)
+        on_tokens([ord(character) for character in prompt])
+        return Generation("stop", prompt_tokens=len(prompt))
+
+
+@dataclass
+class Answer:
+    """What came between `started` and `done`."""
+
+    started: dict[str, object]
+    done: dict[str, object] = field(default_factory=dict[str, object])
+    audio: bytes = b""
+
+
+class Client:
+    """A client of the route: says messages, hears answers."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def say(self, *kinds: str, **fields: object) -> None:
+        for kind in kinds:
+            await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    async def text(self, text: str, size: int = 1_000) -> None:
+        for at in range(0, len(text), size):
+            await self.say("text", text=text[at : at + size])
+
+    async def message(self) -> dict[str, object]:
+        """The next message, which must not be sound."""
+        received = await self.socket.recv()
+        assert isinstance(received, str)
+        return json.loads(received)
+
+    async def error(self) -> str:
+        """The code of the next message, which must be an error in OpenAI's shape."""
+        message = await self.message()
+        assert message["type"] == "error"
+        error = message["error"]
+        assert isinstance(error, dict)
+        assert set(error) == {"message", "type", "param", "code"}
+        return str(error["code"])
+
+    async def answer(self) -> Answer:
+        answer = Answer(await self.message())
+        assert answer.started["type"] == "started", answer.started
+        while isinstance(received := await self.socket.recv(), bytes):
+            answer.audio += received
+        answer.done = json.loads(received)
+        assert answer.done["type"] == "done", answer.done
+        return answer
+
+    async def dropped(self) -> None:
+        """Hear what was under way when `cancel` was said, up to the answer to it."""
+        async with asyncio.timeout(5):
+            while (received := await self.socket.recv()) != '{"type":"cancelled"}':
+                assert isinstance(received, bytes), received
+
+    async def speaks(self) -> None:
+        """One good utterance succeeds: the last line of every fault test."""
+        await self.text("Hello there.")
+        await self.say("end")
+        assert (await self.answer()).audio
+
+    async def closed(self) -> int | None:
+        """The code with which the server closes; sound before it is skipped."""
+        async with asyncio.timeout(5):
+            try:
+                while True:
+                    await self.socket.recv()
+            except ConnectionClosed as exc:
+                return exc.rcvd.code if exc.rcvd else None
+
+
+def url_of(served: Served) -> str:
+    return f"ws://127.0.0.1:{served.port}/v1/audio/speech/stream"
+
+
+@asynccontextmanager
+async def connected(served: Served) -> AsyncGenerator[Client]:
+    async with asyncio.timeout(30), connect(url_of(served), proxy=None, max_size=None) as socket:
+        yield Client(socket)
+
+
+@asynccontextmanager
+async def talking(
+    engine: FixedEngine, codec: ToneCodec | None = None, **values: object
+) -> AsyncGenerator[tuple[Served, Client]]:
+    async with serving(engine, codec, limits(**values)) as served, connected(served) as client:
+        yield served, client
+
+
+def limits(**values: object) -> Settings:
+    return settings_for_tests(tts_api=NOBODY, **values)
+
+
+async def idle(engine: FixedEngine, served: Served) -> None:
+    """Return when the engine, the device and the door are free."""
+    async with asyncio.timeout(2):
+        assert served.service.decoder is not None
+        while engine.active or served.service.admission.in_flight or served.service.decoder.waiting:
+            await asyncio.sleep(0.005)
+
+
+async def posted(served: Served, text: str, **fields: object) -> bytes:
+    answer = await served.client.post(SPEECH, json={"input": text, "response_format": "pcm", **EXACT, **fields})
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+@pytest.mark.parametrize("size", [1, 5, 1_000])
+async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
+    text = "[pause:100ms] Good morning to all of you. [pause: 0.5 s] How are you today? [pause:250ms]"
+    async with talking(ReadingEngine()) as (served, client):
+        await client.say("session", **EXACT)
+        await client.text(text, size)
+        await client.say("end")
+        answer = await client.answer()
+        assert answer.audio == await posted(served, text)
+    assert answer.started == {
+        "type": "started",
+        "utterance": 1,
+        "format": "pcm",
+        "sample_rate": 24_000,
+        "channels": 1,
+        "bit_depth": 16,
+    }
+    assert answer.done["audio_seconds"] == len(answer.audio) / 48_000
+    assert set(answer.done) == {"type", "utterance", "usage", "audio_seconds"}
+
+
+async def test_each_sentence_is_a_generation_as_in_a_post_whose_parts_hold_one_each() -> None:
+    engine = ReadingEngine()
+    async with talking(engine, default_max_tokens=280) as (served, client):
+        whole = await posted(served, " ".join(SENTENCES))
+        spoken = engine.prompts.copy()
+        assert len(spoken) == len(SENTENCES)
+        await client.say("session", **EXACT)
+        await client.text(" ".join(SENTENCES), 3)
+        await client.say("end")
+        assert (await client.answer()).audio == whole
+    assert engine.prompts[len(spoken) :] == spoken
+
+
+async def test_sound_comes_before_the_text_has_ended() -> None:
+    async with talking(FixedEngine(CODES)) as (_, client):
+        await client.text("This is the first sentence. A")
+        assert (await client.message())["type"] == "started"
+        heard = b""
+        while len(heard) < len(CODES) * 480 * 2:  # all of the first sentence, though the second is not written
+            received = await client.socket.recv()
+            assert isinstance(received, bytes)
+            heard += received
+        await client.text("nother one.")
+        await client.say("end")
+        while isinstance(received := await client.socket.recv(), bytes):
+            heard += received
+        assert json.loads(received)["type"] == "done"
+
+
+async def test_a_flush_speaks_what_is_there() -> None:
+    engine = FixedEngine(CODES)
+    async with talking(engine) as (_, client):
+        await client.text("One moment please")
+        await client.say("flush")
+        assert (await client.message())["type"] == "started"
+        assert len(engine.prompts) == 1
+        await client.say("cancel")
+        await client.dropped()
+
+
+async def test_utterances_are_spoken_in_turn_and_text_may_come_before_its_turn() -> None:
+    engine = ReadingEngine()
+    async with talking(engine) as (served, client):
+        await client.say("session", **EXACT)
+        for sentence in SENTENCES[:3]:
+            await client.text(sentence, 7)
+            await client.say("end")
+        answers = [await client.answer() for _ in range(3)]
+        assert [answer.audio for answer in answers] == [await posted(served, sentence) for sentence in SENTENCES[:3]]
+    assert [answer.started["utterance"] for answer in answers] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"response_format": "mp3"}, {"speed": 1.5}, {"response_format": "wav", "sample_rate": 8_000}, {"voice": "jenny"}],
+)
+async def test_formats_speeds_rates_and_voices_are_those_of_a_post(fields: dict[str, object]) -> None:
+    async with talking(ReadingEngine()) as (served, client):
+        await client.say("session", **EXACT, **fields)
+        await client.text(SENTENCES[0], 4)
+        await client.say("end")
+        answer = await client.answer()
+        assert answer.audio == await posted(served, SENTENCES[0], **fields)
+    assert answer.started["format"] == fields.get("response_format", "pcm")
+    assert answer.started["sample_rate"] == fields.get("sample_rate", 24_000)
+
+
+@pytest.mark.parametrize("fields", [{"response_format": "mp3"}, {"speed": 1.7}, {"response_format": "opus"}])
+async def test_the_end_of_a_sentence_is_heard_while_the_next_is_not_written(fields: dict[str, object]) -> None:
+    """Filters and encoders keep sound back; a rest pushes it through. Whatever comes now is silence."""
+    async with talking(FixedEngine([900] * 50)) as (_, client):
+        await client.say("session", **{**EXACT, "speed": 1.0, **fields})
+        await client.text("This is the first sentence.")
+        await client.say("flush")
+        await client.message()
+        heard = b""
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    async with asyncio.timeout(1.5):
+                        received = await client.socket.recv()
+                except TimeoutError:
+                    break
+                assert isinstance(received, bytes)
+                heard += received
+        sound = decoded(heard, str(fields.get("response_format", "pcm")))
+        assert len(sound) >= 24_000 / float(fields.get("speed", 1.0)) + 2_000  # type: ignore[arg-type]
+        assert np.abs(sound[-480:]).max() < 0.02
+
+
+def decoded(data: bytes, name: str) -> np.ndarray:
+    if name == "pcm":
+        return np.frombuffer(data, "<i2") / 32767
+    import io
+
+    import av
+
+    with av.open(io.BytesIO(data)) as container:
+        resampler = av.AudioResampler("flt", "mono", 24_000)
+        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
+
+
+async def test_a_cancel_frees_everything_at_once_and_the_next_utterance_is_spoken() -> None:
+    engine = FixedEngine(CODES, stall_after=8)
+    async with talking(engine) as (served, client):
+        await client.text("This is the first sentence. This is the second. ")
+        assert (await client.message())["type"] == "started"
+        await engine.stalled.wait()
+        assert engine.active == 1
+        await client.text("This text is dropped with the others")
+        await client.say("cancel")
+        await client.dropped()
+        assert engine.active == 0
+        await idle(engine, served)
+        asked = len(engine.prompts)
+        engine.stall_after = None
+        await client.speaks()
+        assert len(engine.prompts) == asked + 1
+        await good_request(served)
+
+
+async def test_a_cancel_drops_waiting_utterances_and_windows_that_wait_for_the_device() -> None:
+    codec, engine = ToneCodec(), FixedEngine(CODES)
+    async with talking(engine, codec) as (served, client):
+        codec.free.clear()
+        blocker = asyncio.create_task(served.client.post(SPEECH, json={"input": "Hello."}))
+        assert await asyncio.to_thread(codec.busy.wait, 5)
+        for sentence in SENTENCES[:2]:
+            await client.text(sentence)
+            await client.say("end")
+        await served.until_waiting(1)
+        await client.say("cancel")
+        await client.dropped()
+        assert served.service.admission.in_flight == 1
+        codec.free.set()
+        assert (await blocker).status_code == 200
+        assert len(engine.prompts) == 2
+        await client.speaks()
+
+
+async def test_a_cancel_with_nothing_to_cancel_is_answered() -> None:
+    async with talking(FixedEngine(CODES)) as (_, client):
+        await client.say("cancel", "cancel")
+        assert [(await client.message())["type"] for _ in range(2)] == ["cancelled", "cancelled"]
+        await client.speaks()
+
+
+@pytest.mark.parametrize("stall_after", [0, 8])
+async def test_a_client_that_leaves_frees_everything(stall_after: int) -> None:
+    engine = FixedEngine(CODES, stall_after=stall_after)
+    async with serving(engine, settings=limits()) as served:
+        async with connected(served) as client:
+            await client.text("This is the first sentence. And")
+            await engine.stalled.wait()
+            assert engine.active == 1
+            client.socket.transport.abort()
+            await idle(engine, served)
+        engine.stall_after = None
+        await good_request(served)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("{no json", "invalid_message"),
+        ("[]", "invalid_message"),
+        ('{"text": "x"}', "invalid_message"),
+        ('{"type": "sing"}', "invalid_message"),
+        ('{"type": "text"}', "invalid_message"),
+        ('{"type": "text", "text": 7}', "invalid_message"),
+        (b"\xff\xfe", "invalid_message"),
+        ('{"type": "end"}', "empty_input"),
+        ('{"type": "session", "voice": "nobody"}', "voice_not_found"),
+        ('{"type": "session", "model": "nothing"}', "model_not_found"),
+        ('{"type": "session", "speed": 9}', "invalid_message"),
+        ('{"type": "session", "response_format": "mp3", "sample_rate": 47999}', "unsupported_sample_rate"),
+        ('{"type": "session", "stream": false}', "unsupported_value"),
+        ('{"type": "session", "stream_format": "sse"}', "unsupported_value"),
+    ],
+)
+async def test_a_bad_message_is_an_error_and_is_ignored(message: str | bytes, code: str) -> None:
+    async with talking(FixedEngine(CODES)) as (_, client):
+        await client.socket.send(message)
+        assert await client.error() == code
+        await client.speaks()
+
+
+async def test_a_session_within_an_utterance_is_refused_and_the_utterance_goes_on() -> None:
+    async with talking(FixedEngine(CODES)) as (_, client):
+        await client.text("This is the first")
+        await client.say("session", voice="jenny")
+        assert await client.error() == "invalid_message"
+        await client.say("end")
+        assert (await client.answer()).audio
+
+
+@pytest.mark.parametrize(
+    ("pieces", "code"),
+    [
+        (["x" * 60, " and" * 20, " more"], "string_too_long"),
+        (["[pause:11s] x. And", "so on"], "unsupported_value"),
+        (["Hm. [pause:9s] ", "so. [pause:9s]" * 2, " on"] * 4, "unsupported_value"),
+        (["...", "😀"], "empty_input"),
+    ],
+)
+async def test_a_text_at_fault_ends_its_utterance_and_no_more(pieces: list[str], code: str) -> None:
+    engine = FixedEngine(CODES, stall_after=0)
+    longest = {} if code == "unsupported_value" else {"max_input_characters": 100}
+    async with talking(engine, **longest) as (served, client):
+        for piece in pieces:
+            await client.text(piece)
+        await client.say("end")
+        assert await client.error() == code
+        await idle(engine, served)
+        engine.stall_after = None
+        await client.speaks()
+
+
+async def test_the_rest_of_a_text_whose_utterance_is_over_is_dropped() -> None:
+    engine = FixedEngine(CODES)
+    async with talking(engine) as (_, client):
+        await client.say("session", max_tokens=len(CODES))
+        engine.finish_reason = "length"
+        await client.text("This is the first sentence. An")
+        assert (await client.answer()).audio
+        await client.text("other one. And this. And that.")
+        await client.say("flush", "end")
+        engine.finish_reason = "stop"
+        await client.speaks()
+    assert len(engine.prompts) == 2
+
+
+async def test_a_full_service_is_an_error_and_no_close() -> None:
+    engine = FixedEngine(CODES, stall_after=0)
+    async with talking(engine, max_concurrent_requests=1) as (served, client), connected(served) as other:
+        await client.text("This is the first sentence. A")
+        await engine.stalled.wait()
+        await other.text("This is another sentence. A")
+        assert await other.error() == "overloaded"
+        await other.text("nd the rest of it.")
+        await other.say("end")
+        await client.say("cancel")
+        await client.dropped()
+        engine.stall_after = None
+        await other.speaks()
+
+
+async def test_a_connection_may_have_eight_utterances() -> None:
+    engine = FixedEngine(CODES, stall_after=0)
+    async with talking(engine) as (_, client):
+        for _ in range(9):
+            await client.text("Hello.")
+            await client.say("end")
+        assert await client.error() == "overloaded"
+        engine.go_on.set()
+        assert [(await client.answer()).started["utterance"] for _ in range(8)] == list(range(1, 9))
+        await client.speaks()
+
+
+@pytest.mark.parametrize("after", [0, 100])
+async def test_a_failing_engine_is_an_error_and_a_close(after: int) -> None:
+    engine = FixedEngine(CODES[:after] if after else CODES[:12], gap_s=0.01, error=EngineError("failed"))
+    async with serving(engine, settings=limits()) as served:
+        async with connected(served) as client:
+            await client.text("This is a sentence.")
+            await client.say("end")
+            messages: list[dict[str, object]] = []
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    received = await client.socket.recv()
+                    messages += [json.loads(received)] if isinstance(received, str) else []
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "engine_failed")
+        assert [message["type"] for message in messages] == (["started", "error"] if after else ["error"])
+        assert messages[-1]["utterance"] == 1
+        engine.error = None
+        await good_request(served)
+
+
+async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() -> None:
+    engine = FixedEngine([5] * 1_500)  # 30 s of pcm: 1.4 MB
+    values = limits(client_write_timeout_s=0.5)
+    async with (
+        serving(engine, settings=values, send_buffer_bytes=4096) as served,
+        asyncio.timeout(20),
+        connect(url_of(served), proxy=None, max_queue=1) as socket,
+    ):
+        client = Client(socket)
+        await client.text("This is a sentence.")
+        await client.say("end")
+        await asyncio.sleep(0.1)
+        socket.transport.pause_reading()
+        await idle(engine, served)
+        await served.settle()
+        socket.transport.resume_reading()
+        assert await client.closed() is None  # broken off, not closed
+        await good_request(served)
+
+
+async def test_a_text_that_does_not_go_on_ends_its_utterance() -> None:
+    engine = FixedEngine(CODES)
+    async with talking(engine, text_timeout_s=0.3) as (served, client):
+        await client.text("This is not the")
+        assert await client.error() == "request_timeout"
+        await client.text(" end of it.")
+        await client.say("end")
+        await client.text("This is a sentence. And")
+        assert (await client.message())["type"] == "started"
+        while isinstance(received := await client.socket.recv(), bytes):
+            pass
+        assert json.loads(received)["error"]["code"] == "request_timeout"
+        await idle(engine, served)
+        await client.say("end")
+        await client.speaks()
+
+
+async def test_text_that_trickles_is_not_late() -> None:
+    async with talking(FixedEngine(CODES), text_timeout_s=0.4) as (_, client):
+        for piece in ("This ", "sentence ", "is ", "slow", "."):
+            await client.text(piece)
+            await asyncio.sleep(0.2)
+        await client.say("end")
+        assert (await client.answer()).audio
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    async with talking(FixedEngine(CODES), websocket_idle_timeout_s=0.3) as (_, client):
+        await client.speaks()
+        assert await client.closed() == 1000
+
+
+async def test_a_message_beyond_all_limits_closes_the_connection() -> None:
+    async with serving(FixedEngine(CODES), settings=limits(max_input_characters=10)) as served:
+        async with connected(served) as client:
+            await client.text("x" * 20_000, 20_000)
+            assert await client.closed() == 1009
+        async with connected(served) as client:
+            await client.text("\u20ac" * 11)
+            assert await client.error() == "string_too_long"
+        await served.settle()
+
+
+async def test_other_paths_take_no_websocket() -> None:
+    async with serving(FixedEngine(CODES)) as served:
+        with pytest.raises(Exception, match="403"):
+            async with connect(url_of(served) + "/other", proxy=None):
+                pass
+        assert (await served.client.get("/v1/audio/speech/stream")).status_code == 404
+        await good_request(served)
+
+
+async def test_at_a_shutdown_the_utterance_ends_before_the_connection() -> None:
+    engine = FixedEngine(CODES, stall_after=8)
+    async with serving(engine, settings=limits()) as served:
+        async with connected(served) as client, connected(served) as silent:
+            await client.text("This is a sentence.")
+            await client.say("end")
+            await engine.stalled.wait()
+            await silent.say("cancel")
+            assert (await silent.message())["type"] == "cancelled"
+            served.shut_connections_down()
+            assert await silent.closed() == 1012
+            engine.go_on.set()
+            assert len((await client.answer()).audio) == len(CODES) * 480 * 2
+            assert await client.closed() == 1012
+        engine.stall_after = None
+        await good_request(served)

@@ -1,0 +1,115 @@
+"""A text that is still being written: its sentences, at once and whole, however it is cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.speech.incremental import LONGEST, SentenceFeed
+from app.speech.pauses import passages
+from app.speech.sentences import sentences
+
+WORDS = [
+    *("word", "Hi.", "no,", "yes!", "你好。", "再见！", "En.", "well:", "1.", "2)", "3.5", "Dr.", "U.S.", "p.m.", "😀"),
+    *("The", "[pause:500ms]", "[pause: 1.5 s]", "[paused", "[1]", '"So?', '"', "\n", "- item", "é", "हिन्दी", "(a)"),
+]
+WRITTEN = st.one_of(
+    st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join),
+    st.text(st.one_of(st.sampled_from("ab .,;!?。，\n[]pause:1s"), st.characters()), max_size=200),
+)
+
+
+def given_by(pieces: list[str]) -> list[str]:
+    feed = SentenceFeed()
+    return [sentence for piece in pieces for sentence in feed.feed(piece)] + feed.finish()
+
+
+def cut(text: str, ends: list[int]) -> list[str]:
+    places = [0, *sorted(end % (len(text) + 1) for end in ends), len(text)]
+    return [text[a:b] for a, b in pairwise(places)]
+
+
+def without_spaces(text: str) -> str:
+    return "".join(text.encode("utf-8", "ignore").decode().split())
+
+
+@given(WRITTEN, st.lists(st.integers(0, 10_000), max_size=12))
+def test_the_sentences_do_not_depend_on_the_pieces(text: str, ends: list[int]) -> None:
+    assert given_by(cut(text, ends)) == given_by([text]) == given_by(list(text))
+
+
+@given(WRITTEN, st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), max_size=12))
+def test_no_word_is_lost_or_doubled_and_no_pause_is_cut(text: str, ends: list[tuple[int, bool]]) -> None:
+    feed, found = SentenceFeed(), list[str]()
+    for piece, (_, flush) in zip(cut(text, [end for end, _ in ends]), [*ends, (0, False)], strict=False):
+        found += feed.feed(piece) + (feed.flush() if flush else [])
+    found += feed.finish()
+    assert without_spaces("".join(found)) == without_spaces(text)
+    pauses = [passage.pause_s for piece in found for passage in passages(piece) if passage.pause_s]
+    assert pauses == [passage.pause_s for passage in passages(text) if passage.pause_s]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Good morning! How can I help you today? I am here until 5 p.m. every day. Ask me anything.",
+        "Dr. Smith lives in the U.S. The house cost 3.5 million, i.e. a lot. He sold it.",
+        "Kami pergi ke Jln. Ampang dengan En. Ahmad. Nanti jumpa lagi. Terima kasih!",
+        "你好吗？我很好。你呢？再见！",
+        "Wait... what? No!! He said so? Yes.",
+    ],
+)
+def test_they_are_those_of_the_whole_text(text: str) -> None:
+    assert given_by(list(text)) == sentences(text)
+
+
+def test_a_sentence_is_given_with_the_next_ones_first_letter() -> None:
+    feed = SentenceFeed()
+    assert [feed.feed(piece) for piece in ("Hello", " there", ".", " ", "H", "ow")] == [
+        [],
+        [],
+        [],
+        [],
+        ["Hello there. "],
+        [],
+    ]
+    assert feed.finish() == ["How"]
+
+
+def test_the_first_piece_ends_at_a_clause_and_later_ones_do_not() -> None:
+    text = "Well, thank you for calling us, my name is Lark, and I can help. When it rains, we stay in, all of us."
+    assert given_by([text]) == [
+        "Well, thank you for calling us, ",
+        "my name is Lark, and I can help. ",
+        "When it rains, we stay in, all of us.",
+    ]
+
+
+def test_a_number_in_a_sentence_or_before_a_list_item_ends_nothing() -> None:
+    assert given_by(["1. Open the app.\n2. Close it.\n"]) == ["1. Open the app.\n", "2. Close it.\n"]
+    assert given_by(["It costs 3.", "50 in all. Yes."]) == ["It costs 3.50 in all. ", "Yes."]
+
+
+def test_a_newline_and_a_pause_end_a_sentence_at_once() -> None:
+    feed = SentenceFeed()
+    assert feed.feed("A heading\n") == ["A heading\n"]
+    assert feed.feed("Please hold [pause: 1") == []
+    assert feed.feed(".5 s]") == ["Please hold [pause: 1.5 s]"]
+
+
+def test_a_flush_gives_what_is_there_but_never_half_a_pause() -> None:
+    feed = SentenceFeed()
+    assert feed.feed("One moment [pau") == []
+    assert feed.flush() == ["One moment "]
+    assert feed.flush() == []
+    assert feed.feed("se:1s] Thank you") == ["[pause:1s]"]
+    assert feed.flush() == [" Thank you"]
+
+
+def test_a_writer_without_stops_is_cut_between_words() -> None:
+    found = given_by(["word " * 1_000])
+    assert max(map(len, found)) < LONGEST + 20
+    assert {word for piece in found for word in piece.split()} == {"word"}
