@@ -16,7 +16,7 @@ from app.errors import BodyTooLarge, ErrorBody, RequestError, ServiceError
 
 log = logging.getLogger(__name__)
 BODY_RULE = "the body must be a JSON object, sent with Content-Type: application/json"
-SPEECH_PATH = "/v1/audio/speech"
+SPEECH_PATHS = ("/v1/audio/speech", "/v1/audio/vc")
 
 
 class ResponseBroken(Exception):
@@ -73,7 +73,7 @@ async def _on_http_exception(_: Request, exc: Exception) -> JSONResponse:
 
 def _count(request: Request, code: str) -> None:
     """Refusals at the door count like failures behind it."""
-    if request.url.path == SPEECH_PATH:
+    if request.url.path in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 

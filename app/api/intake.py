@@ -8,7 +8,7 @@ from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.codec import CodecSpec
 from app.engine import Sampling
-from app.errors import InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
+from app.errors import CloningNotSupported, InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
 from app.listener import Levels, Playback
 from app.pipeline import Speech
 from app.profiles import Profile
@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.speech.codes import FrameLayout
 from app.speech.encoders import CONTENT_TYPES, LOSSLESS, carries, make_encoder
 from app.speech.normalise import normalise
-from app.speech.prompt import render
+from app.speech.prompt import Reference, render
 from app.speech.sentences import split
 from app.speech.text import clean, prepare
 from app.speech.windows import WindowPlan, plan_windows
@@ -33,11 +33,9 @@ class Intake:
         self._settings, self._profile, self._spec = settings, profile, spec
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
-        budget_s = profile.sampling.max_tokens / tokens.slots / spec.frames_per_s
-        self._prompt_characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
 
-    def speech(self, request: SpeechRequest) -> Speech:
-        """What to speak.
+    def speech(self, request: SpeechRequest, reference: Reference | None = None) -> Speech:
+        """What to speak; with a reference, in its voice.
 
         Raises:
             RequestError: a model, voice, text or value that this server does not serve.
@@ -45,13 +43,14 @@ class Intake:
         settings, profile = self._settings, self._profile
         if not profile.serves(request.model):
             raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
-        voice = profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
+        template, fields = self._template(request, reference)
         normalize = profile.normalize if request.normalize is None else request.normalize
         text = spoken_text(request.input, settings, normalize=normalize)
+        budget_tokens = self._budget_tokens(reference)
         plan = self._plan(request)
         return Speech(
-            prompts=tuple(render(profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(text)),
-            sampling=self._sampling(request),
+            prompts=tuple(render(template, **fields, text=piece) for piece in self._pieces(text, budget_tokens)),
+            sampling=self._sampling(request, budget_tokens),
             may_be_cut=request.max_tokens is not None,
             playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
             layout=self._layout,
@@ -60,9 +59,27 @@ class Intake:
             limit_s=settings.request_timeout_s,
         )
 
-    def _pieces(self, text: str) -> list[str]:
+    def _template(self, request: SpeechRequest, reference: Reference | None) -> tuple[str, dict[str, str]]:
+        """The prompt, and all of its fields but the text."""
+        profile = self._profile
+        if reference is None:
+            asked = request.voice.id if isinstance(request.voice, VoiceId) else request.voice
+            return profile.text_prompt, {"voice": profile.voices.find(asked)}
+        if profile.clone_prompt is None:
+            raise CloningNotSupported(f"the model {profile.name} cannot clone voices")
+        return profile.clone_prompt, reference.fields(profile.tokens)
+
+    def _budget_tokens(self, reference: Reference | None) -> int:
+        """Of one generation: a reference takes its place in the context out of it, but no more than three quarters."""
+        budget = self._profile.sampling.max_tokens
+        taken = 0 if reference is None else reference.length_tokens
+        return max(budget - taken, budget // 4, 1)
+
+    def _pieces(self, text: str, budget_tokens: int) -> list[str]:
         """Text in parts that fit the token budget; parts of nothing but punctuation are left out."""
-        return [piece for piece in split(text, self._prompt_characters) if any(map(str.isalnum, piece))]
+        budget_s = budget_tokens / self._profile.tokens.slots / self._spec.frames_per_s
+        most = max(1, int(budget_s * self._profile.characters_per_second * BUDGET_USED))
+        return [piece for piece in split(text, most) if any(map(str.isalnum, piece))]
 
     def answer(self, request: SpeechRequest) -> AudioAnswer:
         """How to answer.
@@ -113,10 +130,10 @@ class Intake:
             horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s),
         )
 
-    def _sampling(self, request: SpeechRequest) -> Sampling:
+    def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:
         default = self._profile.sampling
         return Sampling(
-            max_tokens=_either(request.max_tokens, default.max_tokens),
+            max_tokens=_either(request.max_tokens, budget_tokens),
             temperature=_either(request.temperature, default.temperature),
             top_p=_either(request.top_p, default.top_p),
             top_k=_either(request.top_k, default.top_k),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import Request
 
 from app.api.admission import Admission
+from app.api.cloning import Cloner
 from app.api.intake import Intake, spoken_text
 from app.api.response import AudioResponse
-from app.api.schemas import NormalizeRequest, SpeechRequest
+from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import NotReady
@@ -17,6 +18,7 @@ from app.profiles import Profile
 from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.normalise import normalise
+from app.speech.prompt import Reference
 
 LOADING = "the model is loading"
 
@@ -24,8 +26,8 @@ LOADING = "the model is loading"
 class Service:
     """One served model. `decoder` is None until the codec is warm; `problem` says why it is not."""
 
-    def __init__(self, settings: Settings, profile: Profile, engine: Engine) -> None:
-        self.settings, self.profile, self.engine = settings, profile, engine
+    def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner) -> None:
+        self.settings, self.profile, self.engine, self.cloner = settings, profile, engine, cloner
         self.admission = Admission(settings.max_concurrent_requests)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
@@ -36,8 +38,8 @@ class Service:
         normalise("1")  # the first call compiles the rules, 0.1 s
         self.decoder = decoder
 
-    def answer(self, request: SpeechRequest) -> AudioResponse:
-        """The response that will speak.
+    def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
+        """The response that will speak; with a reference, in its voice.
 
         Raises:
             RequestError: the request is at fault.
@@ -47,7 +49,7 @@ class Service:
         decoder = self._decoder()
         self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec)
-        answer, speech = intake.answer(request), intake.speech(request)
+        answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
 
         async def speak(encoder: Encoder, sink: Sink) -> Spoken:
             return await synthesize(speech, self.engine, decoder, encoder, sink)
@@ -61,6 +63,10 @@ class Service:
             RequestError: a text that could not be spoken.
         """
         return spoken_text(request.input, self.settings, normalize=request.normalize is not False)
+
+    def _stored(self, request: SpeechRequest) -> Reference | None:
+        asked = request.voice
+        return self.cloner.find(asked.id if isinstance(asked, VoiceId) else asked)
 
     async def check(self) -> None:
         """Return when a request could be spoken.
