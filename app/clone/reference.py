@@ -1,8 +1,8 @@
 """A reference recording: whatever was uploaded, as mono sound at the encoder's rate, or a clear refusal.
 
-The bytes come from anybody. So the containers are those of a list (a playlist would make FFmpeg open
-other files and addresses), nothing further can be opened, a stated length is believed only where it
-speaks against the file, and decoding stops at the longest length or at its time limit.
+The bytes come from anybody. So the containers are those of a list and no protocol is allowed (a
+playlist would make FFmpeg read this machine's files), a stated length is believed only where it speaks
+against the file, and decoding stops at the longest length or at its time limit.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CONTAINERS = "wav,mp3,flac,ogg,mov,matroska,aac,aiff"  # webm is matroska, m4a a
 ESTIMATED = {"mp3", "aac"}  # their length is FFmpeg's guess from the first frames
 RATES_HZ = range(8_000, 192_001)
 MAX_CHANNELS = 8
+UNKNOWN_BYTES = 0x7FFF0000  # a WAV that was streamed states this much, or more
 MAX_BAD_PACKETS = 3  # an mp3 cut from a stream begins with part of a frame
 PADDING_S = 0.1  # that mp3 and AAC may add to both ends
 SILENT_RMS = 10 ** (-50 / 20)  # of the loudest 100 ms
@@ -70,25 +71,24 @@ def _decode(data: bytes, limits: ReferenceLimits) -> Samples:
         BytesIO(data),
         "r",
         metadata_errors="ignore",
-        container_options={"format_whitelist": CONTAINERS},
-        io_open=_refuse_to_open,
+        container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
         timeout=limits.decode_s,
     ) as container:
         parts: list[Samples] = []
         length = 0
         for frame in _resampled(container, time.monotonic() + limits.decode_s):
-            parts.append(frame.to_ndarray()[0].astype(np.float32, copy=False))
+            parts.append(frame.to_ndarray().mean(0, dtype=np.float32))  # FFmpeg's own mix of two is 3 dB louder
             length += len(parts[-1])
             if length > (limits.max_s + PADDING_S) * RATE_HZ:
                 raise ReferenceTooLong(f"the reference must last at most {limits.max_s:g} s")
-        if length < _least_samples(container):
+        if length < _least_samples(container) or _lacks_data(data):
             raise InvalidAudio("the file ends before the length that it states")
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _resampled(container: InputContainer, ends_s: float) -> Iterator[AudioFrame]:
-    """Mono frames at 16 kHz, until the clock says `ends_s`."""
-    resampler = AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
+    """Frames at 16 kHz, until the clock says `ends_s`."""
+    resampler = AudioResampler(format="fltp", rate=RATE_HZ)
     for frame in _frames(container, _stream(container)):
         if time.monotonic() > ends_s:
             raise InvalidAudio("the file takes too long to decode")
@@ -129,11 +129,21 @@ def _least_samples(container: InputContainer) -> float:
     return (0.9 * container.duration / av.time_base - 0.25) * RATE_HZ
 
 
+def _lacks_data(data: bytes) -> bool:
+    """Whether a WAV states more data than there is; FFmpeg takes the length of what there is."""
+    if data[:4] != b"RIFF":
+        return False
+    at = 12
+    while data[at : at + 4] != b"data":
+        if at >= len(data):
+            return False
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    stated = int.from_bytes(data[at + 4 : at + 8], "little")
+    return 1.1 * (len(data) - at - 8) + 4_000 < stated < UNKNOWN_BYTES
+
+
 def _loudest_rms(samples: Samples) -> float:
     block = RATE_HZ // 10
     blocks = samples[: len(samples) // block * block].reshape(-1, block).astype(np.float64)
     return float(np.sqrt((blocks**2).mean(1)).max(initial=0))
-
-
-def _refuse_to_open(*_: object) -> None:
-    raise InvalidAudio("the file refers to other files")
