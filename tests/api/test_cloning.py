@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import os
 import threading
 import tracemalloc
 from collections.abc import AsyncGenerator
@@ -94,6 +93,10 @@ def error_of(answer: httpx.Response, status: int) -> str:
     assert set(error) == {"message", "type", "param", "code"}
     assert len(answer.content) < 1024
     return str(error["code"])
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_speech_in_the_voice_of_an_upload(served: Served, engine: FixedEngine) -> None:
@@ -242,8 +245,8 @@ async def test_a_name_like_a_path_is_a_name(engine: FixedEngine, encoder: Counti
         assert error_of(await upload(served, "other"), 409) == "too_many_voices"
         answer = await served.client.post(SPEECH, json={**HELLO, "voice": "../../x"})
         assert answer.status_code == 200
-    assert os.listdir(tmp_path) == ["voices"]
-    assert os.listdir(folder) == [f"{created.json()['id']}.json"]
+    assert names_in(tmp_path) == ["voices"]
+    assert names_in(folder) == [f"{created.json()['id']}.json"]
 
 
 async def test_a_voice_speaks_after_a_restart(encoder: CountingEncoder, tmp_path: Path) -> None:
@@ -416,8 +419,8 @@ async def test_a_file_of_that_name_is_not_written(
         files = {"audio_sample": (name, io.BytesIO(data))}
         answer = await served.client.post(VOICES, data={"name": name[:9], "reference_text": SAID}, files=files)
         assert answer.status_code in (200, 400)
-    assert os.listdir(tmp_path) == []
-    assert "evil-upload.wav" not in os.listdir("/tmp")
+    assert names_in(tmp_path) == []
+    assert "evil-upload.wav" not in names_in(Path("/tmp"))
 
 
 async def test_logs_and_metrics_hold_neither_texts_nor_names(served: Served, caplog: pytest.LogCaptureFixture) -> None:
