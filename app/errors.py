@@ -72,6 +72,68 @@ class VoiceNotFound(RequestError):
     code = "voice_not_found"
 
 
+class StoredVoiceNotFound(VoiceNotFound):
+    """No stored voice has that id."""
+
+    status = 404
+
+
+class CloningNotSupported(RequestError):
+    """The model cannot speak in the voice of a reference."""
+
+    code = "cloning_not_supported"
+
+
+class InvalidForm(RequestError):
+    """The body is not the form that the route reads."""
+
+    code = "invalid_form"
+
+
+class InvalidAudio(RequestError):
+    """The uploaded file is not sound that can be read."""
+
+    code = "invalid_audio"
+
+
+class ReferenceTooShort(RequestError):
+    """A reference with too little sound."""
+
+    code = "reference_too_short"
+
+
+class ReferenceTooLong(RequestError):
+    """A reference with too much sound."""
+
+    code = "reference_too_long"
+
+
+class ReferenceSilent(RequestError):
+    """A reference in which nothing is heard."""
+
+    code = "reference_silent"
+
+
+class InvalidName(RequestError):
+    """A name that no voice may have."""
+
+    code = "invalid_name"
+
+
+class VoiceExists(RequestError):
+    """The name is taken."""
+
+    status = 409
+    code = "voice_exists"
+
+
+class TooManyVoices(RequestError):
+    """No further voice is kept."""
+
+    status = 409
+    code = "too_many_voices"
+
+
 class UnsupportedValue(RequestError):
     """A value that is well-formed, but that this server does not offer."""
 
@@ -132,6 +194,19 @@ class NotReady(ServiceError):
 
     status = 503
     code = "not_ready"
+
+
+class CloningUnavailable(ServiceError):
+    """The encoder of references cannot be loaded; everything else works."""
+
+    status = 503
+    code = "cloning_unavailable"
+
+
+class VoiceNotSaved(ServiceError):
+    """The disk did not take a voice, or did not let go of it."""
+
+    code = "voice_not_saved"
 
 
 class CodecFailed(ServiceError):

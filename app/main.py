@@ -9,10 +9,12 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from app.api import websocket
+from app.api.cloning import Cloner
 from app.api.cors import allow_origins
 from app.api.document import REFUSALS, document_keys
 from app.api.failure import LastResort, install_failure_handlers
@@ -22,6 +24,11 @@ from app.api.page import router as page
 from app.api.request_id import RequestIds
 from app.api.routes import router
 from app.api.service import LOADING, Service
+from app.api.voices import UPLOAD_PATHS
+from app.api.voices import router as voices_router
+from app.clone.encoder import ReferenceEncoder, VoiceEncoder
+from app.clone.reference import ReferenceLimits
+from app.clone.store import VoiceStore
 from app.codec import Codec, OverlappingCodec
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
@@ -33,7 +40,7 @@ from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4_000_000  # MAX_INPUT_CHARACTERS at its highest, four bytes each
+MAX_BODY_BYTES = 4_000_000  # without a file: MAX_INPUT_CHARACTERS at its highest, four bytes each
 
 VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}  # known before the codec is loaded
 
@@ -51,10 +58,12 @@ def create_app(
     engine: Engine | None = None,
     codec: Codec | None = None,
     queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue,
+    load_encoder: Callable[[], VoiceEncoder] | None = None,
 ) -> FastAPI:
     """The service as an ASGI application. Nothing is loaded before its lifespan begins.
 
-    `engine` and `codec` stand in for those that the settings name; `queue` decides what shares a decode call.
+    `engine`, `codec` and `load_encoder` (of references) stand in for those that the settings name; `queue` decides
+    what shares a decode call.
 
     Raises:
         pydantic.ValidationError: bad settings.
@@ -62,7 +71,7 @@ def create_app(
     """
     settings = settings or Settings()
     profile = _profile(settings)
-    service = Service(settings, profile, engine or _engine(settings, profile))
+    service = Service(settings, profile, engine or _engine(settings, profile), _cloner(settings, profile, load_encoder))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -73,6 +82,7 @@ def create_app(
         finally:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
+            service.cloner.close()
             await service.engine.close()
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
@@ -83,6 +93,7 @@ def create_app(
     app.include_router(router)
     app.include_router(page)
     app.router.routes.append(websocket.route)
+    app.include_router(voices_router)
     install_failure_handlers(app)
     quiet_broken_responses()
     return app
@@ -90,7 +101,12 @@ def create_app(
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """From the inside out: what is added later sees a request earlier."""
-    app.add_middleware(BodyCap, limit_bytes=MAX_BODY_BYTES)
+    app.add_middleware(
+        BodyCap,
+        limit_bytes=MAX_BODY_BYTES,
+        upload_bytes=MAX_BODY_BYTES + settings.max_reference_bytes,
+        upload_paths=UPLOAD_PATHS,
+    )
     if settings.api_keys:
         document_keys(app)
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
@@ -144,10 +160,24 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
     return PhonemeEngine(engine, profile.prompt, profile.text_prompt)
 
 
+def _cloner(settings: Settings, profile: Profile, load: Callable[[], VoiceEncoder] | None) -> Cloner:
+    def load_neucodec() -> VoiceEncoder:
+        from app.codec.load import pick_devices  # noqa: PLC0415  (imports torch)
+        from app.codec.neucodec_encoder import load_encoder  # noqa: PLC0415
+
+        weights = settings.clone_weights or settings.codec_weights or profile.codec.weights
+        return load_encoder(weights, pick_devices(settings.device)[0])
+
+    store = VoiceStore(Path(settings.voices_folder) if settings.voices_folder else None, settings.max_voices)
+    encoder = ReferenceEncoder(load or load_neucodec, ReferenceLimits(max_s=settings.max_reference_s))
+    return Cloner(profile, encoder, store, settings.request_timeout_s)
+
+
 async def _load(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
     """Load the engine and the codec, and open the service."""
     try:
         decoder = await asyncio.to_thread(_decoder, service, codec, queue)
+        await service.cloner.start()
         await service.engine.start()
     except LoadError as exc:
         service.problem = str(exc)

@@ -26,6 +26,10 @@ DECODE_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
 DECODE_BATCH = Histogram("tts_decode_batch_size", "Windows in one decode call.", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
+REFERENCE_SECONDS = Histogram(
+    "tts_reference_encode_seconds", "Encoding one reference.", buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+)
+CLONED_VOICES = Gauge("tts_cloned_voices", "Stored voices.")
 GRAPH_MISSES = Counter("tts_decode_graph_misses_total", "Decode calls that fitted no captured graph.")
 DECODE_MEMORY = Gauge("tts_decode_device_memory_bytes", "Device memory that the codec's process holds.")
 DECODE_FAILURES = Counter("tts_decode_failures_total", "Windows that the codec could not decode.")

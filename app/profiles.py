@@ -66,6 +66,10 @@ class Voices(_Part):
             raise ValueError(f"not among the voice names: {', '.join(sorted(unknown))}")
         return self
 
+    def knows(self, name: str) -> bool:
+        """Whether a name or an alias leads to one of them."""
+        return name in self.names or name in self.aliases
+
     def find(self, name: str | None) -> str:
         """The model's own name of a voice, or the default for None.
 
@@ -91,6 +95,7 @@ class Profile(_Part):
     model: str
     model_aliases: tuple[str, ...] = ()
     prompt: str  # a template with {voice} (optional) and {text}, or {phonemes} for a model that reads those
+    clone_prompt: str | None = None  # with {reference_text}, {tokens} and {text}; None: the model cannot clone
     characters_per_second: float = Field(gt=0)  # of speech; used to split text that does not fit
     typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
     stop_token_ids: tuple[int, ...] = ()
@@ -104,6 +109,16 @@ class Profile(_Part):
     def _prompt_has_text(self) -> Profile:
         if self.prompt.count("{text}") + self.prompt.count("{phonemes}") != 1:
             raise ValueError("prompt must hold {text} exactly once, or {phonemes}")
+        return self
+
+    @model_validator(mode="after")
+    def _clone_prompt_fits(self) -> Profile:
+        if self.clone_prompt is None:
+            return self
+        if any(self.clone_prompt.count(f"{{{field}}}") != 1 for field in ("reference_text", "tokens", "text")):
+            raise ValueError("clone_prompt must hold {reference_text}, {tokens} and {text} exactly once")
+        if self.codec.name != "neucodec" or self.tokens.slots != 1 or self.reads_phonemes:
+            raise ValueError("clone_prompt needs the codec neucodec, which alone can encode, and a prompt of text")
         return self
 
     @property

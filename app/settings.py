@@ -138,6 +138,20 @@ class Settings(BaseSettings):
         description="Origins whose pages may call the service from a browser, separated by commas, or * for all. "
         "Unset: none.",
     )
+    voices_folder: str | None = Field(
+        default=None,
+        description="Folder that keeps cloned voices, made if it is not there. Unset: a restart forgets them.",
+    )
+    max_voices: int = Field(default=100, ge=0, le=10_000, description="Most cloned voices that are kept.")
+    clone_weights: str | None = Field(
+        default=None,
+        description="Hub id or local folder of NeuCodec with its encoder, in transformers' layout, or random. "
+        "Read at the first cloning. Unset: the codec's weights.",
+    )
+    max_reference_bytes: int = Field(
+        default=10_000_000, ge=1_000, le=100_000_000, description="Largest recording of a voice."
+    )
+    max_reference_s: float = Field(default=20.0, ge=1, le=60, description="Longest recording of a voice, in seconds.")
 
     max_concurrent_requests: int = Field(
         default=64, ge=1, le=100_000, description="Requests served at once; further ones get 429."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api.service import Service
+from app.clone.encoder import VoiceEncoder
 from app.codec import Codec
 from app.engine import Engine
 from app.main import create_app
@@ -81,9 +82,11 @@ async def serving(
     codec: Codec | None = None,
     settings: Settings | None = None,
     send_buffer_bytes: int | None = None,
+    load_encoder: Callable[[], VoiceEncoder] | None = None,
 ) -> AsyncGenerator[Served]:
     """Serve until the block ends; then nothing may be left over, and the lifespan must end."""
-    app = create_app(settings or settings_for_tests(), engine=engine, codec=codec or ToneCodec())
+    settings = settings or settings_for_tests()
+    app = create_app(settings, engine=engine, codec=codec or ToneCodec(), load_encoder=load_encoder)
     listener = socket.create_server(("127.0.0.1", 0))
     if send_buffer_bytes:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)

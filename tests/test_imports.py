@@ -26,6 +26,7 @@ RANKS = {
     "engine": 2,
     "decode": 2,
     "codec": 2,
+    "clone": 2,
     "voices": 2,
     "speech": 1,
     **dict.fromkeys(LEAVES, 0),

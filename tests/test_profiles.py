@@ -204,3 +204,33 @@ def test_an_operators_sampling_defaults(scicom: Profile) -> None:
     assert own.sampling.temperature == 0.0
     assert own.sampling.max_tokens == 100
     assert own.sampling.repetition_penalty == scicom.sampling.repetition_penalty
+
+
+CLONE = "{reference_text}{tokens}{text}"
+
+
+@pytest.mark.parametrize("name", PRESET_NAMES)
+def test_neucodecs_model_alone_clones(name: str) -> None:
+    assert (load_profile(name).clone_prompt is not None) == (name == "scicom")
+
+
+@pytest.mark.parametrize("template", ["{tokens}{text}", "{reference_text}{text}", CLONE + "{text}", ""])
+def test_a_clone_prompt_needs_its_fields(tmp_path: Path, template: str) -> None:
+    text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
+    own = f'clone_prompt = "{template}"\n{text}'
+    with pytest.raises(ProfileError, match="clone_prompt must hold"):
+        load_profile(written(tmp_path, own))
+
+
+def test_a_codec_that_cannot_encode_cannot_clone(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="clone_prompt needs the codec neucodec"):
+        load_profile(written(tmp_path, f'clone_prompt = "{CLONE}"\n{OWN}'))
+
+
+def test_an_own_profile_can_clone(tmp_path: Path) -> None:
+    text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
+    assert load_profile(written(tmp_path, f'clone_prompt = "{CLONE}"\n{text}')).clone_prompt == CLONE
+
+
+def test_names_and_aliases_are_known(scicom: Profile) -> None:
+    assert [scicom.voices.knows(name) for name in ("husein", "alloy", "nobody", "")] == [True, True, False, False]

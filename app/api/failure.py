@@ -18,7 +18,7 @@ from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, Ser
 
 log = logging.getLogger(__name__)
 BODY_RULE = "the body must be a JSON object, sent with Content-Type: application/json"
-SPEECH_PATH = "/v1/audio/speech"
+SPEECH_PATHS = ("/v1/audio/speech", "/v1/audio/vc")
 
 
 class ResponseBroken(Exception):
@@ -72,7 +72,7 @@ class LastResort:
 def refused(scope: Scope, code: str) -> None:
     """Refusals at the door are logged and counted like failures behind it."""
     log.info("request %s: %s", request_id_of(scope), code)
-    if scope["path"] == SPEECH_PATH:
+    if scope["path"] in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 

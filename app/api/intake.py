@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from app.api.response import AudioAnswer, Delivery
@@ -9,7 +11,14 @@ from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
 from app.codec import CodecSpec
 from app.engine import Sampling
-from app.errors import EmptyInput, InputTooLong, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
+from app.errors import (
+    CloningNotSupported,
+    EmptyInput,
+    InputTooLong,
+    ModelNotFound,
+    UnsupportedSampleRate,
+    UnsupportedValue,
+)
 from app.listener import Levels, Playback
 from app.parts import Part, Parts, WrittenParts
 from app.pipeline import Speech
@@ -20,7 +29,7 @@ from app.speech.encoders import LOSSLESS, carries, make_encoder
 from app.speech.markdown import without_halves
 from app.speech.normalise import normalise
 from app.speech.pauses import Passage, passages
-from app.speech.prompt import render
+from app.speech.prompt import Reference, render
 from app.speech.sentences import split
 from app.speech.text import clean, prepare
 from app.speech.windows import WindowPlan, plan_windows
@@ -30,6 +39,27 @@ BUDGET_USED = 0.6  # a prompt's expected speech fills this much of the token bud
 HORIZON_S = 0.2  # longest sound held back for the first estimate of the level
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How the engine is asked: a prompt, all of its fields but the text, and how much one generation may speak."""
+
+    template: str
+    fields: Mapping[str, str]
+    budget_tokens: int
+    most_characters: int
+
+    def parts(self, passage: Passage) -> list[Part]:
+        """The parts of one passage; a passage without text is a pause, if it lasts."""
+        if not passage.text:
+            return [Part(None, passage.pause_s)] if passage.pause_s else []
+        prompts = [render(self.template, **self.fields, text=piece) for piece in self._pieces(passage.text)]
+        return [Part(prompt, 0.0 if number else passage.pause_s) for number, prompt in enumerate(prompts)]
+
+    def _pieces(self, text: str) -> list[str]:
+        """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
+        return [piece for piece in split(text, self.most_characters) if any(map(str.isalnum, piece))]
+
+
 class Intake:
     """Turns requests into work for one model, one codec and one set of defaults."""
 
@@ -37,20 +67,18 @@ class Intake:
         self._settings, self._profile, self._spec = settings, profile, spec
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
-        budget_s = profile.sampling.max_tokens / tokens.slots / spec.frames_per_s
-        self._prompt_characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
 
-    def speech(self, request: SpeechRequest) -> Speech:
-        """What to speak.
+    def speech(self, request: SpeechRequest, reference: Reference | None = None) -> Speech:
+        """What to speak; with a reference, in its voice.
 
         Raises:
             RequestError: a model, voice, text or value that this server does not serve.
         """
-        voice = self._voice(request)
+        asking = self._asking(request, reference)
         spoken = spoken_passages(request.input, self._settings, normalize=self._normalizes(request))
-        return self._speech(request, WrittenParts([part for each in spoken for part in self._parts(each, voice)]))
+        return self._speech(request, asking, WrittenParts([part for each in spoken for part in asking.parts(each)]))
 
-    def dictation(self, request: SpeechRequest) -> tuple[Speech, Script]:
+    def dictation(self, request: SpeechRequest, reference: Reference | None = None) -> tuple[Speech, Script]:
         """The same for a text that is still to be written, and where to write it; `input` is not read.
 
         Raises:
@@ -58,28 +86,41 @@ class Intake:
         """
         if not request.stream or request.stream_format == "sse":
             raise UnsupportedValue("stream, stream_format: an utterance is always a stream of audio", param="stream")
-        voice, normalize, settings = self._voice(request), self._normalizes(request), self._settings
+        asking, normalize, settings = self._asking(request, reference), self._normalizes(request), self._settings
 
         def parts_of(passage: Passage) -> list[Part]:
             text = _spoken_sentence(passage.text, settings, normalize=normalize)
-            return self._parts(Passage(passage.pause_s, text), voice) if text else []
+            return asking.parts(Passage(passage.pause_s, text)) if text else []
 
         script = Script(parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s)
-        return self._speech(request, script), script
+        return self._speech(request, asking, script), script
 
-    def _voice(self, request: SpeechRequest) -> str:
-        if not self._profile.serves(request.model):
+    def _asking(self, request: SpeechRequest, reference: Reference | None) -> Asking:
+        """How the engine is asked. A reference takes its place in the context out of a generation's budget."""
+        profile = self._profile
+        if not profile.serves(request.model):
             raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
-        return self._profile.voices.find(request.voice.id if isinstance(request.voice, VoiceId) else request.voice)
+        budget = profile.sampling.max_tokens
+        if reference is None:
+            asked = request.voice.id if isinstance(request.voice, VoiceId) else request.voice
+            template, fields = profile.text_prompt, {"voice": profile.voices.find(asked)}
+        elif profile.clone_prompt is None:
+            raise CloningNotSupported(f"the model {profile.name} cannot clone voices")
+        else:
+            template, fields = profile.clone_prompt, reference.fields(profile.tokens)
+            budget = max(budget - reference.length_tokens, budget // 4, 1)
+        budget_s = budget / profile.tokens.slots / self._spec.frames_per_s
+        characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
+        return Asking(template, fields, budget, characters)
 
     def _normalizes(self, request: SpeechRequest) -> bool:
         return self._profile.normalize if request.normalize is None else request.normalize
 
-    def _speech(self, request: SpeechRequest, parts: Parts) -> Speech:
+    def _speech(self, request: SpeechRequest, asking: Asking, parts: Parts) -> Speech:
         plan = self._plan(request)
         return Speech(
             parts=parts,
-            sampling=self._sampling(request),
+            sampling=self._sampling(request, asking.budget_tokens),
             may_be_cut=request.max_tokens is not None,
             playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
             layout=self._layout,
@@ -87,17 +128,6 @@ class Intake:
             levels=self._levels(request, plan),
             limit_s=self._settings.request_timeout_s,
         )
-
-    def _parts(self, passage: Passage, voice: str) -> list[Part]:
-        """The parts of one passage; a passage without text is a pause, if it lasts."""
-        if not passage.text:
-            return [Part(None, passage.pause_s)] if passage.pause_s else []
-        prompts = [render(self._profile.text_prompt, voice=voice, text=piece) for piece in self._pieces(passage.text)]
-        return [Part(prompt, 0.0 if number else passage.pause_s) for number, prompt in enumerate(prompts)]
-
-    def _pieces(self, text: str) -> list[str]:
-        """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
-        return [piece for piece in split(text, self._prompt_characters) if any(map(str.isalnum, piece))]
 
     def answer(self, request: SpeechRequest) -> AudioAnswer:
         """How to answer.
@@ -148,10 +178,10 @@ class Intake:
             horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s),
         )
 
-    def _sampling(self, request: SpeechRequest) -> Sampling:
+    def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:
         default = self._profile.sampling
         return Sampling(
-            max_tokens=_either(request.max_tokens, default.max_tokens),
+            max_tokens=_either(request.max_tokens, budget_tokens),
             temperature=_either(request.temperature, default.temperature),
             top_p=_either(request.top_p, default.top_p),
             top_k=_either(request.top_k, default.top_k),

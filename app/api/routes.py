@@ -1,4 +1,4 @@
-"""The routes: speech, models, voices, and what an operator asks."""
+"""The routes: speech, models, and what an operator asks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,9 @@ from app.api.schemas import (
     NormalizeAnswer,
     NormalizeRequest,
     SpeechRequest,
-    Voice,
-    VoiceList,
 )
 from app.api.service import Service, service_of
 from app.errors import CodecFailed, ModelNotFound
-from app.profiles import Voices
 from app.speech.encoders import CONTENT_TYPES
 
 router = APIRouter()
@@ -65,19 +62,6 @@ async def model(model: str, service: Here) -> Model:
     return Model(id=service.profile.model, created=STARTED)
 
 
-@router.get("/v1/audio/voices")
-async def voices(service: Here) -> VoiceList:
-    """The voices, each with the other names that lead to it."""
-    known = service.profile.voices
-    return VoiceList(voices=[Voice(id=name, name=name, aliases=_aliases(known, name)) for name in known.names])
-
-
-@router.get("/v1/audio/speaker")
-async def speakers(service: Here) -> list[str]:
-    """The voices' names."""
-    return list(service.profile.voices.names)
-
-
 @router.get("/health", responses={500: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
@@ -97,7 +81,3 @@ async def ready(service: Here) -> Health:
 async def metrics() -> Response:
     """Prometheus metrics."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _aliases(known: Voices, name: str) -> list[str]:
-    return sorted(alias for alias, target in known.aliases.items() if target == name)

@@ -101,17 +101,11 @@ class NormalizeAnswer(BaseModel):
 
 
 class Voice(BaseModel):
-    """One voice of GET /v1/audio/voices."""
+    """One voice of GET /v1/audio/voices: the model's own."""
 
     id: str
     name: str
     aliases: list[str]
-
-
-class VoiceList(BaseModel):
-    """GET /v1/audio/voices."""
-
-    voices: list[Voice]
 
 
 class Model(BaseModel):

@@ -7,9 +7,10 @@ from functools import partial
 from fastapi import Request
 
 from app.api.admission import Admission
+from app.api.cloning import Cloner
 from app.api.intake import Intake, spoken_text
 from app.api.response import AudioResponse
-from app.api.schemas import NormalizeRequest, SpeechRequest
+from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.utterance import Utterance
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
@@ -20,6 +21,7 @@ from app.profiles import Profile
 from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.normalise import normalise
+from app.speech.prompt import Reference
 
 LOADING = "the model is loading"
 
@@ -27,8 +29,8 @@ LOADING = "the model is loading"
 class Service:
     """One served model. `decoder` is None until the codec is warm; `problem` says why it is not."""
 
-    def __init__(self, settings: Settings, profile: Profile, engine: Engine) -> None:
-        self.settings, self.profile, self.engine = settings, profile, engine
+    def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner) -> None:
+        self.settings, self.profile, self.engine, self.cloner = settings, profile, engine, cloner
         self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
@@ -39,8 +41,8 @@ class Service:
         normalise("1")  # the first call compiles the rules, 0.1 s
         self.decoder = decoder
 
-    def answer(self, request: SpeechRequest) -> AudioResponse:
-        """The response that will speak.
+    def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
+        """The response that will speak; with a reference, in its voice.
 
         Raises:
             RequestError: the request is at fault.
@@ -50,7 +52,7 @@ class Service:
         decoder = self._decoder()
         self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec)
-        answer, speech = intake.answer(request), intake.speech(request)
+        answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
         return AudioResponse(partial(self._speak, speech, decoder), answer, self.admission)
 
     def utterance(self, session: SpeechRequest) -> Utterance:
@@ -62,7 +64,7 @@ class Service:
         """
         decoder = self._decoder()
         intake = Intake(self.settings, self.profile, decoder.spec)
-        answer, (speech, script) = intake.answer(session), intake.dictation(session)
+        answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
         return Utterance(script, answer, partial(self._speak, speech, decoder), self.admission)
 
     def normalize(self, request: NormalizeRequest) -> str:
@@ -72,6 +74,10 @@ class Service:
             RequestError: a text that could not be spoken.
         """
         return spoken_text(request.input, self.settings, normalize=request.normalize is not False)
+
+    def _stored(self, request: SpeechRequest) -> Reference | None:
+        asked = request.voice
+        return self.cloner.find(asked.id if isinstance(asked, VoiceId) else asked)
 
     async def check(self) -> None:
         """Return when a request could be spoken.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import EmptyInput
 from app.profiles import PRESETS, load_profile
-from app.speech.prompt import parse, render
+from app.speech.prompt import Reference, parse, render
 from app.speech.text import prepare
 
 TEMPLATES = [load_profile(path.stem).text_prompt for path in sorted(PRESETS.glob("*.toml"))]
@@ -71,3 +71,16 @@ def test_the_prompt_holds_exactly_its_own_delimiters(template: str, normalize: b
     assert prompt == before + spoken + after
     for form in (prompt, unicodedata.normalize("NFKC", prompt)):
         assert DELIMITERS.findall(form) == DELIMITERS.findall(before) + DELIMITERS.findall(after)
+
+
+def test_a_reference_stands_before_the_text_in_the_models_own_tokens() -> None:
+    profile = load_profile("scicom")
+    fields = Reference("What I {text} said.", (7, 65_535)).fields(profile.tokens)
+    assert render(profile.clone_prompt or "", **fields, text="Speak {tokens}.") == (
+        "<|im_start|>What I {text} said.<|speech_start|><|s_7|><|s_65535|><|im_end|>"
+        "<|im_start|>Speak {tokens}.<|speech_start|>"
+    )
+
+
+def test_a_reference_takes_its_codes_and_its_text_of_the_context() -> None:
+    assert Reference("four", (1, 2, 3)).length_tokens == 7

@@ -1,0 +1,50 @@
+"""From an uploaded file to codes, in one thread; the network is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app import metrics
+from app.clone.reference import RATE_HZ, ReferenceLimits, Samples, decode_reference
+
+
+class VoiceEncoder(Protocol):
+    """A codec's encoder."""
+
+    def encode(self, samples: Samples) -> tuple[int, ...]:
+        """The codes of mono sound at 16 kHz."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What an upload came to."""
+
+    codes: tuple[int, ...]
+    length_s: float
+
+
+class ReferenceEncoder:
+    """Files to codes, one at a time. A load that fails is tried again with the next file."""
+
+    def __init__(self, load: Callable[[], VoiceEncoder], limits: ReferenceLimits) -> None:
+        self._load, self._limits = load, limits
+        self._encoder: VoiceEncoder | None = None
+
+    def encode(self, audio: bytes) -> Recording:
+        """Decode a file and encode its sound: seconds of work on a CPU, and the load before the first.
+
+        Raises:
+            RequestError: see `decode_reference`.
+            LoadError: the encoder cannot be loaded.
+        """
+        samples = decode_reference(audio, self._limits)
+        if self._encoder is None:
+            self._encoder = self._load()
+        begun_s = time.monotonic()
+        codes = self._encoder.encode(samples)
+        metrics.REFERENCE_SECONDS.observe(time.monotonic() - begun_s)
+        return Recording(codes, len(samples) / RATE_HZ)

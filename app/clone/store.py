@@ -1,0 +1,223 @@
+"""The stored voices: in memory, and in a folder where there is one, so that they survive a restart.
+
+A voice is one file, named by its id. Names are what people call it: data, and never part of a path.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+import unicodedata
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app import metrics
+from app.errors import (
+    InvalidName,
+    LoadError,
+    RequestError,
+    StoredVoiceNotFound,
+    TooManyVoices,
+    VoiceExists,
+    VoiceNotSaved,
+)
+from app.speech.text import clean
+
+MAX_NAME_CHARACTERS = 64
+MAX_FILE_BYTES = 1_000_000  # 60 s are 3,000 codes: 20 KB
+Code = Annotated[int, Field(ge=0, lt=65_536)]
+_ID = re.compile(r"[0-9a-f]{32}")
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+log = logging.getLogger(__name__)
+
+
+def voice_name(name: str) -> str:
+    """A name in its one form (NFC, no blanks at its ends).
+
+    Raises:
+        InvalidName: empty, too long, with characters that cannot be seen, or of the form of an id.
+    """
+    if len(name) > 4 * MAX_NAME_CHARACTERS:  # before NFC, which takes its time on a flood
+        raise InvalidName(f"name is longer than {MAX_NAME_CHARACTERS} characters", param="name")
+    name = unicodedata.normalize("NFC", name).strip()
+    if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
+        raise InvalidName(f"name must have 1 to {MAX_NAME_CHARACTERS} characters", param="name")
+    if any(unicodedata.category(character) in _UNSEEN for character in name):
+        raise InvalidName("name holds characters that cannot be seen", param="name")
+    if _ID.fullmatch(name):
+        raise InvalidName("name has the form of an id", param="name")
+    return name
+
+
+class ClonedVoice(BaseModel):
+    """A voice as it is kept. `reference_text` is clean: it goes into prompts as it stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    id: str = Field(default_factory=lambda: uuid4().hex, pattern=f"^{_ID.pattern}$")
+    name: str
+    created: int = Field(default_factory=lambda: int(time.time()), ge=0)  # seconds since 1970
+    reference_text: str = Field(max_length=10_000)
+    codes: tuple[Code, ...] = Field(min_length=1, max_length=10_000)
+    sample_s: float = Field(gt=0)
+
+    @field_validator("name", "reference_text")
+    @classmethod
+    def _in_its_one_form(cls, value: str, info: object) -> str:
+        form = voice_name if getattr(info, "field_name", "") == "name" else clean
+        try:
+            same = form(value) == value
+        except RequestError as exc:
+            raise ValueError(exc.message) from exc
+        if not same:
+            raise ValueError("not as this server writes it")
+        return value
+
+
+class VoiceStore:
+    """Voices by name and id. Blocks on the disk: call `load`, `add` and `remove` in a thread."""
+
+    def __init__(self, folder: Path | None, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+        self._voices: dict[str, ClonedVoice] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def voices(self) -> list[ClonedVoice]:
+        """All of them, oldest first."""
+        return sorted(self._voices.copy().values(), key=lambda voice: (voice.created, voice.name))
+
+    def find(self, asked: str) -> ClonedVoice | None:
+        """The voice with that id or name."""
+        if asked in self._voices:
+            return self._voices[asked]
+        if len(asked) > 4 * MAX_NAME_CHARACTERS:
+            return None
+        name = unicodedata.normalize("NFC", asked).strip()
+        return next((voice for voice in self._voices.copy().values() if voice.name == name), None)
+
+    def load(self) -> None:
+        """Read the folder, and make it where it is not there. Files that cannot be used are named in the log.
+
+        Raises:
+            LoadError: the folder cannot be made, read or written.
+        """
+        if self._folder is None:
+            return
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths = sorted(self._folder.iterdir())
+        except OSError as exc:
+            raise LoadError(f"VOICES_FOLDER={self._folder}: {exc.strerror}") from exc
+        if not os.access(self._folder, os.W_OK):
+            raise LoadError(f"VOICES_FOLDER={self._folder}: cannot be written")
+        for path in paths:
+            self._load_file(path)
+        self._tell()
+
+    def check(self, name: str) -> None:
+        """Whether a voice could be added.
+
+        Raises:
+            VoiceExists: the name is taken.
+            TooManyVoices: the store is full.
+        """
+        if self.find(name) is not None:
+            raise VoiceExists("a voice of that name exists", param="name")
+        if len(self._voices) >= self._limit:
+            raise TooManyVoices(f"this server keeps at most {self._limit} voices; delete one first")
+
+    def add(self, voice: ClonedVoice) -> None:
+        """Keep a voice; on the disk first, whole or not at all.
+
+        Raises:
+            VoiceExists, TooManyVoices: see `check`.
+            VoiceNotSaved: the disk does not take it.
+        """
+        with self._lock:
+            self.check(voice.name)
+            if self._folder is not None:
+                self._write(self._folder, voice)
+            self._voices[voice.id] = voice
+            self._tell()
+
+    def remove(self, voice_id: str) -> None:
+        """Forget a voice.
+
+        Raises:
+            StoredVoiceNotFound: no voice has that id.
+            VoiceNotSaved: its file cannot be deleted, so it stays.
+        """
+        with self._lock:
+            if voice_id not in self._voices:
+                raise StoredVoiceNotFound("no stored voice has that id (GET /v1/audio/voices)", param="id")
+            if self._folder is not None:
+                try:
+                    (self._folder / f"{voice_id}.json").unlink(missing_ok=True)
+                except OSError as exc:
+                    log.error("a voice cannot be deleted: %s", exc.strerror)
+                    raise VoiceNotSaved("the voice could not be deleted") from exc
+            del self._voices[voice_id]
+            self._tell()
+
+    def _tell(self) -> None:
+        metrics.CLONED_VOICES.set(len(self._voices))
+
+    def _load_file(self, path: Path) -> None:
+        if path.suffix == ".tmp" and _ID.fullmatch(path.stem):
+            with suppress(OSError):
+                path.unlink()  # a write that a crash cut off
+        if path.suffix != ".json":
+            return
+        try:
+            voice = _read(path)
+            self.check(voice.name)
+        except (OSError, ValueError, RequestError) as exc:
+            log.error("%s: skipped: not a voice that can be used (%s)", path, type(exc).__name__)
+            return
+        self._voices[voice.id] = voice
+
+    def _write(self, folder: Path, voice: ClonedVoice) -> None:
+        begun = folder / f"{voice.id}.tmp"
+        try:
+            with open(os.open(begun, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:  # noqa: PTH123
+                file.write(voice.model_dump_json().encode())
+                file.flush()
+                os.fsync(file.fileno())
+            begun.replace(folder / f"{voice.id}.json")
+            _sync(folder)
+        except OSError as exc:
+            with suppress(OSError):
+                begun.unlink()
+            log.error("a voice cannot be saved: %s", exc.strerror)
+            raise VoiceNotSaved("the voice could not be saved") from exc
+
+
+def _read(path: Path) -> ClonedVoice:
+    """Raises OSError, or ValueError for a file that is not a voice's."""
+    if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError("not a file of a voice's size")
+    try:
+        voice = ClonedVoice.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise ValueError("not a voice") from None  # its message would hold texts
+    if path.name != f"{voice.id}.json":
+        raise ValueError("another voice's name")
+    return voice
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,122 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportArgumentType=false, reportOptionalSubscript=false
+"""NeuCodec's encoder, for cloning: transformers' `NeuCodecModel` without its decoder.
+
+Its own feature extractor needs torchaudio. The one of SeamlessM4T makes the same features without
+(80 Kaldi mel bins, normalised by bin, two frames to a row): checked against kaldi-native-fbank 1.23,
+at most 1e-4 apart where the features' deviation is 1.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from app.codec.weights import RANDOM, draw_tensors, find_file
+from app.errors import LoadError
+
+if TYPE_CHECKING:
+    from transformers import NeuCodecModel
+    from transformers.models.neucodec.modeling_neucodec import NeuCodecEncoderOutput
+
+Samples = NDArray[np.float32]  # (samples,), mono, 16 kHz, within [-1, 1]
+
+RATE_HZ = 16_000
+HOP_SAMPLES = 320  # at 16 kHz: 50 codes a second
+MEL_PADDING = 1.0  # NeuCodecFeatureExtractor's
+
+log = logging.getLogger(__name__)
+
+
+class NeuCodecEncoder:
+    """Sound to codes; one call at a time."""
+
+    def __init__(self, model: NeuCodecModel, device: str) -> None:
+        from transformers import SeamlessM4TFeatureExtractor  # noqa: PLC0415  (an optional extra)
+
+        self._model, self._device = model, device
+        self._features = SeamlessM4TFeatureExtractor(padding_value=MEL_PADDING)
+
+    def encode(self, samples: Samples) -> tuple[int, ...]:
+        """The codes of at least 0.1 s of 16 kHz sound, 50 a second, each 0 <= code < 65,536."""
+        # One sample and then up to a whole hop, as NeuCodecFeatureExtractor pads.
+        padded = np.pad(samples, (0, HOP_SAMPLES - len(samples) % HOP_SAMPLES))
+        features = self._features(padded, sampling_rate=RATE_HZ, return_tensors="pt")["input_features"]
+        sound = torch.from_numpy(padded)[None, None]
+        with torch.inference_mode():
+            encoded = self._model.encode(sound.to(self._device), features.to(self._device))
+        return tuple(cast("NeuCodecEncoderOutput", encoded).audio_codes[0, 0].tolist())
+
+
+def load_encoder(weights: str, device: str) -> NeuCodecEncoder:
+    """Read the encoder (2.5 GB in float32) from a hub id or folder in transformers' layout.
+
+    "random": a small network of seeded noise, announced in the log.
+
+    Raises:
+        LoadError: the transformers package or the weights are not there, or are not NeuCodec's.
+    """
+    try:
+        from transformers import NeuCodecModel  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
+    except ImportError as exc:
+        raise LoadError("cloning needs the package transformers: pip install 'speech-server[clone]'") from exc
+    model = _random_model() if weights == RANDOM else _read_model(weights)
+    return NeuCodecEncoder(model.eval().requires_grad_(False).to(device), device)
+
+
+def _read_model(weights: str) -> NeuCodecModel:
+    from transformers import NeuCodecModel  # noqa: PLC0415
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+    disable_progress_bar()
+    folder = _folder(weights)
+    try:
+        loaded = NeuCodecModel.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as exc:
+        raise LoadError(f"{weights}: not NeuCodec in transformers' layout ({type(exc).__name__})") from exc
+    model, found = cast("tuple[NeuCodecModel, dict[str, set[str]]]", loaded)
+    # transformers only warns of tensors that are missing, and leaves them random.
+    missing = sorted(name for name in found["missing_keys"] if not name.startswith("acoustic_decoder."))
+    if missing:
+        raise LoadError(f"{weights}: has no tensor {missing[0]}")
+    del model.acoustic_decoder  # 0.75 GB that is not needed here
+    log.info("NeuCodec's encoder loaded")
+    return model
+
+
+def _folder(weights: str) -> Path:
+    try:
+        find_file(weights, "model.safetensors")
+        return find_file(weights, "config.json").parent
+    except LoadError as exc:
+        raise LoadError(f"{exc}; cloning needs config.json and model.safetensors, as transformers writes them") from exc
+
+
+def _random_model() -> NeuCodecModel:
+    from transformers import NeuCodecConfig, NeuCodecModel, Wav2Vec2BertConfig  # noqa: PLC0415
+
+    log.warning("RANDOM ENCODER: a small network of noise, whose codes have nothing of the voice")
+    listening = Wav2Vec2BertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, vocab_size=8
+    )
+    config = NeuCodecConfig(
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        quantization_dim=80,
+        encoder_hidden_size=2,
+        semantic_model_config=listening,
+    )
+    model = NeuCodecModel(config)
+    model.load_state_dict(draw_tensors(model, seed=0), strict=False)  # all but buffers, which are computed
+    return model
