@@ -63,7 +63,7 @@ def guess(sentence: str) -> Guess:
 
 
 def _by_words(sentence: str) -> Guess:
-    balance = sum(map(_leaning, _WORD.findall(sentence))) + 2 * bool(_PLACE.search(sentence))
+    balance = sum(map(_leaning, _WORD.findall(sentence))) + 4 * bool(_PLACE.search(sentence))
     return "unknown" if not balance else "ms" if balance > 0 else "en"
 
 

@@ -29,6 +29,10 @@ COUNTED = re.compile(
     r" (?:people|customers|users|units|items|calls|staff|employees|points|copies|members|times|words|pieces|meters"
     r"|ringgit|sen|dollars|kilometers|miles|tonnes|seats|rooms|cars|votes|steps|students|minutes|hours|days)\b"
 )
+DAYS = {
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thurs": "Thursday",
+    "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
 
 
 def year(number: int) -> str:
@@ -71,7 +75,7 @@ ENGLISH = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
     symbols=SYMBOLS, marks=MARKS, fractions=FRACTIONS, counted=COUNTED,
     calendar=Calendar(
-        months=MONTH_NUMBERS, day_ends="(?:st|nd|rd|th)?(?: of)?", halves=r"[ap]\.?m\b\.?",
+        months=MONTH_NUMBERS, days=DAYS, day_ends="(?:st|nd|rd|th)?(?: of)?", halves=r"[ap]\.?m\b\.?",
         year=year, clock=clock, date=date, month_first=month_first, placed=lambda said, before, behind: said,
     ),
     conjunction="and", to="to", versus="to", per="per", minus="minus", plus="plus", number="number", by="by",
@@ -89,17 +93,7 @@ def _decade(found: re.Match[str]) -> str:
     return f"{century}{NUMBERS.cardinal(text[-2:]).removesuffix('y')}ies"
 
 
-def _days(found: re.Match[str]) -> str:
-    return f"{DAYS[found['first']]} to {DAYS[found['last']]}"
-
-
-DAYS = {
-    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thurs": "Thursday",
-    "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
-}  # fmt: skip
 OWN = (
-    rule("l", r"(?P<first>Mon|Tues?|Wed|Thu|Thurs|Fri|Sat|Sun)\.? ?[-–] ?(?P<last>Mon|Tues?|Wed|Thu|Thurs|Fri|Sat|Sun)"
-              r"(?![^\W_])", _days),
     rule("d", r"(?P<feet>\d)['’′] ?(?P<inches>\d{1,2})(?:[\"”″]|'')",
          lambda found: f"{NUMBERS.cardinal(found['feet'])} foot {NUMBERS.cardinal(found['inches'])}"),
     rule("d", r"(?P<number>\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)(?![^\W_])", _ordinal),

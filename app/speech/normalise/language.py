@@ -53,6 +53,7 @@ class Calendar:
     """How days and hours are written and said. Keys of `months` are lower case."""
 
     months: Mapping[str, int]  # names, full ones first, and abbreviations; 1 to 12
+    days: Mapping[str, str]  # of the week, as they are abbreviated; a dash between two is read
     day_ends: str  # pattern of what may stand behind the day: th
     halves: str  # pattern of what may stand behind the time: p.m.
     year: Callable[[int], str]

@@ -19,7 +19,6 @@ from app.speech.normalise.malay_words import (
     SYMBOLS,
     UNITS,
 )
-from app.speech.normalise.money import either
 from app.speech.normalise.numbers import Numbers, Speller, cldr
 from app.speech.normalise.reader import Reader, rule
 
@@ -84,7 +83,7 @@ MALAY = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
     symbols=SYMBOLS, marks=MARKS, fractions=FRACTIONS, counted=re.compile("(?!)"),
     calendar=Calendar(
-        months=MONTH_NUMBERS, day_ends=r"(?: ?hb\.?| hari ?bulan)?", halves=HALVES,
+        months=MONTH_NUMBERS, days=DAYS, day_ends=r"(?: ?hb\.?| hari ?bulan)?", halves=HALVES,
         year=year, clock=clock, date=date, month_first=date, placed=placed,
     ),
     conjunction="", to="hingga", versus="berbalas", per="", minus="negatif", plus="tambah", number="nombor", by="kali",
@@ -107,10 +106,6 @@ def _doubled(found: re.Match[str]) -> str:
     return f"{found['word']}-{found['word'].lower()}{found['end'] or ''}"
 
 
-def _days(found: re.Match[str]) -> str:
-    return f"{DAYS[found['first']]} hingga {DAYS[found['last']]}"
-
-
 def _four_digits(found: re.Match[str]) -> str | None:
     """Jam 2030."""
     before = found.string[max(0, found.start() - 24) : found.start()]
@@ -118,13 +113,12 @@ def _four_digits(found: re.Match[str]) -> str | None:
 
 
 OWN = (
-    rule("l", r"[Kk][Ee]-? ?(?<=-)(?P<number>\d{1,6})(?![^\W_]|[.,:/-]\d)", _place),
+    rule("l", r"[Kk][Ee]-(?P<number>\d{1,6})(?![^\W_]|[.,:/-]\d)", _place),
     rule("d", r"(?P<number>\d{1,4})-an(?![^\W_])", _decade),
     rule("d", r"(?P<day>\d{1,2}) ?(?:hb|haribulan)(?![^\W_])",
          lambda found: NUMBERS.cardinal(found["day"]) + " hari bulan"),
     rule("d", r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d)(?![^\W_]|[.,:/-]\d)", _four_digits),
     rule("l", r"(?P<word>[A-Za-z][a-z]{2,20})2(?P<end>nya|an|kan)?(?![^\W_])", _doubled),
-    rule("l", rf"(?P<first>{either(DAYS)})\.? ?[-–] ?(?P<last>{either(DAYS)})(?![^\W_])", _days),
 )  # fmt: skip
 
 

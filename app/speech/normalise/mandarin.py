@@ -60,7 +60,7 @@ MANDARIN = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
     symbols=SYMBOLS, marks=MARKS, fractions={"1/2": "二分之一"}, counted=re.compile(""),
     calendar=Calendar(
-        months={}, day_ends="", halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date, month_first=date,
+        months={}, days={}, day_ends="", halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date, month_first=date,
         placed=lambda said, before, behind: said,
     ),
     conjunction="", to="到", versus="比", per="每", minus="负", plus="加", number="号码", by="乘",

@@ -84,7 +84,7 @@ LANGUAGE = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
     symbols=SYMBOLS, marks=MARKS, fractions={"1/2": "அரை", "1/4": "கால்", "3/4": "முக்கால்"}, counted=re.compile(""),
     calendar=Calendar(
-        months=MONTH_NUMBERS, day_ends="(?: ?ஆம்)?(?: தேதி)?", halves=r"[ap]\.?m\b\.?", year=year, clock=clock,
+        months=MONTH_NUMBERS, days={}, day_ends="(?: ?ஆம்)?(?: தேதி)?", halves=r"[ap]\.?m\b\.?", year=year, clock=clock,
         date=date, month_first=date, placed=in_place,
     ),
     conjunction="", to="முதல்", versus="க்கு", per="", minus="மைனஸ்", plus="பிளஸ்", number="எண்", by="பெருக்கல்",

@@ -26,7 +26,9 @@ class Times:
         months = either({*map(str.capitalize, names), *map(str.upper, names)})
         day, ends = r"(?P<day>[0-3]?\d)", self._calendar.day_ends
         year = rf"(?P<year>[12]\d{{3}}){END}"
+        first, last = (rf"(?P<{name}_day>{either(self._calendar.days)})" for name in ("first", "last"))
         return (
+            rule("l", rf"{first}\.? ?[-–] ?{last}(?![^\W_])", self._days),
             rule("d", r"(?P<year>[12]\d{3})([-/.])(?P<month>[01]?\d)\2(?P<day>[0-3]?\d)" + END, self._date),
             rule("d", day + r"([-/.])(?P<month>[0-3]?\d)\2(?P<year>[12]\d{3}|\d\d)" + END, self._date),
             rule("d", rf"{day}{ends}[ -]?(?P<name>{months})(?![^\W_])\.?(?:(?:,? |-){year})?", self._date),
@@ -96,6 +98,10 @@ class Times:
             return None
         said = self._calendar.date(day, month, _year(fields["year"]))
         return (said.removeprefix("the ") if _before(found).lower().endswith("the ") else said) + _stop(found)
+
+    def _days(self, found: re.Match[str]) -> str:
+        days = self._calendar.days
+        return f"{days[found['first_day']]} {self._language.to} {days[found['last_day']]}"
 
     def _month_of(self, fields: dict[str, str | None]) -> int:
         name = fields.get("name")
