@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.slow.probes import BROKEN, DRAWN, EXPOSE, FILE, HEARD, NOTED, OUTLINED, OVERFLOW, READ, RUN, SEAMS
@@ -224,7 +225,10 @@ def test_the_curl_line_says_the_same(page: Page, url: str, tmp_path: Path) -> No
     assert json.loads(shlex.split(line)[shlex.split(line).index("-d") + 1])["input"] == text
     subprocess.run(["sh", "-c", line], check=True, cwd=tmp_path, capture_output=True)
     expected = spoken(url, input=text, voice="heron", speed=1.5, response_format="wav")
-    assert (tmp_path / "speech.wav").read_bytes() == expected
+    said = (tmp_path / "speech.wav").read_bytes()
+    assert (len(said), said[:44]) == (len(expected), expected[:44])
+    difference = np.frombuffer(said[44:], "<i2").astype(int) - np.frombuffer(expected[44:], "<i2")
+    assert np.abs(difference).max() <= 1  # windows are cut by what has arrived
 
 
 def test_the_keyboard_is_enough(page: Page) -> None:
