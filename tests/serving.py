@@ -72,8 +72,8 @@ def speech_tasks() -> list[str]:
 
 
 def settings_for_tests(**values: object) -> Settings:
-    """Settings that read neither the environment's nor a folder's `.env` file."""
-    return Settings(_env_file=None, **values)  # type: ignore[arg-type,call-arg]
+    """Settings that read neither the environment's nor a folder's `.env` file; one decode thread unless asked."""
+    return Settings(_env_file=None, **{"decode_workers": 1, **values})  # type: ignore[arg-type,call-arg]
 
 
 @asynccontextmanager
