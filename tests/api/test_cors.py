@@ -73,7 +73,7 @@ async def test_unset_nothing_is_allowed() -> None:
 async def breaking() -> AsyncGenerator[Served]:
     """An engine that fails in mid-stream, behind everything that can stand before the routes."""
     settings = settings_for_tests(cors_origins=(PAGE,), api_keys=("key",), max_concurrent_requests_per_key=2)
-    engine = FixedEngine(CODES, gap_s=0.005, error=EngineError("failed"))
+    engine = FixedEngine(CODES, stall_after=8, error=EngineError("failed"))
     async with serving(engine, settings=settings) as running:
         yield running
         await running.settle()
@@ -81,17 +81,27 @@ async def breaking() -> AsyncGenerator[Served]:
         assert (await running.client.post(SPEECH, json=HELLO, headers=KEYED)).status_code == 200
 
 
+def go_on(breaking: Served) -> None:
+    """Let the engine come to its failure."""
+    engine = breaking.service.engine
+    assert isinstance(engine, FixedEngine)
+    engine.go_on.set()
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_curl_sees_a_failure_in_mid_stream(breaking: Served) -> None:
     headers = [part for name, value in KEYED.items() for part in ("-H", f"{name}: {value}")]
     process = await asyncio.create_subprocess_exec(
-        *("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-d", '{"input": "Hello."}', *headers),
+        *("curl", "-sS", "-N", "-d", '{"input": "Hello."}', *headers),
         *("-H", "content-type: application/json", breaking.url + SPEECH),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    status, _ = await process.communicate()
-    assert (status, process.returncode) == (b"200", 18)
+    assert process.stdout
+    assert await process.stdout.read(1)  # so the status was 200
+    go_on(breaking)
+    await process.communicate()
+    assert process.returncode == 18
 
 
 async def test_httpx_sees_a_failure_in_mid_stream(breaking: Served) -> None:
@@ -102,4 +112,5 @@ async def test_httpx_sees_a_failure_in_mid_stream(breaking: Served) -> None:
             assert answer.headers["access-control-allow-origin"] == PAGE
             async for chunk in answer.aiter_raw():
                 received += chunk
+                go_on(breaking)
     assert received

@@ -111,7 +111,7 @@ async def test_events_hold_the_audio_and_then_the_usage(served: Served, name: Fo
 
 
 async def test_events_say_what_went_wrong_after_the_start() -> None:
-    engine = FixedEngine(CODES, error=EngineError("the engine broke"))
+    engine = FixedEngine(CODES, error=EngineError("the engine broke"), stall_after=8)
     async with serving(engine) as served:
         received = bytearray()
         with pytest.raises(httpx.RemoteProtocolError):  # for clients that skip events that they do not know
@@ -120,6 +120,7 @@ async def test_events_say_what_went_wrong_after_the_start() -> None:
                 assert answer.status_code == 200
                 async for chunk in answer.aiter_raw():
                     received += chunk
+                    engine.go_on.set()
         first, *_, last = events(bytes(received))
         assert first["type"] == "speech.audio.delta"
         assert last["type"] == "speech.audio.error"

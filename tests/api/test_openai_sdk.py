@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -133,25 +133,40 @@ async def test_a_busy_server_is_tried_again() -> None:
 @pytest.mark.parametrize("stream_format", ["audio", "sse"])
 async def test_a_failure_in_mid_stream_breaks_the_stream(stream_format: str) -> None:
     """As httpx says it: the SDK passes on what happens while a caller iterates."""
-    async with serving(FixedEngine(CODES, gap_s=0.005, error=EngineError("failed"))) as served, sdk(served) as client:
-        speech, received = client.audio.speech.with_streaming_response, b""
+    engine = FixedEngine(CODES, stall_after=8, error=EngineError("failed"))
+    async with serving(engine) as served, sdk(served) as client:
+        speech = client.audio.speech.with_streaming_response
         asked = speech.create(**DEFAULTS, response_format="pcm", stream_format=stream_format)  # type: ignore[arg-type]
         with pytest.raises(httpx2.RemoteProtocolError):
             async with asked as answer:
-                async for chunk in answer.iter_bytes():
-                    received += chunk
-        assert received
+                async for _ in answer.iter_bytes():
+                    engine.go_on.set()
+        assert engine.go_on.is_set()
 
 
 async def test_a_failure_in_mid_stream_is_a_connection_error_of_create() -> None:
     """Which has to read everything, so that it can try again."""
-    async with serving(FixedEngine(CODES, gap_s=0.005, error=EngineError("failed"))) as served:
-        tries: list[str] = []
-        async with sdk(served, max_retries=1) as client:
-            count_tries(client, tries)
-            with pytest.raises(openai.APIConnectionError):
-                await client.audio.speech.create(**DEFAULTS)  # type: ignore[arg-type]
-        assert len(tries) == 2
+    engine, tries = FixedEngine(CODES, stall_after=8, error=EngineError("failed")), list[int]()
+
+    async def go_on(answer: httpx2.Response) -> None:
+        tries.append(answer.status_code)
+        engine.go_on.set()
+
+    async with serving(engine) as served, sdk(served, max_retries=1) as client:
+        client._client.event_hooks["request"].append(hold(engine))
+        client._client.event_hooks["response"].append(go_on)
+        with pytest.raises(openai.APIConnectionError):
+            await client.audio.speech.create(**DEFAULTS)  # type: ignore[arg-type]
+    assert tries == [200, 200]
+
+
+def hold(engine: FixedEngine) -> Callable[[object], Awaitable[None]]:
+    """A hook that lets the engine wait for the answer's status."""
+
+    async def clear(_: object) -> None:
+        engine.go_on.clear()
+
+    return clear
 
 
 async def test_its_list_of_models_holds_ours(served: Served) -> None:

@@ -46,6 +46,11 @@ class Client:
     process: subprocess.Popen[str]
     log: Path
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The ways in which it can read an answer."""
+        return ("whole", "stream") if self.name == "node" else ("whole",)
+
     async def say(self, url: str, text: str, action: str = "whole", **chosen: str) -> Said:
         """What becomes of a text."""
         asked = json.dumps({"url": f"{url}/v1", "key": KEY, "text": text, "action": action, **chosen})
