@@ -103,6 +103,8 @@ def _stream(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
         raise InvalidAudio("the file holds no audio")
     stream = container.streams.audio[0]
+    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]  # PyAV's stubs do not know it
+        raise InvalidAudio("the audio's codec is unknown here")
     if stream.rate not in RATES_HZ or not 1 <= stream.channels <= MAX_CHANNELS:
         raise InvalidAudio(f"the audio must have 8 to 192 kHz and at most {MAX_CHANNELS} channels")
     stream.codec_context.thread_count = 1

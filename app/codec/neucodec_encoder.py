@@ -55,7 +55,7 @@ class NeuCodecEncoder:
 
 
 def load_encoder(weights: str, device: str) -> NeuCodecEncoder:
-    """Read the encoder (2.5 GB in float32) from a hub id or folder in transformers' layout.
+    """Read the encoder (1.8 GB in float32) from a hub id or folder in transformers' layout.
 
     "random": a small network of seeded noise, announced in the log.
 

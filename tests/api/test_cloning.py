@@ -260,6 +260,16 @@ async def test_a_voice_speaks_after_a_restart(encoder: CountingEncoder, tmp_path
     assert encoder.calls == 1
 
 
+async def test_a_stored_voice_does_not_hide_the_models_own(encoder: CountingEncoder, tmp_path: Path) -> None:
+    async with cloning(FixedEngine(CODES), encoder, voices_folder=str(tmp_path)) as served:
+        created = (await upload(served)).json()
+    engine = FixedEngine(CODES)
+    async with cloning(engine, encoder, voices_folder=str(tmp_path), speakers="ana,ben") as served:
+        for voice in ("ana", created["id"]):
+            await served.client.post(SPEECH, json={**HELLO, "voice": voice})
+    assert engine.prompts == ["<|im_start|>ana: Hello there.<|speech_start|>", PROMPT]
+
+
 async def test_a_folder_that_cannot_be_written_is_told_by_ready(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "file"))

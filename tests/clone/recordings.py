@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -70,3 +71,17 @@ def film(length_s: float = 2.0) -> bytes:
         container.mux(pictures.encode(None))
         container.mux(sound.encode(None))
     return file.getvalue()
+
+
+def with_cover() -> bytes:
+    """An mp3 with the picture of its record in front."""
+    picture = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+    encoder = av.CodecContext.create("png", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width = encoder.height = 16
+    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1, 25)
+    png = b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+    content = b"\0image/png\0\3\0" + png
+    frame = b"APIC" + len(content).to_bytes(4, "big") + b"\0\0" + content
+    size = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    return b"ID3\3\0\0" + size + frame + recording("mp3", 2.0)

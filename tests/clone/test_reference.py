@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.clone.reference import RATE_HZ, ReferenceLimits, decode_reference
 from app.errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort, RequestError
-from tests.clone.recordings import CODECS, film, recording, tone
+from tests.clone.recordings import CODECS, film, recording, tone, with_cover
 
 LIMITS = ReferenceLimits(min_s=1.0, max_s=5.0)
 PADDED = {"mp3", "aac", "m4a", "opus", "webm"}  # formats that may begin or end with some silence
@@ -43,6 +43,18 @@ def test_every_usual_format_is_read(kind: str, rate_hz: int, channels: int) -> N
     assert pitch_hz(samples) == pytest.approx(300, abs=8)
     middle = samples[RATE_HZ // 2 : RATE_HZ]
     assert np.sqrt((middle**2).mean()) == pytest.approx(0.3 / np.sqrt(2), rel=0.05)
+
+
+def test_channels_are_averaged() -> None:
+    left = tone(2.0, channels=2)
+    left[1] = 0
+    samples = decode_reference(recording("float", sound=left, channels=2), LIMITS)
+    assert np.allclose(samples, left[0] / 2, atol=1e-6)
+
+
+def test_a_cover_is_no_film() -> None:
+    samples = decode_reference(with_cover(), LIMITS)
+    assert len(samples) / RATE_HZ == pytest.approx(2.0, abs=0.15)
 
 
 def test_sixteen_khz_comes_as_it_is() -> None:
@@ -101,6 +113,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "m4a cut in half": lambda: (data := recording("m4a", 4.0))[: len(data) // 2],
     "webm's header": lambda: recording("webm", 4.0, 48_000)[:300],
     "wav's header": lambda: recording("wav", 4.0)[:60],
+    "wav of an unknown codec": lambda: recording("wav", 2.0)[:20] + b"\x34\x12" + recording("wav", 2.0)[22:],
     "4 kHz": lambda: recording("wav", 4.0, 4_000),
     "no numbers": lambda: recording("float", sound=np.full((1, 32_000), np.nan, np.float32)),
 }
