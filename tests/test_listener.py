@@ -187,3 +187,19 @@ async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> No
         await listener.hear(tone(0.5))
     assert listener.first_write_s is None
     assert listener.audio_s == 0
+
+
+async def test_sound_after_a_rest_is_waited_for_from_its_text_on(clock: Clock, sink: RecordingSink) -> None:
+    before = counted("tts_underruns_total")
+    listener = listening(sink)
+    await listener.hear(tone(0.5))
+    clock.now_s += 9
+    listener.begin_again()
+    assert listener.lead_s == 0
+    assert listener.deadline_s() == pytest.approx(1_009 + FIRST_WINDOW_TARGET_S)
+    clock.now_s += 0.1
+    await listener.hear(tone(0.5))
+    assert listener.lead_s == pytest.approx(0.5)
+    assert listener.audio_s == pytest.approx(1 - FADE_OUT_S)
+    assert listener.first_write_s == 1_000
+    assert counted("tts_underruns_total") == before

@@ -18,6 +18,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 ROOT = Path(__file__).parent.parent
 CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
@@ -97,6 +99,34 @@ def test_the_embedded_voice_streams_what_it_says_whole(running: Running) -> None
 def test_text_that_the_embedded_voice_cannot_read_is_an_error(running: Running) -> None:
     answer = httpx.post(f"{running.url}/v1/audio/speech", json={"input": "你好,世界"}, trust_env=False)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_language")
+
+
+def test_the_python_example_of_the_websocket_page_speaks(running: Running, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "websocket.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = example.replace("ws://localhost:9091", running.url.replace("http", "ws")).replace(
+        "connect(URL)", "connect(URL, proxy=None)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, timeout=30, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert [line.split("'")[3] for line in ran.stdout.decode().splitlines()] == ["started", "done"]
+    sound = np.frombuffer((tmp_path / "answer.pcm").read_bytes(), "<i2") / 32767
+    assert 1 < len(sound) / 24_000 < 6
+    assert 0.03 < np.sqrt(np.mean(sound**2)) < 0.5
+
+
+def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: Path) -> None:
+    service = start(tmp_path)
+    wait_until_ready(service)
+    with connect(f"{service.url.replace('http', 'ws')}/v1/audio/speech/stream", proxy=None) as socket:
+        service.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=20)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    output, _ = service.process.communicate(timeout=20)
+    assert service.process.returncode == 0, output.decode()
+    assert b"Traceback" not in output
 
 
 def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:

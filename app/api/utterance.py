@@ -11,7 +11,7 @@ from app import metrics
 from app.api.admission import Admission
 from app.api.response import AudioAnswer, report
 from app.api.script import Script
-from app.listener import Sink, Spoken
+from app.listener import ClientGone, Sink, Spoken
 from app.speech.encoders import Encoder
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Utterance:
             await self.script.begun()
             with self.admission.slot(key):
                 report(await self.synthesis(self.answer.encoder, sink), name, whole=False)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
             log.info("request %s: cancelled", name)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from uuid import uuid4
 
 from starlette.routing import WebSocketRoute
@@ -12,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.api.keys import key_number_of
-from app.api.line import BROKEN, IDLE, RESTARTING, Line, WebSocketSink
+from app.api.line import IDLE, RESTARTING, Line, WebSocketSink
 from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
 from app.api.response import abort
 from app.api.script import Script
@@ -31,11 +32,10 @@ class Connection:
     """One client: its messages are read at all times, its utterances spoken one after another."""
 
     def __init__(
-        self, service: Service, receive: Receive, send: Send, tasks: asyncio.TaskGroup, key: int | None
+        self, service: Service, receive: Receive, line: Line, tasks: asyncio.TaskGroup, key: int | None
     ) -> None:
         """`tasks`: one for each utterance; `key`: the number of the client's API key, which may have a limit."""
-        self._service, self._receive, self._tasks, self._key = service, receive, tasks, key
-        self._line = Line(send, service.settings.client_write_timeout_s)
+        self._service, self._receive, self._line, self._tasks, self._key = service, receive, line, tasks, key
         self._session = session_of(SessionMessage(type="session"))
         self._speaking: dict[int, asyncio.Task[None]] = {}  # by number, until they are over
         self._written: tuple[int, Script] | None = None  # the utterance whose text has not ended
@@ -156,15 +156,17 @@ class SpeechSocket:
         assert isinstance(service, Service)
         await receive()
         await send({"type": "websocket.accept"})
+        line = Line(send, service.settings.client_write_timeout_s)
         try:
             async with asyncio.TaskGroup() as tasks:
-                await Connection(service, receive, send, tasks, key_number_of(scope)).serve()
+                await Connection(service, receive, line, tasks, key_number_of(scope)).serve()
         except* ClientGone as gone:
             log.info("a connection is over: %s", gone.exceptions[0])
             abort(scope)
         except* Exception as bugs:
             log.error("unexpected error", exc_info=bugs)
-            await send({"type": "websocket.close", "code": BROKEN, "reason": "internal_error"})
+            with suppress(ClientGone):
+                await line.tell_error(ServiceError("internal error"))
 
 
 route = WebSocketRoute("/v1/audio/speech/stream", SpeechSocket())

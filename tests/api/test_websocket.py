@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
+from app.server import AbortableWebSocket
 from app.settings import Settings
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
@@ -448,6 +449,24 @@ async def test_a_failing_engine_is_an_error_and_a_close(after: int) -> None:
         await good_request(served)
 
 
+async def test_a_bug_of_ours_is_an_error_without_details_and_a_close(caplog: pytest.LogCaptureFixture) -> None:
+    engine = FixedEngine(CODES[:12], error=ZeroDivisionError("SECRET"))
+    async with serving(engine, settings=limits()) as served:
+        async with connected(served) as client:
+            await client.text("This is a sentence. And the")
+            message = await client.message()
+            assert message["error"] == {
+                "message": "internal error",
+                "type": "server_error",
+                "param": None,
+                "code": "internal_error",
+            }
+            assert await client.closed() == 1011
+        assert "ZeroDivisionError" in caplog.text
+        engine.error = None
+        await good_request(served)
+
+
 async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() -> None:
     engine = FixedEngine([5] * 1_500)  # 30 s of pcm: 1.4 MB
     values = limits(client_write_timeout_s=0.5)
@@ -463,6 +482,9 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
         socket.transport.pause_reading()
         await idle(engine, served)
         await served.settle()
+        async with asyncio.timeout(2):  # while it still does not read
+            while any(isinstance(each, AbortableWebSocket) for each in served.server.server_state.connections):
+                await asyncio.sleep(0.005)
         socket.transport.resume_reading()
         assert await client.closed() is None  # broken off, not closed
         await good_request(served)
@@ -495,7 +517,8 @@ async def test_text_that_trickles_is_not_late() -> None:
 
 
 async def test_an_idle_connection_is_closed() -> None:
-    async with talking(FixedEngine(CODES), websocket_idle_timeout_s=0.3) as (_, client):
+    """Not while it speaks, though nothing is said for longer than the limit."""
+    async with talking(FixedEngine(CODES, gap_s=0.05), websocket_idle_timeout_s=0.3) as (_, client):
         await client.speaks()
         assert await client.closed() == 1000
 

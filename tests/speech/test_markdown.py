@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.markdown import plain
+from app.speech.markdown import plain, without_halves
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,17 @@ def test_plain_text_keeps_all_but_whitespace(text: str) -> None:
 @given(st.text(st.one_of(st.sampled_from("#*_`~[]()!>-+|\\<&;1. \n\tab"), st.characters(codec=None)), max_size=80))
 def test_any_text_is_read(text: str) -> None:
     plain(text).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("**Bold. ", "Bold. "),
+        ("Still bold** it goes on.", "Still bold it goes on."),
+        ("**All of it.** ", "**All of it.** "),
+        ("Call `run", "Call run"),
+        ("```python", "```python"),
+    ],
+)
+def test_half_a_mark_is_dropped(text: str, spoken: str) -> None:
+    assert without_halves(text) == spoken

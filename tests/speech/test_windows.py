@@ -157,6 +157,19 @@ def test_a_listener_who_has_run_dry_is_served_with_all_there_is() -> None:
     assert after_the_first(replace(supply, frames=25)).wanted == 20 + 20 + 3
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_after_a_rest_the_windows_are_as_small_as_at_first(exact: bool) -> None:
+    schedule = WindowSchedule(WindowPlan(first_hop=10, max_hop=100, left=5, right=2, exact=exact, growth=2.0))
+    for _ in range(4):
+        schedule.take(1_000, ended=False)
+        schedule.grow(Supply(frames=1_000, s_per_frame=0.001, frame_s=0.02, lead_s=9, decode_s=0.001))
+    schedule.begin()
+    assert schedule.wanted > 50
+    schedule.restart()
+    assert schedule.wanted == 12
+    assert schedule.take(1_000, ended=True).end == 10
+
+
 def plan_of(first_window_s: float = 0.4, overlap_s: float = 0.2, *, left: int = 50, whole: bool = False) -> WindowPlan:
     return plan_windows(
         first_window_s=first_window_s,
