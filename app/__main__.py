@@ -11,6 +11,7 @@ from app.main import create_app
 from app.profiles import ProfileError
 from app.server import serve
 from app.settings import Settings
+from app.speech.lexicon import LexiconError
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     except ValidationError as exc:
         first = exc.errors()[0]
         sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
-    except ProfileError as exc:
+    except (ProfileError, LexiconError) as exc:
         sys.exit(str(exc))
 
 

@@ -26,6 +26,7 @@ from app.api.routes import router
 from app.api.service import LOADING, Service
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
+from app.api.wording import Wording
 from app.clone.encoder import ReferenceEncoder, VoiceEncoder
 from app.clone.reference import ReferenceLimits
 from app.clone.store import VoiceStore
@@ -37,6 +38,7 @@ from app.errors import LoadError
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.server import quiet_broken_responses
 from app.settings import Settings
+from app.speech.lexicon import Lexicon
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +70,13 @@ def create_app(
     Raises:
         pydantic.ValidationError: bad settings.
         ProfileError: a profile that cannot be read or does not fit the settings.
+        LexiconError: a file of pronunciations that cannot be read.
     """
     settings = settings or Settings()
     profile = _profile(settings)
-    service = Service(settings, profile, engine or _engine(settings, profile), _cloner(settings, profile, load_encoder))
+    cloner = _cloner(settings, profile, load_encoder)
+    wording = Wording(settings.max_input_characters, _lexicon(settings))
+    service = Service(settings, profile, engine or _engine(settings, profile), cloner, wording)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -113,6 +118,10 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
     app.add_middleware(RequestIds)
+
+
+def _lexicon(settings: Settings) -> Lexicon:
+    return Lexicon.read(Path(settings.pronunciations)) if settings.pronunciations else Lexicon([])
 
 
 def _profile(settings: Settings) -> Profile:

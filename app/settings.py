@@ -82,6 +82,10 @@ class Settings(BaseSettings):
         default="mp3", description="Format of requests that name none."
     )
     max_input_characters: int = Field(default=4096, ge=1, le=1_000_000, description="Longest `input`, in characters.")
+    pronunciations: str | None = Field(
+        default=None,
+        description="File of words that are said otherwise than written: a word, a tab and what is said, on each line.",
+    )
     normalize_loudness: bool = Field(default=True, description="Level answers to TARGET_RMS_DB unless asked not to.")
     target_rms_db: float = Field(default=-16.0, ge=-40, le=-6, description="Level of the voiced parts, in dBFS.")
 

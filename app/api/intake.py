@@ -9,12 +9,11 @@ from typing import TypeVar
 from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
+from app.api.wording import Manner, Wording
 from app.codec import CodecSpec
 from app.engine import Sampling
 from app.errors import (
     CloningNotSupported,
-    EmptyInput,
-    InputTooLong,
     ModelNotFound,
     UnsupportedSampleRate,
     UnsupportedValue,
@@ -26,12 +25,9 @@ from app.profiles import Profile
 from app.settings import Settings
 from app.speech.codes import FrameLayout
 from app.speech.encoders import LOSSLESS, carries, make_encoder
-from app.speech.markdown import without_halves
-from app.speech.normalise import normalise
-from app.speech.pauses import Passage, passages
+from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
 from app.speech.sentences import split
-from app.speech.text import clean, prepare
 from app.speech.windows import WindowPlan, plan_windows
 
 T = TypeVar("T")
@@ -63,8 +59,8 @@ class Asking:
 class Intake:
     """Turns requests into work for one model, one codec and one set of defaults."""
 
-    def __init__(self, settings: Settings, profile: Profile, spec: CodecSpec) -> None:
-        self._settings, self._profile, self._spec = settings, profile, spec
+    def __init__(self, settings: Settings, profile: Profile, spec: CodecSpec, wording: Wording) -> None:
+        self._settings, self._profile, self._spec, self._wording = settings, profile, spec, wording
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
 
@@ -75,7 +71,7 @@ class Intake:
             RequestError: a model, voice, text or value that this server does not serve.
         """
         asking = self._asking(request, reference)
-        spoken = spoken_passages(request.input, self._settings, normalize=self._normalizes(request))
+        spoken = self._wording.passages(request.input, self._manner(request))
         return self._speech(request, asking, WrittenParts([part for each in spoken for part in asking.parts(each)]))
 
     def dictation(self, request: SpeechRequest, reference: Reference | None = None) -> tuple[Speech, Script]:
@@ -86,10 +82,10 @@ class Intake:
         """
         if not request.stream or request.stream_format == "sse":
             raise UnsupportedValue("stream, stream_format: an utterance is always a stream of audio", param="stream")
-        asking, normalize, settings = self._asking(request, reference), self._normalizes(request), self._settings
+        asking, manner, settings = self._asking(request, reference), self._manner(request), self._settings
 
         def parts_of(passage: Passage) -> list[Part]:
-            text = _spoken_sentence(passage.text, settings, normalize=normalize)
+            text = self._wording.sentence(passage.text, manner)
             return asking.parts(Passage(passage.pause_s, text)) if text else []
 
         script = Script(parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s)
@@ -113,8 +109,8 @@ class Intake:
         characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
         return Asking(template, fields, budget, characters)
 
-    def _normalizes(self, request: SpeechRequest) -> bool:
-        return self._profile.normalize if request.normalize is None else request.normalize
+    def _manner(self, request: SpeechRequest) -> Manner:
+        return Manner(_either(request.normalize, self._profile.normalize), request.language)
 
     def _speech(self, request: SpeechRequest, asking: Asking, parts: Parts) -> Speech:
         plan = self._plan(request)
@@ -188,52 +184,6 @@ class Intake:
             repetition_penalty=_either(request.repetition_penalty, default.repetition_penalty),
             seed=request.seed,
         )
-
-
-def spoken_passages(text: str, settings: Settings, *, normalize: bool) -> list[Passage]:
-    """What is to be spoken, as it is to be spoken; the last passage is empty, and holds the closing pause.
-
-    Raises:
-        InputTooLong: more than MAX_INPUT_CHARACTERS.
-        EmptyInput: nothing to speak.
-        UnsupportedValue: pauses that are too long.
-    """
-    if len(text) > settings.max_input_characters:
-        raise InputTooLong(f"input is longer than {settings.max_input_characters} characters", param="input")
-    found: list[Passage] = []
-    silence_s = 0.0
-    for passage in passages(text):
-        silence_s += passage.pause_s
-        if any(map(str.isalnum, passage.text)):
-            found.append(Passage(silence_s, _spoken(passage.text, settings, normalize=normalize)))
-            silence_s = 0.0
-    if not found:
-        raise EmptyInput("input holds nothing to speak", param="input")
-    return [*found, Passage(silence_s, "")]
-
-
-def spoken_text(text: str, settings: Settings, *, normalize: bool) -> str:
-    """The same as one text, its pauses written out."""
-    spoken = spoken_passages(text, settings, normalize=normalize)
-    pauses = [f"[pause:{round(passage.pause_s * 1000)}ms]" if passage.pause_s else "" for passage in spoken]
-    return " ".join(word for pair in zip(pauses, (each.text for each in spoken), strict=True) for word in pair if word)
-
-
-def _spoken(text: str, settings: Settings, *, normalize: bool) -> str:
-    cleaned = prepare(text, normalize=normalize)
-    if len(cleaned) > 2 * settings.max_input_characters:  # one character can stand for eighteen in NFKC
-        raise InputTooLong("input is too long once its characters are written out", param="input")
-    return clean(normalise(cleaned)) if normalize else cleaned
-
-
-def _spoken_sentence(text: str, settings: Settings, *, normalize: bool) -> str:
-    """A sentence as it is to be spoken; nothing where it says nothing."""
-    if not any(map(str.isalnum, text)):
-        return ""
-    try:
-        return _spoken(without_halves(text) if normalize else text, settings, normalize=normalize)
-    except EmptyInput:
-        return ""
 
 
 def _either(asked: T | None, default: T) -> T:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+LanguageChoice = Literal["auto", "en", "ms", "zh", "ta"]
+
 # Strict JSON numbers: NaN and infinities are refused, whole numbers are fine.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -73,8 +75,11 @@ class SpeechRequest(BaseModel):
     normalize: bool | None = Field(
         default=None,
         validation_alias=AliasChoices("normalize", "normalize_malaysian"),
-        description="Speak markdown as the text that it shows, and in English numbers, money, dates, times, "
+        description="Speak markdown and HTML as the text that they show, and numbers, money, dates, times, "
         "addresses and abbreviations as words. Unset: the profile's.",
+    )
+    language: LanguageChoice = Field(
+        default="auto", description="By whose rules `normalize` reads: en, ms, zh, ta, or auto, guessed by sentence."
     )
     normalize_loudness: bool | None = Field(default=None, description="Level the answer to TARGET_RMS_DB.")
 
@@ -92,6 +97,7 @@ class NormalizeRequest(BaseModel):
         validation_alias=AliasChoices("normalize", "normalize_malaysian"),
         description="As in a speech request, but true where it is not set.",
     )
+    language: LanguageChoice = Field(default="auto", description="As in a speech request.")
 
 
 class NormalizeAnswer(BaseModel):

@@ -8,10 +8,11 @@ from fastapi import Request
 
 from app.api.admission import Admission
 from app.api.cloning import Cloner
-from app.api.intake import Intake, spoken_text
+from app.api.intake import Intake
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.utterance import Utterance
+from app.api.wording import Manner, Wording
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import NotReady
@@ -20,7 +21,6 @@ from app.pipeline import Speech, Spoken, synthesize
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech.encoders import Encoder
-from app.speech.normalise import normalise
 from app.speech.prompt import Reference
 
 LOADING = "the model is loading"
@@ -29,8 +29,9 @@ LOADING = "the model is loading"
 class Service:
     """One served model. `decoder` is None until the codec is warm; `problem` says why it is not."""
 
-    def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner) -> None:
-        self.settings, self.profile, self.engine, self.cloner = settings, profile, engine, cloner
+    def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording) -> None:
+        self.settings, self.profile, self.engine = settings, profile, engine
+        self.cloner, self.wording = cloner, wording
         self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
@@ -38,7 +39,7 @@ class Service:
 
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
-        normalise("1")  # the first call compiles the rules, 0.1 s
+        self.wording.warm()
         self.decoder = decoder
 
     def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
@@ -51,7 +52,7 @@ class Service:
         """
         decoder = self._decoder()
         self.admission.check()
-        intake = Intake(self.settings, self.profile, decoder.spec)
+        intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
         return AudioResponse(partial(self._speak, speech, decoder), answer, self.admission)
 
@@ -63,7 +64,7 @@ class Service:
             NotReady: the codec is not warm yet.
         """
         decoder = self._decoder()
-        intake = Intake(self.settings, self.profile, decoder.spec)
+        intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
         return Utterance(script, answer, partial(self._speak, speech, decoder), self.admission)
 
@@ -73,7 +74,7 @@ class Service:
         Raises:
             RequestError: a text that could not be spoken.
         """
-        return spoken_text(request.input, self.settings, normalize=request.normalize is not False)
+        return self.wording.text(request.input, Manner(request.normalize is not False, request.language))
 
     def _stored(self, request: SpeechRequest) -> Reference | None:
         asked = request.voice
