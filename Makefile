@@ -34,7 +34,7 @@ run: setup
 	$(BIN)/python -m app
 
 test: setup-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 # pytest ends with 5 where nothing carries the marker, which is no failure.
 test-slow: setup-test setup-judge setup-browser

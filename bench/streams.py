@@ -162,7 +162,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "max_window_frames": arguments.window_frames,
         "other_cores": "taken by engine, listeners and whatever else ran on the machine",
     }
-    with paced_engine(TOKENS_PER_S) as url:
+    with paced_engine("--tokens-per-s", str(TOKENS_PER_S)) as url:
         for left_s in arguments.left:
             codec = load(left_s, arguments.window_frames)
             settings = Settings(
