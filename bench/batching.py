@@ -23,7 +23,7 @@ import torch
 import uvloop
 
 from app.codec import Codec, CodeWindow, Samples
-from app.codec.load import load_codec
+from app.codec.load import CodecChoice, load_codec
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
 from app.main import CPU_BATCH_FRAMES, CPU_CALL_FRAMES
@@ -121,8 +121,7 @@ async def sound_per_s(codec: Codec, policy: Policy, limits: BatchLimits, answers
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     """Every policy in every round; ratios within a round."""
-    codec = load_codec(name, "random", device="cpu", dtype="auto", left_context_s=0.5)
-    codec.decode([CodeWindow(np.zeros((32, 1), np.int32))])
+    codec = load_codec(CodecChoice(name, "random", left_context_s=0.5), "cpu")
     batch_frames, call_frames = arguments.batch_frames or CPU_BATCH_FRAMES[name], CPU_CALL_FRAMES[name]
     limits = BatchLimits(32, batch_frames)
     cases: dict[str, tuple[Policy, BatchLimits]] = {

@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import aiohttp
-import numpy as np
 import uvicorn
 
-from app.codec import Codec, CodeWindow
+from app.codec import Codec
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job
 from app.main import create_app
@@ -69,20 +68,19 @@ def device_for(codec: str, setting: str) -> str:
     """The torch device of DEVICE; a stand-in needs none."""
     if codec != "neucodec":
         return "cpu"
-    from app.codec.load import pick_device  # noqa: PLC0415  (imports torch)
+    from app.codec.load import pick_devices  # noqa: PLC0415  (imports torch)
 
-    return pick_device(setting)
+    return pick_devices(setting)[0]
 
 
 def load_codec(cost: CallCost | None, device: str) -> Codec:
     """A stand-in of that cost, or NeuCodec, warm."""
     if cost:
         return StubCodec(cost)
-    from app.codec.load import load_codec as load  # noqa: PLC0415  (imports torch)
+    from app.codec.load import CodecChoice  # noqa: PLC0415  (imports torch)
+    from app.codec.load import load_codec as load  # noqa: PLC0415
 
-    codec = load("neucodec", "random", device=device, dtype="auto", left_context_s=None)
-    codec.decode([CodeWindow(np.zeros((32, 1), np.int32))])
-    return codec
+    return load(CodecChoice("neucodec", "random"), device)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ import numpy as np
 import uvicorn
 import uvloop
 
-from app.codec import Codec, CodeWindow
+from app.codec import Codec
 from app.main import create_app
 from app.server import AbortableProtocol
 from app.settings import Settings
@@ -143,10 +143,9 @@ async def heard(settings: Settings, codec: Codec, streams: int, answers: int) ->
 
 def load(left_context_s: float, max_window_frames: int | None) -> Codec:
     """NeuCodec as the service loads it, warm; `max_window_frames` other than its own for a trial."""
-    from app.codec.load import load_codec  # noqa: PLC0415  (imports torch, which the listeners do without)
+    from app.codec.load import CodecChoice, load_codec  # noqa: PLC0415  (imports torch, which the listeners do without)
 
-    codec = load_codec("neucodec", "random", device="cpu", dtype="auto", left_context_s=left_context_s)
-    codec.decode([CodeWindow(np.zeros((32, 1), np.int32))])
+    codec = load_codec(CodecChoice("neucodec", "random", left_context_s=left_context_s), "cpu")
     if max_window_frames:
         codec.spec = dataclasses.replace(codec.spec, max_window_frames=max_window_frames)  # type: ignore[misc]
     return codec
