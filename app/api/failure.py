@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
@@ -17,6 +18,7 @@ from app.api.request_id import request_id_of
 from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
 
 log = logging.getLogger(__name__)
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 BODY_RULE = "the body must be a JSON object, sent with Content-Type: application/json"
 SPEECH_PATHS = ("/v1/audio/speech", "/v1/audio/vc")
 
@@ -104,4 +106,18 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
         return failure_response(BodyTooLarge("the request body is too large"))
     phrase = HTTPStatus(exc.status_code)
     body = ErrorBody(phrase.phrase, RequestError.type, None, phrase.name.lower())
-    return _answer(exc.status_code, body, {**(exc.headers or {}), "x-should-retry": "false"})
+    headers = {**(exc.headers or {}), "x-should-retry": "false"}
+    if phrase is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return _answer(exc.status_code, body, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of a path; Starlette names those of its first route alone."""
+    routes: list[BaseRoute] = request.app.routes
+
+    def matches(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return [method for method in METHODS if matches(method)]

@@ -486,3 +486,9 @@ async def test_the_whole_path_with_the_real_network_of_random_weights() -> None:
     tokens = prompt.partition("<|speech_start|>")[2].partition("<|im_end|>")[0]
     assert prompt == PROMPT.replace(TOKENS, tokens)
     assert abs(tokens.count("<|s_") - 100) <= 5
+
+
+async def test_a_refused_method_is_told_every_method_of_its_path() -> None:
+    async with serving() as served:
+        answers = [await served.client.options(path) for path in ("/v1/audio/voices", "/v1/audio/vc", "/v1/models")]
+    assert [answer.headers["allow"] for answer in answers] == ["GET, POST", "POST", "GET"]
