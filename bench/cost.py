@@ -7,15 +7,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from app.codec import CodecSpec, CodeWindow, Decoding, Samples
+from app.codec.grid import ROW_STEPS
 
-# Row counts and lengths (frames) of the CUDA graphs that a GPU codec captures.
-ROW_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+# Lengths (frames) of the stand-in's calls: a coarser grid than app.codec.load.GRAPH_FRAMES captures.
 FRAME_STEPS = (32, 64, 128, 256, 384)
 
 # NeuCodec as a GPU serves it; a test keeps it equal to the codec's own, which imports torch.
@@ -91,7 +91,7 @@ class StubCodec:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.spec = spec
+        self.spec = replace(spec, frame_steps=cost.frame_steps, call_frames=cost.call_frames)
         self.busy_s = 0.0  # in all
         self._cost, self._clock, self._sleep = cost, clock, sleep
         self._lock = threading.Lock()

@@ -13,14 +13,15 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import uvloop
 
 from bench.counters import FirstWindows
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
-from bench.policies import POLICIES
-from bench.served import FREE, Served, cost_of, device_for, load_codec, queue_of, serving, settings_for
+from bench.policies import POLICIES, make_queue
+from bench.served import FREE, Served, cost_of, device_for, load_codec, serving, settings_for
 from bench.traffic import Traffic
 from bench.trial import Row, measure
 
@@ -49,7 +50,7 @@ async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Ro
             cost = cost_of(name, arguments.cost)
             codec, settings = load_codec(cost, device), settings_for(engine_url, name, device, arguments.interval)
             for policy in policies:
-                url = await stack.enter_async_context(serving(settings, codec, queue_of(policy, cost)))
+                url = await stack.enter_async_context(serving(settings, codec, partial(make_queue, policy)))
                 services.append(Served(url, name, policy))
         for traffic in loads(arguments):
             for attempt in range(1, arguments.tries + 1):

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import aiohttp
 import uvicorn
@@ -18,7 +18,7 @@ from app.main import create_app
 from app.server import AbortableProtocol
 from app.settings import Settings
 from bench.cost import COSTS, CallCost, StubCodec
-from bench.policies import Policy, make_queue
+from bench.policies import Policy
 
 NO_LIMIT = 1_000_000
 FREE = "free"
@@ -36,17 +36,6 @@ class Served:
 def cost_of(codec: str, cost: str) -> CallCost | None:
     """What a call of a stand-in costs; None of a real codec, whose calls cost what they cost."""
     return {FREE: CallCost(0.0, 0.0), "stub": COSTS.get(cost)}.get(codec)
-
-
-def queue_of(policy: Policy, cost: CallCost | None) -> Callable[[BatchLimits], Queue[Job]]:
-    """A policy, told of a stand-in's cost."""
-
-    def make(limits: BatchLimits) -> Queue[Job]:
-        if cost:
-            limits = replace(limits, frame_steps=cost.frame_steps, call_frames=cost.call_frames)
-        return make_queue(policy, limits)
-
-    return make
 
 
 def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Settings:

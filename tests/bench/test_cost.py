@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from app.codec import CodeWindow, OverlappingCodec
+from app.codec.grid import ROW_STEPS
 from app.codec.neucodec import neucodec_spec
-from bench.cost import CPU_BF16, FRAME_STEPS, H200_EAGER, H200_GRAPHED, ROW_STEPS, SPEC, CallCost, StubCodec
+from bench.cost import CPU_BF16, FRAME_STEPS, H200_EAGER, H200_GRAPHED, SPEC, CallCost, StubCodec
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
 
