@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from pydantic import ValidationError
@@ -21,12 +22,20 @@ def main() -> None:
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
         )
+        _export_traces(settings)
         serve(create_app(settings), settings)
     except ValidationError as exc:
         first = exc.errors()[0]
         sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
     except (ProfileError, LexiconError) as exc:
         sys.exit(str(exc))
+
+
+def _export_traces(settings: Settings) -> None:
+    """OpenTelemetry reads the environment alone, our settings a `.env` file too."""
+    if settings.otel_exporter_otlp_endpoint:
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otel_exporter_otlp_endpoint)
+        os.environ.setdefault("OTEL_SERVICE_NAME", "speech-server")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from app.api.page import router as page
 from app.api.request_id import RequestIds
 from app.api.routes import router
 from app.api.service import LOADING, Service
+from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
@@ -92,7 +93,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
     _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
