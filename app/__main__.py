@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
 from pydantic import ValidationError
 
+from app.logs import configure
 from app.main import create_app
 from app.profiles import ProfileError
 from app.server import serve
@@ -19,9 +19,7 @@ def main() -> None:
     """Run the service; bad settings end it with one readable line."""
     try:
         settings = Settings()
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-        )
+        configure(settings.log_level, settings.log_format)
         _export_traces(settings)
         serve(create_app(settings), settings)
     except ValidationError as exc:

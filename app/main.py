@@ -14,6 +14,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from app.api import websocket
+from app.api.access import AccessLog
 from app.api.cloning import Cloner
 from app.api.cors import allow_origins
 from app.api.document import REFUSALS, document_keys
@@ -118,6 +119,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
+    app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
 
 

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     host: str = Field(default="0.0.0.0", description="Address to listen on.")
     port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: text, or json, each an object."
+    )
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/]+",

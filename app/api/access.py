@@ -51,16 +51,25 @@ def note(scope: Scope, **facts: str | int | float | None) -> None:
     )
 
 
+def words(facts: Facts) -> str:
+    """Facts as a line of text."""
+    return " ".join(f"{name}={value}" for name, value in facts.items())
+
+
 def _log(scope: Scope, outcome: Facts) -> None:
-    level = logging.WARNING if outcome["broken"] or cast("int", outcome["status"]) >= 500 else logging.INFO
-    if scope["path"] in PROBES:
-        level = logging.DEBUG
-    if not log.isEnabledFor(level):
-        return
     noted: Facts = scope.get("state", {}).get("facts", {})
     facts = {"request_id": request_id_of(scope), **outcome, **noted}
-    words = " ".join(f"{name}={value}" for name, value in facts.items())
-    log.log(level, "%s %s %s", scope["method"], _path(scope), words, extra={**facts, "path": _path(scope)})
+    level = _level(scope["path"], facts)
+    if not log.isEnabledFor(level):
+        return
+    log.log(level, "%s %s %s", scope["method"], _path(scope), words(facts), extra={**facts, "path": _path(scope)})
+
+
+def _level(path: str, facts: Facts) -> int:
+    if path in PROBES:
+        return logging.DEBUG
+    failed = facts["broken"] or cast("int", facts["status"]) >= 500
+    return logging.WARNING if failed and facts.get("error") != "cancelled" else logging.INFO
 
 
 def _path(scope: Scope) -> str:

@@ -56,7 +56,12 @@ def prometheus(service: Running, tmp_path_factory: pytest.TempPathFactory) -> It
     (folder / "prometheus.yml").write_text(CONFIG.format(target=service.url.removeprefix("http://")))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}"]
+    command = [
+        "prometheus",
+        "--config.file=prometheus.yml",
+        "--storage.tsdb.path=data",
+        f"--web.listen-address={address}",
+    ]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=10) as client:
