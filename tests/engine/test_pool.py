@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 from prometheus_client import REGISTRY
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
+from app.engine.member import Attempt, Member
 from app.engine.phonemising import PhonemeEngine
 from app.engine.pool import Pool
 from app.engine.silence import LEAD_FRAMES
@@ -348,6 +350,13 @@ async def test_an_engine_that_is_well_is_asked_how_it_is_only_where_no_request_t
         await until(lambda: fake.probes >= probes + 3)
 
 
+async def test_ready_is_not_one_more_question_where_the_answer_is_known() -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for _ in range(5):
+            await pool.check()
+        assert (one.probes, two.probes) == (1, 1)
+
+
 @pytest.mark.fault(7)
 async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes() -> None:
     limits = EngineLimits(first_token_s=30, token_gap_s=1.0, check_s=0.2)
@@ -475,6 +484,26 @@ class Broken:
         """One token."""
         on_tokens([1])
         return Generation("stop")
+
+
+class Late(Broken):
+    """An engine whose first token comes at the moment at which it is given up."""
+
+    attempt: Attempt
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """One token, just in time."""
+        self.attempt.give_up()
+        on_tokens([1])
+        await asyncio.sleep(0.01)
+        return Generation("stop")
+
+
+async def test_a_first_token_at_the_last_moment_counts() -> None:
+    engine = Late()
+    late, other = (Member(name, engine, UNWATCHED, Random(1)) for name in ("late", "other"))
+    engine.attempt = Attempt(late, [other], lambda _: None)
+    assert await engine.attempt.run("Hello.", SAMPLING) == Generation("stop")
 
 
 async def test_a_watch_that_fails_is_told_and_requests_go_on(caplog: pytest.LogCaptureFixture) -> None:
