@@ -196,6 +196,12 @@ class NotReady(ServiceError):
     code = "not_ready"
 
 
+class Draining(NotReady):
+    """The server is shutting down; another one, or the next, may serve the request."""
+
+    code = "draining"
+
+
 class CloningUnavailable(ServiceError):
     """The encoder of references cannot be loaded; everything else works."""
 

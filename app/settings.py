@@ -123,6 +123,12 @@ class Settings(BaseSettings):
         "about 0.3 s of work on a CPU.",
     )
 
+    decode_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Longest decode call; after it the device counts as lost, and the process ends to be started anew.",
+    )
     cuda_graph_batch: Annotated[tuple[GraphSeconds, ...] | None, NoDecode] = Field(
         default=None,
         description="Lengths of the decode calls that are captured as CUDA graphs, as a JSON list of seconds; "

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from app.api.service import Service
@@ -17,7 +16,7 @@ from app.clone.encoder import VoiceEncoder
 from app.codec import Codec
 from app.engine import Engine
 from app.main import create_app
-from app.server import AbortableProtocol, AbortableWebSocket, longest_message
+from app.server import Server, configure
 from app.settings import Settings
 from tests.fakes import ToneCodec
 
@@ -33,7 +32,7 @@ class Served:
     port: int
     client: httpx.AsyncClient
     app: FastAPI
-    server: uvicorn.Server
+    server: Server
 
     @property
     def service(self) -> Service:
@@ -90,16 +89,7 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", 0))
     if send_buffer_bytes:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=AbortableProtocol,
-            ws=AbortableWebSocket,
-            ws_max_size=longest_message(settings or settings_for_tests()),
-            ws_per_message_deflate=False,
-            log_config=None,
-        )
-    )
+    server = Server(configure(app, settings, logs=False), app.state.service)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"

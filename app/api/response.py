@@ -17,7 +17,7 @@ from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
 from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
-from app.errors import ServiceError
+from app.errors import Draining, ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.speech.encoders import CONTENT_TYPES, Encoder, Format
 
@@ -75,10 +75,7 @@ class AudioResponse(Response):
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)
-            if sink.started:
-                await sink.fail(exc)
-                return
-            await failure_response(exc)(scope, receive, send)
+            await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
             log.info("request %s: %s", self.request_id, exc)
@@ -87,10 +84,18 @@ class AudioResponse(Response):
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
             log.warning("request %s: cut off at shutdown", self.request_id)
+            await _fail(Draining("the server is shutting down", retry_after_s=1), sink, scope, receive, send)
             raise
 
     def _audio_headers(self) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
+
+
+async def _fail(error: ServiceError, sink: ChunkedSink, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with a failure's status, or raise ResponseBroken where another status has left."""
+    if sink.started:
+        await sink.fail(error)
+    await failure_response(error)(scope, receive, send)
 
 
 def report(spoken: Spoken, name: str, *, whole: bool) -> None:

@@ -19,7 +19,7 @@ from app.api.schemas import (
     SpeechRequest,
 )
 from app.api.service import Service, service_of
-from app.errors import CodecFailed, ModelNotFound
+from app.errors import ModelNotFound, NotReady
 from app.speech.encoders import CONTENT_TYPES
 
 router = APIRouter()
@@ -62,11 +62,11 @@ async def model(model: str, service: Here) -> Model:
     return Model(id=service.profile.model, created=STARTED)
 
 
-@router.get("/health", responses={500: {"model": ErrorAnswer}})
+@router.get("/health", responses={503: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
     if not service.alive:
-        raise CodecFailed("the process should be restarted: its log says why")
+        raise NotReady("the process should be restarted: its log says why")
     return Health(status="ok")
 
 

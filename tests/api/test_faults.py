@@ -8,10 +8,13 @@ import json
 import shutil
 import socket
 import struct
+import threading
+from collections.abc import Sequence
 
 import httpx
 import pytest
 
+from app.codec import CodeWindow, DeviceLost, Samples
 from app.errors import EngineError, EngineTimeout, EngineTruncated
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -147,6 +150,38 @@ async def test_a_codec_failure_fails_one_request_of_a_batch(bad: int) -> None:
         for other in (blocker, *others):
             assert (await other).content == good
         await repaired(served, engine)
+
+
+@pytest.mark.fault(27)
+async def test_a_lost_device_fails_what_is_in_flight_and_turns_health_and_readiness_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    engine, told = FixedEngine(CODES, stall_after=0), asyncio.Event()
+    async with serving(engine, LosingCodec()) as served:
+        served.service.on_failure = told.set
+        silent = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        await engine.stalled.wait()
+        engine.stall_after, engine.numbers = None, [CULPRIT] * 40
+        victim = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        async with asyncio.timeout(1):  # a silent engine alone would take 15 s
+            answers = [await victim, await silent]
+            await told.wait()
+        assert [answer.json()["error"]["code"] for answer in answers] == ["codec_failed"] * 2
+        for path in ("/health", "/ready"):
+            assert (await served.client.get(path)).status_code == 503
+        refused = await served.client.post(SPEECH, json=HELLO)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+
+
+class LosingCodec(ToneCodec):
+    """Loses its device at the culprit."""
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode; raises DeviceLost for a batch that holds the culprit."""
+        if any((window.codes == CULPRIT).any() for window in windows):
+            raise DeviceLost("an illegal memory access was encountered")
+        return super().decode(windows)
 
 
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
