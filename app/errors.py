@@ -174,6 +174,21 @@ class TextTimeout(RequestError):
     code = "request_timeout"
 
 
+class RequestTimeout(RequestError):
+    """The request did not arrive within the limit."""
+
+    status = 408
+    code = "request_timeout"
+    repeats = False
+
+
+class HeadTooLarge(RequestError):
+    """The request's headers passed the limit."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class BodyTooLarge(RequestError):
     """The request body passed the limit."""
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 from uvicorn.config import LOGGING_CONFIG
 
 from app.api.failure import ResponseBroken
@@ -39,11 +40,14 @@ def longest_message(settings: Settings) -> int:
     return 12 * settings.max_input_characters + 16_384
 
 
+DELIBERATE = (ResponseBroken, ClientDisconnect, asyncio.CancelledError)
+
+
 class _Quiet(logging.Filter):
     """Leaves out uvicorn's traceback for bodies that were broken off on purpose, or cut at shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], ResponseBroken | asyncio.CancelledError))
+        return not (record.exc_info and isinstance(record.exc_info[1], DELIBERATE))
 
 
 def quiet_broken_responses() -> None:
@@ -103,11 +107,15 @@ class Server(uvicorn.Server):
 
 def configure(app: FastAPI, settings: Settings, *, logs: bool = True) -> uvicorn.Config:
     """What uvicorn has to know; `logs`: and that it shall set logging up."""
+
+    class Protocol(AbortableProtocol):
+        read_limit_s = settings.request_read_timeout_s
+
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=AbortableProtocol,
+        http=Protocol,
         loop="uvloop",
         ws=AbortableWebSocket,
         ws_max_size=longest_message(settings),

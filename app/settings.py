@@ -174,6 +174,12 @@ class Settings(BaseSettings):
         default=15.0, gt=0, description="Longest wait for the first token, engine queue included."
     )
     token_gap_timeout_s: float = Field(default=5.0, gt=0, description="Longest silence between two tokens.")
+    request_read_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="Longest time in which a request's headers arrive, and again its body, with a second more for "
+        "every 8 KB of it.",
+    )
     client_write_timeout_s: float = Field(
         default=30.0, gt=0, description="Longest time in which a client takes no further 64 KB of its answer."
     )

@@ -87,9 +87,10 @@ async def serving(
     settings = settings or settings_for_tests()
     app = create_app(settings, engine=engine, codec=codec or ToneCodec(), load_encoder=load_encoder)
     listener = socket.create_server(("127.0.0.1", 0))
+    config = configure(app, settings, logs=False)
     if send_buffer_bytes:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    server = Server(configure(app, settings, logs=False), app.state.service)
+        config.http.send_buffer_bytes = send_buffer_bytes  # type: ignore[union-attr]
+    server = Server(config, app.state.service)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"

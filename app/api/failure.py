@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -64,7 +65,8 @@ class LastResort:
         try:
             await self._app(scope, receive, watched)
         except Exception as exc:
-            if not isinstance(exc, ResponseBroken):  # broken on purpose, and logged where it broke
+            # Broken on purpose, and logged where it broke; or its client left before it had asked.
+            if not isinstance(exc, ResponseBroken | ClientDisconnect):
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
             if not started:
                 await failure_response(ServiceError("internal error"))(scope, receive, send)

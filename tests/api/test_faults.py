@@ -264,6 +264,43 @@ async def closed_by_peer(client: socket.socket) -> None:
     assert not received.endswith(b"0\r\n\r\n")
 
 
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("reads", [False, True], ids=["stalled", "a byte at a time"])
+async def test_a_client_that_hardly_reads_holds_little_and_nobody_up(reads: bool) -> None:
+    codec, engine = ToneCodec(), FixedEngine([5] * 3_000, burst=1_000)  # a minute: 2.9 MB of pcm
+    limits = settings_for_tests(client_write_timeout_s=1.0)
+    async with serving(engine, codec, limits, send_buffer_bytes=4096) as served:
+        client = await raw_request(served)
+        reading = asyncio.create_task(read_slowly(client) if reads else asyncio.sleep(0))
+        while not codec.batches or engine.active:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.3)
+        decoded = frames_of(codec)
+        assert decoded < 1_500  # both socket buffers, one window and one piece: not the minute
+        engine.numbers = CODES
+        await good_request(served)
+        assert frames_of(codec) - decoded < 1.5 * len(CODES)  # theirs alone: nothing piles up for the first
+        assert served.service.admission.in_flight == 1
+        await served.settle()
+        await reading
+        await closed_by_peer(client)
+        await repaired(served, engine)
+
+
+def frames_of(codec: ToneCodec) -> int:
+    """Frames decoded so far, context included."""
+    return sum(frames for batch in codec.batches for _, frames in batch)
+
+
+async def read_slowly(client: socket.socket) -> None:
+    """A byte every 20 ms, for longer than the write limit."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(ConnectionResetError):
+        for _ in range(75):
+            await loop.sock_recv(client, 1)
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
     """Middlewares that buffer or swallow exceptions do; this is the stack as it is served."""
