@@ -38,6 +38,11 @@ class Patience:
         self._ends_s = 0.0
         self._body_bytes = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Something is awaited."""
+        return self._timer is not None
+
     def begin(self) -> None:
         """A request, or the next part of it, is awaited from now on, unless one is already."""
         if self._timer is None:
@@ -117,13 +122,20 @@ class AbortableProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take some of the body."""
-        self._patience.received(len(body))
+        if not self.cycle.response_complete:
+            self._patience.received(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """All of the request is there."""
         self._patience.end()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; what is left of this one's body has so much time, whatever its size."""
+        if self._patience.waiting:
+            self._patience.renew()
+        super().on_response_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """Leave the connection to the WebSocket's protocol."""

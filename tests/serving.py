@@ -97,7 +97,7 @@ async def serving(
     try:
         async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
             async with asyncio.timeout(20):
-                while not server.started or (await client.get("/ready")).status_code == 503:
+                while not server.started or app.state.service.decoder is None:
                     await asyncio.sleep(0.01)
             served = Served(url, port, client, app, server)
             yield served

@@ -70,6 +70,7 @@ def test_the_python_example_of_the_websocket_page_speaks(running: Running, tmp_p
     assert 0.03 < np.sqrt(np.mean(sound**2)) < 0.5
 
 
+@pytest.mark.fault(30)
 def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: Path) -> None:
     service = start(tmp_path)
     wait_until_ready(service)
@@ -84,6 +85,7 @@ def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: 
     assert b"Traceback" not in output
 
 
+@pytest.mark.fault(30)
 def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
     service = start(tmp_path)
     wait_until_ready(service)
@@ -93,6 +95,7 @@ def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
     assert b"Traceback" not in output
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -110,6 +113,7 @@ def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment:
     assert len(output.decode().strip().splitlines()) == 1
 
 
+@pytest.mark.fault(31)
 def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) -> None:
     service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:

@@ -28,8 +28,8 @@ class ResponseBroken(Exception):
     """Raised out of the application after the start, so that the server breaks the body off."""
 
 
-def failure_response(error: ServiceError) -> JSONResponse:
-    """The answer to a service error, with the headers that tell a client what to do next."""
+def failure_response(error: ServiceError, status: int | None = None) -> JSONResponse:
+    """The answer to a service error, with the headers that tell a client what to do next; `status` for its own."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
@@ -37,7 +37,7 @@ def failure_response(error: ServiceError) -> JSONResponse:
         headers["x-should-retry"] = "false"  # the OpenAI SDKs obey it; otherwise they try twice more
     if isinstance(error, InvalidApiKey):
         headers["www-authenticate"] = "Bearer"
-    return _answer(error.status, error.body(), headers)
+    return _answer(status or error.status, error.body(), headers)
 
 
 def install_failure_handlers(app: FastAPI) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.api.failure import failure_response
 from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
@@ -19,7 +20,7 @@ from app.api.schemas import (
     SpeechRequest,
 )
 from app.api.service import Service, service_of
-from app.errors import ModelNotFound, NotReady
+from app.errors import ModelNotFound, NotReady, ServiceError
 
 router = APIRouter()
 STARTED = int(time.time())
@@ -68,10 +69,13 @@ async def health(service: Here) -> Health:
     return Health(status="ok")
 
 
-@router.get("/ready", responses={status: {"model": ErrorAnswer} for status in (502, 503, 504)})
-async def ready(service: Here) -> Health:
-    """Whether a request could be spoken now: the codec is warm and the engine answers."""
-    await service.check()
+@router.get("/ready", response_model=Health, responses={503: {"model": ErrorAnswer}})
+async def ready(service: Here) -> Health | Response:
+    """Whether a request could be spoken now: the codec is warm and the engine answers; 503 whatever is missing."""
+    try:
+        await service.check()
+    except ServiceError as exc:
+        return failure_response(exc, NotReady.status)
     return Health(status="ready")
 
 

@@ -210,6 +210,7 @@ async def test_a_padded_batch_keeps_its_limit_unless_one_window_is_larger(
     assert taken == frames  # each chosen once, also those that had to wait for the next batch
 
 
+@pytest.mark.fault(21)
 async def test_a_cancelled_window_is_never_decoded() -> None:
     codec = GateCodec()
     async with running(codec) as scheduler:
@@ -255,6 +256,7 @@ async def test_the_queue_gauge_returns_to_0_when_all_that_waits_is_cancelled(mon
         assert await asyncio.to_thread(emptied.wait, 10)
 
 
+@pytest.mark.fault(25, 29)
 @pytest.mark.parametrize("culprit", [RAISES, NOT_A_NUMBER, TOO_SHORT])
 @pytest.mark.parametrize("place", range(5))
 async def test_a_window_that_fails_fails_alone(culprit: int, place: int) -> None:
@@ -275,6 +277,7 @@ async def test_a_window_that_fails_fails_alone(culprit: int, place: int) -> None
     assert codec.sizes[1] == 5
 
 
+@pytest.mark.fault(29)
 async def test_a_wrong_number_of_results_is_nobodys_sound() -> None:
     codec = GateCodec()
     async with running(codec) as scheduler:
@@ -314,6 +317,7 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
     return seen
 
 
+@pytest.mark.fault(27)
 async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(deaths: list[type[BaseException]]) -> None:
     codec = GateCodec()
     async with running(codec, windows=2) as scheduler:
