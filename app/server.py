@@ -16,7 +16,6 @@ from typing import NoReturn
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
-from uvicorn.config import LOGGING_CONFIG
 
 from app.api.failure import ResponseBroken
 from app.api.service import Service
@@ -105,8 +104,8 @@ class Server(uvicorn.Server):
         await asyncio.wait(tasks, timeout=CUT_OFF_S)
 
 
-def configure(app: FastAPI, settings: Settings, *, logs: bool = True) -> uvicorn.Config:
-    """What uvicorn has to know; `logs`: and that it shall set logging up."""
+def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """What uvicorn has to know."""
 
     class Protocol(AbortableProtocol):
         read_limit_s = settings.request_read_timeout_s
@@ -123,9 +122,10 @@ def configure(app: FastAPI, settings: Settings, *, logs: bool = True) -> uvicorn
         ws_ping_timeout=settings.websocket_idle_timeout_s,
         ws_per_message_deflate=False,  # audio does not get smaller
         log_level=settings.log_level,
+        log_config=None,  # app.logs has configured them
+        access_log=False,  # app.api.access writes the line of a request
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
-        log_config=LOGGING_CONFIG if logs else None,
     )
 
 

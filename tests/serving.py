@@ -87,7 +87,7 @@ async def serving(
     settings = settings or settings_for_tests()
     app = create_app(settings, engine=engine, codec=codec or ToneCodec(), load_encoder=load_encoder)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = configure(app, settings, logs=False)
+    config = configure(app, settings)
     if send_buffer_bytes:
         config.http.send_buffer_bytes = send_buffer_bytes  # type: ignore[union-attr]
     server = Server(config, app.state.service)

@@ -41,7 +41,9 @@ class Device:
         """Begin what has been taken."""
         windows = [job.open() for job in self.taken]
         metrics.DECODE_BATCH.observe(len(windows))
-        begun_s = time.perf_counter()
+        begun_s = time.monotonic()
+        for job in self.taken:
+            job.begun_s = begun_s
         decoding = partial(self.codec.decode, windows)
         if isinstance(self.codec, OverlappingCodec):
             try:

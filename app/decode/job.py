@@ -30,6 +30,7 @@ class Job(Waiter):
     deadline_s: float
     take: Callable[[], CodeWindow]
     window: CodeWindow | None = None
+    begun_s: float = 0.0  # on the clock of time.monotonic(); 0 while it waits
 
     @property
     def dropped(self) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from app import metrics
+from app import metrics, tracing
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec, Samples
 from app.decode.device import Device
 from app.decode.job import Job, Result, Waiter, settle
@@ -89,13 +89,16 @@ class Scheduler:
             NotReady: the scheduler is closed.
         """
         loop = asyncio.get_running_loop()
-        job = Job(loop.create_future(), loop, deadline_s, take)
+        job, asked_s = Job(loop.create_future(), loop, deadline_s, take), time.monotonic()
         with self._ready:
             self._check_open()
             self._queue.push(job)
             metrics.DECODE_QUEUE.set(len(self._queue))
             self._ready.notify()
-        return await job.future
+        samples = await job.future
+        tracing.record("decode.wait", asked_s, job.begun_s)
+        tracing.record("decode", job.begun_s, time.monotonic(), frames=job.open_frames())
+        return samples
 
     async def lost(self) -> None:
         """Never return: raise CodecFailed when decoding has come to its end by a failure."""
@@ -171,7 +174,7 @@ class Scheduler:
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
-        metrics.DECODE_SECONDS.observe(time.perf_counter() - call.begun_s)
+        metrics.DECODE_SECONDS.observe(time.monotonic() - call.begun_s)
         return results
 
     def _decode(self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Result]:
