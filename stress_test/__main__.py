@@ -1,4 +1,7 @@
-"""`python -m stress_test`: a load and its reports; exits 1 if a request failed. `--help` says more."""
+"""`python -m stress_test`: a load and its reports; exits 1 if a request failed. `--help` says more.
+
+`python -m stress_test compare A.json B.json` sets two results side by side.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from stress_test import comparison
 from stress_test.figures import Figures
 from stress_test.generator import warm_up
 from stress_test.load import Load
 from stress_test.options import Options, parse
+from stress_test.page import page
 from stress_test.processes import ProcessFailed, Run, run
 from stress_test.progress import Progress
 from stress_test.report import report
+from stress_test.result import Result
 
 
 def describe(load: Load) -> str:
@@ -39,8 +45,18 @@ async def measure(options: Options) -> Run:
         progress.end()
 
 
+def write(options: Options, result: Result) -> None:
+    """The result's files, where they were asked for."""
+    if options.json:
+        options.json.write_text(result.dump(), encoding="utf-8")
+    if options.html:
+        options.html.write_text(page(result), encoding="utf-8")
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command line; the process's exit status."""
+    if arguments[:1] == ["compare"]:
+        return comparison.main(arguments[1:])
     options = parse(arguments)
     print(describe(options.load), file=sys.stderr)
     try:
@@ -50,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     figures = Figures.of(done)
     print(report(figures))
+    write(options, Result.of(options.load, done))
     return int(figures.failed > 0 or not figures.requests)
 
 

@@ -12,7 +12,7 @@ from stress_test.outcome import Failed, Outcome, Spoken
 from stress_test.processes import Run
 
 LATE_S = 0.01  # a request that is sent so much later than it was due began late
-LATE_SHARE, LAG_MS = 0.01, 20.0  # beyond which the load itself was too slow for its figures to be believed
+LATE_SHARE, LAG_MS = 0.05, 20.0  # beyond which the load itself was too slow for its figures to be believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,14 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Punctuality:
-    """How well the load kept its own times; `believable` is false where it was what limited the figures."""
+    """How well the load kept its own times; `believable` is false where it was what limited the figures.
+
+    Only an open loop has times to be late for; the lag of an event loop delays what any load notes.
+    """
 
     late_starts: int
     latest_start_ms: float
-    lag_ms_p99: float
+    lag_ms_p95: float
     cpu_share_max: float
     believable: bool
 
@@ -88,7 +91,7 @@ class Punctuality:
         """Of a run's requests and processes."""
         late_s = [outcome.late_s for outcome in run.outcomes]
         late_starts = sum(seconds > LATE_S for seconds in late_s)
-        lag_ms = max((timing.lag_ms_p99 for timing in run.timings), default=0.0)
+        lag_ms = max((timing.lag_ms_p95 for timing in run.timings), default=0.0)
         cpu_share = max((timing.cpu_share for timing in run.timings), default=0.0)
         believable = late_starts <= LATE_SHARE * len(late_s) and lag_ms <= LAG_MS
         return cls(late_starts, round(max(late_s, default=0.0) * 1000, 1), lag_ms, cpu_share, believable)

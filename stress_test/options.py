@@ -20,7 +20,9 @@ many in flight; an open one (--rate) sends Poisson arrivals whether or not the s
 request's times from when it was due. Percentiles interpolate linearly between the two nearest values."""
 ENVIRONMENT = """\
 environment: CONCURRENCY (50), WARMUP_COUNT (3), LOCAL_TTS_API (http://localhost:9091), and STRESS_API_KEY or
-API_KEY, which is sent as a bearer token. STRESS_JSON and STRESS_HTML name result files as --json and --html do."""
+API_KEY, which is sent as a bearer token. STRESS_JSON and STRESS_HTML name result files as --json and --html do.
+
+stress_test compare A.json B.json sets two results side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         options.error("--rate and --requests are two kinds of load")
     if given.format not in EXACT_FORMATS and not packed.available():
         options.error(f"{given.format} needs PyAV: pip install av")
+    for file in (given.json, given.html):
+        if file and not file.parent.is_dir():
+            options.error(f"{file}: there is no such folder")
     try:
         texts = _texts(given.sentences)
     except (OSError, UnicodeDecodeError) as exc:

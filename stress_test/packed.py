@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from stress_test.wav import NotAudio
 
+Counts = NDArray[np.int64]
+
 
 def available() -> bool:
     """PyAV is installed."""
     return find_spec("av") is not None
 
 
-def decode(body: bytes, chunk_ends: NDArray[np.int64]) -> tuple[NDArray[np.float32], int, NDArray[np.int64]]:
+def decode(body: bytes, chunk_ends: Counts) -> tuple[NDArray[np.float32], int, Counts]:
     """Mono samples, their rate in Hz, and how many of them could be heard after each chunk; raises NotAudio.
 
     A packet can be heard once the next one begins: with Ogg that is once its whole page is there.
@@ -39,15 +41,11 @@ def decode(body: bytes, chunk_ends: NDArray[np.int64]) -> tuple[NDArray[np.float
     except (FFmpegError, IndexError) as exc:
         raise NotAudio("nothing that PyAV can decode") from exc
     samples = np.concatenate([*pieces, np.zeros(0, np.float32)])
-    return samples, rate_hz, _heard(np.array(begins[1:]), np.array(made[1:]), chunk_ends, len(body), len(samples))
+    return samples, rate_hz, _heard(np.array(begins[1:]), np.array(made[1:]), chunk_ends, len(body))
 
 
-def _heard(
-    begins: NDArray[np.int64], made: NDArray[np.int64], chunk_ends: NDArray[np.int64], size: int, count: int
-) -> NDArray[np.int64]:
+def _heard(begins: Counts, made: Counts, chunk_ends: Counts, size: int) -> Counts:
     """Samples after each chunk, from where packets begin and how many samples there are after each."""
     after = np.searchsorted(begins, begins, side="right")  # the first packet that begins later
     ends = np.append(begins, size)[after]
-    heard = np.append(0, made)[np.searchsorted(ends, chunk_ends, side="right")]
-    heard[chunk_ends >= size] = count
-    return heard
+    return np.append(0, made)[np.searchsorted(ends, chunk_ends, side="right")]

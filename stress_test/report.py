@@ -88,6 +88,6 @@ def _heard(heard: Heard, answered: int) -> Iterator[str]:
 def _generator(generator: Punctuality) -> Iterator[str]:
     yield "\n--- The Load Itself ---"
     yield f"Late Starts: {generator.late_starts} (worst {generator.latest_start_ms:.1f}ms)"
-    yield f"Event Loop Lag P99: {generator.lag_ms_p99:.1f}ms, CPU: {generator.cpu_share_max:.0%} of a core"
+    yield f"Event Loop Lag P95: {generator.lag_ms_p95:.1f}ms, CPU: {generator.cpu_share_max:.0%} of a core"
     if not generator.believable:
         yield "The load was late itself: more --processes, or another machine, before these figures are believed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stress_test.flaws import Samples, at_joins, is_silent, silences_s, steps
@@ -22,16 +22,30 @@ def voice_like(seconds: float, seed: int = 1) -> Samples:
     return (voiced + 0.02 * rng.standard_normal(len(pulses))).astype(np.float32)
 
 
-@pytest.mark.parametrize("signal", [tone(2.0, level=0.9), voice_like(2.0), np.zeros(0, np.float32), tone(0.001)])
+def square(half_period: int) -> Samples:
+    """Jumps that are far from each other and alike."""
+    return (0.5 * (-1.0) ** (np.arange(RATE_HZ) // half_period)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "signal", [tone(2.0, level=0.9), voice_like(2.0), np.zeros(0, np.float32), tone(0.001), square(110), square(50)]
+)
 def test_an_unbroken_signal_has_no_steps(signal: Samples) -> None:
     assert steps(signal, RATE_HZ).tolist() == []
 
 
+@settings(deadline=None)
 @given(st.integers(300, 40_000), st.sampled_from([0.1, -0.1, 0.4]))
 def test_a_step_is_found_where_it_is(at: int, height: float) -> None:
     signal = tone(2.0, level=0.2)
     signal[at:] += height
     assert steps(signal, RATE_HZ).tolist() == [at]
+
+
+def test_a_step_that_nobody_hears_is_none() -> None:
+    signal = tone(1.0, level=0.01)
+    signal[5_000:] += 0.015
+    assert steps(signal, RATE_HZ).tolist() == []
 
 
 def test_a_step_within_a_voice_is_found() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stress_test.load import Load
@@ -42,6 +42,7 @@ def test_arrivals_are_as_frequent_as_asked_within_the_time_and_follow_the_seed()
     assert sum(gap < 0.01 for gap in gaps) > 0.25 * len(gaps)  # a Poisson process crowds; equal steps would not
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 40), st.booleans())
 def test_the_shares_of_several_processes_are_the_load(processes: int, count: int, is_open: bool) -> None:
     rate = 20.0 if is_open else None

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from stress_test.__main__ import describe
+from stress_test.__main__ import describe, main
 from stress_test.load import TEXT, Load
 from stress_test.options import parse
 from stress_test.progress import Progress
+from stress_test.result import read
 from tests.stress_test.outcomes import failed, spoken
 from tests.stress_test.server import Answer, refused, serving, streamed_wav, tone, whole
 
@@ -63,6 +64,7 @@ def test_options_choose_the_load(tmp_path: Path) -> None:
         ["--format", "midi"],
         ["--sentences", "/nowhere/at/all"],
         ["--sentences", os.devnull],
+        ["--json", "/nowhere/at/all.json"],
     ],
 )
 def test_what_does_not_fit_together_ends_with_a_message(
@@ -123,6 +125,15 @@ async def test_the_exit_status_says_whether_all_spoke(answer: Answer, status: in
     assert b"Total Requests: 2" in printed
     assert b"1 warm-up requests, then 2 at once" in said
     assert len(server.bodies) == 3
+
+
+async def test_results_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    files = ["--json", str(tmp_path / "a.json"), "--html", str(tmp_path / "a.html")]
+    async with serving(GOOD) as server:
+        arguments = ["--url", server.url, "--concurrency", "2", "--warmup", "0", *files]
+        assert await asyncio.to_thread(main, arguments) == 0
+    assert len(read(tmp_path / "a.json").run.outcomes) == 2
+    assert (tmp_path / "a.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_a_load_of_places_that_begin_together_has_no_ramp() -> None:

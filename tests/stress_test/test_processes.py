@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -45,7 +46,7 @@ async def loaded(load: Load) -> Run:
         (refused("502 Bad Gateway", "engine_failed"), "status 502 engine_failed"),
         (refused("400 Bad Request", "A line\nof our own"), "status 400"),
         (whole(b"<html>", status="503 Service Unavailable"), "status 503"),
-        (whole(b"", status="307 Temporary Redirect"), "status 307"),
+        (whole(b"", status="307 Temporary Redirect\r\nLocation: /v1/audio/speech"), "status 307"),
         (streamed(SPEECH, broken=True), "broken body"),
         (whole(SPEECH[:1000], declared=48_044), "broken body"),
         (nothing, "broken off before a status"),
@@ -155,7 +156,12 @@ async def test_several_processes_are_one_load() -> None:
     assert all("Bearer secret" in head for head in server.heads)
 
 
-@pytest.mark.parametrize("script", ["", "read load; echo ready; read begin", "read load; echo ready; read begin; echo"])
+BEGUN = "read load; echo ready; read begin"
+ONE_HANGS = f'{BEGUN}; case "$load" in *\'"process": 1,\'*) exec sleep 600;; esac'
+SCRIPTS = ["", BEGUN, f"{BEGUN}; echo", ONE_HANGS]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 async def test_a_process_that_ends_early_is_an_error(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,5 +169,6 @@ async def test_a_process_that_ends_early_is_an_error(
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
-    with pytest.raises(ProcessFailed):
-        await loaded(Load(unused_url(), requests=4, processes=2))
+    async with asyncio.timeout(30):
+        with pytest.raises(ProcessFailed):
+            await loaded(Load(unused_url(), requests=4, processes=2))

@@ -57,7 +57,7 @@ Silences Over 1s: 1 (1.500s)
 
 --- The Load Itself ---
 Late Starts: 0 (worst 2.0ms)
-Event Loop Lag P99: 3.0ms, CPU: 25% of a core
+Event Loop Lag P95: 3.0ms, CPU: 25% of a core
 =========================="""
 
 

@@ -27,6 +27,8 @@ def seconds(body: bytes) -> float:
         (wav(tone(1.0))[:-24_000], 0.5),
         (streamed_wav(tone(0.5)), 0.5),
         (wav(tone(0.5)) + b"LIST\x04\x00\x00\x00abcd", 0.5),
+        (wav(tone(0.5))[:36] + b"LIST\x03\x00\x00\x00abc\0" + wav(tone(0.5))[36:], 0.5),
+        (wav(tone(0.5))[:40] + bytes(4) + wav(tone(0.5))[44:], 0.5),
         (wav(tone(0.0)), 0.0),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stress_test.underruns import underruns
@@ -28,6 +28,7 @@ def test_a_gap_counts_when_the_audio_has_run_out(chunks: list[tuple[float, int]]
     assert underruns(chunks, RATE) == (gaps, pytest.approx(silent_s))
 
 
+@settings(deadline=None)
 @given(ANSWERS)
 def test_sound_and_silence_fill_the_time_until_the_end(pieces: list[tuple[int, int]]) -> None:
     chunks = sorted((at_ms / 1000, size) for at_ms, size in pieces)
@@ -38,6 +39,7 @@ def test_sound_and_silence_fill_the_time_until_the_end(pieces: list[tuple[int, i
     assert gaps < len(chunks)
 
 
+@settings(deadline=None)
 @given(ANSWERS, st.floats(1.0, 4.0))
 def test_more_sound_is_never_more_silence(pieces: list[tuple[int, int]], factor: float) -> None:
     chunks = sorted((at_ms / 1000, size) for at_ms, size in pieces)
