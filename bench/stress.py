@@ -101,7 +101,7 @@ def photograph(name: str) -> None:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=found, args=["--no-sandbox"]) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1160, "height": 760})
+        page = browser.new_page(viewport={"width": 1160, "height": 840})
         page.goto((PAGES / f"stress-{name}.html").as_uri())
         page.screenshot(path=RESULTS / "plots" / f"stress-{name}.png")
         browser.close()

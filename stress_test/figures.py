@@ -115,7 +115,7 @@ class Figures:
         errors = errors_of(run.outcomes)
         heard = Heard.of(spoken, run.took_s) if spoken else None
         failed = sum(errors.values())
-        return cls(len(run.outcomes), failed, round(run.took_s, 3), errors, heard, Punctuality.of(run))
+        return cls(len(run.outcomes), failed, run.took_s, errors, heard, Punctuality.of(run))
 
 
 def errors_of(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -66,7 +66,7 @@ def draw(outcomes: Sequence[Outcome]) -> list[Plot]:
 def draw_shares(spoken: Sequence[Spoken]) -> Plot:
     """Which share of the answers had begun, and had ended, after so long."""
     most_s = max(outcome.latency_s for outcome in spoken)
-    plot = Plot("Share of answers that had begun and ended", "seconds since due", "percent", most_s, 100.0)
+    plot = Plot("Answers begun and ended", "seconds since due", "percent", most_s, 100.0)
     plot.line(shares([outcome.first_audio_s for outcome in spoken]), "a", "first audio")
     plot.line(shares([outcome.latency_s for outcome in spoken]), "b", "last byte")
     return plot
@@ -108,9 +108,11 @@ def draw_in_flight(outcomes: Sequence[Outcome]) -> Plot:
 
 
 def shares(values: Sequence[float]) -> Points:
-    """Percent of the values that are no greater than each of them, as a line."""
-    ordered = sorted(values)
-    return [(0.0, 0.0), *((value, 100 * (rank + 1) / len(ordered)) for rank, value in enumerate(ordered))]
+    """Percent of the values that are no greater than each of them: a staircase."""
+    points = [(0.0, 0.0)]
+    for rank, value in enumerate(sorted(values)):
+        points += [(value, 100 * rank / len(values)), (value, 100 * (rank + 1) / len(values))]
+    return points
 
 
 def in_flight(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:

@@ -97,7 +97,7 @@ async def run(load: Load, on_outcome: Callable[[Outcome], None]) -> Run:
     else:
         timings = await _together(load, collect)
     took_s = max((outcome.due_s + outcome.latency_s for outcome in outcomes), default=0.0)
-    return Run(tuple(sorted(outcomes, key=lambda outcome: outcome.number)), tuple(timings), took_s)
+    return Run(tuple(sorted(outcomes, key=lambda outcome: outcome.number)), tuple(timings), round(took_s, 6))
 
 
 async def _together(load: Load, on_outcome: Callable[[Outcome], None]) -> list[Timing]:
