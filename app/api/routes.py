@@ -61,6 +61,7 @@ async def model(model: str, service: Here) -> Model:
     return Model(id=service.profile.model, created=STARTED)
 
 
+@router.head("/health", include_in_schema=False)  # what many monitors ask
 @router.get("/health", responses={503: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
@@ -69,6 +70,7 @@ async def health(service: Here) -> Health:
     return Health(status="ok")
 
 
+@router.head("/ready", response_model=Health, include_in_schema=False)
 @router.get("/ready", response_model=Health, responses={503: {"model": ErrorAnswer}})
 async def ready(service: Here) -> Health | Response:
     """Whether a request could be spoken now: the codec is warm and the engine answers; 503 whatever is missing."""
