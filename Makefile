@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
-.PHONY: setup setup-test setup-judge setup-browser setup-proxies run test test-slow test-vllm test-clients lint format bench \
+.PHONY: setup setup-test setup-judge setup-browser setup-proxies run test test-slow test-vllm test-clients test-containers test-ray lint format bench \
 	$(BENCHMARKS)
 
 setup: $(VENV)/.setup
@@ -49,6 +49,13 @@ test-slow: setup-test setup-judge setup-browser setup-proxies
 
 test-vllm: setup-test setup-judge
 	$(BIN)/python -m pytest -m vllm --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
+
+# As root: it makes overlays in a mount namespace. Two to four minutes, most of them for torch.
+test-containers: setup-test
+	$(BIN)/python -m pytest -m containers --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
+
+test-ray: setup-test
+	$(BIN)/python -m pytest -m ray --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
 
 test-clients: setup-test
 	$(BIN)/python -m pytest -m clients -rs $(PYTEST_ARGS) || test $$? -eq 5

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
+
+from fastapi import FastAPI
 
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
@@ -35,17 +38,19 @@ class PacedEngine(FixedEngine):
         return made
 
 
+def paced_app(**settings: object) -> FastAPI:
+    """The application; GET /pid names its process."""
+    app = create_app(settings_for_tests(**settings), engine=PacedEngine(CODES), codec=ToneCodec())
+    app.add_api_route("/pid", os.getpid)
+    return app
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.WARNING)
-    settings = settings_for_tests(
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
-        max_concurrent_requests=int(sys.argv[2]),
-        log_level="warning",
-        shutdown_grace_s=10,
-    )
-    serve(create_app(settings, engine=PacedEngine(CODES), codec=ToneCodec()), settings)
+    limit = int(sys.argv[2])
+    settings = settings_for_tests(host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", shutdown_grace_s=10)
+    serve(paced_app(max_concurrent_requests=limit), settings)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tests.slow.image import ROOT, Image, Stage, built, can_build
 from tests.test_process import Running, wait_until_ready
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.containers,
     pytest.mark.timeout(600),
     pytest.mark.skipif(not can_build(), reason="no right to make overlays in a mount namespace"),
     pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
