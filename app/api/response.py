@@ -19,7 +19,7 @@ from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
-from app.speech.encoders import CONTENT_TYPES, Encoder, Format
+from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 Delivery = Literal["stream", "whole", "events"]
 SINKS: dict[Delivery, type[ChunkedSink]] = {"stream": ChunkedSink, "whole": WholeSink, "events": EventSink}
 EVENTS = "text/event-stream"
+AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, EVENTS)}  # for the OpenAPI document
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class AudioAnswer:
 
     format: Format
     sample_rate_hz: int
+    encoding: Encoding
     bit_depth: int | None  # None: a lossy format has none
     encoder: Encoder
     delivery: Delivery
@@ -44,8 +46,9 @@ class AudioAnswer:
     def headers(self) -> dict[str, str]:
         """What the answer says of itself."""
         depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
+        audio = content_type(self.format, self.encoding, self.sample_rate_hz)
         return {
-            "content-type": EVENTS if self.delivery == "events" else CONTENT_TYPES[self.format],
+            "content-type": EVENTS if self.delivery == "events" else audio,
             "x-audio-sample-rate": str(self.sample_rate_hz),
             "x-audio-channels": "1",
             **depth,
