@@ -105,6 +105,7 @@ def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, 
             image.container(stress, stress.command, asked), capture_output=True, text=True, check=False
         )
         assert "=== SLO LATENCY REPORT ===\nTotal Requests: 4\n" in report.stdout, report.stderr
+        assert report.returncode == 0, report.stdout
         started.process.terminate()
         output, _ = started.process.communicate(timeout=20)
     assert started.process.returncode == 0, output.decode()
