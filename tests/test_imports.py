@@ -17,6 +17,7 @@ RANKS = {
     "prefetch": 6,
     "main": 5,
     "server": 5,
+    "connection": 5,
     "api": 4,
     "pipeline": 3,
     "arrival": 3,
