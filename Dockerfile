@@ -15,7 +15,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && pip install torch==2.13.0
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-        print(*project['dependencies'], *project['optional-dependencies']['clone'], sep='\n')" > requirements.txt \
+        print(*project['dependencies'], *project['optional-dependencies']['clone'], \
+        *project['optional-dependencies']['tracing'], sep='\n')" > requirements.txt \
     && pip install --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY app app

@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
-.PHONY: setup setup-test setup-judge setup-browser setup-proxies run test test-slow test-vllm test-clients test-containers test-ray lint format bench \
+.PHONY: setup setup-test setup-judge setup-browser setup-operations run test test-slow test-vllm test-clients test-containers test-ray lint format bench \
 	$(BENCHMARKS)
 
 setup: $(VENV)/.setup
@@ -30,12 +30,12 @@ setup-browser: $(VENV)/.setup-browser
 			sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null' \
 		|| echo "no Chromium, and no right to install one: the page is not tested in a browser"
 
-# The same for the balancers whose configurations are in deploy/: about 5 s.
-setup-proxies:
-	@{ PATH=$$PATH:/usr/sbin; command -v haproxy && command -v nginx; } \
+# The same for what the configurations in deploy/ are for: about 20 s.
+setup-operations:
+	@{ PATH=$$PATH:/usr/sbin; command -v haproxy && command -v nginx && command -v prometheus; } \
 		|| DEBIAN_FRONTEND=noninteractive timeout 120 \
-			sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends haproxy nginx >/dev/null' \
-		|| echo "no HAProxy or nginx, and no right to install one: their configurations are not tested"
+			sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends haproxy nginx prometheus >/dev/null' \
+		|| echo "no HAProxy, nginx or Prometheus, and no right to install one: their configurations are not tested"
 
 run: setup
 	$(BIN)/python -m app
@@ -44,7 +44,7 @@ test: setup-test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 # pytest ends with 5 where nothing carries the marker, which is no failure.
-test-slow: setup-test setup-judge setup-browser setup-proxies
+test-slow: setup-test setup-judge setup-browser setup-operations
 	$(BIN)/python -m pytest -m slow --timeout 900 $(PYTEST_ARGS) || test $$? -eq 5
 
 test-vllm: setup-test setup-judge
