@@ -133,7 +133,7 @@ async def test_the_exit_status_says_whether_all_spoke(answer: Answer, status: in
 async def test_an_interrupted_load_reports_what_it_has_heard(processes: str) -> None:
     late = slow(60.0, GOOD)
     async with serving(GOOD, late, GOOD, GOOD, GOOD, late) as server:
-        arguments = ["--url", server.url, "--requests", "9", "--concurrency", "2", "--warmup", "0"]
+        arguments = ["--url", server.url, "--requests", "40", "--concurrency", "2", "--warmup", "0"]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stress_test", *arguments, "--processes", processes),
             cwd=ROOT,
