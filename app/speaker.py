@@ -11,8 +11,10 @@ import numpy as np
 from app.arrival import Arrival
 from app.codec import CodeWindow, Samples
 from app.decode.scheduler import Scheduler
+from app.errors import EngineLength
 from app.listener import Listener
 from app.speech.codes import CodeArray, FrameLayout
+from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
 
@@ -37,8 +39,14 @@ class Speaker:
         self.ready_s: float | None = None  # when the first window's codes were there
 
     async def speak(self, arrival: Arrival) -> None:
-        """Speak one generation, as it arrives."""
+        """Speak one generation, as it arrives.
+
+        Raises:
+            CodecFailed: as `Scheduler.decode` does.
+            EngineLength: nothing has been heard of it for long; pauses that the text asks for are not its silence.
+        """
         spec, schedule = self._decoder.spec, self._schedule
+        quiet = Quiet(spec.sample_rate_hz)
         stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
         schedule.begin()
         while not schedule.finished:
@@ -49,7 +57,10 @@ class Speaker:
             take = partial(self._take, arrival.codes, taken)
             decoded = await self._decoder.decode(take, self.listener.deadline_s())
             decode_s = time.monotonic() - asked_s
-            await self._hear(stitcher.feed(taken[0], decoded))
+            sound = stitcher.feed(taken[0], decoded)
+            if quiet.feed(sound):
+                raise EngineLength("the engine speaks silence", "silence")
+            await self._hear(sound)
             schedule.grow(
                 Supply(
                     frames=arrival.codes.frames,

@@ -12,6 +12,7 @@ from app.api.response import AudioAnswer
 from app.api.sinks import PIECE_BYTES, usage
 from app.errors import ServiceError
 from app.listener import ClientGone, Spoken
+from app.speech.encoders import Encoder
 
 IDLE, BROKEN, RESTARTING = 1000, 1011, 1012  # close codes, RFC 6455 and its registry
 
@@ -59,16 +60,22 @@ class Line:
 class WebSocketSink:
     """The sound of one utterance: `started` with the first samples, `done` after the last."""
 
+    _encoder: Encoder
+
     def __init__(self, line: Line, answer: AudioAnswer, utterance: int) -> None:
         self._line, self._answer, self._utterance = line, answer, utterance
-        self._started = False
+        self.started = False
+
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins: this encoder makes what is written."""
+        self._encoder = encoder
 
     async def write(self, data: bytes) -> None:
         """Send bytes that hold samples; raises ClientGone."""
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             await self._line.tell("started", utterance=self._utterance, **self._format())
-            data = self._answer.encoder.header(None) + data
+            data = self._encoder.header(None) + data
         await self._line.sound(data)
 
     async def finish(self, spoken: Spoken) -> None:

@@ -36,7 +36,7 @@ class AudioAnswer:
     format: Format
     sample_rate_hz: int
     bit_depth: int | None  # None: a lossy format has none
-    encoder: Encoder
+    make_encoder: Callable[[], Encoder]
     delivery: Delivery
     write_limit_s: float
 
@@ -57,9 +57,7 @@ class AudioAnswer:
 class AudioResponse(Response):
     """Speaks when called: admission, synthesis, and the failure of either, on one request."""
 
-    def __init__(
-        self, speak: Callable[[Encoder, Sink], Awaitable[Spoken]], answer: AudioAnswer, admission: Admission
-    ) -> None:
+    def __init__(self, speak: Callable[[Sink], Awaitable[Spoken]], answer: AudioAnswer, admission: Admission) -> None:
         self._speak, self._answer, self._admission = speak, answer, admission
         self.background = None
         self.status_code = 200
@@ -68,10 +66,10 @@ class AudioResponse(Response):
         """Run the request; raises ResponseBroken when it fails after its status has left."""
         answer = self._answer
         self.request_id = request_id_of(scope)
-        sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.encoder, answer.write_limit_s)
+        sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
         try:
             with self._admission.slot(key_number_of(scope)):
-                report(await self._speak(answer.encoder, sink), self.request_id, whole=answer.delivery == "whole")
+                report(await self._speak(sink), self.request_id, whole=answer.delivery == "whole")
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)

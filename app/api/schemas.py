@@ -55,7 +55,10 @@ class SpeechRequest(BaseModel):
     top_k: int | None = Field(default=None, ge=-1, le=1_000_000)
     repetition_penalty: Number | None = Field(default=None, gt=0, le=2)
     max_tokens: int | None = Field(
-        default=None, ge=1, le=65_536, description="Token limit of one engine request; reaching it is then no error."
+        default=None,
+        ge=1,
+        le=65_536,
+        description="Token limit of one engine request; reaching it is then no error. Unset: what the text can need.",
     )
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     playback_speed: Number | None = Field(

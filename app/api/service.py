@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import Request
@@ -13,12 +14,14 @@ from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.utterance import Utterance
 from app.api.wording import Manner, Wording
+from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import NotReady
-from app.listener import Sink
-from app.pipeline import Speech, Spoken, synthesize
+from app.listener import Sink, Spoken
+from app.pipeline import synthesize
 from app.profiles import Profile
+from app.progress import Progress
 from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
@@ -54,7 +57,7 @@ class Service:
         self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
-        return AudioResponse(partial(self._speak, speech, decoder), answer, self.admission)
+        return AudioResponse(partial(self._speak, speech, decoder, answer.make_encoder), answer, self.admission)
 
     def utterance(self, session: SpeechRequest) -> Utterance:
         """What will speak a text that is still to be written; `session` says how.
@@ -66,7 +69,7 @@ class Service:
         decoder = self._decoder()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
-        return Utterance(script, answer, partial(self._speak, speech, decoder), self.admission)
+        return Utterance(script, answer, partial(self._speak, speech, decoder, answer.make_encoder), self.admission)
 
     def normalize(self, request: NormalizeRequest) -> str:
         """The text as it would be spoken; needs neither codec nor engine.
@@ -94,8 +97,10 @@ class Service:
         """False once a decode thread has died, or loading has failed in a way that a restart may mend."""
         return not self.broken and (self.decoder is None or self.decoder.failure is None)
 
-    async def _speak(self, speech: Speech, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
-        return await synthesize(speech, self.engine, decoder, encoder, sink)
+    async def _speak(
+        self, speech: Speech, decoder: Scheduler, make_encoder: Callable[[], Encoder], sink: Sink
+    ) -> Spoken:
+        return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), Progress())
 
     def _decoder(self) -> Scheduler:
         if self.decoder is None:

@@ -21,10 +21,15 @@ PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client'
 class ChunkedSink:
     """Bytes to the client as they are made; the status and the header leave with the first samples."""
 
-    def __init__(self, send: Send, receive: Receive, headers: Headers, encoder: Encoder, write_limit_s: float) -> None:
-        self._send, self._receive, self._headers = send, receive, headers
-        self._encoder, self._write_limit_s = encoder, write_limit_s
+    _encoder: Encoder
+
+    def __init__(self, send: Send, receive: Receive, headers: Headers, write_limit_s: float) -> None:
+        self._send, self._receive, self._headers, self._write_limit_s = send, receive, headers, write_limit_s
         self.started = False
+
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins: this encoder makes what is written."""
+        self._encoder = encoder
 
     async def write(self, data: bytes) -> None:
         """Send a chunk; raises ClientGone after the write limit."""
@@ -65,8 +70,9 @@ class ChunkedSink:
 class WholeSink(ChunkedSink):
     """One complete body with its length; nothing leaves before everything is known to be good."""
 
-    def __init__(self, send: Send, receive: Receive, headers: Headers, encoder: Encoder, write_limit_s: float) -> None:
-        super().__init__(send, receive, headers, encoder, write_limit_s)
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins, and with it another body."""
+        super().begin(encoder)
         self._body = bytearray()
 
     async def write(self, data: bytes) -> None:

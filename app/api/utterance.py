@@ -12,7 +12,6 @@ from app.api.admission import Admission
 from app.api.response import AudioAnswer, report
 from app.api.script import Script
 from app.listener import ClientGone, Sink, Spoken
-from app.speech.encoders import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ class Utterance:
 
     script: Script
     answer: AudioAnswer
-    synthesis: Callable[[Encoder, Sink], Awaitable[Spoken]]
+    synthesis: Callable[[Sink], Awaitable[Spoken]]
     admission: Admission
 
     async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
@@ -36,7 +35,7 @@ class Utterance:
         try:
             await self.script.begun()
             with self.admission.slot(key):
-                report(await self.synthesis(self.answer.encoder, sink), name, whole=False)
+                report(await self.synthesis(sink), name, whole=False)
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
             log.info("request %s: cancelled", name)

@@ -468,7 +468,7 @@ async def test_a_bug_of_ours_is_an_error_without_details_and_a_close(caplog: pyt
 
 
 async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() -> None:
-    engine = FixedEngine([5] * 1_500)  # 30 s of pcm: 1.4 MB
+    engine = FixedEngine([index % 900 for index in range(1_500)])  # 30 s of pcm: 1.4 MB
     values = limits(client_write_timeout_s=0.5)
     async with (
         serving(engine, settings=values, send_buffer_bytes=4096) as served,
@@ -476,6 +476,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
         connect(url_of(served), proxy=None, max_queue=1) as socket,
     ):
         client = Client(socket)
+        await client.say("session", max_tokens=1_500)
         await client.text("This is a sentence.")
         await client.say("end")
         await asyncio.sleep(0.1)
@@ -487,6 +488,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
                 await asyncio.sleep(0.005)
         socket.transport.resume_reading()
         assert await client.closed() is None  # broken off, not closed
+        engine.numbers = CODES
         await good_request(served)
 
 
