@@ -22,11 +22,11 @@ from app.speech.repetition import Repetition
 
 PROFILE = load_profile("builtin")
 SENTENCES = (Path(__file__).parents[2] / "bench" / "sentences.txt").read_text().splitlines()
-PROSE = [*SENTENCES[::12], " ".join(SENTENCES[:3])]
+PROSE = [*SENTENCES[::20], " ".join(SENTENCES[:3])]
 # What takes longer to say than to write, says the same often, or is silent between its words.
 ODD = [
-    *("Thank you.", "7", "1234567890", "$1,234,567.89 by 12:45 on 3/4/2025.", "https://a.b/c?d=e&f=g#h", "w " * 40),
-    *("x, y, z. " * 15, "w.w.w." * 10, "www " * 30, "ha ha ha ha ha ha!", "No... no... no.", "½ ∑ 1e10", "ABCDEFGHIJ"),
+    *("Thank you.", "7", "1234567890", "$1,234,567.89 by 12:45 on 3/4/2025.", "https://a.b/c?d=e&f=g#h", "w " * 12),
+    *("x, y, z. " * 4, "w.w.w." * 4, "www " * 8, "ha ha ha ha ha ha!", "No... no... no.", "½ ∑ 1e10", "ABCDEFGHIJ"),
 ]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,6 +40,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[BuiltinEngine]
     await engine.close()
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("texts", [PROSE, ODD], ids=["prose", "odd"])
 async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[str]) -> None:
     codec = load_codec(CodecChoice("builtin", "builtin"), "cpu", print)
