@@ -166,6 +166,13 @@ class ModelNotFound(RequestError):
     code = "model_not_found"
 
 
+class RequestNotFound(RequestError):
+    """No request of that id is on record, or not with that API key."""
+
+    status = 404
+    code = "request_not_found"
+
+
 class InvalidMessage(RequestError):
     """A WebSocket message that is none of ours, or comes at the wrong time."""
 

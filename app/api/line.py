@@ -62,8 +62,9 @@ class WebSocketSink:
 
     _encoder: Encoder
 
-    def __init__(self, line: Line, answer: AudioAnswer, utterance: int) -> None:
-        self._line, self._answer, self._utterance = line, answer, utterance
+    def __init__(self, line: Line, answer: AudioAnswer, utterance: int, name: str) -> None:
+        """`utterance` counts those of the connection; `name` is its own, as a request's id."""
+        self._line, self._answer, self._utterance, self._name = line, answer, utterance, name
         self.started = False
 
     def begin(self, encoder: Encoder) -> None:
@@ -74,14 +75,15 @@ class WebSocketSink:
         """Send bytes that hold samples; raises ClientGone."""
         if not self.started:
             self.started = True
-            await self._line.tell("started", utterance=self._utterance, **self._format())
+            await self._line.tell("started", utterance=self._utterance, request_id=self._name, **self._format())
             data = self._encoder.header(None) + data
         await self._line.sound(data)
 
     async def finish(self, spoken: Spoken) -> None:
         """Say that this was all."""
         seconds = round(spoken.audio_s, 3)
-        await self._line.tell("done", utterance=self._utterance, usage=usage(spoken), audio_seconds=seconds)
+        said = {"usage": usage(spoken), "audio_seconds": seconds, "finish_reason": spoken.finish_reason}
+        await self._line.tell("done", utterance=self._utterance, **said)
 
     async def gone(self) -> None:
         """Never return: the connection reads its client's messages, and cancels its utterances when it leaves."""

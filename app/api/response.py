@@ -15,10 +15,12 @@ from app import metrics
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
+from app.api.records import Records
 from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
+from app.progress import Progress
 from app.speech.encoders import CONTENT_TYPES, Encoder, Format
 
 log = logging.getLogger(__name__)
@@ -57,8 +59,14 @@ class AudioAnswer:
 class AudioResponse(Response):
     """Speaks when called: admission, synthesis, and the failure of either, on one request."""
 
-    def __init__(self, speak: Callable[[Sink], Awaitable[Spoken]], answer: AudioAnswer, admission: Admission) -> None:
-        self._speak, self._answer, self._admission = speak, answer, admission
+    def __init__(
+        self,
+        speak: Callable[[Sink, Progress], Awaitable[Spoken]],
+        answer: AudioAnswer,
+        admission: Admission,
+        records: Records,
+    ) -> None:
+        self._speak, self._answer, self._admission, self._records = speak, answer, admission, records
         self.background = None
         self.status_code = 200
 
@@ -68,8 +76,9 @@ class AudioResponse(Response):
         self.request_id = request_id_of(scope)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
         try:
-            with self._admission.slot(key_number_of(scope)):
-                report(await self._speak(sink), self.request_id, whole=answer.delivery == "whole")
+            key = key_number_of(scope)
+            with self._records.follow(self.request_id, key) as progress, self._admission.slot(key):
+                report(await self._speak(sink, progress), self.request_id, whole=answer.delivery == "whole")
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)

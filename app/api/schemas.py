@@ -133,6 +133,29 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
+class Usage(BaseModel):
+    """The tokens of an answer."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class SpeechStatus(BaseModel):
+    """GET /v1/audio/speech/{request_id}: how far a request is, or what became of it; never its text."""
+
+    id: str
+    status: Literal["in_progress", "completed", "failed", "cancelled"]
+    finish_reason: Literal["stop", "length"] | None = Field(
+        description="Of a completed answer. length: the caller's own max_tokens has cut it."
+    )
+    error_code: str | None
+    audio_seconds: float
+    usage: Usage
+    first_audio_seconds: float | None = Field(description="From the request to its first bytes of sound.")
+    retries: int
+
+
 class Health(BaseModel):
     """GET /health and GET /ready."""
 

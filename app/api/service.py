@@ -10,6 +10,7 @@ from fastapi import Request
 from app.api.admission import Admission
 from app.api.cloning import Cloner
 from app.api.intake import Intake
+from app.api.records import Records
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.utterance import Utterance
@@ -36,6 +37,7 @@ class Service:
         self.settings, self.profile, self.engine = settings, profile, engine
         self.cloner, self.wording = cloner, wording
         self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
+        self.records = Records()
         self.decoder: Scheduler | None = None
         self.problem = LOADING
         self.broken = False
@@ -57,7 +59,8 @@ class Service:
         self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
-        return AudioResponse(partial(self._speak, speech, decoder, answer.make_encoder), answer, self.admission)
+        speak = partial(self._speak, speech, decoder, answer.make_encoder)
+        return AudioResponse(speak, answer, self.admission, self.records)
 
     def utterance(self, session: SpeechRequest) -> Utterance:
         """What will speak a text that is still to be written; `session` says how.
@@ -69,7 +72,8 @@ class Service:
         decoder = self._decoder()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
-        return Utterance(script, answer, partial(self._speak, speech, decoder, answer.make_encoder), self.admission)
+        speak = partial(self._speak, speech, decoder, answer.make_encoder)
+        return Utterance(script, answer, speak, self.admission, self.records)
 
     def normalize(self, request: NormalizeRequest) -> str:
         """The text as it would be spoken; needs neither codec nor engine.
@@ -98,9 +102,9 @@ class Service:
         return not self.broken and (self.decoder is None or self.decoder.failure is None)
 
     async def _speak(
-        self, speech: Speech, decoder: Scheduler, make_encoder: Callable[[], Encoder], sink: Sink
+        self, speech: Speech, decoder: Scheduler, make_encoder: Callable[[], Encoder], sink: Sink, progress: Progress
     ) -> Spoken:
-        return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), Progress())
+        return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 
     def _decoder(self) -> Scheduler:
         if self.decoder is None:

@@ -15,6 +15,7 @@ from app.listener import ClientGone, Spoken
 from app.speech.encoders import Encoder
 
 Headers = list[tuple[bytes, bytes]]
+FINISH_REASON = "x-finish-reason"  # of a whole body: a stream's header leaves before it is known
 PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
 
 
@@ -83,8 +84,11 @@ class WholeSink(ChunkedSink):
         """Send everything."""
         body = self._encoder.header(len(self._body)) + bytes(self._body)
         self.started = True
-        length = (b"content-length", str(len(body)).encode())
-        await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, length]})
+        known = [
+            (b"content-length", str(len(body)).encode()),
+            (FINISH_REASON.encode(), spoken.finish_reason.encode()),
+        ]
+        await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]})
         await self._put_body(body)
         await self._end()
 
@@ -94,7 +98,8 @@ class EventSink(ChunkedSink):
 
     async def finish(self, spoken: Spoken) -> None:
         """Tell the usage, and end the body."""
-        await self._tell({"type": "speech.audio.done", "usage": usage(spoken)})
+        reason = spoken.finish_reason
+        await self._tell({"type": "speech.audio.done", "usage": usage(spoken), "finish_reason": reason})
         await self._end()
 
     async def fail(self, error: ServiceError) -> None:

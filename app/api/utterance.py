@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from app import metrics
 from app.api.admission import Admission
+from app.api.records import Records
 from app.api.response import AudioAnswer, report
 from app.api.script import Script
 from app.listener import ClientGone, Sink, Spoken
+from app.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +24,9 @@ class Utterance:
 
     script: Script
     answer: AudioAnswer
-    synthesis: Callable[[Sink], Awaitable[Spoken]]
+    synthesis: Callable[[Sink, Progress], Awaitable[Spoken]]
     admission: Admission
+    records: Records
 
     async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
         """Speak, from the first sentence to the end of the text; `name` is the log's, `key` the caller's key's number.
@@ -34,8 +37,8 @@ class Utterance:
         """
         try:
             await self.script.begun()
-            with self.admission.slot(key):
-                report(await self.synthesis(sink), name, whole=False)
+            with self.records.follow(name, key) as progress, self.admission.slot(key):
+                report(await self.synthesis(sink, progress), name, whole=False)
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
             log.info("request %s: cancelled", name)

@@ -157,6 +157,7 @@ async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
         await client.say("end")
         answer = await client.answer()
         assert answer.audio == await posted(served, text)
+    assert answer.started.pop("request_id")
     assert answer.started == {
         "type": "started",
         "utterance": 1,
@@ -166,7 +167,7 @@ async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
         "bit_depth": 16,
     }
     assert answer.done["audio_seconds"] == len(answer.audio) / 48_000
-    assert set(answer.done) == {"type", "utterance", "usage", "audio_seconds"}
+    assert set(answer.done) == {"type", "utterance", "usage", "audio_seconds", "finish_reason"}
 
 
 async def test_each_sentence_is_a_generation_as_in_a_post_whose_parts_hold_one_each() -> None:
