@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from app.addresses import Address
 from app.api import websocket
 from app.api.cloning import Cloner
 from app.api.cors import allow_origins
@@ -146,22 +147,28 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
         from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
         return BuiltinEngine(settings.embedded_engine)
-    from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415  (only where it is used)
+    from app.engine.pool import Pool  # noqa: PLC0415  (only where it is used)
+    from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415
 
-    engine = VllmEngine(
-        settings.tts_api,
-        profile.model,
-        profile.tokens,
-        api_key=settings.tts_api_key.get_secret_value() if settings.tts_api_key else None,
-        stop_token_ids=profile.stop_token_ids,
-        token_limit=profile.tokens.first + profile.tokens.slots * VOCABULARY[profile.codec.name],
-        limits=EngineLimits(
-            connect_s=settings.connect_timeout_s,
-            first_token_s=settings.first_token_timeout_s,
-            token_gap_s=settings.token_gap_timeout_s,
-            stream_interval=settings.stream_interval,
-        ),
+    limits = EngineLimits(
+        connect_s=settings.connect_timeout_s,
+        first_token_s=settings.first_token_timeout_s,
+        token_gap_s=settings.token_gap_timeout_s,
+        stream_interval=settings.stream_interval,
     )
+
+    def vllm(address: Address) -> VllmEngine:
+        return VllmEngine(
+            address.url,
+            profile.model,
+            profile.tokens,
+            api_key=address.key.get_secret_value() if address.key else None,
+            stop_token_ids=profile.stop_token_ids,
+            token_limit=profile.tokens.first + profile.tokens.slots * VOCABULARY[profile.codec.name],
+            limits=limits,
+        )
+
+    engine = Pool([(address.name, vllm(address)) for address in settings.engines])
     if not profile.reads_phonemes:
         return engine
     from app.engine.phonemising import PhonemeEngine  # noqa: PLC0415  (loads a lexicon)

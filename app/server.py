@@ -53,6 +53,11 @@ class AbortableProtocol(HttpToolsProtocol):
 class AbortableWebSocket(WebSocketsSansIOProtocol):
     """The same for WebSockets; and at a shutdown the application closes, when it has said what it is saying."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection; its frames and headers, which hold texts and keys, are logged at no level."""
+        self.conn.debug = False
+        super().connection_made(transport)
+
     def handle_connect(self, event: Request) -> None:
         """Begin a connection, as uvicorn does, with one more extension in its scope."""
         super().handle_connect(event)

@@ -24,9 +24,10 @@ from app.listener import Levels, Playback
 from app.parts import Part, Parts, WrittenParts
 from app.profiles import Profile
 from app.settings import Settings
+from app.speech import g711
 from app.speech.codes import FrameLayout
 from app.speech.duration import Pace
-from app.speech.encoders import LOSSLESS, carries, make_encoder
+from app.speech.encoders import LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
 from app.speech.sentences import split
@@ -138,7 +139,7 @@ class Intake:
         """How to answer.
 
         Raises:
-            UnsupportedValue: events were asked for in one piece.
+            UnsupportedValue: events were asked for in one piece, or an encoding of a format that has its own.
             UnsupportedSampleRate: the format cannot carry the rate.
         """
         chosen, rate_hz = request.response_format or self._settings.default_response_format, self._rate_hz(request)
@@ -146,18 +147,23 @@ class Intake:
             raise UnsupportedSampleRate(f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate")
         if request.stream_format == "sse" and not request.stream:
             raise UnsupportedValue("stream_format: sse is a stream, but stream is false", param="stream_format")
+        companded = request.encoding != "pcm_s16le"
+        if companded and chosen not in UNCOMPRESSED:
+            raise UnsupportedValue(f"encoding: {chosen} has its own; this one is for wav and pcm", param="encoding")
         whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
             format=chosen,
             sample_rate_hz=rate_hz,
-            bit_depth=16 if chosen in LOSSLESS else None,
-            make_encoder=partial(make_encoder, chosen, rate_hz, whole=not request.stream),
+            encoding=request.encoding,
+            bit_depth=(8 if companded else 16) if chosen in LOSSLESS else None,
+            make_encoder=partial(make_encoder, chosen, rate_hz, encoding=request.encoding, whole=not request.stream),
             delivery="events" if request.stream_format == "sse" else whole,
             write_limit_s=self._settings.client_write_timeout_s,
         )
 
     def _rate_hz(self, request: SpeechRequest) -> int:
-        return request.sample_rate or self._spec.sample_rate_hz
+        usual_hz = self._spec.sample_rate_hz if request.encoding == "pcm_s16le" else g711.RATE_HZ
+        return request.sample_rate or usual_hz
 
     def _plan(self, request: SpeechRequest) -> WindowPlan:
         settings, spec = self._settings, self._spec

@@ -21,7 +21,7 @@ from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.progress import Progress
-from app.speech.encoders import CONTENT_TYPES, Encoder, Format
+from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 Delivery = Literal["stream", "whole", "events"]
 SINKS: dict[Delivery, type[ChunkedSink]] = {"stream": ChunkedSink, "whole": WholeSink, "events": EventSink}
 EVENTS = "text/event-stream"
+AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, EVENTS)}  # for the OpenAPI document
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class AudioAnswer:
 
     format: Format
     sample_rate_hz: int
+    encoding: Encoding
     bit_depth: int | None  # None: a lossy format has none
     make_encoder: Callable[[], Encoder]
     delivery: Delivery
@@ -46,8 +48,9 @@ class AudioAnswer:
     def headers(self) -> dict[str, str]:
         """What the answer says of itself."""
         depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
+        audio = content_type(self.format, self.encoding, self.sample_rate_hz)
         return {
-            "content-type": EVENTS if self.delivery == "events" else CONTENT_TYPES[self.format],
+            "content-type": EVENTS if self.delivery == "events" else audio,
             "x-audio-sample-rate": str(self.sample_rate_hz),
             "x-audio-channels": "1",
             **depth,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.keys import key_number_of
-from app.api.response import EVENTS, AudioResponse
+from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
     Health,
@@ -24,12 +24,10 @@ from app.api.schemas import (
 from app.api.service import Service, service_of
 from app.api.sinks import usage
 from app.errors import CodecFailed, ModelNotFound
-from app.speech.encoders import CONTENT_TYPES
 
 router = APIRouter()
 STARTED = int(time.time())
 Here = Annotated[Service, Depends(service_of)]
-AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*CONTENT_TYPES.values(), EVENTS)}
 REFUSALS: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer} for status in (400, 404, 429, 500, 502, 503, 504)
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 from collections.abc import AsyncGenerator
 from itertools import chain
@@ -40,6 +41,7 @@ async def test_each_key_is_let_in(served: Served, key: str, scheme: str) -> None
     assert answer.content
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize(
     "authorization",
     [
@@ -129,6 +131,7 @@ async def test_a_wrong_key_is_refused_before_the_body_is_read(served: Served) ->
     await writer.wait_closed()
 
 
+@pytest.mark.fault(39)
 async def test_no_key_stands_in_logs_metrics_errors_or_documents(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -191,3 +194,16 @@ def test_a_key_is_found_by_its_number() -> None:
     assert [keys.find(key) for key in (b"a", b"b", b"c", b"")] == [0, 1, None, None]
     assert ApiKeys([]).find(b"") is None
     assert b"a" not in vars(keys)["_hashes"]
+
+
+@pytest.mark.fault(39)
+def test_every_known_key_is_compared_in_constant_time_wherever_the_match_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys, compared = ApiKeys([f"sk-{number}" for number in range(5)]), []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda left, right: compared.append(len(left)) or compare(left, right))
+    for key, number in ((b"sk-0", 0), (b"sk-4", 4), (b"sk-9", None), (b"", None), (b"s" * 100_000, None)):
+        compared.clear()
+        assert keys.find(key) == number
+        assert compared == [32] * 5

@@ -32,6 +32,7 @@ async def refused(served: Served, status: int, code: str, **fields: object) -> d
     return error
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize("voice", HOSTILE_VOICES)
 async def test_an_unknown_voice_is_refused_and_not_echoed(served: Served, voice: str) -> None:
     for form in (voice, {"id": voice}):
@@ -39,15 +40,18 @@ async def test_an_unknown_voice_is_refused_and_not_echoed(served: Served, voice:
         assert len(voice) < 3 or voice not in error["message"]
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize("text", EMPTY)
 async def test_nothing_to_speak_is_refused(served: Served, text: str) -> None:
     assert (await refused(served, 400, "empty_input", input=text, normalize=True))["param"] == "input"
 
 
+@pytest.mark.fault(33)
 async def test_no_text_at_all_is_refused(served: Served) -> None:
     await refused(served, 400, "empty_input", input="")
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(
     ("fields", "status", "code"),
     [
@@ -71,8 +75,19 @@ async def test_bad_fields_are_refused(served: Served, fields: dict[str, object],
     assert error["param"] == next(iter(fields))
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b"null", b'"x"', b'{"input": "a", "temperature": NaN}', b'{"input": "\\ud800"}', b"\xff"]
+    "body",
+    [
+        *(b"{", b"[]", b"null", b'"x"', b"", b"\xff", b"\xef\xbb\xbf{}", b'{"input": "a"} {"input": "b"}'),
+        *(b'{"input": "a", "temperature": NaN}', b'{"input": "a", "speed": 1e999}', b'{"input": "\\ud800"}'),
+        *(
+            b'{"input": ' + b"[" * 100_000,
+            b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+            b'{"input": ' + b"9" * 5_000 + b"}",
+        ),
+    ],
+    ids=lambda body: repr(body[:40]),
 )
 async def test_bad_json_is_400_in_the_same_shape(served: Served, body: bytes) -> None:
     answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
@@ -80,11 +95,34 @@ async def test_bad_json_is_400_in_the_same_shape(served: Served, body: bytes) ->
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.fault(35)
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "nonsense", "a/b; c=" + "d" * 999]
+)
+async def test_json_that_is_not_called_json_is_400_or_read(served: Served, kind: str | None) -> None:
+    headers = {} if kind is None else {"content-type": kind}
+    answer = await served.client.post(SPEECH, content=b'{"input": "Hello there."}', headers=headers)
+    assert answer.status_code in (200, 400), answer.text
+    if answer.status_code == 400:
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.fault(37)
+@pytest.mark.parametrize("word", ["Quagmire", "Quag\r\nx-evil: 1\r\n", "ｑuagmire\u2028"])
+async def test_no_text_of_a_request_stands_in_a_header(served: Served, word: str) -> None:
+    for fields in ({}, {"voice": word}, {"model": word}, {"stream": False}, {"response_format": word}, {"speed": word}):
+        answer = await served.client.post(SPEECH, json={**HELLO, "input": word, "instructions": word, **fields})
+        told = str(answer.headers.multi_items()).lower()
+        assert "uag" not in told
+        assert "evil" not in told
+
+
 async def test_errors_that_repeat_say_so(served: Served) -> None:
     answer = await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
     assert answer.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.fault(35)
 async def test_unknown_fields_are_ignored(served: Served) -> None:
     answer = await served.client.post(SPEECH, json={**HELLO, "unheard_of": 1, "instructions": "Be kind."})
     assert answer.status_code == 200

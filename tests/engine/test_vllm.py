@@ -78,6 +78,7 @@ async def test_urls_as_people_write_them(end: str) -> None:
         await engine.check()
 
 
+@pytest.mark.fault(38)
 async def test_proxy_variables_and_redirects_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     with refusing() as nowhere:
         monkeypatch.setenv("HTTP_PROXY", nowhere)

@@ -65,6 +65,14 @@ def test_every_header_holds_the_rate_and_the_sizes(rate_hz: int, count: int | No
     assert riff_bytes == (0xFFFFFFFF if unknown else count * 2 + 36)
 
 
+@given(rate_hz=st.integers(8_000, 48_000), count=st.integers(0, 3_000), streamed=st.booleans())
+def test_every_wav_is_read_whatever_its_rate_and_length(rate_hz: int, count: int, streamed: bool) -> None:
+    with wave.open(io.BytesIO(wav(noise(count), rate_hz, streamed=streamed))) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, rate_hz)
+        assert len(file.readframes(10**9)) == 2 * count
+        assert streamed or file.getnframes() == count
+
+
 def test_pcm_has_no_header() -> None:
     assert make_encoder("pcm", 24_000).header(None) == make_encoder("pcm", 24_000).header(10) == b""
 

@@ -53,6 +53,7 @@ def test_a_prompt_of_another_form_is_refused(prompt: str) -> None:
         parse("<|a|>{voice}: {text}<|b|>", prompt)
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("normalize", [True, False])
 @given(text=st.lists(st.one_of(PIECES, st.text(st.characters(codec=None), max_size=3)), max_size=20).map("".join))

@@ -44,6 +44,7 @@ def test_what_is_visible_stays(text: str, expected: str) -> None:
     assert clean(text) == expected
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize(
     "text",
     [
@@ -81,6 +82,7 @@ def test_nothing_to_speak_is_empty_input(text: str) -> None:
     assert caught.value.param == "input"
 
 
+@pytest.mark.fault(34)
 @given(HOSTILE)
 @example("e\u0323\u0301\u094d\u200d\u0316x")
 @example("\u0915\u0301\u094d\u200d\u0316")

@@ -27,7 +27,22 @@ SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
 # First words of the towns that stand behind most Malaysian postcodes.
 TOWNS = frozenset(
     {"Kuala", "Johor", "Petaling", "Shah", "Subang", "Pulau", "George", "Kota", "Kuching", "Ipoh", "Melaka", "Seremban"}
-    | {"Putrajaya", "Cyberjaya", "Klang", "Kajang", "Kangar", "Alor", "Kuantan", "Bangi", "Seri", "Miri", "Butterworth"}
+    | {
+        "KL",
+        "PJ",
+        "JB",
+        "Putrajaya",
+        "Cyberjaya",
+        "Klang",
+        "Kajang",
+        "Kangar",
+        "Alor",
+        "Kuantan",
+        "Bangi",
+        "Seri",
+        "Miri",
+        "Butterworth",
+    }
 )
 VOWELS = re.compile(r"[aeiouyAEIOUY]")
 CUE_CHARACTERS = 48
@@ -70,7 +85,7 @@ class Contacts:
             rule("d", r"\d{1,32}(?:-\d{1,32}){2,8}(?![^\W_])", self._code),
             rule("l", r"(?=[A-Z/-]{2,24}\d)[A-Z]{1,12}(?:[/-][A-Z\d]{1,32}){1,8}(?![^\W_])", self._code),
             rule("l", r"(?P<letters>[A-Z]{1,3}) ?(?P<digits>\d{1,4})(?: ?(?P<last>[A-Z]))?(?![^\W_])", self._plate),
-            rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+))", self._postcode),
+            rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+|KL|PJ|JB)(?![^\W_]))", self._postcode),
             rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long),
             rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._cued),
         )
@@ -115,7 +130,7 @@ class Contacts:
         parts = re.findall(r"\d+", text)
         digits = sum(map(len, parts))
         surely = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
-        if digits < 6 or not (surely or digits >= 7):
+        if digits < 6 or not (surely or digits >= 7 or self._is_cued(found)):
             return None
         if len(parts) == 2 and len(text) == 9 and all(part.endswith("0") for part in parts) and not surely:
             return None  # 1000-2000

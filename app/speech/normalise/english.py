@@ -87,6 +87,16 @@ def _ordinal(found: re.Match[str]) -> str:
     return NUMBERS.ordinal(found["number"])
 
 
+def _military(found: re.Match[str]) -> str | None:
+    """0655 hrs; 2000 hrs may be how long it takes."""
+    hour, minute = found["hour"], found["minute"]
+    if minute == "00" and hour[0] != "0":
+        return None
+    first = NUMBERS.each(hour) if hour[0] == "0" else NUMBERS.cardinal(hour)
+    last = "hundred" if minute == "00" else NUMBERS.each(minute) if minute[0] == "0" else NUMBERS.cardinal(minute)
+    return f"{first} {last} hours"
+
+
 def _decade(found: re.Match[str]) -> str:
     text = found["decade"]
     century = f"{NUMBERS.cardinal(text[:2])} " if len(text) == 4 else ""
@@ -96,7 +106,11 @@ def _decade(found: re.Match[str]) -> str:
 OWN = (
     rule("d", r"(?P<feet>\d)['’′] ?(?P<inches>\d{1,2})(?:[\"”″]|'')",
          lambda found: f"{NUMBERS.cardinal(found['feet'])} foot {NUMBERS.cardinal(found['inches'])}"),
+    rule("d", r"(?P<number>\d{1,2})(?:st|nd|rd|th) ?[-–] ?(?=\d{1,2}(?:st|nd|rd|th)(?![^\W_]))",
+         lambda found: _ordinal(found) + " to "),
     rule("d", r"(?P<number>\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)(?![^\W_])", _ordinal),
+    rule("d", r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d) ?(?:hrs|hours|h)(?![^\W_])", _military),
+    rule("l", r"FY ?(?P<year>20\d\d)(?![^\W_]|[.,/-]\d)", lambda found: f"F Y {year(int(found['year']))}"),
     rule("d", r"(?P<decade>(?:1[1-9]|20)?[2-9]0)['’]?s(?![^\W_])", _decade),
 )  # fmt: skip
 

@@ -25,23 +25,23 @@ dengan depan dewan dgn di dia dibayar dibuka didaftar dihantar diri diskaun ditu
 ejen emas empat enam enjin esok faedah faks filem gaji gambar ganda gerai gred gula guna hampir hantar hanya harap
 harga hari harus helai hendak hingga hubungi hujan huruf hutang ia iaitu ialah ikan ikut ikuti imbas ingin ini isi
 isteri itu jadi jadual jam jangan jarak jawab jawapan jika juga jumlah juta kad kadar kalah kalau kali kami kapal
-kapasiti kasih kasut kata katil kaunter kecil kedua kelajuan kelas keluar kemas kemudian kena kenapa kepada keping
+kapasiti kasih kasut kata katil kaunter ke kecil kedua kelajuan kelas keluar kemas kemudian kena kenapa kepada keping
 kerana kereta kerja kes kesihatan ketika ketinggian khidmat kilang kini kira kita klik klinik kod kos kosong kpd
 kurang lagi lain lalu laluan lama langganan langkah lapan laporan layari lebar lebih lepas lesen lewat lihat lima luar
 lulus maaf mahu majlis maka makan maklumat maksimum malam mana masa masih masuk masukkan mata melalui memang menang
 menteri mereka mesej mesin mesti mesyuarat minggu minit minta minum mohon muat muka mula mulai naik nak nama nanti
 nilai nombor oleh orang pada padam pagi paip pakai pakar pakej paling panas panggilan panjang paras pasangan pasport
 pejabat pelajar pelan pelanggan pelbagai pendek penerbangan penggunaan perang percuma pergi perkhidmatan perlu
-permohonan pernah pesakit pesanan pesawat petang pihak pilih pinjaman pintu polisi potongan program promosi pukul pula
-pulang pun rakan ramai rawatan rehat ribu rujuk rujukan rumah saat sahaja saiz saja saksi salah sama sampai sangat
-satu saya sebab sebanyak sebarang sebelum sebulan sebut sedang segera sehari sehingga sejak sejuk sekali sekarang
-sekolah selama selamat selepas seluruh semak semalam sembilan seminggu semua semula senarai sendiri seorang seperti
-serah seramai serta setahun setengah setiap sewa siapa sijil sila silap simpan simpanan sini situ skor stok suami
-suatu subjek sudah suhu suka sukan supaya surat syarat syarikat tahu tahun taip tak talian tamat tambah tambahan tanpa
-tapi tarikh tawaran tayar tebal tekan telaga telah telefon tempahan tempat tengah tentang terbaik terhadap terima
-terkini terma terpakai tersebut tersedia tertentu teruk tetapi tiba tidak tiga tinggal tinggi tingkat transaksi tujuh
-tunai tunggakan tunggu turun tutup ubat ulang umur undian untuk usah utk wad waktu walaupun wang warna wayar ya yang
-yg yuran
+permohonan pernah pesakit pesanan pesawat petang pihak pilih pinjaman pintu polisi poskod potongan program promosi
+pukul pula pulang pun rakan ramai rawatan rehat ribu rujuk rujukan rumah saat sahaja saiz saja saksi salah sama sampai
+sangat satu saya sebab sebanyak sebarang sebelum sebulan sebut sedang segera sehari sehingga sejak sejuk sekali
+sekarang sekolah selama selamat selepas seluruh semak semalam sembilan seminggu semua semula senarai sendiri seorang
+seperti serah seramai serta setahun setengah setiap sewa siapa sijil sila silap simpan simpanan sini situ skor stok
+suami suatu subjek sudah suhu suka sukan supaya surat syarat syarikat tahu tahun taip tak talian tamat tambah tambahan
+tanpa tapi tarikh tawaran tayar tebal tekan telaga telah telefon tempahan tempat tengah tentang terbaik terhadap
+terima terkini terma terpakai tersebut tersedia tertentu teruk tetapi tiba tidak tiga tinggal tinggi tingkat transaksi
+tujuh tunai tunggakan tunggu turun tutup ubat ulang umur undian untuk usah utk wad waktu walaupun wang warna wayar ya
+yang yg yuran
 """
 ENGLISH = frozenset(_ENGLISH.split())
 MALAY = frozenset(_MALAY.split())

@@ -115,11 +115,8 @@ class Times:
         return said if year else said + _stop(found)
 
     def _month(self, found: re.Match[str]) -> str | None:
-        return None if len(found["name"]) > 4 else self._full(found["name"]) + _stop(found)
-
-    def _full(self, name: str) -> str:
-        month = self._calendar.months[name.lower()]
-        return next(full for full, number in self._calendar.months.items() if number == month).capitalize()
+        calendar, name = self._calendar, found["name"]
+        return None if len(name) > 4 else calendar.full(calendar.months[name.lower()]) + _stop(found)
 
     def _years(self, found: re.Match[str]) -> str | None:
         first, last = found["from"], found["till"]

@@ -1,0 +1,57 @@
+"""Metrics do not grow with what callers send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+
+import pytest
+from prometheus_client import REGISTRY
+
+from tests.fakes import FixedEngine
+from tests.serving import HELLO, SPEECH, Served, good_request, serving
+
+
+def series() -> set[str]:
+    """Every sample that /metrics shows, by name and labels."""
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}" for metric in REGISTRY.collect() for sample in metric.samples
+    }
+
+
+async def ask_all(served: Served, bodies: list[bytes]) -> list[bytes]:
+    """Ask for all of them over one connection, without waiting for answers; their statuses."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    for body in bodies:
+        head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+        writer.write(head.encode() + b"\r\nx-request-id: " + body[-20:-4].hex().encode() + b"\r\n\r\n" + body)
+    received = b""
+    async with asyncio.timeout(40):
+        while received.count(b"HTTP/1.1 ") < len(bodies):
+            data = await reader.read(1_000_000)
+            assert data, "the connection was closed"
+            received += data
+    writer.close()
+    await writer.wait_closed()
+    return re.findall(rb"HTTP/1.1 (\d+)", received)
+
+
+@pytest.mark.fault(40)
+async def test_a_thousand_random_voices_add_no_metric() -> None:
+    draw = random.Random(40)
+    names = [f"voice-{draw.getrandbits(64):016x}" for _ in range(1_000)]
+    asked = [{"voice": name} for name in names[:700]] + [{"voice": {"id": name}} for name in names[700:900]]
+    asked += [{name: name, "voice": name} for name in names[900:]]
+    async with serving(FixedEngine([5] * 40)) as served:
+        await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
+        await good_request(served)
+        before = series()
+        statuses = await ask_all(served, [json.dumps({**HELLO, **fields}).encode() for fields in asked])
+        assert set(statuses) == {b"400"}
+        for name in names[:50]:
+            assert (await served.client.get(f"/{name}")).status_code == 404
+        assert series() == before
+        assert not [one for one in before if "voice-" in one]
+        await good_request(served)

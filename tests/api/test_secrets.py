@@ -1,0 +1,129 @@
+"""Neither keys nor texts are ever written down: not at the debug level, not in a failure, not in metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.sync.client import connect as connect_sync
+
+from tests.api.test_cloning import CountingEncoder
+from tests.clone.recordings import recording
+from tests.engine.scripted import Close, ScriptedEngine, Send, Step, choice, chunk, completion, event, head, refusal
+from tests.fakes import ToneCodec
+from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.test_process import start, wait_until_ready
+
+KEY, WRONG_KEY, ENGINE_KEY = "sk-zebra-1", "sk-walrus-2", "sk-lemur-3"
+TEXT = "Quagmire Zephyrine is at home"
+SECRETS = (KEY, WRONG_KEY, ENGINE_KEY, "Quagmire", "Zephyrine", "quagmire")
+CODES = [(index * 37) % 1000 for index in range(120)]
+ECHO = json.dumps({"error": {"message": f"cannot say {TEXT} with {ENGINE_KEY}", "type": "x", "code": 400}}).encode()
+
+
+def failures() -> list[list[Step]]:
+    """Engines that fail, some of which tell what they were asked."""
+    return [
+        refusal(500, ECHO),
+        refusal(400, ECHO),
+        refusal(401, ECHO),
+        [*completion(CODES)[:60], Send(chunk(event({"error": {"message": TEXT}}))), Close()],
+        [Send(head()), Send(chunk(event(choice(TEXT)) + b"data: " + TEXT.encode() + b"\n\n")), Close()],
+        [Close()],
+    ]
+
+
+async def ask_everything(served: Served, failing: int) -> None:
+    """Every route that takes a text or a key, well and badly, and engines that fail."""
+    ours = {"authorization": f"Bearer {KEY}"}
+    body: dict[str, object] = {**HELLO, "input": TEXT}
+    for _ in range(failing):
+        try:
+            await served.client.post(SPEECH, json=body, headers=ours)
+        except httpx.RemoteProtocolError:
+            continue
+    for fields in ({}, {"stream": False}, {"stream_format": "sse"}, {"voice": TEXT}, {"model": TEXT}, {"speed": TEXT}):
+        await served.client.post(SPEECH, json={**body, "instructions": TEXT, **fields}, headers=ours)
+    await served.client.post(SPEECH, content=b'{"input": "' + TEXT.encode(), headers=ours)
+    await served.client.post(SPEECH, json={**body, TEXT: TEXT}, headers={"authorization": f"Bearer {WRONG_KEY}"})
+    await served.client.post("/v1/audio/normalize", json={"input": TEXT}, headers=ours)
+    form = {"name": "Quagmire", "reference_text": TEXT, "generate_text": TEXT, "response_format": "pcm"}
+    for route, field in (("/v1/audio/voices", "audio_sample"), ("/v1/audio/vc", "reference_audio")):
+        for data in (recording("wav", 2.0), TEXT.encode()):
+            await served.client.post(route, data=form, files={field: ("Quagmire.wav", data)}, headers=ours)
+    await speak_over_a_socket(served)
+
+
+async def speak_over_a_socket(served: Served) -> None:
+    """A good utterance, and messages that are none."""
+    url = f"ws://127.0.0.1:{served.port}/v1/audio/speech/stream"
+    async with connect(url, proxy=None, additional_headers={"authorization": f"Bearer {KEY}"}) as client:
+        await client.send(f"{{{TEXT}")
+        await client.send(json.dumps({"type": "session", "voice": TEXT}))
+        await client.send(json.dumps({"type": "text", "text": TEXT}))
+        await client.send(json.dumps({"type": "end"}))
+        while not (isinstance(message := await client.recv(), str) and json.loads(message)["type"] == "done"):
+            pass
+
+
+def leaks(told: Sequence[str]) -> list[str]:
+    """What of the secrets stands where."""
+    return [f"{secret}: {line[:200]}" for line in told for secret in SECRETS if secret in line]
+
+
+@pytest.mark.fault(39)
+async def test_no_key_and_no_text_is_logged_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in list(logging.root.manager.loggerDict):
+        caplog.set_level(logging.DEBUG, name)
+    scripts = failures()
+    async with ScriptedEngine(scripts, good=CODES) as engine:
+        settings = settings_for_tests(tts_api=engine.url, tts_api_key=ENGINE_KEY, api_keys=KEY, log_level="debug")
+        async with serving(None, ToneCodec(), settings, load_encoder=CountingEncoder) as served:
+            await ask_everything(served, len(scripts))
+            told = [f"{record.name}: {caplog.handler.format(record)}" for record in caplog.records if served_by(record)]
+            told += (await served.client.get("/metrics")).text.splitlines()
+            told.append(repr(served.service.settings))
+            served.client.headers["authorization"] = f"Bearer {KEY}"
+            await good_request(served)
+    assert len(engine.requests) > len(scripts)
+    assert any(line.startswith("app") for line in told)
+    assert leaks(told) == []
+
+
+def served_by(record: logging.LogRecord) -> bool:
+    """Not a line of this test's own clients, which are loggers of their own."""
+    return not record.name.startswith(("httpx", "httpcore", "websockets.client", "hypothesis"))
+
+
+@pytest.mark.fault(39)
+def test_a_process_at_the_debug_level_writes_neither(tmp_path: Path) -> None:
+    pronunciations = tmp_path / "words.tsv"
+    pronunciations.write_text("hello\thullo\n")
+    service = start(tmp_path, LOG_LEVEL="debug", API_KEYS=KEY, PRONUNCIATIONS=str(pronunciations))
+    try:
+        wait_until_ready(service)
+        ours = {"authorization": f"Bearer {KEY}"}
+        for fields in ({}, {"voice": TEXT}, {"stream": False}, {"normalize": True}, {"input": "你好 Quagmire"}):
+            body = {**HELLO, "input": TEXT, **fields}
+            httpx.post(service.url + SPEECH, json=body, headers=ours, trust_env=False, timeout=30)
+        refused = {"authorization": f"Bearer {WRONG_KEY}"}
+        assert httpx.post(service.url + SPEECH, json=HELLO, headers=refused, trust_env=False).status_code == 401
+        url = service.url.replace("http", "ws") + "/v1/audio/speech/stream"
+        with connect_sync(url, proxy=None, additional_headers=ours) as client:
+            client.send(json.dumps({"type": "text", "text": TEXT}))
+            client.send(json.dumps({"type": "end"}))
+            while not (isinstance(message := client.recv(timeout=20), str) and json.loads(message)["type"] == "done"):
+                pass
+    finally:
+        service.process.send_signal(signal.SIGTERM)
+        output, _ = service.process.communicate(timeout=30)
+    lines = output.decode().splitlines()
+    assert len(lines) > 5
+    assert leaks(lines) == []

@@ -1,0 +1,94 @@
+"""The straight line as a whole: the engine's bytes in, the answer's bytes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.api.intake import Intake
+from app.api.schemas import SpeechRequest
+from app.api.wording import Wording
+from app.decode.queue import BatchLimits, DeadlineQueue
+from app.decode.scheduler import Scheduler
+from app.engine import Generation, OnTokens, Sampling
+from app.engine.completion import Completion
+from app.listener import Sink, Spoken
+from app.pipeline import synthesize
+from app.profiles import load_profile
+from app.speech.encoders import PcmEncoder
+from app.speech.lexicon import Lexicon
+from tests.engine.scripted import events
+from tests.fakes import ToneCodec, tone_spec
+from tests.serving import settings_for_tests
+
+CODES = [(index * 37) % 1000 for index in range(90)]
+ANSWER = b"".join(events(CODES, per_event=3))
+PROFILE = load_profile("scicom")
+
+
+class SplitEngine:
+    """Reads one answer in the pieces given, and lets the others work after some of them."""
+
+    def __init__(self, cuts: Sequence[int], rests: Sequence[int]) -> None:
+        self._pieces = [ANSWER[start:end] for start, end in pairwise([0, *sorted(cuts), len(ANSWER)])]
+        self._rests = set(rests)
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """The numbers as the pieces complete them."""
+        completion = Completion(PROFILE.tokens, None)
+        for place, piece in enumerate(self._pieces):
+            if numbers := completion.feed(piece):
+                on_tokens(numbers)
+            if place % 7 in self._rests:
+                await asyncio.sleep(0.001)
+        on_tokens(completion.finish())
+        return completion.generation()
+
+
+class KeptSink:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.body = b""
+
+    async def write(self, data: bytes) -> None:
+        """Keep a chunk."""
+        self.body += data
+
+    async def finish(self, spoken: Spoken) -> None:
+        """Nothing to end."""
+
+    async def gone(self) -> None:
+        """Never."""
+        await asyncio.get_running_loop().create_future()
+
+
+async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> bytes:
+    codec = ToneCodec(tone_spec(exact=exact))
+    intake = Intake(settings_for_tests(), PROFILE, codec.spec, Wording(4096, Lexicon([])))
+    speech = intake.speech(SpeechRequest(input="Hello there.", seed=None if exact else 1))
+    decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
+    decoder.start()
+    try:
+        listened: Sink = sink
+        await synthesize(speech, SplitEngine(cuts, rests), decoder, PcmEncoder(), listened)  # type: ignore[arg-type]
+    finally:
+        await asyncio.to_thread(decoder.close)
+    return sink.body
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "ladder"])
+@settings(max_examples=25, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, len(ANSWER) - 1), max_size=40, unique=True),
+    rests=st.lists(st.integers(0, 6), max_size=3),
+)
+def test_any_split_of_the_engines_bytes_gives_identical_audio(exact: bool, cuts: list[int], rests: list[int]) -> None:
+    whole = asyncio.run(spoken([], [], exact=exact))
+    assert len(whole) == len(CODES) * 480 * 2
+    assert asyncio.run(spoken(cuts, rests, exact=exact)) == whole
