@@ -16,6 +16,7 @@ from app.speaker import Speaker
 from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
 from app.speech.windows import WindowPlan
+from app.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,22 @@ class Stage:
 class Attempt:
     """Everything that a second attempt makes anew."""
 
-    def __init__(self, speech: Speech, stage: Stage, limit: asyncio.Timeout) -> None:
-        """`limit` moves with the audio sent."""
+    def __init__(self, speech: Speech, stage: Stage, limit: asyncio.Timeout, *, for_replay: bool = False) -> None:
+        """`limit` moves with the audio sent; `for_replay`: keep what a replay needs."""
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
         self._parts = speech.parts
+        self.trail = Trail(spec.name, speech.plan.left) if for_replay else None
         self.generations = Generations(
-            stage.engine, speech.sampling, speech.layout, spec.frames_per_s, may_be_cut=speech.may_be_cut
+            stage.engine,
+            speech.sampling,
+            speech.layout,
+            spec.frames_per_s,
+            may_be_cut=speech.may_be_cut,
+            trail=self.trail,
         )
         self._listener = Listener(encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback)
-        self.speaker = Speaker(speech.plan, speech.layout, stage.decoder, self._listener, limit)
+        self.speaker = Speaker(speech.plan, speech.layout, stage.decoder, self._listener, limit, trail=self.trail)
 
     async def run(self) -> None:
         """Speak.

@@ -13,6 +13,7 @@ from app.parts import Part, Parts
 from app.speech.codes import FrameLayout
 from app.speech.duration import Bounds
 from app.speech.repetition import Repetition
+from app.trail import Trail
 
 PARTS_AHEAD = 2
 Begun = tuple[Part, Arrival | None]  # None: a pause alone
@@ -26,11 +27,18 @@ class Generations:
     """
 
     def __init__(
-        self, engine: Engine, sampling: Sampling, layout: FrameLayout, frames_per_s: float, *, may_be_cut: bool
+        self,
+        engine: Engine,
+        sampling: Sampling,
+        layout: FrameLayout,
+        frames_per_s: float,
+        *,
+        may_be_cut: bool,
+        trail: Trail | None = None,
     ) -> None:
         """`may_be_cut`: reaching the token limit is no error but ends the answer, so one part waits for another."""
         self._engine, self._sampling, self._layout, self._may_be_cut = engine, sampling, layout, may_be_cut
-        self._frames_per_s = frames_per_s
+        self._frames_per_s, self._trail = frames_per_s, trail
         self._room = asyncio.Semaphore(PARTS_AHEAD)
         self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
@@ -47,6 +55,7 @@ class Generations:
         async with asyncio.TaskGroup() as running:
             async for part in parts:
                 if part.prompt is None:
+                    self._follow(part, None)
                     self._begun.put_nowait((part, None))
                     continue
                 await self._room.acquire()
@@ -54,6 +63,7 @@ class Generations:
                     await before.begun.wait()
                 sampling = self._sampling_of(part)
                 before = Arrival(self._layout, sampling.max_tokens, Repetition(self._frames_per_s))
+                self._follow(part, before)
                 self._begun.put_nowait((part, before))
                 generation = running.create_task(self._generate(part.prompt, sampling, before, part.bounds))
                 if self._may_be_cut:
@@ -69,6 +79,12 @@ class Generations:
     def spoken(self) -> None:
         """A part is spoken: there is room for another."""
         self._room.release()
+
+    def _follow(self, part: Part, arrival: Arrival | None) -> None:
+        if self._trail is not None:
+            self._trail.pause(part.pause_s)
+            if arrival is not None:
+                self._trail.begin(arrival.codes)
 
     def _sampling_of(self, part: Part) -> Sampling:
         """With no more tokens than the part's text can need, unless the caller has set the limit."""

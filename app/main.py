@@ -89,6 +89,7 @@ def create_app(
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
             service.cloner.close()
+            await asyncio.to_thread(service.records.close)
             await service.engine.close()
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)

@@ -75,7 +75,7 @@ def _is_ending() -> bool:
 
 
 async def _attempt(speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout) -> None:
-    attempt = Attempt(speech, stage, limit)
+    attempt = Attempt(speech, stage, limit, for_replay=progress.for_replay)
     progress.begin(attempt)
     try:
         await attempt.run()

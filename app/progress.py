@@ -9,6 +9,7 @@ from app import metrics
 from app.attempt import Attempt
 from app.errors import ServiceError
 from app.listener import Spoken
+from app.trail import Trail
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,17 @@ NOTHING = Spoken(
 class Progress:
     """Follows a request from its beginning, attempt after attempt; what it tells is the latest one's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, for_replay: bool = False) -> None:
+        """`for_replay`: what a replay needs is kept."""
+        self.for_replay = for_replay
         self._begun_s = time.monotonic()
         self._retries = 0
         self._attempt: Attempt | None = None
+
+    @property
+    def trail(self) -> Trail | None:
+        """What a replay needs of the latest attempt."""
+        return None if self._attempt is None else self._attempt.trail
 
     def begin(self, attempt: Attempt) -> None:
         """From now on this attempt counts."""

@@ -13,6 +13,7 @@ from typing import Literal
 from app.errors import RequestNotFound, ServiceError
 from app.listener import ClientGone, Spoken
 from app.progress import Progress
+from app.replay_folder import ReplayFolder
 
 MOST_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
@@ -46,14 +47,18 @@ class Record:
 class Records:
     """The latest requests by their id, each seen with the API key alone with which it came."""
 
-    def __init__(self, most: int = MOST_RECORDS, kept_s: float = KEPT_S) -> None:
+    def __init__(
+        self, most: int = MOST_RECORDS, kept_s: float = KEPT_S, *, replays: ReplayFolder | None = None
+    ) -> None:
+        """`replays` keeps the codes of what failed."""
+        self._replays = replays
         self._most, self._kept_s = most, kept_s
         self._records: OrderedDict[tuple[int | None, str], Record] = OrderedDict()
 
     @contextmanager
     def follow(self, name: str, key: int | None) -> Generator[Progress]:
         """Keep a record of what happens in the block; of two requests with one id and key the later counts."""
-        progress = Progress()
+        progress = Progress(for_replay=self._replays is not None)
         record = self._add(name, key, progress)
         try:
             yield progress
@@ -61,9 +66,17 @@ class Records:
             record.end("cancelled")
             raise
         except Exception as exc:
-            record.end("failed", exc.code if isinstance(exc, ServiceError) else ServiceError.code)
+            code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
+            if self._replays is not None and progress.trail is not None:
+                self._replays.keep(progress.trail, name, code)
+            record.end("failed", code)
             raise
         record.end("completed")
+
+    def close(self) -> None:
+        """Let replays be written (blocks)."""
+        if self._replays is not None:
+            self._replays.close()
 
     def find(self, name: str, key: int | None) -> Record:
         """The record of a request.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from fastapi import Request
 
@@ -23,6 +24,7 @@ from app.listener import Sink, Spoken
 from app.pipeline import synthesize
 from app.profiles import Profile
 from app.progress import Progress
+from app.replay_folder import ReplayFolder
 from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
@@ -37,7 +39,7 @@ class Service:
         self.settings, self.profile, self.engine = settings, profile, engine
         self.cloner, self.wording = cloner, wording
         self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
-        self.records = Records()
+        self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
         self.broken = False
