@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
-from app import metrics
+from app import metrics, tracing
 from app.arrival import Arrival
 from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineLength, EngineNoAudio
@@ -95,8 +96,11 @@ class Generations:
 
     async def _generate(self, prompt: str, sampling: Sampling, arrival: Arrival, bounds: Bounds) -> Generation:
         codes = arrival.codes
+        begun_s = time.monotonic()
         try:
-            generation = await self._engine.generate(prompt, sampling, arrival.feed)
+            with tracing.span("engine"):
+                generation = await self._engine.generate(prompt, sampling, arrival.feed)
+                tracing.record("engine.first_token", begun_s, arrival.first_s or begun_s)
         finally:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from app.addresses import Address
 from app.api import websocket
+from app.api.access import AccessLog
 from app.api.cloning import Cloner
 from app.api.cors import allow_origins
 from app.api.document import REFUSALS, document_keys
@@ -25,6 +26,7 @@ from app.api.page import router as page
 from app.api.request_id import RequestIds
 from app.api.routes import router
 from app.api.service import LOADING, Service
+from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
@@ -94,7 +96,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
     _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
@@ -119,6 +121,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
+    app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
 
 

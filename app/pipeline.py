@@ -10,7 +10,7 @@ import secrets
 from dataclasses import replace
 from typing import cast
 
-from app import metrics
+from app import metrics, tracing
 from app.attempt import Attempt, Speech, Stage
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
@@ -41,6 +41,7 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
     spoken = progress.spoken()
+    tracing.describe(audio_s=spoken.audio_s, codec_tokens=spoken.codec_tokens)
     await stage.sink.finish(spoken)
     return spoken
 

@@ -40,6 +40,15 @@ class Settings(BaseSettings):
     host: str = Field(default="0.0.0.0", description="Address to listen on.")
     port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: text, or json, each an object."
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]+",
+        description="OpenTelemetry collector that takes traces by OTLP over HTTP, such as http://localhost:4318 "
+        "(the extra `tracing`); other OTEL_ variables as OpenTelemetry documents them. Unset: none.",
+    )
 
     tts_api: Annotated[tuple[EngineUrl, ...] | None, NoDecode] = Field(
         default=None,

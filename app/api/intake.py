@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from app import tracing
 from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
@@ -81,7 +82,8 @@ class Intake:
             RequestError: a model, voice, text or value that this server does not serve.
         """
         asking = self._asking(request, reference)
-        spoken = self._wording.passages(request.input, self._manner(request))
+        with tracing.span("normalise"):
+            spoken = self._wording.passages(request.input, self._manner(request))
         return self._speech(request, asking, WrittenParts([part for each in spoken for part in asking.parts(each)]))
 
     def dictation(self, request: SpeechRequest, reference: Reference | None = None) -> tuple[Speech, Script]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
+from app.api.access import note
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
@@ -22,9 +22,6 @@ from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.progress import Progress
 from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
-
-log = logging.getLogger(__name__)
-
 
 Delivery = Literal["stream", "whole", "events"]
 SINKS: dict[Delivery, type[ChunkedSink]] = {"stream": ChunkedSink, "whole": WholeSink, "events": EventSink}
@@ -76,47 +73,46 @@ class AudioResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request; raises ResponseBroken when it fails after its status has left."""
         answer = self._answer
-        self.request_id = request_id_of(scope)
+        note(scope, format=answer.format, delivery=answer.delivery)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
+        key = key_number_of(scope)
         try:
-            key = key_number_of(scope)
-            with self._records.follow(self.request_id, key) as progress, self._admission.slot(key):
-                report(await self._speak(sink, progress), self.request_id, whole=answer.delivery == "whole")
+            with self._records.follow(request_id_of(scope), key) as progress, self._admission.slot(key):
+                spoken = await self._speak(sink, progress)
+            note(scope, **report(spoken, whole=answer.delivery == "whole"))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
-            log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)
+            note(scope, error=exc.code, reason=exc.message)
             if sink.started:
                 await sink.fail(exc)
                 return
             await failure_response(exc)(scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: %s", self.request_id, exc)
+            note(scope, error="cancelled", reason=str(exc))
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
-            log.warning("request %s: cut off at shutdown", self.request_id)
+            note(scope, error="cut_off", reason="cut off at shutdown")
             raise
 
     def _audio_headers(self) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
 
 
-def report(spoken: Spoken, name: str, *, whole: bool) -> None:
-    """Count and log an answer that is complete; of one in one piece the first audio is the last."""
+def report(spoken: Spoken, *, whole: bool) -> dict[str, float]:
+    """Count an answer that is complete; what its line of the log says. The first audio of a whole one is the last."""
     metrics.REQUESTS.labels("ok").inc()
     if not whole:
         metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
         metrics.FIRST_WINDOW.observe(spoken.first_window_s)
-    log.info(
-        "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms, all after %.0f ms",
-        name,
-        spoken.audio_s,
-        spoken.codec_tokens,
-        (spoken.total_s if whole else spoken.first_audio_s) * 1000,
-        spoken.total_s * 1000,
-    )
+    first_audio_s = spoken.total_s if whole else spoken.first_audio_s
+    return {
+        "audio_s": round(spoken.audio_s, 3),
+        "codec_tokens": spoken.codec_tokens,
+        "first_audio_s": round(first_audio_s, 4),
+    }
 
 
 def abort(scope: Scope) -> None:

@@ -81,6 +81,7 @@ async def model(model: str, service: Here) -> Model:
     return Model(id=service.profile.model, created=STARTED)
 
 
+@router.head("/health", include_in_schema=False)  # what many monitors ask
 @router.get("/health", responses={500: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
@@ -89,6 +90,7 @@ async def health(service: Here) -> Health:
     return Health(status="ok")
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses={status: {"model": ErrorAnswer} for status in (502, 503, 504)})
 async def ready(service: Here) -> Health:
     """Whether a request could be spoken now: the codec is warm and the engine answers."""

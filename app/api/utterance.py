@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app import metrics
+from app.api.access import words
 from app.api.admission import Admission
 from app.api.records import Records
 from app.api.response import AudioAnswer, report
@@ -38,10 +39,11 @@ class Utterance:
         try:
             await self.script.begun()
             with self.records.follow(name, key) as progress, self.admission.slot(key):
-                report(await self.synthesis(sink, progress), name, whole=False)
+                facts = report(await self.synthesis(sink, progress), whole=False)
+            log.info("request %s: %s", name, words(facts), extra={"request_id": name, **facts})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: cancelled", name)
+            log.info("request %s: cancelled", name, extra={"request_id": name, "error": "cancelled"})
             raise
         finally:
             self.script.close()

@@ -193,6 +193,9 @@ async def test_models_voices_and_operations(served: Served) -> None:
     assert "alloy" in voices[0]["aliases"]
     assert (await get("/health")).json() == {"status": "ok"}
     assert (await get("/ready")).json() == {"status": "ready"}
+    for path in ("/health", "/ready"):  # as monitors ask that want no body
+        answer = await served.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
     await good_request(served)
     assert "tts_requests_total" in (await get("/metrics")).text
 

@@ -77,7 +77,6 @@ NUMBERED = (
 )  # fmt: skip
 WORN = {
     **{f"{what} no.": f"{what} number" for name in NUMBERED for what in (name, name.capitalize())},
-    "Mon,": "Monday,", "Tue,": "Tuesday,", "Wed,": "Wednesday,", "Thu,": "Thursday,", "Fri,": "Friday,",
 }  # fmt: skip
 SHORT = Short(
     titles=TITLES,

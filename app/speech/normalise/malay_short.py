@@ -43,7 +43,6 @@ DOTTED = {
 WORN = {
     "yg": "yang", "Yg": "Yang", "utk": "untuk", "Utk": "Untuk", "org": "orang", "sy": "saya", "Sy": "Saya",
     "spy": "supaya", "slpas": "selepas", "bkerja": "bekerja", "sgt": "sangat", "shj": "sahaja", "tsb": "tersebut",
-    "Isn,": "Isnin,", "Sel,": "Selasa,", "Kha,": "Khamis,", "Jum,": "Jumaat,", "Ahd,": "Ahad,",
     **{f"{short} {what}": f"{long} {what}" for short, long in (("No", "Nombor"), ("no", "nombor"), ("No.", "Nombor"))
        for what in ("telefon", "akaun", "rujukan", "pesanan", "kad", "tel", "resit", "siri", "pasport", "giliran")},
 }  # fmt: skip

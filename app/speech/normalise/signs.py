@@ -8,6 +8,7 @@ from app.speech.normalise.language import Language
 from app.speech.normalise.reader import Rule, rule
 
 NEAR = 24  # characters that can say what a number is
+EXPIRY_YEAR = re.compile("(?:20)?(?:1[3-9]|[2-4]\\d)")  # 11/09 may be a day
 MONEY = r"[\d$€£¥₹R-]"
 
 
@@ -64,8 +65,8 @@ class Signs:
             return self._language.fractions[text]
         if cues.date.search(before) and 1 <= int(first) <= 31 and 1 <= int(last) <= 12 and first != "24":
             return self._language.calendar.date(int(first), int(last), None)
-        if cues.expiry.search(before) and 1 <= int(first) <= 12 < int(last) < 50:
-            return f"{self._language.calendar.full(int(first))} {self._language.calendar.year(2000 + int(last))}"
+        if cues.expiry.search(before) and 1 <= int(first) <= 12 and EXPIRY_YEAR.fullmatch(last):
+            return f"{self._language.calendar.full(int(first))} {self._language.calendar.year(2000 + int(last[-2:]))}"
         one, other = self._numbers.cardinal(first), self._numbers.cardinal(last)
         if street:
             return f"{one} {self._language.symbols['/']} {other}"
