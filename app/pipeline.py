@@ -33,9 +33,10 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken
     """
     try:
         async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
-            watcher = group.create_task(_watch(stage.sink))
+            watchers = group.create_task(_watch(stage.sink)), group.create_task(stage.decoder.lost())
             await _attempts(speech, stage, progress, limit)
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
     except TimeoutError as exc:
         raise DeadlineExceeded("the request took longer than its limit") from exc
     except BaseExceptionGroup as group_error:

@@ -19,7 +19,7 @@ from app.api.wording import Manner, Wording
 from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
-from app.errors import NotReady
+from app.errors import Draining, NotReady
 from app.listener import Sink, Spoken
 from app.pipeline import synthesize
 from app.profiles import Profile
@@ -42,21 +42,32 @@ class Service:
         self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
-        self.broken = False
+        self.broken = self.draining = False
+        self.on_failure: Callable[[], object] = lambda: None
 
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
         self.wording.warm()
         self.decoder = decoder
 
+    def fail(self, problem: str) -> None:
+        """Refuse everything from now on: only a new process can help. Who runs this one is told by `on_failure`."""
+        self.problem, self.broken = problem, True
+        self.on_failure()
+
+    def drain(self) -> None:
+        """Refuse new requests, since the server shuts down; what runs goes on. May be called by a signal's handler."""
+        self.draining = True
+
     def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
         """The response that will speak; with a reference, in its voice.
 
         Raises:
             RequestError: the request is at fault.
-            NotReady: the codec is not warm yet.
+            NotReady: the codec is not warm yet, or the server shuts down.
             Overloaded: all places are taken.
         """
+        self._check_open()
         decoder = self._decoder()
         self.admission.check()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
@@ -93,8 +104,9 @@ class Service:
         """Return when a request could be spoken.
 
         Raises:
-            ServiceError: the codec is not warm, or the engine cannot be reached.
+            ServiceError: the codec is not warm, the engine cannot be reached, or the server shuts down.
         """
+        self._check_open()
         self._decoder()
         await self.engine.check()
 
@@ -108,8 +120,12 @@ class Service:
     ) -> Spoken:
         return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 
+    def _check_open(self) -> None:
+        if self.draining:
+            raise Draining("the server is shutting down", retry_after_s=1)
+
     def _decoder(self) -> Scheduler:
-        if self.decoder is None:
+        if self.decoder is None or self.broken:
             raise NotReady(self.problem, retry_after_s=5)
         return self.decoder
 
