@@ -260,10 +260,10 @@ async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: bool) -> None:
-    engine = FixedEngine([5] * 500)  # 10 s of pcm: 480 kB
+    engine = FixedEngine(CODES[:250] * 2)  # 10 s of pcm: 480 kB
     limits = settings_for_tests(client_write_timeout_s=0.5)
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
-        body = {**HELLO, "stream": stream}
+        body = {**HELLO, "stream": stream, "max_tokens": 500}
         client = await raw_request(served, json.dumps(body).encode())
         async with asyncio.timeout(5):
             while not engine.prompts or engine.active:
@@ -289,10 +289,11 @@ async def closed_by_peer(client: socket.socket) -> None:
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("reads", [False, True], ids=["stalled", "a byte at a time"])
 async def test_a_client_that_hardly_reads_holds_little_and_nobody_up(reads: bool) -> None:
-    codec, engine = ToneCodec(), FixedEngine([5] * 3_000, burst=1_000)  # a minute: 2.9 MB of pcm
+    codec, engine = ToneCodec(), FixedEngine(CODES * 10, burst=1_000)  # a minute: 2.9 MB of pcm
     limits = settings_for_tests(client_write_timeout_s=1.0)
     async with serving(engine, codec, limits, send_buffer_bytes=4096) as served:
-        client = await raw_request(served)
+        body = json.dumps({**HELLO, "max_tokens": 3_000}).encode()
+        client = await raw_request(served, body)
         reading = asyncio.create_task(read_slowly(client) if reads else asyncio.sleep(0))
         while not codec.batches or engine.active:
             await asyncio.sleep(0.005)
@@ -342,10 +343,11 @@ async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
 
 async def test_a_client_that_listens_in_real_time_hears_everything() -> None:
     """What it takes in one write limit is far less than a window; its pace is progress all the same."""
-    engine = FixedEngine([5] * 600)  # 12 s of pcm: 576 kB, read at four times real time
+    engine = FixedEngine(CODES * 2)  # 12 s of pcm: 576 kB, read at four times real time
     limits = settings_for_tests(client_write_timeout_s=1.5, request_timeout_s=0.8)
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
-        client, loop = await raw_request(served), asyncio.get_running_loop()
+        body = json.dumps({**HELLO, "max_tokens": 600}).encode()
+        client, loop = await raw_request(served, body), asyncio.get_running_loop()
         received = b""
         while not received.endswith(b"0\r\n\r\n"):
             data = await loop.sock_recv(client, 9_600)
