@@ -49,6 +49,8 @@ async def test_an_answer_is_one_line_with_its_figures(caplog: pytest.LogCaptureF
     assert line.levelno == logging.INFO
     assert (facts["request_id"], facts["path"], facts["status"], facts["broken"]) == ("mine", SPEECH, 200, False)
     assert (facts["audio_s"], facts["codec_tokens"], facts["format"]) == (2.0, 100, "pcm")
+    assert facts["finish_reason"] == "stop"
+    assert "retries" not in facts
     assert 0 < facts["first_audio_s"] <= facts["duration_s"]  # type: ignore[operator]
     assert "request_id=mine status=200" in line.getMessage()
     assert SECRET not in caplog.text

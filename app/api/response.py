@@ -78,8 +78,12 @@ class AudioResponse(Response):
         key = key_number_of(scope)
         try:
             with self._records.follow(request_id_of(scope), key) as progress, self._admission.slot(key):
-                spoken = await self._speak(sink, progress)
-            note(scope, **report(spoken, whole=answer.delivery == "whole"))
+                try:
+                    spoken = await self._speak(sink, progress)
+                    report(spoken, whole=answer.delivery == "whole")
+                    note(scope, finish_reason=spoken.finish_reason)
+                finally:
+                    note(scope, **facts(progress.spoken(), whole=answer.delivery == "whole"))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             note(scope, error=exc.code, reason=exc.message)
@@ -106,17 +110,21 @@ async def _fail(error: ServiceError, sink: ChunkedSink, scope: Scope, receive: R
     await failure_response(error)(scope, receive, send)
 
 
-def report(spoken: Spoken, *, whole: bool) -> dict[str, float]:
-    """Count an answer that is complete; what its line of the log says. The first audio of a whole one is the last."""
+def report(spoken: Spoken, *, whole: bool) -> None:
+    """Count an answer that is complete."""
     metrics.REQUESTS.labels("ok").inc()
     if not whole:
         metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
         metrics.FIRST_WINDOW.observe(spoken.first_window_s)
-    first_audio_s = spoken.total_s if whole else spoken.first_audio_s
+
+
+def facts(spoken: Spoken, *, whole: bool) -> dict[str, float | None]:
+    """What the line of the log says of an answer, or of as much as there is. A whole one's first audio is its last."""
     return {
         "audio_s": round(spoken.audio_s, 3),
         "codec_tokens": spoken.codec_tokens,
-        "first_audio_s": round(first_audio_s, 4),
+        "first_audio_s": round(spoken.total_s if whole else spoken.first_audio_s, 4) or None,
+        "retries": spoken.retries or None,
     }
 
 

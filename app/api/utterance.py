@@ -11,7 +11,7 @@ from app import metrics
 from app.api.access import words
 from app.api.admission import Admission
 from app.api.records import Records
-from app.api.response import AudioAnswer, report
+from app.api.response import AudioAnswer, facts, report
 from app.api.script import Script
 from app.listener import ClientGone, Sink, Spoken
 from app.progress import Progress
@@ -39,8 +39,10 @@ class Utterance:
         try:
             await self.script.begun()
             with self.records.follow(name, key) as progress, self.admission.slot(key):
-                facts = report(await self.synthesis(sink, progress), whole=False)
-            log.info("request %s: %s", name, words(facts), extra={"request_id": name, **facts})
+                spoken = await self.synthesis(sink, progress)
+            report(spoken, whole=False)
+            told = {fact: value for fact, value in facts(spoken, whole=False).items() if value is not None}
+            log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
             log.info("request %s: cancelled", name, extra={"request_id": name, "error": "cancelled"})
