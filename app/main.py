@@ -220,7 +220,7 @@ def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits
         frame_steps=codecs[0].spec.frame_steps,
         call_frames=CPU_CALL_FRAMES[name] if on_cpu else codecs[0].spec.call_frames,
     )
-    return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits))
+    return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits), limits)
 
 
 def _load_codecs(service: Service) -> tuple[list[Codec], bool]:

@@ -70,8 +70,9 @@ class AudioResponse(Response):
         self.request_id = request_id_of(scope)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.encoder, answer.write_limit_s)
         try:
-            with self._admission.slot(key_number_of(scope)):
-                report(await self._speak(answer.encoder, sink), self.request_id, whole=answer.delivery == "whole")
+            whole = answer.delivery == "whole"
+            with self._admission.slot(key_number_of(scope), whole=whole):
+                report(await self._speak(answer.encoder, sink), self.request_id, whole=whole)
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)

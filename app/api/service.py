@@ -32,7 +32,11 @@ class Service:
     def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording) -> None:
         self.settings, self.profile, self.engine = settings, profile, engine
         self.cloner, self.wording = cloner, wording
-        self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
+        self.admission = Admission(
+            settings.max_concurrent_requests,
+            settings.max_concurrent_requests_per_key,
+            settings.admission_utilisation,
+        )
         self.decoder: Scheduler | None = None
         self.problem = LOADING
         self.broken = False
@@ -40,6 +44,7 @@ class Service:
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
         self.wording.warm()
+        self.admission.capacity = decoder.capacity
         self.decoder = decoder
 
     def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
@@ -51,7 +56,7 @@ class Service:
             Overloaded: all places are taken.
         """
         decoder = self._decoder()
-        self.admission.check()
+        self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
         return AudioResponse(partial(self._speak, speech, decoder), answer, self.admission)

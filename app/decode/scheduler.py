@@ -16,7 +16,8 @@ import numpy as np
 
 from app import metrics
 from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec, Samples
-from app.decode.queue import Queue
+from app.decode.capacity import Capacity
+from app.decode.queue import BatchLimits, Queue
 from app.errors import CodecFailed, NotReady
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class _Device:
 
     codec: Codec
     depth: int = 1
+    free_s: float = 0.0  # when its last call had ended
     running: deque[_Call] = field(default_factory=deque[_Call])
     taken: list[Job] = field(default_factory=list[Job])  # not begun yet
     done: list[Job] = field(default_factory=list[Job])  # not answered yet
@@ -91,8 +93,10 @@ class Scheduler:
     one where a full batch waits, which could not become a better one.
     """
 
-    def __init__(self, codecs: Sequence[Codec], queue: Queue[Job]) -> None:
+    def __init__(self, codecs: Sequence[Codec], queue: Queue[Job], limits: BatchLimits | None = None) -> None:
+        """`limits` are the queue's."""
         self.spec = codecs[0].spec
+        self.capacity = Capacity(limits or BatchLimits(1), len(codecs))
         self.failure: BaseException | None = None
         self._queue = queue
         self._ready = threading.Condition()
@@ -180,7 +184,10 @@ class Scheduler:
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
         results = self._decode(device.codec, windows, call.decoding)
-        metrics.DECODE_SECONDS.observe(time.perf_counter() - call.begun_s)
+        now_s = time.perf_counter()
+        metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
+        busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
+        self.capacity.called(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
     def _decode(self, codec: Codec, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Samples | CodecFailed]:

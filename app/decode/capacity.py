@@ -1,0 +1,83 @@
+"""What the decode devices can carry: what their calls cost, what streams ask of them, and who was late.
+
+Everything here is observed; nothing is measured beforehand. Times are in seconds, on any one clock.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from dataclasses import dataclass
+
+from app.decode.queue import BatchLimits
+
+CALLS, WINDOWS = 48, 96  # that are remembered
+LEAST_CALLS, LEAST_WINDOWS = 8, 8  # below which nothing is predicted
+LATE_S = 2.0  # how long a late window counts
+LATE_SHARE = 0.1  # of the windows of that time: a single hiccup among many streams is none
+LEAST_LATE = 2  # and a single hiccup of a single stream neither
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A window on its way to a listener: its frames, context included, and how long its new sound lasts."""
+
+    at_s: float
+    frames: int
+    audio_s: float
+    late: bool  # the listener had run dry
+
+
+class Capacity:
+    """Predicts the share of the devices' time that listeners in real time need.
+
+    A call costs as `BatchLimits.call_frames` says: so many frames before its first (None: its frames cost nothing).
+    How long a frame takes is the median over the last calls, so that a first call that reads its weights
+    from the disk does not count. What a stream asks for is seen in what is sent, by the seconds of sound
+    in it: an engine that runs ahead makes the device busy now, but nobody late. Calls are noted on the decode
+    threads, all else happens on the event loop; each list is changed by one of them and copied in one step.
+    """
+
+    def __init__(self, limits: BatchLimits, devices: int) -> None:
+        self._limits, self._devices = limits, devices
+        self._call_frames = limits.call_frames
+        self._s_per_frame: deque[float] = deque(maxlen=CALLS)
+        self._heard: deque[Heard] = deque(maxlen=WINDOWS)
+
+    def called(self, seconds: float, rows: int, longest_frames: int) -> None:
+        """A call of so many windows has kept a device busy."""
+        frames = rows * self._limits.rounded(longest_frames)
+        self._s_per_frame.append(seconds / self._work_frames(frames, 1))
+
+    def heard(self, window: Heard) -> None:
+        """A window of a stream is about to be sent."""
+        self._heard.append(window)
+
+    def needed(self, streams: int) -> float | None:
+        """The share of the devices' time that so many streams need, when those that wait share calls.
+
+        None while too little has been seen.
+        """
+        heard = list(self._heard)
+        audio_s = sum(window.audio_s for window in heard)
+        if len(self._s_per_frame) < LEAST_CALLS or len(heard) < LEAST_WINDOWS or not audio_s:
+            return None
+        frames = sum(window.frames for window in heard)
+        shared = self._batch(streams, frames / len(heard))
+        work_frames = self._work_frames(frames, len(heard) / shared) / audio_s * streams
+        return statistics.median(list(self._s_per_frame)) * work_frames / self._devices
+
+    def late(self, now_s: float) -> bool:
+        """Whether listeners run dry, now and not by a single accident."""
+        recent = [window.late for window in list(self._heard) if now_s - window.at_s <= LATE_S]
+        return sum(recent) >= max(LEAST_LATE, math.ceil(LATE_SHARE * len(recent)))
+
+    def _batch(self, streams: int, frames: float) -> float:
+        """How many windows of so many frames share a call at most, when all streams wait."""
+        most = self._limits.padded_frames
+        fitting = self._limits.windows if most is None else min(self._limits.windows, most / frames)
+        return max(1.0, min(fitting, streams / self._devices))
+
+    def _work_frames(self, frames: float, calls: float) -> float:
+        return calls if self._call_frames is None else frames + calls * self._call_frames
