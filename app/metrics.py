@@ -9,6 +9,7 @@ REFUSED = Counter(
     "Requests refused: no places, none for their key, decode (the devices' time), late (listeners run dry).",
     ["reason"],
 )
+TASKS = Gauge("tts_tasks", "Tasks of the event loop.")
 FIRST_AUDIO = Histogram(
     "tts_first_audio_seconds",
     "From the request to the first bytes that hold samples.",

@@ -1,7 +1,7 @@
 """Ten times as many listeners as the device carries, with and without a prediction: `python -m bench.overload`.
 
-The service runs in this process, with a stand-in for a codec that carries about 20 listeners; an engine's stand-in
-in a second process gives three times real time to each; in a third, requests come at random times, ten times
+The service runs in this process, with a stand-in for a codec that carries about 8 listeners; an engine's stand-in
+in a second process gives eight times real time to each; in a third, requests come at random times, ten times
 as many as that, and hear their answers as players do. The result goes to bench/results/overload.json.
 """
 
@@ -15,22 +15,23 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import uvloop
 
 from app.decode.queue import DeadlineQueue
 from app.settings import Settings
-from bench.cost import CallCost, StubCodec
+from bench.cost import SPEC, CallCost, StubCodec
 from bench.heard import Answer, percentile
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.served import serving
 from bench.traffic import Traffic
 
-COST = CallCost(launch_s=0.004, frame_s=0.0005)
-CARRIES = 20  # listeners: each asks for some 100 frames a second, context included
+COST = CallCost(launch_s=0.004, frame_s=1 / 600)
+SHORT = replace(SPEC, left_context_frames=10, max_window_frames=64)  # a call of one window takes 0.1 s at most
+CARRIES = 8  # listeners: each asks for some 75 frames a second, context included
 MEAN_ANSWER_S = 4.9
 START_S = 1.5  # for the clients' process
 
@@ -78,7 +79,7 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
         admission_utilisation=utilisation,
         log_level="error",
     )
-    async with serving(settings, StubCodec(COST), DeadlineQueue) as url:
+    async with serving(settings, StubCodec(COST, SHORT), DeadlineQueue) as url:
         await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 2.0, streams=3))
         rate = factor * CARRIES / MEAN_ANSWER_S
         answers = await listen_to(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
@@ -101,7 +102,7 @@ async def listen_to(traffic: Traffic) -> list[Answer]:
 def measure(utilisations: Sequence[float], seconds: float, factor: float) -> dict[str, object]:
     """One crowd for each setting."""
     rows: dict[str, object] = {"seconds": seconds, "times_as_many_as_carried": factor, "carries": CARRIES}
-    with paced_engine("--tokens-per-s", "150") as url:
+    with paced_engine("--tokens-per-s", "400") as url:
         for utilisation in utilisations:
             outcome = uvloop.run(crowd(url, utilisation=utilisation, seconds=seconds, factor=factor))
             rows[f"admission_utilisation_{utilisation}"] = outcome.row()

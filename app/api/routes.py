@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from app.api.schemas import (
 )
 from app.api.service import Service, service_of
 from app.errors import CodecFailed, ModelNotFound
+from app.metrics import TASKS
 from app.speech.encoders import CONTENT_TYPES
 
 router = APIRouter()
@@ -80,4 +82,5 @@ async def ready(service: Here) -> Health:
 @router.get("/metrics", response_class=Response)
 async def metrics() -> Response:
     """Prometheus metrics."""
+    TASKS.set(len(asyncio.all_tasks()))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.fault(24)]
 
 
 def test_a_crowd_is_refused_at_once_and_nobody_who_listens_hears_a_gap() -> None:
-    with paced_engine("--tokens-per-s", "150") as url:
+    with paced_engine("--tokens-per-s", "400") as url:
         outcome = uvloop.run(crowd(url, utilisation=0.8, seconds=12, factor=10))
     row = outcome.row()
     assert {answer.failure for answer in outcome.answers} == {"", "status 429"}, row
