@@ -76,11 +76,12 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
         _env_file=None,  # type: ignore[call-arg]
         tts_api=engine_url,
         max_concurrent_requests=1_000,
+        max_batch_frames=96,  # of a codec that costs as much for two windows as for one and another
         admission_utilisation=utilisation,
         log_level="error",
     )
     async with serving(settings, StubCodec(COST, SHORT), DeadlineQueue) as url:
-        await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 2.0, streams=3))
+        await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
         rate = factor * CARRIES / MEAN_ANSWER_S
         answers = await listen_to(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
         ended_s = max(answer.end_s for answer in answers)

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import Literal
 
 from app import metrics
-from app.decode.capacity import Capacity
+from app.decode.capacity import Capacity, Starving
 from app.errors import Overloaded
 
 RETRY_AFTER_S = 1
 KEPT_FOR_STREAMS = 1 / 8  # of the places: nobody waits for the sound of a whole body, so those give way
-Reason = Literal["places", "key", "decode", "late"]
+Reason = Literal["places", "key"] | Starving
 MESSAGES: dict[Reason, str] = {
     "places": "the server is busy; try again shortly",
     "key": "this API key has as many requests running as it may",
@@ -52,6 +52,8 @@ class Admission:
         """Hold a place for the length of the block; raises Overloaded as `check` does."""
         self.check(key, whole=whole)
         self._count(key, 1, whole=whole)
+        if self.capacity and not whole:
+            self.capacity.began(time.monotonic())
         try:
             yield
         finally:
@@ -65,14 +67,11 @@ class Admission:
             return "key"
         return None if whole or not self.streams else self._starving()
 
-    def _starving(self) -> Reason | None:
+    def _starving(self) -> Starving | None:
         """Why one more stream would run dry, or let others do so."""
         if self.capacity is None or not self._utilisation:
             return None
-        if self.capacity.late(time.monotonic()):
-            return "late"
-        needed = self.capacity.needed(self.streams + 1)
-        return "decode" if needed is not None and needed > self._utilisation else None
+        return self.capacity.starving(self.streams, self._utilisation, time.monotonic())
 
     def _count(self, key: int | None, change: int, *, whole: bool) -> None:
         self.in_flight += change

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections import deque
 from dataclasses import dataclass
+from typing import Literal
 
 from app.decode.queue import BatchLimits
 
@@ -17,6 +18,10 @@ LEAST_CALLS, LEAST_WINDOWS = 8, 8  # below which nothing is predicted
 LATE_S = 2.0  # how long a late window counts
 LATE_SHARE = 0.1  # of the windows of that time: a single hiccup among many streams is none
 LEAST_LATE = 2  # and a single hiccup of a single stream neither
+# The first windows are small, and each decodes its context again: so long a stream costs as much as two.
+BEGINNING_S = 1.0
+
+Starving = Literal["decode", "late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,22 @@ class Capacity:
         self._call_frames = limits.call_frames
         self._s_per_frame: deque[float] = deque(maxlen=CALLS)
         self._heard: deque[Heard] = deque(maxlen=WINDOWS)
+        self._begun_s: deque[float] = deque(maxlen=WINDOWS)
+
+    def began(self, now_s: float) -> None:
+        """A stream has been let in."""
+        self._begun_s.append(now_s)
+
+    def starving(self, streams: int, utilisation: float, now_s: float) -> Starving | None:
+        """Why one more than these streams would run dry, or let others do so; None where it would not.
+
+        `utilisation`: the share of the devices' time that they may need.
+        """
+        if self.late(now_s):
+            return "late"
+        beginning = sum(now_s - begun_s < BEGINNING_S for begun_s in self._begun_s)
+        needed = self.needed(streams + 1 + min(streams, beginning))
+        return "decode" if needed is not None and needed > utilisation else None
 
     def called(self, seconds: float, rows: int, longest_frames: int) -> None:
         """A call of so many windows has kept a device busy."""

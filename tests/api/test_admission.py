@@ -60,11 +60,11 @@ def refused(admission: Admission, reason: str, *, whole: bool = False) -> bool:
 @pytest.mark.fault(24)
 def test_a_stream_is_refused_where_the_devices_time_would_not_do() -> None:
     admission = Admission(64, utilisation=0.8)
-    admission.capacity = carrying(5)
     with taken(admission, 3):
+        admission.capacity = carrying(5)
         assert not refused(admission, "decode")
-    with taken(admission, 4):
-        assert refused(admission, "decode")
+        with admission.slot():
+            assert refused(admission, "decode")
     assert not refused(admission, "decode")
 
 

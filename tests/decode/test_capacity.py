@@ -97,6 +97,16 @@ def test_one_more_stream_never_needs_less(streams: int, devices: int, most: int,
     assert more >= fewer - 1e-9
 
 
+def test_a_stream_that_has_just_begun_counts_twice() -> None:
+    capacity = observed(BatchLimits(1, call_frames=0), frame_s=0.001)  # a fifth of the device each
+    assert capacity.starving(2, 0.61, now_s=50.0) is None
+    assert capacity.starving(3, 0.61, now_s=50.0) == "decode"
+    capacity.began(50.0)
+    assert capacity.starving(2, 0.61, now_s=50.5) == "decode"
+    assert capacity.starving(1, 0.61, now_s=50.5) is None
+    assert capacity.starving(2, 0.61, now_s=51.1) is None
+
+
 @pytest.mark.parametrize(
     ("lates", "late"),
     [
@@ -113,6 +123,7 @@ def test_a_single_accident_is_none_and_a_tenth_of_the_windows_is_one(lates: list
     for was_late in lates:
         capacity.heard(Heard(10.0, 20, 0.4, late=was_late))
     assert capacity.late(10.5) is late
+    assert (capacity.starving(1, 10.0, 10.5) == "late") is late
     assert not capacity.late(10.1 + LATE_S)
 
 
@@ -162,6 +173,7 @@ class Machine:
             if coming and coming[-1] <= now_s:
                 if admit(capacity, len(playing), coming.pop()):
                     streams.append(Stream(now_s, frames=400))
+                    capacity.began(now_s)
                 else:
                     refused += 1
             elif ready:
@@ -198,8 +210,7 @@ class Machine:
 
 def predicted(capacity: Capacity, playing: int, now_s: float) -> bool:
     """As `Admission` decides."""
-    needed = capacity.needed(playing + 1)
-    return not playing or not (capacity.late(now_s) or (needed is not None and needed > BOUND))
+    return not playing or capacity.starving(playing, BOUND, now_s) is None
 
 
 def crowd(machine: Machine, seed: int, factor: float) -> list[float]:
