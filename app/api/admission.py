@@ -53,7 +53,7 @@ class Admission:
         self.check(key, whole=whole)
         self._count(key, 1, whole=whole)
         if self.capacity and not whole:
-            self.capacity.began(time.monotonic())
+            self.capacity.began(time.monotonic(), alone=self.streams == 1)
         try:
             yield
         finally:

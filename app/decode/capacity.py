@@ -18,7 +18,8 @@ LEAST_CALLS, LEAST_WINDOWS = 8, 8  # below which nothing is predicted
 LATE_S = 2.0  # how long a late window counts
 LATE_SHARE = 0.1  # of the windows of that time: a single hiccup among many streams is none
 LEAST_LATE = 2  # and a single hiccup of a single stream neither
-# The first windows are small, and each decodes its context again: so long a stream costs as much as two.
+# On a ladder the second window is twice as long as the first, and due when that has been heard: so long a stream
+# costs as much as two. Windows of exact codecs are as long as the device affords.
 BEGINNING_S = 1.0
 
 Starving = Literal["decode", "late"]
@@ -44,16 +45,19 @@ class Capacity:
     threads, all else happens on the event loop; each list is changed by one of them and copied in one step.
     """
 
-    def __init__(self, limits: BatchLimits, devices: int) -> None:
-        self._limits, self._devices = limits, devices
+    def __init__(self, limits: BatchLimits, devices: int, *, exact: bool = False) -> None:
+        self._limits, self._devices, self._exact = limits, devices, exact
         self._call_frames = limits.call_frames
         self._s_per_frame: deque[float] = deque(maxlen=CALLS)
         self._heard: deque[Heard] = deque(maxlen=WINDOWS)
         self._begun_s: deque[float] = deque(maxlen=WINDOWS)
+        self._late_since_s = -math.inf
 
-    def began(self, now_s: float) -> None:
-        """A stream has been let in."""
+    def began(self, now_s: float, *, alone: bool) -> None:
+        """A stream has been let in; where it is alone, nobody is late any more."""
         self._begun_s.append(now_s)
+        if alone:
+            self._late_since_s = now_s
 
     def starving(self, streams: int, utilisation: float, now_s: float) -> Starving | None:
         """Why one more than these streams would run dry, or let others do so; None where it would not.
@@ -63,7 +67,7 @@ class Capacity:
         if self.late(now_s):
             return "late"
         beginning = sum(now_s - begun_s < BEGINNING_S for begun_s in self._begun_s)
-        needed = self.needed(streams + 1 + min(streams, beginning))
+        needed = self.needed(streams + 1 + (0 if self._exact else min(streams, beginning)))
         return "decode" if needed is not None and needed > utilisation else None
 
     def called(self, seconds: float, rows: int, longest_frames: int) -> None:
@@ -91,7 +95,8 @@ class Capacity:
 
     def late(self, now_s: float) -> bool:
         """Whether listeners run dry, now and not by a single accident."""
-        recent = [window.late for window in list(self._heard) if now_s - window.at_s <= LATE_S]
+        since_s = max(now_s - LATE_S, self._late_since_s)
+        recent = [window.late for window in list(self._heard) if window.at_s >= since_s]
         return sum(recent) >= max(LEAST_LATE, math.ceil(LATE_SHARE * len(recent)))
 
     def _batch(self, streams: int, frames: float) -> float:

@@ -96,7 +96,7 @@ class Scheduler:
     def __init__(self, codecs: Sequence[Codec], queue: Queue[Job], limits: BatchLimits | None = None) -> None:
         """`limits` are the queue's."""
         self.spec = codecs[0].spec
-        self.capacity = Capacity(limits or BatchLimits(1), len(codecs))
+        self.capacity = Capacity(limits or BatchLimits(1), len(codecs), exact=self.spec.exact)
         self.failure: BaseException | None = None
         self._queue = queue
         self._ready = threading.Condition()

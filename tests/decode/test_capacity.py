@@ -19,9 +19,10 @@ FRAME_S = 0.02  # of sound
 BOUND = 0.8  # ADMISSION_UTILISATION
 
 
-def observed(limits: BatchLimits, *, frame_s: float, devices: int = 1, hop: int = 20, context: int = 60) -> Capacity:
-    """A device on which a frame costs that much, and one listener's windows."""
-    capacity = Capacity(limits, devices)
+def observed(limits: BatchLimits, *, frame_s: float, devices: int = 1, exact: bool = False) -> Capacity:
+    """A device on which a frame costs that much, and one listener's windows: 20 frames, and 60 of context."""
+    hop, context = 20, 60
+    capacity = Capacity(limits, devices, exact=exact)
     for number in range(LEAST_CALLS):
         frames = hop + context
         capacity.called((frames + (limits.call_frames or 0)) * frame_s, 1, frames)
@@ -101,10 +102,17 @@ def test_a_stream_that_has_just_begun_counts_twice() -> None:
     capacity = observed(BatchLimits(1, call_frames=0), frame_s=0.001)  # a fifth of the device each
     assert capacity.starving(2, 0.61, now_s=50.0) is None
     assert capacity.starving(3, 0.61, now_s=50.0) == "decode"
-    capacity.began(50.0)
+    capacity.began(50.0, alone=False)
     assert capacity.starving(2, 0.61, now_s=50.5) == "decode"
     assert capacity.starving(1, 0.61, now_s=50.5) is None
     assert capacity.starving(2, 0.61, now_s=51.1) is None
+
+
+def test_with_an_exact_codec_it_does_not() -> None:
+    capacity = observed(BatchLimits(1, call_frames=0), frame_s=0.001, exact=True)
+    capacity.began(50.0, alone=False)
+    assert capacity.starving(2, 0.61, now_s=50.5) is None
+    assert capacity.starving(3, 0.61, now_s=50.5) == "decode"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +133,10 @@ def test_a_single_accident_is_none_and_a_tenth_of_the_windows_is_one(lates: list
     assert capacity.late(10.5) is late
     assert (capacity.starving(1, 10.0, 10.5) == "late") is late
     assert not capacity.late(10.1 + LATE_S)
+    capacity.began(10.2, alone=False)
+    assert capacity.late(10.5) is late
+    capacity.began(10.2, alone=True)  # all who were late have gone
+    assert not capacity.late(10.5)
 
 
 @dataclass
@@ -173,7 +185,7 @@ class Machine:
             if coming and coming[-1] <= now_s:
                 if admit(capacity, len(playing), coming.pop()):
                     streams.append(Stream(now_s, frames=400))
-                    capacity.began(now_s)
+                    capacity.began(now_s, alone=not playing)
                 else:
                     refused += 1
             elif ready:
