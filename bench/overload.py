@@ -41,7 +41,7 @@ class Outcome:
     """What came of a crowd, and of one request after it."""
 
     answers: list[Answer]
-    recovered_s: float  # from the last answer's end to the first audio of the next request
+    next_first_s: float  # from the next request to its first audio
     status_after: int
 
     @property
@@ -64,9 +64,9 @@ class Outcome:
             "first_audio_ms_p50": round(percentile([(each.first_s - each.asked_s) * 1000 for each in good], 50)),
             "first_audio_ms_p99": round(percentile([(each.first_s - each.asked_s) * 1000 for each in good], 99)),
             "rtf_p99": round(percentile(rtf, 99), 3),
-            "refused_ms_p50": round(percentile(refused_ms, 50), 1),
-            "refused_ms_p99": round(percentile(refused_ms, 99), 1),
-            "recovered_s": round(self.recovered_s, 3),
+            "refused_ms_p50": round(percentile(refused_ms, 50), 1) if refused_ms else None,
+            "refused_ms_p99": round(percentile(refused_ms, 99), 1) if refused_ms else None,
+            "next_first_audio_ms": round(self.next_first_s * 1000),
         }
 
 
@@ -84,12 +84,12 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
         await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
         rate = factor * CARRIES / MEAN_ANSWER_S
         answers = await listen_to(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
-        ended_s = max(answer.end_s for answer in answers)
         async with aiohttp.ClientSession(url) as session:
+            asked_s = time.monotonic()
             body = {"input": "And now?", "response_format": "pcm", "max_tokens": 50}
             async with session.post("/v1/audio/speech", json=body) as answer:
                 await answer.content.readany()
-                return Outcome(answers, time.monotonic() - ended_s, answer.status)
+                return Outcome(answers, time.monotonic() - asked_s, answer.status)
 
 
 async def listen_to(traffic: Traffic) -> list[Answer]:
