@@ -23,8 +23,8 @@ COPY stress_test stress_test
 RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps .
 
 FROM ${PYTHON_IMAGE} AS stress-test
-RUN pip install --no-cache-dir httpx==0.28.1 numpy==2.4.6 \
-    && useradd --system --uid 10001 speech
+RUN pip install --no-cache-dir aiohttp==3.14.5 av==18.1.0 numpy==2.4.6 \
+    && useradd --uid 10001 --no-create-home speech
 WORKDIR /srv
 COPY stress_test stress_test
 USER 10001

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import sys
 
 from pydantic import ValidationError
 
+from app.logs import configure
 from app.main import create_app
 from app.profiles import ProfileError
 from app.server import serve
@@ -18,15 +19,21 @@ def main() -> None:
     """Run the service; bad settings end it with one readable line."""
     try:
         settings = Settings()
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-        )
+        configure(settings.log_level, settings.log_format)
+        _export_traces(settings)
         serve(create_app(settings), settings)
     except ValidationError as exc:
         first = exc.errors()[0]
         sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
     except (ProfileError, LexiconError) as exc:
         sys.exit(str(exc))
+
+
+def _export_traces(settings: Settings) -> None:
+    """OpenTelemetry reads the environment alone, our settings a `.env` file too."""
+    if settings.otel_exporter_otlp_endpoint:
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otel_exporter_otlp_endpoint)
+        os.environ.setdefault("OTEL_SERVICE_NAME", "speech-server")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Arrival:
         self._wanted = 0
         self._reached = asyncio.Event()
         self.begun = asyncio.Event()  # there are codes, or there will be none
-        self._first_s = self._latest_s = 0.0
+        self.first_s = self._latest_s = 0.0  # of codes; 0 before there are any
         self.ready_s: float | None = None  # when there was what the first call of `reach` waited for
         self._first_frames = 0
 
@@ -29,7 +29,7 @@ class Arrival:
             return
         self._latest_s = time.monotonic()
         if not before:
-            self._first_frames, self._first_s = self.codes.frames, self._latest_s
+            self._first_frames, self.first_s = self.codes.frames, self._latest_s
             self.begun.set()
         if self.codes.frames >= self._wanted:
             self._wake(self._latest_s)
@@ -55,4 +55,4 @@ class Arrival:
     def s_per_frame(self) -> float:
         """Observed time between two frames, over all that have arrived; 0 before there are two."""
         later = self.codes.frames - self._first_frames
-        return (self._latest_s - self._first_s) / later if later > 0 else 0.0
+        return (self._latest_s - self.first_s) / later if later > 0 else 0.0

@@ -222,6 +222,10 @@ class EngineError(ServiceError):
     code = "engine_failed"
 
 
+class EngineRefused(EngineError):
+    """The engine finds fault with what it was asked, as any other would."""
+
+
 class EngineUnreachable(EngineError):
     """The engine refuses connections."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
-from app import metrics
+from app import metrics, tracing
 from app.arrival import Arrival
 from app.engine import Engine, Generation, Sampling
 from app.errors import EngineLength, EngineNoAudio
@@ -62,8 +63,11 @@ class Generations:
 
     async def _generate(self, prompt: str, arrival: Arrival) -> Generation:
         codes = arrival.codes
+        begun_s = time.monotonic()
         try:
-            generation = await self._engine.generate(prompt, self._sampling, arrival.feed)
+            with tracing.span("engine"):
+                generation = await self._engine.generate(prompt, self._sampling, arrival.feed)
+                tracing.record("engine.first_token", begun_s, arrival.first_s or begun_s)
         finally:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from app import metrics
+from app import metrics, tracing
 from app.codec import Samples
 from app.speech.encoders import Encoder
 from app.speech.fade import Edges
@@ -166,4 +166,6 @@ class Listener:
             return
         await self._sink.write(data)
         self._run.first_write_s = self._run.first_write_s or time.monotonic()
-        self.first_write_s = self.first_write_s or self._run.first_write_s
+        if self.first_write_s is None:
+            self.first_write_s = self._run.first_write_s
+            tracing.event("first_byte")

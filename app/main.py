@@ -13,7 +13,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from app.addresses import Address
 from app.api import websocket
+from app.api.access import AccessLog
 from app.api.cloning import Cloner
 from app.api.cors import allow_origins
 from app.api.document import REFUSALS, document_keys
@@ -24,6 +26,7 @@ from app.api.page import router as page
 from app.api.request_id import RequestIds
 from app.api.routes import router
 from app.api.service import LOADING, Service
+from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
@@ -92,7 +95,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS)
+    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
     _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
@@ -117,6 +120,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
+    app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
 
 
@@ -146,22 +150,28 @@ def _engine(settings: Settings, profile: Profile) -> Engine:
         from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
         return BuiltinEngine(settings.embedded_engine)
-    from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415  (only where it is used)
+    from app.engine.pool import Pool  # noqa: PLC0415  (only where it is used)
+    from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415
 
-    engine = VllmEngine(
-        settings.tts_api,
-        profile.model,
-        profile.tokens,
-        api_key=settings.tts_api_key.get_secret_value() if settings.tts_api_key else None,
-        stop_token_ids=profile.stop_token_ids,
-        token_limit=profile.tokens.first + profile.tokens.slots * VOCABULARY[profile.codec.name],
-        limits=EngineLimits(
-            connect_s=settings.connect_timeout_s,
-            first_token_s=settings.first_token_timeout_s,
-            token_gap_s=settings.token_gap_timeout_s,
-            stream_interval=settings.stream_interval,
-        ),
+    limits = EngineLimits(
+        connect_s=settings.connect_timeout_s,
+        first_token_s=settings.first_token_timeout_s,
+        token_gap_s=settings.token_gap_timeout_s,
+        stream_interval=settings.stream_interval,
     )
+
+    def vllm(address: Address) -> VllmEngine:
+        return VllmEngine(
+            address.url,
+            profile.model,
+            profile.tokens,
+            api_key=address.key.get_secret_value() if address.key else None,
+            stop_token_ids=profile.stop_token_ids,
+            token_limit=profile.tokens.first + profile.tokens.slots * VOCABULARY[profile.codec.name],
+            limits=limits,
+        )
+
+    engine = Pool([(address.name, vllm(address)) for address in settings.engines])
     if not profile.reads_phonemes:
         return engine
     from app.engine.phonemising import PhonemeEngine  # noqa: PLC0415  (loads a lexicon)

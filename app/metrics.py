@@ -23,6 +23,13 @@ FIRST_WINDOW = Histogram(
 )
 AUDIO = Counter("tts_audio_seconds_total", "Seconds of audio sent.")
 UNDERRUNS = Counter("tts_underruns_total", "Windows that came after a listener in real time had run dry.")
+ENGINE_UP = Gauge("tts_engine_up", "1, or 0 while an engine of TTS_API is out of use.", ["engine"])
+ENGINE_STREAMS = Gauge("tts_engine_streams", "Requests that an engine of TTS_API is working on.", ["engine"])
+ENGINE_FAILURES = Counter(
+    "tts_engine_failures_total",
+    "Requests to an engine of TTS_API that failed, by error code, and failed questions after its health (probe).",
+    ["engine", "reason"],
+)
 ENGINE_TOKENS = Counter("tts_engine_tokens_total", "Codec tokens received.")
 TOKENS_DROPPED = Counter("tts_engine_tokens_dropped_total", "Tokens out of their slot's turn, dropped.")
 DECODE_QUEUE = Gauge("tts_decode_queue", "Windows that wait for a device.")

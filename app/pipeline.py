@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
+from app import tracing
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.errors import DeadlineExceeded, ServiceError
@@ -63,6 +64,7 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
         first_window_s=max(0.0, first_write_s - (speaker.ready_s or first_write_s)),
         total_s=time.monotonic() - listener.begun_s,
     )
+    tracing.describe(audio_s=spoken.audio_s, codec_tokens=spoken.codec_tokens)
     await sink.finish(spoken)
     return spoken
 

@@ -107,6 +107,8 @@ def serve(app: FastAPI, settings: Settings) -> None:
         ws_ping_timeout=settings.websocket_idle_timeout_s,
         ws_per_message_deflate=False,  # audio does not get smaller
         log_level=settings.log_level,
+        log_config=None,  # app.logs has configured them
+        access_log=False,  # app.api.access writes the line of a request
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
     )

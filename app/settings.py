@@ -6,8 +6,10 @@ import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.addresses import Address, EngineUrl, addresses, engine_name
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 GraphSeconds = Annotated[float, Field(gt=0, le=30)]
@@ -38,12 +40,26 @@ class Settings(BaseSettings):
     host: str = Field(default="0.0.0.0", description="Address to listen on.")
     port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
-
-    tts_api: str | None = Field(
-        default=None,
-        description="URL of the vLLM server, with or without /v1/completions. Unset: the embedded engine.",
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines of the log: text, or json, each an object."
     )
-    tts_api_key: SecretStr | None = Field(default=None, description="Key sent to the engine as a bearer token.")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]+",
+        description="OpenTelemetry collector that takes traces by OTLP over HTTP, such as http://localhost:4318 "
+        "(the extra `tracing`); other OTEL_ variables as OpenTelemetry documents them. Unset: none.",
+    )
+
+    tts_api: Annotated[tuple[EngineUrl, ...] | None, NoDecode] = Field(
+        default=None,
+        description="URL of the vLLM server, with or without /v1/completions; several, separated by commas, share "
+        "the load. Unset: the embedded engine.",
+    )
+    tts_api_key: Annotated[tuple[ApiKey, ...] | None, NoDecode] = Field(
+        default=None,
+        description="Key sent to the engine as a bearer token. With several engines one for all, or one for each, "
+        "separated by commas or as a JSON list.",
+    )
     embedded_engine: Literal["lm", "nar"] = Field(
         default="nar",
         description="Model of the embedded engine: lm, a language model that draws a token at a time, or nar, "
@@ -192,7 +208,7 @@ class Settings(BaseSettings):
         default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."
     )
 
-    @field_validator("speakers", "api_keys", "cors_origins", mode="before")
+    @field_validator("tts_api", "tts_api_key", "speakers", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -220,10 +236,24 @@ class Settings(BaseSettings):
 
     @field_validator("tts_api")
     @classmethod
-    def _one_http_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^\s,/][^\s,]*", value):
-            raise ValueError("must be one http or https URL")
+    def _different_engines(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and len({engine_name(url) for url in value}) != len(value):
+            raise ValueError("names an engine twice")
+        if value == ():
+            raise ValueError("holds no URL: leave it unset for the embedded engine")
         return value
+
+    @field_validator("tts_api_key")
+    @classmethod
+    def _fitting_keys(cls, value: tuple[SecretStr, ...] | None, info: ValidationInfo) -> tuple[SecretStr, ...] | None:
+        if urls := info.data.get("tts_api"):
+            addresses(urls, value or ())
+        return value
+
+    @property
+    def engines(self) -> tuple[Address, ...]:
+        """The engines of TTS_API; empty: the embedded one."""
+        return addresses(self.tts_api, self.tts_api_key or ()) if self.tts_api else ()
 
     @property
     def profile_name(self) -> str:

@@ -6,47 +6,16 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import aiohttp
 import uvloop
 
-from bench.heard import Answer, percentile
+from bench.heard import Answer
 from bench.traffic import Ask, Traffic
+from stress_test.lag import watched
 
-TICK_S = 0.02
 OVERTIME_S = 20.0  # after which an answer counts as failed
-
-
-@dataclass(slots=True)
-class Lag:
-    """How late an event loop gets round to what is due."""
-
-    seconds: list[float] = field(default_factory=list[float])
-
-    async def watch(self) -> None:
-        """Look at the clock for ever."""
-        while True:
-            due_s = time.monotonic() + TICK_S
-            await asyncio.sleep(TICK_S)
-            self.seconds.append(time.monotonic() - due_s)
-
-    def ms(self, percent: float) -> float:
-        """A percentile, in milliseconds."""
-        return round(percentile(self.seconds, percent) * 1000, 1)
-
-
-@asynccontextmanager
-async def watched() -> AsyncIterator[Lag]:
-    """The lag of this event loop during the block."""
-    lag = Lag()
-    watching = asyncio.create_task(lag.watch())
-    try:
-        yield lag
-    finally:
-        watching.cancel()
 
 
 async def listen(session: aiohttp.ClientSession, ask: Ask) -> Answer:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.traffic import TOKENS_PER_S
+from stress_test.underruns import underruns
 
 BYTES_PER_S = 48_000  # pcm: 24 kHz, 16 bit
 
@@ -31,25 +32,12 @@ class Answer:
             return cls.failed(word, asked_s, "no audio")
         audio_s = sum(size for _, size in chunks) / BYTES_PER_S
         failure = "" if round(audio_s * TOKENS_PER_S) == tokens else "too short"
-        return cls(word, asked_s, chunks[0][0], chunks[-1][0], audio_s, *silence(chunks, BYTES_PER_S), failure)
+        return cls(word, asked_s, chunks[0][0], chunks[-1][0], audio_s, *underruns(chunks, BYTES_PER_S), failure)
 
     @classmethod
     def failed(cls, word: str, asked_s: float, failure: str, end_s: float | None = None) -> Answer:
         """An answer that did not come; `end_s`: when that was known."""
         return cls(word, asked_s, asked_s, end_s or asked_s, 0.0, 0, 0.0, failure)
-
-
-def silence(chunks: Sequence[tuple[float, int]], bytes_per_s: float) -> tuple[int, float]:
-    """Gaps and their seconds for a listener who begins at the first byte and waits when nothing is left."""
-    gaps, silent_s = 0, 0.0
-    dry_s = chunks[0][0] if chunks else 0.0
-    for at_s, size in chunks:
-        if at_s > dry_s:
-            gaps += 1
-            silent_s += at_s - dry_s
-            dry_s = at_s
-        dry_s += size / bytes_per_s
-    return gaps, silent_s
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

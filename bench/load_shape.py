@@ -1,4 +1,4 @@
-"""The load that benchmarks put on the service: how long answers are, and when requests come."""
+"""The load that benchmarks put on the service: how long answers are."""
 
 from __future__ import annotations
 
@@ -14,9 +14,3 @@ def answer_s(rng: np.random.Generator) -> float:
         length_s = MEDIAN_S * float(np.exp(SPREAD * rng.standard_normal()))
         if SHORTEST_S <= length_s <= LONGEST_S:
             return length_s
-
-
-def poisson_arrivals(rng: np.random.Generator, requests_per_s: float, seconds: float) -> list[float]:
-    """When requests come that know nothing of each other: ascending, each within `seconds`."""
-    count = int(rng.poisson(requests_per_s * seconds))
-    return sorted(rng.uniform(0, seconds, count).tolist())

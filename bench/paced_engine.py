@@ -1,10 +1,11 @@
 """A stand-in for vLLM that speaks at a set pace: `python -m bench.paced_engine --tokens-per-s 380`.
 
 It answers POST /v1/completions with a stream as vLLM 0.32 words it, `stream_interval` tokens an
-event and `max_tokens` in all; like vLLM's scheduler it advances all streams in one step. Without
-`--tokens-per-s` a step takes longer the more streams run, with constants fitted to public figures of a
-1.7B model on an H100 and an H200. The port it listens on is the first line it prints; a GET of any path says how
-well it kept its pace since the last one, and when it sent the codes of each prompt's first window.
+event and `max_tokens` in all, or as many as `--tokens-per-character` gives a prompt; like vLLM's
+scheduler it advances all streams in one step. Without `--tokens-per-s` a step takes longer the more
+streams run, with constants fitted to public figures of a 1.7B model on an H100 and an H200. The port it
+listens on is the first line it prints; a GET of any path says how well it kept its pace since the last
+one, and when it sent the codes of each prompt's first window.
 """
 
 from __future__ import annotations
@@ -57,14 +58,18 @@ class Request:
     """What a stand-in needs of a request's JSON."""
 
     prompt: str
-    max_tokens: int
+    tokens: int
+    finish_reason: str = "length"
     stream_interval: int = 1
 
     @classmethod
-    def of(cls, http: bytes) -> Request:
-        """From the bytes of a whole HTTP request."""
+    def of(cls, http: bytes, tokens_per_character: float | None = None) -> Request:
+        """From the bytes of a whole HTTP request; it ends by itself where a character has so many tokens."""
         body = orjson.loads(http.partition(b"\r\n\r\n")[2])
-        return cls(body.get("prompt", ""), body["max_tokens"], body.get("stream_interval", 1))
+        prompt, most = body.get("prompt", ""), body["max_tokens"]
+        wanted = most if tokens_per_character is None else max(1, round(len(prompt) * tokens_per_character))
+        reason = "stop" if wanted < most else "length"
+        return cls(prompt, min(wanted, most), reason, body.get("stream_interval", 1))
 
 
 class Answer:
@@ -85,11 +90,11 @@ class Answer:
     def step(self) -> bool:
         """Make one token, and send what is due; False at the end."""
         self._made += 1
-        ended = self._made == self._request.max_tokens
+        ended = self._made == self._request.tokens
         if ended or self.sent == 0 or self._made - self.sent >= self._request.stream_interval:
             numbers = [i * 7919 % self._vocabulary for i in range(self.sent, self._made)]
             self.sent = self._made
-            self._transport.write(event(numbers, "length" if ended else None))
+            self._transport.write(event(numbers, self._request.finish_reason if ended else None))
         if ended:
             self._transport.write(chunk(b"[DONE]") + b"0\r\n\r\n")
             self._transport.close()
@@ -110,8 +115,10 @@ class Account:
 class PacedEngine:
     """All streams, one step at a time."""
 
-    def __init__(self, pace: Pace, vocabulary: int, window_tokens: int) -> None:
-        self.vocabulary = vocabulary
+    def __init__(
+        self, pace: Pace, vocabulary: int, window_tokens: int, tokens_per_character: float | None = None
+    ) -> None:
+        self.vocabulary, self.tokens_per_character = vocabulary, tokens_per_character
         self._pace, self._timetable, self._window_tokens = pace, Timetable(pace), window_tokens
         self._waiting: list[Answer] = []
         self._running: list[Answer] = []
@@ -183,7 +190,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
             self._received = b""
         elif self._received.endswith(b"}"):
-            self._engine.ask(Answer(self._transport, Request.of(self._received), self._engine.vocabulary))
+            request = Request.of(self._received, self._engine.tokens_per_character)
+            self._engine.ask(Answer(self._transport, request, self._engine.vocabulary))
 
 
 @contextlib.contextmanager
@@ -214,11 +222,13 @@ def main() -> None:
     parser.add_argument("--first-ms", type=float, default=25.0, help="to the first token (fitted)")
     parser.add_argument("--window-tokens", type=int, default=30, help="codes that a first window needs")
     parser.add_argument("--vocabulary", type=int, default=65_536)
+    parser.add_argument("--tokens-per-character", type=float, help="of the prompt: then answers end by themselves")
     arguments = parser.parse_args()
     pace = Pace(arguments.step_ms / 1000, arguments.step_ms_per_stream / 1000, arguments.first_ms / 1000)
     if arguments.tokens_per_s:
         pace = Pace(1 / arguments.tokens_per_s)
-    uvloop.run(serve(PacedEngine(pace, arguments.vocabulary, arguments.window_tokens)))
+    engine = PacedEngine(pace, arguments.vocabulary, arguments.window_tokens, arguments.tokens_per_character)
+    uvloop.run(serve(engine))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.load_shape import answer_s, poisson_arrivals
+from bench.load_shape import answer_s
+from stress_test.arrivals import poisson_arrivals
 
 SENTENCES = Path(__file__).parent / "sentences.txt"
 TOKENS_PER_S = 50

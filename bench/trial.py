@@ -13,11 +13,11 @@ from typing import Any
 
 import aiohttp
 
-from bench.clients import watched
 from bench.counters import Counters, FirstWindows
 from bench.heard import Answer, audio_rate, percentile
 from bench.served import Served
 from bench.traffic import Traffic
+from stress_test.lag import watched
 
 START_S = 1.5  # for the clients' process
 LATE_SHARE, CLIENT_LAG_MS, BUSY_SHARE = 0.05, 10.0, 0.9  # beyond these the machine was too small for the load

@@ -1,1 +1,1 @@
-"""A load of concurrent speech requests, and the report that compares one server with another."""
+"""A load of speech requests, what its listeners hear, and reports that compare one server with another."""

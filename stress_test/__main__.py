@@ -1,25 +1,74 @@
-"""`python -m stress_test`: environment CONCURRENCY, WARMUP_COUNT and LOCAL_TTS_API; exits 1 if a request failed."""
+"""`python -m stress_test`: a load and its reports; exits 1 if a request failed. `--help` says more.
+
+`python -m stress_test compare A.json B.json` sets two results side by side.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
+from collections.abc import Sequence
 
-from stress_test.client import Failed, load
+from stress_test import comparison
+from stress_test.figures import Figures
+from stress_test.generator import warm_up
+from stress_test.load import Load
+from stress_test.options import Options, parse
+from stress_test.page import page
+from stress_test.processes import ProcessFailed, Run, run
+from stress_test.progress import Progress
 from stress_test.report import report
+from stress_test.result import Result
 
 
-def main() -> int:
-    """Run the load and print its report; the process's exit status."""
-    concurrency = int(os.environ.get("CONCURRENCY", "50"))
-    warmup_count = int(os.environ.get("WARMUP_COUNT", "3"))
-    base_url = os.environ.get("LOCAL_TTS_API", "http://localhost:9091")
-    print(f"{warmup_count} warm-up requests, then {concurrency} at once to {base_url}", file=sys.stderr)
-    outcomes = asyncio.run(load(base_url, concurrency=concurrency, warmup_count=warmup_count))
-    print(report(outcomes))
-    return int(not outcomes or any(isinstance(outcome, Failed) for outcome in outcomes))
+def describe(load: Load) -> str:
+    """What is about to happen, in a line."""
+    if load.rate:
+        asked = f"{load.rate:g} requests a second for {load.duration_s:g} s"
+    elif load.requests == load.concurrency:
+        asked = f"{load.requests} at once"
+    else:
+        limit = f"{load.requests} requests" if load.requests else f"requests for {load.duration_s:g} s"
+        asked = f"{limit}, {load.concurrency} in flight,"
+    return f"{load.warmup_count} warm-up requests, then {asked} to {load.base_url}"
+
+
+async def measure(options: Options) -> Run:
+    """Warm the server up, then run the load."""
+    load = options.load
+    if await warm_up(load) < load.warmup_count:
+        print("not every warm-up request was answered", file=sys.stderr)
+    progress = Progress(load.expected)
+    try:
+        return await run(load, progress.count)
+    finally:
+        progress.end()
+
+
+def write(options: Options, result: Result) -> None:
+    """The result's files, where they were asked for."""
+    if options.json:
+        options.json.write_text(result.dump(), encoding="utf-8")
+    if options.html:
+        options.html.write_text(page(result), encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; the process's exit status."""
+    if arguments[:1] == ["compare"]:
+        return comparison.main(arguments[1:])
+    options = parse(arguments)
+    print(describe(options.load), file=sys.stderr)
+    try:
+        done = asyncio.run(measure(options))
+    except ProcessFailed as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    figures = Figures.of(done)
+    print(report(figures))
+    write(options, Result.of(options.load, done))
+    return int(figures.failed > 0 or not figures.requests)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

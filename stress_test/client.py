@@ -1,75 +1,88 @@
-"""Speech requests, timed from sending to the last byte."""
+"""One speech request, and when each piece of its answer came."""
 
 from __future__ import annotations
 
-import asyncio
-import io
+import errno
+import json
+import re
 import time
-import wave
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-import httpx
+import aiohttp
 
-PATH = "/v1/audio/speech"
-TEXT = "Hello! How can I help you? can I get your passport number sir."
-TIMEOUT_S = 300.0
+from stress_test.load import PATH, Ask, Load
 
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A request that was answered in full."""
-
-    latency_s: float
-    audio_s: float
-
-    @property
-    def real_time_factor(self) -> float:
-        """Seconds of waiting per second of audio; below 1 is faster than real time."""
-        return self.latency_s / self.audio_s
+CODE = re.compile(r"[a-z0-9_]{1,40}")
+LARGEST_ERROR_BYTES = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A request that was refused, broken off, or answered without sound."""
+@dataclass(slots=True)
+class Recording:
+    """An answer as it came; all moments by time.monotonic()."""
 
-    reason: str
-
-
-Outcome = Spoken | Failed
-
-
-async def load(base_url: str, *, concurrency: int, warmup_count: int, text: str = TEXT) -> list[Outcome]:
-    """Send `warmup_count` requests one after the other, then `concurrency` at once; the latter's outcomes.
-
-    `base_url` may end in the speech path. Failures are outcomes, not exceptions.
-    """
-    limits = httpx.Limits(max_connections=None)
-    url = base_url.rstrip("/").removesuffix(PATH)
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, trust_env=False) as client:
-        for _ in range(warmup_count):
-            await speak(client, text)
-        return await asyncio.gather(*(speak(client, text) for _ in range(concurrency)))
+    ask: Ask
+    due_s: float
+    sent_s: float
+    ended_s: float = 0.0
+    chunks: list[bytes] = field(default_factory=list[bytes])
+    came_s: list[float] = field(default_factory=list[float])
+    joins: list[int] = field(default_factory=list[int])  # numbers of the chunks that end a write of the server
+    answered: bool = False  # a status has come
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    error: str | None = None
 
 
-async def speak(client: httpx.AsyncClient, text: str) -> Outcome:
-    """One whole-body WAV request."""
-    start_s = time.perf_counter()
+@asynccontextmanager
+async def session(load: Load) -> AsyncGenerator[aiohttp.ClientSession]:
+    """As many connections as the load wants, with its key; neither proxies nor redirects."""
+    headers = {"Authorization": f"Bearer {load.api_key}"} if load.api_key else {}
+    timeout = aiohttp.ClientTimeout(total=load.timeout_s)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(load.base_url, connector=connector, timeout=timeout, headers=headers) as opened:
+        yield opened
+
+
+async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: float) -> Recording:
+    """Ask, and note when each piece of the answer comes. A failure is in the recording, not raised."""
+    recording = Recording(ask, due_s, time.monotonic())
     try:
-        response = await client.post(PATH, json={"input": text, "response_format": "wav", "stream": False})
-    except httpx.HTTPError as exc:
-        return Failed(type(exc).__name__)
-    latency_s = time.perf_counter() - start_s
-    if response.status_code != 200:
-        return Failed(f"status {response.status_code}")
-    audio_s = duration_s(response.content)
-    return Spoken(latency_s, audio_s) if audio_s > 0 else Failed("no audio")
+        await _receive(client, load, recording)
+    except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+        recording.error = error_of(exc, answered=recording.answered)
+    recording.ended_s = time.monotonic()
+    return recording
 
 
-def duration_s(wav: bytes) -> float:
-    """Seconds of sound that a WAV file really holds, whatever its header says; 0 if it is not one."""
+async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recording) -> None:
+    body = load.body | {"input": recording.ask.text}
+    async with client.post(PATH, json=body, allow_redirects=False) as answer:
+        recording.answered, recording.headers = True, {key.lower(): value for key, value in answer.headers.items()}
+        if answer.status != 200:
+            recording.error = refusal(answer.status, await answer.content.read(LARGEST_ERROR_BYTES))
+            return
+        async for data, ends_write in answer.content.iter_chunks():
+            if data:
+                recording.came_s.append(time.monotonic())
+                recording.chunks.append(data)
+            if ends_write:
+                recording.joins.append(len(recording.chunks) - 1)
+
+
+def refusal(status: int, body: bytes) -> str:
+    """The kind of an answer that is no speech: its status, and the code of an error in OpenAI's shape."""
     try:
-        with wave.open(io.BytesIO(wav)) as file:
-            frame_bytes = file.getsampwidth() * file.getnchannels()
-            return len(file.readframes(file.getnframes())) / frame_bytes / file.getframerate()
-    except (wave.Error, EOFError):
-        return 0.0
+        code = str(json.loads(body)["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {status}"
+    return f"status {status} {code}" if CODE.fullmatch(code) else f"status {status}"
+
+
+def error_of(exc: Exception, *, answered: bool) -> str:
+    """The kind of a failure of the connection; `answered`: a status had come."""
+    if isinstance(exc, TimeoutError):
+        return "timed out"
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return "connection refused" if exc.errno == errno.ECONNREFUSED else "connection failed"
+    return "broken body" if answered else "broken off before a status"

@@ -1,52 +1,31 @@
-"""The report, in the form that the figures published for this service are written in."""
+"""The report as text: first the one in which the published figures of this service are written, then ours."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import numpy as np
+from stress_test.figures import Figures, Heard, Punctuality, Spread
 
-from stress_test.client import Failed, Outcome, Spoken
+RULE = "=========================="
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How values lie; percentiles interpolate linearly between neighbours (numpy's default)."""
-
-    least: float
-    most: float
-    mean: float
-    p50: float
-    p90: float
-    p95: float
-    p99: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of at least one value."""
-        p50, p90, p95, p99 = map(float, np.percentile(values, (50, 90, 95, 99)))
-        return cls(min(values), max(values), float(np.mean(values)), p50, p90, p95, p99)
+def report(figures: Figures) -> str:
+    """Both reports. Total Requests counts every request; the other figures of the first are of the answered ones."""
+    return "\n".join([*_published(figures), "", *_ours(figures)])
 
 
-def report(outcomes: Sequence[Outcome]) -> str:
-    """The whole report: latency, real-time factor, and failures if there were any.
-
-    Total Requests counts every request; the other figures are those of the answered ones.
-    """
-    spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
-    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    lines = ["=== SLO LATENCY REPORT ===", f"Total Requests: {len(outcomes)}"]
-    if spoken:
-        lines += [*_latency(spoken), *_real_time_factor(spoken)]
-    return "\n".join([*lines, "==========================", *_failures(failed)])
+def _published(figures: Figures) -> Iterator[str]:
+    yield "=== SLO LATENCY REPORT ==="
+    yield f"Total Requests: {figures.requests}"
+    if figures.heard:
+        yield from _latency(figures.heard.latency)
+        yield from _real_time_factor(figures.heard)
+    yield RULE
 
 
-def _latency(spoken: Sequence[Spoken]) -> Iterator[str]:
-    spread = Spread.of([outcome.latency_s for outcome in spoken])
-    yield f"Min Time: {spread.least:.3f}s"
-    yield f"Max Time: {spread.most:.3f}s"
+def _latency(spread: Spread) -> Iterator[str]:
+    yield f"Min Time: {spread.min:.3f}s"
+    yield f"Max Time: {spread.max:.3f}s"
     yield f"Avg Time: {spread.mean:.3f}s"
     yield f"P50 (Median): {spread.p50:.3f}s"
     yield f"P90: {spread.p90:.3f}s"
@@ -54,14 +33,14 @@ def _latency(spoken: Sequence[Spoken]) -> Iterator[str]:
     yield f"P99: {spread.p99:.3f}s"
 
 
-def _real_time_factor(spoken: Sequence[Spoken]) -> Iterator[str]:
+def _real_time_factor(heard: Heard) -> Iterator[str]:
     """The published reports write an "s" after the least and the greatest factor; so does this one."""
-    spread = Spread.of([outcome.real_time_factor for outcome in spoken])
+    spread = heard.real_time_factor
     yield "\n=== AUDIO & REAL-TIME FACTOR (RTF) REPORT ==="
-    yield f"Avg Audio Duration: {np.mean([outcome.audio_s for outcome in spoken]):.3f}s"
+    yield f"Avg Audio Duration: {heard.audio_s_mean:.3f}s"
     yield "\n--- RTF Percentiles ---"
-    yield f"Min RTF: {spread.least:.3f}s"
-    yield f"Max RTF: {spread.most:.3f}s"
+    yield f"Min RTF: {spread.min:.3f}s"
+    yield f"Max RTF: {spread.max:.3f}s"
     yield f"Avg RTF: {spread.mean:.3f}"
     yield f"P50 RTF: {spread.p50:.3f}"
     yield f"P90 RTF: {spread.p90:.3f}"
@@ -69,8 +48,46 @@ def _real_time_factor(spoken: Sequence[Spoken]) -> Iterator[str]:
     yield f"P99 RTF: {spread.p99:.3f}"
 
 
-def _failures(failed: Sequence[Failed]) -> Iterator[str]:
-    if failed:
-        yield f"\nFailed Requests: {len(failed)}"
-    for reason, count in Counter(outcome.reason for outcome in failed).most_common():
-        yield f"  {reason}: {count}"
+def _ours(figures: Figures) -> Iterator[str]:
+    yield "=== STREAMING REPORT ==="
+    yield f"Answered: {figures.requests - figures.failed}, Failed: {figures.failed}, in {figures.took_s:.3f}s"
+    if figures.heard:
+        yield from _first_audio(figures.heard.first_audio)
+        yield from _heard(figures.heard, figures.requests - figures.failed)
+    if figures.errors:
+        yield "\n--- Errors ---"
+    yield from (f"{error}: {count}" for error, count in figures.errors.items())
+    yield from _generator(figures.generator)
+    yield RULE
+
+
+def _first_audio(spread: Spread) -> Iterator[str]:
+    yield "\n--- Time To First Audio (TTFA) ---"
+    yield f"Min TTFA: {spread.min:.3f}s"
+    yield f"Max TTFA: {spread.max:.3f}s"
+    yield f"Avg TTFA: {spread.mean:.3f}s"
+    yield f"P50 TTFA: {spread.p50:.3f}s"
+    yield f"P90 TTFA: {spread.p90:.3f}s"
+    yield f"P95 TTFA: {spread.p95:.3f}s"
+    yield f"P99 TTFA: {spread.p99:.3f}s"
+
+
+def _heard(heard: Heard, answered: int) -> Iterator[str]:
+    yield "\n--- What Was Heard ---"
+    yield f"Throughput: {heard.audio_s_per_s:.2f} audio-seconds per second"
+    yield f"Answers Per Second: {heard.answers_per_s:.2f}"
+    where = f"{heard.underrun_streams} of {answered} streams, {heard.underrun_s:.3f}s"
+    yield f"Underruns Per Stream: {heard.underruns / answered:.3f} ({where})"
+    if heard.steps is None:
+        yield "Steps In The Signal: not visible in this format"
+    else:
+        yield f"Steps In The Signal: {heard.steps}, of them at seams: {heard.seam_steps}"
+    yield f"Silences Over 1s: {heard.silences} ({heard.silence_s:.3f}s)"
+
+
+def _generator(generator: Punctuality) -> Iterator[str]:
+    yield "\n--- The Load Itself ---"
+    yield f"Late Starts: {generator.late_starts} (worst {generator.latest_start_ms:.1f}ms)"
+    yield f"Event Loop Lag P95: {generator.lag_ms_p95:.1f}ms, CPU: {generator.cpu_share_max:.0%} of a core"
+    if not generator.believable:
+        yield "The load was late itself: more --processes, or another machine, before these figures are believed"

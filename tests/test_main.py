@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from app import main
-from app.engine.vllm import VllmEngine
+from app.engine.pool import Pool
 from app.main import create_app
 from app.profiles import ProfileError
 from tests.fakes import FixedEngine, ToneCodec
@@ -27,7 +27,7 @@ def test_uvicorns_command_line_finds_the_app(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_engines_url_chooses_vllm_and_the_production_profile() -> None:
     app = create_app(settings_for_tests(tts_api=ENGINE))
     service = app.state.service
-    assert isinstance(service.engine, VllmEngine)
+    assert isinstance(service.engine, Pool)
     assert service.profile.name == "scicom"
     assert service.decoder is None
 

@@ -46,8 +46,10 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "field", "value"),
     [
-        ("TTS_API", "http://engine:8000/v1/completions", "tts_api", "http://engine:8000/v1/completions"),
-        ("TTS_API_KEY", "secret", "tts_api_key", SecretStr("secret")),
+        ("TTS_API", "http://engine:8000/v1/completions", "tts_api", ("http://engine:8000/v1/completions",)),
+        ("TTS_API", "http://a:1, https://b", "tts_api", ("http://a:1", "https://b")),
+        ("TTS_API_KEY", "secret", "tts_api_key", (SecretStr("secret"),)),
+        ("TTS_API_KEY", '["a,b"]', "tts_api_key", (SecretStr("a,b"),)),
         ("EMBEDDED_ENGINE", "lm", "embedded_engine", "lm"),
         ("MODEL_NAME", "me/mine", "model_name", "me/mine"),
         ("DEFAULT_SPEAKER", "jenny", "default_speaker", "jenny"),
@@ -148,7 +150,11 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         ("CORS_ORIGINS", "https://a.example/"),
         ("CORS_ORIGINS", "a.example"),
         ("TTS_API", "localhost:9090"),
-        ("TTS_API", "http://a:9090,http://b:9090"),
+        ("TTS_API", "http://a:9090,b:9090"),
+        ("TTS_API", "http://a:9090,http://b:70000"),
+        ("TTS_API", "http://a:9090,http://A:9090/v1/completions"),
+        ("TTS_API", "http://a,http://user@a:80/?key=1"),
+        ("TTS_API", ","),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,10 +166,44 @@ def test_a_bad_value_is_refused_by_name(name: str, text: str, monkeypatch: pytes
 
 
 def test_settings_do_not_change_and_keep_their_secret() -> None:
-    settings = Settings(tts_api_key=SecretStr("hunter2"))
+    settings = Settings(tts_api_key=(SecretStr("hunter2"),))
     assert "hunter2" not in repr(settings)
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"), [(None, [None, None]), ("one", ["one", "one"]), ("one, two", ["one", "two"])]
+)
+def test_one_key_serves_all_engines_or_each_has_its_own(
+    keys: str | None, found: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTS_API", "http://user:password@a:1/v1,https://b/tts/v1/completions?key=1")
+    if keys:
+        monkeypatch.setenv("TTS_API_KEY", keys)
+    first, second = Settings().engines
+    assert (first.url, first.name) == ("http://user:password@a:1/v1", "a:1")
+    assert second.name == "b:443/tts"
+    assert [key and key.get_secret_value() for _, _, key in (first, second)] == found
+
+
+@pytest.mark.parametrize(("engines", "keys"), [(1, 2), (3, 2), (2, 3)])
+def test_keys_that_do_not_fit_the_engines_are_refused_without_being_told(
+    engines: int, keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTS_API", ",".join(f"http://host-{index}" for index in range(engines)))
+    monkeypatch.setenv("TTS_API_KEY", ",".join(f"secret-{index}" for index in range(keys)))
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("tts_api_key",)
+    assert f"{keys} keys for {engines} URL" in error["msg"]
+    assert "secret-" not in str(caught.value)
+
+
+def test_the_embedded_engine_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTS_API_KEY", "one,two")
+    assert Settings().engines == ()
 
 
 def test_a_bad_key_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
+from app.api.access import note
 from app.api.request_id import request_id_of
 from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
 
@@ -72,8 +73,8 @@ class LastResort:
 
 
 def refused(scope: Scope, code: str) -> None:
-    """Refusals at the door are logged and counted like failures behind it."""
-    log.info("request %s: %s", request_id_of(scope), code)
+    """Refusals at the door are noted and counted like failures behind it."""
+    note(scope, error=code)
     if scope["path"] in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 

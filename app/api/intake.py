@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from app import tracing
 from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
@@ -23,8 +24,9 @@ from app.parts import Part, Parts, WrittenParts
 from app.pipeline import Speech
 from app.profiles import Profile
 from app.settings import Settings
+from app.speech import g711
 from app.speech.codes import FrameLayout
-from app.speech.encoders import LOSSLESS, carries, make_encoder
+from app.speech.encoders import LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
 from app.speech.sentences import split
@@ -71,7 +73,8 @@ class Intake:
             RequestError: a model, voice, text or value that this server does not serve.
         """
         asking = self._asking(request, reference)
-        spoken = self._wording.passages(request.input, self._manner(request))
+        with tracing.span("normalise"):
+            spoken = self._wording.passages(request.input, self._manner(request))
         return self._speech(request, asking, WrittenParts([part for each in spoken for part in asking.parts(each)]))
 
     def dictation(self, request: SpeechRequest, reference: Reference | None = None) -> tuple[Speech, Script]:
@@ -129,7 +132,7 @@ class Intake:
         """How to answer.
 
         Raises:
-            UnsupportedValue: events were asked for in one piece.
+            UnsupportedValue: events were asked for in one piece, or an encoding of a format that has its own.
             UnsupportedSampleRate: the format cannot carry the rate.
         """
         chosen, rate_hz = request.response_format or self._settings.default_response_format, self._rate_hz(request)
@@ -137,18 +140,23 @@ class Intake:
             raise UnsupportedSampleRate(f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate")
         if request.stream_format == "sse" and not request.stream:
             raise UnsupportedValue("stream_format: sse is a stream, but stream is false", param="stream_format")
+        companded = request.encoding != "pcm_s16le"
+        if companded and chosen not in UNCOMPRESSED:
+            raise UnsupportedValue(f"encoding: {chosen} has its own; this one is for wav and pcm", param="encoding")
         whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
             format=chosen,
             sample_rate_hz=rate_hz,
-            bit_depth=16 if chosen in LOSSLESS else None,
-            encoder=make_encoder(chosen, rate_hz, whole=not request.stream),
+            encoding=request.encoding,
+            bit_depth=(8 if companded else 16) if chosen in LOSSLESS else None,
+            encoder=make_encoder(chosen, rate_hz, encoding=request.encoding, whole=not request.stream),
             delivery="events" if request.stream_format == "sse" else whole,
             write_limit_s=self._settings.client_write_timeout_s,
         )
 
     def _rate_hz(self, request: SpeechRequest) -> int:
-        return request.sample_rate or self._spec.sample_rate_hz
+        usual_hz = self._spec.sample_rate_hz if request.encoding == "pcm_s16le" else g711.RATE_HZ
+        return request.sample_rate or usual_hz
 
     def _plan(self, request: SpeechRequest) -> WindowPlan:
         settings, spec = self._settings, self._spec

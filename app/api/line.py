@@ -12,6 +12,7 @@ from app.api.response import AudioAnswer
 from app.api.sinks import PIECE_BYTES, usage
 from app.errors import ServiceError
 from app.listener import ClientGone, Spoken
+from app.speech.encoders import UNCOMPRESSED
 
 IDLE, BROKEN, RESTARTING = 1000, 1011, 1012  # close codes, RFC 6455 and its registry
 
@@ -83,4 +84,5 @@ class WebSocketSink:
     def _format(self) -> dict[str, object]:
         answer = self._answer
         depth = {} if answer.bit_depth is None else {"bit_depth": answer.bit_depth}
-        return {"format": answer.format, "sample_rate": answer.sample_rate_hz, "channels": 1, **depth}
+        encoding = {"encoding": answer.encoding} if answer.format in UNCOMPRESSED else {}
+        return {"format": answer.format, "sample_rate": answer.sample_rate_hz, "channels": 1, **depth, **encoding}

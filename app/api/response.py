@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,21 +11,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
+from app.api.access import note
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
-from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import ServiceError
 from app.listener import ClientGone, Sink, Spoken
-from app.speech.encoders import CONTENT_TYPES, Encoder, Format
-
-log = logging.getLogger(__name__)
-
+from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
 
 Delivery = Literal["stream", "whole", "events"]
 SINKS: dict[Delivery, type[ChunkedSink]] = {"stream": ChunkedSink, "whole": WholeSink, "events": EventSink}
 EVENTS = "text/event-stream"
+AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, EVENTS)}  # for the OpenAPI document
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,7 @@ class AudioAnswer:
 
     format: Format
     sample_rate_hz: int
+    encoding: Encoding
     bit_depth: int | None  # None: a lossy format has none
     encoder: Encoder
     delivery: Delivery
@@ -44,8 +42,9 @@ class AudioAnswer:
     def headers(self) -> dict[str, str]:
         """What the answer says of itself."""
         depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
+        audio = content_type(self.format, self.encoding, self.sample_rate_hz)
         return {
-            "content-type": EVENTS if self.delivery == "events" else CONTENT_TYPES[self.format],
+            "content-type": EVENTS if self.delivery == "events" else audio,
             "x-audio-sample-rate": str(self.sample_rate_hz),
             "x-audio-channels": "1",
             **depth,
@@ -67,47 +66,46 @@ class AudioResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request; raises ResponseBroken when it fails after its status has left."""
         answer = self._answer
-        self.request_id = request_id_of(scope)
+        note(scope, format=answer.format, delivery=answer.delivery)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.encoder, answer.write_limit_s)
         try:
             whole = answer.delivery == "whole"
             with self._admission.slot(key_number_of(scope), whole=whole):
-                report(await self._speak(answer.encoder, sink), self.request_id, whole=whole)
+                spoken = await self._speak(answer.encoder, sink)
+            note(scope, **report(spoken, whole=whole))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
-            log.warning("request %s: %s: %s", self.request_id, exc.code, exc.message)
+            note(scope, error=exc.code, reason=exc.message)
             if sink.started:
                 await sink.fail(exc)
                 return
             await failure_response(exc)(scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: %s", self.request_id, exc)
+            note(scope, error="cancelled", reason=str(exc))
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
-            log.warning("request %s: cut off at shutdown", self.request_id)
+            note(scope, error="cut_off", reason="cut off at shutdown")
             raise
 
     def _audio_headers(self) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
 
 
-def report(spoken: Spoken, name: str, *, whole: bool) -> None:
-    """Count and log an answer that is complete; of one in one piece the first audio is the last."""
+def report(spoken: Spoken, *, whole: bool) -> dict[str, float]:
+    """Count an answer that is complete; what its line of the log says. The first audio of a whole one is the last."""
     metrics.REQUESTS.labels("ok").inc()
     if not whole:
         metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
         metrics.FIRST_WINDOW.observe(spoken.first_window_s)
-    log.info(
-        "request %s: %.2f s of audio from %d codec tokens, first after %.0f ms, all after %.0f ms",
-        name,
-        spoken.audio_s,
-        spoken.codec_tokens,
-        (spoken.total_s if whole else spoken.first_audio_s) * 1000,
-        spoken.total_s * 1000,
-    )
+    first_audio_s = spoken.total_s if whole else spoken.first_audio_s
+    return {
+        "audio_s": round(spoken.audio_s, 3),
+        "codec_tokens": spoken.codec_tokens,
+        "first_audio_s": round(first_audio_s, 4),
+    }
 
 
 def abort(scope: Scope) -> None:

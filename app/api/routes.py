@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api.response import EVENTS, AudioResponse
+from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
     Health,
@@ -22,12 +22,10 @@ from app.api.schemas import (
 from app.api.service import Service, service_of
 from app.errors import CodecFailed, ModelNotFound
 from app.metrics import TASKS
-from app.speech.encoders import CONTENT_TYPES
 
 router = APIRouter()
 STARTED = int(time.time())
 Here = Annotated[Service, Depends(service_of)]
-AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*CONTENT_TYPES.values(), EVENTS)}
 REFUSALS: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer} for status in (400, 404, 429, 500, 502, 503, 504)
 }
@@ -64,6 +62,7 @@ async def model(model: str, service: Here) -> Model:
     return Model(id=service.profile.model, created=STARTED)
 
 
+@router.head("/health", include_in_schema=False)  # what many monitors ask
 @router.get("/health", responses={500: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
@@ -72,6 +71,7 @@ async def health(service: Here) -> Health:
     return Health(status="ok")
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses={status: {"model": ErrorAnswer} for status in (502, 503, 504)})
 async def ready(service: Here) -> Health:
     """Whether a request could be spoken now: the codec is warm and the engine answers."""

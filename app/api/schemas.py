@@ -41,7 +41,14 @@ class SpeechRequest(BaseModel):
     )
     speed: Number = Field(default=1.0, ge=0.25, le=4.0, description="Of speaking; the pitch stays.")
     sample_rate: int | None = Field(
-        default=None, ge=8_000, le=48_000, description="Hz, one that the format can carry. Unset: the codec's."
+        default=None,
+        ge=8_000,
+        le=48_000,
+        description="Hz, one that the format can carry. Unset: the codec's; of G.711 8,000.",
+    )
+    encoding: Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"] = Field(
+        default="pcm_s16le",
+        description="Of wav and pcm: 16 bit, or G.711's 8 bits, at 8,000 Hz unless asked otherwise.",
     )
     stream_format: Literal["audio", "sse"] = Field(
         default="audio", description="sse: events with audio in base64, then usage."

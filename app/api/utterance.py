@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app import metrics
+from app.api.access import words
 from app.api.admission import Admission
 from app.api.response import AudioAnswer, report
 from app.api.script import Script
@@ -36,10 +37,11 @@ class Utterance:
         try:
             await self.script.begun()
             with self.admission.slot(key):
-                report(await self.synthesis(self.answer.encoder, sink), name, whole=False)
+                facts = report(await self.synthesis(self.answer.encoder, sink), whole=False)
+            log.info("request %s: %s", name, words(facts), extra={"request_id": name, **facts})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: cancelled", name)
+            log.info("request %s: cancelled", name, extra={"request_id": name, "error": "cancelled"})
             raise
         finally:
             self.script.close()

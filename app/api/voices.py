@@ -7,20 +7,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from app.api.response import EVENTS, AudioResponse
+from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
 from app.api.upload import form_schema, read_upload
 from app.clone.store import ClonedVoice
 from app.profiles import Voices
-from app.speech.encoders import CONTENT_TYPES
 
 VOICES_PATH, CLONE_PATH = "/v1/audio/voices", "/v1/audio/vc"
 UPLOAD_PATHS = (VOICES_PATH, CLONE_PATH)
 
 router = APIRouter()
 Here = Annotated[Service, Depends(service_of)]
-AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*CONTENT_TYPES.values(), EVENTS)}
 
 
 class VoiceFields(BaseModel):

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from app import metrics
+from app import metrics, tracing
 from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec, Samples
 from app.decode.capacity import Capacity
 from app.decode.queue import BatchLimits, Queue
@@ -32,6 +32,7 @@ class Job:
     future: asyncio.Future[Samples]
     loop: asyncio.AbstractEventLoop
     window: CodeWindow | None = None
+    begun_s: float = 0.0  # on the clock of time.monotonic(); 0 while it waits
 
     @property
     def dropped(self) -> bool:
@@ -74,7 +75,9 @@ class _Device:
         """Begin what has been taken."""
         windows = [job.open() for job in self.taken]
         metrics.DECODE_BATCH.observe(len(windows))
-        begun_s = time.perf_counter()
+        begun_s = time.monotonic()
+        for job in self.taken:
+            job.begun_s = begun_s
         decoding = partial(self.codec.decode, windows)
         if isinstance(self.codec, OverlappingCodec):
             try:
@@ -134,13 +137,17 @@ class Scheduler:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Samples] = loop.create_future()
+        job, asked_s = Job(deadline_s, take, future, loop), time.monotonic()
         with self._ready:
             if self._closing:
                 raise CodecFailed("the decode thread has died") if self.failure else NotReady("the server is closing")
-            self._queue.push(Job(deadline_s, take, future, loop))
+            self._queue.push(job)
             metrics.DECODE_QUEUE.set(len(self._queue))
             self._ready.notify()
-        return await future
+        samples = await future
+        tracing.record("decode.wait", asked_s, job.begun_s)
+        tracing.record("decode", job.begun_s, time.monotonic(), frames=job.open_frames())
+        return samples
 
     def _work(self, codec: Codec) -> None:
         device = _Device(codec, depth=2 if isinstance(codec, OverlappingCodec) else 1)
@@ -184,7 +191,7 @@ class Scheduler:
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
         results = self._decode(device.codec, windows, call.decoding)
-        now_s = time.perf_counter()
+        now_s = time.monotonic()
         metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
         busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
         self.capacity.called(busy_s, len(windows), max(len(window.codes) for window in windows))

@@ -15,6 +15,7 @@ from app.errors import (
     EngineError,
     EngineOverloaded,
     EngineProtocolError,
+    EngineRefused,
     EngineTimeout,
     EngineTruncated,
     EngineUnreachable,
@@ -36,6 +37,8 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> ServiceError:
         return EngineOverloaded("the engine's queue is full", retry_after_s=_seconds(retry_after))
     if status == HTTPStatus.BAD_REQUEST and _TOO_LONG.search(body):
         return InputTooLong("the text does not fit the model's context", param="input")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):
+        return EngineRefused("the engine refused the request")
     return EngineError("the engine refused the request")
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
 
+from app import tracing
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.clock import TokenClock
 from app.engine.completion import Completion, request_body
@@ -134,7 +136,11 @@ class VllmEngine:
 
     async def _read(self, body: bytes, completion: Completion, clock: TokenClock, on_tokens: OnTokens) -> None:
         url = f"{self._base}/v1/completions"
-        async with self._opened().post(url, data=body, allow_redirects=False) as response:
+        headers: dict[str, str] = {}
+        tracing.pass_on(headers)
+        begun_s = time.monotonic()
+        async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as response:
+            tracing.record("engine.connect", begun_s, time.monotonic())
             await self._accept(response)
             progress = 0
             async for data in response.content.iter_any():

@@ -18,10 +18,12 @@ export async function answerOf(path, options) {
 }
 
 async function reason(answer) {
+  const wait_s = answer.headers.get("retry-after");
+  const again = wait_s ? ` You may try again after ${wait_s} s.` : "";
   try {
     const { message, code } = (await answer.json()).error;
-    return `${message} (${[answer.status, code].filter(Boolean).join(" ")})`;
+    return `${message} (${[answer.status, code].filter(Boolean).join(" ")}).${again}`;
   } catch {
-    return `The server answered ${answer.status} ${answer.statusText}`.trimEnd() + ".";
+    return `The server answered ${answer.status} ${answer.statusText}`.trimEnd() + `.${again}`;
   }
 }

@@ -1,10 +1,13 @@
 // The page: what is typed and chosen becomes a request, and its answer is heard while it comes.
 
 import { Failure, answerOf } from "./answer.js";
+import { FrameDecoder, framed } from "./frames.js";
 import { Player, SampleReader, join, withSizes } from "./sound.js";
 import { Waveform } from "./waveform.js";
 
-const STREAMED = ["wav", "pcm"]; // heard while they come; a browser decodes the others only when whole
+const RAW = ["wav", "pcm"];
+const FRAMED = await framed();
+const STREAMED = [...RAW, ...FRAMED]; // heard while they come; a browser decodes the others only when whole
 const RATE_HZ = 24_000; // what the codecs make; an answer of another rate gets a context of its own
 const KEY = "speech-server-key";
 
@@ -40,7 +43,7 @@ class Run {
 
   /** Samples to the loudspeaker and the waveform. */
   hear(samples) {
-    if (!samples.length) return;
+    if (!samples.length || !this.active) return;
     if (!this.player.scheduled) {
       at.first.textContent = duration(this.elapsed_s);
       tell("Playing");
@@ -58,6 +61,7 @@ class Run {
 }
 
 async function speak() {
+  if (!limits) await learn(); // the server was not there when the page was opened
   stop();
   at.error.textContent = "";
   for (const figure of [at.first, at.whole, at.length]) figure.textContent = "–";
@@ -86,17 +90,29 @@ async function receive(mine) {
     signal: mine.abort.signal,
   });
   mine.open(Number(answer.headers.get("x-audio-sample-rate")) || RATE_HZ);
-  const reader = STREAMED.includes(mine.format) ? new SampleReader(mine.format) : null;
+  const reader = readerOf(mine);
   const body = answer.body.getReader();
-  for (let piece = await body.read(); !piece.done; piece = await body.read()) {
-    mine.parts.push(piece.value);
-    if (reader) mine.hear(reader.feed(piece.value));
+  try {
+    for (let piece = await body.read(); !piece.done; piece = await body.read()) {
+      mine.parts.push(piece.value);
+      reader?.feed(piece.value);
+    }
+    at.whole.textContent = duration(mine.elapsed_s);
+  } finally {
+    await reader?.finish();
   }
   const bytes = join(mine.parts);
-  at.whole.textContent = duration(mine.elapsed_s);
   mine.file = new Blob([mine.format === "wav" ? withSizes(bytes) : bytes], { type: answer.headers.get("content-type") });
   offer();
-  if (!reader) mine.hear(await decoded(mine, bytes));
+  if (!mine.player.scheduled) mine.hear(await decoded(mine, bytes));
+}
+
+/** What makes samples of the answer while it comes, or null where it has to be whole. */
+function readerOf(mine) {
+  if (FRAMED.includes(mine.format)) return new FrameDecoder(mine.format, mine.context.sampleRate, (it) => mine.hear(it));
+  if (!RAW.includes(mine.format)) return null;
+  const samples = new SampleReader(mine.format);
+  return { feed: (bytes) => mine.hear(samples.feed(bytes)), finish: () => {} };
 }
 
 async function decoded(mine, bytes) {
@@ -191,7 +207,7 @@ function show() {
   at.times.textContent = `${Number(at.speed.value).toFixed(2)} ×`;
   at.heard.textContent = STREAMED.includes(at.format.value)
     ? ""
-    : `Here ${at.format.value} is heard once it is complete; wav and pcm are heard while they come.`;
+    : `Here ${at.format.value} is heard once it is complete; ${STREAMED.join(", ")} are heard while they come.`;
   at.curl.textContent = curlLine();
   at.copied.textContent = "";
 }
@@ -209,7 +225,7 @@ async function learn() {
     limits = await (await ask("page/limits")).json();
     at.model.textContent = limits.model;
     [at.speed.min, at.speed.max] = [limits.slowest, limits.fastest];
-    fill(at.format, limits.formats.map((name) => [name, name]), limits.formats.find((name) => STREAMED.includes(name)));
+    fill(at.format, limits.formats.map((name) => [name, name]), limits.formats.find((name) => RAW.includes(name)));
     show();
     const { voices } = await (await ask("v1/audio/voices")).json();
     fill(at.voice, voices.map(({ id, name }) => [id, name]), limits.voice);

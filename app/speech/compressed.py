@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""mp3, opus, aac and flac with ffmpeg's encoders, a packet at a time."""
+"""mp3, opus, aac, flac and G.711 with ffmpeg's encoders, a packet at a time."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ COMPRESSIONS: dict[str, Compression] = {
     "opus": Compression("ogg", "libopus", (8_000, 12_000, 16_000, 24_000, 48_000), LOSSY, {"page_duration": "20000"}),
     "aac": Compression("adts", "aac", MPEG_RATES_HZ, LOSSY),
     "flac": Compression("flac", "flac"),
+    "pcm_mulaw": Compression("mulaw", "pcm_mulaw"),
+    "pcm_alaw": Compression("alaw", "pcm_alaw"),
 }
 
 

@@ -8,10 +8,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.speech import g711
 from app.speech.compressed import COMPRESSIONS, CompressedEncoder
 
 Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+Encoding = Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"]  # of the samples of wav and pcm
 CONTENT_TYPES: dict[Format, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
@@ -20,7 +22,9 @@ CONTENT_TYPES: dict[Format, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
+MEDIA_TYPES = (*CONTENT_TYPES.values(), g711.BASIC, *g711.RTP_TYPES.values())
 LOSSLESS = ("wav", "pcm", "flac")
+UNCOMPRESSED = ("wav", "pcm")
 UNKNOWN_SIZE = 0xFFFFFFFF  # read as "until the end" by soundfile, wave, scipy, ffmpeg, sox and Chromium
 WAV_HEADER_BYTES = 44
 
@@ -88,8 +92,21 @@ def carries(name: Format, sample_rate_hz: int) -> bool:
     return not rates_hz or sample_rate_hz in rates_hz
 
 
-def make_encoder(name: Format, sample_rate_hz: int, *, whole: bool = False) -> Encoder:
-    """The encoder of a format, for a stream or for a body that leaves in one piece."""
+def content_type(name: Format, encoding: Encoding, sample_rate_hz: int) -> str:
+    """The media type of a format; of raw samples it tells their encoding."""
+    if name == "pcm" and encoding != "pcm_s16le":
+        return g711.content_type(encoding, sample_rate_hz)
+    return CONTENT_TYPES[name]
+
+
+def make_encoder(
+    name: Format, sample_rate_hz: int, *, encoding: Encoding = "pcm_s16le", whole: bool = False
+) -> Encoder:
+    """The encoder of a format, for a stream or for a body that leaves in one piece; `encoding` is wav's and pcm's."""
     if name in COMPRESSIONS:
         return CompressedEncoder(name, sample_rate_hz, whole=whole)
-    return WavEncoder(sample_rate_hz) if name == "wav" else PcmEncoder()
+    if encoding == "pcm_s16le":
+        return WavEncoder(sample_rate_hz) if name == "wav" else PcmEncoder()
+    if name == "wav":
+        return g711.G711WavEncoder(encoding, sample_rate_hz, whole=whole)
+    return CompressedEncoder(encoding, sample_rate_hz, whole=False)

@@ -11,12 +11,13 @@ from app.codec import CodecSpec
 from app.decode.queue import BatchLimits, Queue
 from app.speech.windows import WindowPlan, plan_windows
 from bench.cost import CPU_BF16, H200_GRAPHED, SPEC, CallCost
-from bench.load_shape import answer_s, poisson_arrivals
+from bench.load_shape import answer_s
 from bench.policies import Policy, make_queue
 from bench.simulation.clock import Clock
 from bench.simulation.decoder import Call, Decoder, Second
 from bench.simulation.engine import Engine, Pace
 from bench.simulation.stream import Stream
+from stress_test.arrivals import poisson_arrivals
 
 QueueMaker = Callable[[BatchLimits, Clock], Queue[Stream]]
 

@@ -19,7 +19,7 @@ from app.api.cloning import MAX_WAITING
 from app.clone.reference import Samples
 from app.errors import LoadError
 from app.main import create_app
-from app.speech.encoders import CONTENT_TYPES
+from app.speech.encoders import MEDIA_TYPES
 from tests.clone.recordings import film, recording
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -469,7 +469,7 @@ async def test_the_openapi_document_describes_the_forms(served: Served) -> None:
         assert {file, text, "reference_text"} <= set(schema["required"])
         assert {"400", "413", "429"} <= set(route["responses"])
     assert set(document["paths"][CLONE]["post"]["responses"]["200"]["content"]) == {
-        *CONTENT_TYPES.values(),
+        *MEDIA_TYPES,
         "text/event-stream",
     }
     assert "voice" not in schema["required"]

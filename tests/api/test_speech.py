@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from app.speech.encoders import CONTENT_TYPES
+from app.speech.encoders import MEDIA_TYPES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -156,7 +156,7 @@ async def test_the_answer_ends_in_silence_wherever_the_codec_stops() -> None:
 async def test_the_openapi_document_describes_the_speech_route(served: Served) -> None:
     document = (await served.client.get("/openapi.json")).json()
     answers = document["paths"]["/v1/audio/speech"]["post"]["responses"]
-    assert set(answers["200"]["content"]) == {*CONTENT_TYPES.values(), "text/event-stream"}
+    assert set(answers["200"]["content"]) == {*MEDIA_TYPES, "text/event-stream"}
     assert {"400", "429", "502", "503"} <= set(answers)
 
 
@@ -191,6 +191,9 @@ async def test_models_voices_and_operations(served: Served) -> None:
     assert "alloy" in voices[0]["aliases"]
     assert (await get("/health")).json() == {"status": "ok"}
     assert (await get("/ready")).json() == {"status": "ready"}
+    for path in ("/health", "/ready"):  # as monitors ask that want no body
+        answer = await served.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
     await good_request(served)
     assert "tts_requests_total" in (await get("/metrics")).text
 

@@ -164,6 +164,7 @@ async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
         "sample_rate": 24_000,
         "channels": 1,
         "bit_depth": 16,
+        "encoding": "pcm_s16le",
     }
     assert answer.done["audio_seconds"] == len(answer.audio) / 48_000
     assert set(answer.done) == {"type", "utterance", "usage", "audio_seconds"}

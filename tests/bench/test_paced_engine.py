@@ -14,7 +14,7 @@ from app.engine import Sampling
 from app.engine.vllm import EngineLimits, VllmEngine
 from app.profiles import TokenSyntax
 from bench.pace import Pace
-from bench.paced_engine import Connection, PacedEngine
+from bench.paced_engine import Connection, PacedEngine, Request
 
 SYNTAX = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
 FIRST_S = 0.02
@@ -66,3 +66,15 @@ async def test_it_says_when_it_sent_the_first_windows_and_how_many_steps_it_took
     assert asked_s + FIRST_S / 2 < windows["long"] < windows["short"] < time.monotonic()
     again = await account(url)
     assert (again["steps"], again["first_windows"]) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("per_character", "most", "tokens", "reason"),
+    [(None, 40, 40, "length"), (2.5, 40, 25, "stop"), (2.5, 20, 20, "length"), (0.01, 40, 1, "stop")],
+)
+def test_an_answer_ends_by_itself_where_its_text_says_so(
+    per_character: float | None, most: int, tokens: int, reason: str
+) -> None:
+    http = b"POST /v1/completions HTTP/1.1\r\n\r\n" + json.dumps({"prompt": "0123456789", "max_tokens": most}).encode()
+    request = Request.of(http, per_character)
+    assert (request.tokens, request.finish_reason) == (tokens, reason)

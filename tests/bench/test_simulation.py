@@ -11,11 +11,12 @@ import pytest
 from app.main import CPU_BATCH_FRAMES
 from app.settings import Settings
 from bench.cost import H200_EAGER, CallCost
-from bench.load_shape import LONGEST_S, SHORTEST_S, answer_s, poisson_arrivals
+from bench.load_shape import LONGEST_S, SHORTEST_S, answer_s
 from bench.policies import POLICIES, Policy
 from bench.simulation.case import Case, on_cpu, run, simulate
 from bench.simulation.clock import Clock
 from bench.simulation.engine import Engine, Pace
+from stress_test.arrivals import poisson_arrivals
 
 SHORT = Case(streams=40, cost=H200_EAGER, seconds=8, warm_up_s=2)
 

@@ -203,19 +203,25 @@ class _Connection(asyncio.Protocol):
 
 
 class ScriptedEngine:
-    """The server. POST takes the next script; GET /health answers `health`."""
+    """The server. POST takes the next script; GET /health answers `health`, or nothing while `frozen`."""
 
     def __init__(self, scripts: Sequence[Sequence[Step]] = (), *, good: Sequence[int] = GOOD) -> None:
         self._scripts = list(scripts)
         self.good = good
         self.health = 200
+        self.frozen = False
+        self.probes = 0
         self.requests: list[Request] = []
         self.connections: set[_Connection] = set()
         self.accepted = 0
 
     async def __aenter__(self) -> ScriptedEngine:
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._place = socket.socket()  # keeps the port while nobody listens on it
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.name = f"127.0.0.1:{self._place.getsockname()[1]}"
+        self.url = f"http://{self.name}"
+        await self.revive()
         return self
 
     async def __aexit__(
@@ -225,6 +231,19 @@ class ScriptedEngine:
         for connection in list(self.connections):
             connection.transport.abort()
         await self._server.wait_closed()
+        self._place.close()
+
+    async def kill(self) -> None:
+        """As a killed process: every connection is reset, and further ones are refused."""
+        self._server.close()
+        for connection in list(self.connections):
+            connection.break_off()
+        await self._server.wait_closed()
+
+    async def revive(self) -> None:
+        """Listen (again), on the same port."""
+        loop, port = asyncio.get_running_loop(), self._place.getsockname()[1]
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port, reuse_port=True)
 
     @property
     def open_connections(self) -> int:
@@ -239,6 +258,7 @@ class ScriptedEngine:
     def next_script(self, request: Request) -> Sequence[Step]:
         """The steps that answer `request`."""
         if request.method == "GET":
-            return refusal(self.health, b"")
+            self.probes += 1
+            return [Sleep()] if self.frozen else refusal(self.health, b"")
         self.requests.append(request)
         return self._scripts.pop(0) if self._scripts else completion(self.good)

@@ -16,6 +16,7 @@ from app.engine.vllm import EngineLimits
 from app.errors import (
     EngineError,
     EngineOverloaded,
+    EngineRefused,
     EngineTimeout,
     EngineTruncated,
     EngineUnreachable,
@@ -73,7 +74,7 @@ async def test_row_2_connecting_hangs() -> None:
                     await attempt
 
 
-@pytest.mark.parametrize("status", [302, 404, 422, 500, 502])
+@pytest.mark.parametrize("status", [302, 404, 500, 502])
 async def test_row_3_refusals_that_say_nothing_more(status: int) -> None:
     error, found = await failure_of(refusal(status, b'{"error": {"message": "secret: Hello."}}'))
     assert type(error) is EngineError
@@ -114,14 +115,20 @@ async def test_row_5_overloaded(status: int, header: str | None, seconds: int) -
         ("This model's maximum context length is 2048 tokens. However, your prompt contains …", InputTooLong),
         ("… (parameter=input_tokens, value=2049)", InputTooLong),
         ("max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)", InputTooLong),
-        ("max_tokens=4000 cannot be greater than max_model_len=2048.", EngineError),
-        ("temperature must be non-negative, got -1.0.", EngineError),
+        ("max_tokens=4000 cannot be greater than max_model_len=2048.", EngineRefused),
+        ("temperature must be non-negative, got -1.0.", EngineRefused),
     ],
 )
 async def test_row_6_bad_requests(message: str, kind: type[ServiceError]) -> None:
     error, _ = await failure_of(refusal(400, f'{{"error": {{"message": "{message}"}}}}'.encode()))
     assert type(error) is kind
     assert message not in str(error)
+
+
+@pytest.mark.parametrize("status", [413, 422])
+async def test_row_6_other_words_for_a_bad_request(status: int) -> None:
+    error, _ = await failure_of(refusal(status, b"{}"))
+    assert (type(error), error.code) == (EngineRefused, "engine_failed")
 
 
 async def test_a_refusal_that_never_ends() -> None:

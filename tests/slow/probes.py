@@ -75,5 +75,61 @@ NOTED = """() => {
     return new Response(JSON.stringify({ error }), { status: 401 });
   };
 }"""
+# Two refusals, and then the server itself.
+BUSY = """() => {
+  const real = window.fetch;
+  const refusals = [[429, "overloaded"], [503, "not_ready"]];
+  window.fetch = async (path, options) => {
+    if (!refusals.length) return real(path, options);
+    const [status, code] = refusals.shift();
+    const body = JSON.stringify({ error: { message: "the server is busy", code } });
+    return new Response(body, { status, headers: { "Retry-After": "3" } });
+  };
+}"""
+# An answer whose second half waits for release().
+HELD = """() => {
+  const real = window.fetch;
+  const released = new Promise((resolve) => { window.release = resolve; });
+  window.fetch = async (path, options) => {
+    const answer = await real(path, options);
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const half = Math.floor(bytes.length / 2);
+    return new Response(new ReadableStream({
+      async start(controller) {
+        controller.enqueue(bytes.slice(0, half));
+        await released;
+        controller.enqueue(bytes.slice(half));
+        controller.close();
+      },
+    }), { headers: answer.headers });
+  };
+}"""
+# A stream of frames cut into pieces of these sizes: how many samples the page decodes from it.
+FRAMES = """async ([encoded, format, rate_hz, sizes]) => {
+  const { FrameDecoder } = await import("/page/frames.js");
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  let samples = 0;
+  const decoder = new FrameDecoder(format, rate_hz, (piece) => { samples += piece.length; });
+  for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+    const size = sizes[turn % sizes.length];
+    decoder.feed(bytes.slice(at, at + size));
+    at += size;
+  }
+  await decoder.finish();
+  return samples;
+}"""
+# What an <audio> element makes of a file: how long it says it is, and how far it plays.
+ELEMENT = """async ([encoded, type]) => {
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  const element = document.createElement("audio");
+  element.src = URL.createObjectURL(new Blob([bytes], { type }));
+  element.muted = true; // or a browser waits for somebody to touch the page
+  let known_s = null;
+  element.ondurationchange = () => { known_s ??= element.duration; };
+  await element.play().catch(() => {});
+  await new Promise((resolve) => { element.onended = element.onerror = resolve; if (element.error) resolve(); });
+  const { currentTime: heard_s, ended, error } = element;
+  return { duration_s: known_s, heard_s, ended, error: error && error.message };
+}"""
 OUTLINED = "() => getComputedStyle(document.activeElement).outlineStyle"
 OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"

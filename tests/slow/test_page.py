@@ -23,7 +23,23 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.slow.probes import BROKEN, DRAWN, EXPOSE, FILE, HEARD, NOTED, OUTLINED, OVERFLOW, READ, RUN, SEAMS
+from tests.slow.probes import (
+    BROKEN,
+    BUSY,
+    DRAWN,
+    ELEMENT,
+    EXPOSE,
+    FILE,
+    FRAMES,
+    HEARD,
+    HELD,
+    NOTED,
+    OUTLINED,
+    OVERFLOW,
+    READ,
+    RUN,
+    SEAMS,
+)
 from tests.test_process import start, wait_until_ready
 
 if TYPE_CHECKING:
@@ -193,6 +209,70 @@ def test_a_server_that_is_gone_and_an_answer_that_breaks_off_are_told(page: Page
     speak(page, "Good morning.")
     page.get_by_text("The answer broke off after 100 ms of sound").wait_for()
     assert page.get_attribute("#download", "aria-disabled") == "true"
+
+
+def test_a_busy_server_says_when_and_is_asked_again(page: Page) -> None:
+    page.evaluate(BUSY)
+    for status, code in ((429, "overloaded"), (503, "not_ready")):
+        speak(page, "Good morning.")
+        page.get_by_text(f"busy ({status} {code}). You may try again after 3 s.").wait_for()
+        assert page.get_attribute("#stop", "aria-disabled") == "true"
+    page.click("#speak")
+    until(page, "Done")
+    assert page.inner_text("#error") == ""
+
+
+def test_a_page_that_was_opened_without_its_server_learns_later(page: Page, url: str) -> None:
+    page.route("**/page/limits", lambda route: route.abort())
+    page.reload()
+    page.get_by_text("The server cannot be reached.").wait_for()
+    page.unroute("**/page/limits")
+    page.fill("#text", "Good morning.")
+    page.click("#speak")
+    until(page, "Done")
+
+
+@pytest.mark.parametrize("name", ["mp3", "aac"])
+def test_frames_are_heard_before_the_answer_is_whole(page: Page, url: str, name: str) -> None:
+    page.evaluate(HELD)
+    speak(page, "One two three four five six seven eight nine ten eleven twelve.", name)
+    until(page, "Playing")
+    assert page.get_attribute("#download", "aria-disabled") == "true"
+    held = page.evaluate(RUN)["scheduled"]
+    page.evaluate("window.release()")
+    until(page, "Done")
+    assert 0 < held < page.evaluate(RUN)["scheduled"]
+
+
+@pytest.mark.parametrize("name", ["mp3", "aac"])
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 44_100, 48_000])
+def test_frames_do_not_depend_on_how_the_stream_was_cut(page: Page, url: str, name: str, rate_hz: int) -> None:
+    sound = spoken(url, input="Good morning.", response_format=name, sample_rate=rate_hz)
+    encoded = base64.b64encode(sound).decode()
+    lengths = [page.evaluate(FRAMES, [encoded, name, rate_hz, sizes]) for sizes in ([1], [7, 500], [10**6])]
+    pcm = spoken(url, input="Good morning.", response_format="pcm", sample_rate=rate_hz)
+    assert len(set(lengths)) == 1
+    assert len(pcm) / 2 <= lengths[0] <= len(pcm) / 2 + 0.27 * rate_hz
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", ["wav", "mp3", "opus", "aac", "flac"])
+def test_an_audio_element_plays_it(browser: Browser, url: str, name: str, stream: bool) -> None:
+    answer = httpx.post(
+        f"{url}/v1/audio/speech",
+        json={"input": "Good morning.", "response_format": name, "stream": stream},
+        trust_env=False,
+        timeout=30,
+    )
+    length_s = len(spoken(url, input="Good morning.", response_format="pcm")) / 48_000
+    page = browser.new_page()  # an empty one: our own page's policy lets no element play
+    played = page.evaluate(ELEMENT, [base64.b64encode(answer.content).decode(), answer.headers["content-type"]])
+    page.close()
+    assert played["error"] is None
+    assert played["ended"]
+    assert played["heard_s"] == pytest.approx(length_s, abs=0.15)
+    if not stream:
+        assert played["duration_s"] == pytest.approx(length_s, abs=0.15)
 
 
 def test_a_key_is_sent_kept_for_the_tab_and_not_shown(page: Page) -> None:

@@ -1,25 +1,17 @@
-"""The report's wording and figures, and the client against a server on a real socket."""
+"""The reports' wording and figures."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import io
-import os
-import subprocess
-import sys
-import wave
-from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from stress_test.client import Failed, Outcome, Spoken, duration_s, load
-from stress_test.report import Spread, report
+from stress_test.figures import Figures, Punctuality, Spread
+from stress_test.generator import Timing
+from stress_test.outcome import Outcome
+from stress_test.processes import Run
+from stress_test.report import report
+from tests.stress_test.outcomes import failed, spoken
 
-ROOT = Path(__file__).parents[2]
-EXPECTED = """\
+PUBLISHED = """\
 === SLO LATENCY REPORT ===
 Total Requests: 4
 Min Time: 1.000s
@@ -41,56 +33,68 @@ P50 RTF: 0.500
 P90 RTF: 0.740
 P95 RTF: 0.770
 P99 RTF: 0.794
+==========================
+"""
+OURS = """
+=== STREAMING REPORT ===
+Answered: 4, Failed: 0, in 4.000s
+
+--- Time To First Audio (TTFA) ---
+Min TTFA: 0.100s
+Max TTFA: 0.400s
+Avg TTFA: 0.250s
+P50 TTFA: 0.250s
+P90 TTFA: 0.370s
+P95 TTFA: 0.385s
+P99 TTFA: 0.397s
+
+--- What Was Heard ---
+Throughput: 5.00 audio-seconds per second
+Answers Per Second: 1.00
+Underruns Per Stream: 0.500 (1 of 4 streams, 0.250s)
+Steps In The Signal: 3, of them at seams: 1
+Silences Over 1s: 1 (1.500s)
+
+--- The Load Itself ---
+Late Starts: 0 (worst 2.0ms)
+Event Loop Lag P95: 3.0ms, CPU: 25% of a core
 =========================="""
 
 
-def wav(seconds: float, rate_hz: int = 24_000) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate_hz)
-        out.writeframes(bytes(2 * int(seconds * rate_hz)))
-    return file.getvalue()
-
-
-def http(body: bytes, *, status: str = "200 OK", declared: int | None = None) -> bytes:
-    length = len(body) if declared is None else declared
-    return f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body
-
-
-@contextlib.asynccontextmanager
-async def server(answers: Sequence[bytes]) -> AsyncGenerator[str]:
-    """Answers the k-th connection with the k-th of the given bytes, then closes it."""
-    waiting = iter(answers)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-        writer.write(next(waiting))
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+def of(*outcomes: Outcome, lag_ms: float = 3.0) -> Figures:
+    took_s = max((outcome.due_s + outcome.latency_s for outcome in outcomes), default=0.0)
+    return Figures.of(Run(outcomes, (Timing(lag_ms, 5.0, 0.25), Timing(1.0, 2.0, 0.125)), took_s))
 
 
 def test_the_report_is_word_for_word() -> None:
-    outcomes: list[Outcome] = [Spoken(latency_s, 5.0) for latency_s in (3.0, 1.0, 4.0, 2.0)]
-    assert report(outcomes) == EXPECTED
+    outcomes = [
+        spoken(latency_s=3.0, first_audio_s=0.3, underruns=2, underrun_s=0.25),
+        spoken(latency_s=1.0, first_audio_s=0.1, steps=3, seam_steps=1),
+        spoken(latency_s=4.0, first_audio_s=0.4, late_s=0.002),
+        spoken(latency_s=2.0, first_audio_s=0.2, silences=1, silence_s=1.5),
+    ]
+    assert report(of(*outcomes)) == PUBLISHED + OURS
 
 
 def test_failures_are_counted_and_never_averaged() -> None:
-    text = report([Spoken(2.0, 4.0), Failed("status 502"), Failed("status 502"), Failed("ReadTimeout")])
+    refused = [failed("status 502 engine_failed"), failed("status 502 engine_failed"), failed("timed out")]
+    text = report(of(spoken(latency_s=2.0, audio_s=4.0), *refused))
     assert "Total Requests: 4\nMin Time: 2.000s" in text
-    assert text.endswith("==========================\n\nFailed Requests: 3\n  status 502: 2\n  ReadTimeout: 1")
+    assert "Avg Audio Duration: 4.000s" in text
+    assert "Answered: 1, Failed: 3" in text
+    assert "--- Errors ---\nstatus 502 engine_failed: 2\ntimed out: 1\n" in text
 
 
 def test_nothing_but_failures_has_no_figures() -> None:
-    assert "Time" not in report([Failed("ConnectError")])
-    assert "Failed Requests: 1" in report([Failed("ConnectError")])
+    text = report(of(failed("connection refused")))
+    assert "Min Time" not in text
+    assert "TTFA" not in text
+    assert "connection refused: 1" in text
+
+
+def test_steps_that_a_format_hides_are_not_none_found() -> None:
+    text = report(of(spoken(steps=None, seam_steps=None)))
+    assert "Steps In The Signal: not visible in this format" in text
 
 
 def test_percentiles_interpolate() -> None:
@@ -98,50 +102,10 @@ def test_percentiles_interpolate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected_s"),
-    [
-        (wav(1.5), 1.5),
-        (wav(0.25, 8_000), 0.25),
-        (wav(1.0)[:-24_000], 0.5),
-        (b"", 0.0),
-        (b"RIFF", 0.0),
-        (b"<html>", 0.0),
-    ],
+    ("late_s", "lag_ms", "believable"),
+    [(0.0, 3.0, True), (0.009, 20.0, True), (0.011, 3.0, False), (0.0, 21.0, False)],
 )
-def test_duration_is_of_the_bytes_that_came(body: bytes, expected_s: float) -> None:
-    assert duration_s(body) == pytest.approx(expected_s)
-
-
-def test_a_streamed_header_does_not_lengthen_the_audio() -> None:
-    unknown = np.array([0xFFFFFFFF], "<u4").tobytes()
-    streamed = wav(0.5)
-    assert duration_s(streamed[:4] + unknown + streamed[8:40] + unknown + streamed[44:]) == pytest.approx(0.5)
-
-
-async def test_the_client_tells_speech_from_failure() -> None:
-    answers = [
-        http(wav(1.0)),  # the warm-up's
-        http(wav(2.0)),
-        http(b'{"error": {}}', status="502 Bad Gateway"),
-        http(wav(1.0)[:1000], declared=48_044),
-        http(wav(0.0)),
-    ]
-    async with server(answers) as url:
-        outcomes = await load(url + "/v1/audio/speech", concurrency=4, warmup_count=1)
-    assert [round(o.audio_s, 3) for o in outcomes if isinstance(o, Spoken)] == [2.0]
-    reasons = sorted(outcome.reason for outcome in outcomes if isinstance(outcome, Failed))
-    assert reasons == ["RemoteProtocolError", "no audio", "status 502"]
-
-
-@pytest.mark.parametrize(("answer", "status"), [(http(wav(1.0)), 0), (http(b"", status="429 Too Many"), 1)])
-async def test_the_exit_status_says_whether_all_spoke(answer: bytes, status: int) -> None:
-    async with server([answer] * 3) as url:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stress_test"),
-            env={**os.environ, "CONCURRENCY": "2", "WARMUP_COUNT": "1", "LOCAL_TTS_API": url},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-        )
-        printed, _ = await process.communicate()
-    assert process.returncode == status
-    assert b"Total Requests: 2" in printed
+def test_a_load_that_was_late_itself_says_so(late_s: float, lag_ms: float, believable: bool) -> None:
+    figures = of(spoken(late_s=late_s), lag_ms=lag_ms)
+    assert figures.generator == Punctuality(int(late_s > 0.01), late_s * 1000, lag_ms, 0.25, believable)
+    assert ("The load was late itself" in report(figures)) is not believable

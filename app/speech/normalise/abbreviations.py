@@ -14,6 +14,7 @@ ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 VALUES = {"I": 1, "V": 5, "X": 10}
 VOWEL = re.compile("[AEIOUYaeiouy]")
 NO_VOWEL = re.compile(r"[B-DF-HJ-NP-TV-XZ]+")
+BANK = re.compile(r"\b(?:SWIFT|BIC)\b")  # MBBEMYKL is no word
 BEHIND = 40  # characters that decide whether a sentence ends
 
 
@@ -112,6 +113,8 @@ class Abbreviations:
     def _acronym(self, found: re.Match[str]) -> str | None:
         """Spelt where it is known to be, or cannot be said as a word."""
         letters, many = found["letters"], found["many"]
+        if len(letters) == 8 and BANK.search(found.string[max(0, found.start() - BEHIND) : found.start()]):
+            return _spelt(letters)
         if letters not in self._short.spelt and not (NO_VOWEL.fullmatch(letters) and len(letters) < 6):
             return None
         return _spelt(letters) + ("'s" if many else "")

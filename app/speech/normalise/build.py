@@ -28,5 +28,5 @@ def build(language: Language, short: Short, own: Sequence[Rule], *, ordinal: str
             *(*abbreviations.before_numbers, *contacts.codes, *abbreviations.rules, *amounts.plain, *signs.plain),
         ),
         short.dotted,
-        short.hidden,
+        f"(?:{short.hidden}|{times.hidden})",
     )

@@ -27,7 +27,22 @@ SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
 # First words of the towns that stand behind most Malaysian postcodes.
 TOWNS = frozenset(
     {"Kuala", "Johor", "Petaling", "Shah", "Subang", "Pulau", "George", "Kota", "Kuching", "Ipoh", "Melaka", "Seremban"}
-    | {"Putrajaya", "Cyberjaya", "Klang", "Kajang", "Kangar", "Alor", "Kuantan", "Bangi", "Seri", "Miri", "Butterworth"}
+    | {
+        "KL",
+        "PJ",
+        "JB",
+        "Putrajaya",
+        "Cyberjaya",
+        "Klang",
+        "Kajang",
+        "Kangar",
+        "Alor",
+        "Kuantan",
+        "Bangi",
+        "Seri",
+        "Miri",
+        "Butterworth",
+    }
 )
 VOWELS = re.compile(r"[aeiouyAEIOUY]")
 CUE_CHARACTERS = 48
@@ -66,11 +81,12 @@ class Contacts:
             rule("d", r"(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)", self._network),
         )  # fmt: skip
         self.codes: tuple[Rule, ...] = (
+            rule("ld", r"(?P<airline>[A-Z]\d|\d[A-Z]) (?P<digits>\d{2,4})(?![^\W_])", self._flight),
             rule("ld", r"(?=[A-Z-]{0,12}\d|\d{1,8}-?[A-Z])[A-Z\d]{1,32}(?:-[A-Z\d]{1,32}){0,8}(?![^\W_])", self._code),
             rule("d", r"\d{1,32}(?:-\d{1,32}){2,8}(?![^\W_])", self._code),
             rule("l", r"(?=[A-Z/-]{2,24}\d)[A-Z]{1,12}(?:[/-][A-Z\d]{1,32}){1,8}(?![^\W_])", self._code),
             rule("l", r"(?P<letters>[A-Z]{1,3}) ?(?P<digits>\d{1,4})(?: ?(?P<last>[A-Z]))?(?![^\W_])", self._plate),
-            rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+))", self._postcode),
+            rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+|KL|PJ|JB)(?![^\W_]))", self._postcode),
             rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long),
             rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._cued),
         )
@@ -115,7 +131,7 @@ class Contacts:
         parts = re.findall(r"\d+", text)
         digits = sum(map(len, parts))
         surely = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
-        if digits < 6 or not (surely or digits >= 7):
+        if digits < 6 or not (surely or digits >= 7 or self._is_cued(found)):
             return None
         if len(parts) == 2 and len(text) == 9 and all(part.endswith("0") for part in parts) and not surely:
             return None  # 1000-2000
@@ -166,6 +182,14 @@ class Contacts:
         words = (spell(found["letters"]), self._language.numbers.each(found["digits"]), spell(found["last"] or ""))
         return " ".join(filter(None, words))
 
+    def _flight(self, found: re.Match[str]) -> str | None:
+        """D7 220, 3K 685."""
+        if not self._language.cues.plate.search(_before(found)):
+            return None
+        numbers = self._language.numbers
+        airline = [numbers.each(sign) if sign.isdigit() else sign for sign in found["airline"]]
+        return " ".join([*airline, numbers.each(found["digits"])])
+
     def _looks_like_plate(self, found: re.Match[str]) -> bool:
         """WXY 1234, but not SPM 2025, JUN 1234 or ISO 9001."""
         letters, digits = found["letters"], found["digits"]
@@ -177,7 +201,11 @@ class Contacts:
         """Unit 15-3: a place, not a range."""
         if not self._language.cues.place.search(_before(found)):
             return None
-        return ", ".join(map(self._language.numbers.cardinal, found.group().split("-")))
+        return ", ".join(map(self._floor, found.group().split("-")))
+
+    def _floor(self, part: str) -> str:
+        numbers = self._language.numbers
+        return numbers.each(part) if part.startswith("0") else numbers.cardinal(part)
 
     def _postcode(self, found: re.Match[str]) -> str | None:
         known = found["town"] in TOWNS or _before(found).endswith(", ")

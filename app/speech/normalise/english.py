@@ -29,6 +29,7 @@ COUNTED = re.compile(
     r" (?:people|customers|users|units|items|calls|staff|employees|points|copies|members|times|words|pieces|meters"
     r"|ringgit|sen|dollars|kilometers|miles|tonnes|seats|rooms|cars|votes|steps|students|minutes|hours|days)\b"
 )
+EXTENSION = re.compile(r"\bext(?:ension)?\.?(?: no\.| number| is)? $", re.IGNORECASE)
 DAYS = {
     "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thurs": "Thursday",
     "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
@@ -87,6 +88,24 @@ def _ordinal(found: re.Match[str]) -> str:
     return NUMBERS.ordinal(found["number"])
 
 
+def _military(found: re.Match[str]) -> str | None:
+    """0655 hrs; 2000 hrs may be how long it takes."""
+    hour, minute = found["hour"], found["minute"]
+    if minute == "00" and hour[0] != "0":
+        return None
+    first = NUMBERS.each(hour) if hour[0] == "0" else NUMBERS.cardinal(hour)
+    last = "hundred" if minute == "00" else NUMBERS.each(minute) if minute[0] == "0" else NUMBERS.cardinal(minute)
+    return f"{first} {last} hours"
+
+
+def _extension(found: re.Match[str]) -> str | None:
+    """03-2296 8888 x 115, extension x204."""
+    before = found.string[max(0, found.start() - 16) : found.start()]
+    if before.rstrip()[-1:].isdigit():
+        return f"extension {NUMBERS.grouped(found['digits'])}"
+    return NUMBERS.grouped(found["digits"]) if EXTENSION.search(before) else None
+
+
 def _decade(found: re.Match[str]) -> str:
     text = found["decade"]
     century = f"{NUMBERS.cardinal(text[:2])} " if len(text) == 4 else ""
@@ -96,7 +115,12 @@ def _decade(found: re.Match[str]) -> str:
 OWN = (
     rule("d", r"(?P<feet>\d)['’′] ?(?P<inches>\d{1,2})(?:[\"”″]|'')",
          lambda found: f"{NUMBERS.cardinal(found['feet'])} foot {NUMBERS.cardinal(found['inches'])}"),
+    rule("d", r"(?P<number>\d{1,2})(?:st|nd|rd|th) ?[-–] ?(?=\d{1,2}(?:st|nd|rd|th)(?![^\W_]))",
+         lambda found: _ordinal(found) + " to "),
     rule("d", r"(?P<number>\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)(?![^\W_])", _ordinal),
+    rule("d", r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d) ?(?:hrs|hours|h)(?![^\W_])", _military),
+    rule("l", r"x ?(?P<digits>\d{2,6})(?![^\W_])", _extension),
+    rule("l", r"FY ?(?P<year>20\d\d)(?![^\W_]|[.,/-]\d)", lambda found: f"F Y {year(int(found['year']))}"),
     rule("d", r"(?P<decade>(?:1[1-9]|20)?[2-9]0)['’]?s(?![^\W_])", _decade),
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ CUES = Cues(
         r"\b(?:on|by|before|until|till|since|from|due|dated|after|ends?|expires|starts?|begins?) (?:the )?$",
         re.IGNORECASE,
     ),
+    expiry=re.compile(r"\b(?:expir(?:y|es|ed|ing)|exp|valid (?:thru|through|until|till))\b", re.IGNORECASE),
     year=re.compile(
         r"\b(?:in|since|year|from|of|by|until|till|to|after|before|early|late|circa|and|AD) $", re.IGNORECASE
     ),

@@ -43,6 +43,7 @@ FIXED = {
     "N/A": "not applicable", "w/o": "without", "and/or": "and or", "he/she": "he or she", "his/her": "his or her",
     "yes/no": "yes or no", "iOS": "I O S", "YouTube": "YouTube", "&": "and", "C#": "C sharp", "IPv4": "I P V four",
     "IPv6": "I P V six", "S/N": "serial number",
+    "A/C no.": "account number", "a/c no.": "account number",
 }  # fmt: skip
 SPELT = {
     "ABC", "AC", "AI", "AIA", "API", "ATM", "BBQ", "BSN", "CCTV", "CEO", "CFO", "CIMB", "COO", "CRM", "CTO", "DHL",
@@ -70,6 +71,13 @@ REIGNING = {
     "George", "Henry", "James", "Leo", "Louis", "Margrethe", "Muhammad", "Napoleon", "Nicholas", "Paul", "Philip",
     "Pius", "Ramses", "Richard", "William",
 }  # fmt: skip
+NUMBERED = (
+    "account", "booking", "card", "case", "claim", "contact", "flight", "invoice", "mobile", "order", "passport",
+    "phone", "policy", "receipt", "ref", "reference", "serial", "tel", "ticket", "tracking",
+)  # fmt: skip
+WORN = {
+    **{f"{what} no.": f"{what} number" for name in NUMBERED for what in (name, name.capitalize())},
+}  # fmt: skip
 SHORT = Short(
     titles=TITLES,
     before_number=BEFORE_NUMBER,
@@ -79,5 +87,5 @@ SHORT = Short(
     openers=frozenset(OPENERS),
     counted=frozenset(COUNTED),
     reigning=frozenset(REIGNING),
-    worn={},
+    worn=WORN,
 )

@@ -43,6 +43,7 @@ class Cues:
     place: re.Pattern[str]  # a house: unit
     street: re.Pattern[str]  # a slash within is no fraction: Jalan
     date: re.Pattern[str]  # 15/3 is a date: due on
+    expiry: re.Pattern[str]  # anywhere before: 11/27 is a month and its year
     year: re.Pattern[str]  # a number before 1900 is a year: in
     time: re.Pattern[str]  # 1.30 is a time: at
     key: re.Pattern[str]  # * is a key: press
@@ -61,6 +62,10 @@ class Calendar:
     month_first: Callable[[int, int, int | None], str]  # the same where the month is written first
     clock: Callable[[int, int, str], str]  # hour, minute, what stood behind in lower case without stops
     placed: Callable[[str, str, str], str]  # a time said, the text before and behind it: pukul, where it lacks
+
+    def full(self, month: int) -> str:
+        """A month's name, which stands first of those that mean it."""
+        return next(name for name, number in self.months.items() if number == month).capitalize()
 
 
 @dataclass(frozen=True, slots=True)

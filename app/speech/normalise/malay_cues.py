@@ -8,7 +8,7 @@ from app.speech.normalise import english_cues as english
 from app.speech.normalise.language import Cues
 
 NAMED = (
-    "nombor|no|kod|akaun|pesanan|rujukan|tiket|bilik|kad|pasport|poskod|polisi|resit|invois|bil|sambungan|telefon"
+    "nombor|no|kod|akaun|pesanan|rujukan|tiket|bilik|kad|pasport|poskod|polisi|resit|invois|bil|sambungan|samb|telefon"
     "|talian|hubungi|dail|tekan|taip|hantar ke|sms ke|berakhir|kata laluan|keahlian|ahli|siri|plat|transaksi|tempahan"
     "|konsainan|penghantaran|penjejakan|aduan|kes|permohonan|pendaftaran|kaunter|giliran|pengenalan|digit terakhir"
     "|pengesahan|faks|pintu|loker|wad|bas|penerbangan|kunci|pin"
@@ -33,6 +33,7 @@ CUES = Cues(
         r"|luput|due|before|by):? $",
         re.IGNORECASE,
     ),
+    expiry=re.compile(r"\b(?:luput|tamat(?: tempoh)?|sah (?:hingga|sehingga|sampai)|exp(?:iry)?)\b", re.IGNORECASE),
     year=re.compile(r"(?!)"),  # a year is said as any other number
     time=re.compile(
         r"\b(?:pukul|jam)(?: [\d.:]{1,5} ?(?:pagi |petang )?(?:hingga|sehingga|sampai|dan|-))? ?$", re.IGNORECASE

@@ -27,6 +27,7 @@ CUES = Cues(
     place=re.compile("(?:单位|门牌) ?$"),
     street=re.compile(r"(?:路|街|巷|Jalan|Jln\.?) ?(?:[A-Z]{1,4})?$"),
     date=re.compile(r"(?:于|在|至|到|自|从|截止|日期是|日期为|期限是) ?$"),
+    expiry=re.compile("(?!)"),
     year=re.compile("(?!)"),
     time=re.compile(r"(?:上午|下午|早上|晚上|凌晨|中午|傍晚) ?$"),
     key=re.compile("(?:按|拨|输入|或|然后) ?$"),

@@ -23,6 +23,7 @@ _PROSE = r"(?:{0}[ ,;!?]++)*+(?:{0})?+(?P<stop>\.?)"
 _SEVERAL_DASHES = str.maketrans({"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
 _CONTINENTAL = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){1,5},\d\d(?![\d,]|\.\d)")
 _SWAPPED = str.maketrans(".,", ",.")
+_SPAN = re.compile(r"(?<=[\dm%])(?:~| ~ )(?=[\dR$])")  # 3~5 days, 9am ~ 6pm
 _SPACES = re.compile(r"  +")
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 _AFTER = frozenset(",;:.!?)]}%°")  # what a word written behind is set apart from
@@ -108,6 +109,8 @@ def _plain(text: str) -> str:
     """One digit for each value, one hyphen, one space; 1.250,50 as 1,250.50."""
     if "," in text:
         text = _CONTINENTAL.sub(lambda number: number.group().translate(_SWAPPED), text)
+    if "~" in text:
+        text = _SPAN.sub(lambda tilde: tilde.group().replace("~", "-"), text)
     if text.isascii():
         return text
     return _FOREIGN_DIGIT.sub(lambda digit: str(int(digit.group())), text.translate(_SEVERAL_DASHES))

@@ -8,6 +8,7 @@ from app.speech.normalise.language import Language
 from app.speech.normalise.reader import Rule, rule
 
 NEAR = 24  # characters that can say what a number is
+EXPIRY_YEAR = re.compile("(?:20)?(?:1[3-9]|[2-4]\\d)")  # 11/09 may be a day
 MONEY = r"[\d$€£¥₹R-]"
 
 
@@ -27,6 +28,8 @@ class Signs:
             rule("d", r"(?P<digit>[2345])G(?![^\W_])", lambda found: f"{self._numbers.cardinal(found['digit'])} G"),
             rule("s", rf"[<>](?= ?{MONEY})", lambda found: symbol[found.group()]),
             rule("s", rf"~(?={MONEY})", lambda _: symbol["~"]),
+            rule("s", r"~", lambda _: ""),  # a word drawn out: Hello~
+            rule("s", r"#(?=[A-Z]{1,12}-?\d)", lambda _: language.number),
             rule("s", r"#(?=[A-Za-z])", lambda _: symbol["#word"]),
             rule("s", r"\*", self._star),
             rule("s", r"(?<=\w)[/⁄](?=\d)", lambda _: symbol["/"]),
@@ -34,6 +37,9 @@ class Signs:
         self.plain: tuple[Rule, ...] = (rule("s", r"[&+=@%°±×÷→#§²³©™®•*_|\\^]", lambda found: symbol[found.group()]),)
 
     def _side(self, found: re.Match[str]) -> str:
+        """3 x 4 meters, and 2 x RM50."""
+        if not found.string[found.end()].isdigit():
+            return self._language.times.format(self._numbers.number(found["first"])) + " "
         return f"{self._numbers.number(found['first'])} {self._language.by} "
 
     def _times(self, found: re.Match[str]) -> str:
@@ -59,6 +65,8 @@ class Signs:
             return self._language.fractions[text]
         if cues.date.search(before) and 1 <= int(first) <= 31 and 1 <= int(last) <= 12 and first != "24":
             return self._language.calendar.date(int(first), int(last), None)
+        if cues.expiry.search(before) and 1 <= int(first) <= 12 and EXPIRY_YEAR.fullmatch(last):
+            return f"{self._language.calendar.full(int(first))} {self._language.calendar.year(2000 + int(last[-2:]))}"
         one, other = self._numbers.cardinal(first), self._numbers.cardinal(last)
         if street:
             return f"{one} {self._language.symbols['/']} {other}"

@@ -38,6 +38,7 @@ CUES = Cues(
     place=re.compile("(?!)"),
     street=re.compile(r"(?:Jalan|Jln\.?|ஜாலான்|சாலை|பிரிவு) (?:[A-Z]{1,4})?$"),
     date=re.compile(r"(?:தேதி|நாள்|முதல்|வரை)[: ]+$"),
+    expiry=re.compile("(?!)"),
     year=re.compile("(?!)"),
     time=re.compile(rf"(?:{DAY_PARTS}) $"),
     key=re.compile("(?:அழுத்தவும்|அல்லது|பிறகு) $"),

@@ -11,6 +11,7 @@ from app.speech.normalise.reader import Rule, rule
 COLON = r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?(?: ?(?P<half{0}>{1}))?"
 CLOCK = r"(?P<hour{0}>\d{{1,2}})(?:[:.](?P<minute{0}>[0-5]\d))?(?::[0-5]\d)? ?(?P<half{0}>{1})"
 END = r"(?![^\W_]|[:.,/-]\d)"
+BETWEEN = "to|until|till|through|and|or|hingga|sehingga|sampai|dan|atau"  # two days of the week
 NEAR = 24  # characters that can say what a number is
 
 
@@ -21,14 +22,30 @@ class Times:
         self._language, self._calendar = language, language.calendar
         self.rules: tuple[Rule, ...] = (*self._dates(), *self._clocks())
 
-    def _dates(self) -> tuple[Rule, ...]:
+    @property
+    def hidden(self) -> str:
+        """A pattern of what looks like prose and is none: Mon to Fri, and Tue, 14 Apr."""
+        days = either(self._calendar.days)
+        return rf"(?:{days})\.?(?: (?:{BETWEEN}) (?:{days})(?![^\W_])|(?={self._dated}))"
+
+    @property
+    def _months(self) -> str:
         names = self._calendar.months
-        months = either({*map(str.capitalize, names), *map(str.upper, names)})
+        return either({*map(str.capitalize, names), *map(str.upper, names)})
+
+    @property
+    def _dated(self) -> str:
+        """A date behind the name of its day."""
+        return rf",? \d\d?(?:{self._calendar.day_ends} (?:{self._months})(?![^\W_])|[/-]\d\d?[/-]\d)"
+
+    def _dates(self) -> tuple[Rule, ...]:
+        months = self._months
         day, ends = r"(?P<day>[0-3]?\d)", self._calendar.day_ends
         year = rf"(?P<year>[12]\d{{3}}){END}"
         first, last = (rf"(?P<{name}_day>{either(self._calendar.days)})" for name in ("first", "last"))
         return (
-            rule("l", rf"{first}\.? ?[-–] ?{last}(?![^\W_])", self._days),
+            rule("l", rf"{first}\.?(?: ?[-–] ?| (?P<between>{BETWEEN}) ){last}(?![^\W_])", self._days),
+            rule("l", rf"(?P<day>{either(self._calendar.days)})\.?(?={self._dated})", self._day),
             rule("d", r"(?P<year>[12]\d{3})([-/.])(?P<month>[01]?\d)\2(?P<day>[0-3]?\d)" + END, self._date),
             rule("d", day + r"([-/.])(?P<month>[0-3]?\d)\2(?P<year>[12]\d{3}|\d\d)" + END, self._date),
             rule("d", rf"{day}{ends}[ -]?(?P<name>{months})(?![^\W_])\.?(?:(?:,? |-){year})?", self._date),
@@ -101,7 +118,10 @@ class Times:
 
     def _days(self, found: re.Match[str]) -> str:
         days = self._calendar.days
-        return f"{days[found['first_day']]} {self._language.to} {days[found['last_day']]}"
+        return f"{days[found['first_day']]} {found['between'] or self._language.to} {days[found['last_day']]}"
+
+    def _day(self, found: re.Match[str]) -> str:
+        return self._calendar.days[found["day"]]
 
     def _month_of(self, fields: dict[str, str | None]) -> int:
         name = fields.get("name")
@@ -115,11 +135,8 @@ class Times:
         return said if year else said + _stop(found)
 
     def _month(self, found: re.Match[str]) -> str | None:
-        return None if len(found["name"]) > 4 else self._full(found["name"]) + _stop(found)
-
-    def _full(self, name: str) -> str:
-        month = self._calendar.months[name.lower()]
-        return next(full for full, number in self._calendar.months.items() if number == month).capitalize()
+        calendar, name = self._calendar, found["name"]
+        return None if len(name) > 4 else calendar.full(calendar.months[name.lower()]) + _stop(found)
 
     def _years(self, found: re.Match[str]) -> str | None:
         first, last = found["from"], found["till"]

@@ -1,0 +1,78 @@
+"""One line of the log for each request: what was asked for, how it ended, how long it took; never its text."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import cast
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.request_id import request_id_of
+from app.api.telemetry import PROBES
+
+log = logging.getLogger(__name__)
+
+Facts = Mapping[str, str | int | float | bool | None]
+PATH_CHARACTERS = 200
+
+
+class AccessLog:
+    """Logs a request when it has ended: probes at debug, 5xx and broken answers as warnings, the rest as info."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and log how it went."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, broken, begun_s = 0, True, time.monotonic()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+            broken = False
+        finally:
+            _log(scope, {"status": status, "broken": broken, "duration_s": round(time.monotonic() - begun_s, 4)})
+
+
+def note(scope: Scope, **facts: str | int | float | None) -> None:
+    """Add to the line of a request; what is None is left out."""
+    scope.setdefault("state", {}).setdefault("facts", {}).update(
+        {name: value for name, value in facts.items() if value is not None}
+    )
+
+
+def words(facts: Facts) -> str:
+    """Facts as a line of text."""
+    return " ".join(f"{name}={value}" for name, value in facts.items())
+
+
+def _log(scope: Scope, outcome: Facts) -> None:
+    noted: Facts = scope.get("state", {}).get("facts", {})
+    facts = {"request_id": request_id_of(scope), **outcome, **noted}
+    level = _level(scope["path"], facts)
+    if not log.isEnabledFor(level):
+        return
+    log.log(level, "%s %s %s", scope["method"], _path(scope), words(facts), extra={**facts, "path": _path(scope)})
+
+
+def _level(path: str, facts: Facts) -> int:
+    if path in PROBES:
+        return logging.DEBUG
+    failed = facts["broken"] or cast("int", facts["status"]) >= 500
+    return logging.WARNING if failed and facts.get("error") != "cancelled" else logging.INFO
+
+
+def _path(scope: Scope) -> str:
+    """As it was sent, percent-encoded: a decoded one may hold line breaks."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "replace")
+    return raw[:PATH_CHARACTERS].decode("ascii", "replace")

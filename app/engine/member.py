@@ -1,0 +1,159 @@
+"""One engine of a pool, the requests that it works on, and the watch over its health."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from random import Random
+
+from app import metrics
+from app.engine import Engine, Generation, OnTokens, Sampling, TokenNumbers
+from app.engine.standing import Patience, Standing
+from app.errors import EngineError, EngineOverloaded, EngineRefused, EngineTimeout
+
+log = logging.getLogger(__name__)
+
+
+class Member:
+    """An engine and its standing. `name` stands in logs and metrics."""
+
+    def __init__(self, name: str, engine: Engine, patience: Patience, chance: Random) -> None:
+        self.name, self.engine = name, engine
+        self.standing = Standing(patience, chance)
+        self._attempts: set[Attempt] = set()
+        self._news = asyncio.Event()
+        self._up, self._streams = metrics.ENGINE_UP.labels(name), metrics.ENGINE_STREAMS.labels(name)
+        self._up.set(1)
+
+    @property
+    def streams(self) -> int:
+        """Requests in flight."""
+        return len(self._attempts)
+
+    def begin(self, attempt: Attempt) -> None:
+        """A request is on its way."""
+        self._attempts.add(attempt)
+        self._streams.set(self.streams)
+
+    def end(self, attempt: Attempt) -> None:
+        """A request is over, in whatever way."""
+        self._attempts.discard(attempt)
+        self._streams.set(self.streams)
+
+    def served(self, attempt: Attempt) -> None:
+        """A generation has ended well."""
+        was_out = self.standing.out
+        self.standing.served(attempt.begun_s)
+        self._welcome(was_out=was_out)
+
+    def failed(self, exc: EngineError, attempt: Attempt) -> None:
+        """A request has failed; not every failure speaks against the engine."""
+        metrics.ENGINE_FAILURES.labels(self.name, exc.code).inc()
+        now_s, standing = time.monotonic(), self.standing
+        if isinstance(exc, EngineOverloaded):
+            standing.full(now_s + (exc.retry_after_s or 0))
+            return
+        busy = isinstance(exc, EngineTimeout) and not standing.stalls(attempt.heard_s, now_s)
+        if not busy and not isinstance(exc, EngineRefused):
+            was_out = standing.out
+            standing.failed(attempt.begun_s, now_s)
+            self._doubt(exc, was_out=was_out)
+
+    async def probe(self) -> EngineError | None:
+        """Ask the engine how it is; the answer counts."""
+        try:
+            await self.engine.check()
+        except EngineError as exc:
+            metrics.ENGINE_FAILURES.labels(self.name, "probe").inc()
+            was_out = self.standing.out
+            self.standing.silent(time.monotonic())
+            self._doubt(exc, was_out=was_out)
+            return exc
+        was_out = self.standing.out
+        self.standing.answered(time.monotonic())
+        self._welcome(was_out=was_out)
+        return None
+
+    async def watch(self) -> None:
+        """Probe whenever it is due, for ever."""
+        while True:
+            self._news.clear()
+            wait_s = self.standing.due_s - time.monotonic()
+            if wait_s <= 0:
+                await self.probe()
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._news.wait()
+
+    def _doubt(self, exc: EngineError, *, was_out: bool) -> None:
+        self._news.set()
+        if self.standing.out and not was_out:
+            log.warning("engine %s is not well: %s", self.name, exc.message)
+            self._up.set(0)
+            for attempt in self._attempts:
+                attempt.give_up()
+
+    def _welcome(self, *, was_out: bool) -> None:
+        if was_out and not self.standing.out:
+            log.warning("engine %s is well again", self.name)
+            self._up.set(1)
+
+
+class Attempt:
+    """One request to one engine. `begun`: tokens have come, so that no other engine can take it over."""
+
+    def __init__(self, member: Member, others: Sequence[Member], on_tokens: OnTokens) -> None:
+        """`others`: those that could be asked in its place."""
+        self._member, self._others, self._on_tokens = member, others, on_tokens
+        self._limit = asyncio.timeout(None)
+        self._thrown: BaseException | None = None
+        self.begun = False
+        self.begun_s = self.heard_s = time.monotonic()
+
+    async def run(self, prompt: str, sampling: Sampling) -> Generation:
+        """Ask the engine, and let its standing follow from what comes of it; see `Engine.generate`.
+
+        An engine that is put out of use is not waited for (EngineTimeout) where it has sent nothing and another
+        can be asked.
+        """
+        try:
+            generation = await self._ask(prompt, sampling)
+        except EngineError as exc:
+            if exc is not self._thrown:
+                self._member.failed(exc, self)
+            raise
+        self._member.served(self)
+        return generation
+
+    async def _ask(self, prompt: str, sampling: Sampling) -> Generation:
+        self._member.begin(self)
+        try:
+            async with self._limit:
+                return await self._member.engine.generate(prompt, sampling, self._hear)
+        except TimeoutError as exc:
+            if self._limit.expired():
+                raise EngineTimeout("the engine has stopped answering") from exc
+            raise
+        finally:
+            self._member.end(self)
+
+    def give_up(self) -> None:
+        """Wait no longer for a first token, if another engine is there to send one."""
+        waits = not self.begun and self._limit.when() is None
+        if waits and any(not member.standing.out for member in self._others):
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    def _hear(self, numbers: TokenNumbers) -> None:
+        if not self.begun:
+            self.begun = True
+            self._limit.reschedule(None)  # it may have been given up at this very moment
+        self.heard_s = self._member.standing.token_s = time.monotonic()
+        try:
+            self._on_tokens(numbers)
+        except BaseException as exc:
+            self._thrown = exc
+            raise

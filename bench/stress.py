@@ -1,0 +1,131 @@
+"""The stress test against two services: `python -m bench.stress` writes bench/results/stress-*.json and their pages.
+
+`embedded` is `python -m app` without any setting, as it is first run. `stub` has an engine's stand-in at a language
+model's pace and a codec that costs what an H200 is assumed to (bench.cost), which leaves everything between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import uvloop
+
+from bench.cost import COSTS, StubCodec
+from bench.paced_engine import paced_engine
+from bench.policies import POLICIES, make_queue
+from bench.served import serving, settings_for
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "bench" / "results"
+PAGES = RESULTS / "pages"
+TOKENS_PER_CHARACTER = "2.5"  # of the whole prompt: about 6 s for the published sentence
+LOADS = {
+    "embedded": [("embedded", ["--concurrency", "4", "--requests", "40"])],
+    "stub": [
+        ("stub", ["--concurrency", "50"]),
+        ("stub-open", ["--rate", "8", "--duration", "20", "--sentences", "bench/sentences.txt"]),
+    ],
+}
+
+
+@asynccontextmanager
+async def embedded() -> AsyncGenerator[str]:
+    """`python -m app` in an empty folder, on a free port; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    own = {"PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "warning"}
+    with tempfile.TemporaryDirectory() as folder:
+        service = await asyncio.create_subprocess_exec(sys.executable, "-m", "app", cwd=folder, env={**clean, **own})
+        try:
+            url = f"http://127.0.0.1:{port}"
+            await _until_ready(url)
+            yield url
+        finally:
+            service.terminate()
+            await service.wait()
+
+
+@asynccontextmanager
+async def stubbed() -> AsyncGenerator[str]:
+    """The service in this process between two stand-ins; its URL."""
+    with paced_engine("--tokens-per-character", TOKENS_PER_CHARACTER) as engine_url:
+        settings, codec = settings_for(engine_url, "stub", "cpu", interval=5), StubCodec(COSTS["h200-graphed"])
+        async with serving(settings, codec, partial(make_queue, POLICIES[0])) as url:
+            yield url
+
+
+SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {"embedded": embedded, "stub": stubbed}
+
+
+async def _until_ready(url: str) -> None:
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"{url}/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def stress(url: str, name: str, options: list[str]) -> None:
+    """One load, its result and its page."""
+    files = ["--json", str(RESULTS / f"stress-{name}.json"), "--html", str(PAGES / f"stress-{name}.html")]
+    PAGES.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "stress_test", "--url", url, *options, *files]
+    print("$ python -m stress_test", *options, flush=True)
+    await (await asyncio.create_subprocess_exec(*command, cwd=ROOT)).wait()
+
+
+def photograph(name: str) -> None:
+    """The page of a result as bench/results/plots/stress-NAME.png, where there is a Chromium. Needs '.[browser]'."""
+    found = shutil.which("chromium")
+    if found is None:
+        return
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (optional)
+
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=found, args=["--no-sandbox"]) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 1160, "height": 840})
+        page.goto((PAGES / f"stress-{name}.html").as_uri())
+        page.screenshot(path=RESULTS / "plots" / f"stress-{name}.png")
+        browser.close()
+
+
+async def measure(services: list[str]) -> None:
+    """Every load on every service."""
+    for service in services:
+        async with SERVICES[service]() as url:
+            for name, options in LOADS[service]:
+                await stress(url, name, options)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("services", nargs="*", default=[*SERVICES], help="embedded, stub")
+    parser.add_argument("--pictures", action="store_true", help="of the pages as well")
+    arguments = parser.parse_args()
+    uvloop.run(measure(arguments.services))
+    for service in arguments.services if arguments.pictures else []:
+        for name, _ in LOADS[service]:
+            photograph(name)
+
+
+if __name__ == "__main__":
+    main()

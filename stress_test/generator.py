@@ -1,0 +1,111 @@
+"""A load's requests, sent and heard by one process: `python -m stress_test.generator` is one of several.
+
+It reads the load as a line of JSON, says "ready", reads the moment of the beginning by time.monotonic(), and
+writes a line of JSON for each outcome, then one on how well it kept its times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import aiohttp
+
+from stress_test.client import session, speak
+from stress_test.lag import watched
+from stress_test.listener import judge
+from stress_test.load import Ask, Load
+from stress_test.outcome import Outcome, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How well a process kept its times: the event loop's delays, and CPU time over wall-clock time."""
+
+    lag_ms_p95: float
+    lag_ms_max: float
+    cpu_share: float
+
+
+class Generator:
+    """Sends the requests of a load's process, and tells each outcome as soon as it has been listened to."""
+
+    def __init__(
+        self, load: Load, client: aiohttp.ClientSession, begin_s: float, on_outcome: Callable[[Outcome], None]
+    ) -> None:
+        self._load, self._client, self._begin_s, self._on_outcome = load, client, begin_s, on_outcome
+
+    async def run(self) -> None:
+        """Return when every request has its outcome."""
+        asks = self._load.asks()
+        async with asyncio.TaskGroup() as group:
+            if self._load.rate:
+                await self._open(asks, group)
+            else:
+                for after_s in self._load.places:
+                    group.create_task(self._place(after_s, asks, group))
+
+    async def _open(self, asks: Iterator[Ask], group: asyncio.TaskGroup) -> None:
+        """Each request at its time, however many are still under way."""
+        for ask in asks:
+            due_s = self._begin_s + (ask.due_s or 0.0)
+            await _until(due_s)
+            group.create_task(self._request(ask, due_s, group))
+
+    async def _place(self, after_s: float, asks: Iterator[Ask], group: asyncio.TaskGroup) -> None:
+        """One place of a closed loop: the next request as soon as the last has ended."""
+        await _until(self._begin_s + after_s)
+        for ask in asks:
+            now_s = time.monotonic()
+            if self._load.duration_s is not None and now_s >= self._begin_s + self._load.duration_s:
+                return
+            await self._request(ask, now_s, group)
+
+    async def _request(self, ask: Ask, due_s: float, group: asyncio.TaskGroup) -> None:
+        recording = await speak(self._client, self._load, ask, due_s)
+
+        async def listen() -> None:
+            outcome = await asyncio.to_thread(judge, recording, self._load.response_format, self._begin_s)
+            self._on_outcome(outcome)
+
+        group.create_task(listen())
+
+
+async def _until(moment_s: float) -> None:
+    await asyncio.sleep(max(0.0, moment_s - time.monotonic()))
+
+
+async def generate(load: Load, begin_s: float, on_outcome: Callable[[Outcome], None]) -> Timing:
+    """Run one process's share of a load."""
+    clock_s, cpu_s = time.monotonic(), time.process_time()
+    async with session(load) as client, watched() as lag:
+        await Generator(load, client, begin_s, on_outcome).run()
+    cpu_share = (time.process_time() - cpu_s) / (time.monotonic() - clock_s)
+    return Timing(lag.ms(95), lag.ms(100), round(cpu_share, 3))
+
+
+async def warm_up(load: Load) -> int:
+    """Send the warm-up requests one after the other; how many of them spoke."""
+    spoke = 0
+    async with session(load) as client:
+        for number in range(load.warmup_count):
+            recording = await speak(client, load, Ask(number, load.texts[number % len(load.texts)]), time.monotonic())
+            spoke += recording.error is None
+    return spoke
+
+
+def main() -> None:
+    """One of several processes."""
+    load = Load.parse(sys.stdin.readline())
+    print("ready", flush=True)
+    begin_s = float(sys.stdin.readline())
+    timing = asyncio.run(generate(load, begin_s, lambda outcome: print(json.dumps(to_json(outcome)), flush=True)))
+    print(json.dumps(asdict(timing)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What a recording amounts to for somebody who listens to it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stress_test import flaws
+from stress_test.client import Recording
+from stress_test.outcome import Failed, Outcome, Spoken
+from stress_test.sound import Sound, decode
+from stress_test.underruns import underruns
+from stress_test.wav import NotAudio
+
+
+def judge(recording: Recording, response_format: str, begin_s: float) -> Outcome:
+    """The outcome of a request in a load that began at `begin_s`. An answer without a sound in it has failed."""
+    if recording.error:
+        return failed(recording, recording.error, begin_s)
+    try:
+        sound = decode(response_format, recording.chunks, recording.headers)
+    except NotAudio:
+        return failed(recording, "not audio" if recording.chunks else "no audio", begin_s)
+    if not len(sound.samples):
+        return failed(recording, "no audio", begin_s)
+    if flaws.is_silent(sound.samples):
+        return failed(recording, "silent answer", begin_s)
+    return spoken(recording, sound, begin_s)
+
+
+def failed(recording: Recording, error: str, begin_s: float) -> Failed:
+    """A failure, with its moments."""
+    due_s = recording.due_s
+    late_s = recording.sent_s - due_s
+    return Failed(recording.ask.number, due_s - begin_s, late_s, recording.ended_s - due_s, error)
+
+
+def spoken(recording: Recording, sound: Sound, begin_s: float) -> Spoken:
+    """What was heard of an answer that holds sound."""
+    due_s = recording.due_s
+    new = np.diff(sound.heard, prepend=0)
+    pieces = [(at_s, int(count)) for at_s, count in zip(recording.came_s, new, strict=True) if count]
+    gaps, silent_s = underruns(pieces, sound.rate_hz)
+    steps, seam_steps = _steps(recording, sound)
+    silences_s = flaws.silences_s(sound.samples, sound.rate_hz)
+    return Spoken(
+        number=recording.ask.number,
+        due_s=due_s - begin_s,
+        late_s=recording.sent_s - due_s,
+        first_audio_s=pieces[0][0] - due_s,
+        latency_s=recording.ended_s - due_s,
+        audio_s=len(sound.samples) / sound.rate_hz,
+        underruns=gaps,
+        underrun_s=silent_s,
+        steps=steps,
+        seam_steps=seam_steps,
+        silences=len(silences_s),
+        silence_s=sum(silences_s),
+    )
+
+
+def _steps(recording: Recording, sound: Sound) -> tuple[int | None, int | None]:
+    if not sound.exact:
+        return None, None
+    found = flaws.steps(sound.samples, sound.rate_hz)
+    return len(found), flaws.at_joins(found, sound.heard[recording.joins])

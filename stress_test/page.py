@@ -1,0 +1,132 @@
+"""A result as one HTML page: its figures, its plots, and nothing from anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from stress_test.comparison import figures_of
+from stress_test.figures import Figures
+from stress_test.outcome import Failed, Outcome, Spoken
+from stress_test.plot import Plot, Points
+from stress_test.report import report
+from stress_test.result import Result
+
+MOST_LINES = 400  # of single requests that a plot shows
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2330; --faint: #d9dde5; --a: #1f6fb2; --b: #c8641b; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8eaf0; --faint: #3a4150; --a: #6db3ee; --b: #f0a05c; --bad: #ff8a80; }
+}
+body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); max-width: 1120px; margin: 24px auto; }
+body { padding: 0 16px; }
+h1 { font-size: 22px; } h2 { font-size: 17px; margin-top: 28px; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.tables { display: flex; flex-wrap: wrap; gap: 16px 40px; align-items: start; }
+table { border-collapse: collapse; } td, th { padding: 2px 12px 2px 0; text-align: left; font-weight: normal; }
+td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; } .bad { color: var(--bad); }
+pre { overflow-x: auto; font-size: 13px; }
+figure { margin: 0; }
+svg { width: 100%; height: auto; } text { fill: var(--ink); } .title { font-size: 14px; } .tick { font-size: 11px; }
+.grid { stroke: var(--faint); } polyline { fill: none; stroke-width: 1.6; }
+polyline.a { stroke: var(--a); } polyline.b { stroke: var(--b); } polyline.bad { stroke: var(--bad); }
+circle.a { fill: var(--a); } circle.b { fill: var(--b); } circle.bad { fill: var(--bad); }
+"""
+
+
+def page(result: Result) -> str:
+    """The whole document."""
+    figures = Figures.of(result.run)
+    late = (
+        "" if figures.generator.believable else '<p class="bad">The load was late itself: see Late Starts and Lag.</p>'
+    )
+    plots = "".join(f"<figure>{plot.svg()}</figure>" for plot in draw(result.run.outcomes))
+    shown = {name: "-" if value is None else f"{value:.6g}" for name, value in figures_of(figures).items()}
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Stress test</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body>"
+        f"<h1>Stress test of {escape(str(result.parameters.get('url')))}</h1>{late}"
+        f'<h2>Over the requests</h2><div class="plots">{plots}</div>'
+        f'<h2>Figures</h2><div class="tables">{_table(shown)}<pre>{escape(report(figures))}</pre></div>'
+        f'<h2>The load, and the machine that it came from</h2><div class="tables">'
+        f"{_table(result.parameters)}{_table(result.machine)}</div>"
+        "</body></html>\n"
+    )
+
+
+def draw(outcomes: Sequence[Outcome]) -> list[Plot]:
+    """The plots that there is something to show in."""
+    spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
+    plots = [draw_requests(outcomes), draw_in_flight(outcomes)] if outcomes else []
+    return [draw_shares(spoken), draw_factors(spoken), *plots] if spoken else plots
+
+
+def draw_shares(spoken: Sequence[Spoken]) -> Plot:
+    """Which share of the answers had begun, and had ended, after so long."""
+    most_s = max(outcome.latency_s for outcome in spoken)
+    plot = Plot("Answers begun and ended", "seconds since due", "percent", most_s, 100.0)
+    plot.line(shares([outcome.first_audio_s for outcome in spoken]), "a", "first audio")
+    plot.line(shares([outcome.latency_s for outcome in spoken]), "b", "last byte")
+    return plot
+
+
+def draw_factors(spoken: Sequence[Spoken]) -> Plot:
+    """The real-time factor over the length of the answer."""
+    points = [(outcome.audio_s, outcome.real_time_factor) for outcome in spoken]
+    most_s, most = max(x for x, _ in points), max(y for _, y in points)
+    plot = Plot(
+        "Real-time factor over length", "seconds of audio", "seconds of waiting per second", most_s, max(1.0, most)
+    )
+    plot.dots(points, "a")
+    plot.line([(0.0, 1.0), (most_s, 1.0)], "bad", "real time")
+    return plot
+
+
+def draw_requests(outcomes: Sequence[Outcome]) -> Plot:
+    """When each request was due, first heard, and ended; evenly picked where there are too many."""
+    step = -(-len(outcomes) // MOST_LINES)
+    most_s = max(outcome.due_s + outcome.latency_s for outcome in outcomes)
+    plot = Plot("Each request: due, first audio, end", "seconds", "request", most_s, len(outcomes))
+    for number, outcome in list(enumerate(outcomes))[::step]:
+        ends = [(outcome.due_s, float(number)), (outcome.due_s + outcome.latency_s, float(number))]
+        if isinstance(outcome, Failed):
+            plot.line(ends, "bad", "failed")
+        else:
+            plot.line(ends, "a")
+            plot.dots([(outcome.due_s + outcome.first_audio_s, float(number))], "b", "first audio")
+    return plot
+
+
+def draw_in_flight(outcomes: Sequence[Outcome]) -> Plot:
+    """How many requests were due and not yet ended."""
+    steps = in_flight(outcomes)
+    plot = Plot("Requests in flight", "seconds", "requests", steps[-1][0], max(count for _, count in steps))
+    plot.line(steps, "a")
+    return plot
+
+
+def shares(values: Sequence[float]) -> Points:
+    """Percent of the values that are no greater than each of them: a staircase."""
+    points = [(0.0, 0.0)]
+    for rank, value in enumerate(sorted(values)):
+        points += [(value, 100 * rank / len(values)), (value, 100 * (rank + 1) / len(values))]
+    return points
+
+
+def in_flight(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:
+    """A staircase: how many there were from each moment to the next."""
+    moments = [(outcome.due_s, 1) for outcome in outcomes]
+    moments += [(outcome.due_s + outcome.latency_s, -1) for outcome in outcomes]
+    steps, count = [(0.0, 0.0)], 0
+    for at_s, change in sorted(moments, key=lambda moment: (moment[0], -moment[1])):
+        steps.append((at_s, float(count)))
+        count += change
+        steps.append((at_s, float(count)))
+    return steps
+
+
+def _table(rows: Mapping[str, object]) -> str:
+    cells = (f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
+    return f"<table>{''.join(cells)}</table>"

@@ -1,0 +1,46 @@
+"""A bar on a terminal's error output, and nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from stress_test.outcome import Failed, Outcome
+
+WIDTH = 30
+LEAST_PAUSE_S = 0.1  # between two drawings
+
+
+class Progress:
+    """Counts outcomes. `expected`: how many there will be; None: nobody knows."""
+
+    def __init__(self, expected: int | None, out: TextIO = sys.stderr) -> None:
+        self._expected, self._out = expected, out
+        self._shown = out.isatty()
+        self._count = self._failed = 0
+        self._drawn_s = 0.0
+
+    def count(self, outcome: Outcome) -> None:
+        """One more."""
+        self._count += 1
+        self._failed += isinstance(outcome, Failed)
+        if self._shown and time.monotonic() - self._drawn_s >= LEAST_PAUSE_S:
+            self._draw()
+
+    def end(self) -> None:
+        """Draw it a last time and leave the line."""
+        if self._shown:
+            self._draw()
+            print(file=self._out)
+
+    def _draw(self) -> None:
+        self._drawn_s = time.monotonic()
+        failed = f", {self._failed} failed" if self._failed else ""
+        print(f"\r{self._bar()}{failed}", end="", file=self._out, flush=True)
+
+    def _bar(self) -> str:
+        if not self._expected:
+            return f"{self._count} answers"
+        full = WIDTH * min(self._count, self._expected) // self._expected
+        return f"[{'#' * full}{' ' * (WIDTH - full)}] {self._count}/{self._expected}"

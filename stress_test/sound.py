@@ -1,0 +1,47 @@
+"""The sound of an answer, and how much of it was there when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stress_test import packed
+from stress_test.wav import Layout, NotAudio, read_layout
+
+EXACT_FORMATS = ("wav", "pcm")
+FORMATS = (*EXACT_FORMATS, "mp3", "opus", "aac", "flac")
+PCM_RATE_HZ = 24_000
+LEAST_RATE_HZ = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Mono samples in -1 ... 1, and how many of them could be heard after each chunk."""
+
+    samples: NDArray[np.float32]
+    rate_hz: int
+    heard: NDArray[np.int64]
+    exact: bool  # the samples are as they were made, so that a jump in them can be seen
+
+
+def decode(response_format: str, chunks: Sequence[bytes], headers: Mapping[str, str]) -> Sound:
+    """The sound of an answer's chunks; raises NotAudio. The rate of pcm is what the headers say, else 24 kHz."""
+    body = b"".join(chunks)
+    ends = np.cumsum([len(chunk) for chunk in chunks], dtype=np.int64)
+    if response_format == "wav":
+        return _plain(read_layout(body), body, ends)
+    if response_format == "pcm":
+        rate_hz = headers.get("x-audio-sample-rate", "")
+        return _plain(Layout(int(rate_hz) if rate_hz.isdecimal() else PCM_RATE_HZ), body, ends)
+    return Sound(*packed.decode(body, ends), exact=False)
+
+
+def _plain(layout: Layout, body: bytes, ends: NDArray[np.int64]) -> Sound:
+    if layout.rate_hz < LEAST_RATE_HZ:
+        raise NotAudio(f"a rate of {layout.rate_hz} Hz")
+    samples = layout.samples(body)
+    heard = np.clip((ends - layout.offset) // layout.frame_bytes, 0, len(samples))
+    return Sound(samples, layout.rate_hz, heard, exact=True)

@@ -1,0 +1,66 @@
+"""Reading a WAV file that may still have been streaming when its header was written."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_TYPES = {(1, 16): ("<i2", 32768.0), (1, 32): ("<i4", 2147483648.0), (3, 32): ("<f4", 1.0)}  # by tag and bits
+EXTENSIBLE = 0xFFFE  # the true tag follows in the format chunk
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)
+
+
+class NotAudio(ValueError):
+    """Bytes that cannot be read as the format that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How bytes hold samples: `channels` values of `sample_type` a frame, from `offset` to `end`."""
+
+    rate_hz: int
+    channels: int = 1
+    sample_type: str = "<i2"
+    full_scale: float = 32768.0
+    offset: int = 0
+    end: int | None = None  # None: as far as there are bytes
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one moment."""
+        return self.channels * np.dtype(self.sample_type).itemsize
+
+    def samples(self, body: bytes) -> NDArray[np.float32]:
+        """Mono in -1 ... 1; the mean of several channels. A broken last frame is left out."""
+        sound = body[self.offset : self.end]
+        values = np.frombuffer(sound[: len(sound) // self.frame_bytes * self.frame_bytes], self.sample_type)
+        return (values.reshape(-1, self.channels).mean(axis=1, dtype=np.float64) / self.full_scale).astype(np.float32)
+
+
+def read_layout(body: bytes) -> Layout:
+    """Where a WAV file has its samples; raises NotAudio."""
+    if body[:4] != b"RIFF" or body[8:12] != b"WAVE":
+        raise NotAudio("no WAV header")
+    at, form = 12, b""
+    while len(body) >= at + 8:
+        name, size = struct.unpack_from("<4sI", body, at)
+        at += 8
+        if name == b"data":
+            return _layout(form, at, at + size if size not in UNKNOWN_SIZES else None)
+        form = body[at : at + size] if name == b"fmt " else form
+        at += size + size % 2
+    raise NotAudio("a WAV header without sound")
+
+
+def _layout(form: bytes, offset: int, end: int | None) -> Layout:
+    if len(form) < 16:
+        raise NotAudio("a WAV header without a format")
+    tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", form)
+    if tag == EXTENSIBLE and len(form) >= 26:
+        (tag,) = struct.unpack_from("<H", form, 24)
+    if (tag, bits) not in SAMPLE_TYPES or not channels or not rate_hz:
+        raise NotAudio(f"a WAV format that is not read here: tag {tag}, {bits} bits")
+    return Layout(rate_hz, channels, *SAMPLE_TYPES[tag, bits], offset, end)

@@ -1,0 +1,517 @@
+"""Several engines as one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+from prometheus_client import REGISTRY
+
+from app.engine import Generation, OnTokens, Sampling, TokenNumbers
+from app.engine.member import Attempt, Member
+from app.engine.phonemising import PhonemeEngine
+from app.engine.pool import Pool
+from app.engine.silence import LEAD_FRAMES
+from app.engine.standing import Patience
+from app.engine.vllm import EngineLimits, VllmEngine
+from app.errors import (
+    EngineError,
+    EngineOverloaded,
+    EngineProtocolError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnreachable,
+    InputTooLong,
+    ServiceError,
+)
+from tests.engine.connected import LONG, SAMPLING, SPEECH, refusing, unaccepting
+from tests.engine.scripted import (
+    GOOD,
+    Close,
+    Reset,
+    ScriptedEngine,
+    Send,
+    Sleep,
+    Step,
+    Wait,
+    answer,
+    choice,
+    completion,
+    event,
+    events,
+    head,
+    refusal,
+)
+
+QUICK = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
+UNWATCHED = Patience(silence_s=3600, doubt_s=3600, backoff_s=3600, longest_backoff_s=3600)  # but for the first probe
+LIMITS = EngineLimits(connect_s=0.5, first_token_s=1.0, token_gap_s=1.0)
+ELSEWHERE = list(range(500, 520))
+
+
+@asynccontextmanager
+async def pool_of(
+    *urls: str, patience: Patience = UNWATCHED, limits: EngineLimits = LIMITS, keys: Sequence[str] = ()
+) -> AsyncGenerator[Pool]:
+    """A pool over URLs, watched; at the end nothing of it is left."""
+    before = asyncio.all_tasks()
+    each = keys or [""] * len(urls)
+    engines = [
+        (url.removeprefix("http://"), VllmEngine(url, "tiny", SPEECH, api_key=key, limits=limits))
+        for url, key in zip(urls, each, strict=True)
+    ]
+    pool = Pool(engines, patience, seed=1)
+    await pool.start()
+    try:
+        await until(lambda: all(member.standing.due_s > 0 for member in pool._members))  # asked for the first time
+        yield pool
+    finally:
+        await pool.close()
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() <= before
+        assert {metric("tts_engine_streams", name) for name, _ in engines} == {0}
+
+
+def metric(name: str, engine: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, {"engine": engine, **labels}) or 0.0
+
+
+def failures(engine: ScriptedEngine, reason: str) -> float:
+    return metric("tts_engine_failures_total", engine.name, reason=reason)
+
+
+def up(engine: ScriptedEngine) -> bool:
+    return metric("tts_engine_up", engine.name) == 1
+
+
+async def heard(pool: Pool, sampling: Sampling = SAMPLING) -> list[int]:
+    found: list[int] = []
+    await pool.generate("Hello.", sampling, found.extend)
+    return found
+
+
+async def until(condition: object, limit_s: float = 5) -> None:
+    """Wait for what a fake can see, but not tell."""
+    assert callable(condition)
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def ask_until_asked(pool: Pool, engine: ScriptedEngine) -> list[list[int] | ServiceError]:
+    """What a few requests get, one after another; `engine` must have been among those that were asked."""
+    found: list[list[int] | ServiceError] = []
+    for _ in range(8):
+        try:
+            found.append(await heard(pool))
+        except ServiceError as exc:
+            found.append(exc)
+    assert engine.requests
+    return found
+
+
+NO_TOKEN: dict[str, list[Step]] = {
+    "reset": [Reset()],
+    "FIN": [Close()],
+    "500": refusal(500, b"{}"),
+    "401": refusal(401, b"{}"),
+    "404": refusal(404, b"{}"),
+    "503": refusal(503, b"{}", "retry-after: 20"),
+    "429": refusal(429, b"{}", "retry-after: 20"),
+    "HTML": refusal(200, b"<html></html>", content_type="text/html"),
+    "headers, then silence": [Send(head()), Sleep()],
+    "silence": [Sleep()],
+    "headers, then FIN": [Send(head()), Close()],
+    "headers, then reset": [Send(head()), Reset()],
+    "an error under 200": answer([event({"error": "x"})]),
+    "DONE": answer([b"data: [DONE]\n\n"]),
+    "given up": answer([event(choice("", finish="abort"))]),
+}
+
+
+@pytest.mark.fault(3, 5, 7, 10, 43)
+@pytest.mark.parametrize("script", NO_TOKEN.values(), ids=NO_TOKEN.keys())
+async def test_a_failure_before_the_first_token_is_another_engines_turn(script: Sequence[Step]) -> None:
+    async with (
+        ScriptedEngine([script] * 8) as bad,
+        ScriptedEngine() as good,
+        pool_of(bad.url, good.url) as pool,
+    ):
+        assert await ask_until_asked(pool, bad) == [list(GOOD)] * 8
+        assert len(bad.requests) == 1  # from then on it comes last
+        assert len(good.requests) == 8
+
+
+@pytest.mark.fault(1, 2, 43)
+@pytest.mark.parametrize("nobody", [refusing, unaccepting])
+async def test_an_engine_that_takes_no_connection_costs_no_request(nobody: object) -> None:
+    assert callable(nobody)
+    with nobody() as url:
+        async with ScriptedEngine() as good, pool_of(url, good.url) as pool:
+            assert await asyncio.gather(*(heard(pool) for _ in range(8))) == [list(GOOD)] * 8
+            await pool.check()
+
+
+@pytest.mark.fault(8, 10, 43)
+@pytest.mark.parametrize(
+    "end",
+    [[Close()], [Reset()], [Sleep()], answer([event({"error": "x"})])[1:]],
+    ids=["FIN", "reset", "silence", "an error under 200"],
+)
+async def test_after_the_first_token_no_other_engine_is_asked(end: list[Step]) -> None:
+    async with (
+        ScriptedEngine([[*completion(LONG)[:4], Sleep(0.02), *end]] * 8) as bad,
+        ScriptedEngine() as good,
+        pool_of(bad.url, good.url) as pool,
+    ):
+        found = await ask_until_asked(pool, bad)
+        broken = [each for each in found if isinstance(each, ServiceError)]
+        assert len(broken) == len(bad.requests) == 1
+        assert isinstance(broken[0], EngineError)
+        assert len(good.requests) == 7
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, b"maximum context length", InputTooLong),
+        (400, b"temperature", EngineRefused),
+        (422, b"{}", EngineRefused),
+    ],
+)
+async def test_a_request_at_fault_is_asked_once_and_nobody_is_doubted(
+    status: int, body: bytes, kind: type[ServiceError]
+) -> None:
+    scripts = [refusal(status, body)] * 2
+    async with ScriptedEngine(scripts) as one, ScriptedEngine(scripts) as two, pool_of(one.url, two.url) as pool:
+        for asked in (1, 2, 3, 4):
+            with pytest.raises(kind):
+                await heard(pool)
+            assert len(one.requests) + len(two.requests) == asked
+        assert len(one.requests) == len(two.requests) == 2
+        await pool.check()
+
+
+@pytest.mark.fault(3)
+async def test_every_engine_is_asked_exactly_once() -> None:
+    async with AsyncExitStack() as stack:
+        fakes = [await stack.enter_async_context(ScriptedEngine([refusal(500, b"SECRET")])) for _ in range(3)]
+        pool = await stack.enter_async_context(pool_of(*(fake.url for fake in fakes)))
+        with pytest.raises(EngineError) as caught:
+            await heard(pool)
+        assert type(caught.value) is EngineError
+        assert "SECRET" not in str(caught.value)
+        assert [len(fake.requests) for fake in fakes] == [1, 1, 1]
+        assert await heard(pool) == list(GOOD)  # all are doubted, and one of them serves
+
+
+@pytest.mark.fault(5)
+async def test_where_none_can_the_one_that_asks_for_time_is_believed() -> None:
+    full = refusal(503, b"{}", "retry-after: 7")
+    with refusing() as url:
+        async with (
+            ScriptedEngine([full]) as one,
+            ScriptedEngine([refusal(500, b"{}")]) as two,
+            pool_of(url, one.url, two.url) as pool,
+        ):
+            with pytest.raises(EngineOverloaded) as caught:
+                await heard(pool)
+            assert caught.value.retry_after_s == 7
+            assert up(one)
+            assert failures(one, "engine_overloaded") == 1
+
+
+@pytest.mark.fault(1)
+async def test_one_engine_alone_is_asked_each_time() -> None:
+    with refusing() as url:
+        async with pool_of(url, patience=QUICK) as pool:
+            for _ in range(4):
+                with pytest.raises(EngineUnreachable):
+                    await heard(pool)
+            with pytest.raises(EngineUnreachable):
+                await pool.check()
+
+
+async def test_the_least_loaded_engine_is_chosen() -> None:
+    gate = asyncio.Event()
+    held = [[Send(head()), Wait(gate), *completion(GOOD)[1:]]] * 30
+    async with AsyncExitStack() as stack:
+        fakes = [await stack.enter_async_context(ScriptedEngine(held)) for _ in range(3)]
+        pool = await stack.enter_async_context(pool_of(*(fake.url for fake in fakes), limits=EngineLimits()))
+        running = [asyncio.create_task(heard(pool)) for _ in range(9)]
+        await until(lambda: sum(len(fake.requests) for fake in fakes) == 9)
+        assert [len(fake.requests) for fake in fakes] == [3, 3, 3]
+        assert [metric("tts_engine_streams", fake.name) for fake in fakes] == [3, 3, 3]
+        for task in running[:4]:
+            task.cancel()
+        await asyncio.gather(*running[:4], return_exceptions=True)
+        running += [asyncio.create_task(heard(pool)) for _ in range(4)]
+        await until(lambda: sum(len(fake.requests) for fake in fakes) == 13)
+        assert [metric("tts_engine_streams", fake.name) for fake in fakes] == [3, 3, 3]
+        gate.set()
+        await asyncio.gather(*running[4:])
+
+
+async def test_chance_decides_between_equals() -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for _ in range(40):
+            await heard(pool)
+        assert 10 < len(one.requests) < 30
+
+
+async def test_cancelling_closes_the_connection_and_blames_nobody() -> None:
+    async with ScriptedEngine([[Send(head()), Sleep()]]) as fake, pool_of(fake.url) as pool:
+        asking = asyncio.create_task(heard(pool))
+        await until(lambda: fake.requests)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        async with asyncio.timeout(1):
+            await fake.until_closed()
+        assert await heard(pool) == list(GOOD)
+        await pool.check()
+
+
+@pytest.mark.parametrize("error", [EngineProtocolError("mine"), TimeoutError("mine"), ValueError("mine")])
+async def test_an_exception_of_the_receiver_passes_through_and_blames_nobody(error: Exception) -> None:
+    def on_tokens(numbers: TokenNumbers) -> None:
+        raise error
+
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for asked in (1, 2, 3, 4):
+            with pytest.raises(type(error)) as caught:
+                await pool.generate("Hello.", SAMPLING, on_tokens)
+            assert caught.value is error
+            assert len(one.requests) + len(two.requests) == asked
+        assert up(one)
+        assert failures(one, EngineProtocolError.code) + failures(two, EngineProtocolError.code) == 0
+
+
+@pytest.mark.fault(43)
+async def test_one_blip_puts_no_engine_out() -> None:
+    blips = [refusal(500, b"{}")]
+    async with (
+        ScriptedEngine(blips) as one,
+        ScriptedEngine(blips) as two,
+        pool_of(one.url, two.url, patience=QUICK) as pool,
+    ):
+        with pytest.raises(EngineError):
+            await heard(pool)
+        assert up(one)
+        assert up(two)
+        await pool.check()
+        assert await heard(pool) == list(GOOD)
+
+
+@pytest.mark.fault(43)
+async def test_a_killed_engine_is_out_of_use_until_it_is_back() -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url, patience=QUICK) as pool:
+        await one.kill()
+        await until(lambda: not up(one))
+        assert failures(one, "probe") >= 2
+        await pool.check()
+        assert [await heard(pool) for _ in range(8)] == [list(GOOD)] * 8
+        assert (len(one.requests), len(two.requests)) == (0, 8)
+        await one.revive()
+        await until(lambda: up(one))
+        for _ in range(12):
+            await heard(pool)
+        assert one.requests
+
+
+@pytest.mark.fault(43)
+async def test_the_only_engine_restarts() -> None:
+    async with ScriptedEngine() as fake, pool_of(fake.url, patience=QUICK) as pool:
+        assert await heard(pool) == list(GOOD)
+        await fake.kill()
+        await until(lambda: not up(fake))
+        with pytest.raises(EngineUnreachable):
+            await pool.check()
+        with pytest.raises(EngineUnreachable):
+            await heard(pool)
+        await fake.revive()
+        assert await heard(pool) == list(GOOD)  # at once: nobody else could have served it
+        await until(lambda: up(fake))
+        await pool.check()
+
+
+async def test_an_engine_that_is_well_is_asked_how_it_is_only_where_no_request_tells() -> None:
+    async with ScriptedEngine([completion(range(300), gap_s=0.005)]) as fake, pool_of(fake.url, patience=QUICK) as pool:
+        await until(lambda: fake.probes >= 3)
+        probes = fake.probes
+        await heard(pool)
+        assert fake.probes <= probes + 1  # 1.5 s without a question
+        await until(lambda: fake.probes >= probes + 3)
+
+
+async def test_ready_is_not_one_more_question_where_the_answer_is_known() -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for _ in range(5):
+            await pool.check()
+        assert (one.probes, two.probes) == (1, 1)
+
+
+@pytest.mark.fault(7)
+async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes() -> None:
+    limits = EngineLimits(first_token_s=30, token_gap_s=1.0, check_s=0.2)
+    frozen = [[*completion(LONG)[:4], Sleep()], *[[Send(head()), Sleep()]] * 20]
+    async with (
+        ScriptedEngine(frozen) as bad,
+        ScriptedEngine() as good,
+        pool_of(bad.url, good.url, patience=QUICK, limits=limits) as pool,
+    ):
+        bad.frozen = True
+        running = [asyncio.create_task(heard(pool)) for _ in range(10)]
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*running, return_exceptions=True)
+        assert not up(bad)
+        assert [type(each) for each in found if each != list(GOOD)] == [EngineTimeout]  # the stream that had begun
+        assert len(good.requests) == 9
+        assert [await heard(pool) for _ in range(4)] == [list(GOOD)] * 4
+
+
+@pytest.mark.fault(7)
+async def test_an_engine_whose_health_lies_gets_a_request_at_a_time() -> None:
+    patience = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=10)
+    async with (
+        ScriptedEngine([[Send(head()), Sleep()]] * 100) as bad,
+        ScriptedEngine() as good,
+        pool_of(bad.url, good.url, patience=patience) as pool,
+    ):
+        assert await asyncio.gather(*(heard(pool) for _ in range(10))) == [list(GOOD)] * 10
+        first = len(bad.requests)
+        assert first >= 2
+        for _ in range(5):
+            assert await asyncio.gather(*(heard(pool) for _ in range(10))) == [list(GOOD)] * 10
+        assert len(bad.requests) <= first + 5
+        assert failures(bad, EngineTimeout.code) == len(bad.requests)
+
+
+async def test_an_engine_that_is_slow_with_one_and_serves_others_keeps_its_standing() -> None:
+    long = completion(range(100), gap_s=0.02)
+    async with (
+        ScriptedEngine([long, [Send(head()), Sleep()], [Send(head()), Sleep()]]) as fake,
+        pool_of(fake.url) as pool,
+    ):
+        running = asyncio.create_task(heard(pool))
+        await until(lambda: fake.requests)
+        stalled = await asyncio.gather(heard(pool), heard(pool), return_exceptions=True)
+        assert [type(each) for each in stalled] == [EngineTimeout, EngineTimeout]
+        assert up(fake)
+        assert failures(fake, EngineTimeout.code) == 2
+        assert await running == list(range(100))
+
+
+async def test_each_engine_gets_its_own_key_and_no_log_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+    refused = refusal(401, b"{}")
+    with caplog.at_level(logging.DEBUG):
+        async with (
+            ScriptedEngine([refused] * 9) as one,
+            ScriptedEngine([refused] * 9) as two,
+            pool_of(one.url, two.url, keys=["key-1", "key-2"]) as pool,
+        ):
+            for _ in range(3):
+                with pytest.raises(EngineError):
+                    await heard(pool)
+    assert {request.headers["authorization"] for request in one.requests} == {"Bearer key-1"}
+    assert {request.headers["authorization"] for request in two.requests} == {"Bearer key-2"}
+    assert one.name in caplog.text
+    assert "key-1" not in caplog.text
+    assert "key-2" not in caplog.text
+
+
+async def test_engines_that_stream_each_in_its_own_way() -> None:
+    ways = [
+        completion(LONG),
+        completion(LONG, ids=False),
+        completion(LONG, per_event=10),
+        completion(LONG, ids=False, per_event=7),
+        answer([b"".join(events(LONG))]),
+    ]
+    async with AsyncExitStack() as stack:
+        fakes = [await stack.enter_async_context(ScriptedEngine([way] * 5)) for way in ways]
+        pool = await stack.enter_async_context(pool_of(*(fake.url for fake in fakes)))
+        found = await asyncio.gather(*(heard(pool) for _ in range(10)))
+        assert found == [LONG] * 10
+        assert [len(fake.requests) for fake in fakes] == [2] * 5
+
+
+@pytest.mark.fault(43)
+async def test_a_piece_of_phonemes_goes_to_another_engine_although_the_one_before_was_heard() -> None:
+    prompt = "<|im_start|>lark: Hello there. All is well. Good night.<|speech_start|>"
+    reset: list[Sequence[Step]] = [[Reset()]] * 3
+    async with ScriptedEngine(reset, good=LONG) as one, ScriptedEngine(good=LONG) as two:
+        limits, patience = EngineLimits(), Patience(failures=100)
+        engines = [(fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (one, two)]
+        reader = PhonemeEngine(
+            Pool(engines, patience, seed=1), "{voice}: {phonemes}", "<|im_start|>{voice}: {text}<|speech_start|>"
+        )
+        await reader.start()
+        found: list[int] = []
+        generation = await reader.generate(prompt, Sampling(max_tokens=1000), found.extend)
+        await reader.close()
+    assert generation.finish_reason == "stop"
+    assert len(two.requests) + len(one.requests) > 3
+    assert len(found) == 3 * len(LONG[LEAD_FRAMES:])
+
+
+@dataclass
+class Broken:
+    """An engine whose question after its health ends in a bug."""
+
+    closed: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Be closed."""
+        self.closed = True
+
+    async def check(self) -> None:
+        """Fail as no engine should."""
+        self.asked.set()
+        raise ZeroDivisionError
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """One token."""
+        on_tokens([1])
+        return Generation("stop")
+
+
+class Late(Broken):
+    """An engine whose first token comes at the moment at which it is given up."""
+
+    attempt: Attempt
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """One token, just in time."""
+        self.attempt.give_up()
+        on_tokens([1])
+        await asyncio.sleep(0.01)
+        return Generation("stop")
+
+
+async def test_a_first_token_at_the_last_moment_counts() -> None:
+    engine = Late()
+    late, other = (Member(name, engine, UNWATCHED, Random(1)) for name in ("late", "other"))
+    engine.attempt = Attempt(late, [other], lambda _: None)
+    assert await engine.attempt.run("Hello.", SAMPLING) == Generation("stop")
+
+
+async def test_a_watch_that_fails_is_told_and_requests_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Broken()
+    pool = Pool([("broken", engine)])
+    await pool.start()
+    await engine.asked.wait()
+    assert await heard(pool) == [1]
+    await pool.close()
+    assert engine.closed
+    assert "watch over the engines" in caplog.text

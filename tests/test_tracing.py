@@ -1,0 +1,174 @@
+"""Traces: the stages of a request below its span, nothing unless sampled, and the export itself."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import ClassVar
+
+import httpx
+import pytest
+from opentelemetry import trace
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+
+from app.engine.vllm import VllmEngine
+from app.profiles import TokenSyntax
+from tests.engine.scripted import ScriptedEngine
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import HELLO, SPEECH, serving
+from tests.test_process import start, wait_until_ready
+
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+SAMPLED = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
+EXPORTER = InMemorySpanExporter()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def exporting() -> None:
+    """OpenTelemetry keeps its first provider for the whole process: one that leaves other tests alone."""
+    provider = TracerProvider(sampler=ParentBased(ALWAYS_OFF))
+    provider.add_span_processor(SimpleSpanProcessor(EXPORTER))
+    trace.set_tracer_provider(provider)
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    EXPORTER.clear()
+    yield EXPORTER
+
+
+def named(spans: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in spans.get_finished_spans()}
+
+
+def parent(span: ReadableSpan) -> int:
+    assert span.parent is not None
+    return span.parent.span_id
+
+
+def span_id(span: ReadableSpan) -> int:
+    assert span.context is not None
+    return span.context.span_id
+
+
+async def test_a_request_tells_how_long_each_stage_took(spans: InMemorySpanExporter) -> None:
+    async with serving(FixedEngine(range(100))) as served:
+        (await served.client.post(SPEECH, json=HELLO, headers=SAMPLED)).raise_for_status()
+        await served.settle()
+    found = named(spans)
+    request = found[f"POST {SPEECH}"]
+    assert f"{request.get_span_context().trace_id:032x}" == TRACE_ID
+    assert {parent(found[name]) for name in ("normalise", "engine", "decode", "decode.wait")} == {span_id(request)}
+    assert parent(found["engine.first_token"]) == span_id(found["engine"])
+    assert [event.name for event in request.events] == ["first_byte"]
+    attributes = request.attributes or {}
+    assert (attributes["speech.audio_s"], attributes["speech.codec_tokens"]) == (2.0, 100)
+
+
+async def test_stages_lie_within_their_request_and_follow_each_other(spans: InMemorySpanExporter) -> None:
+    async with serving(FixedEngine(range(100), gap_s=0.01)) as served:
+        (await served.client.post(SPEECH, json=HELLO, headers=SAMPLED)).raise_for_status()
+        await served.settle()
+    found, windows = named(spans), [span for span in spans.get_finished_spans() if span.name == "decode"]
+    request = found[f"POST {SPEECH}"]
+    assert len(windows) > 1
+    for span in spans.get_finished_spans():
+        assert request.start_time <= span.start_time <= span.end_time <= request.end_time  # type: ignore[operator]
+    first = min(windows, key=lambda span: span.start_time or 0)
+    assert found["engine.first_token"].end_time <= first.end_time <= request.events[0].timestamp  # type: ignore[operator]
+
+
+async def test_no_span_holds_the_text(spans: InMemorySpanExporter) -> None:
+    async with serving(FixedEngine(range(100))) as served:
+        await served.client.post(SPEECH, json={**HELLO, "input": "My secret is Xylophone."}, headers=SAMPLED)
+        await served.settle()
+    assert spans.get_finished_spans()
+    assert not any("ylophone" in span.to_json() for span in spans.get_finished_spans())
+
+
+async def test_a_failure_is_marked(spans: InMemorySpanExporter) -> None:
+    async with serving(FixedEngine(range(100)), ToneCodec(culprit=50)) as served:
+        answer = await served.client.post(SPEECH, json={**HELLO, "stream": False}, headers=SAMPLED)
+        assert answer.status_code == 500
+    assert not named(spans)[f"POST {SPEECH}"].status.is_ok
+
+
+@pytest.mark.parametrize("headers", [{}, {"traceparent": SAMPLED["traceparent"][:-1] + "0"}])
+async def test_nothing_is_recorded_of_a_request_that_is_not_sampled(
+    spans: InMemorySpanExporter, headers: dict[str, str]
+) -> None:
+    async with serving(FixedEngine(range(100))) as served:
+        (await served.client.post(SPEECH, json=HELLO, headers=headers)).raise_for_status()
+    assert spans.get_finished_spans() == ()
+
+
+async def test_probes_are_not_traced(spans: InMemorySpanExporter) -> None:
+    async with serving(FixedEngine(range(100))) as served:
+        for path in ("/health", "/ready", "/metrics"):
+            await served.client.get(path, headers=SAMPLED)
+    assert spans.get_finished_spans() == ()
+
+
+async def test_the_engine_is_told_the_trace(spans: InMemorySpanExporter) -> None:
+    async with ScriptedEngine([]) as fake:
+        engine = VllmEngine(fake.url, "tiny", TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1))
+        async with serving(engine) as served:
+            await served.client.post(SPEECH, json=HELLO, headers=SAMPLED)
+            await served.client.post(SPEECH, json=HELLO)
+        found = named(spans)
+        told, untold = [request.headers for request in fake.requests if request.method == "POST"]
+    assert told["traceparent"] == f"00-{TRACE_ID}-{span_id(found['engine']):016x}-01"
+    assert "traceparent" not in untold
+    assert parent(found["engine.connect"]) == span_id(found["engine"])
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes OTLP over HTTP."""
+
+    received: ClassVar[Queue[tuple[str, bytes]]] = Queue()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.received.put((self.path, gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+        """Quiet."""
+
+
+@pytest.fixture
+def collector() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_service_exports_to_the_collector_of_its_settings(collector: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={collector}\n")
+    running = start(tmp_path)
+    try:
+        wait_until_ready(running)
+        httpx.post(f"{running.url}{SPEECH}", json=HELLO, trust_env=False).raise_for_status()
+    finally:
+        running.process.terminate()
+        output, _ = running.process.communicate(timeout=30)
+    path, body = Collector.received.get(timeout=5)
+    exported = ExportTraceServiceRequest.FromString(body)
+    (resource,) = exported.resource_spans
+    assert path == "/v1/traces"
+    about = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+    assert about["service.name"] == "speech-server"
+    names = {span.name for scope in resource.scope_spans for span in scope.spans}
+    assert {f"POST {SPEECH}", "engine", "engine.first_token", "decode", "decode.wait", "normalise"} <= names, output
