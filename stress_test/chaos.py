@@ -19,6 +19,7 @@ from pathlib import Path
 
 from stress_test.callers import Call
 from stress_test.crowd import Crowd, faults, one_good, outcomes, statuses
+from stress_test.machine import describe
 from stress_test.service import Service, started
 from stress_test.standin import PROFILE, StandinEngine
 
@@ -33,6 +34,7 @@ SHARES = {
     "half a request": 3.0,
 }
 RESTART_EVERY_S, AWAY_S = 8.0, 1.5
+PACKAGES = ("torch", "fastapi", "uvicorn")
 
 
 async def restarts(engine: StandinEngine) -> None:
@@ -111,7 +113,7 @@ def main() -> int:
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
     result["wrong"] = wrong = wrong_of(result)
-    text = json.dumps(result, indent=1)
+    text = json.dumps({"machine": describe(PACKAGES), **result}, indent=1)
     print(text)
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")

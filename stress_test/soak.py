@@ -21,9 +21,11 @@ import numpy as np
 
 from stress_test.callers import Call
 from stress_test.crowd import Crowd, one_good, outcomes
+from stress_test.machine import describe
 from stress_test.service import Service, started
 
 EVERY_S = 5.0
+PACKAGES = ("torch", "fastapi", "uvicorn")
 SHARES = {
     "stream": 50.0,
     "whole": 15.0,
@@ -188,7 +190,7 @@ def main() -> int:
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
     wrong = growth(result, arguments.most_mb)
-    text = json.dumps({**result, "wrong": wrong}, indent=1)
+    text = json.dumps({"machine": describe(PACKAGES), **result, "wrong": wrong}, indent=1)
     print(json.dumps({name: value for name, value in result.items() if name != "samples"}, indent=1), *wrong, sep="\n")
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")
