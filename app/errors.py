@@ -174,6 +174,21 @@ class TextTimeout(RequestError):
     code = "request_timeout"
 
 
+class RequestTimeout(RequestError):
+    """The request did not arrive within the limit."""
+
+    status = 408
+    code = "request_timeout"
+    repeats = False
+
+
+class HeadTooLarge(RequestError):
+    """The request's headers passed the limit."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class BodyTooLarge(RequestError):
     """The request body passed the limit."""
 
@@ -194,6 +209,12 @@ class NotReady(ServiceError):
 
     status = 503
     code = "not_ready"
+
+
+class Draining(NotReady):
+    """The server is shutting down; another one, or the next, may serve the request."""
+
+    code = "draining"
 
 
 class CloningUnavailable(ServiceError):

@@ -83,13 +83,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        loading = asyncio.create_task(_load(service, codec, queue))
-        loading.add_done_callback(partial(_report_loading, service))
+        running = asyncio.create_task(_run(service, codec, queue))
+        running.add_done_callback(partial(_report, service))
         try:
             yield
         finally:
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
             service.cloner.close()
             await service.engine.close()
             if service.decoder is not None:
@@ -192,8 +192,8 @@ def _cloner(settings: Settings, profile: Profile, load: Callable[[], VoiceEncode
     return Cloner(profile, encoder, store, settings.request_timeout_s)
 
 
-async def _load(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
-    """Load the engine and the codec, and open the service."""
+async def _run(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
+    """Load the engine and the codec, open the service, and return only where that failed; raise what is fatal."""
     try:
         decoder = await asyncio.to_thread(_decoder, service, codec, queue)
         await service.cloner.start()
@@ -207,14 +207,15 @@ async def _load(service: Service, codec: Codec | None, queue: Callable[[BatchLim
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
     log.info("ready: %s with the %s codec", service.profile.model, service.profile.codec.name)
+    await decoder.lost()
 
 
-def _report_loading(service: Service, loading: asyncio.Task[None]) -> None:
-    """A failure that nobody foresaw leaves the service not ready, /health at an error, and a traceback in the log."""
-    if not loading.cancelled() and (exc := loading.exception()):
-        service.problem = "loading failed; the server's log says why"
-        service.broken = True
-        log.critical("loading failed", exc_info=exc)
+def _report(service: Service, running: asyncio.Task[None]) -> None:
+    """What nobody foresaw while loading, or a lost device: the process is to be started anew."""
+    if not running.cancelled() and (exc := running.exception()):
+        what = "loading failed" if service.decoder is None else "decoding has failed"
+        log.critical("%s", what, exc_info=exc)
+        service.fail(f"{what}; the server's log says why")
 
 
 def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> Scheduler:
@@ -230,7 +231,8 @@ def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits
         frame_steps=codecs[0].spec.frame_steps,
         call_frames=CPU_CALL_FRAMES[name] if on_cpu else codecs[0].spec.call_frames,
     )
-    return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits), limits)
+    workers = _cpu_workers(settings) if on_cpu else 1
+    return Scheduler(codecs * workers, queue(limits), settings.decode_timeout_s, limits)
 
 
 def _load_codecs(service: Service) -> tuple[list[Codec], bool]:

@@ -45,12 +45,13 @@ async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder
     listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, speech.playback)
     try:
         async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
-            watcher = group.create_task(_watch(sink))
+            watchers = group.create_task(_watch(sink)), group.create_task(decoder.lost())
             speaker = Speaker(speech.plan, speech.layout, decoder, listener, limit)
             reader = group.create_task(generations.read(speech.parts))
             await _speak(speech.parts, generations, speaker)
             await reader
-            watcher.cancel()
+            for watcher in watchers:
+                watcher.cancel()
     except TimeoutError as exc:
         raise DeadlineExceeded("the request took longer than its limit") from exc
     except BaseExceptionGroup as group_error:

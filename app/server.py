@@ -3,74 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import os
 import signal
 import socket
 import sys
-from http import HTTPStatus
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
+from starlette.requests import ClientDisconnect
 
 from app.api.failure import ResponseBroken
-from app.api.websocket import SHUTDOWN
+from app.api.service import Service
+from app.connection import AbortableProtocol, AbortableWebSocket
 from app.settings import Settings
 
-# Left alone, Linux lets the buffer grow to 4 MB and calls a socket writable again only when a third
-# of it is free: half a minute of pcm at real time, in which a client that listens looks stalled.
-SEND_BUFFER_BYTES = 131_072
+log = logging.getLogger(__name__)
 
 # Often enough for proxies that cut silent connections. An answer to a ping is late where the client hears
 # its audio at its pace, since it stands behind all that was sent: the write limit sees who has stalled.
 PING_S = 20.0
 
-
-class AbortableProtocol(HttpToolsProtocol):
-    """Offers the application a way to close a connection whose client does not read.
-
-    uvicorn closes a broken response gracefully: it waits until the client has taken what is
-    buffered, which a stalled client never does.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection, with a send buffer of bounded size."""
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        super().connection_made(transport)
-
-    def on_message_begin(self) -> None:
-        """Begin a request, as uvicorn does, with one more extension in its scope."""
-        super().on_message_begin()
-        extensions: dict[str, object] = {"speech.abort": self.transport.abort}
-        self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
-
-
-class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """The same for WebSockets; and at a shutdown the application closes, when it has said what it is saying."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection; its frames and headers, which hold texts and keys, are logged at no level."""
-        self.conn.debug = False
-        super().connection_made(transport)
-
-    def handle_connect(self, event: Request) -> None:
-        """Begin a connection, as uvicorn does, with one more extension in its scope."""
-        super().handle_connect(event)
-        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            extensions: dict[str, object] = {"speech.abort": self.transport.abort}
-            self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
-
-    def shutdown(self) -> None:
-        """Tell the application; uvicorn would cut its sentence off."""
-        if self.handshake_complete and not self.close_sent:
-            self.queue.put_nowait({"type": SHUTDOWN})  # type: ignore[typeddict-item]
-        else:
-            super().shutdown()
+FAILURE_GRACE_S = 1  # for answers that have been broken off and only have to reach their clients
+CUT_OFF_S = 1.0  # for those that are cut off to let go of what they hold
+CLOSE_S = 5.0  # for engine and codec to close
+LAST_S = 10.0  # after a failure, for all of that
 
 
 def longest_message(settings: Settings) -> int:
@@ -78,11 +39,14 @@ def longest_message(settings: Settings) -> int:
     return 12 * settings.max_input_characters + 16_384
 
 
+DELIBERATE = (ResponseBroken, ClientDisconnect, asyncio.CancelledError)
+
+
 class _Quiet(logging.Filter):
     """Leaves out uvicorn's traceback for bodies that were broken off on purpose, or cut at shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], ResponseBroken | asyncio.CancelledError))
+        return not (record.exc_info and isinstance(record.exc_info[1], DELIBERATE))
 
 
 def quiet_broken_responses() -> None:
@@ -92,14 +56,65 @@ def quiet_broken_responses() -> None:
         logger.addFilter(_Quiet())
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Run the service until a signal ends it; SIGTERM then ends the process with success."""
-    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal again when it has shut down
-    uvicorn.run(
+class Server(uvicorn.Server):
+    """uvicorn's, which ends in our way: answers first, then within limits, and with what its supervisor must know."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self.exit_code = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT: refuse what is new, let answers end. The second one ends the process at once."""
+        if self.should_exit:
+            os._exit(self.exit_code)
+        self._service.drain()
+        self.should_exit = True
+
+    def fail(self) -> None:
+        """End the process, for its supervisor to start a new one; answers have been told, and need only be sent."""
+        self.config.timeout_graceful_shutdown = FAILURE_GRACE_S
+        self.exit_code = 1
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let answers end within the grace, cut off the rest, and let go of everything.
+
+        uvicorn's own does not wait for what it has cut off before it closes what that still uses.
+        """
+        for listener in (*self.servers, *(sockets or [])):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._wait_tasks_to_complete()
+        except TimeoutError:
+            await self._cut_off()
+        with suppress(TimeoutError):  # a thread that does not return
+            async with asyncio.timeout(CLOSE_S):
+                await self.lifespan.shutdown()
+
+    async def _cut_off(self) -> None:
+        if not (tasks := set(self.server_state.tasks)):
+            return
+        log.warning("%d answers are cut off: the grace is over", len(tasks))
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CUT_OFF_S)
+
+
+def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """What uvicorn has to know."""
+
+    class Protocol(AbortableProtocol):
+        read_limit_s = settings.request_read_timeout_s
+
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=AbortableProtocol,
+        http=Protocol,
         loop="uvloop",
         ws=AbortableWebSocket,
         ws_max_size=longest_message(settings),
@@ -112,6 +127,31 @@ def serve(app: FastAPI, settings: Settings) -> None:
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
     )
+
+
+def serve(app: FastAPI, settings: Settings) -> NoReturn:
+    """Run the service until a signal ends it, which is success, or a failure that only a new process can mend."""
+    service = app.state.service
+    assert isinstance(service, Service)
+    server = Server(configure(app, settings), service)
+
+    def fail() -> None:
+        faulthandler.dump_traceback_later(LAST_S, exit=True)  # whatever hangs, and without the interpreter's help
+        server.fail()
+
+    service.on_failure = fail
+    signal.signal(signal.SIGTERM, _leave)  # until the server listens for it
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve())
+        leave(server.exit_code)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process now. A thread that does not return (a hung device, a download) would keep the interpreter."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -139,6 +139,12 @@ class Settings(BaseSettings):
         "about 0.3 s of work on a CPU.",
     )
 
+    decode_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Longest decode call; after it the device counts as lost, and the process ends to be started anew.",
+    )
     cuda_graph_batch: Annotated[tuple[GraphSeconds, ...] | None, NoDecode] = Field(
         default=None,
         description="Lengths of the decode calls that are captured as CUDA graphs, as a JSON list of seconds; "
@@ -191,6 +197,12 @@ class Settings(BaseSettings):
         default=15.0, gt=0, description="Longest wait for the first token, engine queue included."
     )
     token_gap_timeout_s: float = Field(default=5.0, gt=0, description="Longest silence between two tokens.")
+    request_read_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="Longest time in which a request's headers arrive, and again its body, with a second more for "
+        "every 8 KB of it.",
+    )
     client_write_timeout_s: float = Field(
         default=30.0, gt=0, description="Longest time in which a client takes no further 64 KB of its answer."
     )

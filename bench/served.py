@@ -12,10 +12,10 @@ import aiohttp
 import uvicorn
 
 from app.codec import Codec
+from app.connection import AbortableProtocol
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job
 from app.main import create_app
-from app.server import AbortableProtocol
 from app.settings import Settings
 from bench.cost import COSTS, CallCost, StubCodec
 from bench.policies import Policy

@@ -28,8 +28,8 @@ import uvicorn
 import uvloop
 
 from app.codec import Codec
+from app.connection import AbortableProtocol
 from app.main import create_app
-from app.server import AbortableProtocol
 from app.settings import Settings
 from bench.ingest import paced_engine
 from bench.machine import write_result

@@ -22,8 +22,8 @@ import uvicorn
 import uvloop
 
 from app.codec import CodecSpec, CodeWindow, Samples
+from app.connection import AbortableProtocol
 from app.main import create_app
-from app.server import AbortableProtocol
 from app.settings import Settings
 from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result

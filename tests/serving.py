@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 
 from app.api.service import Service
@@ -17,7 +16,7 @@ from app.clone.encoder import VoiceEncoder
 from app.codec import Codec
 from app.engine import Engine
 from app.main import create_app
-from app.server import AbortableProtocol, AbortableWebSocket, longest_message
+from app.server import Server, configure
 from app.settings import Settings
 from tests.fakes import ToneCodec
 
@@ -33,7 +32,7 @@ class Served:
     port: int
     client: httpx.AsyncClient
     app: FastAPI
-    server: uvicorn.Server
+    server: Server
 
     @property
     def service(self) -> Service:
@@ -88,25 +87,17 @@ async def serving(
     settings = settings or settings_for_tests()
     app = create_app(settings, engine=engine, codec=codec or ToneCodec(), load_encoder=load_encoder)
     listener = socket.create_server(("127.0.0.1", 0))
+    config = configure(app, settings)
     if send_buffer_bytes:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=AbortableProtocol,
-            ws=AbortableWebSocket,
-            ws_max_size=longest_message(settings or settings_for_tests()),
-            ws_per_message_deflate=False,
-            log_config=None,
-        )
-    )
+        config.http.send_buffer_bytes = send_buffer_bytes  # type: ignore[union-attr]
+    server = Server(config, app.state.service)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
             async with asyncio.timeout(20):
-                while not server.started or (await client.get("/ready")).status_code == 503:
+                while not server.started or app.state.service.decoder is None:
                     await asyncio.sleep(0.01)
             served = Served(url, port, client, app, server)
             yield served

@@ -16,6 +16,7 @@ RANKS = {
     "__main__": 6,
     "main": 5,
     "server": 5,
+    "connection": 5,
     "api": 4,
     "pipeline": 3,
     "arrival": 3,

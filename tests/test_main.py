@@ -70,6 +70,7 @@ class BrokenEngine(FixedEngine):
         raise ZeroDivisionError
 
 
+@pytest.mark.fault(31)
 async def test_a_failure_to_load_that_nobody_foresaw_is_told() -> None:
     app = create_app(settings_for_tests(), engine=BrokenEngine([]), codec=ToneCodec())
     service = app.state.service

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,57 +18,15 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-ROOT = Path(__file__).parent.parent
+from tests.process import ROOT, Running, running_in, start, wait_until_ready
+
 CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A service in a process of its own."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-
-
-def start(folder: Path, **environment: str) -> Running:
-    """Start the service in a clean folder, with no settings but these."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app"],
-        cwd=folder,
-        env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    return Running(process, f"http://127.0.0.1:{port}")
-
-
-def wait_until_ready(running: Running, limit_s: float = 40) -> None:
-    """Wait for /ready; fails with the log where the process ends first."""
-    deadline_s = time.monotonic() + limit_s
-    while time.monotonic() < deadline_s:
-        if running.process.poll() is not None and running.process.stdout:
-            pytest.fail(running.process.stdout.read().decode())
-        try:
-            if httpx.get(f"{running.url}/ready", trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("not ready in time")
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
-    service = start(tmp_path_factory.mktemp("clean"))
-    try:
-        wait_until_ready(service)
+    with running_in(tmp_path_factory.mktemp("clean")) as service:
         yield service
-    finally:
-        service.process.kill()
-        service.process.communicate()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -115,6 +70,7 @@ def test_the_python_example_of_the_websocket_page_speaks(running: Running, tmp_p
     assert 0.03 < np.sqrt(np.mean(sound**2)) < 0.5
 
 
+@pytest.mark.fault(30)
 def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: Path) -> None:
     service = start(tmp_path)
     wait_until_ready(service)
@@ -129,6 +85,7 @@ def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: 
     assert b"Traceback" not in output
 
 
+@pytest.mark.fault(30)
 def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
     service = start(tmp_path)
     wait_until_ready(service)
@@ -138,6 +95,7 @@ def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
     assert b"Traceback" not in output
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -155,6 +113,7 @@ def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment:
     assert len(output.decode().strip().splitlines()) == 1
 
 
+@pytest.mark.fault(31)
 def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) -> None:
     service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,8 +29,8 @@ class ResponseBroken(Exception):
     """Raised out of the application after the start, so that the server breaks the body off."""
 
 
-def failure_response(error: ServiceError) -> JSONResponse:
-    """The answer to a service error, with the headers that tell a client what to do next."""
+def failure_response(error: ServiceError, status: int | None = None) -> JSONResponse:
+    """The answer to a service error, with the headers that tell a client what to do next; `status` for its own."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
@@ -37,7 +38,7 @@ def failure_response(error: ServiceError) -> JSONResponse:
         headers["x-should-retry"] = "false"  # the OpenAI SDKs obey it; otherwise they try twice more
     if isinstance(error, InvalidApiKey):
         headers["www-authenticate"] = "Bearer"
-    return _answer(error.status, error.body(), headers)
+    return _answer(status or error.status, error.body(), headers)
 
 
 def install_failure_handlers(app: FastAPI) -> None:
@@ -65,7 +66,8 @@ class LastResort:
         try:
             await self._app(scope, receive, watched)
         except Exception as exc:
-            if not isinstance(exc, ResponseBroken):  # broken on purpose, and logged where it broke
+            # Broken on purpose, and logged where it broke; or its client left before it had asked.
+            if not isinstance(exc, ResponseBroken | ClientDisconnect):
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
             if not started:
                 await failure_response(ServiceError("internal error"))(scope, receive, send)

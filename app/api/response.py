@@ -16,7 +16,7 @@ from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
-from app.errors import ServiceError
+from app.errors import Draining, ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
 
@@ -76,10 +76,7 @@ class AudioResponse(Response):
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             note(scope, error=exc.code, reason=exc.message)
-            if sink.started:
-                await sink.fail(exc)
-                return
-            await failure_response(exc)(scope, receive, send)
+            await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
             note(scope, error="cancelled", reason=str(exc))
@@ -88,10 +85,18 @@ class AudioResponse(Response):
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
             note(scope, error="cut_off", reason="cut off at shutdown")
+            await _fail(Draining("the server is shutting down", retry_after_s=1), sink, scope, receive, send)
             raise
 
     def _audio_headers(self) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
+
+
+async def _fail(error: ServiceError, sink: ChunkedSink, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with a failure's status, or raise ResponseBroken where another status has left."""
+    if sink.started:
+        await sink.fail(error)
+    await failure_response(error)(scope, receive, send)
 
 
 def report(spoken: Spoken, *, whole: bool) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.api.failure import failure_response
 from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
@@ -20,7 +21,7 @@ from app.api.schemas import (
     SpeechRequest,
 )
 from app.api.service import Service, service_of
-from app.errors import CodecFailed, ModelNotFound
+from app.errors import ModelNotFound, NotReady, ServiceError
 from app.metrics import TASKS
 
 router = APIRouter()
@@ -63,19 +64,22 @@ async def model(model: str, service: Here) -> Model:
 
 
 @router.head("/health", include_in_schema=False)  # what many monitors ask
-@router.get("/health", responses={500: {"model": ErrorAnswer}})
+@router.get("/health", responses={503: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
     """Whether the process is worth keeping."""
     if not service.alive:
-        raise CodecFailed("the process should be restarted: its log says why")
+        raise NotReady("the process should be restarted: its log says why")
     return Health(status="ok")
 
 
-@router.head("/ready", include_in_schema=False)
-@router.get("/ready", responses={status: {"model": ErrorAnswer} for status in (502, 503, 504)})
-async def ready(service: Here) -> Health:
-    """Whether a request could be spoken now: the codec is warm and the engine answers."""
-    await service.check()
+@router.head("/ready", response_model=Health, include_in_schema=False)
+@router.get("/ready", response_model=Health, responses={503: {"model": ErrorAnswer}})
+async def ready(service: Here) -> Health | Response:
+    """Whether a request could be spoken now: the codec is warm and the engine answers; 503 whatever is missing."""
+    try:
+        await service.check()
+    except ServiceError as exc:
+        return failure_response(exc, NotReady.status)
     return Health(status="ready")
 
 

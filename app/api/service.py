@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import Request
@@ -15,7 +16,7 @@ from app.api.utterance import Utterance
 from app.api.wording import Manner, Wording
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
-from app.errors import NotReady
+from app.errors import Draining, NotReady
 from app.listener import Sink
 from app.pipeline import Speech, Spoken, synthesize
 from app.profiles import Profile
@@ -39,7 +40,8 @@ class Service:
         )
         self.decoder: Scheduler | None = None
         self.problem = LOADING
-        self.broken = False
+        self.broken = self.draining = False
+        self.on_failure: Callable[[], object] = lambda: None
 
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
@@ -47,14 +49,24 @@ class Service:
         self.admission.capacity = decoder.capacity
         self.decoder = decoder
 
+    def fail(self, problem: str) -> None:
+        """Refuse everything from now on: only a new process can help. Who runs this one is told by `on_failure`."""
+        self.problem, self.broken = problem, True
+        self.on_failure()
+
+    def drain(self) -> None:
+        """Refuse new requests, since the server shuts down; what runs goes on. May be called by a signal's handler."""
+        self.draining = True
+
     def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
         """The response that will speak; with a reference, in its voice.
 
         Raises:
             RequestError: the request is at fault.
-            NotReady: the codec is not warm yet.
+            NotReady: the codec is not warm yet, or the server shuts down.
             Overloaded: all places are taken.
         """
+        self._check_open()
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
@@ -89,8 +101,9 @@ class Service:
         """Return when a request could be spoken.
 
         Raises:
-            ServiceError: the codec is not warm, or the engine cannot be reached.
+            ServiceError: the codec is not warm, the engine cannot be reached, or the server shuts down.
         """
+        self._check_open()
         self._decoder()
         await self.engine.check()
 
@@ -102,8 +115,12 @@ class Service:
     async def _speak(self, speech: Speech, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
         return await synthesize(speech, self.engine, decoder, encoder, sink)
 
+    def _check_open(self) -> None:
+        if self.draining:
+            raise Draining("the server is shutting down", retry_after_s=1)
+
     def _decoder(self) -> Scheduler:
-        if self.decoder is None:
+        if self.decoder is None or self.broken:
             raise NotReady(self.problem, retry_after_s=5)
         return self.decoder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from dataclasses import asdict
+from typing import NoReturn
 
 import orjson
 from starlette.types import Message, Receive, Send
@@ -38,7 +39,7 @@ class ChunkedSink:
         """End the body."""
         await self._end()
 
-    async def fail(self, error: ServiceError) -> None:
+    async def fail(self, error: ServiceError) -> NoReturn:
         """Break the body off, which is how a client sees a failure after the status; raises ResponseBroken."""
         raise ResponseBroken(error.code) from error
 
@@ -91,7 +92,7 @@ class EventSink(ChunkedSink):
         await self._tell({"type": "speech.audio.done", "usage": usage(spoken)})
         await self._end()
 
-    async def fail(self, error: ServiceError) -> None:
+    async def fail(self, error: ServiceError) -> NoReturn:
         """Say what went wrong, and break off all the same: LiveKit's plugin skips events that it does not know."""
         await self._tell({"type": "speech.audio.error", "error": asdict(error.body())})
         await super().fail(error)

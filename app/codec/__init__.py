@@ -13,6 +13,17 @@ Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabul
 Samples = NDArray[np.float32]  # (samples,), mono, nominally within [-1, 1]
 
 
+class OutOfMemory(Exception):
+    """The device has no room for a batch; what it held for nobody has been given back. A smaller one may fit."""
+
+
+class DeviceLost(BaseException):
+    """The device answers nothing any more, for as long as this process lives.
+
+    Not an `Exception`: nothing on its way may take it for the failure of one batch.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class CodecSpec:
     """What the rest of the service has to know of a codec."""
@@ -66,6 +77,10 @@ class Codec(Protocol):
 
         Returns one float32 array of `sounding_frames * samples_per_frame` samples per window, the
         same (within rounding) as that window decoded alone.
+
+        Raises:
+            OutOfMemory: no room for so many windows at once.
+            DeviceLost: this process cannot decode any more.
         """
         ...
 

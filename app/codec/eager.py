@@ -10,6 +10,7 @@ from torch import Tensor
 
 from app.codec import CodecSpec, CodeWindow, Samples
 from app.codec.batch import Batch, sounding
+from app.codec.faults import translated
 
 # Codes (batch, frames, codes_per_frame), int32; each row's place in its stream and its length in frames
 # (batch,), int64 (None: all rows are as long as `codes`); to float32 samples (batch, frames x samples_per_frame).
@@ -32,6 +33,7 @@ class EagerCodec:
             return [self.decode_batch([window])[0] for window in windows]
         return self.decode_batch(windows)
 
+    @translated
     @torch.inference_mode()
     def decode_batch(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows in one padded call."""

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from app import metrics
-from app.codec import CodeWindow, Decoding, Samples
+from app.codec import CodeWindow, Decoding, OutOfMemory, Samples
 from app.codec.accelerator import Accelerator, Event, Replay
 from app.codec.eager import EagerCodec
+from app.codec.faults import translated
 from app.codec.grid import Grid
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class GraphedCodec:
         """Decode a batch and wait for it; see `Codec.decode`."""
         return self.begin(windows)()
 
+    @translated
     @torch.inference_mode()
     def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
         """Put a batch on the device; see `OverlappingCodec.begin`."""
@@ -149,7 +151,7 @@ class GraphedCodec:
         try:
             with self._accelerator.stream():
                 return self._eager.decode(windows)
-        except torch.OutOfMemoryError:
+        except OutOfMemory:
             self._accelerator.settle()
             raise
 
@@ -189,6 +191,7 @@ class GraphedCodec:
             pinned.peaks.copy_(buffers.peaks, non_blocking=True)
             slot.done.record()
 
+    @translated
     def _get(self, slot: Slot, windows: Sequence[CodeWindow], frames: int) -> list[Samples]:
         """Wait, and copy each window's own sound out of the pinned memory, as float32."""
         try:

@@ -5,87 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 import time
-from collections import deque
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from app import metrics, tracing
-from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec, Samples
+from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec, Samples
 from app.decode.capacity import Capacity
+from app.decode.device import Device
+from app.decode.job import Job, Result, Waiter, settle
 from app.decode.queue import BatchLimits, Queue
+from app.decode.watchdog import Watch, Watchdog
 from app.errors import CodecFailed, NotReady
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class Job:
-    """A window that waits, and who waits for it. Jobs are `Waiting`."""
-
-    deadline_s: float
-    take: Callable[[], CodeWindow]
-    future: asyncio.Future[Samples]
-    loop: asyncio.AbstractEventLoop
-    window: CodeWindow | None = None
-    begun_s: float = 0.0  # on the clock of time.monotonic(); 0 while it waits
-
-    @property
-    def dropped(self) -> bool:
-        """Nobody waits for it any more."""
-        return self.future.done()
-
-    def open(self) -> CodeWindow:
-        """The window, chosen at the first call."""
-        if self.window is None:
-            self.window = self.take()
-        return self.window
-
-    def open_frames(self) -> int:
-        """Frames of the window, context included."""
-        return len(self.open().codes)
+CALL_LIMIT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A batch on its way through a device."""
-
-    jobs: list[Job]
-    decoding: Decoding
-    begun_s: float
-
-
-@dataclass(slots=True)
-class _Device:
-    """A codec and what it has in hand."""
-
-    codec: Codec
-    depth: int = 1
-    free_s: float = 0.0  # when its last call had ended
-    running: deque[_Call] = field(default_factory=deque[_Call])
-    taken: list[Job] = field(default_factory=list[Job])  # not begun yet
-    done: list[Job] = field(default_factory=list[Job])  # not answered yet
-    results: list[Samples | CodecFailed] = field(default_factory=list["Samples | CodecFailed"])
-
-    def begin(self) -> None:
-        """Begin what has been taken."""
-        windows = [job.open() for job in self.taken]
-        metrics.DECODE_BATCH.observe(len(windows))
-        begun_s = time.monotonic()
-        for job in self.taken:
-            job.begun_s = begun_s
-        decoding = partial(self.codec.decode, windows)
-        if isinstance(self.codec, OverlappingCodec):
-            try:
-                decoding = self.codec.begin(windows)
-            except Exception:
-                log.exception("a batch of %d windows could not be begun", len(windows))
-        self.running.append(_Call(self.taken, decoding, begun_s))
-        self.taken = []
+class DecodeHung(Exception):
+    """A call has lasted so long that it will not come back."""
 
 
 class Scheduler:
@@ -94,20 +38,36 @@ class Scheduler:
     There is no collection delay: what waits while a device works is the next batch. A device that works by
     itself gets its next batch before the last one's sound is handed out, and a second batch behind a running
     one where a full batch waits, which could not become a better one.
+
+    A thread that dies, or a call that does not come back, is the end: `failure` says which, everything is refused.
     """
 
-    def __init__(self, codecs: Sequence[Codec], queue: Queue[Job], limits: BatchLimits | None = None) -> None:
-        """`limits` are the queue's."""
+    def __init__(
+        self,
+        codecs: Sequence[Codec],
+        queue: Queue[Job],
+        call_limit_s: float = CALL_LIMIT_S,
+        limits: BatchLimits | None = None,
+    ) -> None:
+        """`call_limit_s`: a call that lasts longer has hung; `limits` are the queue's."""
         self.spec = codecs[0].spec
         self.capacity = Capacity(limits or BatchLimits(1), len(codecs), exact=self.spec.exact)
         self.failure: BaseException | None = None
         self._queue = queue
         self._ready = threading.Condition()
         self._closing = False
-        self._threads = [
-            threading.Thread(target=self._work, args=(codec,), name=f"decode-{index}", daemon=True)
-            for index, codec in enumerate(codecs)
+        self._onlookers: dict[asyncio.Future[Samples], Waiter] = {}
+        self._over = threading.Event()  # every thread has ended, or one has failed
+        self._watchdog = Watchdog(call_limit_s, self._give_up)
+        self._devices = [
+            Device(codec, self._watchdog.watch(), depth=2 if isinstance(codec, OverlappingCodec) else 1)
+            for codec in codecs
         ]
+        self._threads = [
+            threading.Thread(target=self._work, args=(device,), name=f"decode-{index}", daemon=True)
+            for index, device in enumerate(self._devices)
+        ]
+        self._left = len(self._threads)
 
     @property
     def waiting(self) -> int:
@@ -116,14 +76,15 @@ class Scheduler:
 
     def start(self) -> None:
         """Start the threads."""
+        self._watchdog.start()
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Refuse what waits, let the running call end, and join the threads (blocks)."""
+        """Refuse what waits, let the running call end, and the threads (blocks); does not wait for one that hangs."""
         self._fail_waiting(NotReady("the server is closing"))
-        for thread in self._threads:
-            thread.join()
+        self._over.wait()
+        self._watchdog.close()
 
     async def decode(self, take: Callable[[], CodeWindow], deadline_s: float) -> Samples:
         """Decode one window; `take` is called on the decode thread when the device is about to start.
@@ -136,34 +97,64 @@ class Scheduler:
             NotReady: the scheduler is closed.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Samples] = loop.create_future()
-        job, asked_s = Job(deadline_s, take, future, loop), time.monotonic()
+        job, asked_s = Job(loop.create_future(), loop, deadline_s, take), time.monotonic()
         with self._ready:
-            if self._closing:
-                raise CodecFailed("the decode thread has died") if self.failure else NotReady("the server is closing")
+            self._check_open()
             self._queue.push(job)
             metrics.DECODE_QUEUE.set(len(self._queue))
             self._ready.notify()
-        samples = await future
+        samples = await job.future
         tracing.record("decode.wait", asked_s, job.begun_s)
         tracing.record("decode", job.begun_s, time.monotonic(), frames=job.open_frames())
         return samples
 
-    def _work(self, codec: Codec) -> None:
-        device = _Device(codec, depth=2 if isinstance(codec, OverlappingCodec) else 1)
+    async def lost(self) -> None:
+        """Never return: raise CodecFailed when decoding has come to its end by a failure."""
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(loop.create_future(), loop)
+        with self._ready:
+            self._check_open()
+            self._onlookers[waiter.future] = waiter
+        try:
+            await waiter.future
+        finally:
+            with self._ready:
+                del self._onlookers[waiter.future]
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise CodecFailed("decoding has failed") if self.failure else NotReady("the server is closing")
+
+    def _work(self, device: Device) -> None:
         try:
             while self._turn(device):
                 pass
         except BaseException as exc:
-            self.failure = exc
-            error = CodecFailed("the decode thread has died")
-            _settle(device.done, device.results)
-            for jobs in (*(call.jobs for call in device.running), device.taken):
-                _settle(jobs, [error] * len(jobs))
-            self._fail_waiting(error)
+            settle(device.done, device.results)
+            self._fail(exc, device)
             raise
+        with self._ready:
+            self._left -= 1
+            if not self._left:
+                self._over.set()
 
-    def _turn(self, device: _Device) -> bool:
+    def _give_up(self, hung: Watch) -> None:
+        """A call does not come back: nobody waits for it any longer."""
+        device = next(device for device in self._devices if device.watch is hung)
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  (documented all the same)
+        stack = traceback.format_stack(frames.get(hung.thread or 0))
+        log.critical("a decode call has lasted %g s:\n%s", self._watchdog.limit_s, "".join(stack))
+        self._fail(DecodeHung(f"a decode call has lasted {self._watchdog.limit_s:g} s"), device)
+
+    def _fail(self, failure: BaseException, device: Device) -> None:
+        self.failure = failure
+        error = CodecFailed("decoding has failed")
+        unanswered = device.unanswered
+        settle(unanswered, [error] * len(unanswered))
+        self._fail_waiting(error)
+        self._over.set()
+
+    def _turn(self, device: Device) -> bool:
         """Wait for the device, give it the next batch, answer the last one; False at the end."""
         if len(device.running) == device.depth or (device.running and not self._queue.full):
             device.results = self._collect(device)
@@ -172,7 +163,7 @@ class Scheduler:
             self._fill(device.taken, wait=not (device.running or device.done))
         if device.taken:
             device.begin()
-        _settle(device.done, device.results)
+        settle(device.done, device.results)
         device.done, device.results = [], []
         return bool(device.running) or not self._closing
 
@@ -186,31 +177,35 @@ class Scheduler:
                     return
                 self._ready.wait()
 
-    def _collect(self, device: _Device) -> list[Samples | CodecFailed]:
+    def _collect(self, device: Device) -> list[Result]:
         """The results of the longest running call; one that fails is halved down to the culprit."""
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
-        results = self._decode(device.codec, windows, call.decoding)
+        results = self._decode(device, windows, call.decoding)
         now_s = time.monotonic()
         metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
         busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
         self.capacity.called(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
-    def _decode(self, codec: Codec, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Samples | CodecFailed]:
+    def _decode(self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Result]:
         try:
-            decoded = list(zip(windows, decoding(), strict=True))
-        except Exception:
+            with device.watch:
+                decoded = list(zip(windows, decoding(), strict=True))
+        except Exception as exc:
+            if isinstance(exc, OutOfMemory):
+                log.warning("no memory to decode %d windows at once", len(windows))
             if len(windows) == 1:
                 log.exception("the codec failed on a window of %d frames", len(windows[0].codes))
                 metrics.DECODE_FAILURES.inc()
                 return [CodecFailed("the codec failed")]
             half = len(windows) // 2
+            decode = device.codec.decode
             halves = windows[:half], windows[half:]
-            return [result for part in halves for result in self._decode(codec, part, partial(codec.decode, part))]
+            return [result for part in halves for result in self._decode(device, part, partial(decode, part))]
         return [self._checked(window, samples) for window, samples in decoded]
 
-    def _checked(self, window: CodeWindow, samples: Samples) -> Samples | CodecFailed:
+    def _checked(self, window: CodeWindow, samples: Samples) -> Result:
         if len(samples) == window.sounding_frames * self.spec.samples_per_frame and math.isfinite(
             np.vdot(samples, samples)
         ):
@@ -222,27 +217,9 @@ class Scheduler:
     def _fail_waiting(self, error: CodecFailed | NotReady) -> None:
         with self._ready:
             self._closing = True
-            waiting = self._queue.drain()
+            waiting: list[Waiter] = [*self._queue.drain()]
+            if self.failure:
+                waiting += self._onlookers.values()
             metrics.DECODE_QUEUE.set(0)
             self._ready.notify_all()
-        _settle(waiting, [error] * len(waiting))
-
-
-def _settle(jobs: Sequence[Job], results: Sequence[Samples | CodecFailed | NotReady]) -> None:
-    """Hand results to their futures: one call into each event loop a batch."""
-    for loop in {job.loop for job in jobs}:
-        pairs = [(job.future, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_set_results, pairs)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            log.debug("results of %d windows came after their event loop was closed", len(pairs))
-
-
-def _set_results(pairs: list[tuple[asyncio.Future[Samples], Samples | CodecFailed | NotReady]]) -> None:
-    for future, result in pairs:
-        if future.done():
-            continue
-        if isinstance(result, BaseException):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+        settle(waiting, [error] * len(waiting))

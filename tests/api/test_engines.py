@@ -123,7 +123,7 @@ async def test_the_only_engine_restarts_under_load() -> None:
         await asyncio.sleep(0.5)
         await engine.kill()
         await asyncio.sleep(0.5)
-        assert (await served.client.get("/ready")).status_code == 502
+        assert (await served.client.get("/ready")).status_code == 503
         assert (await served.client.get("/health")).status_code == 200
         await engine.revive()
         revived_s = time.monotonic()

@@ -8,10 +8,14 @@ import json
 import shutil
 import socket
 import struct
+import threading
+from collections.abc import Sequence
 
 import httpx
 import pytest
 
+from app import metrics
+from app.codec import CodeWindow, DeviceLost, Samples
 from app.errors import EngineError, EngineTimeout, EngineTruncated
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -127,6 +131,7 @@ async def test_a_code_out_of_range_never_reaches_the_codec() -> None:
         await repaired(served, engine)
 
 
+@pytest.mark.fault(25, 29)
 @pytest.mark.parametrize("bad", [CULPRIT, NOISE])
 async def test_a_codec_failure_fails_one_request_of_a_batch(bad: int) -> None:
     codec = ToneCodec(culprit=CULPRIT, noise=NOISE)
@@ -149,6 +154,56 @@ async def test_a_codec_failure_fails_one_request_of_a_batch(bad: int) -> None:
         await repaired(served, engine)
 
 
+@pytest.mark.fault(25, 29)
+@pytest.mark.parametrize("bad", [CULPRIT, NOISE])
+async def test_a_codec_failure_later_breaks_the_body_off(bad: int) -> None:
+    engine = FixedEngine(CODES, stall_after=6)
+    async with serving(engine, ToneCodec(culprit=CULPRIT, noise=NOISE)) as served:
+        engine.numbers = [*CODES[:60], *[bad] * 60]
+        asking = asyncio.create_task(broken_body(served))
+        await engine.stalled.wait()
+        await asyncio.sleep(0.2)  # the first window's bytes leave
+        engine.go_on.set()
+        received = await asking
+        engine.stall_after, engine.numbers = None, CODES
+        assert received
+        assert (await good_request(served)).startswith(received)
+        await repaired(served, engine)
+
+
+@pytest.mark.fault(27)
+async def test_a_lost_device_fails_what_is_in_flight_and_turns_health_and_readiness_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    engine, told = FixedEngine(CODES, stall_after=0), asyncio.Event()
+    async with serving(engine, LosingCodec()) as served:
+        served.service.on_failure = told.set
+        silent = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        await engine.stalled.wait()
+        engine.stall_after, engine.numbers = None, [CULPRIT] * 40
+        victim = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        async with asyncio.timeout(1):  # a silent engine alone would take 15 s
+            answers = [await victim, await silent]
+            await told.wait()
+        assert [answer.json()["error"]["code"] for answer in answers] == ["codec_failed"] * 2
+        for path in ("/health", "/ready"):
+            assert (await served.client.get(path)).status_code == 503
+        refused = await served.client.post(SPEECH, json=HELLO)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+
+
+class LosingCodec(ToneCodec):
+    """Loses its device at the culprit."""
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        """Decode; raises DeviceLost for a batch that holds the culprit."""
+        if any((window.codes == CULPRIT).any() for window in windows):
+            raise DeviceLost("an illegal memory access was encountered")
+        return super().decode(windows)
+
+
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
 async def test_a_client_that_leaves_before_the_first_byte_frees_everything(leave: object) -> None:
     engine = FixedEngine(CODES, stall_after=0)
@@ -163,6 +218,7 @@ async def test_a_client_that_leaves_before_the_first_byte_frees_everything(leave
         await repaired(served, engine)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
 async def test_a_client_that_leaves_in_mid_stream_frees_everything(leave: object) -> None:
     engine = FixedEngine(CODES, stall_after=8)
@@ -177,12 +233,15 @@ async def test_a_client_that_leaves_in_mid_stream_frees_everything(leave: object
         await repaired(served, engine)
 
 
+@pytest.mark.fault(21)
 async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
-    codec, engine = ToneCodec(), FixedEngine(CODES[:20])
+    codec, engine = ToneCodec(culprit=CULPRIT), FixedEngine(CODES[:20])
     async with serving(engine, codec) as served:
+        failures = metrics.DECODE_FAILURES._value.get()  # pyright: ignore[reportPrivateUsage]
         codec.free.clear()
         blocker = asyncio.create_task(good_request(served))
         assert await asyncio.to_thread(codec.busy.wait, 5)
+        engine.numbers = [CULPRIT] * 20
         client = await raw_request(served)
         await served.until_waiting(1)
         client.close()
@@ -192,15 +251,10 @@ async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
         codec.free.set()
         await blocker
         await repaired(served, engine)
-        assert len(codec.batches) == 1 + windows_of_good_request(codec)
+        assert metrics.DECODE_FAILURES._value.get() == failures  # pyright: ignore[reportPrivateUsage]
 
 
-def windows_of_good_request(codec: ToneCodec) -> int:
-    """Calls since the first; the good request at the end is alone, so its calls hold one window each."""
-    assert all(len(batch) == 1 for batch in codec.batches)
-    return len(codec.batches) - 1
-
-
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: bool) -> None:
     engine = FixedEngine([5] * 500)  # 10 s of pcm: 480 kB
@@ -229,6 +283,44 @@ async def closed_by_peer(client: socket.socket) -> None:
     assert not received.endswith(b"0\r\n\r\n")
 
 
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("reads", [False, True], ids=["stalled", "a byte at a time"])
+async def test_a_client_that_hardly_reads_holds_little_and_nobody_up(reads: bool) -> None:
+    codec, engine = ToneCodec(), FixedEngine([5] * 3_000, burst=1_000)  # a minute: 2.9 MB of pcm
+    limits = settings_for_tests(client_write_timeout_s=1.0)
+    async with serving(engine, codec, limits, send_buffer_bytes=4096) as served:
+        client = await raw_request(served)
+        reading = asyncio.create_task(read_slowly(client) if reads else asyncio.sleep(0))
+        while not codec.batches or engine.active:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.3)
+        decoded = frames_of(codec)
+        assert decoded < 1_500  # both socket buffers, one window and one piece: not the minute
+        engine.numbers = CODES
+        await good_request(served)
+        assert frames_of(codec) - decoded < 1.5 * len(CODES)  # theirs alone: nothing piles up for the first
+        assert served.service.admission.in_flight == 1
+        await served.settle()
+        await reading
+        await closed_by_peer(client)
+        await repaired(served, engine)
+
+
+def frames_of(codec: ToneCodec) -> int:
+    """Frames decoded so far, context included."""
+    return sum(frames for batch in codec.batches for _, frames in batch)
+
+
+async def read_slowly(client: socket.socket) -> None:
+    """A byte every 20 ms, for longer than the write limit."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(ConnectionResetError):
+        for _ in range(75):
+            await loop.sock_recv(client, 1)
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.fault(41)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
     """Middlewares that buffer or swallow exceptions do; this is the stack as it is served."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
+import tracemalloc
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -51,7 +54,7 @@ async def test_no_text_at_all_is_refused(served: Served) -> None:
     await refused(served, 400, "empty_input", input="")
 
 
-@pytest.mark.fault(35)
+@pytest.mark.fault(32, 35)
 @pytest.mark.parametrize(
     ("fields", "status", "code"),
     [
@@ -147,6 +150,7 @@ async def test_more_requests_than_places_get_429_with_retry_after() -> None:
         await good_request(served)
 
 
+@pytest.mark.fault(31)
 async def test_speech_is_503_until_the_codec_is_warm() -> None:
     engine = FixedEngine(list(range(100)))
     async with serving(engine) as served:
@@ -160,6 +164,7 @@ async def test_speech_is_503_until_the_codec_is_warm() -> None:
         await good_request(served)
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_a_body_over_the_cap_is_413_in_the_same_shape(served: Served, chunked: bool) -> None:
     async def parts() -> AsyncGenerator[bytes]:
@@ -169,6 +174,49 @@ async def test_a_body_over_the_cap_is_413_in_the_same_shape(served: Served, chun
     content = parts() if chunked else b" " * 5_000_000
     answer = await served.client.post(SPEECH, content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.fault(32)
+async def test_a_body_of_200_mb_is_413_and_not_kept() -> None:
+    piece = b"20000\r\n" + b" " * 0x20000 + b"\r\n"
+    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    settings = settings_for_tests(request_read_timeout_s=0.5)
+    async with serving(FixedEngine(list(range(100))), settings=settings) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        tracemalloc.start()
+        writer.write(head.encode())
+        told = asyncio.create_task(reader.readline())
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1_600):
+                writer.write(piece)
+                await writer.drain()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (await told).startswith(b"HTTP/1.1 413 ")
+        assert peak < 40_000_000
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 5)  # the rest is not read for ever: the connection ends
+        writer.close()
+        await good_request(served)
+
+
+@pytest.mark.fault(32)
+async def test_a_compressed_body_is_not_opened(served: Served) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = await served.client.post(SPEECH, content=bomb, headers=headers)
+    assert (answer.status_code, set(answer.json()["error"])) == (400, {"message", "type", "param", "code"})
+
+
+@pytest.mark.fault(31)
+async def test_without_its_engine_it_is_alive_and_not_ready() -> None:
+    async with serving(settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+        assert (await served.client.get("/health")).status_code == 200
+        answer = await served.client.get("/ready")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_unreachable")
+        spoken = await served.client.post(SPEECH, json=HELLO)
+        assert (spoken.status_code, spoken.json()["error"]["code"]) == (502, "engine_unreachable")
+        await served.settle()
 
 
 @pytest.mark.parametrize("name", ["speed", "stream", "normalize", "stream_format", "voice", "seed", "playback_speed"])

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import metrics
-from app.codec import CodecSpec, CodeWindow, Decoding, Samples
+from app.codec import CodecSpec, CodeWindow, Decoding, DeviceLost, OutOfMemory, Samples
 from app.decode.queue import BatchLimits, DeadlineQueue
-from app.decode.scheduler import Scheduler
+from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
 
 T = TypeVar("T")
@@ -34,10 +34,6 @@ SPEC = CodecSpec(
 )
 # Codes that the codec below has trouble with.
 RAISES, NOT_A_NUMBER, TOO_SHORT, TOO_FEW_RESULTS, DIES = 9_001, 9_002, 9_003, 9_004, 9_005
-
-
-class DeviceLost(BaseException):
-    """What no codec can recover from."""
 
 
 class GateCodec:
@@ -214,6 +210,7 @@ async def test_a_padded_batch_keeps_its_limit_unless_one_window_is_larger(
     assert taken == frames  # each chosen once, also those that had to wait for the next batch
 
 
+@pytest.mark.fault(21)
 async def test_a_cancelled_window_is_never_decoded() -> None:
     codec = GateCodec()
     async with running(codec) as scheduler:
@@ -259,6 +256,7 @@ async def test_the_queue_gauge_returns_to_0_when_all_that_waits_is_cancelled(mon
         assert await asyncio.to_thread(emptied.wait, 10)
 
 
+@pytest.mark.fault(25, 29)
 @pytest.mark.parametrize("culprit", [RAISES, NOT_A_NUMBER, TOO_SHORT])
 @pytest.mark.parametrize("place", range(5))
 async def test_a_window_that_fails_fails_alone(culprit: int, place: int) -> None:
@@ -279,6 +277,7 @@ async def test_a_window_that_fails_fails_alone(culprit: int, place: int) -> None
     assert codec.sizes[1] == 5
 
 
+@pytest.mark.fault(29)
 async def test_a_wrong_number_of_results_is_nobodys_sound() -> None:
     codec = GateCodec()
     async with running(codec) as scheduler:
@@ -307,7 +306,7 @@ async def test_closing_lets_the_running_call_end_and_refuses_the_rest() -> None:
         with pytest.raises(NotReady):
             await scheduler.decode(window_of(4), 1)
     assert codec.firsts == [1]
-    assert not any(thread.name.startswith("decode-") for thread in threading.enumerate())
+    await asyncio.to_thread(join_threads)
 
 
 @pytest.fixture
@@ -318,6 +317,7 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
     return seen
 
 
+@pytest.mark.fault(27)
 async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(deaths: list[type[BaseException]]) -> None:
     codec = GateCodec()
     async with running(codec, windows=2) as scheduler:
@@ -396,6 +396,77 @@ def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
     assert asyncio.run(come_back()).tolist() == sound_of(2)
     assert scheduler.failure is None
     scheduler.close()
+
+
+class CrampedCodec(GateCodec):
+    """A device with room for two windows at once, and for none of more than nine frames."""
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        if len(windows) > 2 or any(len(window.codes) > 9 for window in windows):
+            self.batches.append(list(windows))
+            raise OutOfMemory("CUDA out of memory.")
+        return super().decode(windows)
+
+
+@pytest.mark.fault(26)
+async def test_a_batch_that_does_not_fit_is_halved_and_a_window_that_does_not_fails_alone() -> None:
+    codec = CrampedCodec()
+    async with running(codec) as scheduler:
+        first = await busy(scheduler, codec)
+        sizes = {2: 3, 3: 3, 4: 10, 5: 3, 6: 3, 7: 3}
+        others = await queued(*[scheduler.decode(window_of(code, frames), 1) for code, frames in sizes.items()])
+        codec.gate.set()
+        await first
+        results = await asyncio.gather(*others, return_exceptions=True)
+        assert isinstance(results.pop(2), CodecFailed)
+        heard = [result.tolist() for result in results if not isinstance(result, BaseException)]
+        assert heard == [sound_of(code) for code in (2, 3, 5, 6, 7)]
+        assert scheduler.failure is None
+    assert codec.sizes[:3] == [1, 6, 3]
+
+
+@pytest.mark.fault(28)
+async def test_a_call_that_does_not_come_back_fails_all_and_is_not_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    codec = GateCodec()
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), call_limit_s=0.2)
+    scheduler.start()
+    (onlooker,) = await queued(scheduler.lost())
+    first = await busy(scheduler, codec)
+    (waiting,) = await queued(scheduler.decode(window_of(2), 1))
+    results = await asyncio.wait_for(asyncio.gather(first, waiting, onlooker, return_exceptions=True), 10)
+    assert all(isinstance(result, CodecFailed) for result in results)
+    assert isinstance(scheduler.failure, DecodeHung)
+    assert "self.gate.wait" in caplog.text  # where it hangs
+    for refused in (scheduler.decode(window_of(3), 1), scheduler.lost()):
+        with pytest.raises(CodecFailed):
+            await refused
+    await asyncio.wait_for(asyncio.to_thread(scheduler.close), 10)
+    codec.gate.set()  # the thread comes back all the same, and ends
+    await asyncio.to_thread(join_threads)
+    assert codec.firsts == [1]
+
+
+def join_threads() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("decode-"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@pytest.mark.fault(27)
+async def test_a_lost_device_is_told_to_all_who_wait_for_that(deaths: list[type[BaseException]]) -> None:
+    codec = GateCodec(is_open=True)
+    async with running(codec) as scheduler:
+        gone, onlooker = await queued(scheduler.lost(), scheduler.lost())
+        gone.cancel()
+        await asyncio.wait([gone])
+        with pytest.raises(CodecFailed):
+            await scheduler.decode(window_of(DIES), 0)
+        with pytest.raises(CodecFailed):
+            await asyncio.wait_for(onlooker, 10)
+    assert deaths == [DeviceLost]
 
 
 STEP = st.one_of(

@@ -1,0 +1,191 @@
+"""Clients that send slowly, or never end: told 408 or closed, without a place taken from anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.fakes import FixedEngine
+from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+
+LIMIT_S = 0.4
+BODY = json.dumps(HELLO).encode()
+HEAD = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
+SIZED = HEAD + f"content-length: {len(BODY)}\r\n\r\n".encode()
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+HANDSHAKE = b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+pytestmark = pytest.mark.fault(23)
+
+
+@pytest.fixture
+async def served() -> AsyncGenerator[Served]:
+    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(request_read_timeout_s=LIMIT_S)) as running:
+        yield running
+        await good_request(running)
+        assert running.service.admission.in_flight == 0
+
+
+class Client:
+    """A client on a bare connection, which can take its time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def of(cls, served: Served) -> Client:
+        return cls(*await asyncio.open_connection("127.0.0.1", served.port))
+
+    async def drip(self, data: bytes, pause_s: float = 0.05) -> None:
+        """Send byte after byte, until the other side has had enough."""
+        try:
+            for at in range(len(data)):
+                self.writer.write(data[at : at + 1])
+                await self.writer.drain()
+                await asyncio.sleep(pause_s)
+        except ConnectionError:
+            pass
+
+    async def rest(self) -> bytes:
+        """Everything up to the end of the connection."""
+        received = b""
+        try:
+            async with asyncio.timeout(10):
+                while data := await self.reader.read(65_536):
+                    received += data
+        except ConnectionError:
+            pass
+        self.writer.close()
+        return received
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """One answer with a length: its head and its body."""
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        return head, await self.reader.readexactly(length)
+
+
+async def timed_out(client: Client) -> None:
+    """The client is told 408 in our shape, and the connection ends."""
+    received = await client.rest()
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 "), received
+    assert b"connection: close" in head
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == "request_timeout"
+
+
+async def dripped(served: Served, at_once: bytes, slowly: bytes) -> Client:
+    client = await Client.of(served)
+    client.writer.write(at_once)
+    dripping = asyncio.create_task(client.drip(slowly))
+    await timed_out(client)
+    await dripping
+    return client
+
+
+@pytest.mark.parametrize(
+    ("at_once", "slowly"),
+    [
+        (b"", HEAD),
+        (HEAD, b"x-slow: " + b"y" * 200),
+        (SIZED, BODY),
+        (SIZED + BODY[:-1], b""),
+        (CHUNKED, b"1\r\n{\r\n" * 40),
+        (HANDSHAKE, b"sec-websocket-key: " + b"y" * 200),
+    ],
+    ids=["head", "headers", "body", "last byte", "chunks", "handshake"],
+)
+async def test_a_request_that_does_not_arrive_in_time_is_408(served: Served, at_once: bytes, slowly: bytes) -> None:
+    await dripped(served, at_once, slowly)
+    assert served.service.engine.prompts == []  # type: ignore[attr-defined]
+
+
+async def test_a_connection_that_says_nothing_is_closed(served: Served) -> None:
+    client = await Client.of(served)
+    assert await client.rest() == b""
+
+
+async def test_a_connection_that_is_used_again_has_the_same_limits(served: Served) -> None:
+    for slowly, told in ((b"GET /health HTTP/1.1\r\n", b"HTTP/1.1 408 "), (b"\r\n" * 100, b"")):
+        client = await Client.of(served)
+        client.writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await client.answer())[0].startswith(b"HTTP/1.1 200")
+        dripping = asyncio.create_task(client.drip(slowly))
+        received = await client.rest()
+        await dripping
+        assert received.startswith(told)
+        assert received or not told
+
+
+async def test_an_upload_that_goes_on_at_a_fair_pace_may_take_longer(served: Served) -> None:
+    client, padding = await Client.of(served), b" " * 4_000
+    client.writer.write(HEAD + f"content-length: {len(BODY) + 10 * len(padding)}\r\n\r\n".encode())
+    begun_s = asyncio.get_running_loop().time()
+    for _ in range(10):
+        client.writer.write(padding)
+        await asyncio.sleep(0.1)
+    assert asyncio.get_running_loop().time() - begun_s > 2 * LIMIT_S
+    client.writer.write(BODY)
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(b"HTTP/1.1 200")
+    client.writer.close()
+
+
+async def test_an_answer_that_takes_longer_than_the_limit_is_not_cut_for_half_a_request_behind_it() -> None:
+    engine = FixedEngine([5] * 100, gap_s=0.15)  # 1.5 s
+    async with serving(engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)) as served:
+        client = await Client.of(served)
+        client.writer.write(SIZED + BODY + b"GET /health HTT")
+        received = await client.rest()
+        assert b"\r\n0\r\n\r\nHTTP/1.1 408 " in received
+        await good_request(served)
+
+
+async def test_a_body_that_goes_on_behind_a_refusal_is_closed() -> None:
+    settings = settings_for_tests(request_read_timeout_s=LIMIT_S, api_keys="key")
+    async with serving(FixedEngine([5] * 100), settings=settings) as served:
+        client = await Client.of(served)
+        client.writer.write(CHUNKED)
+        head, _ = await client.answer()
+        assert head.startswith(b"HTTP/1.1 401 ")
+        dripping = asyncio.create_task(client.drip(b"1\r\n \r\n" * 100))
+        assert await client.rest() == b""
+        await dripping
+
+
+async def test_headers_without_end_are_431(served: Served) -> None:
+    client = await Client.of(served)
+    client.writer.write(HEAD + b"x-long: " + b"y" * 70_000)
+    received = await client.rest()
+    assert received.startswith(b"HTTP/1.1 431 ")
+    assert b'"headers_too_large"' in received
+
+
+async def test_a_websocket_outlives_the_limit_of_its_handshake(served: Served) -> None:
+    url = f"ws://127.0.0.1:{served.port}/v1/audio/speech/stream"
+    async with connect(url, proxy=None) as socket:
+        await asyncio.sleep(3 * LIMIT_S)
+        await socket.send(json.dumps({"type": "text", "text": "Hello there."}))
+        await socket.send(json.dumps({"type": "end"}))
+        async with asyncio.timeout(10):
+            assert json.loads(await socket.recv())["type"] == "started"
+
+
+async def test_an_upload_that_is_given_up_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    settings = settings_for_tests(request_read_timeout_s=LIMIT_S, tts_api="http://127.0.0.1:9")
+    head = b"POST /v1/audio/vc HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+    async with serving(FixedEngine([5] * 100), settings=settings) as served:
+        slow, gone = await Client.of(served), await Client.of(served)
+        for client in (slow, gone):
+            client.writer.write(head + b"content-length: 1000\r\n\r\n--b\r\n")
+        await asyncio.sleep(0.1)
+        gone.writer.close()
+        await timed_out(slow)
+        await served.settle()
+        await good_request(served)
+    assert "unexpected error" not in caplog.text
+    assert not any(record.exc_info for record in caplog.records if record.name.startswith("app"))
