@@ -73,6 +73,7 @@ async def test_a_failure_before_the_first_samples_is_a_status(error: EngineError
         await repaired(served, engine)
 
 
+@pytest.mark.fault(8, 10)
 @pytest.mark.parametrize("error", FAILURES)
 async def test_a_failure_after_them_breaks_the_body_off(error: EngineError) -> None:
     engine = FixedEngine(CODES)
@@ -99,6 +100,7 @@ async def test_a_whole_answer_turns_every_failure_into_a_status(error: EngineErr
         await repaired(served, engine)
 
 
+@pytest.mark.fault(16)
 async def test_a_generation_without_audio_is_502() -> None:
     engine = FixedEngine([])
     async with serving(engine) as served:
@@ -122,6 +124,7 @@ async def test_speech_cut_by_the_token_limit_later_is_a_broken_body() -> None:
         await repaired(served, engine)
 
 
+@pytest.mark.fault(17)
 async def test_a_code_out_of_range_never_reaches_the_codec() -> None:
     codec, engine = ToneCodec(), FixedEngine([*CODES[:10], 65_536])
     async with serving(engine, codec) as served:

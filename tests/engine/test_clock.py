@@ -7,6 +7,7 @@ import pytest
 from app.engine.clock import TokenClock
 
 
+@pytest.mark.fault(7)
 async def test_it_ends_the_wait_for_the_first() -> None:
     clock = TokenClock(0.01, 60)
     with pytest.raises(TimeoutError):
@@ -15,6 +16,7 @@ async def test_it_ends_the_wait_for_the_first() -> None:
     assert clock.expired
 
 
+@pytest.mark.fault(8)
 async def test_it_ends_the_wait_for_the_next_long_before_the_first_would_have_been_due() -> None:
     clock = TokenClock(60, 0.01)
     with pytest.raises(TimeoutError):

@@ -24,6 +24,7 @@ def test_a_completion_of_vllm() -> None:
     ]
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize(
     "data",
     [
@@ -42,15 +43,18 @@ def test_what_streams_may_look_like(data: bytes) -> None:
     assert read(data) == [Event("a")]
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("text", ["a\u2028b\u2029c\x85d", "ł😀\ud7ff", 'quote " \\ and \n'])
 def test_text_is_whatever_json_says(text: str) -> None:
     assert read(event(choice(text))) == [Event(text)]
 
 
+@pytest.mark.fault(13)
 def test_usage_without_counts() -> None:
     assert read(b'data: {"choices":[],"usage":{"prompt_tokens":"many"}}\n\n') == [Event("", usage=Usage(None, None))]
 
 
+@pytest.mark.fault(14)
 @given(st.data())
 def test_any_split_gives_the_same_events(data: st.DataObject) -> None:
     whole = b": hello\r\n\r\n" + b"".join(events(GOOD, per_event=3)) + event(choice("zażółć\u2028😀"))
@@ -62,6 +66,7 @@ def test_any_split_gives_the_same_events(data: st.DataObject) -> None:
     assert found + stream.finish() == read(whole)
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize(
     "data",
     [
@@ -93,6 +98,7 @@ def test_what_is_no_completion_stream(data: bytes) -> None:
         read(data)
 
 
+@pytest.mark.fault(12)
 @given(st.binary(max_size=200))
 def test_garbage_raises_nothing_but_engine_errors(data: bytes) -> None:
     for garbage in (data, b"data: " + data):
@@ -102,6 +108,7 @@ def test_garbage_raises_nothing_but_engine_errors(data: bytes) -> None:
             continue
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("error", [{"message": "CUDA out of memory: <secret>", "code": 500}, "Unauthorized <secret>"])
 def test_an_error_under_200_is_a_failure_and_its_text_stays_here(error: object) -> None:
     with pytest.raises(EngineError, match="failed") as caught:
@@ -110,6 +117,7 @@ def test_an_error_under_200_is_a_failure_and_its_text_stays_here(error: object) 
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.fault(10)
 def test_an_end_within_an_event() -> None:
     stream = EventStream()
     assert stream.feed(event(choice("a"))[:-9]) == []
@@ -117,21 +125,27 @@ def test_an_end_within_an_event() -> None:
         stream.finish()
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("end", [b"", b'"}]}\n\n'])
 @pytest.mark.parametrize("piece_bytes", [1 << 24, 65_536, 1_000])
 def test_a_line_without_end(end: bytes, piece_bytes: int) -> None:
     line = b'data: {"choices":[{"text":"' + b"<" * 10_000_000 + end
     stream = EventStream()
+    fed_bytes = 0
     with pytest.raises(EngineProtocolError, match="too long"):
         for start in range(0, len(line), piece_bytes):
-            stream.feed(line[start : start + piece_bytes])
+            fed_bytes = start + piece_bytes
+            stream.feed(line[start:fed_bytes])
+    assert fed_bytes <= MAX_LINE_BYTES + piece_bytes
 
 
+@pytest.mark.fault(12)
 def test_a_line_just_short_enough() -> None:
     text = "x" * (MAX_LINE_BYTES - len(event(choice(""))) - 1)
     assert read(event(choice(text))) == [Event(text)]
 
 
+@pytest.mark.fault(14)
 @pytest.mark.timeout(10)  # linear: below 1 s; joining at every byte would take about 20
 def test_single_bytes_cost_linear_time() -> None:
     line = event(choice("x" * 900_000))

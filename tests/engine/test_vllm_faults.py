@@ -55,6 +55,7 @@ from tests.engine.scripted import (
 )
 
 
+@pytest.mark.fault(1)
 async def test_row_1_refused() -> None:
     started_s = time.monotonic()
     with refusing() as url:
@@ -66,14 +67,18 @@ async def test_row_1_refused() -> None:
     assert time.monotonic() - started_s < 2
 
 
+@pytest.mark.fault(2)
 async def test_row_2_connecting_hangs() -> None:
     with unaccepting() as url:
-        async with opened(url, SHORT) as engine:
+        async with opened(url, EngineLimits(connect_s=0.2, first_token_s=30, check_s=30)) as engine:
             for attempt in (numbers_of(engine), engine.check()):
+                started_s = time.monotonic()
                 with pytest.raises(EngineTimeout):
                     await attempt
+                assert 0.2 <= time.monotonic() - started_s < 5
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("status", [302, 404, 500, 502])
 async def test_row_3_refusals_that_say_nothing_more(status: int) -> None:
     error, found = await failure_of(refusal(status, b'{"error": {"message": "secret: Hello."}}'))
@@ -82,6 +87,7 @@ async def test_row_3_refusals_that_say_nothing_more(status: int) -> None:
     assert found == []
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("status", [401, 403])
 async def test_row_4_our_key_is_refused(status: int, caplog: pytest.LogCaptureFixture) -> None:
     script = refusal(status, b'{"error": "Unauthorized"}')
@@ -97,6 +103,7 @@ async def test_row_4_our_key_is_refused(status: int, caplog: pytest.LogCaptureFi
     assert "key-1" not in messages[0]
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("header", "seconds"),
@@ -109,6 +116,7 @@ async def test_row_5_overloaded(status: int, header: str | None, seconds: int) -
     assert error.retry_after_s == seconds
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
@@ -125,6 +133,7 @@ async def test_row_6_bad_requests(message: str, kind: type[ServiceError]) -> Non
     assert message not in str(error)
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("status", [413, 422])
 async def test_row_6_other_words_for_a_bad_request(status: int) -> None:
     error, _ = await failure_of(refusal(status, b"{}"))
@@ -142,6 +151,7 @@ COMMENTS = [step for _ in range(100) for step in (Sleep(0.02), Send(chunk(b": ke
 EMPTY = [step for _ in range(100) for step in (Sleep(0.02), Send(chunk(event(choice("")))))]
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize(
     "script",
     [
@@ -155,17 +165,19 @@ EMPTY = [step for _ in range(100) for step in (Sleep(0.02), Send(chunk(event(cho
 )
 async def test_row_7_silence_before_the_first_token(script: Sequence[Step]) -> None:
     started_s = time.monotonic()
-    error, found = await failure_of(script, SHORT)
+    error, found = await failure_of(script, EngineLimits(first_token_s=0.2, token_gap_s=30))
     assert isinstance(error, EngineTimeout)
-    assert time.monotonic() - started_s >= SHORT.first_token_s
+    assert 0.2 <= time.monotonic() - started_s < 5
     assert found == []
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("rest", [[Sleep()], COMMENTS, EMPTY], ids=["nothing", "comments", "events without tokens"])
 async def test_row_8_silence_between_tokens(rest: Sequence[Step]) -> None:
-    limits = EngineLimits(first_token_s=30, token_gap_s=0.2)
+    limits, started_s = EngineLimits(first_token_s=30, token_gap_s=0.2), time.monotonic()
     error, found = await failure_of([*completion(LONG)[:6], *rest], limits)
     assert isinstance(error, EngineTimeout)
+    assert 0.2 <= time.monotonic() - started_s < 5
     assert found == LONG[:5]
 
 
@@ -175,6 +187,7 @@ async def test_an_engine_slower_than_the_limits_in_all_but_not_between_tokens() 
         assert await numbers_of(engine) == list(GOOD)  # 1.0 s in all
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("tokens_before", [0, 5])
 @pytest.mark.parametrize(
     "end",
@@ -194,6 +207,7 @@ async def test_row_10_ends_early(end: Sequence[Step], tokens_before: int) -> Non
     assert found == LONG[:tokens_before]
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("end", [Close(), Reset()])
 async def test_row_10_ends_before_the_headers(end: Step) -> None:
     error, _ = await failure_of([end])
@@ -210,6 +224,7 @@ async def test_after_the_finish_reason_nothing_can_fail(end: Sequence[Step]) -> 
     assert found == list(GOOD)
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("error", [{"message": "secret", "code": 500}, "secret"])
 @pytest.mark.parametrize("tokens_before", [0, 5])
 async def test_row_11_an_error_under_200(error: object, tokens_before: int) -> None:
@@ -220,12 +235,14 @@ async def test_row_11_an_error_under_200(error: object, tokens_before: int) -> N
     assert found == LONG[: len(found)]  # those in the same read as the error are not worth having
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("reason", ["abort", "error", "tool_calls"])
 async def test_a_generation_that_the_engine_gave_up(reason: str) -> None:
     error, _ = await failure_of(completion(GOOD, finish=reason))
     assert type(error) is EngineError
 
 
+@pytest.mark.fault(12, 17)
 @pytest.mark.parametrize(
     "script",
     [
@@ -235,21 +252,29 @@ async def test_a_generation_that_the_engine_gave_up(reason: str) -> None:
         refusal(200, b'{"choices": [{"text": "<|s_1|>"}]}'),
         answer([b"data: " + b"<" * 10_000_000]),
         [Send(b"SSH-2.0-OpenSSH_9.2\r\n"), Sleep()],
-        [Send(head() + b"zz\r\ndata\r\n"), Sleep()],
         answer([event(choice("<|s_-1|>"))]),
         answer([event(choice("<|s_12345678901234567890|>"))]),
         answer([event(choice("<|s_1|><|s_2|>", [301, 302])), event(choice("<|s_3|>", [304]))]),
     ],
-    ids=["no JSON", "HTML", "type HTML", "type JSON", "10 MB", "no HTTP", "no chunk", "negative", "20 digits", "ids"],
+    ids=["no JSON", "HTML", "type HTML", "type JSON", "10 MB", "no HTTP", "negative", "20 digits", "ids"],
 )
 async def test_rows_12_and_17_breaches_of_protocol(script: Sequence[Step]) -> None:
-    error, _ = await failure_of(script)
+    error, found = await failure_of(script)
+    assert error.code == "engine_protocol"
+    assert found in ([], [1, 2])
+
+
+@pytest.mark.fault(12)
+async def test_row_12_http_that_breaks_off_in_nonsense() -> None:
+    error, found = await failure_of([*completion(LONG)[:4], Send(b"zz\r\ndata\r\n"), Sleep()])
     assert error.code in ("engine_protocol", "engine_truncated")
+    assert found == LONG[: len(found)]
 
 
 STREAM = b": hello\r\n\r\n" + event(choice("ł\u2028")) + b"".join(events(LONG[:12], per_event=5))
 
 
+@pytest.mark.fault(14)
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=30, unique=True), st.booleans())
 def test_row_14_any_split_of_the_bytes(cuts: list[int], pauses: bool) -> None:
@@ -263,6 +288,7 @@ def test_row_14_any_split_of_the_bytes(cuts: list[int], pauses: bool) -> None:
     assert asyncio.run(run()) == LONG[:12]
 
 
+@pytest.mark.fault(15)
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, len(tokens(LONG))), max_size=30), st.sampled_from(["", "\n", " and <|x|> "]))
 def test_row_15_any_split_of_the_text(cuts: list[int], between: str) -> None:
@@ -278,6 +304,7 @@ def test_row_15_any_split_of_the_text(cuts: list[int], between: str) -> None:
     assert asyncio.run(run()) == LONG
 
 
+@pytest.mark.fault(15)
 async def test_ids_where_an_event_has_no_text() -> None:
     parts = [*events(LONG[:2])[:2], event(choice("", [LONG[2] + ID_OFFSET])), *events(LONG[3:])]
     async with against(answer(parts)) as (engine, _):

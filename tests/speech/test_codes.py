@@ -85,6 +85,7 @@ def test_control_tokens_are_skipped_also_within_a_frame() -> None:
     assert (codes.tokens, codes.dropped) == (7, 0)
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     ("layout", "number"),
     [(NEUCODEC, 65_536), (NEUCODEC, -1), (NEUCODEC, 10**20), (SNAC, 10 + 7 * 4_096), (SNAC, -1)],

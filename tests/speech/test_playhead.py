@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.speech.playhead import Playhead
-from bench.heard import silence
+from stress_test.underruns import underruns
 
 
 def test_nobody_is_dry_before_the_first_sound() -> None:
@@ -53,4 +53,4 @@ def test_it_counts_the_gaps_that_a_client_hears(pieces: list[tuple[int, int]]) -
         gaps += playhead.dry(now_s)
         playhead.feed(now_s, now_s, length / 128)
         chunks.append((now_s, length))
-    assert gaps == silence(chunks, 128)[0]
+    assert gaps == underruns(chunks, 128)[0]

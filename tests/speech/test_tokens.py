@@ -25,6 +25,7 @@ def pieces(text: str, cuts: set[int]) -> list[str]:
     return [text[start:end] for start, end in zip([0, *marks], [*marks, len(text)], strict=True)]
 
 
+@pytest.mark.fault(15)
 @given(SYNTAXES, st.lists(st.tuples(st.integers(0, 10**9 - 1), st.sampled_from(BETWEEN))), st.sets(st.integers(0, 999)))
 def test_any_split_gives_the_same_numbers(syntax: TokenSyntax, parts: list[tuple[int, str]], cuts: set[int]) -> None:
     text = "".join(between + write(syntax, [number]) for number, between in parts)
@@ -53,6 +54,7 @@ def test_what_is_a_token(text: str, numbers: list[int]) -> None:
     assert [number for letter in text for number in letters.feed(letter)] == numbers
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("number", ["-1", "-0", "1234567890", "12345678901234567890", "9" * 5000])
 def test_numbers_that_no_codec_has(number: str) -> None:
     with pytest.raises(EngineProtocolError):
@@ -63,6 +65,7 @@ def test_numbers_that_no_codec_has(number: str) -> None:
             letters.feed(letter)
 
 
+@pytest.mark.fault(15)
 @pytest.mark.timeout(20)  # about 1 s; a tail that grows would take hours
 @pytest.mark.parametrize("letters", ["<", "<|s_", "<|s_12345678"])
 @pytest.mark.parametrize("piece", [1, 1000])
@@ -102,6 +105,7 @@ def test_events_without_text_are_read_from_their_ids(groups: list[list[int]], da
         assert tokens.feed("" if hidden else write(SPEECH, group), ids_of(group)) == group
 
 
+@pytest.mark.fault(15)
 @given(st.lists(st.integers(0, 65_535), min_size=1), st.sets(st.integers(0, 999)))
 def test_text_that_is_cut_anywhere_still_agrees_with_its_ids(numbers: list[int], cuts: set[int]) -> None:
     tokens, found = learned(), list[int]()
@@ -134,6 +138,7 @@ def test_a_merged_event_teaches_at_once() -> None:
     assert tokens.feed("", ids_of([6])) == [6]
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     ("text", "ids"),
     [
@@ -173,6 +178,7 @@ def test_the_end_token_is_no_number() -> None:
     assert first.feed("<|s_3|><|s_4|>", [*ids_of([3, 4]), END], last_is_end=True) == [3, 4]
 
 
+@pytest.mark.fault(17)
 def test_tokens_of_another_kind_are_skipped() -> None:
     tokens = learned(limit=65_536)
     assert tokens.feed("", [OFFSET + 65_536, OFFSET - 1, OFFSET + 65_535]) == [65_535]
@@ -199,6 +205,7 @@ def test_text_that_never_comes_is_not_waited_for() -> None:
     assert tokens.feed("<|s_6|>") == [6]
 
 
+@pytest.mark.fault(17)
 def test_ids_do_not_lend_a_token_numbers_that_text_may_not_have() -> None:
     with pytest.raises(EngineProtocolError):
         learned().feed("<|s_-5|>", [OFFSET - 5])
