@@ -6,14 +6,18 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from app.errors import EngineLength
 from app.speech.codes import CodeArray, FrameLayout
+from app.speech.repetition import Repetition
 
 
 class Arrival:
     """One generation as it arrives: codes, the pace at which they came, and a way to wait for them."""
 
-    def __init__(self, layout: FrameLayout, max_tokens: int) -> None:
+    def __init__(self, layout: FrameLayout, max_tokens: int, repetition: Repetition | None = None) -> None:
+        """`repetition` ends the generation where it finds a loop."""
         self.codes = CodeArray(layout, max_tokens)
+        self._repetition = repetition
         self._wanted = 0
         self._reached = asyncio.Event()
         self.begun = asyncio.Event()  # there are codes, or there will be none
@@ -22,11 +26,18 @@ class Arrival:
         self._first_frames = 0
 
     def feed(self, numbers: Sequence[int]) -> None:
-        """Take token numbers off the engine."""
+        """Take token numbers off the engine.
+
+        Raises:
+            EngineProtocolError: as `CodeArray.feed` does.
+            EngineLength: the codes have become a loop.
+        """
         before = self.codes.frames
         self.codes.feed(numbers)
         if self.codes.frames == before:
             return
+        if self._repetition is not None and self._repetition.feed(self.codes.window(0, self.codes.frames)):
+            raise EngineLength("the engine says the same over and over", "repetition")
         self._latest_s = time.monotonic()
         if not before:
             self._first_frames, self.first_s = self.codes.frames, self._latest_s

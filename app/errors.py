@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+# What may help against a failure of the engine: the same request again, or again but with other dice.
+Cure = Literal["again", "reseeded"]
+RunawayKind = Literal["length", "repetition", "silence", "short"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class ServiceError(Exception):
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
     repeats: ClassVar[bool] = False  # True: the same request will fail again, so clients should not retry
+    cure: ClassVar[Cure | None] = None
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
         super().__init__(message)
@@ -161,6 +166,13 @@ class ModelNotFound(RequestError):
     code = "model_not_found"
 
 
+class RequestNotFound(RequestError):
+    """No request of that id is on record, or not with that API key."""
+
+    status = 404
+    code = "request_not_found"
+
+
 class InvalidMessage(RequestError):
     """A WebSocket message that is none of ours, or comes at the wrong time."""
 
@@ -257,12 +269,14 @@ class EngineTruncated(EngineError):
     """The engine's answer ended before it said that it was finished."""
 
     code = "engine_truncated"
+    cure = "again"
 
 
 class EngineNoAudio(EngineError):
     """The engine finished without one codec token."""
 
     code = "engine_no_audio"
+    cure = "reseeded"
 
 
 class EngineProtocolError(EngineError):
@@ -272,9 +286,17 @@ class EngineProtocolError(EngineError):
 
 
 class EngineLength(EngineError):
-    """The engine ran into the token limit, so the speech would be cut short."""
+    """The speech is not as long as its text: it ran into the token limit, into a loop or silence, or is far too short.
+
+    `kind` says which: for the token limit it is "length".
+    """
 
     code = "engine_length"
+    cure = "reseeded"
+
+    def __init__(self, message: str, kind: RunawayKind = "length") -> None:
+        super().__init__(message)
+        self.kind: RunawayKind = kind
 
 
 class EngineOverloaded(EngineError):

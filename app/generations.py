@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from app import metrics, tracing
 from app.arrival import Arrival
-from app.engine import Engine, Generation, Sampling
+from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineLength, EngineNoAudio
 from app.parts import Part, Parts
 from app.speech.codes import FrameLayout
+from app.speech.duration import Bounds
+from app.speech.repetition import Repetition
+from app.trail import Trail
 
 PARTS_AHEAD = 2
 Begun = tuple[Part, Arrival | None]  # None: a pause alone
@@ -23,12 +27,23 @@ class Generations:
     and once all but the last part before it has been spoken: memory does not grow with the text.
     """
 
-    def __init__(self, engine: Engine, sampling: Sampling, layout: FrameLayout, *, may_be_cut: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        sampling: Sampling,
+        layout: FrameLayout,
+        frames_per_s: float,
+        *,
+        may_be_cut: bool,
+        trail: Trail | None = None,
+    ) -> None:
         """`may_be_cut`: reaching the token limit is no error but ends the answer, so one part waits for another."""
         self._engine, self._sampling, self._layout, self._may_be_cut = engine, sampling, layout, may_be_cut
+        self._frames_per_s, self._trail = frames_per_s, trail
         self._room = asyncio.Semaphore(PARTS_AHEAD)
         self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
+        self.finish_reason: FinishReason = "stop"
 
     async def read(self, parts: Parts) -> None:
         """Generate all parts, as they come.
@@ -41,16 +56,21 @@ class Generations:
         async with asyncio.TaskGroup() as running:
             async for part in parts:
                 if part.prompt is None:
+                    self._follow(part, None)
                     self._begun.put_nowait((part, None))
                     continue
                 await self._room.acquire()
                 if before is not None:
                     await before.begun.wait()
-                before = Arrival(self._layout, self._sampling.max_tokens)
+                sampling = self._sampling_of(part)
+                before = Arrival(self._layout, sampling.max_tokens, Repetition(self._frames_per_s))
+                self._follow(part, before)
                 self._begun.put_nowait((part, before))
-                generation = running.create_task(self._generate(part.prompt, before))
-                if self._may_be_cut and (await generation).finish_reason == "length":
-                    break
+                generation = running.create_task(self._generate(part.prompt, sampling, before, part.bounds))
+                if self._may_be_cut:
+                    self.finish_reason = (await generation).finish_reason
+                    if self.finish_reason == "length":
+                        break
         self._begun.put_nowait(None)
 
     async def next(self) -> Begun | None:
@@ -61,12 +81,25 @@ class Generations:
         """A part is spoken: there is room for another."""
         self._room.release()
 
-    async def _generate(self, prompt: str, arrival: Arrival) -> Generation:
+    def _follow(self, part: Part, arrival: Arrival | None) -> None:
+        if self._trail is not None:
+            self._trail.pause(part.pause_s)
+            if arrival is not None:
+                self._trail.begin(arrival.codes)
+
+    def _sampling_of(self, part: Part) -> Sampling:
+        """With no more tokens than the part's text can need, unless the caller has set the limit."""
+        sampling = self._sampling
+        if self._may_be_cut:
+            return sampling
+        return replace(sampling, max_tokens=min(sampling.max_tokens, part.bounds.most_frames * self._layout.slots))
+
+    async def _generate(self, prompt: str, sampling: Sampling, arrival: Arrival, bounds: Bounds) -> Generation:
         codes = arrival.codes
         begun_s = time.monotonic()
         try:
             with tracing.span("engine"):
-                generation = await self._engine.generate(prompt, self._sampling, arrival.feed)
+                generation = await self._engine.generate(prompt, sampling, arrival.feed)
                 tracing.record("engine.first_token", begun_s, arrival.first_s or begun_s)
         finally:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
@@ -76,6 +109,8 @@ class Generations:
             raise EngineNoAudio("the engine finished without audio")
         if generation.finish_reason == "length" and not self._may_be_cut:
             raise EngineLength("the engine reached its token limit before the end of the text")
+        if generation.finish_reason == "stop" and codes.frames < bounds.least_frames:
+            raise EngineLength("the engine finished long before the end of the text", "short")
         self.prompt_tokens += generation.prompt_tokens or 0
         arrival.finish()
         return generation

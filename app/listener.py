@@ -8,6 +8,7 @@ from typing import Protocol
 
 from app import metrics, tracing
 from app.codec import Samples
+from app.engine import FinishReason
 from app.speech.encoders import Encoder
 from app.speech.fade import Edges
 from app.speech.level import Leveller, limit
@@ -32,10 +33,21 @@ class Spoken:
     first_audio_s: float  # from the call to the first write
     first_window_s: float  # from the codes of the first window, or the engine's end, to the first write
     total_s: float  # from the call to the last
+    finish_reason: FinishReason  # length: the caller's own token limit has cut it
+    retries: int = 0
 
 
 class Sink(Protocol):
     """Where the audio goes."""
+
+    @property
+    def started(self) -> bool:
+        """Whether a byte has left, so that nothing can be taken back any more."""
+        ...
+
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins, whose bytes come from `encoder`: forget what was written by the one before."""
+        ...
 
     async def write(self, data: bytes) -> None:
         """Send bytes that hold samples; raises ClientGone when the client does not read."""

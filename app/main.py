@@ -91,6 +91,7 @@ def create_app(
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             service.cloner.close()
+            await asyncio.to_thread(service.records.close)
             await service.engine.close()
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)

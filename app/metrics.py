@@ -21,7 +21,13 @@ FIRST_WINDOW = Histogram(
     "service itself adds to the first audio.",
     buckets=(0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-AUDIO = Counter("tts_audio_seconds_total", "Seconds of audio sent.")
+AUDIO = Counter("tts_audio_seconds_total", "Seconds of audio encoded.")
+RETRIES = Counter("tts_retries_total", "Second attempts at an answer, by the first one's error code.", ["reason"])
+RUNAWAYS = Counter(
+    "tts_runaways_total",
+    "Generations that were not as long as their text: length (the token limit), repetition, silence, short.",
+    ["kind"],
+)
 UNDERRUNS = Counter("tts_underruns_total", "Windows that came after a listener in real time had run dry.")
 ENGINE_UP = Gauge("tts_engine_up", "1, or 0 while an engine of TTS_API is out of use.", ["engine"])
 ENGINE_STREAMS = Gauge("tts_engine_streams", "Requests that an engine of TTS_API is working on.", ["engine"])

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from app.speech.duration import ANY_LENGTH, Bounds
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -13,6 +15,7 @@ class Part:
 
     prompt: str | None
     pause_s: float = 0.0
+    bounds: Bounds = ANY_LENGTH  # of the speech that the prompt can honestly give
 
 
 class Parts(Protocol):
@@ -49,3 +52,42 @@ class WrittenParts:
         for part in self._left:
             return part
         raise StopAsyncIteration
+
+
+class KeptParts:
+    """Parts that can be given again: those of a text that is still being written are kept as they come."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._kept: list[Part] = []
+        self._given = 0
+        self._complete = False
+
+    @property
+    def late(self) -> bool:
+        """Whether somebody waits for a part that nobody has written yet."""
+        return self._given == len(self._kept) and self._parts.late
+
+    def rewind(self) -> None:
+        """Begin with the first part again."""
+        self._given = 0
+
+    def __aiter__(self) -> Self:
+        """The same: it goes on where it is."""
+        return self
+
+    async def __anext__(self) -> Part:
+        """The next part; raises StopAsyncIteration after the last, and what was wrong with the text."""
+        if self._given == len(self._kept):
+            if self._complete:
+                raise StopAsyncIteration
+            await self._keep()
+        self._given += 1
+        return self._kept[self._given - 1]
+
+    async def _keep(self) -> None:
+        try:
+            self._kept.append(await self._parts.__anext__())
+        except StopAsyncIteration:
+            self._complete = True
+            raise

@@ -1,72 +1,49 @@
-"""The straight line of one request: prompt, engine, codes, windows, decode, stitch, level, encode, sink."""
+"""The straight line of one request: prompt, engine, codes, windows, decode, stitch, level, encode, sink.
+
+`app.attempt` is the line; here is what stands around it: the limit, the client who may leave, and a second attempt.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
+import secrets
+from dataclasses import replace
 from typing import cast
 
-from app import tracing
-from app.decode.scheduler import Scheduler
-from app.engine import Engine, Sampling
-from app.errors import DeadlineExceeded, ServiceError
-from app.generations import Begun, Generations
-from app.listener import ClientGone, Levels, Listener, Playback, Sink, Spoken
-from app.parts import Parts
-from app.speaker import Speaker
-from app.speech.codes import FrameLayout
-from app.speech.encoders import Encoder
-from app.speech.windows import WindowPlan
+from app import metrics, tracing
+from app.attempt import Attempt, Speech, Stage
+from app.engine import Sampling
+from app.errors import DeadlineExceeded, EngineLength, ServiceError
+from app.listener import ClientGone, Sink, Spoken
+from app.parts import KeptParts
+from app.progress import Progress
+
+SEED_BITS = 31  # engines differ in how large a seed they take
 
 
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """A request past the door: everything is checked, nothing is optional."""
-
-    parts: Parts
-    sampling: Sampling
-    may_be_cut: bool  # the caller set max_tokens, so reaching it is no error
-    playback: Playback
-    layout: FrameLayout
-    plan: WindowPlan
-    levels: Levels
-    limit_s: float
-
-
-async def synthesize(speech: Speech, engine: Engine, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
+async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken:
     """Speak a request into a sink; returns when the sink has the whole answer.
+
+    A failure of the engine that may pass costs a second attempt, as long as no byte has left and the client is
+    there; `speech.limit_s` holds for both together. `progress` tells how far it is, also after a failure.
 
     Raises:
         ServiceError: the first failure of engine, codec or a limit; the sink has not been finished.
         ClientGone: the client disconnected or stopped reading.
     """
-    generations = Generations(engine, speech.sampling, speech.layout, may_be_cut=speech.may_be_cut)
-    listener = Listener(encoder, sink, speech.levels, decoder.spec.sample_rate_hz, speech.playback)
     try:
         async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
-            watchers = group.create_task(_watch(sink)), group.create_task(decoder.lost())
-            speaker = Speaker(speech.plan, speech.layout, decoder, listener, limit)
-            reader = group.create_task(generations.read(speech.parts))
-            await _speak(speech.parts, generations, speaker)
-            await reader
+            watchers = group.create_task(_watch(stage.sink)), group.create_task(stage.decoder.lost())
+            await _attempts(speech, stage, progress, limit)
             for watcher in watchers:
                 watcher.cancel()
     except TimeoutError as exc:
         raise DeadlineExceeded("the request took longer than its limit") from exc
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
-    first_write_s = listener.first_write_s or listener.begun_s
-    spoken = Spoken(
-        audio_s=listener.audio_s,
-        codec_tokens=generations.codec_tokens,
-        prompt_tokens=generations.prompt_tokens,
-        first_audio_s=first_write_s - listener.begun_s,
-        first_window_s=max(0.0, first_write_s - (speaker.ready_s or first_write_s)),
-        total_s=time.monotonic() - listener.begun_s,
-    )
+    spoken = progress.spoken()
     tracing.describe(audio_s=spoken.audio_s, codec_tokens=spoken.codec_tokens)
-    await sink.finish(spoken)
+    await stage.sink.finish(spoken)
     return spoken
 
 
@@ -75,29 +52,49 @@ async def _watch(sink: Sink) -> None:
     raise ClientGone("the client has disconnected")
 
 
-async def _speak(parts: Parts, generations: Generations, speaker: Speaker) -> None:
-    """Speak part after part; the caller's max_tokens may end the answer before the last."""
-    while (begun := await _next(parts, generations, speaker)) is not None:
-        part, arrival = begun
-        await speaker.pause(part.pause_s)
-        if arrival is not None:
-            await speaker.speak(arrival)
-            generations.spoken()
-    await speaker.listener.finish()
-
-
-async def _next(parts: Parts, generations: Generations, speaker: Speaker) -> Begun | None:
-    """The next part. Where its text is later than the listener can wait, the speaker rests until it comes."""
+async def _attempts(speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout) -> None:
+    """Speak; and once more where that may help. The parts of a text that is still being written are kept for it."""
+    ends_s, parts = limit.when(), KeptParts(speech.parts)
+    speech = replace(speech, parts=parts)
     try:
-        async with asyncio.timeout(max(0.0, speaker.listener.lead_s)):
-            return await generations.next()
-    except TimeoutError:
-        if not (parts.late and speaker.listener.started):
-            return await generations.next()
-    await speaker.rest()
-    begun = await generations.next()
-    speaker.begin_again()
-    return begun
+        await _attempt(speech, stage, progress, limit)
+    except ServiceError as exc:
+        sampling = second_sampling(exc, speech.sampling)
+        if sampling is None or stage.sink.started or _is_ending():
+            raise
+        progress.retry(exc)
+    else:
+        return
+    parts.rewind()
+    limit.reschedule(ends_s)
+    await _attempt(replace(speech, sampling=sampling), stage, progress, limit)
+
+
+def _is_ending() -> bool:
+    """Whether the limit has passed, or the client has left, while the failure came."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _attempt(speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout) -> None:
+    attempt = Attempt(speech, stage, limit, for_replay=progress.for_replay)
+    progress.begin(attempt)
+    try:
+        await attempt.run()
+    except BaseExceptionGroup as group_error:
+        error = _first(group_error)
+        if isinstance(error, EngineLength):
+            metrics.RUNAWAYS.labels(error.kind).inc()
+        raise error from None
+
+
+def second_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
+    """How to ask again after a failure; None where that would not help: the same dice fall the same way."""
+    if error.cure == "again":
+        return first
+    if error.cure == "reseeded" and first.seed is None and first.temperature != 0:
+        return replace(first, seed=secrets.randbits(SEED_BITS))
+    return None
 
 
 def _first(error: BaseException) -> BaseException:

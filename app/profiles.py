@@ -97,6 +97,8 @@ class Profile(_Part):
     prompt: str  # a template with {voice} (optional) and {text}, or {phonemes} for a model that reads those
     clone_prompt: str | None = None  # with {reference_text}, {tokens} and {text}; None: the model cannot clone
     characters_per_second: float = Field(gt=0)  # of speech; used to split text that does not fit
+    longest_speech: float = Field(default=4.0, ge=1)  # times what that gives, and 5 s: what is longer is a runaway
+    shortest_speech: float = Field(default=0.1, ge=0, lt=1)  # times the same: what is shorter is not the whole text
     typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
     stop_token_ids: tuple[int, ...] = ()
     normalize: bool = False  # where the request is silent; models of several languages read numbers themselves

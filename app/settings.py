@@ -179,6 +179,12 @@ class Settings(BaseSettings):
     )
     max_reference_s: float = Field(default=20.0, ge=1, le=60, description="Longest recording of a voice, in seconds.")
 
+    replay_folder: str | None = Field(
+        default=None,
+        description="Folder that keeps the codes of the last failed requests, without their texts, for "
+        "`python -m app.replay`. Unset: none are kept.",
+    )
+
     max_concurrent_requests: int = Field(
         default=64, ge=1, le=100_000, description="Requests served at once; further ones get 429."
     )

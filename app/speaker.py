@@ -12,11 +12,14 @@ from app.arrival import Arrival
 from app.codec import CodeWindow, Samples
 from app.decode.capacity import Heard
 from app.decode.scheduler import Scheduler
+from app.errors import EngineLength
 from app.listener import Listener
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.playhead import Playhead
+from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
+from app.trail import Trail
 
 REST_S = 0.25  # of silence push all but a few milliseconds through tempo, resampler and encoder
 
@@ -28,9 +31,17 @@ class Speaker:
     """
 
     def __init__(
-        self, plan: WindowPlan, layout: FrameLayout, decoder: Scheduler, listener: Listener, limit: asyncio.Timeout
+        self,
+        plan: WindowPlan,
+        layout: FrameLayout,
+        decoder: Scheduler,
+        listener: Listener,
+        limit: asyncio.Timeout,
+        *,
+        trail: Trail | None = None,
     ) -> None:
         """`limit` moves with the audio sent: who listens in real time needs as long as it lasts."""
+        self._trail = trail
         self._decoder, self.listener = decoder, listener
         self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
@@ -40,20 +51,29 @@ class Speaker:
         self.ready_s: float | None = None  # when the first window's codes were there
 
     async def speak(self, arrival: Arrival) -> None:
-        """Speak one generation, as it arrives."""
+        """Speak one generation, as it arrives.
+
+        Raises:
+            CodecFailed: as `Scheduler.decode` does.
+            EngineLength: nothing has been heard of it for long; pauses that the text asks for are not its silence.
+        """
         spec, schedule = self._decoder.spec, self._schedule
+        quiet = Quiet(spec.sample_rate_hz)
         stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
+        taken: list[Window] = [] if self._trail is None else self._trail.windows_of(arrival.codes)
         schedule.begin()
         while not schedule.finished:
             await arrival.reach(schedule.wanted)
             self.ready_s = self.ready_s or arrival.ready_s
-            taken: list[Window] = []
             asked_s = time.monotonic()
             take = partial(self._take, arrival.codes, taken)
             decoded = await self._decoder.decode(take, self.listener.deadline_s())
             decode_s = time.monotonic() - asked_s
-            self._note(taken[0])
-            await self._hear(stitcher.feed(taken[0], decoded))
+            self._note(taken[-1])
+            sound = stitcher.feed(taken[-1], decoded)
+            if quiet.feed(sound):
+                raise EngineLength("the engine speaks silence", "silence")
+            await self._hear(sound)
             schedule.grow(
                 Supply(
                     frames=arrival.codes.frames,
@@ -74,6 +94,8 @@ class Speaker:
 
     async def rest(self) -> None:
         """Nothing is there to say: let the listener hear the end of what was said, which the filters keep back."""
+        if self._trail is not None:
+            self._trail.pause(REST_S)
         await self.pause(REST_S)
 
     def begin_again(self) -> None:

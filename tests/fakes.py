@@ -28,12 +28,12 @@ SPEC = CodecSpec(
 class ToneCodec:
     """Each code is 20 ms of a tone of its own loudness; stateless, so windows agree exactly.
 
-    `culprit` is a code on which a batch fails, `noise` one that gives NaN, `hold` stops the device.
+    `culprit` is a code on which a batch fails, `noise` one that gives NaN, `mutes` are silent, `hold` stops the device.
     """
 
-    def __init__(self, spec: CodecSpec = SPEC, *, culprit: int = -1, noise: int = -1) -> None:
+    def __init__(self, spec: CodecSpec = SPEC, *, culprit: int = -1, noise: int = -1, mute: int = -1) -> None:
         self.spec = spec
-        self.culprit, self.noise = culprit, noise
+        self.culprit, self.noise, self.mutes = culprit, noise, frozenset({mute})
         self.batches: list[list[tuple[int, int]]] = []  # (first frame, frames) of each window of each call
         self.free = threading.Event()
         self.free.set()
@@ -53,6 +53,7 @@ class ToneCodec:
         time_s = np.arange(self.spec.samples_per_frame) / self.spec.sample_rate_hz
         wave = np.sin(2 * np.pi * 200 * time_s)
         loudness = 0.05 + 0.2 * (window.codes[:, :1] % 997) / 997
+        loudness[np.isin(window.codes[:, :1], list(self.mutes))] = 0
         samples = (loudness * wave).astype(np.float32)
         samples[window.codes[:, 0] == self.noise] = np.nan
         return samples[window.context_frames :].reshape(-1)

@@ -59,7 +59,7 @@ async def rest() -> None:
 
 
 def reading(engine: StepEngine, *, may_be_cut: bool = False) -> tuple[Generations, asyncio.Task[None]]:
-    generations = Generations(engine, SAMPLING, LAYOUT, may_be_cut=may_be_cut)
+    generations = Generations(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
     return generations, asyncio.create_task(generations.read(WrittenParts([Part(prompt) for prompt in "abcd"])))
 
 

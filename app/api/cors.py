@@ -14,6 +14,7 @@ EXPOSED = (
     "x-audio-channels",
     "x-audio-bit-depth",
     "retry-after",
+    "x-finish-reason",
     "x-should-retry",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from app import tracing
@@ -11,6 +12,7 @@ from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
 from app.api.wording import Manner, Wording
+from app.attempt import Speech
 from app.codec import CodecSpec
 from app.engine import Sampling
 from app.errors import (
@@ -21,11 +23,11 @@ from app.errors import (
 )
 from app.listener import Levels, Playback
 from app.parts import Part, Parts, WrittenParts
-from app.pipeline import Speech
 from app.profiles import Profile
 from app.settings import Settings
 from app.speech import g711
 from app.speech.codes import FrameLayout
+from app.speech.duration import Pace
 from app.speech.encoders import LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
@@ -39,19 +41,23 @@ HORIZON_S = 0.2  # longest sound held back for the first estimate of the level
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How the engine is asked: a prompt, all of its fields but the text, and how much one generation may speak."""
+    """How the engine is asked: a prompt, all of its fields but the text, how much one generation may speak, and how."""
 
     template: str
     fields: Mapping[str, str]
     budget_tokens: int
     most_characters: int
+    pace: Pace
 
     def parts(self, passage: Passage) -> list[Part]:
         """The parts of one passage; a passage without text is a pause, if it lasts."""
         if not passage.text:
             return [Part(None, passage.pause_s)] if passage.pause_s else []
-        prompts = [render(self.template, **self.fields, text=piece) for piece in self._pieces(passage.text)]
-        return [Part(prompt, 0.0 if number else passage.pause_s) for number, prompt in enumerate(prompts)]
+        pieces = enumerate(self._pieces(passage.text))
+        return [self._part(piece, 0.0 if number else passage.pause_s) for number, piece in pieces]
+
+    def _part(self, text: str, pause_s: float) -> Part:
+        return Part(render(self.template, **self.fields, text=text), pause_s, self.pace.bounds(text))
 
     def _pieces(self, text: str) -> list[str]:
         """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
@@ -65,6 +71,9 @@ class Intake:
         self._settings, self._profile, self._spec, self._wording = settings, profile, spec, wording
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
+        self._pace = Pace(
+            profile.characters_per_second, spec.frames_per_s, profile.longest_speech, profile.shortest_speech
+        )
 
     def speech(self, request: SpeechRequest, reference: Reference | None = None) -> Speech:
         """What to speak; with a reference, in its voice.
@@ -110,7 +119,7 @@ class Intake:
             budget = max(budget - reference.length_tokens, budget // 4, 1)
         budget_s = budget / profile.tokens.slots / self._spec.frames_per_s
         characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
-        return Asking(template, fields, budget, characters)
+        return Asking(template, fields, budget, characters, self._pace)
 
     def _manner(self, request: SpeechRequest) -> Manner:
         return Manner(_either(request.normalize, self._profile.normalize), request.language)
@@ -149,7 +158,7 @@ class Intake:
             sample_rate_hz=rate_hz,
             encoding=request.encoding,
             bit_depth=(8 if companded else 16) if chosen in LOSSLESS else None,
-            encoder=make_encoder(chosen, rate_hz, encoding=request.encoding, whole=not request.stream),
+            make_encoder=partial(make_encoder, chosen, rate_hz, encoding=request.encoding, whole=not request.stream),
             delivery="events" if request.stream_format == "sse" else whole,
             write_limit_s=self._settings.client_write_timeout_s,
         )

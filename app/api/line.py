@@ -12,7 +12,7 @@ from app.api.response import AudioAnswer
 from app.api.sinks import PIECE_BYTES, usage
 from app.errors import ServiceError
 from app.listener import ClientGone, Spoken
-from app.speech.encoders import UNCOMPRESSED
+from app.speech.encoders import UNCOMPRESSED, Encoder
 
 IDLE, BROKEN, RESTARTING = 1000, 1011, 1012  # close codes, RFC 6455 and its registry
 
@@ -60,22 +60,30 @@ class Line:
 class WebSocketSink:
     """The sound of one utterance: `started` with the first samples, `done` after the last."""
 
-    def __init__(self, line: Line, answer: AudioAnswer, utterance: int) -> None:
-        self._line, self._answer, self._utterance = line, answer, utterance
-        self._started = False
+    _encoder: Encoder
+
+    def __init__(self, line: Line, answer: AudioAnswer, utterance: int, name: str) -> None:
+        """`utterance` counts those of the connection; `name` is its own, as a request's id."""
+        self._line, self._answer, self._utterance, self._name = line, answer, utterance, name
+        self.started = False
+
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins: this encoder makes what is written."""
+        self._encoder = encoder
 
     async def write(self, data: bytes) -> None:
         """Send bytes that hold samples; raises ClientGone."""
-        if not self._started:
-            self._started = True
-            await self._line.tell("started", utterance=self._utterance, **self._format())
-            data = self._answer.encoder.header(None) + data
+        if not self.started:
+            self.started = True
+            await self._line.tell("started", utterance=self._utterance, request_id=self._name, **self._format())
+            data = self._encoder.header(None) + data
         await self._line.sound(data)
 
     async def finish(self, spoken: Spoken) -> None:
         """Say that this was all."""
         seconds = round(spoken.audio_s, 3)
-        await self._line.tell("done", utterance=self._utterance, usage=usage(spoken), audio_seconds=seconds)
+        said = {"usage": usage(spoken), "audio_seconds": seconds, "finish_reason": spoken.finish_reason}
+        await self._line.tell("done", utterance=self._utterance, **said)
 
     async def gone(self) -> None:
         """Never return: the connection reads its client's messages, and cancels its utterances when it leaves."""

@@ -15,9 +15,12 @@ from app.api.access import note
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
+from app.api.records import Records
+from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import Draining, ServiceError
 from app.listener import ClientGone, Sink, Spoken
+from app.progress import Progress
 from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
 
 Delivery = Literal["stream", "whole", "events"]
@@ -34,7 +37,7 @@ class AudioAnswer:
     sample_rate_hz: int
     encoding: Encoding
     bit_depth: int | None  # None: a lossy format has none
-    encoder: Encoder
+    make_encoder: Callable[[], Encoder]
     delivery: Delivery
     write_limit_s: float
 
@@ -57,9 +60,13 @@ class AudioResponse(Response):
     """Speaks when called: admission, synthesis, and the failure of either, on one request."""
 
     def __init__(
-        self, speak: Callable[[Encoder, Sink], Awaitable[Spoken]], answer: AudioAnswer, admission: Admission
+        self,
+        speak: Callable[[Sink, Progress], Awaitable[Spoken]],
+        answer: AudioAnswer,
+        admission: Admission,
+        records: Records,
     ) -> None:
-        self._speak, self._answer, self._admission = speak, answer, admission
+        self._speak, self._answer, self._admission, self._records = speak, answer, admission, records
         self.background = None
         self.status_code = 200
 
@@ -67,11 +74,12 @@ class AudioResponse(Response):
         """Run the request; raises ResponseBroken when it fails after its status has left."""
         answer = self._answer
         note(scope, format=answer.format, delivery=answer.delivery)
-        sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.encoder, answer.write_limit_s)
+        sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
+        key = key_number_of(scope)
         try:
             whole = answer.delivery == "whole"
-            with self._admission.slot(key_number_of(scope), whole=whole):
-                spoken = await self._speak(answer.encoder, sink)
+            with self._records.follow(request_id_of(scope), key) as progress, self._admission.slot(key, whole=whole):
+                spoken = await self._speak(sink, progress)
             note(scope, **report(spoken, whole=whole))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()

@@ -6,10 +6,11 @@ import asyncio
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.failure import failure_response
+from app.api.keys import key_number_of
 from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
@@ -19,8 +20,11 @@ from app.api.schemas import (
     NormalizeAnswer,
     NormalizeRequest,
     SpeechRequest,
+    SpeechStatus,
+    Usage,
 )
 from app.api.service import Service, service_of
+from app.api.sinks import usage
 from app.errors import ModelNotFound, NotReady, ServiceError
 from app.metrics import TASKS
 
@@ -41,6 +45,23 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
     """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
     return service.answer(request)
+
+
+@router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
+async def status(request_id: str, request: Request, service: Here) -> SpeechStatus:
+    """How far a request of the last hour is, or what became of it, by its `x-request-id`."""
+    record = service.records.find(request_id, key_number_of(request.scope))
+    spoken = record.spoken()
+    return SpeechStatus(
+        id=request_id,
+        status=record.status,
+        finish_reason=spoken.finish_reason if record.status == "completed" else None,
+        error_code=record.error_code,
+        audio_seconds=round(spoken.audio_s, 3),
+        usage=Usage.model_validate(usage(spoken)),
+        first_audio_seconds=round(spoken.first_audio_s, 4) if spoken.first_audio_s else None,
+        retries=spoken.retries,
+    )
 
 
 @router.post("/v1/audio/normalize", responses={400: {"model": ErrorAnswer}})

@@ -62,7 +62,10 @@ class SpeechRequest(BaseModel):
     top_k: int | None = Field(default=None, ge=-1, le=1_000_000)
     repetition_penalty: Number | None = Field(default=None, gt=0, le=2)
     max_tokens: int | None = Field(
-        default=None, ge=1, le=65_536, description="Token limit of one engine request; reaching it is then no error."
+        default=None,
+        ge=1,
+        le=65_536,
+        description="Token limit of one engine request; reaching it is then no error. Unset: what the text can need.",
     )
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     playback_speed: Number | None = Field(
@@ -135,6 +138,29 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+class Usage(BaseModel):
+    """The tokens of an answer."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class SpeechStatus(BaseModel):
+    """GET /v1/audio/speech/{request_id}: how far a request is, or what became of it; never its text."""
+
+    id: str
+    status: Literal["in_progress", "completed", "failed", "cancelled"]
+    finish_reason: Literal["stop", "length"] | None = Field(
+        description="Of a completed answer. length: the caller's own max_tokens has cut it."
+    )
+    error_code: str | None
+    audio_seconds: float
+    usage: Usage
+    first_audio_seconds: float | None = Field(description="From the request to its first bytes of sound.")
+    retries: int
 
 
 class Health(BaseModel):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from fastapi import Request
 
 from app.api.admission import Admission
 from app.api.cloning import Cloner
 from app.api.intake import Intake
+from app.api.records import Records
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.utterance import Utterance
 from app.api.wording import Manner, Wording
+from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
 from app.errors import Draining, NotReady
-from app.listener import Sink
-from app.pipeline import Speech, Spoken, synthesize
+from app.listener import Sink, Spoken
+from app.pipeline import synthesize
 from app.profiles import Profile
+from app.progress import Progress
+from app.replay_folder import ReplayFolder
 from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
@@ -38,6 +43,7 @@ class Service:
             settings.max_concurrent_requests_per_key,
             settings.admission_utilisation,
         )
+        self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
         self.broken = self.draining = False
@@ -71,7 +77,8 @@ class Service:
         self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
-        return AudioResponse(partial(self._speak, speech, decoder), answer, self.admission)
+        speak = partial(self._speak, speech, decoder, answer.make_encoder)
+        return AudioResponse(speak, answer, self.admission, self.records)
 
     def utterance(self, session: SpeechRequest) -> Utterance:
         """What will speak a text that is still to be written; `session` says how.
@@ -83,7 +90,8 @@ class Service:
         decoder = self._decoder()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
-        return Utterance(script, answer, partial(self._speak, speech, decoder), self.admission)
+        speak = partial(self._speak, speech, decoder, answer.make_encoder)
+        return Utterance(script, answer, speak, self.admission, self.records)
 
     def normalize(self, request: NormalizeRequest) -> str:
         """The text as it would be spoken; needs neither codec nor engine.
@@ -112,8 +120,10 @@ class Service:
         """False once a decode thread has died, or loading has failed in a way that a restart may mend."""
         return not self.broken and (self.decoder is None or self.decoder.failure is None)
 
-    async def _speak(self, speech: Speech, decoder: Scheduler, encoder: Encoder, sink: Sink) -> Spoken:
-        return await synthesize(speech, self.engine, decoder, encoder, sink)
+    async def _speak(
+        self, speech: Speech, decoder: Scheduler, make_encoder: Callable[[], Encoder], sink: Sink, progress: Progress
+    ) -> Spoken:
+        return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 
     def _check_open(self) -> None:
         if self.draining:

@@ -16,16 +16,22 @@ from app.listener import ClientGone, Spoken
 from app.speech.encoders import Encoder
 
 Headers = list[tuple[bytes, bytes]]
+FINISH_REASON = "x-finish-reason"  # of a whole body: a stream's header leaves before it is known
 PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
 
 
 class ChunkedSink:
     """Bytes to the client as they are made; the status and the header leave with the first samples."""
 
-    def __init__(self, send: Send, receive: Receive, headers: Headers, encoder: Encoder, write_limit_s: float) -> None:
-        self._send, self._receive, self._headers = send, receive, headers
-        self._encoder, self._write_limit_s = encoder, write_limit_s
+    _encoder: Encoder
+
+    def __init__(self, send: Send, receive: Receive, headers: Headers, write_limit_s: float) -> None:
+        self._send, self._receive, self._headers, self._write_limit_s = send, receive, headers, write_limit_s
         self.started = False
+
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins: this encoder makes what is written."""
+        self._encoder = encoder
 
     async def write(self, data: bytes) -> None:
         """Send a chunk; raises ClientGone after the write limit."""
@@ -66,8 +72,9 @@ class ChunkedSink:
 class WholeSink(ChunkedSink):
     """One complete body with its length; nothing leaves before everything is known to be good."""
 
-    def __init__(self, send: Send, receive: Receive, headers: Headers, encoder: Encoder, write_limit_s: float) -> None:
-        super().__init__(send, receive, headers, encoder, write_limit_s)
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins, and with it another body."""
+        super().begin(encoder)
         self._body = bytearray()
 
     async def write(self, data: bytes) -> None:
@@ -78,8 +85,11 @@ class WholeSink(ChunkedSink):
         """Send everything."""
         body = self._encoder.header(len(self._body)) + bytes(self._body)
         self.started = True
-        length = (b"content-length", str(len(body)).encode())
-        await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, length]})
+        known = [
+            (b"content-length", str(len(body)).encode()),
+            (FINISH_REASON.encode(), spoken.finish_reason.encode()),
+        ]
+        await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]})
         await self._put_body(body)
         await self._end()
 
@@ -89,7 +99,8 @@ class EventSink(ChunkedSink):
 
     async def finish(self, spoken: Spoken) -> None:
         """Tell the usage, and end the body."""
-        await self._tell({"type": "speech.audio.done", "usage": usage(spoken)})
+        reason = spoken.finish_reason
+        await self._tell({"type": "speech.audio.done", "usage": usage(spoken), "finish_reason": reason})
         await self._end()
 
     async def fail(self, error: ServiceError) -> NoReturn:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from app import metrics
 from app.api.access import words
 from app.api.admission import Admission
+from app.api.records import Records
 from app.api.response import AudioAnswer, report
 from app.api.script import Script
 from app.listener import ClientGone, Sink, Spoken
-from app.speech.encoders import Encoder
+from app.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,9 @@ class Utterance:
 
     script: Script
     answer: AudioAnswer
-    synthesis: Callable[[Encoder, Sink], Awaitable[Spoken]]
+    synthesis: Callable[[Sink, Progress], Awaitable[Spoken]]
     admission: Admission
+    records: Records
 
     async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
         """Speak, from the first sentence to the end of the text; `name` is the log's, `key` the caller's key's number.
@@ -36,8 +38,8 @@ class Utterance:
         """
         try:
             await self.script.begun()
-            with self.admission.slot(key):
-                facts = report(await self.synthesis(self.answer.encoder, sink), whole=False)
+            with self.records.follow(name, key) as progress, self.admission.slot(key):
+                facts = report(await self.synthesis(sink, progress), whole=False)
             log.info("request %s: %s", name, words(facts), extra={"request_id": name, **facts})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()

@@ -121,16 +121,15 @@ class Connection:
         if before:
             await asyncio.wait(before)
         try:
-            await utterance.speak(
-                WebSocketSink(self._line, utterance.answer, number), f"{self._name}/{number}", self._key
-            )
+            name = f"{self._name}-{number}"
+            await utterance.speak(WebSocketSink(self._line, utterance.answer, number, name), name, self._key)
         except ServiceError as exc:
             await self._fail(exc, number)
 
     async def _fail(self, error: ServiceError, utterance: int | None = None) -> None:
         """Say what went wrong, and of which utterance; without one, a message was ignored."""
         metrics.REQUESTS.labels(error.code).inc()
-        log.warning("request %s/%s: %s: %s", self._name, utterance or "", error.code, error.message)
+        log.warning("request %s-%s: %s: %s", self._name, utterance or "", error.code, error.message)
         await self._line.tell_error(error, **({"utterance": utterance} if utterance else {}))
 
     async def _stop(self, numbers: Iterable[int]) -> None:

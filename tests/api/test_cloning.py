@@ -165,9 +165,9 @@ async def test_the_speech_fields_hold_for_an_upload(served: Served, engine: Fixe
 
 async def test_a_reference_takes_its_place_out_of_the_token_budget(served: Served, engine: FixedEngine) -> None:
     await speak_as(served)
-    assert engine.samplings[0].max_tokens == 3072 - 100 - len(SAID)
     long = " ".join(f"This is sentence number {index} of a long letter to the bank." for index in range(60))
     await speak_as(served, generate_text=long)
+    assert engine.samplings[1].max_tokens == 3072 - 100 - len(SAID)
     cloned = len(engine.prompts) - 1
     await served.client.post(SPEECH, json={**HELLO, "input": long})
     assert 3 < len(engine.prompts) - 1 - cloned <= cloned

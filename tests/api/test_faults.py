@@ -260,10 +260,10 @@ async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: bool) -> None:
-    engine = FixedEngine([5] * 500)  # 10 s of pcm: 480 kB
+    engine = FixedEngine(CODES[:250] * 2)  # 10 s of pcm: 480 kB
     limits = settings_for_tests(client_write_timeout_s=0.5)
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
-        body = {**HELLO, "stream": stream}
+        body = {**HELLO, "stream": stream, "max_tokens": 500}
         client = await raw_request(served, json.dumps(body).encode())
         async with asyncio.timeout(5):
             while not engine.prompts or engine.active:
@@ -342,10 +342,11 @@ async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
 
 async def test_a_client_that_listens_in_real_time_hears_everything() -> None:
     """What it takes in one write limit is far less than a window; its pace is progress all the same."""
-    engine = FixedEngine([5] * 600)  # 12 s of pcm: 576 kB, read at four times real time
+    engine = FixedEngine(CODES * 2)  # 12 s of pcm: 576 kB, read at four times real time
     limits = settings_for_tests(client_write_timeout_s=1.5, request_timeout_s=0.8)
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
-        client, loop = await raw_request(served), asyncio.get_running_loop()
+        body = json.dumps({**HELLO, "max_tokens": 600}).encode()
+        client, loop = await raw_request(served, body), asyncio.get_running_loop()
         received = b""
         while not received.endswith(b"0\r\n\r\n"):
             data = await loop.sock_recv(client, 9_600)

@@ -101,7 +101,7 @@ async def test_events_hold_the_audio_and_then_the_usage(served: Served, name: Fo
         assert len(audio) == len(expected.content)  # the serial number of an Ogg stream is drawn anew
     else:
         assert audio == expected.content
-    assert done["type"] == "speech.audio.done"
+    assert (done["type"], done["finish_reason"]) == ("speech.audio.done", "stop")
     prompt = "<|im_start|>lark: Hello there.<|speech_start|>"
     assert done["usage"] == {
         "input_tokens": len(prompt),

@@ -16,6 +16,8 @@ from app.speech.encoders import MEDIA_TYPES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
+FOR_HELLO = 410  # tokens that "Hello there." may have
+ENGINE = "http://127.0.0.1:9"  # nobody is there
 CODES = [(index * 37) % 1000 for index in range(150)]
 
 
@@ -81,7 +83,7 @@ async def test_audio_leaves_before_the_generation_has_ended() -> None:
 async def test_long_text_is_one_continuous_answer() -> None:
     engine = FixedEngine(CODES)
     sentences = [f"This is sentence number {index} of a long letter to the bank." for index in range(60)]
-    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": " ".join(sentences)})
     assert len(engine.prompts) > 3
     spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
@@ -92,7 +94,7 @@ async def test_long_text_is_one_continuous_answer() -> None:
 async def test_a_pause_is_exact_silence_between_two_generations() -> None:
     engine = FixedEngine(CODES)
     text = "[pause:100ms] Please hold. [pause:500ms] Thank you. [pause:250 ms]"
-    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
         body = {**HELLO, "input": text, "normalize_loudness": False}
         sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2")
     spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
@@ -112,7 +114,7 @@ async def test_only_pauses_are_nothing_to_speak(served: Served) -> None:
 async def test_parts_of_a_long_text_join_without_a_click() -> None:
     spec = tone_spec(samples_per_frame=450)  # a part ends within a wave
     async with serving(
-        FixedEngine([500] * 40), ToneCodec(spec), settings_for_tests(tts_api="http://127.0.0.1:9")
+        FixedEngine([500] * 80), ToneCodec(spec), settings_for_tests(tts_api=ENGINE, default_max_tokens=1_500)
     ) as served:
         body = {**HELLO, "input": "This is a sentence of a long letter. " * 40, "normalize_loudness": False}
         sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2") / 32767
@@ -122,13 +124,13 @@ async def test_parts_of_a_long_text_join_without_a_click() -> None:
 
 async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", default_temperature=0.9)
+    settings = settings_for_tests(tts_api=ENGINE, default_temperature=0.9)
     async with serving(engine, settings=settings) as served:
         await served.client.post(SPEECH, json={**HELLO, "top_k": 5, "seed": 7, "max_tokens": 2000})
         await good_request(served)
     asked, default = engine.samplings
     assert (asked.temperature, asked.top_k, asked.seed, asked.max_tokens) == (0.9, 5, 7, 2000)
-    assert (default.temperature, default.top_k, default.seed, default.max_tokens) == (0.9, None, None, 3072)
+    assert (default.temperature, default.top_k, default.seed, default.max_tokens) == (0.9, None, None, FOR_HELLO)
 
 
 async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
@@ -139,7 +141,7 @@ async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
 
 async def test_an_asked_token_limit_ends_the_answer_not_each_part_of_the_text() -> None:
     engine = FixedEngine(CODES, finish_reason="length")
-    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": "One sentence. " * 200, "max_tokens": 150})
     assert len(engine.prompts) == 1
     assert len(answer.content) == len(CODES) * 480 * 2

@@ -157,6 +157,7 @@ async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
         await client.say("end")
         answer = await client.answer()
         assert answer.audio == await posted(served, text)
+    assert answer.started.pop("request_id")
     assert answer.started == {
         "type": "started",
         "utterance": 1,
@@ -167,7 +168,7 @@ async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
         "encoding": "pcm_s16le",
     }
     assert answer.done["audio_seconds"] == len(answer.audio) / 48_000
-    assert set(answer.done) == {"type", "utterance", "usage", "audio_seconds"}
+    assert set(answer.done) == {"type", "utterance", "usage", "audio_seconds", "finish_reason"}
 
 
 async def test_each_sentence_is_a_generation_as_in_a_post_whose_parts_hold_one_each() -> None:
@@ -469,7 +470,7 @@ async def test_a_bug_of_ours_is_an_error_without_details_and_a_close(caplog: pyt
 
 
 async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() -> None:
-    engine = FixedEngine([5] * 1_500)  # 30 s of pcm: 1.4 MB
+    engine = FixedEngine([index % 900 for index in range(1_500)])  # 30 s of pcm: 1.4 MB
     values = limits(client_write_timeout_s=0.5)
     async with (
         serving(engine, settings=values, send_buffer_bytes=4096) as served,
@@ -477,6 +478,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
         connect(url_of(served), proxy=None, max_queue=1) as socket,
     ):
         client = Client(socket)
+        await client.say("session", max_tokens=1_500)
         await client.text("This is a sentence.")
         await client.say("end")
         await asyncio.sleep(0.1)
@@ -488,6 +490,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
                 await asyncio.sleep(0.005)
         socket.transport.resume_reading()
         assert await client.closed() is None  # broken off, not closed
+        engine.numbers = CODES
         await good_request(served)
 
 

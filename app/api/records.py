@@ -1,0 +1,100 @@
+"""What became of the last requests: kept for an hour, without a word of their texts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from app.errors import RequestNotFound, ServiceError
+from app.listener import ClientGone, Spoken
+from app.progress import Progress
+from app.replay_folder import ReplayFolder
+
+MOST_RECORDS = 10_000  # about 10 MB
+KEPT_S = 3600.0
+
+Status = Literal["in_progress", "completed", "failed", "cancelled"]
+
+
+@dataclass(slots=True)
+class Record:
+    """One request: while it runs its progress tells, then what it came to."""
+
+    begun_s: float
+    progress: Progress | None
+    status: Status = "in_progress"
+    error_code: str | None = None
+    came_to: Spoken | None = None
+
+    def spoken(self) -> Spoken:
+        """What it has come to so far, or in the end."""
+        if self.came_to is None:
+            assert self.progress is not None
+            return self.progress.spoken()
+        return self.came_to
+
+    def end(self, status: Status, error_code: str | None = None) -> None:
+        """The request is over; its codes and its sound are let go of."""
+        self.came_to, self.progress = self.spoken(), None
+        self.status, self.error_code = status, error_code
+
+
+class Records:
+    """The latest requests by their id, each seen with the API key alone with which it came."""
+
+    def __init__(
+        self, most: int = MOST_RECORDS, kept_s: float = KEPT_S, *, replays: ReplayFolder | None = None
+    ) -> None:
+        """`replays` keeps the codes of what failed."""
+        self._replays = replays
+        self._most, self._kept_s = most, kept_s
+        self._records: OrderedDict[tuple[int | None, str], Record] = OrderedDict()
+
+    @contextmanager
+    def follow(self, name: str, key: int | None) -> Generator[Progress]:
+        """Keep a record of what happens in the block; of two requests with one id and key the later counts."""
+        progress = Progress(for_replay=self._replays is not None)
+        record = self._add(name, key, progress)
+        try:
+            yield progress
+        except (asyncio.CancelledError, ClientGone):
+            record.end("cancelled")
+            raise
+        except Exception as exc:
+            code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
+            if self._replays is not None and progress.trail is not None:
+                self._replays.keep(progress.trail, name, code)
+            record.end("failed", code)
+            raise
+        record.end("completed")
+
+    def close(self) -> None:
+        """Let replays be written (blocks)."""
+        if self._replays is not None:
+            self._replays.close()
+
+    def find(self, name: str, key: int | None) -> Record:
+        """The record of a request.
+
+        Raises:
+            RequestNotFound: there was none of this id with this key, or it is too long ago.
+        """
+        record = self._records.get((key, name))
+        if record is None or self._is_old(record):
+            raise RequestNotFound("no request of this id in the last hour")
+        return record
+
+    def _add(self, name: str, key: int | None, progress: Progress) -> Record:
+        self._records.pop((key, name), None)
+        while self._records and (len(self._records) >= self._most or self._is_old(next(iter(self._records.values())))):
+            self._records.popitem(last=False)
+        record = self._records[key, name] = Record(time.monotonic(), progress)
+        return record
+
+    def _is_old(self, record: Record) -> bool:
+        return time.monotonic() - record.begun_s > self._kept_s

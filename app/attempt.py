@@ -1,0 +1,113 @@
+"""One attempt at an answer: a generation for each part, its windows, and an encoder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.decode.scheduler import Scheduler
+from app.engine import Engine, Sampling
+from app.generations import Begun, Generations
+from app.listener import Levels, Listener, Playback, Sink, Spoken
+from app.parts import Parts
+from app.speaker import Speaker
+from app.speech.codes import FrameLayout
+from app.speech.encoders import Encoder
+from app.speech.windows import WindowPlan
+from app.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A request past the door: everything is checked, nothing is optional."""
+
+    parts: Parts
+    sampling: Sampling
+    may_be_cut: bool  # the caller set max_tokens, so reaching it is no error
+    playback: Playback
+    layout: FrameLayout
+    plan: WindowPlan
+    levels: Levels
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a request is spoken with and to, attempt after attempt."""
+
+    engine: Engine
+    decoder: Scheduler
+    make_encoder: Callable[[], Encoder]
+    sink: Sink
+
+
+class Attempt:
+    """Everything that a second attempt makes anew."""
+
+    def __init__(self, speech: Speech, stage: Stage, limit: asyncio.Timeout, *, for_replay: bool = False) -> None:
+        """`limit` moves with the audio sent; `for_replay`: keep what a replay needs."""
+        encoder, spec = stage.make_encoder(), stage.decoder.spec
+        stage.sink.begin(encoder)
+        self._parts = speech.parts
+        self.trail = Trail(spec.name, speech.plan.left) if for_replay else None
+        self.generations = Generations(
+            stage.engine,
+            speech.sampling,
+            speech.layout,
+            spec.frames_per_s,
+            may_be_cut=speech.may_be_cut,
+            trail=self.trail,
+        )
+        self._listener = Listener(encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback)
+        self.speaker = Speaker(speech.plan, speech.layout, stage.decoder, self._listener, limit, trail=self.trail)
+
+    async def run(self) -> None:
+        """Speak.
+
+        Raises:
+            ServiceError: a failure of engine, codec or text, in an ExceptionGroup.
+        """
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(self.generations.read(self._parts))
+            await self._speak()
+            await reader
+
+    def spoken(self, begun_s: float, retries: int) -> Spoken:
+        """What it has come to so far, for a request that began at `begun_s` (time.monotonic())."""
+        listener, generations = self._listener, self.generations
+        first_write_s = listener.first_write_s or begun_s
+        return Spoken(
+            audio_s=listener.audio_s,
+            codec_tokens=generations.codec_tokens,
+            prompt_tokens=generations.prompt_tokens,
+            first_audio_s=first_write_s - begun_s,
+            first_window_s=max(0.0, first_write_s - (self.speaker.ready_s or first_write_s)),
+            total_s=time.monotonic() - begun_s,
+            finish_reason=generations.finish_reason,
+            retries=retries,
+        )
+
+    async def _speak(self) -> None:
+        """Speak part after part; the caller's max_tokens may end the answer before the last."""
+        while (begun := await self._next()) is not None:
+            part, arrival = begun
+            await self.speaker.pause(part.pause_s)
+            if arrival is not None:
+                await self.speaker.speak(arrival)
+                self.generations.spoken()
+        await self._listener.finish()
+
+    async def _next(self) -> Begun | None:
+        """The next part. Where its text is later than the listener can wait, the speaker rests until it comes."""
+        try:
+            async with asyncio.timeout(max(0.0, self._listener.lead_s)):
+                return await self.generations.next()
+        except TimeoutError:
+            if not (self._parts.late and self._listener.started):
+                return await self.generations.next()
+        await self.speaker.rest()
+        begun = await self.generations.next()
+        self.speaker.begin_again()
+        return begun

@@ -1,0 +1,54 @@
+"""How far a request is."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from app import metrics
+from app.attempt import Attempt
+from app.errors import ServiceError
+from app.listener import Spoken
+from app.trail import Trail
+
+log = logging.getLogger(__name__)
+
+NOTHING = Spoken(
+    audio_s=0.0,
+    codec_tokens=0,
+    prompt_tokens=0,
+    first_audio_s=0.0,
+    first_window_s=0.0,
+    total_s=0.0,
+    finish_reason="stop",
+)
+
+
+class Progress:
+    """Follows a request from its beginning, attempt after attempt; what it tells is the latest one's."""
+
+    def __init__(self, *, for_replay: bool = False) -> None:
+        """`for_replay`: what a replay needs is kept."""
+        self.for_replay = for_replay
+        self._begun_s = time.monotonic()
+        self._retries = 0
+        self._attempt: Attempt | None = None
+
+    @property
+    def trail(self) -> Trail | None:
+        """What a replay needs of the latest attempt."""
+        return None if self._attempt is None else self._attempt.trail
+
+    def begin(self, attempt: Attempt) -> None:
+        """From now on this attempt counts."""
+        self._attempt = attempt
+
+    def retry(self, failure: ServiceError) -> None:
+        """The attempt has failed in this way, and there will be another."""
+        self._retries += 1
+        metrics.RETRIES.labels(failure.code).inc()
+        log.info("a second attempt after %s: %s", failure.code, failure.message)
+
+    def spoken(self) -> Spoken:
+        """What the request has come to so far."""
+        return NOTHING if self._attempt is None else self._attempt.spoken(self._begun_s, self._retries)

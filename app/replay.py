@@ -1,0 +1,101 @@
+"""A failed request's codes and windows, without its text: `python -m app.replay FILE OUT.wav` decodes them again.
+
+The codec is loaded as the service loads it, by the same settings, and the windows are those that it decoded then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from app.codec import Codec, CodecSpec, Samples
+from app.profiles import ProfileError, load_profile
+from app.settings import Settings
+from app.speaker import Before
+from app.speech.codes import CodeArray, FrameLayout
+from app.speech.encoders import make_encoder
+from app.speech.stitch import FADE_S, Stitcher
+from app.speech.windows import Window
+from app.trail import Replay, Take
+
+
+def sound_of(replay: Replay, codec: Codec) -> Samples:
+    """The sound as the codec made it, before fades, level and tempo; what had not been decoded comes behind."""
+    spec = codec.spec
+    before = Before(replay.left_frames, spec.codes_per_frame)
+    sound: list[Samples] = []
+    for take in replay.takes:
+        if take.codes:
+            sound += _spoken(take, before, codec, replay.left_frames)
+        else:
+            before.forget(round(take.pause_s * spec.frames_per_s))
+            sound.append(np.zeros(round(take.pause_s * spec.sample_rate_hz), np.float32))
+    return np.concatenate(sound) if sound else np.zeros(0, np.float32)
+
+
+def _spoken(take: Take, before: Before, codec: Codec, left_frames: int) -> Iterator[Samples]:
+    spec = codec.spec
+    codes = CodeArray(FrameLayout(0, spec.codes_per_frame, spec.vocabulary), len(take.codes) * spec.codes_per_frame)
+    codes.feed([slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)])
+    stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
+    for window in (*take.windows, *_not_decoded(take, spec, left_frames)):
+        yield stitcher.feed(window, codec.decode([before.window(codes, window)])[0])
+    before.keep(codes)
+
+
+def _not_decoded(take: Take, spec: CodecSpec, left_frames: int) -> Iterator[Window]:
+    """The largest windows over the frames behind the last window."""
+    right_frames, frames = max(1, spec.right_context_frames), len(take.codes)
+    hop = max(1, spec.max_window_frames - left_frames - right_frames)
+    for begin in range(take.windows[-1].end if take.windows else 0, frames, hop):
+        end = min(frames, begin + hop)
+        stop = min(frames, end + right_frames)
+        yield Window(max(0, begin - left_frames), begin, end, stop, last=end == frames)
+
+
+def read_replay(path: Path) -> Replay:
+    """A file that the service wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        pydantic.ValidationError: it is something else.
+    """
+    return TypeAdapter(Replay).validate_json(path.read_bytes())
+
+
+def _load_codec(replay: Replay, settings: Settings) -> Codec:
+    """The codec that the settings name, on one device; raises ProfileError where it is another than the file's."""
+    from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
+
+    profile = load_profile(settings.profile_name)
+    if profile.codec.name != replay.codec:
+        raise ProfileError(f"the file's codec is {replay.codec}: set MODEL_PROFILE to a profile with that codec")
+    weights = settings.codec_weights or profile.codec.weights
+    left_s = settings.decode_left_context_s
+    choice = CodecChoice(profile.codec.name, weights, dtype=settings.codec_dtype, left_context_s=left_s, graph_s=())
+    return load_codec(choice, pick_devices(settings.device)[0])
+
+
+def main(arguments: list[str]) -> None:
+    """Write the sound of a file; ends with one readable line where that cannot be done."""
+    if len(arguments) != 2:
+        sys.exit("python -m app.replay FILE OUT.wav")
+    try:
+        replay = read_replay(Path(arguments[0]))
+        codec = _load_codec(replay, Settings())
+    except (OSError, ProfileError) as exc:
+        sys.exit(str(exc))
+    except ValidationError as exc:
+        sys.exit(f"{arguments[0]}: {exc.errors()[0]['msg']}")
+    encoder = make_encoder("wav", codec.spec.sample_rate_hz)
+    body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
+    Path(arguments[1]).write_bytes(encoder.header(len(body)) + body)
+    print(f"request {replay.request_id}, {replay.error_code}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

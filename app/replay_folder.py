@@ -1,0 +1,66 @@
+"""Where failed requests are kept for a replay: the latest of them, in files that only the service's user may read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+
+from app.trail import Trail
+
+MOST_FILES = 100
+MOST_BYTES = 50_000_000  # of all files; a minute of NeuCodec is about 25 KB
+MOST_WAITING = 8  # to be written: beyond that the disk is too slow, and nothing is kept
+
+log = logging.getLogger(__name__)
+
+
+class ReplayFolder:
+    """Writes in a thread of its own, so that no sound waits for the disk."""
+
+    def __init__(self, folder: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES) -> None:
+        self._folder, self._most_files, self._most_bytes = folder, most_files, most_bytes
+        self._writer = ThreadPoolExecutor(1, "replays")
+        self._room = threading.Semaphore(MOST_WAITING)
+
+    def keep(self, trail: Trail, request_id: str, error_code: str) -> None:
+        """Have a failed request written; returns at once."""
+        if not self._room.acquire(blocking=False):
+            log.warning("request %s is not kept for a replay: too many wait for the disk", request_id)
+            return
+        self._writer.submit(self._write, trail, request_id, error_code)
+
+    def close(self) -> None:
+        """Write what waits (blocks)."""
+        self._writer.shutdown()
+
+    def _write(self, trail: Trail, request_id: str, error_code: str) -> None:
+        try:
+            body = orjson.dumps(trail.replay(request_id, error_code))
+            if len(body) <= self._most_bytes:
+                self._put(f"{time.time_ns()}-{request_id}.json", body)
+                self._forget()
+        except OSError as exc:
+            log.warning("request %s is not kept for a replay: %s", request_id, exc.strerror)
+        finally:
+            self._room.release()
+
+    def _put(self, name: str, body: bytes) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = self._folder / f".{name}"
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(body)
+        part.replace(self._folder / name)
+
+    def _forget(self) -> None:
+        """Delete the oldest beyond the bounds."""
+        files = sorted(self._folder.glob("[0-9]*-*.json"))  # time stamps of one length
+        sizes = [file.stat().st_size for file in files]
+        while len(files) > self._most_files or sum(sizes) > self._most_bytes:
+            files.pop(0).unlink(missing_ok=True)
+            sizes.pop(0)

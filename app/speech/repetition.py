@@ -1,0 +1,37 @@
+"""Speech that has become a loop: the same codes over and over, into which a language model may fall."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+REPEATS = 8
+LONGEST_PERIOD_FRAMES = 50
+LEAST_S = 3.0  # of a loop: a code that is silence, or a vowel that is held, comes ten times in a row as well
+STRIDE_FRAMES = 8  # between two looks, which take 5 us
+
+
+class Repetition:
+    """Looks for a loop at the end of the codes so far, at fixed places: how they arrived makes no difference."""
+
+    def __init__(self, frames_per_s: float) -> None:
+        self._least_frames = round(LEAST_S * frames_per_s)
+        self._looked_frames = 0
+
+    def feed(self, codes: NDArray[np.int32]) -> bool:
+        """Whether `codes` (frames, slots), all so far, have begun to loop since the last call."""
+        for end in range(self._looked_frames + STRIDE_FRAMES, len(codes) + 1, STRIDE_FRAMES):
+            self._looked_frames = end
+            if end >= self._least_frames and self._loops(codes[:end]):
+                return True
+        return False
+
+    def _loops(self, codes: NDArray[np.int32]) -> bool:
+        """Whether the end of `codes` is one period, many times."""
+        before = codes[-1 - LONGEST_PERIOD_FRAMES : -1]
+        same = (before == codes[-1]).all(axis=1)
+        return any(self._repeats(codes, len(before) - int(at)) for at in np.flatnonzero(same)[::-1])
+
+    def _repeats(self, codes: NDArray[np.int32], period: int) -> bool:
+        span = max(REPEATS * period, self._least_frames)
+        return len(codes) >= span and np.array_equal(codes[-span + period :], codes[-span:-period])

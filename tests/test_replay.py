@@ -1,0 +1,131 @@
+"""A failed request is kept without its text, where somebody has asked for it, and sounds the same again."""
+
+from __future__ import annotations
+
+import stat
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.codec import CodeWindow
+from app.engine import Generation, OnTokens, Sampling
+from app.errors import EngineError
+from app.replay import main, read_replay, sound_of
+from app.replay_folder import MOST_WAITING, ReplayFolder
+from app.settings import Settings
+from app.speech.codes import CodeArray, FrameLayout
+from app.speech.windows import Window
+from app.trail import Trail
+from tests.fakes import FixedEngine, ToneCodec, tone_spec
+from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+
+CODES = [(index * 37) % 900 for index in range(300)]
+TEXT = "Xylophone.[pause:500ms]Zanzibar."
+
+
+class SecondFails(FixedEngine):
+    """The first part is spoken, the second breaks off in the middle."""
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        self.error = EngineError("broke") if "Zanzibar" in prompt else None
+        return await super().generate(prompt, sampling, on_tokens)
+
+
+async def failed(served: Served, name: str = "broken") -> None:
+    """A stream that fails in its second part."""
+    with pytest.raises(Exception, match="incomplete chunked read"):
+        await served.client.post(SPEECH, json={**HELLO, "input": TEXT}, headers={"x-request-id": name})
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*"))
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize("exact", [True, False])
+async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(tmp_path: Path, exact: bool) -> None:
+    codec, folder = ToneCodec(tone_spec(exact=exact)), tmp_path / "replays"
+    async with serving(
+        SecondFails(CODES, gap_s=0.003),
+        codec,
+        settings_for_tests(replay_folder=str(folder), tts_api="http://127.0.0.1:9"),
+    ) as served:
+        await failed(served)
+        await served.client.post(SPEECH, json=HELLO)
+    (file,) = files(folder)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.name.endswith("-broken.json")
+    kept = file.read_text()
+    assert "Xylo" not in kept
+    assert "Zanzi" not in kept
+    replay = read_replay(file)
+    assert (replay.request_id, replay.error_code) == ("broken", "engine_failed")
+    assert [len(take.codes) for take in replay.takes] == [300, 0, 300]
+    assert len(replay.takes[0].windows) > 1
+    tones = codec.decode([CodeWindow(np.array(CODES, np.int32)[:, None])])[0]
+    whole = np.concatenate([tones, np.zeros(12_000, np.float32), tones])
+    np.testing.assert_allclose(sound_of(replay, codec), whole, atol=1e-6)
+
+
+async def test_nothing_is_kept_unless_it_is_asked_for_and_nothing_of_good_answers(tmp_path: Path) -> None:
+    async with serving(SecondFails(CODES, gap_s=0.003)) as served:
+        await failed(served)
+    async with serving(FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(tmp_path))) as served:
+        await served.client.post(SPEECH, json=HELLO)
+        await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
+    assert files(tmp_path) == []
+
+
+async def test_a_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = settings_for_tests(replay_folder=str(tmp_path / "file"))
+    async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
+        await failed(served)
+        assert (await served.client.post(SPEECH, json=HELLO)).status_code == 200
+
+
+def trail_of(frames: int) -> Trail:
+    codes = CodeArray(FrameLayout(0, 1, 65_536), frames)
+    codes.feed(list(range(frames)))
+    trail = Trail("builtin", 4)
+    trail.begin(codes)
+    trail.windows_of(codes).append(Window(0, 0, 2, 3, last=False))
+    return trail
+
+
+def test_the_oldest_are_deleted_beyond_the_bounds(tmp_path: Path) -> None:
+    folder = ReplayFolder(tmp_path, most_files=3)
+    for number in range(MOST_WAITING):
+        folder.keep(trail_of(10), f"r{number}", "engine_failed")
+    folder.close()
+    assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["r5", "r6", "r7"]
+    small = ReplayFolder(tmp_path, most_bytes=3_000)
+    for name, frames in (("large", 3_000), ("last", 100)):
+        small.keep(trail_of(frames), name, "engine_failed")
+    small.close()
+    assert sum(file.stat().st_size for file in files(tmp_path)) <= 3_000
+    assert files(tmp_path)[-1].stem.endswith("-last")
+
+
+def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ReplayFolder(tmp_path)
+    folder.keep(trail_of(40), "r", "engine_length")
+    folder.close()
+    (file,) = files(tmp_path)
+    main([str(file), str(tmp_path / "out.wav")])
+    with wave.open(str(tmp_path / "out.wav")) as sound:
+        assert sound.getnframes() == 40 * 480
+    assert "engine_length" in capsys.readouterr().out
+    assert Settings().profile_name == "builtin"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [([], "FILE OUT.wav"), (["nowhere.json", "out.wav"], "nowhere.json"), (["pyproject.toml", "out.wav"], "JSON")],
+)
+def test_what_cannot_be_replayed_ends_the_command_in_one_line(arguments: list[str], words: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert words in str(ended.value)
