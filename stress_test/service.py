@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 ROOT = Path(__file__).parents[1]
 START_S = 60.0
@@ -28,19 +28,20 @@ class Service:
 
     async def metrics(self) -> dict[str, float]:
         """Its metrics without labels, by name."""
-        async with httpx.AsyncClient(base_url=self.url, timeout=10, trust_env=False) as client:
-            lines = (await client.get("/metrics")).text.splitlines()
+        async with aiohttp.ClientSession(self.url) as session, session.get("/metrics") as answer:
+            lines = (await answer.text()).splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#") and "{" not in line)
         return {name: float(value) for name, value in pairs}
 
     async def until_ready(self, limit_s: float = START_S) -> None:
         """Return when it speaks; raises TimeoutError."""
-        async with asyncio.timeout(limit_s), httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with asyncio.timeout(limit_s), aiohttp.ClientSession(self.url) as session:
             while True:
                 try:
-                    if (await client.get("/ready")).status_code == 200:
-                        return
-                except httpx.TransportError:
+                    async with session.get("/ready") as answer:
+                        if answer.status == 200:
+                            return
+                except aiohttp.ClientError:
                     pass
                 await asyncio.sleep(0.1)
 

@@ -2,7 +2,7 @@
 
 It starts a service on its embedded engine (or takes one: --url and --pid, on this machine), lets callers come at
 random for `--minutes`, and looks at its memory, descriptors, threads and tasks. The result is JSON with the
-slopes over the last two thirds of the time; `--plot FILE` draws it (needs matplotlib). Exits 1 if anything grew.
+slopes over the last two thirds of the time; `python -m bench.plots` draws it. Exits 1 if anything grew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,9 @@ class Sample:
         )
 
 
+FIELDS = [field.name for field in fields(Sample)]
+
+
 async def watch(service: Service, begun_s: float, samples: list[Sample]) -> None:
     """Look at it until cancelled."""
     while True:
@@ -111,8 +114,9 @@ def result_of(samples: Sequence[Sample], calls: Sequence[Call], begun_s: float, 
         "memory_mb": {"start": samples[0].memory_mb, "settled": first.memory_mb, "end": samples[-1].memory_mb},
         "first_audio_ms_p99": {"first_third": round(start, 1), "last_third": round(end, 1)},
         "p99_ratio": round(end / start, 2) if start else 0.0,
+        "at_first": asdict(samples[0]),
         "after": asdict(after),
-        "samples": [asdict(sample) for sample in samples],
+        "samples": {"fields": FIELDS, "rows": [[getattr(sample, name) for name in FIELDS] for sample in samples]},
     }
 
 
@@ -121,11 +125,11 @@ def growth(result: dict[str, object], most_mb: float) -> list[str]:
     grown, after = result["grown_in_the_last_two_thirds"], result["after"]
     assert isinstance(grown, dict)
     assert isinstance(after, dict)
-    samples = result["samples"]
-    assert isinstance(samples, list)
+    at_first = result["at_first"]
+    assert isinstance(at_first, dict)
     wrong = [f"memory grew by {grown['memory_mb']} MB"] if grown["memory_mb"] > most_mb else []
     for name, slack in (("descriptors", 8), ("threads", 2), ("tasks", 4)):
-        wrong += [f"{name}: {after[name]} at the end"] if after[name] > samples[0][name] + slack else []
+        wrong += [f"{name}: {after[name]} at the end"] if after[name] > at_first[name] + slack else []
     for name in ("in_flight", "queue"):
         wrong += [f"{name}: {after[name]} when all had left"] if after[name] else []
     found = json.dumps(result["outcomes"])
@@ -150,23 +154,6 @@ async def soak(service: Service, minutes: float, per_s: float) -> dict[str, obje
     return {**result, "lost": begun - len(calls), "settled": settled, "one_good_request": await one_good(service.url)}
 
 
-def draw(result: dict[str, object], path: Path) -> None:
-    """A picture of what was watched."""
-    from matplotlib.figure import Figure  # noqa: PLC0415  (only where a picture is asked for)
-
-    samples = result["samples"]
-    assert isinstance(samples, list)
-    figure = Figure((9, 5), dpi=100, layout="constrained")
-    names = ("memory_mb", "descriptors", "threads", "tasks")
-    for axes, name in zip(figure.subplots(2, 2).flat, names, strict=True):
-        axes.plot([sample["at_s"] / 60 for sample in samples], [sample[name] for sample in samples], linewidth=0.9)
-        axes.set_ylim(0, 1.15 * max(sample[name] for sample in samples) + 1)
-        axes.set_xlabel("minutes")
-        axes.set_title(name.replace("_mb", " (MB)"), fontsize=10)
-    figure.suptitle(f"{result['requests']} requests in {result['minutes']} minutes, a third of them bad or leaving")
-    figure.savefig(path)
-
-
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
     """On a service of one's own, or on the one that is named."""
     async with AsyncExitStack() as stack:
@@ -186,7 +173,6 @@ def main() -> int:
     parser.add_argument("--pid", type=int, help="its process")
     parser.add_argument("--most-mb", type=float, default=30.0, help="by which its memory may settle")
     parser.add_argument("--out", type=Path, help="a file for the JSON")
-    parser.add_argument("--plot", type=Path, help="a file for the picture")
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
     wrong = growth(result, arguments.most_mb)
@@ -194,8 +180,6 @@ def main() -> int:
     print(json.dumps({name: value for name, value in result.items() if name != "samples"}, indent=1), *wrong, sep="\n")
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")
-    if arguments.plot:
-        draw(result, arguments.plot)
     return int(bool(wrong))
 
 

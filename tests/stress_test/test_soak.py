@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stress_test.callers import Call
-from stress_test.soak import Sample, draw, growth, p99_ms, result_of, run, slope_per_hour
+from stress_test.soak import Sample, growth, p99_ms, result_of, run, slope_per_hour
 
 LEVEL = Sample(0.0, 400.0, 20, 11, 5.0, 2.0, 0.0, 0.0)
 REST = replace(LEVEL, in_flight=0.0)
@@ -66,9 +66,8 @@ def test_what_grew_or_was_left_is_named(per_hour: float, after: Sample, outcome:
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    result = {**result_of(samples(1.0), calls(), 1_000.0, REST), "samples": [asdict(each) for each in samples(1.0)]}
-    draw(result, tmp_path / "soak.png")
+    plots = pytest.importorskip("bench.plots")
+    plots.save(plots.draw_soak(result_of(samples(1.0), calls(), 1_000.0, REST)), tmp_path / "soak.png")
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
 
