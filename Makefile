@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
-.PHONY: setup setup-test setup-judge setup-browser run test test-slow test-vllm test-clients lint format bench \
+.PHONY: setup setup-test setup-judge setup-browser setup-proxies run test test-slow test-vllm test-clients test-containers test-ray lint format bench \
 	$(BENCHMARKS)
 
 setup: $(VENV)/.setup
@@ -30,6 +30,13 @@ setup-browser: $(VENV)/.setup-browser
 			sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null' \
 		|| echo "no Chromium, and no right to install one: the page is not tested in a browser"
 
+# The same for the balancers whose configurations are in deploy/: about 5 s.
+setup-proxies:
+	@{ PATH=$$PATH:/usr/sbin; command -v haproxy && command -v nginx; } \
+		|| DEBIAN_FRONTEND=noninteractive timeout 120 \
+			sh -c 'apt-get -qq update && apt-get -qq install --no-install-recommends haproxy nginx >/dev/null' \
+		|| echo "no HAProxy or nginx, and no right to install one: their configurations are not tested"
+
 run: setup
 	$(BIN)/python -m app
 
@@ -37,11 +44,18 @@ test: setup-test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 # pytest ends with 5 where nothing carries the marker, which is no failure.
-test-slow: setup-test setup-judge setup-browser
+test-slow: setup-test setup-judge setup-browser setup-proxies
 	$(BIN)/python -m pytest -m slow --timeout 900 $(PYTEST_ARGS) || test $$? -eq 5
 
 test-vllm: setup-test setup-judge
 	$(BIN)/python -m pytest -m vllm --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
+
+# As root: it makes overlays in a mount namespace. Two to four minutes, most of them for torch.
+test-containers: setup-test
+	$(BIN)/python -m pytest -m containers --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
+
+test-ray: setup-test
+	$(BIN)/python -m pytest -m ray --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
 
 test-clients: setup-test
 	$(BIN)/python -m pytest -m clients -rs $(PYTEST_ARGS) || test $$? -eq 5

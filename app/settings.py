@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     )
     codec_weights: str | None = Field(
         default=None,
-        description="Hub id or local folder of the codec's weights, or random (seeded noise in the true "
-        "architecture, for trials without a hub). Unset: the profile's.",
+        description="Hub id (or id@revision) or local folder of the codec's weights, or random (seeded noise in the "
+        "true architecture, for trials without a hub). Unset: the profile's.",
     )
     codec_dtype: Dtype = Field(
         default="auto",

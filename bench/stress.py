@@ -30,11 +30,12 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGES = RESULTS / "pages"
 TOKENS_PER_CHARACTER = "2.5"  # of the whole prompt: about 6 s for the published sentence
+SENTENCES = ("--sentences", "bench/sentences.txt")
 LOADS = {
-    "embedded": [("embedded", ["--concurrency", "4", "--requests", "40"])],
+    "embedded": [("embedded", ["--requests", "60", "--concurrency", "2", *SENTENCES])],
     "stub": [
         ("stub", ["--concurrency", "50"]),
-        ("stub-open", ["--rate", "8", "--duration", "20", "--sentences", "bench/sentences.txt"]),
+        ("stub-open", ["--rate", "8", "--duration", "20", *SENTENCES]),
     ],
 }
 

@@ -20,6 +20,8 @@ from stress_test.progress import Progress
 from stress_test.report import report
 from stress_test.result import Result
 
+INTERRUPTED = 130  # as a shell says of what SIGINT ended
+
 
 def describe(load: Load) -> str:
     """What is about to happen, in a line."""
@@ -64,9 +66,14 @@ def main(arguments: Sequence[str]) -> int:
     except ProcessFailed as exc:
         print(exc, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # while the server was being warmed up
+        return INTERRUPTED
     figures = Figures.of(done)
     print(report(figures))
     write(options, Result.of(options.load, done))
+    if done.interrupted:
+        print("interrupted: these are the answers until then", file=sys.stderr)
+        return INTERRUPTED
     return int(figures.failed > 0 or not figures.requests)
 
 

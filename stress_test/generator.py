@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +101,7 @@ async def warm_up(load: Load) -> int:
 
 def main() -> None:
     """One of several processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the first process, which ends this one
     load = Load.parse(sys.stdin.readline())
     print("ready", flush=True)
     begin_s = float(sys.stdin.readline())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -31,6 +32,7 @@ class Run:
     outcomes: tuple[Outcome, ...]
     timings: tuple[Timing, ...]
     took_s: float  # from the beginning until the last byte
+    interrupted: bool = False  # then these are only the outcomes until then
 
 
 class Process:
@@ -84,23 +86,24 @@ class Process:
 
 
 async def run(load: Load, on_outcome: Callable[[Outcome], None]) -> Run:
-    """Run a load; `on_outcome` hears of each as it comes. Raises ProcessFailed."""
+    """Run a load; `on_outcome` hears of each as it comes. Raises ProcessFailed. Cancelled, it returns what there is."""
     outcomes: list[Outcome] = []
 
     def collect(outcome: Outcome) -> None:
         outcomes.append(outcome)
         on_outcome(outcome)
 
-    if load.processes == 1:
-        begin_s = time.monotonic()
-        timings = [await generate(load, begin_s, collect)]
-    else:
+    timings: list[Timing] | None = None
+    with contextlib.suppress(asyncio.CancelledError):
         timings = await _together(load, collect)
     took_s = max((outcome.due_s + outcome.latency_s for outcome in outcomes), default=0.0)
-    return Run(tuple(sorted(outcomes, key=lambda outcome: outcome.number)), tuple(timings), round(took_s, 6))
+    ordered = tuple(sorted(outcomes, key=lambda outcome: outcome.number))
+    return Run(ordered, tuple(timings or ()), round(took_s, 6), interrupted=timings is None)
 
 
 async def _together(load: Load, on_outcome: Callable[[Outcome], None]) -> list[Timing]:
+    if load.processes == 1:
+        return [await generate(load, time.monotonic(), on_outcome)]
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(Process(share)) for share in load.shares()]
         await asyncio.gather(*(process.ready() for process in processes))

@@ -46,6 +46,7 @@ class Result:
             "parameters": self.parameters,
             "percentiles": "linear interpolation between the two nearest values",
             "figures": asdict(Figures.of(self.run)),
+            "interrupted": self.run.interrupted,
             "processes": [asdict(timing) for timing in self.run.timings],
         }
         head = json.dumps(values, indent=2, ensure_ascii=False).removesuffix("\n}")
@@ -61,7 +62,8 @@ class Result:
                 raise NotAResult("not a result of this stress test, or of another version of it")
             outcomes = tuple(from_json(outcome) for outcome in values["requests"])
             timings = tuple(Timing(**timing) for timing in values["processes"])
-            return cls(values["machine"], values["parameters"], Run(outcomes, timings, values["figures"]["took_s"]))
+            run = Run(outcomes, timings, values["figures"]["took_s"], values["interrupted"])
+            return cls(values["machine"], values["parameters"], run)
         except (json.JSONDecodeError, KeyError, TypeError) as exc:
             raise NotAResult("not a result of this stress test") from exc
 

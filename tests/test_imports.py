@@ -14,6 +14,7 @@ APP = Path(__file__).parent.parent / "app"
 LEAVES = ("addresses", "errors", "logs", "metrics", "profiles", "settings", "tracing")
 RANKS = {
     "__main__": 6,
+    "prefetch": 6,
     "main": 5,
     "server": 5,
     "connection": 5,

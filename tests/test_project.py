@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,6 +19,8 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ("docker-compose.yaml", "docker-compose-cpu.yaml", "vllm.yaml", "stress-test.yaml")
+SERVICE = COMPOSE[:2]
+PRESETS = sorted(ROOT.glob(".env_*dynamicbatching*"))
 HADOLINT = Path(sys.executable).with_name("hadolint")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -35,7 +38,8 @@ def defaults() -> Settings:
 @pytest.mark.parametrize("file", COMPOSE)
 def test_a_compose_file_is_valid_and_joins_the_shared_network(file: str) -> None:
     document = yaml.safe_load(interpolated(file))
-    PyCompose.from_yaml(interpolated(file))  # pyright: ignore  # refuses unknown keys, bad durations and ports
+    # Refuses unknown keys, bad durations and ports; of docker's own names for addresses it does not know this one.
+    PyCompose.from_yaml(interpolated(file).replace("host-gateway", "172.17.0.1"))  # pyright: ignore
     assert "$" not in interpolated(file)
     assert document["name"] == "speech-server"
     assert document["networks"] == {"default": {"name": "speech-server"}}
@@ -59,8 +63,45 @@ def test_the_engine_listens_where_the_service_looks() -> None:
     assert int(arguments[arguments.index("--max-num-seqs") + 1]) >= defaults().max_concurrent_requests
 
 
+def test_both_compose_files_of_the_service_differ_in_the_device_alone() -> None:
+    gpu, cpu = (yaml.safe_load((ROOT / file).read_text())["services"]["speech"] for file in SERVICE)
+    assert {key for key in {**gpu, **cpu} if gpu.get(key) != cpu.get(key)} == {
+        "build", "deploy", "environment", "image",
+    }  # fmt: skip
+    different = {key for key in cpu["environment"] if cpu["environment"][key] != gpu["environment"].get(key)}
+    assert different == {"DEVICE", "TTS_API"}
+
+
+@pytest.mark.parametrize("file", SERVICE)
+def test_settings_reach_the_container(file: str) -> None:
+    """All come from .env, but those that the container fixes; those would be lost on their way."""
+    service = yaml.safe_load(interpolated(file))["services"]["speech"]
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+    fixed = {name for name, value in service["environment"].items() if value} - {"TTS_API"}
+    assert fixed == {"HOST", "PORT"} | ({"DEVICE"} if "cpu" in file else set())
+
+
+@pytest.mark.parametrize("file", SERVICE)
+def test_what_the_service_writes_is_on_a_volume(file: str) -> None:
+    service = yaml.safe_load(interpolated(file))["services"]["speech"]
+    mounted = {volume.split(":")[1] for volume in service["volumes"] if not volume.endswith(":ro")}
+    assert mounted == set(json.loads(re.search(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]
+    assert set(re.findall(r"(?:HF_HOME|VOICES_FOLDER)=(\S+)", DOCKERFILE)) == mounted
+    assert service["read_only"]
+    assert service["tmpfs"] == ["/tmp:exec"]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
+def test_a_preset_is_settings_that_the_service_takes(preset: Path) -> None:
+    names = re.findall(r"^([A-Z_]+)=", preset.read_text(), re.MULTILINE)
+    settings = Settings(_env_file=preset)  # type: ignore[call-arg]
+    assert {name.lower() for name in names} <= Settings.model_fields.keys()
+    assert settings.dynamic_batching == ("nodynamic" not in preset.name)
+    assert settings.cuda_graph_batch == (None if "cudagraph" in preset.name else ())
+
+
 @pytest.mark.fault(30)
-@pytest.mark.parametrize("file", ["docker-compose.yaml", "docker-compose-cpu.yaml"])
+@pytest.mark.parametrize("file", SERVICE)
 def test_the_service_has_time_to_finish(file: str) -> None:
     service = yaml.safe_load(interpolated(file))["services"]["speech"]
     longest_s = defaults().shutdown_grace_s + CUT_OFF_S + CLOSE_S

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +12,7 @@ import torch
 from app.codec import Codec, CodeWindow
 from app.codec.eager import EagerCodec
 from app.codec.grid import Grid
+from app.codec.hub import Report
 from app.codec.weights import DtypeSetting, pick_dtype
 from app.errors import LoadError
 
@@ -57,7 +57,7 @@ def pick_devices(setting: str) -> tuple[str, ...]:
     return devices
 
 
-def load_codec(choice: CodecChoice, device: str, report: Callable[[str], None] = log.info) -> Codec:
+def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> Codec:
     """Load a codec's decoder from a hub id, a local folder, or "random", and make it warm.
 
     `report` is told how far a long start has come.
@@ -69,11 +69,11 @@ def load_codec(choice: CodecChoice, device: str, report: Callable[[str], None] =
     if on_cpu:
         torch.set_num_threads(1)  # a decode worker is a core; two threads were slower on a busy machine
     dtype = pick_dtype(choice.dtype, device)
-    codec = _load(choice, device, dtype)
+    codec = _load(choice, device, dtype, report)
     if dtype == torch.float16 and choice.dtype == "auto" and not _finite(codec):
         log.warning("%s overflows in float16: using bfloat16", choice.name)
         dtype = torch.bfloat16
-        codec = _load(choice, device, dtype)
+        codec = _load(choice, device, dtype, report)
     log.info("%s codec on %s in %s", choice.name, device, "float32" if choice.name == "builtin" else dtype)
     grid = None if on_cpu else graph_grid(choice, codec)
     if grid is None:
@@ -98,7 +98,7 @@ def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
     return Grid.up_to(choice.max_batch, frames)
 
 
-def _load(choice: CodecChoice, device: str, dtype: torch.dtype) -> EagerCodec:
+def _load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     if choice.name == "builtin":
         from app.codec.builtin import load_builtin_codec  # noqa: PLC0415
 
@@ -106,13 +106,13 @@ def _load(choice: CodecChoice, device: str, dtype: torch.dtype) -> EagerCodec:
     if choice.name == "snac":
         from app.codec.snac import load_snac  # noqa: PLC0415
 
-        return load_snac(choice.weights, device=device, dtype=dtype)
+        return load_snac(choice.weights, device=device, dtype=dtype, report=report)
     from app.codec.neucodec import load_neucodec  # noqa: PLC0415
 
     usual_s = CPU_LEFT_CONTEXT_S if device == "cpu" else GPU_LEFT_CONTEXT_S
     seconds = usual_s if choice.left_context_s is None else choice.left_context_s
     frames = round(seconds * NEUCODEC_FRAMES_PER_S)
-    return load_neucodec(choice.weights, device=device, dtype=dtype, left_context_frames=frames)
+    return load_neucodec(choice.weights, device=device, dtype=dtype, left_context_frames=frames, report=report)
 
 
 def _finite(codec: EagerCodec) -> bool:

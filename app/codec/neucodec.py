@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
+from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
 from app.codec.packed import pack
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
-from app.codec.weights import RANDOM, CodecWeightsError, Tensors, draw_tensors, find_file, read_tensors
+from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 
 # The transformers layout's names, rewritten in this order, are the published checkpoint's; a fused
 # projection is kept as three there. Its queries and keys are permuted alike, so their products are the same.
@@ -56,15 +57,17 @@ def load_neucodec(
     dtype: torch.dtype,
     left_context_frames: int,
     size: Size = PUBLISHED,
+    report: Report = log_progress,
 ) -> EagerCodec:
     """Read the decoder of the published checkpoint or of transformers' `NeuCodecModel`.
 
     Args:
-        weights: a folder or file, a hub id, or "random" (seeded, the right architecture, announced in the log).
+        weights: a folder or file, a hub id (or id@revision), or "random" (seeded, announced in the log).
         device: where to decode, "cpu" or "cuda:0".
         dtype: of the matrices; norms, spectrum and inverse STFT stay float32.
         left_context_frames: decoded before each window; 150 costs 1 % on a GPU and its full share on a CPU.
         size: other than the published model's, for tests.
+        report: is told how far a download is.
 
     Raises:
         CodecWeightsError: the weights cannot be found, read or used.
@@ -74,7 +77,7 @@ def load_neucodec(
     if weights == RANDOM:
         state = _draw(decoder)
     else:
-        path = find_file(weights, "model.safetensors", "pytorch_model.bin")
+        path = find_file(weights, *DECODER_FILES, report=report)
         state = decoder_state(read_tensors(path, PREFIXES), decoder, str(path))
     narrow = {name for name, module in decoder.named_modules() if isinstance(module, nn.Linear)} - {"code", "head"}
     types = {name: dtype if name.rpartition(".")[0] in narrow else torch.float32 for name in state}

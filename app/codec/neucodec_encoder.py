@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from app.codec.weights import RANDOM, draw_tensors, find_file
+from app.codec.hub import find_file
+from app.codec.weights import RANDOM, draw_tensors
 from app.errors import LoadError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from torch.nn.utils import parametrize
 
 from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
-from app.codec.weights import RANDOM, CodecWeightsError, Tensors, draw_tensors, find_file, read_tensors
+from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
+from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 
 with warnings.catch_warnings():  # the package scripts its activation on import, which torch 2.10 and later deprecate
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -141,13 +142,14 @@ def snac_spec(max_window_frames: int) -> CodecSpec:
     )
 
 
-def load_snac(weights: str, *, device: str, dtype: torch.dtype) -> EagerCodec:
+def load_snac(weights: str, *, device: str, dtype: torch.dtype, report: Report = log_progress) -> EagerCodec:
     """Read the decoder of SNAC 24 kHz.
 
     Args:
-        weights: a folder or file, a hub id, or "random" (seeded, the right architecture, announced in the log).
+        weights: a folder or file, a hub id (or id@revision), or "random" (seeded, announced in the log).
         device: where to decode, "cpu" or "cuda:0".
         dtype: of everything; the samples are float32.
+        report: is told how far a download is.
 
     Raises:
         CodecWeightsError: the weights cannot be found, read or used.
@@ -156,7 +158,7 @@ def load_snac(weights: str, *, device: str, dtype: torch.dtype) -> EagerCodec:
     if weights == RANDOM:
         state = _draw(model)
     else:
-        state = read_tensors(find_file(weights, "model.safetensors", "pytorch_model.bin"), ("decoder.", "quantizer."))
+        state = read_tensors(find_file(weights, *DECODER_FILES, report=report), ("decoder.", "quantizer."))
     try:
         missing = model.load_state_dict(
             {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()}, False, assign=True

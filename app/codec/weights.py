@@ -1,28 +1,19 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""Codec weights: found in a folder or on the hub, read without the encoder, or drawn at random."""
+"""Codec weights: read without the encoder, or drawn at random."""
 
 from __future__ import annotations
 
 import logging
 import pickle
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-import httpx
 import torch
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from app.errors import LoadError
+from app.codec.hub import CodecWeightsError
 
 RANDOM = "random"
 DtypeSetting = Literal["auto", "float32", "bfloat16", "float16"]
@@ -30,10 +21,6 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 Tensors = dict[str, Tensor]
 
 log = logging.getLogger(__name__)
-
-
-class CodecWeightsError(LoadError):
-    """Weights that cannot be found, reached or read; the message is one line that says which and why."""
 
 
 def pick_dtype(setting: DtypeSetting, device: str) -> torch.dtype:
@@ -48,47 +35,6 @@ def pick_dtype(setting: DtypeSetting, device: str) -> torch.dtype:
         return torch.float16
     native = any(torch.cpu.get_capabilities().get(flag) for flag in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if native else torch.float32
-
-
-def find_file(weights: str, *names: str) -> Path:
-    """The first of `names` that exists in a folder or a hub repository; `weights` itself if it is a file.
-
-    Raises:
-        CodecWeightsError: nothing there, or the hub cannot be reached.
-    """
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
-        found = [path / name for name in names if (path / name).is_file()]
-        if not found:
-            raise CodecWeightsError(f"{weights}: the folder has no {' or '.join(names)}")
-        return found[0]
-    if path.is_absolute() or weights.startswith((".", "~")):
-        raise CodecWeightsError(f"{weights}: no such file or folder")
-    return _download(weights, names)
-
-
-def _download(repository: str, names: tuple[str, ...]) -> Path:
-    wanted = " or ".join(names)
-    try:
-        # A cached copy is used without asking: an unreachable hub costs 30 s of retries otherwise.
-        cached = [path for name in names if isinstance(path := try_to_load_from_cache(repository, name), str)]
-        if cached:
-            return Path(cached[0])
-        for name in names:
-            with suppress(RemoteEntryNotFoundError):
-                return Path(hf_hub_download(repository, name))
-    except (HFValidationError, RepositoryNotFoundError) as exc:
-        raise CodecWeightsError(f"{repository}: neither a folder nor a repository that the hub shows us") from exc
-    except LocalEntryNotFoundError as exc:
-        raise CodecWeightsError(
-            f"{repository}: the hub cannot be reached and its cache here has no {wanted}; "
-            "name a local folder, or `random` to run everything but the sound"
-        ) from exc
-    except (httpx.HTTPError, OSError) as exc:
-        raise CodecWeightsError(f"{repository}: {wanted} cannot be downloaded ({type(exc).__name__})") from exc
-    raise CodecWeightsError(f"{repository}: the repository has no {wanted}")
 
 
 def read_tensors(path: Path, prefixes: tuple[str, ...]) -> Tensors:

@@ -129,7 +129,7 @@ def test_the_reasons_are_a_closed_set() -> None:
 
 @pytest.mark.fault(24)
 async def test_a_refusal_is_429_and_asks_nothing_of_anybody() -> None:
-    engine = FixedEngine([5] * 200, stall_after=5)
+    engine = FixedEngine([code * 37 % 900 for code in range(200)], stall_after=5)
     async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5)) as served:
         assert served.service.decoder is not None
         served.service.admission.capacity = carrying(1)
@@ -149,7 +149,7 @@ async def test_a_refusal_is_429_and_asks_nothing_of_anybody() -> None:
 
 async def test_what_is_played_is_what_is_predicted_from() -> None:
     """Ten answers with a codec that does nothing: something is known, and it says that there is room."""
-    async with serving(FixedEngine([5] * 200)) as served:
+    async with serving(FixedEngine([code * 37 % 900 for code in range(200)])) as served:
         assert served.service.decoder is not None
         capacity = served.service.decoder.capacity
         await served.client.post(SPEECH, json={**HELLO, "stream": False})

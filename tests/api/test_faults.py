@@ -289,10 +289,11 @@ async def closed_by_peer(client: socket.socket) -> None:
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("reads", [False, True], ids=["stalled", "a byte at a time"])
 async def test_a_client_that_hardly_reads_holds_little_and_nobody_up(reads: bool) -> None:
-    codec, engine = ToneCodec(), FixedEngine([5] * 3_000, burst=1_000)  # a minute: 2.9 MB of pcm
+    codec, engine = ToneCodec(), FixedEngine(CODES * 10, burst=1_000)  # a minute: 2.9 MB of pcm
     limits = settings_for_tests(client_write_timeout_s=1.0)
     async with serving(engine, codec, limits, send_buffer_bytes=4096) as served:
-        client = await raw_request(served)
+        body = json.dumps({**HELLO, "max_tokens": 3_000}).encode()
+        client = await raw_request(served, body)
         reading = asyncio.create_task(read_slowly(client) if reads else asyncio.sleep(0))
         while not codec.batches or engine.active:
             await asyncio.sleep(0.005)

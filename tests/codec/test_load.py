@@ -66,7 +66,7 @@ def test_a_codec_that_overflows_in_float16_runs_in_bfloat16_unless_float16_was_a
     monkeypatch.setattr(
         loading,
         "_load",
-        lambda choice, device, dtype: EagerCodec(SPEC, lambda codes, *_: network(dtype, codes), device),
+        lambda choice, device, dtype, report: EagerCodec(SPEC, lambda codes, *_: network(dtype, codes), device),
     )
     with caplog.at_level(logging.WARNING):
         codec = load_codec(CodecChoice("neucodec", "random", dtype=setting), "cpu")  # type: ignore[arg-type]

@@ -12,9 +12,9 @@ from transformers.initialization import no_init_weights
 
 from app.codec import CodeWindow, Samples
 from app.codec.eager import EagerCodec
+from app.codec.hub import CodecWeightsError
 from app.codec.neucodec import decoder_state, load_neucodec, neucodec_spec
 from app.codec.vocos import PUBLISHED, Size, VocosDecoder
-from app.codec.weights import CodecWeightsError
 
 torch.set_num_threads(1)
 SMALL = Size(width=128, depth=2)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from app.codec import Codes, CodeWindow, Samples
 from app.codec.eager import EagerCodec
+from app.codec.hub import CodecWeightsError
 from app.codec.snac import load_snac
-from app.codec.weights import CodecWeightsError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the package's torch.jit.script

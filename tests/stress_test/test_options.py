@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ from stress_test.options import parse
 from stress_test.progress import Progress
 from stress_test.result import read
 from tests.stress_test.outcomes import failed, spoken
-from tests.stress_test.server import Answer, refused, serving, streamed_wav, tone, whole
+from tests.stress_test.server import Answer, refused, serving, slow, streamed_wav, tone, whole
 
 ROOT = Path(__file__).parents[2]
 GOOD = whole(streamed_wav(tone(1.0)))
@@ -125,6 +127,29 @@ async def test_the_exit_status_says_whether_all_spoke(answer: Answer, status: in
     assert b"Total Requests: 2" in printed
     assert b"1 warm-up requests, then 2 at once" in said
     assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_an_interrupted_load_reports_what_it_has_heard(processes: str) -> None:
+    late = slow(60.0, GOOD)
+    async with serving(GOOD, late, GOOD, GOOD, GOOD, late) as server:
+        arguments = ["--url", server.url, "--requests", "40", "--concurrency", "2", "--warmup", "0"]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stress_test", *arguments, "--processes", processes),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            while server.in_flight < 2 or len(server.bodies) < 6:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)  # in which the last of four may not have been listened to, but the first has
+        process.send_signal(signal.SIGINT)
+        printed, said = await process.communicate()
+    assert process.returncode == 130
+    assert re.search(rb"Total Requests: [1-4]\n", printed)
+    assert b"interrupted" in said
+    assert b"Traceback" not in said
 
 
 async def test_results_are_written_where_they_are_asked_for(tmp_path: Path) -> None:

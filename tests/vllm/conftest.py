@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.vllm.server import vllm_server
+
+COMPOSE = Path(__file__).parents[2] / "vllm.yaml"
+OWN = ("--model", "--revision", "--served-model-name", "--port")  # what a test's server has its own of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,17 @@ class KnownAnswer:
     loop: list[int]
 
 
+def compose_options() -> list[str]:
+    """What vllm.yaml starts vLLM with, but for the model and its address."""
+    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text())
+    options: list[str] = []
+    name = ""
+    for argument in yaml.safe_load(text)["services"]["vllm"]["command"]:
+        name = argument if argument.startswith("--") else name
+        options += [] if name in OWN else [argument]
+    return options
+
+
 @pytest.fixture(scope="session")
 def known_answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnownAnswer]:
     """The server, started once for all tests."""
@@ -33,6 +50,6 @@ def known_answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnownAnsw
     codes = random.Random(7).sample(range(1024), 130)
     folder = tmp_path_factory.mktemp("checkpoint")
     write_checkpoint(folder, answer(codes[:120], codes[120:]))
-    options = ("--dtype", "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64")
+    options = (*compose_options(), "--dtype", "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64")
     with vllm_server(folder, "tiny", tmp_path_factory.mktemp("vllm") / "log.txt", *options) as url:
         yield KnownAnswer(url, "tiny", codes[:120], codes[120:])

@@ -1,0 +1,51 @@
+"""`python -m app.prefetch`: the codec's weights into the hub's cache, before the service needs them."""
+
+from __future__ import annotations
+
+import sys
+
+from pydantic import ValidationError
+
+from app.codec.hub import DECODER_FILES, find_file
+from app.errors import LoadError
+from app.profiles import Profile, ProfileError, load_profile
+from app.settings import Settings
+
+RANDOM = "random"
+
+
+def wanted(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, ...]]]:
+    """The sources that the settings need, each with the names of a file, of which one is enough."""
+    decoder = settings.codec_weights or profile.codec.weights
+    if profile.codec.name == "builtin":
+        return []
+    files: list[tuple[str, tuple[str, ...]]] = [(decoder, DECODER_FILES)]
+    if profile.clone_prompt:
+        encoder = settings.clone_weights or decoder
+        files += [(encoder, (name,)) for name in ("config.json", DECODER_FILES[0])]
+    return [(source, names) for source, names in files if source != RANDOM]
+
+
+def main() -> None:
+    """Fetch what is missing and say where it is; what cannot be had ends it with one line and status 1."""
+    try:
+        settings = Settings()
+        files = wanted(settings, load_profile(settings.profile_name))
+        paths = dict.fromkeys(find_file(source, *names, report=_say) for source, names in files)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
+    except (ProfileError, LoadError) as exc:
+        sys.exit(str(exc))
+    for path in paths:
+        _say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB")
+    if not paths:
+        _say("nothing to fetch: these settings use no weights of a hub")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""HAProxy and nginx, with the configurations of deploy/, before servers on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+HAPROXY, NGINX = DEPLOY / "haproxy" / "haproxy.cfg", DEPLOY / "nginx" / "nginx.conf"
+LIMIT_S = 10.0
+
+
+def installed(program: str) -> bool:
+    """Whether there is one; Debian keeps both where only root looks."""
+    return _path(program) is not None
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def haproxy(first: int, second: int, folder: Path, *, delayed: bool = False) -> Iterator[str]:
+    """HAProxy before the servers on two ports, at its URL; `delayed` leaves `option http-no-delay` out."""
+    port = free_port()
+    configuration = HAPROXY.read_text()
+    if delayed:
+        configuration = configuration.replace("option http-no-delay", "no option http-no-delay")
+    (folder / "haproxy.cfg").write_text(configuration)
+    places = {"LISTEN": f"127.0.0.1:{port}", "SPEECH_1": f"127.0.0.1:{first}", "SPEECH_2": f"127.0.0.1:{second}"}
+    with _running([_path("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")], port, folder, places) as url:
+        yield url
+
+
+@contextmanager
+def nginx(first: int, second: int, folder: Path) -> Iterator[str]:
+    """nginx before the servers on two ports, at its URL."""
+    port = free_port()
+    configuration = NGINX.read_text().replace("listen 8080;", f"listen 127.0.0.1:{port};")
+    configuration = configuration.replace("127.0.0.1:9091 ", f"127.0.0.1:{first} ")
+    configuration = configuration.replace("127.0.0.1:9092 ", f"127.0.0.1:{second} ")
+    configuration = re.sub(r"^pid .*$", f"pid {folder}/nginx.pid;", configuration, flags=re.MULTILINE)
+    (folder / "nginx.conf").write_text(configuration)
+    command = [_path("nginx") or "", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    with _running(command, port, folder, {}) as url:
+        yield url
+
+
+def _path(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+@contextmanager
+def _running(command: list[str], port: int, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    log = folder / "proxy.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        try:
+            try:
+                wait(port, process)
+            except RuntimeError as exc:
+                raise RuntimeError(log.read_text()) from exc
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def wait(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return when somebody listens there.
+
+    Raises:
+        RuntimeError: nobody does in time, or the process ended.
+    """
+    end_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < end_s and (process is None or process.poll() is None):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"nobody listens on port {port}")
+
+
+PATHS = {
+    "haproxy": haproxy,
+    "haproxy without http-no-delay": partial(haproxy, delayed=True),
+    "nginx": nginx,
+}

@@ -1,0 +1,44 @@
+{{- define "speech.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 63 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "speech.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "speech.labels" -}}
+{{ include "speech.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "speech.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* The environment of both containers: what the chart fixes comes last, and so wins. */}}
+{{- define "speech.environment" -}}
+{{- $fixed := dict "HOST" "0.0.0.0" "PORT" "9091" "SHUTDOWN_GRACE_S" (.Values.shutdownGraceS | toString) }}
+{{- if .Values.engine.urls }}{{ $_ := set $fixed "TTS_API" (join "," .Values.engine.urls) }}{{ end }}
+{{- if not .Values.gpus }}{{ $_ := set $fixed "DEVICE" "cpu" }}{{ end }}
+{{- range $name, $value := merge $fixed .Values.settings }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "speech.volumeMounts" -}}
+- name: cache
+  mountPath: /var/cache/huggingface
+- name: scratch
+  mountPath: /tmp
+{{- end }}
+
+{{- define "speech.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}

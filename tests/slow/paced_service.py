@@ -1,0 +1,57 @@
+"""`python -m tests.slow.paced_service PORT LIMIT`: the service with an engine of a set pace that breaks on demand.
+
+Real server, real routes; codes and sound cost nothing, so that many can run on a small machine. A text with "quick"
+in it takes no time, one with "break" in it breaks in the middle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from fastapi import FastAPI
+
+from app.engine import Generation, OnTokens, Sampling
+from app.errors import EngineError
+from app.main import create_app
+from app.server import serve
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import settings_for_tests
+
+CODES = [(index * 37) % 900 for index in range(600)]  # 12 s of sound
+GAP_S = 0.05  # between ten codes: 3 s for an answer
+
+
+class PacedEngine(FixedEngine):
+    """Twelve seconds of sound in three."""
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """Raises EngineError after a third, where the prompt asks for it."""
+        gap_s = 0.0 if "quick" in prompt else GAP_S
+        numbers = CODES[:200] if "break" in prompt else CODES
+        made = await FixedEngine(numbers, gap_s=gap_s).generate(prompt, sampling, on_tokens)
+        if "break" in prompt:
+            await asyncio.sleep(0.2)  # until what was made has left
+            raise EngineError("failed on demand")
+        return made
+
+
+def paced_app(**settings: object) -> FastAPI:
+    """The application; GET /pid names its process."""
+    app = create_app(settings_for_tests(**settings), engine=PacedEngine(CODES), codec=ToneCodec())
+    app.add_api_route("/pid", os.getpid)
+    return app
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.WARNING)
+    limit = int(sys.argv[2])
+    settings = settings_for_tests(host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", shutdown_grace_s=10)
+    serve(paced_app(max_concurrent_requests=limit), settings)
+
+
+if __name__ == "__main__":
+    main()

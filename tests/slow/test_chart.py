@@ -1,0 +1,154 @@
+"""The Helm chart, rendered and checked strictly, against what the service and the image are."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app import metrics
+from app.settings import Settings
+from tests.slow.environment import python_with
+from tests.vllm.environment import CannotInstall
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+VALUES = yaml.safe_load((ROOT / "deploy" / "helm" / "values.yaml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+ENGINES = {"engine": {"urls": ["http://one:9090", "http://two:9090"]}}
+EVERYTHING: dict[str, Any] = {
+    **ENGINES,
+    "gpus": 1,
+    "secretName": "keys",
+    "settings": {"HOST": "127.0.0.1", "MAX_CONCURRENT_REQUESTS": 100, "CUDA_GRAPH_BATCH": "[0.64, 2]"},
+    "files": {"words.tsv": "kubectl\tcube control"},
+    "autoscaling": {"enabled": True},
+    "cache": {"claim": "weights"},
+    "voices": {"claim": "voices"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "runtimeClassName": "nvidia",
+    "nodeSelector": {"gpu": "yes"},
+    "tolerations": [{"key": "gpu", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "service": {"annotations": {"example.com/x": "y"}},
+}
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    try:
+        return python_with("charts")
+    except CannotInstall as exc:
+        pytest.skip(f"the tools for charts cannot be installed: {exc}")
+
+
+def checked(python: Path, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    command = [str(python), str(HERE / "check_chart.py")]
+    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+
+
+def rendered(python: Path, values: dict[str, Any]) -> dict[str, Any]:
+    ended = checked(python, values)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return json.loads(ended.stdout)
+
+
+def pod(manifests: dict[str, Any]) -> dict[str, Any]:
+    return manifests["Deployment"]["spec"]["template"]["spec"]
+
+
+def variables(container: dict[str, Any]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+def test_the_defaults_are_the_embedded_voice_on_two_replicas(python: Path) -> None:
+    manifests = rendered(python, {})
+    assert sorted(manifests) == ["Deployment", "PodDisruptionBudget", "Service"]
+    assert manifests["Deployment"]["spec"]["replicas"] == 2
+    (container,) = pod(manifests)["containers"]
+    assert "initContainers" not in pod(manifests)
+    assert variables(container) == {"DEVICE": "cpu", "HOST": "0.0.0.0", "PORT": "9091", "SHUTDOWN_GRACE_S": "30"}
+
+
+def test_a_pod_that_ends_has_time_for_its_answers(python: Path) -> None:
+    manifests = rendered(python, {"preStopS": 7, "shutdownGraceS": 60})
+    (container,) = pod(manifests)["containers"]
+    assert variables(container)["SHUTDOWN_GRACE_S"] == "60"
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "7"]
+    assert pod(manifests)["terminationGracePeriodSeconds"] > 67
+    assert manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_it_is_asked_what_the_service_answers(python: Path) -> None:
+    (container,) = pod(rendered(python, {}))["containers"]
+    paths = {probe: container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
+    assert paths == {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/ready"}
+    assert container["ports"] == [{"name": "http", "containerPort": Settings.model_fields["port"].default}]
+
+
+def test_every_container_is_nobody_special_and_writes_to_volumes_alone(python: Path) -> None:
+    for values in ({}, EVERYTHING):
+        described = pod(rendered(python, values))
+        (user,) = set(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE))
+        assert described["securityContext"]["runAsUser"] == int(user)
+        assert described["securityContext"]["runAsNonRoot"]
+        assert not described["automountServiceAccountToken"]
+        for container in (*described["containers"], *described.get("initContainers", ())):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+        (container,) = described["containers"]
+        mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+        image = json.loads(re.findall(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[0])
+        assert mounted == {*image, "/tmp"}
+
+
+def test_everything_at_once(python: Path) -> None:
+    manifests = rendered(python, EVERYTHING)
+    described = pod(manifests)
+    (container,), (prefetch,) = described["containers"], described["initContainers"]
+    given = variables(container)
+    assert given == variables(prefetch)
+    assert given["TTS_API"] == "http://one:9090,http://two:9090"
+    assert given["HOST"] == "0.0.0.0"  # what the pod needs wins
+    assert given["CUDA_GRAPH_BATCH"] == "[0.64, 2]"
+    assert {name.lower() for name in given} <= Settings.model_fields.keys()
+    assert prefetch["command"] == ["python", "-m", "app.prefetch"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert container["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    assert manifests["ConfigMap"]["data"] == EVERYTHING["files"]
+    claims = {volume["name"]: volume.get("persistentVolumeClaim") for volume in described["volumes"]}
+    assert claims["cache"] == {"claimName": "weights"}
+    assert claims["voices"] == {"claimName": "voices"}
+
+
+@pytest.mark.parametrize(("through", "kind"), [("hpa", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")])
+def test_it_scales_by_the_streams_in_flight(python: Path, through: str, kind: str) -> None:
+    manifests = rendered(python, {"autoscaling": {"enabled": True, "through": through}})
+    assert "replicas" not in manifests["Deployment"]["spec"]
+    assert manifests[kind]["spec"]["scaleTargetRef"]["name"] == manifests["Deployment"]["metadata"]["name"]
+    assert metrics.IN_FLIGHT.describe()[0].name in json.dumps(manifests[kind])
+
+
+def test_values_that_cannot_be_are_refused(python: Path) -> None:
+    assert checked(python, {"autoscaling": {"enabled": True, "through": "hope"}}).returncode != 0
+    assert checked(python, {"service": {"type": 5}}).returncode != 0
+
+
+def test_the_chart_is_the_packages_version() -> None:
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "Chart.yaml").read_text())
+    (version,) = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert chart["appVersion"] == version
+
+
+def test_the_charts_times_are_the_services() -> None:
+    assert VALUES["shutdownGraceS"] == Settings.model_fields["shutdown_grace_s"].default

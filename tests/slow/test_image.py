@@ -1,0 +1,155 @@
+"""The containers without a docker engine: the image's steps replayed, its commands run as compose would run them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import yaml
+
+from tests.clone.recordings import recording
+from tests.slow.image import ROOT, Image, Stage, built, can_build
+from tests.test_process import Running, wait_until_ready
+
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not can_build(), reason="no right to make overlays in a mount namespace"),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+]
+
+SPEECH = {"input": "The train leaves at nine.", "response_format": "wav", "voice": "husein"}
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    with built(ROOT / "Dockerfile") as image:
+        for stage in ("service", "stress-test"):
+            image.seal(image.stages[stage])
+        yield image
+
+
+@pytest.fixture(scope="module")
+def service(image: Image) -> Stage:
+    return image.stages["service"]
+
+
+def compose_environment(file: str, **chosen: str) -> dict[str, str]:
+    """The variables of a compose file's service, where `chosen` are those of .env."""
+    (described,) = yaml.safe_load((ROOT / file).read_text())["services"].values()
+    set_here = {
+        name: re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: chosen.get(found[1]) or found[2], str(value))
+        for name, value in described["environment"].items()
+    }
+    return {**chosen, **set_here}
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def paced_engine() -> Iterator[str]:
+    """A stand-in for vLLM, at its URL."""
+    command = [sys.executable, "-m", "bench.paced_engine", "--tokens-per-s", "380"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+@contextmanager
+def running(image: Image, stage: Stage, environment: Mapping[str, str], port: int) -> Iterator[Running]:
+    """The stage's CMD, on this machine's network and so on a port of its own."""
+    own = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
+    command = image.container(stage, stage.command, own)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        service = Running(process, f"http://127.0.0.1:{port}")
+        try:
+            yield service
+        finally:
+            process.terminate()
+
+
+def curl(url: str, body: Mapping[str, object], *options: str) -> subprocess.CompletedProcess[bytes]:
+    asked = ["curl", "-sS", "--noproxy", "*", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    return subprocess.run([*asked, *options, f"{url}/v1/audio/speech"], capture_output=True, check=True)
+
+
+def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, free_port: int) -> None:
+    environment = compose_environment("docker-compose-cpu.yaml", API_KEYS="sk-one,sk-two")
+    with running(image, service, environment, free_port) as started:
+        wait_until_ready(started)
+        assert curl(started.url, SPEECH, "-w", "%{http_code}", "-o", "/dev/null").stdout == b"401"
+        answer = curl(started.url, SPEECH, "-H", "Authorization: Bearer sk-two").stdout
+        assert answer[:4] == b"RIFF"
+        assert len(answer) > 48_000
+        health = image.container(service, service.health, {"PORT": str(free_port)})
+        assert subprocess.run(health, check=False).returncode == 0
+        stress = image.stages["stress-test"]
+        load = {**compose_environment("stress-test.yaml", LOCAL_TTS_API=started.url), "CONCURRENCY": "4"}
+        asked = {**load, "STRESS_API_KEY": "sk-one"}
+        report = subprocess.run(
+            image.container(stress, stress.command, asked), capture_output=True, text=True, check=False
+        )
+        assert "=== SLO LATENCY REPORT ===\nTotal Requests: 4\n" in report.stdout, report.stderr
+        assert report.returncode == 0, report.stdout
+        started.process.terminate()
+        output, _ = started.process.communicate(timeout=20)
+    assert started.process.returncode == 0, output.decode()
+    assert b"Traceback" not in output
+    health = image.container(service, service.health, {"PORT": str(free_port)})
+    assert subprocess.run(health, capture_output=True, check=False).returncode != 0
+
+
+def test_the_process_is_nobody_special_and_can_write_to_its_volumes_alone(image: Image, service: Stage) -> None:
+    script = """
+import os, pathlib
+print(os.getuid())
+for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"], os.environ["VOICES_FOLDER"]):
+    try:
+        (pathlib.Path(folder) / "probe").touch()
+        print(folder)
+    except OSError:
+        pass
+"""
+    ran = subprocess.run(image.container(service, ["python", "-c", script], {}), capture_output=True, check=True)
+    assert ran.stdout.decode().split() == ["10001", "/tmp", "/var/cache/huggingface", "/var/lib/speech/voices"]
+
+
+def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
+    image: Image, service: Stage, free_port: int
+) -> None:
+    with paced_engine() as engine:
+        chosen = {"TTS_API": engine, "CODEC_WEIGHTS": "random"}
+        with running(image, service, compose_environment("docker-compose-cpu.yaml", **chosen), free_port) as started:
+            wait_until_ready(started)
+            form = {"name": "me", "reference_text": "A tone."}
+            files = {"audio_sample": ("me.wav", recording("wav", 2.0))}
+            kept = httpx.post(f"{started.url}/v1/audio/voices", data=form, files=files, timeout=120, trust_env=False)
+            assert kept.status_code == 200, kept.text
+            answer = curl(started.url, {**SPEECH, "voice": "me", "max_tokens": 100}).stdout
+    assert len(answer) == 44 + 2 * 24_000 * 2
+    folder = image.container(service, ["ls", service.environment["VOICES_FOLDER"]], {})
+    assert f"{kept.json()['id']}.json" in subprocess.run(folder, capture_output=True, check=True).stdout.decode()
+
+
+def test_the_hub_that_cannot_be_reached_is_one_line(image: Image, service: Stage) -> None:
+    chosen = compose_environment("docker-compose.yaml", HF_HUB_OFFLINE="1")
+    command = image.container(service, ["python", "-m", "app.prefetch"], chosen)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "the hub cannot be reached" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1

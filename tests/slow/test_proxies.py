@@ -1,0 +1,249 @@
+"""Two services behind HAProxy and nginx, with the configurations of deploy/: streams, failures, a killed upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from bench import proxied
+from tests.clients.conftest import outcomes
+from tests.slow.paced_service import CODES
+from tests.test_process import Running, wait_until_ready
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+ROOT = Path(__file__).parents[2]
+SPEECH = "/v1/audio/speech"
+ALL_BYTES = len(CODES) * 480 * 2
+PROXIES = {"haproxy": proxied.haproxy, "nginx": proxied.nginx}
+STREAMS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A proxy's URL, and the services behind it."""
+
+    url: str
+    services: tuple[Running, Running]
+
+
+@contextmanager
+def paced(limit: int = 64) -> Iterator[Running]:
+    """A service whose answers last three seconds."""
+    port = proxied.free_port()
+    command = [sys.executable, "-m", "tests.slow.paced_service", str(port), str(limit)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        running = Running(process, f"http://127.0.0.1:{port}")
+        try:
+            wait_until_ready(running)
+            yield running
+        finally:
+            process.kill()
+
+
+@contextmanager
+def sited(name: str, folder: Path, limit: int = 64) -> Iterator[Site]:
+    if not proxied.installed(name):
+        pytest.skip(f"{name} is not installed")
+    with ExitStack() as stack:
+        services = stack.enter_context(paced(limit)), stack.enter_context(paced(limit))
+        first, second = (int(service.url.rpartition(":")[2]) for service in services)
+        url = stack.enter_context(PROXIES[name](first, second, folder))
+        until_up(url)
+        yield Site(url, services)
+
+
+def until_up(url: str) -> None:
+    """HAProxy knows its servers when it has asked them."""
+    end_s = time.monotonic() + 10
+    while httpx.get(f"{url}/ready", trust_env=False).status_code != 200:
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with sited(request.param, tmp_path_factory.mktemp(request.param)) as site:
+        yield site
+
+
+@pytest.fixture(params=PROXIES)
+def own_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """One that a test may break; its services take six requests each."""
+    with sited(request.param, tmp_path, limit=STREAMS // 2) as site:
+        yield site
+
+
+def client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+
+
+async def ask(client: httpx.AsyncClient, text: str) -> int | str:
+    """The bytes of an answer, or what became of it: a status, or the error's name."""
+    size = 0
+    try:
+        async with client.stream("POST", SPEECH, json={"input": text, "response_format": "pcm"}) as answer:
+            if answer.status_code != 200:
+                return str(answer.status_code)
+            async for chunk in answer.aiter_raw():
+                size += len(chunk)
+    except httpx.TransportError as exc:
+        return type(exc).__name__
+    return size
+
+
+def in_flight(service: Running) -> int:
+    rows = httpx.get(f"{service.url}/metrics", trust_env=False).text.splitlines()
+    return next(int(float(row.split()[1])) for row in rows if row.startswith("tts_requests_in_flight "))
+
+
+def refusals(service: Running) -> int:
+    return int(outcomes(service).get("overloaded", 0))
+
+
+async def until_in_flight(service: Running, count: int) -> None:
+    async with asyncio.timeout(10):
+        while await asyncio.to_thread(in_flight, service) != count:
+            await asyncio.sleep(0.05)
+
+
+async def test_sound_comes_as_it_is_made_and_whole(site: Site) -> None:
+    """Pieces come over the whole of the three seconds that the engine takes."""
+    begun_s = time.monotonic()
+    times_s: list[float] = []
+    size = 0
+    async with (
+        client(site.url) as asking,
+        asking.stream("POST", SPEECH, json={"input": "Hello.", "response_format": "pcm"}) as answer,
+    ):
+        async for chunk in answer.aiter_raw():
+            times_s.append(time.monotonic() - begun_s)
+            size += len(chunk)
+    assert size == ALL_BYTES
+    assert times_s[0] < times_s[-1] / 2
+    assert len({round(time_s, 1) for time_s in times_s}) > 5
+
+
+async def test_a_failure_in_mid_stream_is_visible(site: Site) -> None:
+    async with client(site.url) as asking:
+        assert await ask(asking, "Please break.") == "RemoteProtocolError"
+        assert await ask(asking, "Be quick.") == ALL_BYTES
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_says_18(site: Site, tmp_path: Path) -> None:
+    body = json.dumps({"input": "Please break.", "response_format": "pcm"})
+    command = ["curl", "-s", "--noproxy", "*", "-o", str(tmp_path / "sound"), "-H", "Content-Type: application/json"]
+    ended = subprocess.run([*command, "-d", body, f"{site.url}{SPEECH}"], check=False)
+    assert ended.returncode == 18
+    assert 0 < (tmp_path / "sound").stat().st_size < ALL_BYTES
+
+
+async def test_a_client_that_leaves_frees_its_place(site: Site) -> None:
+    async with client(site.url) as asking:
+        leaving = asyncio.create_task(ask(asking, "Hello."))
+        async with asyncio.timeout(10):
+            while not sum([await asyncio.to_thread(in_flight, service) for service in site.services]):
+                await asyncio.sleep(0.02)
+        leaving.cancel()
+    for service in site.services:
+        async with asyncio.timeout(1.5):  # half of what the answer would have lasted
+            await until_in_flight(service, 0)
+
+
+def test_a_websocket_speaks(site: Site) -> None:
+    url = f"{site.url.replace('http', 'ws')}/v1/audio/speech/stream"
+    size = 0
+    with connect(url, proxy=None) as socket_:
+        socket_.send(json.dumps({"type": "text", "text": "Be quick."}))
+        socket_.send(json.dumps({"type": "end"}))
+        while True:
+            message = socket_.recv(timeout=10)
+            if isinstance(message, bytes):
+                size += len(message)
+            elif json.loads(message)["type"] == "done":
+                break
+    assert size == ALL_BYTES
+
+
+@pytest.mark.fault(23)
+def test_a_body_that_does_not_come_troubles_no_service(site: Site) -> None:
+    host, port = site.url.removeprefix("http://").split(":")
+    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as slow:
+        slow.sendall(head.encode() + b'{"in')
+        answer = slow.recv(1000)
+    assert answer == b"" or b" 408 " in answer.splitlines()[0]
+    assert [in_flight(service) for service in site.services] == [0, 0]
+
+
+async def test_a_large_body_is_refused_and_an_upload_is_not(site: Site) -> None:
+    async with client(site.url) as asking:
+        form = {"name": "me", "reference_text": "x"}
+        upload = await asking.post("/v1/audio/voices", data=form, files={"audio_sample": bytes(9_000_000)})
+        assert upload.json()["error"]["code"] == "cloning_not_supported"
+        large = await asking.post(SPEECH, json={"input": "x" * 20_000_000})
+        assert large.status_code == 413
+
+
+async def test_metrics_are_not_for_everybody(site: Site) -> None:
+    async with client(site.url) as asking:
+        assert (await asking.get("/metrics")).status_code == 404
+        assert (await asking.get("/health")).status_code == 200
+
+
+async def test_a_refusal_is_passed_on_and_asked_once(own_site: Site) -> None:
+    async with client(own_site.url) as asking:
+        running = [asyncio.create_task(ask(asking, "Hello.")) for _ in range(STREAMS)]
+        for service in own_site.services:
+            await until_in_flight(service, STREAMS // 2)
+        refused = await asking.post(SPEECH, json={"input": "Hello."})
+        assert refused.status_code == 429
+        assert refused.json()["error"]["code"] == "overloaded"
+        assert refused.headers["retry-after"]
+        assert await asyncio.gather(*running) == [ALL_BYTES] * STREAMS
+    assert sum([await asyncio.to_thread(refusals, service) for service in own_site.services]) == 1
+
+
+async def test_a_killed_service_costs_its_own_streams_alone(own_site: Site) -> None:
+    first, second = own_site.services
+    async with client(own_site.url) as asking:
+        running = [asyncio.create_task(ask(asking, "Hello.")) for _ in range(STREAMS - 2)]
+        for service in own_site.services:
+            await until_in_flight(service, len(running) // 2)
+        first.process.kill()
+        await asyncio.to_thread(first.process.wait)
+        later = [await ask(asking, "Be quick.") for _ in range(40)]
+        ended = await asyncio.gather(*running)
+    assert later == [ALL_BYTES] * 40
+    assert ended.count(ALL_BYTES) == len(running) // 2
+    assert {*ended} - {ALL_BYTES} <= {"RemoteProtocolError", "502"}  # 502: before its first sound
+    assert in_flight(second) == 0
+
+
+async def test_a_service_that_drains_says_what_it_is_saying(own_site: Site) -> None:
+    first, _ = own_site.services
+    async with client(own_site.url) as asking:
+        running = [asyncio.create_task(ask(asking, "Hello.")) for _ in range(STREAMS - 2)]
+        for service in own_site.services:
+            await until_in_flight(service, len(running) // 2)
+        first.process.send_signal(signal.SIGTERM)
+        later = [await ask(asking, "Be quick.") for _ in range(40)]
+        ended = await asyncio.gather(*running)
+    assert later == [ALL_BYTES] * 40
+    assert ended == [ALL_BYTES] * len(running)
+    assert await asyncio.to_thread(first.process.wait, 10) == 0
