@@ -57,5 +57,5 @@ class Device:
 
     @property
     def unanswered(self) -> list[Job]:
-        """All that has no result yet."""
-        return [job for jobs in (*(call.jobs for call in list(self.running)), self.taken) for job in jobs]
+        """All that may have no result yet."""
+        return [job for jobs in (*(call.jobs for call in list(self.running)), self.taken, self.done) for job in jobs]

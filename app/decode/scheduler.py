@@ -130,8 +130,10 @@ class Scheduler:
             while self._turn(device):
                 pass
         except BaseException as exc:
-            settle(device.done, device.results)
-            self._fail(exc, device)
+            try:
+                settle(device.done, device.results)
+            finally:  # whatever is wrong with the results, nobody is left to wait
+                self._fail(exc, device)
             raise
         with self._ready:
             self._left -= 1

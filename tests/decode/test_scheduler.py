@@ -351,6 +351,19 @@ async def test_when_one_of_two_threads_dies_the_other_ends_its_call(deaths: list
     assert deaths == [DeviceLost]
 
 
+@pytest.mark.fault(27)
+async def test_a_thread_that_dies_of_its_own_results_leaves_nobody_waiting(
+    deaths: list[type[BaseException]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours, in the place where results are handed out."""
+    monkeypatch.setattr(Scheduler, "_collect", lambda *_: [])
+    async with running(GateCodec(is_open=True)) as scheduler:
+        with pytest.raises(CodecFailed):
+            await asyncio.wait_for(scheduler.decode(window_of(2), 0), 10)
+        assert isinstance(scheduler.failure, ValueError)
+    assert deaths == [ValueError]
+
+
 async def test_a_window_that_cannot_be_chosen_leaves_nobody_waiting(deaths: list[type[BaseException]]) -> None:
     def broken() -> CodeWindow:
         raise LookupError
