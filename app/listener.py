@@ -114,6 +114,11 @@ class Listener:
         return self._samples / self._rate_hz
 
     @property
+    def whole(self) -> bool:
+        """Whether the answer leaves in one piece: nobody listens before its end."""
+        return self._whole
+
+    @property
     def started(self) -> bool:
         """Whether anything has been sent."""
         return self.first_write_s is not None

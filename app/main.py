@@ -232,7 +232,8 @@ def _decoder(service: Service, codec: Codec | None, queue: Callable[[BatchLimits
         frame_steps=codecs[0].spec.frame_steps,
         call_frames=CPU_CALL_FRAMES[name] if on_cpu else codecs[0].spec.call_frames,
     )
-    return Scheduler(codecs * (_cpu_workers(settings) if on_cpu else 1), queue(limits), settings.decode_timeout_s)
+    workers = _cpu_workers(settings) if on_cpu else 1
+    return Scheduler(codecs * workers, queue(limits), settings.decode_timeout_s, limits)
 
 
 def _load_codecs(service: Service) -> tuple[list[Codec], bool]:

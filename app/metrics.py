@@ -4,6 +4,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter("tts_requests_total", "Answers by outcome: ok, cancelled, or an error code.", ["outcome"])
 IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served.")
+REFUSED = Counter(
+    "tts_refused_total",
+    "Requests refused: no places, none for their key, decode (the devices' time), late (listeners run dry).",
+    ["reason"],
+)
+TASKS = Gauge("tts_tasks", "Tasks of the event loop.")
 FIRST_AUDIO = Histogram(
     "tts_first_audio_seconds",
     "From the request to the first bytes that hold samples.",

@@ -191,6 +191,13 @@ class Settings(BaseSettings):
     max_concurrent_requests_per_key: int | None = Field(
         default=None, ge=1, le=100_000, description="Of those, at most so many with one API key. Unset: no such limit."
     )
+    admission_utilisation: float = Field(
+        default=0.8,
+        ge=0,
+        le=10,
+        description="Share of the decode devices' time that streams may need to stay in sound; one that would need "
+        "more gets 429. 0: their number alone decides.",
+    )
     connect_timeout_s: float = Field(default=2.0, gt=0, description="Longest wait for a connection to the engine.")
     first_token_timeout_s: float = Field(
         default=15.0, gt=0, description="Longest wait for the first token, engine queue included."

@@ -10,10 +10,12 @@ import numpy as np
 
 from app.arrival import Arrival
 from app.codec import CodeWindow, Samples
+from app.decode.capacity import Heard
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import Listener
 from app.speech.codes import CodeArray, FrameLayout
+from app.speech.playhead import Playhead
 from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
@@ -44,6 +46,7 @@ class Speaker:
         self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
         self._schedule = WindowSchedule(plan)
+        self._playhead = Playhead()
         self._before = Before(plan.left, layout.slots)
         self.ready_s: float | None = None  # when the first window's codes were there
 
@@ -66,6 +69,7 @@ class Speaker:
             take = partial(self._take, arrival.codes, taken)
             decoded = await self._decoder.decode(take, self.listener.deadline_s())
             decode_s = time.monotonic() - asked_s
+            self._note(taken[-1])
             sound = stitcher.feed(taken[-1], decoded)
             if quiet.feed(sound):
                 raise EngineLength("the engine speaks silence", "silence")
@@ -97,11 +101,22 @@ class Speaker:
     def begin_again(self) -> None:
         """There is more to say after a rest: it is as urgent as the beginning was, and in windows as small."""
         self.listener.begin_again()
+        self._playhead.forget()
         self._schedule.restart()
 
     async def _hear(self, samples: Samples) -> None:
+        begun_s = time.monotonic()
         await self.listener.hear(samples)
+        audio_s = len(samples) / self._decoder.spec.sample_rate_hz / self.listener.speed
+        self._playhead.feed(begun_s, time.monotonic(), audio_s)
         self._limit.reschedule(self._ends_s + self.listener.audio_s)
+
+    def _note(self, window: Window) -> None:
+        """What admission has to know of a window that a listener is about to hear."""
+        if self.listener.whole:
+            return
+        now_s, audio_s = time.monotonic(), (window.end - window.begin) * self._frame_s
+        self._decoder.capacity.heard(Heard(now_s, window.stop - window.start, audio_s, late=self._playhead.dry(now_s)))
 
     def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
         """Choose the window on the decode thread, so that it holds all that has arrived by then."""

@@ -26,7 +26,7 @@ async def listen(session: aiohttp.ClientSession, ask: Ask) -> Answer:
     try:
         async with session.post("/v1/audio/speech", json=body) as answer:
             if answer.status != 200:
-                return Answer.failed(name, asked_s, f"status {answer.status}")
+                return Answer.failed(name, asked_s, f"status {answer.status}", time.monotonic())
             async for data in answer.content.iter_any():
                 chunks.append((time.monotonic(), len(data)))
     except (aiohttp.ClientError, TimeoutError) as exc:

@@ -35,9 +35,9 @@ class Answer:
         return cls(word, asked_s, chunks[0][0], chunks[-1][0], audio_s, *underruns(chunks, BYTES_PER_S), failure)
 
     @classmethod
-    def failed(cls, word: str, asked_s: float, failure: str) -> Answer:
-        """An answer that did not come."""
-        return cls(word, asked_s, asked_s, asked_s, 0.0, 0, 0.0, failure)
+    def failed(cls, word: str, asked_s: float, failure: str, end_s: float | None = None) -> Answer:
+        """An answer that did not come; `end_s`: when that was known."""
+        return cls(word, asked_s, asked_s, end_s or asked_s, 0.0, 0, 0.0, failure)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -94,6 +94,21 @@ def _draw_series(axes: Axes, series: Sequence[Row], key: str, colour: str, style
         axes.plot(at, value, "o", markersize=4, color=colour, fillstyle="full" if row["believable"] else "none")
 
 
+def draw_soak(result: Row) -> Figure:
+    """What was watched of a service during a soak."""
+    fields, rows = result["samples"]["fields"], result["samples"]["rows"]
+    watched = {name: [row[place] for row in rows] for place, name in enumerate(fields)}
+    figure = Figure((9, 5), dpi=100, layout="constrained")
+    names = ("memory_mb", "descriptors", "threads", "tasks")
+    for axes, name in zip(figure.subplots(2, 2).flat, names, strict=True):
+        axes.plot([at_s / 60 for at_s in watched["at_s"]], watched[name], linewidth=0.9)
+        axes.set_ylim(0, 1.15 * max(watched[name]) + 1)
+        axes.set_xlabel("minutes")
+        axes.set_title(name.replace("_mb", " (MB)"), fontsize=10)
+    figure.suptitle(f"{result['requests']} requests in {result['minutes']:.0f} minutes, a third of them bad or leaving")
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a small PNG."""
     path.parent.mkdir(exist_ok=True)
@@ -112,6 +127,8 @@ def main() -> None:
         result = json.loads(file.read_text(encoding="utf-8"))
         if result["streams"]:
             save(draw_load(result["rows"], _load_title(result)), PLOTS / f"{file.stem}.png")
+    soak = RESULTS / "soak.json"
+    save(draw_soak(json.loads(soak.read_text(encoding="utf-8"))), PLOTS / "soak.png")
 
 
 def _load_title(result: Row) -> str:

@@ -48,6 +48,7 @@ def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Set
         device=device,
         stream_interval=interval,
         max_concurrent_requests=NO_LIMIT // 10,
+        admission_utilisation=0,
         log_level="warning",
         **own,
     )

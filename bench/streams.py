@@ -168,6 +168,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
                 _env_file=None,  # type: ignore[call-arg]
                 tts_api=url,
                 log_level="warning",
+                admission_utilisation=0,
                 decode_workers=arguments.workers,
                 max_batch_frames=arguments.batch_frames,
             )

@@ -33,9 +33,9 @@ class ObedientEngine(FixedEngine):
             if word in prompt:
                 on_tokens([code] * 50)
         if "Much." in prompt:
-            on_tokens([5] * 3_000)
-        for _ in range({"Go on.": FOR_EVER_S, "Slowly.": 30}.get(_words(prompt), 1)):
-            on_tokens([7] * 10)
+            on_tokens(range(3_000))
+        for number in range({"Go on.": FOR_EVER_S, "Slowly.": 30}.get(_words(prompt), 1)):
+            on_tokens(range(10 * number % 9_000, 10 * number % 9_000 + 10))
             await asyncio.sleep(0.05)
         on_tokens([7] * 40)
         return Generation("stop", prompt_tokens=1, completion_tokens=50)

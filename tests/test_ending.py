@@ -29,8 +29,8 @@ def running(tmp_path: Path) -> Generator[Running]:
         yield service
 
 
-def asking(text: str) -> dict[str, str]:
-    return {"input": text, "response_format": "pcm"}
+def asking(text: str) -> dict[str, object]:
+    return {"input": text, "response_format": "pcm", "max_tokens": 65_536}
 
 
 @asynccontextmanager

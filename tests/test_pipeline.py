@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.api.intake import Intake
 from app.api.schemas import SpeechRequest
 from app.api.wording import Wording
+from app.attempt import Stage
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
@@ -20,7 +21,8 @@ from app.engine.completion import Completion
 from app.listener import Sink, Spoken
 from app.pipeline import synthesize
 from app.profiles import load_profile
-from app.speech.encoders import PcmEncoder
+from app.progress import Progress
+from app.speech.encoders import Encoder, PcmEncoder
 from app.speech.lexicon import Lexicon
 from tests.engine.scripted import events
 from tests.fakes import ToneCodec, tone_spec
@@ -55,9 +57,15 @@ class KeptSink:
 
     def __init__(self) -> None:
         self.body = b""
+        self.started = False
+
+    def begin(self, encoder: Encoder) -> None:
+        """An attempt begins."""
+        self.body = b""
 
     async def write(self, data: bytes) -> None:
         """Keep a chunk."""
+        self.started = True
         self.body += data
 
     async def finish(self, spoken: Spoken) -> None:
@@ -76,7 +84,8 @@ async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> b
     decoder.start()
     try:
         listened: Sink = sink
-        await synthesize(speech, SplitEngine(cuts, rests), decoder, PcmEncoder(), listened)  # type: ignore[arg-type]
+        stage = Stage(SplitEngine(cuts, rests), decoder, PcmEncoder, listened)  # type: ignore[arg-type]
+        await synthesize(speech, stage, Progress())
     finally:
         await asyncio.to_thread(decoder.close)
     return sink.body

@@ -77,13 +77,14 @@ class AudioResponse(Response):
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
         key = key_number_of(scope)
         try:
-            with self._records.follow(request_id_of(scope), key) as progress, self._admission.slot(key):
+            whole = answer.delivery == "whole"
+            with self._records.follow(request_id_of(scope), key) as progress, self._admission.slot(key, whole=whole):
                 try:
                     spoken = await self._speak(sink, progress)
-                    report(spoken, whole=answer.delivery == "whole")
+                    report(spoken, whole=whole)
                     note(scope, finish_reason=spoken.finish_reason)
                 finally:
-                    note(scope, **facts(progress.spoken(), whole=answer.delivery == "whole"))
+                    note(scope, **facts(progress.spoken(), whole=whole))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             note(scope, error=exc.code, reason=exc.message)

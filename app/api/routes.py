@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from app.api.schemas import (
 from app.api.service import Service, service_of
 from app.api.sinks import usage
 from app.errors import ModelNotFound, NotReady, ServiceError
+from app.metrics import TASKS
 
 router = APIRouter()
 STARTED = int(time.time())
@@ -105,4 +107,5 @@ async def ready(service: Here) -> Health | Response:
 @router.get("/metrics", response_class=Response)
 async def metrics() -> Response:
     """Prometheus metrics."""
+    TASKS.set(len(asyncio.all_tasks()))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

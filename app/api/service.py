@@ -38,7 +38,11 @@ class Service:
     def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording) -> None:
         self.settings, self.profile, self.engine = settings, profile, engine
         self.cloner, self.wording = cloner, wording
-        self.admission = Admission(settings.max_concurrent_requests, settings.max_concurrent_requests_per_key)
+        self.admission = Admission(
+            settings.max_concurrent_requests,
+            settings.max_concurrent_requests_per_key,
+            settings.admission_utilisation,
+        )
         self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
@@ -48,6 +52,7 @@ class Service:
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
         self.wording.warm()
+        self.admission.capacity = decoder.capacity
         self.decoder = decoder
 
     def fail(self, problem: str) -> None:
@@ -69,7 +74,7 @@ class Service:
         """
         self._check_open()
         decoder = self._decoder()
-        self.admission.check()
+        self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)

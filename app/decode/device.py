@@ -32,6 +32,7 @@ class Device:
     codec: Codec
     watch: Watch
     depth: int = 1
+    free_s: float = 0.0  # when its last call had ended
     running: deque[Call] = field(default_factory=deque[Call])
     taken: list[Job] = field(default_factory=list[Job])  # not begun yet
     done: list[Job] = field(default_factory=list[Job])  # not answered yet

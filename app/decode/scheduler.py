@@ -16,9 +16,10 @@ import numpy as np
 
 from app import metrics, tracing
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec, Samples
+from app.decode.capacity import Capacity
 from app.decode.device import Device
 from app.decode.job import Job, Result, Waiter, settle
-from app.decode.queue import Queue
+from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watch, Watchdog
 from app.errors import CodecFailed, NotReady
 
@@ -41,9 +42,16 @@ class Scheduler:
     A thread that dies, or a call that does not come back, is the end: `failure` says which, everything is refused.
     """
 
-    def __init__(self, codecs: Sequence[Codec], queue: Queue[Job], call_limit_s: float = CALL_LIMIT_S) -> None:
-        """`call_limit_s`: a call that lasts longer has hung."""
+    def __init__(
+        self,
+        codecs: Sequence[Codec],
+        queue: Queue[Job],
+        call_limit_s: float = CALL_LIMIT_S,
+        limits: BatchLimits | None = None,
+    ) -> None:
+        """`call_limit_s`: a call that lasts longer has hung; `limits` are the queue's."""
         self.spec = codecs[0].spec
+        self.capacity = Capacity(limits or BatchLimits(1), len(codecs), exact=self.spec.exact)
         self.failure: BaseException | None = None
         self._queue = queue
         self._ready = threading.Condition()
@@ -176,7 +184,10 @@ class Scheduler:
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
-        metrics.DECODE_SECONDS.observe(time.monotonic() - call.begun_s)
+        now_s = time.monotonic()
+        metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
+        busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
+        self.capacity.called(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
     def _decode(self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Result]:

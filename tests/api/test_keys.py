@@ -197,9 +197,7 @@ def test_a_key_is_found_by_its_number() -> None:
 
 
 @pytest.mark.fault(39)
-def test_every_known_key_is_compared_in_constant_time_wherever_the_match_stands(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_known_key_is_compared_wherever_the_match_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     keys, compared = ApiKeys([f"sk-{number}" for number in range(5)]), []
     compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", lambda left, right: compared.append(len(left)) or compare(left, right))

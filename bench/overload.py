@@ -1,0 +1,125 @@
+"""Ten times as many listeners as the device carries, with and without a prediction: `python -m bench.overload`.
+
+The service runs in this process, with a stand-in for a codec that carries about 8 listeners; an engine's stand-in
+in a second process gives eight times real time to each; in a third, requests come at random times, ten times
+as many as that, and hear their answers as players do. The result goes to bench/results/overload.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import aiohttp
+import uvloop
+
+from app.decode.queue import DeadlineQueue
+from app.settings import Settings
+from bench.cost import SPEC, CallCost, StubCodec
+from bench.heard import Answer, percentile
+from bench.machine import write_result
+from bench.paced_engine import paced_engine
+from bench.served import serving
+from bench.traffic import Traffic
+
+COST = CallCost(launch_s=0.004, frame_s=1 / 600)
+SHORT = replace(SPEC, left_context_frames=10, max_window_frames=64)  # a call of one window takes 0.1 s at most
+CARRIES = 8  # listeners: each asks for some 75 frames a second, context included
+MEAN_ANSWER_S = 4.9
+START_S = 1.5  # for the clients' process
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a crowd, and of one request after it."""
+
+    answers: list[Answer]
+    next_first_s: float  # from the next request to its first audio
+    status_after: int
+
+    @property
+    def admitted(self) -> list[Answer]:
+        """Those that were let in, well or badly."""
+        return [answer for answer in self.answers if answer.failure != "status 429"]
+
+    def row(self) -> dict[str, object]:
+        """The figures."""
+        good = [answer for answer in self.answers if not answer.failure]
+        refused_ms = [(answer.end_s - answer.asked_s) * 1000 for answer in self.answers if answer not in self.admitted]
+        rtf = [(answer.end_s - answer.asked_s) / answer.audio_s for answer in good]
+        return {
+            "requests": len(self.answers),
+            "answered": len(good),
+            "failures": dict(Counter(answer.failure for answer in self.answers if answer.failure)),
+            "answers_with_a_gap": sum(answer.gaps > 0 for answer in good),
+            "silence_s": round(sum(answer.silence_s for answer in good), 2),
+            "audio_s": round(sum(answer.audio_s for answer in good), 1),
+            "first_audio_ms_p50": round(percentile([(each.first_s - each.asked_s) * 1000 for each in good], 50)),
+            "first_audio_ms_p99": round(percentile([(each.first_s - each.asked_s) * 1000 for each in good], 99)),
+            "rtf_p99": round(percentile(rtf, 99), 3),
+            "refused_ms_p50": round(percentile(refused_ms, 50), 1) if refused_ms else None,
+            "refused_ms_p99": round(percentile(refused_ms, 99), 1) if refused_ms else None,
+            "next_first_audio_ms": round(self.next_first_s * 1000),
+        }
+
+
+async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: float) -> Outcome:
+    """A calm second or two with a few listeners, then the crowd."""
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        tts_api=engine_url,
+        max_concurrent_requests=1_000,
+        max_batch_frames=96,  # of a codec that costs as much for two windows as for one and another
+        admission_utilisation=utilisation,
+        log_level="error",
+    )
+    async with serving(settings, StubCodec(COST, SHORT), DeadlineQueue) as url:
+        await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
+        rate = factor * CARRIES / MEAN_ANSWER_S
+        answers = await listen_to(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
+        async with aiohttp.ClientSession(url) as session:
+            asked_s = time.monotonic()
+            body = {"input": "And now?", "response_format": "pcm", "max_tokens": 50}
+            async with session.post("/v1/audio/speech", json=body) as answer:
+                await answer.content.readany()
+                return Outcome(answers, time.monotonic() - asked_s, answer.status)
+
+
+async def listen_to(traffic: Traffic) -> list[Answer]:
+    """What the clients of such a load hear, in a process of their own."""
+    pipe = subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.clients", stdin=pipe, stdout=pipe)
+    output, _ = await process.communicate(traffic.dump().encode())
+    return [Answer(**answer) for answer in json.loads(output)["answers"]]
+
+
+def measure(utilisations: Sequence[float], seconds: float, factor: float) -> dict[str, object]:
+    """One crowd for each setting."""
+    rows: dict[str, object] = {"seconds": seconds, "times_as_many_as_carried": factor, "carries": CARRIES}
+    with paced_engine("--tokens-per-s", "400") as url:
+        for utilisation in utilisations:
+            outcome = uvloop.run(crowd(url, utilisation=utilisation, seconds=seconds, factor=factor))
+            rows[f"admission_utilisation_{utilisation}"] = outcome.row()
+            print(utilisation, outcome.row(), file=sys.stderr, flush=True)
+    return rows
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--factor", type=float, default=10.0, help="times as many as the device carries")
+    parser.add_argument("--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="ADMISSION_UTILISATION")
+    arguments = parser.parse_args()
+    write_result("overload", measure(arguments.utilisation, arguments.seconds, arguments.factor))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Callers of a speech service, good and bad: each makes one request in its own way and tells what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import struct
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+PATH = "/v1/audio/speech"
+TAIL_BYTES = 4_096  # of an answer that are kept
+SLOW_BYTES_PER_S = 20_000  # less than half of what pcm takes in real time
+TEXTS = (
+    "The train leaves at nine. Please be on time.",
+    "Good morning! How can I help you today?",
+    "It rained all night, and in the morning the river had risen by half a metre.",
+    "Yes.",
+)
+BAD_BODIES = (
+    b'{"input": ""}',
+    b'{"input": "Hello.", "voice": "nobody"}',
+    b'{"input": "Hello.", "model": "none"}',
+    b'{"input": "Hello.", "speed": NaN}',
+    b'{"input": "\\ud800"}',
+    b'{"input": "' + b"a" * 20_000 + b'"}',
+    b'{"input": ["Hello."]}',
+    b"{",
+    b"[" * 50_000,
+    b"",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What came of one request: a status, or in words what happened instead of an answer. Times in seconds."""
+
+    kind: str
+    outcome: str
+    begun_s: float
+    first_s: float | None = None  # from the request to the first bytes of an answer
+    total_s: float = 0.0
+    received_bytes: int = 0
+
+
+class Line:
+    """One connection to the service, read at the caller's pace."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.received = b""  # the last of it
+        self.status = ""
+        self.body_bytes = 0
+
+    def post(self, body: bytes, *, all_but_bytes: int = 0) -> None:
+        """Ask; some bytes of the body may stay away."""
+        head = f"POST {PATH} HTTP/1.1\r\nhost: service\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self._writer.write(
+            head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body[: len(body) - all_but_bytes]
+        )
+
+    async def read(self, most_bytes: int = 65_536) -> bool:
+        """Take more of the answer; False at its end."""
+        data = await self._reader.read(most_bytes)
+        self.status = self.status or data[9:12].decode("latin-1")
+        self.received = data if len(data) >= TAIL_BYTES else (self.received + data)[-TAIL_BYTES:]
+        self.body_bytes += len(data)
+        return bool(data)
+
+    def close(self, *, reset: bool = False) -> None:
+        """Leave, in order or not."""
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self._writer.transport.abort()
+        self._writer.close()
+
+
+@asynccontextmanager
+async def connected(url: str, *, small: bool = False) -> AsyncGenerator[Line]:
+    """A connection until the block ends; a small one takes little before its caller reads."""
+    parts = urlsplit(url)
+    sock = socket.socket()
+    if small:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, (parts.hostname, parts.port or 80))
+        reader, writer = await asyncio.open_connection(sock=sock, limit=4096 if small else 65_536)
+    except BaseException:
+        sock.close()
+        raise
+    line = Line(reader, writer)
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where to call, and with which luck."""
+
+    url: str
+    draw: random.Random
+
+    async def call(self, kind: str, limit_s: float) -> Call:
+        """One request of a kind; one that does not end in time has hung."""
+        begun_s = time.monotonic()
+        try:
+            async with asyncio.timeout(limit_s):
+                return await KINDS[kind](self, kind, begun_s)
+        except TimeoutError:
+            return Call(kind, "hung", begun_s, total_s=time.monotonic() - begun_s)
+        except ConnectionRefusedError:
+            return Call(kind, "refused connection", begun_s)
+        except OSError:
+            return Call(kind, "connection lost", begun_s, total_s=time.monotonic() - begun_s)
+
+    def body(self, **fields: object) -> bytes:
+        """A good request."""
+        return json.dumps({"input": self.draw.choice(TEXTS), "response_format": "pcm", **fields}).encode()
+
+    async def stream(self, kind: str, begun_s: float) -> Call:
+        """Listen to the end."""
+        return await self.ask(kind, begun_s, self.body())
+
+    async def whole(self, kind: str, begun_s: float) -> Call:
+        """Wait for one complete body."""
+        return await self.ask(kind, begun_s, self.body(stream=False, response_format="wav"))
+
+    async def bad(self, kind: str, begun_s: float) -> Call:
+        """Ask for what nobody can give."""
+        return await self.ask(kind, begun_s, self.draw.choice(BAD_BODIES))
+
+    async def early(self, kind: str, begun_s: float) -> Call:
+        """Leave before the first byte."""
+        async with connected(self.url) as line:
+            line.post(self.body())
+            await asyncio.sleep(self.draw.uniform(0, 0.05))
+            line.close(reset=self.draw.random() < 0.5)
+        return _left(kind, begun_s, line)
+
+    async def midway(self, kind: str, begun_s: float) -> Call:
+        """Leave in order in mid-stream."""
+        return await self._leave(kind, begun_s, reset=False)
+
+    async def reset(self, kind: str, begun_s: float) -> Call:
+        """The same with a reset."""
+        return await self._leave(kind, begun_s, reset=True)
+
+    async def slow(self, kind: str, begun_s: float) -> Call:
+        """Read less than is spoken, for some seconds; then leave."""
+        async with connected(self.url, small=True) as line:
+            line.post(self.body())
+            for _ in range(self.draw.randint(10, 40)):
+                if not await line.read(2_000):
+                    break
+                await asyncio.sleep(2_000 / SLOW_BYTES_PER_S)
+            line.close(reset=True)
+        return _left(kind, begun_s, line)
+
+    async def half(self, kind: str, begun_s: float) -> Call:
+        """Send half of a request and leave."""
+        async with connected(self.url) as line:
+            line.post(self.body(), all_but_bytes=5)
+            await asyncio.sleep(self.draw.uniform(0, 0.2))
+            line.close(reset=self.draw.random() < 0.5)
+        return _left(kind, begun_s, line)
+
+    async def ask(self, kind: str, begun_s: float, body: bytes) -> Call:
+        """Send a body, and take the whole answer."""
+        first_s = None
+        async with connected(self.url) as line:
+            line.post(body)
+            while await line.read():
+                first_s = first_s or time.monotonic() - begun_s
+        outcome = line.status or "no answer"
+        if outcome == "200" and kind != "whole" and not line.received.endswith(b"0\r\n\r\n"):
+            outcome = "200, broken off"
+        return Call(kind, outcome, begun_s, first_s, time.monotonic() - begun_s, line.body_bytes)
+
+    async def _leave(self, kind: str, begun_s: float, *, reset: bool) -> Call:
+        async with connected(self.url) as line:
+            line.post(self.body())
+            await line.read(1)
+            await asyncio.sleep(self.draw.uniform(0, 0.1))
+            line.close(reset=reset)
+        return _left(kind, begun_s, line)
+
+
+def _left(kind: str, begun_s: float, line: Line) -> Call:
+    return Call(kind, "left", begun_s, total_s=time.monotonic() - begun_s, received_bytes=line.body_bytes)
+
+
+KINDS: dict[str, Callable[[Caller, str, float], Awaitable[Call]]] = {
+    "stream": Caller.stream,
+    "whole": Caller.whole,
+    "bad": Caller.bad,
+    "leaves early": Caller.early,
+    "leaves midway": Caller.midway,
+    "resets": Caller.reset,
+    "slow": Caller.slow,
+    "half a request": Caller.half,
+}
+GOOD = ("stream", "whole")
