@@ -95,6 +95,17 @@ def trail_of(frames: int) -> Trail:
     return trail
 
 
+def test_a_part_is_decoded_in_the_context_of_the_one_before_unless_a_pause_lies_between() -> None:
+    codec, trail = ToneCodec(), trail_of(10)
+    for pause_s in (0.0, 0.5):
+        trail.pause(pause_s)
+        codes = CodeArray(FrameLayout(0, 1, 65_536), 10)
+        codes.feed(list(range(10)))
+        trail.begin(codes)
+    assert len(sound_of(trail.replay("r", "engine_failed"), codec)) == (30 + 25) * 480
+    assert codec.batches == [[(0, 3)], [(0, 10)], [(6, 14)], [(45, 10)]]
+
+
 def test_the_oldest_are_deleted_beyond_the_bounds(tmp_path: Path) -> None:
     folder = ReplayFolder(tmp_path, most_files=3)
     for number in range(MOST_WAITING):

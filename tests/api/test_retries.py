@@ -11,7 +11,19 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tests.api.test_engine_faults import CODES, EARLY_ENDS, FEW, MANY, PACE_S, begun, broken_off, limits, status_of
-from tests.engine.scripted import Close, Reset, ScriptedEngine, Send, Sleep, Step, chunk, completion, refusal
+from tests.engine.scripted import (
+    Close,
+    Reset,
+    ScriptedEngine,
+    Send,
+    Sleep,
+    Step,
+    answer,
+    chunk,
+    completion,
+    events,
+    refusal,
+)
 from tests.fakes import ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving
 
@@ -74,11 +86,12 @@ async def test_after_the_first_byte_there_is_no_second_attempt() -> None:
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("response_format", ["pcm", "wav", "mp3", "flac"])
 async def test_a_whole_body_may_begin_again_until_its_end(response_format: str) -> None:
-    """Most of the first attempt is decoded and encoded by the time it fails; nothing of it is in the answer."""
-    async with between([*begun(100), Sleep(0.05), Reset()]) as (served, engine, _):
-        answer = await whole(served, response_format=response_format, input="Hello there.")
+    """Two windows of the first attempt are decoded and encoded by the time it fails; nothing of it is in the answer."""
+    lost = answer(events(range(1_000, 1_300), finish=None))[:-2]
+    async with between([*lost, Sleep(0.3), Reset()]) as (served, engine, _):
+        body = await whole(served, response_format=response_format, input="Hello there.")
         assert len(engine.requests) == 2
-        assert answer.content == (await whole(served, response_format=response_format, input="Hello there.")).content
+        assert body.content == (await whole(served, response_format=response_format, input="Hello there.")).content
 
 
 @pytest.mark.fault(16)
@@ -101,8 +114,8 @@ async def test_the_same_dice_are_not_thrown_again(fields: dict[str, object]) -> 
 @pytest.mark.fault(10)
 async def test_a_lost_connection_is_no_matter_of_dice() -> None:
     async with between(CUT) as (served, engine, _):
-        answer = await served.client.post(SPEECH, json={**HELLO, "seed": 5})
-        assert answer.status_code == 200
+        got = await served.client.post(SPEECH, json={**HELLO, "seed": 5})
+        assert got.status_code == 200
         assert [request.json.get("seed") for request in engine.requests] == [5, 5]
 
 
@@ -134,9 +147,9 @@ async def test_silence_in_the_sound_is_a_runaway_though_no_code_repeats() -> Non
     loud = [*CODES[:20], *([MUTE] * 60 + [1_991]) * 4, *CODES[:20]]
     async with between(completion(silent, per_event=10), completion(loud, per_event=10)) as (served, engine, codec):
         codec.mutes = frozenset({MUTE, 1_990})
-        answer = await whole(served)
-        assert (answer.status_code, len(engine.requests)) == (200, 2)
-        assert len(answer.content) == len(loud) * 480 * 2
+        got = await whole(served)
+        assert (got.status_code, len(engine.requests)) == (200, 2)
+        assert len(got.content) == len(loud) * 480 * 2
     assert count("tts_runaways_total", kind="silence") == before + 1
 
 
@@ -163,9 +176,9 @@ async def test_the_engine_may_make_no_more_than_the_text_can_need() -> None:
 async def test_pauses_that_the_text_asks_for_are_no_silence() -> None:
     async with between(completion(CODES), completion(CODES)) as (served, engine, _):
         text = "This is a sentence.[pause:5s][pause:4s]And this is another one."
-        answer = await whole(served, input=text, normalize_loudness=False)
-        assert (answer.status_code, len(engine.requests)) == (200, 2)
-        assert len(answer.content) == (2 * len(CODES) + 450) * 480 * 2
+        got = await whole(served, input=text, normalize_loudness=False)
+        assert (got.status_code, len(engine.requests)) == (200, 2)
+        assert len(got.content) == (2 * len(CODES) + 450) * 480 * 2
 
 
 async def test_what_cannot_pass_is_not_asked_for_again() -> None:
