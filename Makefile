@@ -45,7 +45,7 @@ test: setup-test
 
 # pytest ends with 5 where nothing carries the marker, which is no failure.
 test-slow: setup-test setup-judge setup-browser setup-operations
-	$(BIN)/python -m pytest -m slow --timeout 900 $(PYTEST_ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 --dist loadfile $(PYTEST_ARGS) || test $$? -eq 5
 
 test-vllm: setup-test setup-judge
 	$(BIN)/python -m pytest -m vllm --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
