@@ -47,7 +47,7 @@ def paced(limit: int = 64) -> Iterator[Running]:
     port = proxied.free_port()
     command = [sys.executable, "-m", "tests.slow.paced_service", str(port), str(limit)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        running = Running(process, f"http://127.0.0.1:{port}")
+        running = Running(process, f"http://127.0.0.1:{port}", port)
         try:
             wait_until_ready(running)
             yield running
