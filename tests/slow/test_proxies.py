@@ -111,6 +111,18 @@ def in_flight(service: Running) -> int:
     return next(int(float(row.split()[1])) for row in rows if row.startswith("tts_requests_in_flight "))
 
 
+async def until_closed(service: Running) -> None:
+    """Return when the service takes no new connections: what came before that is told that it drains."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
 def refusals(service: Running) -> int:
     return int(outcomes(service).get("overloaded", 0))
 
@@ -242,6 +254,7 @@ async def test_a_service_that_drains_says_what_it_is_saying(own_site: Site) -> N
         for service in own_site.services:
             await until_in_flight(service, len(running) // 2)
         first.process.send_signal(signal.SIGTERM)
+        await until_closed(first)
         later = [await ask(asking, "Be quick.") for _ in range(40)]
         ended = await asyncio.gather(*running)
     assert later == [ALL_BYTES] * 40
