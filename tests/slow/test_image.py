@@ -76,7 +76,7 @@ def running(image: Image, stage: Stage, environment: Mapping[str, str], port: in
     own = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
     command = image.container(stage, stage.command, own)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        service = Running(process, f"http://127.0.0.1:{port}")
+        service = Running(process, f"http://127.0.0.1:{port}", port)
         try:
             yield service
         finally:

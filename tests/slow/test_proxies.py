@@ -47,7 +47,7 @@ def paced(limit: int = 64) -> Iterator[Running]:
     port = proxied.free_port()
     command = [sys.executable, "-m", "tests.slow.paced_service", str(port), str(limit)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        running = Running(process, f"http://127.0.0.1:{port}")
+        running = Running(process, f"http://127.0.0.1:{port}", port)
         try:
             wait_until_ready(running)
             yield running
@@ -109,6 +109,18 @@ async def ask(client: httpx.AsyncClient, text: str) -> int | str:
 def in_flight(service: Running) -> int:
     rows = httpx.get(f"{service.url}/metrics", trust_env=False).text.splitlines()
     return next(int(float(row.split()[1])) for row in rows if row.startswith("tts_requests_in_flight "))
+
+
+async def until_closed(service: Running) -> None:
+    """Return when the service takes no new connections: what came before that is told that it drains."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
 
 
 def refusals(service: Running) -> int:
@@ -242,6 +254,7 @@ async def test_a_service_that_drains_says_what_it_is_saying(own_site: Site) -> N
         for service in own_site.services:
             await until_in_flight(service, len(running) // 2)
         first.process.send_signal(signal.SIGTERM)
+        await until_closed(first)
         later = [await ask(asking, "Be quick.") for _ in range(40)]
         ended = await asyncio.gather(*running)
     assert later == [ALL_BYTES] * 40

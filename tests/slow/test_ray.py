@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         log.open("w") as output,
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as process,
     ):
-        running = Running(process, f"http://127.0.0.1:{port}")
+        running = Running(process, f"http://127.0.0.1:{port}", port)
         try:
             wait_until_ready(running, limit_s=200)
             yield running
