@@ -17,7 +17,7 @@ def test_a_crowd_is_refused_at_once_and_nobody_who_listens_hears_a_gap() -> None
     row = outcome.row()
     assert {answer.failure for answer in outcome.answers} == {"", "status 429"}, row
     assert len(outcome.admitted) < len(outcome.answers) / 3, row
-    assert len(outcome.admitted) >= 20, row
+    assert len(outcome.admitted) >= 10, row
     late = [answer for answer in outcome.admitted if answer.silence_s > 0.05]
     assert len(late) <= 0.05 * len(outcome.admitted), row
     assert row["rtf_p99"] < 1, row  # type: ignore[operator]
