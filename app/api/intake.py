@@ -29,6 +29,7 @@ from app.speech import g711
 from app.speech.codes import FrameLayout
 from app.speech.duration import Pace
 from app.speech.encoders import LOSSLESS, UNCOMPRESSED, carries, make_encoder
+from app.speech.fade import FADE_OUT_S
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
 from app.speech.sentences import split
@@ -188,7 +189,8 @@ class Intake:
         return Levels(
             target_db=settings.target_rms_db if levelled else None,
             typical_db=self._profile.typical_rms_db,
-            horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s),
+            # The fade keeps the end of a window back: with more than the rest, the first would wait for the second.
+            horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s - FADE_OUT_S),
         )
 
     def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:

@@ -80,6 +80,18 @@ async def test_audio_leaves_before_the_generation_has_ended() -> None:
     assert len(first + rest) == len(CODES) * 480 * 2
 
 
+@pytest.mark.parametrize("first_s", [0.1, 0.2, 0.4])
+async def test_the_first_window_is_heard_without_the_second(first_s: float) -> None:
+    engine = FixedEngine(CODES, burst=round(first_s * 50) + 1, stall_after=1)
+    asked = {**HELLO, "playback_speed": first_s}
+    async with serving(engine) as served, served.client.stream("POST", SPEECH, json=asked) as answer:
+        chunks = answer.aiter_raw()
+        async with asyncio.timeout(10):
+            assert await anext(chunks)
+        engine.go_on.set()
+        assert [chunk async for chunk in chunks]
+
+
 async def test_long_text_is_one_continuous_answer() -> None:
     engine = FixedEngine(CODES)
     sentences = [f"This is sentence number {index} of a long letter to the bank." for index in range(60)]
