@@ -102,7 +102,7 @@ class AbortableProtocol(HttpToolsProtocol):
         self._patience.begin()
         super().data_received(data)
         if self._reading_head:
-            self._head_bytes += len(data)
+            self._head_bytes += len(data.rpartition(b"\r\n\r\n")[2])  # whole requests may stand before it
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(HeadTooLarge("the request's headers are too large"))
 

@@ -189,3 +189,15 @@ async def test_an_upload_that_is_given_up_leaves_no_traceback(caplog: pytest.Log
         await good_request(served)
     assert "unexpected error" not in caplog.text
     assert not any(record.exc_info for record in caplog.records if record.name.startswith("app"))
+
+
+async def test_many_requests_in_one_piece_are_no_endless_head(served: Served) -> None:
+    """As a client sends them that does not wait for answers; the piece ends within the last one's head."""
+    asked = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-filler: " + b"a" * 900 + b"\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(asked * 1000 + asked[:500])
+    writer.write(asked[500:-4] + b"\r\nconnection: close\r\n\r\n")
+    async with asyncio.timeout(10):
+        received = await reader.read()
+    writer.close()
+    assert received.count(b"HTTP/1.1 200 ") == 1001
