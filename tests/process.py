@@ -25,11 +25,20 @@ class Running:
     process: subprocess.Popen[bytes]
     url: str
     port: int
+    log: Path  # a file: a pipe that nobody reads would fill, and hold the service up
+
+    def logged(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text(encoding="utf-8")
 
     def ended(self, limit_s: float = 20) -> tuple[int, str]:
         """Wait for its end: the exit status, and what it has logged."""
-        output, _ = self.process.communicate(timeout=limit_s)
-        return self.process.returncode, output.decode()
+        return self.process.wait(limit_s), self.logged()
+
+    def end(self) -> None:
+        """End it now, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
 
 
 def start(folder: Path, module: str = "app", **environment: str) -> Running:
@@ -37,22 +46,24 @@ def start(folder: Path, module: str = "app", **environment: str) -> Running:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        cwd=folder,
-        env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    return Running(process, f"http://127.0.0.1:{port}", port)
+    log = folder / f"{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=folder,
+            env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **environment},
+            stdout=output,
+            stderr=output,
+        )
+    return Running(process, f"http://127.0.0.1:{port}", port, log)
 
 
 def wait_until_ready(running: Running, limit_s: float = 40) -> None:
     """Wait for /ready; fails with the log where the process ends first."""
     deadline_s = time.monotonic() + limit_s
     while time.monotonic() < deadline_s:
-        if running.process.poll() is not None and running.process.stdout:
-            pytest.fail(running.process.stdout.read().decode())
+        if running.process.poll() is not None:
+            pytest.fail(running.logged())
         try:
             if httpx.get(f"{running.url}/ready", trust_env=False).status_code == 200:
                 return
@@ -70,5 +81,4 @@ def running_in(folder: Path, module: str = "app", **environment: str) -> Generat
         wait_until_ready(service)
         yield service
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.end()

@@ -175,8 +175,7 @@ def test_a_service_that_loads_says_so_and_leaves_when_it_is_told_to(tmp_path: Pa
         status, output = running.ended()
         assert status == 0, output
     finally:
-        running.process.kill()
-        running.process.communicate()
+        running.end()
 
 
 @pytest.mark.fault(30)

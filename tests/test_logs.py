@@ -128,7 +128,7 @@ def test_a_service_logs_json_alone(tmp_path: Path) -> None:
         httpx.post(f"{running.url}{SPEECH}", json=HELLO, headers=NAME, trust_env=False).raise_for_status()
     finally:
         running.process.terminate()
-        output, _ = running.process.communicate(timeout=30)
+        _, output = running.ended(30)
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["status"] for line in lines if line.get("request_id") == "mine"] == [200]
     assert {"app.main", "uvicorn.error"} <= {line["logger"] for line in lines}

@@ -163,7 +163,7 @@ def test_the_service_exports_to_the_collector_of_its_settings(collector: str, tm
         httpx.post(f"{running.url}{SPEECH}", json=HELLO, trust_env=False).raise_for_status()
     finally:
         running.process.terminate()
-        output, _ = running.process.communicate(timeout=30)
+        _, output = running.ended(30)
     path, body = Collector.received.get(timeout=5)
     exported = ExportTraceServiceRequest.FromString(body)
     (resource,) = exported.resource_spans

@@ -123,7 +123,7 @@ def test_a_process_at_the_debug_level_writes_neither(tmp_path: Path) -> None:
                 pass
     finally:
         service.process.send_signal(signal.SIGTERM)
-        output, _ = service.process.communicate(timeout=30)
-    lines = output.decode().splitlines()
+        _, output = service.ended(30)
+    lines = output.splitlines()
     assert len(lines) > 5
     assert leaks(lines) == []

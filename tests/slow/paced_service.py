@@ -22,6 +22,8 @@ from tests.serving import settings_for_tests
 
 CODES = [(index * 37) % 900 for index in range(600)]  # 12 s of sound
 GAP_S = 0.05  # between ten codes: 3 s for an answer
+CALM = "This is a sentence of twelve seconds at the least, with as many words as anybody needs to fill them"
+QUICK = f"Be quick {CALM}"
 
 
 class PacedEngine(FixedEngine):

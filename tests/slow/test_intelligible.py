@@ -26,8 +26,7 @@ def test_everyday_sentences_are_understood(engine: str, first: int, tmp_path: Pa
         judge = Judge()
         heard = [judge.transcribe(spoken(service.url, text), 24_000) for text in texts]
     finally:
-        service.process.kill()
-        service.process.communicate()
+        service.end()
     assert len(texts) == 50
     assert word_error_rate(texts, heard) <= 0.03
 

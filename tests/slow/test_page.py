@@ -73,8 +73,7 @@ def service() -> Generator[str]:
             wait_until_ready(running)
             yield running.url
         finally:
-            running.process.kill()
-            running.process.communicate()
+            running.end()
 
 
 @pytest.fixture(scope="module")

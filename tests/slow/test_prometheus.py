@@ -46,8 +46,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         wait_until_ready(running)
         yield running
     finally:
-        running.process.terminate()
-        running.process.communicate(timeout=30)
+        running.end()
 
 
 @pytest.fixture(scope="module")

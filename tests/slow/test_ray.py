@@ -14,6 +14,7 @@ import pytest
 
 from bench.proxied import free_port
 from tests.slow.environment import python_with
+from tests.slow.paced_service import CALM, QUICK
 from tests.slow.test_proxies import ALL_BYTES, SPEECH, ask, client
 from tests.test_process import Running, wait_until_ready
 from tests.vllm.environment import CannotInstall
@@ -39,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         log.open("w") as output,
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as process,
     ):
-        running = Running(process, f"http://127.0.0.1:{port}", port)
+        running = Running(process, f"http://127.0.0.1:{port}", port, log)
         try:
             wait_until_ready(running, limit_s=200)
             yield running
@@ -66,23 +67,23 @@ async def replicas(asking: httpx.AsyncClient, count: int) -> set[int]:
 
 async def test_a_stream_is_whole_and_a_broken_one_visible(site: Running) -> None:
     async with client(site.url) as asking:
-        assert await ask(asking, "Hello.") == ALL_BYTES
+        assert await ask(asking, CALM) == ALL_BYTES
         assert await ask(asking, "Please break.") == "RemoteProtocolError"
 
 
 async def test_admission_is_the_applications(site: Running) -> None:
     async with client(site.url) as asking:
-        running = [asyncio.create_task(ask(asking, "Hello.")) for _ in range(24)]
+        running = [asyncio.create_task(ask(asking, CALM)) for _ in range(24)]
         ended = await asyncio.gather(*running)
         assert {*ended} == {ALL_BYTES, "429"}
         assert ended.count(ALL_BYTES) >= 8
-        unknown = await asking.post(SPEECH, json={"input": "Hello.", "voice": "nobody"})
+        unknown = await asking.post(SPEECH, json={"input": CALM, "voice": "nobody"})
         assert unknown.json()["error"]["code"] == "voice_not_found"
 
 
 async def test_a_client_that_leaves_frees_its_place(site: Running) -> None:
     async with client(site.url) as asking:
-        leaving = asyncio.create_task(ask(asking, "Hello."))
+        leaving = asyncio.create_task(ask(asking, CALM))
         await asyncio.sleep(0.5)
         leaving.cancel()
     async with client(site.url) as asking, asyncio.timeout(1.5):  # half of what the answer would have lasted
@@ -95,10 +96,10 @@ async def test_a_client_that_leaves_frees_its_place(site: Running) -> None:
 async def test_a_killed_replica_costs_its_own_streams_alone_and_is_replaced(site: Running) -> None:
     async with client(site.url) as asking:
         before = await replicas(asking, 2)
-        running = [asyncio.create_task(ask(asking, "Hello.")) for _ in range(10)]
+        running = [asyncio.create_task(ask(asking, CALM)) for _ in range(10)]
         await asyncio.sleep(1)
         os.kill(min(before), signal.SIGKILL)
-        later = [await ask(asking, "Be quick.") for _ in range(20)]
+        later = [await ask(asking, QUICK) for _ in range(20)]
         ended = await asyncio.gather(*running)
         after = await replicas(asking, 2)
     assert later == [ALL_BYTES] * 20
