@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,22 @@ class Running:
         self.process.wait()
 
 
+def free_ports() -> Iterator[int]:
+    """Ports that nobody listens on; below those that the system gives away, and other ones in each test process."""
+    for port in itertools.count(20_000 + os.getpid() * 41 % 10_000):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        yield port
+
+
+PORTS = free_ports()
+
+
 def start(folder: Path, module: str = "app", **environment: str) -> Running:
     """Start the service in a clean folder, with no settings but these."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = next(PORTS)
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     log = folder / f"{port}.log"
     with log.open("wb") as output:
