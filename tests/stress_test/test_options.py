@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ async def test_the_exit_status_says_whether_all_spoke(answer: Answer, status: in
     assert len(server.bodies) == 3
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background job ignores SIGINT and hands that on; what the test starts must not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("processes", ["1", "2"])
 async def test_an_interrupted_load_reports_what_it_has_heard(processes: str) -> None:
     late = slow(60.0, GOOD)
