@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +17,7 @@ import httpx
 import numpy as np
 
 from bench.machine import write_result
+from stress_test.service import Service, started
 
 ROOT = Path(__file__).parent.parent
 SENTENCES = 50
@@ -76,68 +72,39 @@ def summary(answers: Sequence[Answer]) -> dict[str, float]:
     }
 
 
-def memory_mb(pid: int) -> dict[str, float]:
+def memory_mb(service: Service) -> dict[str, float]:
     """Resident memory now and at its highest, from /proc."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    lines = Path(f"/proc/{service.pid}/status").read_text(encoding="ascii").splitlines()
     kb = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))}
     return {"resident_mb": round(kb["VmRSS"] / 1024, 1), "peak_mb": round(kb["VmHWM"] / 1024, 1)}
 
 
-async def until_ready(client: httpx.AsyncClient) -> float:
-    """Seconds until /ready says yes."""
-    begun_s = time.perf_counter()
-    while True:
-        try:
-            if (await client.get("/ready")).status_code == 200:
-                return time.perf_counter() - begun_s
-        except httpx.TransportError:
-            pass
-        await asyncio.sleep(0.05)
-
-
-async def measure(url: str, pid: int) -> dict[str, object]:
-    """Everything, on a service that has just been started."""
+async def measure(engine: str) -> dict[str, object]:
+    """Start the service, measure everything, end it."""
     texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:SENTENCES]
-    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
-        ready_s = await until_ready(client)
-        idle = memory_mb(pid)
+    begun_s = time.perf_counter()
+    async with (
+        started(EMBEDDED_ENGINE=engine, LOG_LEVEL="warning") as service,
+        httpx.AsyncClient(base_url=service.url, timeout=60, trust_env=False) as client,
+    ):
+        ready_s = time.perf_counter() - begun_s
+        idle = memory_mb(service)
         first = await listen(client, texts[0])
         return {
             "start_to_ready_s": round(ready_s, 2),
             "memory_at_ready": idle,
             "very_first_answer": {key: round(value, 4) for key, value in asdict(first).items()},
             **{f"streams_{count}": summary(await at_once(client, texts, count)) for count in STREAMS},
-            "memory_after": memory_mb(pid),
+            "memory_after": memory_mb(service),
         }
 
 
 def main() -> None:
-    """Start the service, measure it, write the result, end it."""
+    """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=("lm", "nar"), default="lm", help="EMBEDDED_ENGINE")
     engine = parser.parse_args().engine
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    with tempfile.TemporaryDirectory() as folder:
-        service = subprocess.Popen(
-            [sys.executable, "-m", "app"],
-            cwd=folder,
-            env={
-                **clean,
-                "PYTHONPATH": str(ROOT),
-                "HOST": "127.0.0.1",
-                "PORT": str(port),
-                "LOG_LEVEL": "warning",
-                "EMBEDDED_ENGINE": engine,
-            },
-        )
-        try:
-            result = asyncio.run(measure(f"http://127.0.0.1:{port}", service.pid))
-        finally:
-            service.terminate()
-            service.wait()
-    write_result(f"service-{engine}", result)
+    write_result(f"service-{engine}", asyncio.run(measure(engine)))
 
 
 if __name__ == "__main__":

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import shutil
-import socket
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import uvloop
 
 from bench.cost import COSTS, StubCodec
 from bench.paced_engine import paced_engine
 from bench.policies import POLICIES, make_queue
 from bench.served import serving, settings_for
+from stress_test.service import started
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -42,20 +39,9 @@ LOADS = {
 
 @asynccontextmanager
 async def embedded() -> AsyncGenerator[str]:
-    """`python -m app` in an empty folder, on a free port; its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    own = {"PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "warning"}
-    with tempfile.TemporaryDirectory() as folder:
-        service = await asyncio.create_subprocess_exec(sys.executable, "-m", "app", cwd=folder, env={**clean, **own})
-        try:
-            url = f"http://127.0.0.1:{port}"
-            await _until_ready(url)
-            yield url
-        finally:
-            service.terminate()
-            await service.wait()
+    """`python -m app` as it is first run; its URL."""
+    async with started(LOG_LEVEL="warning") as service:
+        yield service.url
 
 
 @asynccontextmanager
@@ -68,18 +54,6 @@ async def stubbed() -> AsyncGenerator[str]:
 
 
 SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {"embedded": embedded, "stub": stubbed}
-
-
-async def _until_ready(url: str) -> None:
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(f"{url}/ready") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(0.05)
 
 
 async def stress(url: str, name: str, options: list[str]) -> None:

@@ -43,7 +43,7 @@ class Service:
                             return
                 except aiohttp.ClientError:
                     pass
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.05)
 
     async def settled(self, limit_s: float = 20.0) -> bool:
         """Whether nothing is in flight or waits for the device, soon."""
