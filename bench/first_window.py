@@ -11,7 +11,6 @@ import time
 import aiohttp
 import uvloop
 
-from app.decode.queue import DeadlineQueue
 from bench.cost import CallCost, StubCodec
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
@@ -39,7 +38,7 @@ async def measure(engine_url: str) -> dict[str, float]:
     """The median for each first window, by its seconds."""
     settings = settings_for(engine_url, FREE, "cpu", 5)
     async with (
-        serving(settings, StubCodec(CallCost(0.0, 0.0)), DeadlineQueue) as url,
+        serving(settings, StubCodec(CallCost(0.0, 0.0))) as url,
         aiohttp.ClientSession(url) as session,
     ):
         await first_audio_ms(session, 0.4)

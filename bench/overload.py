@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 import aiohttp
 import uvloop
 
-from app.decode.queue import DeadlineQueue
 from app.settings import Settings
 from bench.cost import SPEC, CallCost, StubCodec
 from bench.heard import Answer, percentile
@@ -80,7 +79,7 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
         admission_utilisation=utilisation,
         log_level="error",
     )
-    async with serving(settings, StubCodec(COST, SHORT), DeadlineQueue) as url:
+    async with serving(settings, StubCodec(COST, SHORT)) as url:
         await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
         rate = factor * CARRIES / MEAN_ANSWER_S
         answers = await listen_to(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))

@@ -13,7 +13,7 @@ import uvicorn
 
 from app.codec import Codec
 from app.connection import AbortableProtocol
-from app.decode.queue import BatchLimits, Queue
+from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job
 from app.main import create_app
 from app.settings import Settings
@@ -74,7 +74,9 @@ def load_codec(cost: CallCost | None, device: str) -> Codec:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, codec: Codec, queue: Callable[[BatchLimits], Queue[Job]]) -> AsyncIterator[str]:
+async def serving(
+    settings: Settings, codec: Codec, queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue
+) -> AsyncIterator[str]:
     """A service until the block ends; its URL, once it is ready."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

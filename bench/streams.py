@@ -14,25 +14,21 @@ import asyncio
 import dataclasses
 import json
 import os
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import numpy as np
-import uvicorn
 import uvloop
 
 from app.codec import Codec
-from app.connection import AbortableProtocol
-from app.main import create_app
 from app.settings import Settings
-from bench.ingest import paced_engine
 from bench.machine import write_result
+from bench.paced_engine import paced_engine
+from bench.served import serving
 
 STREAMS = (1, 2, 3, 4, 6)
 TOKENS = 500  # ten seconds
@@ -111,24 +107,9 @@ def machine_busy_s() -> float:
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # but idle and waiting for disks
 
 
-@asynccontextmanager
-async def served(settings: Settings, codec: Codec) -> AsyncIterator[str]:
-    """The service in this process; its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(settings, codec=codec)
-    server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.5)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await running
-
-
 async def heard(settings: Settings, codec: Codec, streams: int, answers: int) -> dict[str, float]:
     """What listeners in another process hear of a service in this one, and how many cores it takes."""
-    async with served(settings, codec) as url:
+    async with serving(settings, codec) as url:
         command = (sys.executable, "-m", "bench.streams", "--url", url, "--streams", str(streams))
         begun_s, used_s, machine_s = time.monotonic(), time.process_time(), machine_busy_s()
         process = await asyncio.create_subprocess_exec(

@@ -12,14 +12,12 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from bench.cost import COSTS, StubCodec
 from bench.paced_engine import paced_engine
-from bench.policies import POLICIES, make_queue
 from bench.served import serving, settings_for
 from stress_test.service import started
 
@@ -49,7 +47,7 @@ async def stubbed() -> AsyncGenerator[str]:
     """The service in this process between two stand-ins; its URL."""
     with paced_engine("--tokens-per-character", TOKENS_PER_CHARACTER) as engine_url:
         settings, codec = settings_for(engine_url, "stub", "cpu", interval=5), StubCodec(COSTS["h200-graphed"])
-        async with serving(settings, codec, partial(make_queue, POLICIES[0])) as url:
+        async with serving(settings, codec) as url:
             yield url
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,16 +17,14 @@ from collections.abc import Sequence
 
 import aiohttp
 import numpy as np
-import uvicorn
 import uvloop
 
 from app.codec import CodecSpec, CodeWindow, Samples
-from app.connection import AbortableProtocol
-from app.main import create_app
 from app.settings import Settings
 from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
+from bench.served import serving
 
 STREAMS, TOKENS_PER_S = 50, 380
 SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window_frames=384)
@@ -63,21 +60,12 @@ async def clients(url: str, tokens: int) -> int:
 async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> float:
     """CPU microseconds of this process, the service, for each token."""
     settings = Settings(_env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning")  # type: ignore[call-arg]
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(create_app(settings, codec=FreeCodec()), http=AbortableProtocol, log_config=None, ws="none")
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.5)
-    command = (sys.executable, "-m", "bench.whole", "--clients", url, "--tokens", str(tokens))
-    begun_s = time.process_time()
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    output, _ = await process.communicate()
-    used_s = time.process_time() - begun_s
-    server.should_exit = True
-    await running
+    async with serving(settings, FreeCodec()) as url:
+        command = (sys.executable, "-m", "bench.whole", "--clients", url, "--tokens", str(tokens))
+        begun_s = time.process_time()
+        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+        output, _ = await process.communicate()
+        used_s = time.process_time() - begun_s
     if int(output) != STREAMS * tokens * SPEC.samples_per_frame * 2:
         raise RuntimeError(f"{int(output)} bytes of audio came, not {STREAMS * tokens * SPEC.samples_per_frame * 2}")
     return used_s / (STREAMS * tokens) * 1e6
