@@ -13,8 +13,8 @@ import pytest
 from app.errors import EngineError
 from app.logs import configure
 from tests.fakes import FixedEngine, ToneCodec
+from tests.process import start, wait_until_ready
 from tests.serving import HELLO, SPEECH, serving
-from tests.test_process import start, wait_until_ready
 
 NAME = {"x-request-id": "mine"}
 SECRET = "Xylophone"

@@ -23,8 +23,8 @@ from app.engine.vllm import VllmEngine
 from app.profiles import TokenSyntax
 from tests.engine.scripted import ScriptedEngine
 from tests.fakes import FixedEngine, ToneCodec
+from tests.process import start, wait_until_ready
 from tests.serving import HELLO, SPEECH, serving
-from tests.test_process import start, wait_until_ready
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}

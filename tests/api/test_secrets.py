@@ -17,8 +17,8 @@ from tests.api.test_cloning import CountingEncoder
 from tests.clone.recordings import recording
 from tests.engine.scripted import Close, ScriptedEngine, Send, Step, choice, chunk, completion, event, head, refusal
 from tests.fakes import ToneCodec
+from tests.process import start, wait_until_ready
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
-from tests.test_process import start, wait_until_ready
 
 KEY, WRONG_KEY, ENGINE_KEY = "sk-zebra-1", "sk-walrus-2", "sk-lemur-3"
 TEXT = "Quagmire Zephyrine is at home"

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.clients.environment import HERE, node_with_openai, python_with
-from tests.test_process import Running, start, wait_until_ready
+from tests.process import Running, start, wait_until_ready
 from tests.vllm.environment import CannotInstall
 
 KEY = "sk-clients"

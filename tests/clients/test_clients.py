@@ -8,8 +8,8 @@ from app.errors import EngineError
 from tests.api.test_formats import decoded
 from tests.clients.conftest import KEY, Client, Said, outcomes, pcm, since
 from tests.fakes import FixedEngine
+from tests.process import Running
 from tests.serving import serving, settings_for_tests
-from tests.test_process import Running
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients.conftest import KEY
 from tests.clients.environment import python_with
-from tests.test_process import Running
+from tests.process import Running
 from tests.vllm.environment import CannotInstall
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,8 @@ import pytest
 import yaml
 
 from tests.clone.recordings import recording
+from tests.process import PORTS, Running, wait_until_ready
 from tests.slow.image import ROOT, Image, Stage, built, can_build
-from tests.test_process import Running, wait_until_ready
 
 pytestmark = [
     pytest.mark.containers,
@@ -56,8 +55,7 @@ def compose_environment(file: str, **chosen: str) -> dict[str, str]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    return next(PORTS)
 
 
 @contextmanager

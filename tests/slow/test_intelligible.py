@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.test_process import start, wait_until_ready
+from tests.process import start, wait_until_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]

@@ -23,6 +23,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.process import start, wait_until_ready
 from tests.slow.probes import (
     BROKEN,
     BUSY,
@@ -40,7 +41,6 @@ from tests.slow.probes import (
     RUN,
     SEAMS,
 )
-from tests.test_process import start, wait_until_ready
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.process import PORTS, Running, start, wait_until_ready
 from tests.serving import HELLO, SPEECH
 from tests.test_monitoring import queries
-from tests.test_process import Running, start, wait_until_ready
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,8 +52,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def prometheus(service: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "prometheus.yml").write_text(CONFIG.format(target=service.url.removeprefix("http://")))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{next(PORTS)}"
     command = [
         "prometheus",
         "--config.file=prometheus.yml",

@@ -22,8 +22,8 @@ from websockets.sync.client import connect
 
 from bench import proxied
 from tests.clients.conftest import outcomes
+from tests.process import PORTS, Running, wait_until_ready
 from tests.slow.paced_service import CALM, CODES, QUICK
-from tests.test_process import Running, wait_until_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -45,7 +45,7 @@ class Site:
 @contextmanager
 def paced(limit: int = 64) -> Iterator[Running]:
     """A service whose answers last three seconds."""
-    port = proxied.free_port()
+    port = next(PORTS)
     command = [sys.executable, "-m", "tests.slow.paced_service", str(port), str(limit)]
     with NamedTemporaryFile() as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process:
         running = Running(process, f"http://127.0.0.1:{port}", port, Path(log.name))

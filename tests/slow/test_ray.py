@@ -12,17 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.proxied import free_port
+from tests.process import PORTS, Running, wait_until_ready
 from tests.slow.environment import python_with
 from tests.slow.paced_service import CALM, QUICK
 from tests.slow.test_proxies import ALL_BYTES, SPEECH, ask, client
-from tests.test_process import Running, wait_until_ready
 from tests.vllm.environment import CannotInstall
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
-RAYS_OWN = range(10_002, 20_000)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         python = python_with("ray", "--editable", str(ROOT))
     except CannotInstall as exc:
         pytest.skip(f"Ray cannot be installed: {exc}")
-    port = next(port for port in iter(free_port, None) if port not in RAYS_OWN)
+    port = next(PORTS)  # above those of Ray's own processes, 10,002 to 19,999
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/deploy/ray", "HOST": "127.0.0.1", "PORT": str(port)}
     environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_DOCKER_CPU_WARNING": "1"}
     log = tmp_path_factory.mktemp("ray") / "log.txt"

@@ -127,9 +127,3 @@ async def serving(*answers: Answer) -> AsyncGenerator[SpeechServer]:
 
     async with await asyncio.start_server(connected, sock=listener):
         yield server
-
-
-def unused_url() -> str:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -13,6 +13,7 @@ from stress_test.figures import Figures, errors_of
 from stress_test.load import Load
 from stress_test.outcome import Outcome, Spoken
 from stress_test.processes import ProcessFailed, Run, run
+from tests.engine.connected import refusing
 from tests.stress_test.server import (
     RATE_HZ,
     Answer,
@@ -24,7 +25,6 @@ from tests.stress_test.server import (
     streamed,
     streamed_wav,
     tone,
-    unused_url,
     wav,
     whole,
 )
@@ -64,7 +64,8 @@ async def test_a_failure_is_counted_by_its_kind(answer: Answer, error: str) -> N
 
 
 async def test_nobody_listening_is_a_kind_of_its_own() -> None:
-    done = await loaded(Load(unused_url(), concurrency=2, requests=2))
+    with refusing() as url:
+        done = await loaded(Load(url, concurrency=2, requests=2))
     assert errors_of(done.outcomes) == {"connection refused": 2}
 
 
@@ -169,6 +170,7 @@ async def test_a_process_that_ends_early_is_an_error(
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
-    async with asyncio.timeout(30):
-        with pytest.raises(ProcessFailed):
-            await loaded(Load(unused_url(), requests=4, processes=2))
+    with refusing() as url:
+        async with asyncio.timeout(30):
+            with pytest.raises(ProcessFailed):
+                await loaded(Load(url, requests=4, processes=2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process import PORTS
 from tests.vllm.environment import CannotInstall, vllm_python
 
 START_S = 300.0  # 36 to 90 s on two cores
@@ -37,9 +37,7 @@ def vllm_server(folder: Path, model: str, log: Path, *options: str) -> Generator
         python = vllm_python()
     except CannotInstall as exc:
         pytest.skip(f"vLLM cannot be installed: {exc}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = next(PORTS)
     # The `vllm` command finds no metadata under its name in this build, so the module is run.
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--served-model-name", model, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager", *options]
