@@ -13,7 +13,7 @@ import pytest
 from app.errors import EngineError
 from app.logs import configure
 from tests.fakes import FixedEngine, ToneCodec
-from tests.process import start, wait_until_ready
+from tests.process import running_in
 from tests.serving import HELLO, SPEECH, serving
 
 NAME = {"x-request-id": "mine"}
@@ -122,11 +122,8 @@ def test_json_lines_are_objects(root: logging.Logger, capsys: pytest.CaptureFixt
 
 
 def test_a_service_logs_json_alone(tmp_path: Path) -> None:
-    running = start(tmp_path, LOG_FORMAT="json")
-    try:
-        wait_until_ready(running)
+    with running_in(tmp_path, LOG_FORMAT="json") as running:
         httpx.post(f"{running.url}{SPEECH}", json=HELLO, headers=NAME, trust_env=False).raise_for_status()
-    finally:
         running.process.terminate()
         _, output = running.ended(30)
     lines = [json.loads(line) for line in output.splitlines()]

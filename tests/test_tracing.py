@@ -23,7 +23,7 @@ from app.engine.vllm import VllmEngine
 from app.profiles import TokenSyntax
 from tests.engine.scripted import ScriptedEngine
 from tests.fakes import FixedEngine, ToneCodec
-from tests.process import start, wait_until_ready
+from tests.process import running_in
 from tests.serving import HELLO, SPEECH, serving
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -157,11 +157,8 @@ def collector() -> Iterator[str]:
 
 def test_the_service_exports_to_the_collector_of_its_settings(collector: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={collector}\n")
-    running = start(tmp_path)
-    try:
-        wait_until_ready(running)
+    with running_in(tmp_path) as running:
         httpx.post(f"{running.url}{SPEECH}", json=HELLO, trust_env=False).raise_for_status()
-    finally:
         running.process.terminate()
         _, output = running.ended(30)
     path, body = Collector.received.get(timeout=5)

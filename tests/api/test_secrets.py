@@ -17,7 +17,7 @@ from tests.api.test_cloning import CountingEncoder
 from tests.clone.recordings import recording
 from tests.engine.scripted import Close, ScriptedEngine, Send, Step, choice, chunk, completion, event, head, refusal
 from tests.fakes import ToneCodec
-from tests.process import start, wait_until_ready
+from tests.process import running_in
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 KEY, WRONG_KEY, ENGINE_KEY = "sk-zebra-1", "sk-walrus-2", "sk-lemur-3"
@@ -106,9 +106,7 @@ def served_by(record: logging.LogRecord) -> bool:
 def test_a_process_at_the_debug_level_writes_neither(tmp_path: Path) -> None:
     pronunciations = tmp_path / "words.tsv"
     pronunciations.write_text("hello\thullo\n")
-    service = start(tmp_path, LOG_LEVEL="debug", API_KEYS=KEY, PRONUNCIATIONS=str(pronunciations))
-    try:
-        wait_until_ready(service)
+    with running_in(tmp_path, LOG_LEVEL="debug", API_KEYS=KEY, PRONUNCIATIONS=str(pronunciations)) as service:
         ours = {"authorization": f"Bearer {KEY}"}
         for fields in ({}, {"voice": TEXT}, {"stream": False}, {"normalize": True}, {"input": "你好 Quagmire"}):
             body = {**HELLO, "input": TEXT, **fields}
@@ -121,7 +119,6 @@ def test_a_process_at_the_debug_level_writes_neither(tmp_path: Path) -> None:
             client.send(json.dumps({"type": "end"}))
             while not (isinstance(message := client.recv(timeout=20), str) and json.loads(message)["type"] == "done"):
                 pass
-    finally:
         service.process.send_signal(signal.SIGTERM)
         _, output = service.ended(30)
     lines = output.splitlines()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.clients.environment import HERE, node_with_openai, python_with
-from tests.process import Running, start, wait_until_ready
+from tests.process import Running, running_in
 from tests.vllm.environment import CannotInstall
 
 KEY = "sk-clients"
@@ -100,13 +100,9 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
-    running = start(tmp_path_factory.mktemp("clean"), API_KEYS=f"sk-other,{KEY}", LOG_LEVEL="error")
-    try:
-        wait_until_ready(running)
+    folder = tmp_path_factory.mktemp("clean")
+    with running_in(folder, API_KEYS=f"sk-other,{KEY}", LOG_LEVEL="error") as running:
         yield running
-    finally:
-        running.process.kill()
-        running.process.communicate()
 
 
 def pcm(running: Running, text: str, voice: str) -> bytes:

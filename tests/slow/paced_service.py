@@ -1,4 +1,4 @@
-"""`python -m tests.slow.paced_service PORT LIMIT`: the service with an engine of a set pace that breaks on demand.
+"""`python -m tests.slow.paced_service`: the service with an engine of a set pace that breaks on demand.
 
 Real server, real routes; codes and sound cost nothing, so that many can run on a small machine. A text with "quick"
 in it takes no time, one with "break" in it breaks in the middle.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 
 from fastapi import FastAPI
 
@@ -17,6 +16,7 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.main import create_app
 from app.server import serve
+from app.settings import Settings
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import settings_for_tests
 
@@ -40,9 +40,9 @@ class PacedEngine(FixedEngine):
         return made
 
 
-def paced_app(**settings: object) -> FastAPI:
+def paced_app(settings: Settings) -> FastAPI:
     """The application; GET /pid names its process."""
-    app = create_app(settings_for_tests(**settings), engine=PacedEngine(CODES), codec=ToneCodec())
+    app = create_app(settings, engine=PacedEngine(CODES), codec=ToneCodec())
     app.add_api_route("/pid", os.getpid)
     return app
 
@@ -50,9 +50,8 @@ def paced_app(**settings: object) -> FastAPI:
 def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.WARNING)
-    limit = int(sys.argv[2])
-    settings = settings_for_tests(host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", shutdown_grace_s=10)
-    serve(paced_app(max_concurrent_requests=limit), settings)
+    settings = settings_for_tests()
+    serve(paced_app(settings), settings)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.process import start, wait_until_ready
+from tests.process import ROOT, running_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("engine", "first"), [("lm", 0), ("nar", 1)])
@@ -20,13 +19,9 @@ def test_everyday_sentences_are_understood(engine: str, first: int, tmp_path: Pa
     from bench.judge import Judge, word_error_rate
 
     texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[first::2]
-    service = start(tmp_path, EMBEDDED_ENGINE=engine)
-    try:
-        wait_until_ready(service)
+    with running_in(tmp_path, EMBEDDED_ENGINE=engine) as service:
         judge = Judge()
         heard = [judge.transcribe(spoken(service.url, text), 24_000) for text in texts]
-    finally:
-        service.end()
     assert len(texts) == 50
     assert word_error_rate(texts, heard) <= 0.03
 

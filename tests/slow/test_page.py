@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.process import start, wait_until_ready
+from tests.process import running_in
 from tests.slow.probes import (
     BROKEN,
     BUSY,
@@ -67,13 +67,8 @@ def chromium() -> Generator[Browser]:
 @contextmanager
 def service() -> Generator[str]:
     """The embedded voice; yields its URL."""
-    with tempfile.TemporaryDirectory() as folder:
-        running = start(Path(folder))
-        try:
-            wait_until_ready(running)
-            yield running.url
-        finally:
-            running.end()
+    with tempfile.TemporaryDirectory() as folder, running_in(Path(folder)) as running:
+        yield running.url
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.process import PORTS, Running, start, wait_until_ready
+from tests.process import PORTS, Running, running_in
 from tests.serving import HELLO, SPEECH
 from tests.test_monitoring import queries
 
@@ -40,12 +40,8 @@ MAY_BE_EMPTY = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = start(tmp_path_factory.mktemp("service"))
-    try:
-        wait_until_ready(running)
+    with running_in(tmp_path_factory.mktemp("service")) as running:
         yield running
-    finally:
-        running.end()
 
 
 @pytest.fixture(scope="module")

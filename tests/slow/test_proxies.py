@@ -8,13 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import httpx
 import pytest
@@ -22,12 +21,11 @@ from websockets.sync.client import connect
 
 from bench import proxied
 from tests.clients.conftest import outcomes
-from tests.process import PORTS, Running, wait_until_ready
+from tests.process import Running, running_in
 from tests.slow.paced_service import CALM, CODES, QUICK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-ROOT = Path(__file__).parents[2]
 SPEECH = "/v1/audio/speech"
 ALL_BYTES = len(CODES) * 480 * 2
 PROXIES = {"haproxy": proxied.haproxy, "nginx": proxied.nginx}
@@ -43,29 +41,14 @@ class Site:
 
 
 @contextmanager
-def paced(limit: int = 64) -> Iterator[Running]:
-    """A service whose answers last three seconds."""
-    port = next(PORTS)
-    command = [sys.executable, "-m", "tests.slow.paced_service", str(port), str(limit)]
-    with NamedTemporaryFile() as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process:
-        running = Running(process, f"http://127.0.0.1:{port}", port, Path(log.name))
-        try:
-            wait_until_ready(running)
-            yield running
-        finally:
-            process.kill()
-
-
-@contextmanager
 def sited(name: str, folder: Path, limit: int = 64) -> Iterator[Site]:
     if not proxied.installed(name):
         pytest.skip(f"{name} is not installed")
-    with ExitStack() as stack:
-        services = stack.enter_context(paced(limit)), stack.enter_context(paced(limit))
-        first, second = (int(service.url.rpartition(":")[2]) for service in services)
-        url = stack.enter_context(PROXIES[name](first, second, folder))
+    settings = {"MAX_CONCURRENT_REQUESTS": str(limit), "SHUTDOWN_GRACE_S": "10", "LOG_LEVEL": "warning"}
+    paced = partial(running_in, folder, "tests.slow.paced_service", **settings)
+    with paced() as first, paced() as second, PROXIES[name](first.port, second.port, folder) as url:
         until_up(url)
-        yield Site(url, services)
+        yield Site(url, (first, second))
 
 
 def until_up(url: str) -> None:

@@ -7,20 +7,17 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.process import PORTS, Running, wait_until_ready
+from tests.process import PORTS, ROOT, Running, wait_until_ready
 from tests.slow.environment import python_with
 from tests.slow.paced_service import CALM, QUICK
 from tests.slow.test_proxies import ALL_BYTES, SPEECH, ask, client
 from tests.vllm.environment import CannotInstall
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
