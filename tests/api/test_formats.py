@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import AsyncGenerator
 
-import av
 import httpx
 import numpy as np
 import orjson
@@ -17,6 +15,7 @@ from app.errors import EngineError
 from app.speech.encoders import CONTENT_TYPES, Format
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, serving
+from tests.sound import decoded, snr_db
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 ASKED: dict[str, object] = {"input": "Hello there.", "normalize_loudness": False}
@@ -34,22 +33,12 @@ async def pcm(served: Served, **fields: object) -> NDArray[np.float64]:
     return np.frombuffer(answer.content, "<i2") / 32768
 
 
-def decoded(data: bytes, rate_hz: int) -> NDArray[np.float64]:
-    """As ffmpeg reads it, at a rate."""
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
-    with av.open(io.BytesIO(data)) as file:
-        frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
-    frames += resampler.resample(None)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames]) / 32768
-
-
 def best_db(expected: NDArray[np.float64], heard: NDArray[np.float64]) -> float:
     """Signal to error where the two agree best: a lossy stream begins with what its encoder looks ahead."""
     delays = range(0, max(1, len(heard) - len(expected) + 1))
     spectrum = np.fft.irfft(np.fft.rfft(heard, 2**18) * np.conj(np.fft.rfft(expected, 2**18)), 2**18)
     delay = int(np.argmax(spectrum[: len(delays)]))
-    error = heard[delay : delay + len(expected)] - expected
-    return float(10 * np.log10(np.square(expected).sum() / max(np.square(error).sum(), 1e-12)))
+    return snr_db(expected, heard[delay : delay + len(expected)])
 
 
 @pytest.mark.parametrize("stream", [True, False])

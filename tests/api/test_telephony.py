@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 from collections.abc import AsyncGenerator
 
-import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from app.speech.g711 import HEADER_BYTES
 from tests.api.test_formats import events
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, good_request, serving
+from tests.sound import decoded, snr_db
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 ASKED: dict[str, object] = {"input": "Hello there."}
@@ -36,15 +35,6 @@ async def sixteen_bits(served: Served) -> NDArray[np.float64]:
     return np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2") / 32768
 
 
-def decoded(data: bytes, container: str | None = None) -> NDArray[np.float64]:
-    with av.open(io.BytesIO(data), format=container) as file:
-        return np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)]) / 32768
-
-
-def error_db(expected: NDArray[np.float64], heard: NDArray[np.float64]) -> float:
-    return float(10 * np.log10(np.square(expected).sum() / np.square(heard - expected).sum()))
-
-
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("encoding", "container", "kind"),
@@ -57,9 +47,9 @@ async def test_raw_bytes_are_what_a_media_stream_wants(
     answer = await served.client.post(SPEECH, json=body)
     assert answer.headers["content-type"] == kind
     assert (answer.headers["x-audio-sample-rate"], answer.headers["x-audio-bit-depth"]) == ("8000", "8")
-    expected, heard = await sixteen_bits(served), decoded(answer.content, container)
+    expected, heard = await sixteen_bits(served), decoded(answer.content, 8_000, container)
     assert len(heard) == len(answer.content) == len(expected)
-    assert error_db(expected, heard) >= LEAST_DB
+    assert snr_db(expected, heard) >= LEAST_DB
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -68,7 +58,7 @@ async def test_a_wav_holds_mu_law_at_8_khz(served: Served, stream: bool) -> None
     answer = await served.client.post(SPEECH, json=body)
     assert answer.headers["content-type"] == "audio/wav"
     assert int.from_bytes(answer.content[20:22], "little") == 7
-    assert error_db(await sixteen_bits(served), decoded(answer.content)) >= LEAST_DB
+    assert snr_db(await sixteen_bits(served), decoded(answer.content, 8_000)) >= LEAST_DB
 
 
 async def test_the_rate_stays_the_callers(served: Served) -> None:

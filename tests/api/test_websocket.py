@@ -19,6 +19,7 @@ from app.errors import EngineError
 from app.settings import Settings
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
+from tests.sound import decoded
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 NOBODY = "http://127.0.0.1:9"
@@ -256,22 +257,9 @@ async def test_the_end_of_a_sentence_is_heard_while_the_next_is_not_written(fiel
                     break
                 assert isinstance(received, bytes)
                 heard += received
-        sound = decoded(heard, str(fields.get("response_format", "pcm")))
+        sound = decoded(heard, 24_000) if "response_format" in fields else np.frombuffer(heard, "<i2") / 32768
         assert len(sound) >= 24_000 / float(fields.get("speed", 1.0)) + 2_000  # type: ignore[arg-type]
         assert np.abs(sound[-480:]).max() < 0.02
-
-
-def decoded(data: bytes, name: str) -> np.ndarray:
-    if name == "pcm":
-        return np.frombuffer(data, "<i2") / 32767
-    import io
-
-    import av
-
-    with av.open(io.BytesIO(data)) as container:
-        resampler = av.AudioResampler("flt", "mono", 24_000)
-        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
 
 
 async def test_a_cancel_frees_everything_at_once_and_the_next_utterance_is_spoken() -> None:

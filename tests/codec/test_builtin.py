@@ -13,6 +13,7 @@ from app.engine.header import phoneme_ids
 from app.engine.one_pass import codes_of_piece, load_model
 from app.engine.phonemes import Phonemiser
 from app.engine.voices import TOKEN_MODEL
+from tests.sound import snr_db
 
 torch.set_num_threads(1)
 FRAME = 480
@@ -38,11 +39,6 @@ def spoken() -> Codes:
 
 def noise(frames: int, seed: int = 0) -> Codes:
     return np.random.default_rng(seed).integers(0, VOCABULARY, (frames, 1)).astype(np.int32)
-
-
-def snr_db(expected: Samples, actual: Samples) -> float:
-    error = float(((expected.astype(np.float64) - actual) ** 2).sum())
-    return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
 
 
 def in_windows(codec: EagerCodec, codes: Codes, hops: list[int], left: int = 78, right: int = 4) -> Samples:

@@ -21,15 +21,10 @@ from app.codec.snac import load_snac
 from app.codec.vocos import Size
 from tests.codec.host import Host
 from tests.fakes import tone_spec
+from tests.sound import snr_db
 
 GRID = Grid((1, 2, 4), (32, 64))
 SPEC = tone_spec(samples_per_frame=4)
-
-
-def snr_db(expected: Samples, actual: Samples) -> float:
-    assert expected.shape == actual.shape
-    error = float(((expected.astype(np.float64) - actual) ** 2).sum())
-    return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
 
 
 def window(codec: OverlappingCodec, frames: int, seed: int, context: int = 0) -> CodeWindow:

@@ -15,6 +15,7 @@ from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
 from app.codec.neucodec import decoder_state, load_neucodec, neucodec_spec
 from app.codec.vocos import PUBLISHED, Size, VocosDecoder
+from tests.sound import snr_db
 
 torch.set_num_threads(1)
 SMALL = Size(width=128, depth=2)
@@ -77,12 +78,6 @@ def published_layout(tensors: dict[str, Tensor], heads: int) -> dict[str, Tensor
 
 def window(frames: int, seed: int = 0) -> CodeWindow:
     return CodeWindow(np.random.default_rng(seed).integers(0, 65_536, (frames, 1)).astype(np.int32))
-
-
-def snr_db(expected: Samples, actual: Samples) -> float:
-    assert expected.shape == actual.shape
-    error = float(((expected.astype(np.float64) - actual) ** 2).sum())
-    return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
 
 
 def decode_by_reference(model: NeuCodecModel, codes: CodeWindow) -> Samples:

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.codec import Codes, CodeWindow, Samples
+from app.codec import Codes, CodeWindow
 from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
 from app.codec.snac import load_snac
+from tests.sound import snr_db
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the package's torch.jit.script
@@ -25,12 +26,6 @@ MIXED = (1, 6, 13, 9)
 
 def codes(frames: int, seed: int = 0) -> Codes:
     return np.random.default_rng(seed).integers(0, 4_096, (frames, 7)).astype(np.int32)
-
-
-def snr_db(expected: Samples, actual: Samples) -> float:
-    assert expected.shape == actual.shape
-    error = float(((expected.astype(np.float64) - actual) ** 2).sum())
-    return 10 * np.log10(float((expected.astype(np.float64) ** 2).sum()) / max(error, 1e-30))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import torch
 
 from app.codec import Codec, CodeWindow, OverlappingCodec, Samples
 from app.codec.load import CodecChoice, load_codec
+from tests.sound import snr_db
 
 pytestmark = [
     pytest.mark.gpu,
@@ -38,9 +39,9 @@ def windows(codec: Codec, name: str) -> list[CodeWindow]:
 
 def worst_db(expected: list[Samples], actual: list[Samples]) -> float:
     """The least signal-to-error ratio of all windows, and of their last 20 ms."""
-    pairs = [(e.astype(np.float64), a) for e, a in zip(expected, actual, strict=True)]
+    pairs = list(zip(expected, actual, strict=True))
     pairs += [(e[-480:], a[-480:]) for e, a in pairs]
-    return min(10 * np.log10(np.square(e).sum() / max(np.square(e - a).sum(), 1e-30)) for e, a in pairs)
+    return min(snr_db(e, a) for e, a in pairs)
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.speech.encoders import Encoder, content_type, make_encoder
 from app.speech.g711 import HEADER_BYTES, TAGS, Law
+from tests.sound import snr_db
 
 LAWS: tuple[Law, ...] = ("pcm_mulaw", "pcm_alaw")
 SILENCE = {"pcm_mulaw": 0xFF, "pcm_alaw": 0xD5}
@@ -32,12 +33,6 @@ def wav(law: Law, samples: NDArray[np.float32], *, whole: bool, rate_hz: int = 8
     encoder = make_encoder("wav", rate_hz, encoding=law, whole=whole)
     data = body(encoder, samples)
     return encoder.header(len(data) if whole else None) + data
-
-
-def error_db(samples: NDArray[np.float32], heard: NDArray[np.generic]) -> float:
-    """Signal to error; `heard` in steps of 16 bits."""
-    error = heard / 32767 - samples
-    return float(10 * np.log10(np.square(samples).sum() / np.square(error).sum()))
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -70,7 +65,7 @@ def test_soundfile_and_ffmpeg_read_the_wav(law: Law, count: int, whole: bool) ->
         assert (opened.streams.audio[0].codec_context.name, opened.streams.audio[0].rate) == (law, 8_000)
         heard = np.concatenate([frame.to_ndarray()[0] for frame in opened.decode(audio=0)])
     assert len(heard) == count
-    assert error_db(samples, heard) >= LEAST_DB
+    assert snr_db(samples, heard / 32767) >= LEAST_DB
     soundfile = pytest.importorskip("soundfile")
     with soundfile.SoundFile(io.BytesIO(file)) as opened:
         assert opened.subtype == {"pcm_mulaw": "ULAW", "pcm_alaw": "ALAW"}[law]
