@@ -1,4 +1,4 @@
-"""Stand-ins at the seams: an engine with a fixed answer, a codec whose sound tells the code."""
+"""Stand-ins at the seams: an engine with a fixed answer, a codec whose sound tells the code; and a clock."""
 
 from __future__ import annotations
 
@@ -110,3 +110,16 @@ class FixedEngine:
 def tone_spec(**changes: int | bool | str) -> CodecSpec:
     """The tone codec's spec with some fields changed."""
     return replace(SPEC, **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class Clock:
+    """In the place of the module `time`: a time that only moves when it is moved."""
+
+    now_s: float = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def perf_counter(self) -> float:
+        return self.now_s

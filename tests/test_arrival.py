@@ -10,18 +10,11 @@ from app import arrival as arrival_module
 from app.arrival import Arrival
 from app.errors import EngineProtocolError
 from app.speech.codes import FrameLayout
+from tests.fakes import Clock
 
 ONE_SLOT = FrameLayout(first=0, slots=1, vocabulary=100)
 THREE_SLOTS = FrameLayout(first=10, slots=3, vocabulary=100)
 FRAME = [10, 110, 210]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def monotonic(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

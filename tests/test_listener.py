@@ -11,20 +11,13 @@ from app import listener as listener_module
 from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener, Playback, Spoken
 from app.speech.encoders import Encoder, PcmEncoder
 from app.speech.fade import FADE_OUT_S
+from tests.fakes import Clock
 
 RATE_HZ = 24_000
 AS_IT_IS = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
 LEVELLED = Levels(target_db=-16, typical_db=-20, horizon_s=0.2)
 
 Samples = NDArray[np.float32]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
 
 
 class RecordingSink:

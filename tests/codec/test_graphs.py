@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from app.codec.neucodec import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.vocos import Size
 from tests.codec.host import Host
-from tests.fakes import tone_spec
+from tests.fakes import Clock, tone_spec
 from tests.sound import snr_db
 
 GRID = Grid((1, 2, 4), (32, 64))
@@ -75,19 +75,6 @@ class Timed(Host):
             self._clock.now_s += 0.5e-3 + 0.1e-3 * rows * frames
 
         return replay
-
-
-@dataclass
-class Clock:
-    """A time that only moves when it is moved."""
-
-    now_s: float = 0.0
-
-    def perf_counter(self) -> float:
-        return self.now_s
-
-    def monotonic(self) -> float:
-        return self.now_s
 
 
 @pytest.mark.parametrize(("exact", "call_frames"), [(False, 5), (True, None)])
