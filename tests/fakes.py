@@ -1,4 +1,4 @@
-"""Stand-ins at the seams: an engine with a fixed answer, a codec whose sound tells the code; and a clock."""
+"""Stand-ins at the seams: an engine with a fixed answer, a codec whose sound tells the code, a window, a clock."""
 
 from __future__ import annotations
 
@@ -57,6 +57,21 @@ class ToneCodec:
         samples = (loudness * wave).astype(np.float32)
         samples[window.codes[:, 0] == self.noise] = np.nan
         return samples[window.context_frames :].reshape(-1)
+
+
+@dataclass(eq=False)
+class Asked:
+    """A window that waits in a queue; `opened` once its length has been asked for, and so may not change."""
+
+    frames: int
+    deadline_s: float = 0.0
+    dropped: bool = False
+    opened: bool = False
+
+    def open_frames(self) -> int:
+        """Its frames."""
+        self.opened = True
+        return self.frames
 
 
 @dataclass

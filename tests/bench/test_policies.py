@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -15,21 +14,7 @@ from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Scheduler
 from bench.policies import POLICIES, ArrivalBatches, ExactLengths, OneByOne, Policy, make_queue
-from tests.fakes import ToneCodec
-
-
-@dataclass(eq=False)
-class Asked:
-    """A window that waits; `opened` once it has been chosen."""
-
-    frames: int
-    deadline_s: float = 0.0
-    dropped: bool = False
-    opened: bool = False
-
-    def open_frames(self) -> int:
-        self.opened = True
-        return self.frames
+from tests.fakes import Asked, ToneCodec
 
 
 class Clock:

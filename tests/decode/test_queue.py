@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.decode.queue import BatchLimits, DeadlineQueue
-
-
-@dataclass(eq=False)
-class Asked:
-    """A window that waits; `opened` once its length has been asked for."""
-
-    deadline_s: float
-    frames: int
-    dropped: bool = False
-    opened: bool = False
-
-    def open_frames(self) -> int:
-        self.opened = True
-        return self.frames
+from tests.fakes import Asked
 
 
 def batches(windows: list[Asked], limits: BatchLimits) -> list[list[int]]:
@@ -39,7 +24,7 @@ def batches(windows: list[Asked], limits: BatchLimits) -> list[list[int]]:
 
 
 def in_order(*frames: int) -> list[Asked]:
-    return [Asked(place, length) for place, length in enumerate(frames)]
+    return [Asked(length, place) for place, length in enumerate(frames)]
 
 
 def test_without_a_price_of_a_call_any_lengths_share_one() -> None:
@@ -71,18 +56,18 @@ def test_a_full_call_ends_the_batch_for_everybody_behind() -> None:
 
 
 def test_a_dropped_window_is_neither_opened_nor_decoded() -> None:
-    gone = Asked(0, 500, dropped=True)
+    gone = Asked(500, dropped=True)
     assert batches([gone, *in_order(30, 31)], BatchLimits(8, call_frames=100)) == [[30, 31]]
     assert not gone.opened
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 9), st.integers(1, 400)), min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(1, 400), st.floats(0, 9)), min_size=1, max_size=60),
     st.integers(0, 2000),
     st.sampled_from([None, 128, 4000]),
 )
 def test_the_most_urgent_window_goes_first_and_every_window_once(
-    asked: list[tuple[float, int]], call_frames: int, padded_frames: int | None
+    asked: list[tuple[int, float]], call_frames: int, padded_frames: int | None
 ) -> None:
     queue: DeadlineQueue[Asked] = DeadlineQueue(BatchLimits(16, padded_frames, (64, 256), call_frames))
     waiting = [Asked(*each) for each in asked]
