@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.counted import exported
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,6 +33,10 @@ class Running:
     def logged(self) -> str:
         """What it has said so far."""
         return self.log.read_text(encoding="utf-8")
+
+    def metric(self, row: str) -> float:
+        """One of those that it exports, by name and labels as they stand on the page."""
+        return exported(httpx.get(f"{self.url}/metrics", trust_env=False).text, row)
 
     def ended(self, limit_s: float = 20) -> tuple[int, str]:
         """Wait for its end: the exit status, and what it has logged."""

@@ -18,6 +18,7 @@ from app.engine import Engine
 from app.main import create_app
 from app.server import Server, configure
 from app.settings import Settings
+from tests.counted import exported
 from tests.fakes import ToneCodec
 
 SPEECH = "/v1/audio/speech"
@@ -51,6 +52,10 @@ class Served:
         async with asyncio.timeout(10):
             while self.service.decoder.waiting < windows:
                 await asyncio.sleep(0.005)
+
+    async def metric(self, row: str) -> float:
+        """One of those that it exports, by name and labels as they stand on the page."""
+        return exported((await self.client.get("/metrics")).text, row)
 
     def shut_connections_down(self) -> None:
         """Tell every connection what it is told at SIGTERM."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from prometheus_client import REGISTRY
 
 from app import listener as listener_module
 from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener, Playback, Spoken
 from app.speech.encoders import Encoder, PcmEncoder
 from app.speech.fade import FADE_OUT_S
+from tests.counted import counted
 from tests.fakes import Clock
 
 RATE_HZ = 24_000
@@ -76,10 +76,6 @@ def listening(
 def tone(seconds: float, peak: float = 0.1) -> Samples:
     at_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     return (peak * np.sin(2 * np.pi * 300 * at_s)).astype(np.float32)
-
-
-def counted(name: str) -> float:
-    return REGISTRY.get_sample_value(name) or 0.0
 
 
 async def test_without_levelling_the_sound_is_as_it_was_after_the_fade(sink: RecordingSink) -> None:

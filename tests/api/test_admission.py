@@ -6,18 +6,18 @@ import asyncio
 from contextlib import ExitStack
 
 import pytest
-from prometheus_client import REGISTRY
 
 from app.api.admission import KEPT_FOR_STREAMS, MESSAGES, Admission
 from app.decode.capacity import LEAST_CALLS, Capacity, Heard
 from app.decode.queue import BatchLimits
 from app.errors import Overloaded
+from tests.counted import counted
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, good_request, serving, settings_for_tests
 
 
 def refusals(reason: str) -> float:
-    return REGISTRY.get_sample_value("tts_refused_total", {"reason": reason}) or 0.0
+    return counted("tts_refused_total", reason=reason)
 
 
 def carrying(streams: float) -> Capacity:

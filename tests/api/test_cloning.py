@@ -449,15 +449,10 @@ async def test_logs_and_metrics_hold_neither_texts_nor_names(served: Served, cap
 
 
 async def test_refusals_of_cloned_speech_are_counted(served: Served) -> None:
-    line = 'tts_requests_total{outcome="reference_too_short"}'
-
-    async def count() -> float:
-        rows = (await served.client.get("/metrics")).text.splitlines()
-        return sum(float(row.split()[-1]) for row in rows if row.startswith(line))
-
-    before = await count()
+    row = 'tts_requests_total{outcome="reference_too_short"}'
+    before = await served.metric(row)
     await speak_as(served, recording("wav", 0.5))
-    assert await count() == before + 1
+    assert await served.metric(row) == before + 1
 
 
 async def test_the_openapi_document_describes_the_forms(served: Served) -> None:

@@ -71,12 +71,6 @@ async def served_by(*engines: ScriptedEngine) -> AsyncGenerator[Served]:
         yield served
 
 
-async def value_of(served: Served, line: str) -> float:
-    """A metric's value, by its name and labels as they are exported."""
-    text = (await served.client.get("/metrics")).text
-    return next((float(each.split()[-1]) for each in text.splitlines() if each.startswith(f"{line} ")), 0.0)
-
-
 async def until_asked_again(engine: ScriptedEngine) -> None:
     before = len(engine.requests)
     async with asyncio.timeout(20):
@@ -100,8 +94,8 @@ async def test_one_of_two_engines_is_killed_under_load_and_comes_back() -> None:
         await one.kill()
         await asyncio.sleep(0.5)
         assert (await served.client.get("/ready")).status_code == 200
-        assert await value_of(served, f'tts_engine_up{{engine="{one.name}"}}') == 0
-        assert await value_of(served, f'tts_engine_up{{engine="{two.name}"}}') == 1
+        assert await served.metric(f'tts_engine_up{{engine="{one.name}"}}') == 0
+        assert await served.metric(f'tts_engine_up{{engine="{two.name}"}}') == 1
         await one.revive()
         await until_asked_again(one)
         outcomes = await load.end()

@@ -147,15 +147,10 @@ async def test_no_key_stands_in_logs_metrics_errors_or_documents(
 
 
 async def test_refused_keys_are_counted(served: Served) -> None:
-    line = 'tts_requests_total{outcome="invalid_api_key"} '
+    row = 'tts_requests_total{outcome="invalid_api_key"}'
     await served.client.post(SPEECH, json=HELLO)
-    before, _ = await count(served, line), await served.client.post(SPEECH, json=HELLO)
-    assert await count(served, line) == before + 1
-
-
-async def count(served: Served, line: str) -> float:
-    rows = (await served.client.get("/metrics")).text.splitlines()
-    return next(float(row.removeprefix(line)) for row in rows if row.startswith(line))
+    before, _ = await served.metric(row), await served.client.post(SPEECH, json=HELLO)
+    assert await served.metric(row) == before + 1
 
 
 async def test_one_key_has_so_many_places_and_the_others_theirs() -> None:

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
 
 from tests.api.test_engine_faults import CODES, EARLY_ENDS, FEW, MANY, PACE_S, begun, broken_off, limits, status_of
+from tests.counted import counted
 from tests.engine.scripted import (
     Close,
     Reset,
@@ -50,10 +50,6 @@ async def between(
             await engine.until_closed()
 
 
-def count(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
-
-
 async def whole(served: Served, **fields: object) -> httpx.Response:
     return await served.client.post(SPEECH, json={**PROSE, "stream": False, **fields})
 
@@ -61,11 +57,11 @@ async def whole(served: Served, **fields: object) -> httpx.Response:
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("end", EARLY_ENDS)
 async def test_an_answer_that_breaks_off_before_the_first_byte_is_asked_for_again(end: Sequence[Step]) -> None:
-    before = count("tts_retries_total", reason="engine_truncated")
+    before = counted("tts_retries_total", reason="engine_truncated")
     async with between([*begun(FEW), *end]) as (served, engine, _):
         assert len(await good_request(served)) == len(CODES) * 480 * 2
         assert len(engine.requests) == 2
-    assert count("tts_retries_total", reason="engine_truncated") == before + 1
+    assert counted("tts_retries_total", reason="engine_truncated") == before + 1
 
 
 @pytest.mark.fault(10)
@@ -130,19 +126,19 @@ async def test_a_lost_connection_is_no_matter_of_dice() -> None:
     ],
 )
 async def test_a_runaway_is_asked_for_again_then_502(codes: list[int], finish: str, kind: str) -> None:
-    before = count("tts_runaways_total", kind=kind)
+    before = counted("tts_runaways_total", kind=kind)
     async with between(*[completion(codes, finish=finish, per_event=10)] * 3) as (served, engine, _):
         failed = await whole(served)
         assert (failed.status_code, failed.json()["error"]["code"]) == (502, "engine_length")
         assert len(engine.requests) == 2
-        assert count("tts_runaways_total", kind=kind) == before + 2
+        assert counted("tts_runaways_total", kind=kind) == before + 2
         assert (await whole(served)).status_code == 200  # one more runaway, then a good answer
         assert len(engine.requests) == 4
 
 
 @pytest.mark.fault(18)
 async def test_silence_in_the_sound_is_a_runaway_though_no_code_repeats() -> None:
-    before = count("tts_runaways_total", kind="silence")
+    before = counted("tts_runaways_total", kind="silence")
     silent = [*CODES[:20], *([MUTE] * 60 + [1_990]) * 4, *CODES[:20]]
     loud = [*CODES[:20], *([MUTE] * 60 + [1_991]) * 4, *CODES[:20]]
     async with between(completion(silent, per_event=10), completion(loud, per_event=10)) as (served, engine, codec):
@@ -150,7 +146,7 @@ async def test_silence_in_the_sound_is_a_runaway_though_no_code_repeats() -> Non
         got = await whole(served)
         assert (got.status_code, len(engine.requests)) == (200, 2)
         assert len(got.content) == len(loud) * 480 * 2
-    assert count("tts_runaways_total", kind="silence") == before + 1
+    assert counted("tts_runaways_total", kind="silence") == before + 1
 
 
 @pytest.mark.fault(18)

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator
 import httpx
 import numpy as np
 import pytest
-from prometheus_client import REGISTRY
 
 from app.speech.encoders import MEDIA_TYPES
+from tests.counted import counted
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -215,17 +215,13 @@ async def test_models_voices_and_operations(served: Served) -> None:
 FIRST = ("window_seconds_count", "window_seconds_sum", "audio_seconds_sum")
 
 
-def total(name: str) -> float:
-    return REGISTRY.get_sample_value(name) or 0.0
-
-
 async def test_the_first_window_is_counted_without_the_engines_part() -> None:
     engine = FixedEngine(CODES, burst=10, gap_s=0.05)  # 21 frames for the first 0.4 s: after two gaps
-    before = [total(f"tts_first_{name}") for name in FIRST]
+    before = [counted(f"tts_first_{name}") for name in FIRST]
     async with serving(engine) as served:
         await good_request(served)
         await served.client.post(SPEECH, json={**HELLO, "stream": False})
-    after = [total(f"tts_first_{name}") for name in FIRST]
+    after = [counted(f"tts_first_{name}") for name in FIRST]
     answers, window_s, audio_s = (late - early for late, early in zip(after, before, strict=True))
     assert answers == 1
     assert 0 < window_s <= audio_s - 0.09

@@ -123,7 +123,7 @@ def outcomes(running: Running) -> dict[str, float]:
 def since(running: Running, before: dict[str, float]) -> dict[str, float]:
     """The outcomes since then, once nothing is in flight."""
     deadline_s = time.monotonic() + 10
-    while "tts_requests_in_flight 0.0" not in httpx.get(f"{running.url}/metrics", trust_env=False).text:
+    while running.metric("tts_requests_in_flight"):
         assert time.monotonic() < deadline_s, "a request that nobody waits for still holds its place"
         time.sleep(0.05)
     more = {name: number - before.get(name, 0) for name, number in outcomes(running).items()}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from prometheus_client import REGISTRY
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.member import Attempt, Member
@@ -29,6 +28,7 @@ from app.errors import (
     InputTooLong,
     ServiceError,
 )
+from tests.counted import counted
 from tests.engine.connected import LONG, SAMPLING, SPEECH, refusing, unaccepting
 from tests.engine.scripted import (
     GOOD,
@@ -74,19 +74,15 @@ async def pool_of(
         await pool.close()
         await asyncio.sleep(0)
         assert asyncio.all_tasks() <= before
-        assert {metric("tts_engine_streams", name) for name, _ in engines} == {0}
-
-
-def metric(name: str, engine: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, {"engine": engine, **labels}) or 0.0
+        assert {counted("tts_engine_streams", engine=name) for name, _ in engines} == {0}
 
 
 def failures(engine: ScriptedEngine, reason: str) -> float:
-    return metric("tts_engine_failures_total", engine.name, reason=reason)
+    return counted("tts_engine_failures_total", engine=engine.name, reason=reason)
 
 
 def up(engine: ScriptedEngine) -> bool:
-    return metric("tts_engine_up", engine.name) == 1
+    return counted("tts_engine_up", engine=engine.name) == 1
 
 
 async def heard(pool: Pool, sampling: Sampling = SAMPLING) -> list[int]:
@@ -247,13 +243,13 @@ async def test_the_least_loaded_engine_is_chosen() -> None:
         running = [asyncio.create_task(heard(pool)) for _ in range(9)]
         await until(lambda: sum(len(fake.requests) for fake in fakes) == 9)
         assert [len(fake.requests) for fake in fakes] == [3, 3, 3]
-        assert [metric("tts_engine_streams", fake.name) for fake in fakes] == [3, 3, 3]
+        assert [counted("tts_engine_streams", engine=fake.name) for fake in fakes] == [3, 3, 3]
         for task in running[:4]:
             task.cancel()
         await asyncio.gather(*running[:4], return_exceptions=True)
         running += [asyncio.create_task(heard(pool)) for _ in range(4)]
         await until(lambda: sum(len(fake.requests) for fake in fakes) == 13)
-        assert [metric("tts_engine_streams", fake.name) for fake in fakes] == [3, 3, 3]
+        assert [counted("tts_engine_streams", engine=fake.name) for fake in fakes] == [3, 3, 3]
         gate.set()
         await asyncio.gather(*running[4:])
 

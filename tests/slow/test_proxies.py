@@ -20,7 +20,6 @@ import pytest
 from websockets.sync.client import connect
 
 from bench import proxied
-from tests.clients.conftest import outcomes
 from tests.process import Running, running_in
 from tests.slow.paced_service import CALM, CODES, QUICK
 
@@ -91,8 +90,7 @@ async def ask(client: httpx.AsyncClient, text: str) -> int | str:
 
 
 def in_flight(service: Running) -> int:
-    rows = httpx.get(f"{service.url}/metrics", trust_env=False).text.splitlines()
-    return next(int(float(row.split()[1])) for row in rows if row.startswith("tts_requests_in_flight "))
+    return int(service.metric("tts_requests_in_flight"))
 
 
 async def until_closed(service: Running) -> None:
@@ -108,7 +106,7 @@ async def until_closed(service: Running) -> None:
 
 
 def refusals(service: Running) -> int:
-    return int(outcomes(service).get("overloaded", 0))
+    return int(service.metric('tts_requests_total{outcome="overloaded"}'))
 
 
 async def until_in_flight(service: Running, count: int) -> None:
