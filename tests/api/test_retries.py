@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.api.test_engine_faults import CODES, EARLY_ENDS, FEW, MANY, PACE_S, begun, broken_off, limits, status_of
+from tests.api.test_engine_faults import CODES, EARLY_ENDS, FEW, MANY, PACE_S, begun, broken_off, scripted, status_of
 from tests.counted import counted
 from tests.engine.scripted import (
     Close,
@@ -25,7 +25,7 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.fakes import ToneCodec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving
+from tests.serving import HELLO, SPEECH, Served, good_request
 
 MUTE = 990  # a code that sounds like nothing
 LOOP = [1, 2, 3] * 150
@@ -39,15 +39,8 @@ async def between(
 ) -> AsyncGenerator[tuple[Served, ScriptedEngine, ToneCodec]]:
     """The service before a scripted engine that fails as often as it is told."""
     codec = ToneCodec(mute=MUTE)
-    async with (
-        ScriptedEngine(scripts, good=CODES) as engine,
-        serving(None, codec, limits(engine.url, **values)) as served,
-    ):
+    async with scripted(codec, *scripts, **values) as (served, engine):
         yield served, engine, codec
-        await served.settle()
-        assert len(await good_request(served)) == len(CODES) * 480 * 2
-        async with asyncio.timeout(1):
-            await engine.until_closed()
 
 
 async def whole(served: Served, **fields: object) -> httpx.Response:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from bench.paced_engine import paced_engine
 from tests.clone.recordings import recording
 from tests.process import PORTS, Running, wait_until_ready
 from tests.slow.image import ROOT, Image, Stage, built, can_build
@@ -56,18 +56,6 @@ def compose_environment(file: str, **chosen: str) -> dict[str, str]:
 @pytest.fixture
 def free_port() -> int:
     return next(PORTS)
-
-
-@contextmanager
-def paced_engine() -> Iterator[str]:
-    """A stand-in for vLLM, at its URL."""
-    command = [sys.executable, "-m", "bench.paced_engine", "--tokens-per-s", "380"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
 
 
 @contextmanager
@@ -132,7 +120,7 @@ for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"]
 def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
     image: Image, service: Stage, free_port: int
 ) -> None:
-    with paced_engine() as engine:
+    with paced_engine("--tokens-per-s", "380") as engine:
         chosen = {"TTS_API": engine, "CODEC_WEIGHTS": "random"}
         with running(image, service, compose_environment("docker-compose-cpu.yaml", **chosen), free_port) as started:
             wait_until_ready(started)
