@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import aiohttp
 import uvloop
@@ -16,6 +17,25 @@ from bench.traffic import Ask, Traffic
 from stress_test.lag import watched
 
 OVERTIME_S = 20.0  # after which an answer counts as failed
+START_S = 1.5  # for the process to be there before its traffic begins
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the clients heard, and whether they kept up themselves."""
+
+    answers: list[Answer]
+    lag_p99_ms: float
+    cpu_share: float  # of a core
+
+
+async def apart(traffic: Traffic) -> Heard:
+    """Drive it in a process of its own."""
+    pipe = subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.clients", stdin=pipe, stdout=pipe)
+    output, _ = await process.communicate(traffic.dump().encode())
+    said = json.loads(output)
+    return Heard([Answer(**answer) for answer in said["answers"]], said["lag_p99_ms"], said["cpu_share"])
 
 
 async def listen(session: aiohttp.ClientSession, ask: Ask) -> Answer:
@@ -51,7 +71,7 @@ async def arrival(session: aiohttp.ClientSession, traffic: Traffic, number: int,
     return [await listen(session, next(traffic.asks(number)))]
 
 
-async def drive(traffic: Traffic) -> dict[str, object]:
+async def drive(traffic: Traffic) -> Heard:
     """All of it."""
     begun_s, begun_cpu_s = time.monotonic(), time.process_time()
     timeout = aiohttp.ClientTimeout(total=traffic.warm_s + traffic.counted_s + OVERTIME_S)
@@ -63,12 +83,12 @@ async def drive(traffic: Traffic) -> dict[str, object]:
             asking = [arrival(session, traffic, *item) for item in enumerate(traffic.arrivals_s())]
         answers = [answer for answered in await asyncio.gather(*asking) for answer in answered]
     cpu_share = (time.process_time() - begun_cpu_s) / (time.monotonic() - begun_s)
-    return {"answers": [asdict(answer) for answer in answers], "lag_p99_ms": lag.ms(99), "cpu_share": cpu_share}
+    return Heard(answers, lag.ms(99), cpu_share)
 
 
 def main() -> None:
     """Read the traffic, drive it, print what was heard."""
-    print(json.dumps(uvloop.run(drive(Traffic.load(sys.stdin.read())))))
+    print(json.dumps(asdict(uvloop.run(drive(Traffic.load(sys.stdin.read()))))))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,6 @@ as many as that, and hear their answers as players do. The result goes to bench/
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -21,6 +18,7 @@ import aiohttp
 import uvloop
 
 from app.settings import Settings
+from bench.clients import START_S, apart
 from bench.cost import SPEC, CallCost, StubCodec
 from bench.heard import Answer, percentile
 from bench.machine import write_result
@@ -32,7 +30,6 @@ COST = CallCost(launch_s=0.004, frame_s=1 / 600)
 SHORT = replace(SPEC, left_context_frames=10, max_window_frames=64)  # a call of one window takes 0.1 s at most
 CARRIES = 8  # listeners: each asks for some 75 frames a second, context included
 MEAN_ANSWER_S = 4.9
-START_S = 1.5  # for the clients' process
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +77,15 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
         log_level="error",
     )
     async with serving(settings, StubCodec(COST, SHORT)) as url:
-        await listen_to(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
+        await apart(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
         rate = factor * CARRIES / MEAN_ANSWER_S
-        answers = await listen_to(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
+        heard = await apart(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
         async with aiohttp.ClientSession(url) as session:
             asked_s = time.monotonic()
             body = {"input": "And now?", "response_format": "pcm", "max_tokens": 50}
             async with session.post("/v1/audio/speech", json=body) as answer:
                 await answer.content.readany()
-                return Outcome(answers, time.monotonic() - asked_s, answer.status)
-
-
-async def listen_to(traffic: Traffic) -> list[Answer]:
-    """What the clients of such a load hear, in a process of their own."""
-    pipe = subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.clients", stdin=pipe, stdout=pipe)
-    output, _ = await process.communicate(traffic.dump().encode())
-    return [Answer(**answer) for answer in json.loads(output)["answers"]]
+                return Outcome(heard.answers, time.monotonic() - asked_s, answer.status)
 
 
 def measure(utilisations: Sequence[float], seconds: float, factor: float) -> dict[str, object]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +11,13 @@ from typing import Any
 
 import aiohttp
 
+from bench.clients import START_S, apart
 from bench.counters import Counters, FirstWindows
 from bench.heard import Answer, audio_rate, percentile
 from bench.served import Served
 from bench.traffic import Traffic
 from stress_test.lag import watched
 
-START_S = 1.5  # for the clients' process
 LATE_SHARE, CLIENT_LAG_MS, BUSY_SHARE = 0.05, 10.0, 0.9  # beyond these the machine was too small for the load
 Row = dict[str, Any]  # a result's fields; JSON
 
@@ -28,17 +26,13 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
     """One load on one service."""
     traffic = replace(traffic, url=served.url, begin_s=time.monotonic() + START_S)
     await _account(engine_url)
-    pipe = subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.clients", stdin=pipe, stdout=pipe)
-    heard = asyncio.create_task(process.communicate(traffic.dump().encode()))
+    hearing = asyncio.create_task(apart(traffic))
     await asyncio.sleep(traffic.begin_s + traffic.warm_s - time.monotonic())
     before = Counters.now()
     async with watched() as lag:
         await asyncio.sleep(traffic.end_s - time.monotonic())
     counted = Counters.now().since(before)
-    output, _ = await heard
-    said = json.loads(output)
-    answers = [Answer(**answer) for answer in said["answers"]]
+    heard = await hearing
     engine = await _account(engine_url)
     begin_s = before.clock_s
     row: Row = {
@@ -46,8 +40,8 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
         "requests_per_s": traffic.rate or None,
         "codec": served.codec,
         "policy": served.policy,
-        **listened([answer for answer in answers if answer.asked_s >= begin_s], engine),
-        "audio_s_per_s": round(audio_rate(answers, begin_s, traffic.end_s), 2),
+        **listened([answer for answer in heard.answers if answer.asked_s >= begin_s], engine),
+        "audio_s_per_s": round(audio_rate(heard.answers, begin_s, traffic.end_s), 2),
         **windows.row(begin_s, traffic.end_s),
         **counted.row(),
         "service_loop_lag_ms_p99": lag.ms(99),
@@ -55,8 +49,8 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
         "engine_late_share": round(engine["late_steps"] / max(engine["steps"], 1), 4),
         "engine_lost_s": round(engine["lost_s"], 3),
         "engine_cpu_share": round(engine["cpu_share"], 3),
-        "client_lag_ms_p99": said["lag_p99_ms"],
-        "client_cpu_share": round(said["cpu_share"], 3),
+        "client_lag_ms_p99": heard.lag_p99_ms,
+        "client_cpu_share": round(heard.cpu_share, 3),
     }
     row["believable"] = believable(row)
     return row
