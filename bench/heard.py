@@ -25,6 +25,11 @@ class Answer:
     silence_s: float
     failure: str = ""
 
+    @property
+    def heard_s(self) -> float:
+        """When the last of it has been heard."""
+        return self.first_s + self.audio_s + self.silence_s
+
     @classmethod
     def of(cls, word: str, asked_s: float, chunks: Sequence[tuple[float, int]], tokens: int) -> Answer:
         """From the time and size of each piece of pcm; an answer that is too short has failed."""

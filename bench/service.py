@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from bench.heard import BYTES_PER_S
 from bench.machine import write_result
 from stress_test.service import Service, started
 
 ROOT = Path(__file__).parent.parent
 SENTENCES = 50
 STREAMS = (1, 4, 6, 8)
-BYTES_PER_S = 48_000  # pcm: 24 kHz, 16 bit
 
 
 @dataclass(frozen=True, slots=True)

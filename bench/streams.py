@@ -17,8 +17,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -26,100 +24,73 @@ import uvloop
 
 from app.codec import Codec
 from app.settings import Settings
+from bench.clients import listen as ask
+from bench.counters import Counters
+from bench.heard import Answer
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.served import serving
+from bench.traffic import Ask
 
 STREAMS = (1, 2, 3, 4, 6)
 TOKENS = 500  # ten seconds
 TOKENS_PER_S = 400
-BYTES_PER_S = 48_000  # pcm: 24 kHz, 16 bit
 STAGGER_S = 0.37  # between two listeners' first requests
 
 
-@dataclass(slots=True)
-class Playback:
-    """An answer as its listener hears it; times on one clock, in seconds."""
+async def listen(session: aiohttp.ClientSession) -> Answer:
+    """Ask for one answer and hear it to its end.
 
-    asked_s: float
-    first_s: float = 0.0
-    last_s: float = 0.0
-    heard_until_s: float = 0.0
-    audio_s: float = 0.0
-    underruns: int = 0
-    silent_s: float = 0.0
-
-    def receive(self, now_s: float, audio_s: float) -> None:
-        """More sound has come."""
-        if not self.first_s:
-            self.first_s = self.heard_until_s = now_s
-        elif now_s > self.heard_until_s:
-            self.underruns += 1
-            self.silent_s += now_s - self.heard_until_s
-            self.heard_until_s = now_s
-        self.last_s = now_s
-        self.heard_until_s += audio_s
-        self.audio_s += audio_s
+    Raises:
+        RuntimeError: it did not come, or not all of it.
+    """
+    answer = await ask(session, Ask("A sentence.", TOKENS))
+    if answer.failure:
+        raise RuntimeError(answer.failure)
+    await asyncio.sleep(answer.heard_s - time.monotonic())
+    return answer
 
 
-async def listen(session: aiohttp.ClientSession, url: str) -> Playback:
-    """Ask for one answer and hear it to its end."""
-    body = {"input": "A sentence.", "response_format": "pcm", "max_tokens": TOKENS}
-    playback = Playback(time.monotonic())
-    async with session.post(f"{url}/v1/audio/speech", json=body) as answer:
-        answer.raise_for_status()
-        async for data in answer.content.iter_any():
-            playback.receive(time.monotonic(), len(data) / BYTES_PER_S)
-    await asyncio.sleep(playback.heard_until_s - time.monotonic())
-    return playback
-
-
-async def listeners(url: str, streams: int, answers: int) -> list[Playback]:
+async def listeners(url: str, streams: int, answers: int) -> list[Answer]:
     """So many at once, each through so many answers."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
 
-        async def one(place: int) -> list[Playback]:
+        async def one(place: int) -> list[Answer]:
             await asyncio.sleep(place * STAGGER_S)
-            return [await listen(session, url) for _ in range(answers)]
+            return [await listen(session) for _ in range(answers)]
 
-        return [playback for heard in await asyncio.gather(*map(one, range(streams))) for playback in heard]
+        return [answer for heard in await asyncio.gather(*map(one, range(streams))) for answer in heard]
 
 
-def summary(playbacks: Sequence[Playback]) -> dict[str, float]:
+def summary(answers: Sequence[Answer]) -> dict[str, float]:
     """Medians and worst cases; a real-time factor is the time to the last byte over the answer's length."""
-    first_ms = np.array([playback.first_s - playback.asked_s for playback in playbacks]) * 1000
-    rtf = np.array([(playback.last_s - playback.asked_s) / playback.audio_s for playback in playbacks])
+    first_ms = np.array([answer.first_s - answer.asked_s for answer in answers]) * 1000
+    rtf = np.array([(answer.end_s - answer.asked_s) / answer.audio_s for answer in answers])
     return {
-        "answers": len(playbacks),
+        "answers": len(answers),
         "first_audio_ms_p50": round(float(np.median(first_ms))),
         "first_audio_ms_max": round(float(first_ms.max())),
-        "answers_with_an_underrun": sum(playback.underruns > 0 for playback in playbacks),
-        "underruns": sum(playback.underruns for playback in playbacks),
-        "silent_s": round(sum(playback.silent_s for playback in playbacks), 2),
+        "answers_with_an_underrun": sum(answer.gaps > 0 for answer in answers),
+        "underruns": sum(answer.gaps for answer in answers),
+        "silent_s": round(sum(answer.silence_s for answer in answers), 2),
         "rtf_p50": round(float(np.median(rtf)), 3),
         "rtf_max": round(float(rtf.max()), 3),
     }
-
-
-def machine_busy_s() -> float:
-    """CPU seconds that all of this machine's processes have used, and other machines of its host have taken."""
-    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
-    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # but idle and waiting for disks
 
 
 async def heard(settings: Settings, codec: Codec, streams: int, answers: int) -> dict[str, float]:
     """What listeners in another process hear of a service in this one, and how many cores it takes."""
     async with serving(settings, codec) as url:
         command = (sys.executable, "-m", "bench.streams", "--url", url, "--streams", str(streams))
-        begun_s, used_s, machine_s = time.monotonic(), time.process_time(), machine_busy_s()
+        before = Counters.now()
         process = await asyncio.create_subprocess_exec(
             *command, "--answers", str(answers), stdout=asyncio.subprocess.PIPE
         )
         output, _ = await process.communicate()
-        wall_s = time.monotonic() - begun_s
-        cores, all_cores = (time.process_time() - used_s) / wall_s, (machine_busy_s() - machine_s) / wall_s
-    playbacks = [Playback(**fields) for fields in json.loads(output)]
-    return {**summary(playbacks), "service_cores": round(cores, 2), "other_cores": round(all_cores - cores, 2)}
+        used = Counters.now().since(before)
+    cores, all_cores = used.cpu_s / used.clock_s, used.busy_ticks / os.sysconf("SC_CLK_TCK") / used.clock_s
+    row = summary([Answer(**fields) for fields in json.loads(output)])
+    return {**row, "service_cores": round(cores, 2), "other_cores": round(all_cores - cores, 2)}
 
 
 def load(left_context_s: float, max_window_frames: int | None) -> Codec:
@@ -176,7 +147,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.url:
         heard_by_all = uvloop.run(listeners(arguments.url, arguments.streams[0], arguments.answers))
-        print(json.dumps([dataclasses.asdict(playback) for playback in heard_by_all]))
+        print(json.dumps([dataclasses.asdict(answer) for answer in heard_by_all]))
     else:
         write_result(arguments.name, measure(arguments))
 

@@ -36,6 +36,13 @@ def test_an_answer_is_made_of_its_pieces() -> None:
     second = BYTES_PER_S
     made = Answer.of("q", 1.0, [(2.0, second), (3.5, second)], tokens=100)
     assert made == Answer("q", 1.0, 2.0, 3.5, 2.0, 1, 0.5)
+    assert made.heard_s == 4.5
+
+
+def test_sound_that_comes_in_time_is_no_gap() -> None:
+    second = BYTES_PER_S
+    made = Answer.of("q", 1.0, [(2.0, second), (3.0, 2 * second), (4.5, second)], tokens=200)
+    assert (made.gaps, made.silence_s, made.heard_s) == (0, 0.0, 6.0)
 
 
 def test_an_answer_without_its_tokens_has_failed() -> None:
