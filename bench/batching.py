@@ -27,7 +27,7 @@ from app.codec.load import CodecChoice, load_codec
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
 from app.main import CPU_BATCH_FRAMES, CPU_CALL_FRAMES
-from app.speech.windows import Supply, Window, WindowSchedule, plan_windows
+from app.speech.windows import Supply, Window, WindowSchedule
 from bench.machine import write_result
 from bench.policies import Policy, make_queue
 
@@ -66,18 +66,8 @@ class Calls:
 async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
     """Decode one answer as the pipeline does, its listener beginning with the first window."""
     spec = scheduler.spec
-    plan = plan_windows(
-        first_window_s=0.4,
-        overlap_s=0.2,
-        frames_per_s=spec.frames_per_s,
-        left=spec.left_context_frames,
-        right=spec.right_context_frames,
-        max_window=spec.max_window_frames,
-        exact=spec.exact,
-        seeded=True,
-    )
     codes = np.random.default_rng(frames).integers(0, spec.vocabulary, (frames, 1), dtype=np.int32)
-    schedule, first_s = WindowSchedule(plan), 0.0
+    schedule, first_s = WindowSchedule(spec.plan(0.4, 0.2, seeded=True)), 0.0
 
     def take(taken: list[Window]) -> CodeWindow:
         window = schedule.take(frames, ended=True)

@@ -33,7 +33,7 @@ from app.speech.fade import FADE_OUT_S
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
 from app.speech.sentences import split
-from app.speech.windows import WindowPlan, plan_windows
+from app.speech.windows import WindowPlan
 
 T = TypeVar("T")
 BUDGET_USED = 0.6  # a prompt's expected speech fills this much of the token budget; slow voices need the rest
@@ -169,16 +169,11 @@ class Intake:
         return request.sample_rate or usual_hz
 
     def _plan(self, request: SpeechRequest) -> WindowPlan:
-        settings, spec = self._settings, self._spec
+        settings = self._settings
         first_s, overlap_s = request.playback_speed, request.playback_overlap_speed
-        return plan_windows(
-            first_window_s=settings.default_playback_speed if first_s is None else first_s,
-            overlap_s=settings.default_playback_overlap_speed if overlap_s is None else overlap_s,
-            frames_per_s=spec.frames_per_s,
-            left=spec.left_context_frames,
-            right=spec.right_context_frames,
-            max_window=spec.max_window_frames,
-            exact=spec.exact,
+        return self._spec.plan(
+            settings.default_playback_speed if first_s is None else first_s,
+            settings.default_playback_overlap_speed if overlap_s is None else overlap_s,
             whole=not request.stream,
             seeded=request.seed is not None,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.codec import CodecSpec
 from app.decode.queue import BatchLimits, Queue
-from app.speech.windows import WindowPlan, plan_windows
+from app.speech.windows import WindowPlan
 from bench.cost import CPU_BF16, H200_GRAPHED, SPEC, CallCost
 from bench.load_shape import answer_s
 from bench.policies import Policy, make_queue
@@ -56,15 +56,7 @@ class Case:
     @property
     def plan(self) -> WindowPlan:
         """Every request's."""
-        return plan_windows(
-            first_window_s=self.first_window_s,
-            overlap_s=self.overlap_s,
-            frames_per_s=self.spec.frames_per_s,
-            left=self.spec.left_context_frames,
-            right=self.spec.right_context_frames,
-            max_window=self.spec.max_window_frames,
-            exact=self.spec.exact,
-        )
+        return self.spec.plan(self.first_window_s, self.overlap_s)
 
     @property
     def limits(self) -> BatchLimits:

@@ -9,7 +9,7 @@ import numpy as np
 from app.codec import Codec, Codes, CodeWindow, Samples
 from app.settings import Settings
 from app.speech.stitch import Stitcher
-from app.speech.windows import Supply, WindowSchedule, plan_windows
+from app.speech.windows import Supply, WindowSchedule
 
 PACES = (1.2, 4.0, 30.0)  # of the engine, over real time
 DECODE_S = 0.02
@@ -18,15 +18,7 @@ DECODE_S = 0.02
 def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
     """Codes (frames, 1) in the windows that a listener gets while an engine speaks at `pace`; no clock is read."""
     spec, defaults = codec.spec, Settings.model_fields
-    plan = plan_windows(
-        first_window_s=defaults["default_playback_speed"].default,
-        overlap_s=defaults["default_playback_overlap_speed"].default,
-        frames_per_s=spec.frames_per_s,
-        left=spec.left_context_frames,
-        right=spec.right_context_frames,
-        max_window=spec.max_window_frames,
-        exact=spec.exact,
-    )
+    plan = spec.plan(defaults["default_playback_speed"].default, defaults["default_playback_overlap_speed"].default)
     schedule, stitcher = WindowSchedule(plan), Stitcher(spec.samples_per_frame, 0)
     s_per_frame = 1 / spec.frames_per_s / pace
     parts: list[Samples] = []
