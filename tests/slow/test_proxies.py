@@ -115,6 +115,14 @@ async def until_in_flight(service: Running, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
+async def under_way(asking: httpx.AsyncClient, site: Site, count: int) -> list[asyncio.Task[int | str]]:
+    """So many answers, half of them each service's."""
+    running = [asyncio.create_task(ask(asking, CALM)) for _ in range(count)]
+    for service in site.services:
+        await until_in_flight(service, count // 2)
+    return running
+
+
 async def test_sound_comes_as_it_is_made_and_whole(site: Site) -> None:
     """Pieces come over the whole of the three seconds that the engine takes."""
     begun_s = time.monotonic()
@@ -202,9 +210,7 @@ async def test_metrics_are_not_for_everybody(site: Site) -> None:
 
 async def test_a_refusal_is_passed_on_and_asked_once(own_site: Site) -> None:
     async with client(own_site.url) as asking:
-        running = [asyncio.create_task(ask(asking, CALM)) for _ in range(STREAMS)]
-        for service in own_site.services:
-            await until_in_flight(service, STREAMS // 2)
+        running = await under_way(asking, own_site, STREAMS)
         refused = await asking.post(SPEECH, json={"input": CALM})
         assert refused.status_code == 429
         assert refused.json()["error"]["code"] == "overloaded"
@@ -216,9 +222,7 @@ async def test_a_refusal_is_passed_on_and_asked_once(own_site: Site) -> None:
 async def test_a_killed_service_costs_its_own_streams_alone(own_site: Site) -> None:
     first, second = own_site.services
     async with client(own_site.url) as asking:
-        running = [asyncio.create_task(ask(asking, CALM)) for _ in range(STREAMS - 2)]
-        for service in own_site.services:
-            await until_in_flight(service, len(running) // 2)
+        running = await under_way(asking, own_site, STREAMS - 2)
         first.process.kill()
         await asyncio.to_thread(first.process.wait)
         later = [await ask(asking, QUICK) for _ in range(40)]
@@ -232,9 +236,7 @@ async def test_a_killed_service_costs_its_own_streams_alone(own_site: Site) -> N
 async def test_a_service_that_drains_says_what_it_is_saying(own_site: Site) -> None:
     first, _ = own_site.services
     async with client(own_site.url) as asking:
-        running = [asyncio.create_task(ask(asking, CALM)) for _ in range(STREAMS - 2)]
-        for service in own_site.services:
-            await until_in_flight(service, len(running) // 2)
+        running = await under_way(asking, own_site, STREAMS - 2)
         first.process.send_signal(signal.SIGTERM)
         await until_closed(first)
         later = [await ask(asking, QUICK) for _ in range(40)]
