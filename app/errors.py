@@ -173,6 +173,13 @@ class RequestNotFound(RequestError):
     code = "request_not_found"
 
 
+class NotKept(RequestError):
+    """The codes of a request cannot be kept for a replay."""
+
+    status = 409
+    code = "request_not_kept"
+
+
 class InvalidMessage(RequestError):
     """A WebSocket message that is none of ours, or comes at the wrong time."""
 

@@ -1,4 +1,4 @@
-"""A failed request's codes and windows, without its text: `python -m app.replay FILE OUT.wav` decodes them again.
+"""A kept request's codes and windows, without its text: `python -m app.replay FILE OUT.wav` decodes them again.
 
 The codec is loaded as the service loads it, by the same settings, and the windows are those that it decoded then.
 """
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> None:
     encoder = make_encoder("wav", codec.spec.sample_rate_hz)
     body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
     Path(arguments[1]).write_bytes(encoder.header(len(body)) + body)
-    print(f"request {replay.request_id}, {replay.error_code}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s")
+    print(f"request {replay.request_id}, {replay.cause}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s")
 
 
 if __name__ == "__main__":

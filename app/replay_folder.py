@@ -1,4 +1,4 @@
-"""Where failed requests are kept for a replay: the latest of them, in files that only the service's user may read."""
+"""Where failed and reported requests are kept for a replay: the latest, in files for the service's user alone."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ class ReplayFolder:
         self._writer = ThreadPoolExecutor(1, "replays")
         self._room = threading.Semaphore(MOST_WAITING)
 
-    def keep(self, trail: Trail, request_id: str, error_code: str) -> None:
-        """Have a failed request written; returns at once."""
+    def keep(self, trail: Trail, request_id: str, cause: str) -> bool:
+        """Have a request written; returns at once: False where the disk is too slow, and it is not kept."""
         if not self._room.acquire(blocking=False):
             log.warning("request %s is not kept for a replay: too many wait for the disk", request_id)
-            return
-        self._writer.submit(self._write, trail, request_id, error_code)
+            return False
+        self._writer.submit(self._write, trail, request_id, cause)
+        return True
 
     def close(self) -> None:
         """Write what waits (blocks)."""
         self._writer.shutdown()
 
-    def _write(self, trail: Trail, request_id: str, error_code: str) -> None:
+    def _write(self, trail: Trail, request_id: str, cause: str) -> None:
         try:
-            body = orjson.dumps(trail.replay(request_id, error_code))
+            body = orjson.dumps(trail.replay(request_id, cause))
             if len(body) <= self._most_bytes:
                 self._put(f"{time.time_ns()}-{request_id}.json", body)
                 self._forget()

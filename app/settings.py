@@ -181,7 +181,7 @@ class Settings(BaseSettings):
 
     replay_folder: str | None = Field(
         default=None,
-        description="Folder that keeps the codes of the last failed requests, without their texts, for "
+        description="Folder that keeps the codes of the last failed and reported requests, without their texts, for "
         "`python -m app.replay`. Unset: none are kept.",
     )
 

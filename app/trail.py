@@ -23,7 +23,7 @@ class Replay:
     """A request's last attempt, as far as it came."""
 
     request_id: str
-    error_code: str
+    cause: str  # why it is kept: an error's code, or "reported"
     codec: str
     left_frames: int  # most context of a window
     takes: list[Take]
@@ -58,9 +58,9 @@ class Trail:
         """Where to write down the windows in which these are decoded."""
         return next(part.windows for part in self._parts if part.codes is codes)
 
-    def replay(self, request_id: str, error_code: str) -> Replay:
+    def replay(self, request_id: str, cause: str) -> Replay:
         """All of it, once the attempt is over."""
-        return Replay(request_id, error_code, self._codec, self._left_frames, list(map(_take, self._parts)))
+        return Replay(request_id, cause, self._codec, self._left_frames, list(map(_take, self._parts)))
 
 
 def _take(part: _Part) -> Take:

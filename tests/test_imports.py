@@ -16,6 +16,7 @@ RANKS = {
     "__main__": 6,
     "prefetch": 6,
     "main": 5,
+    "assembly": 4,
     "server": 5,
     "connection": 5,
     "api": 4,

@@ -1,17 +1,23 @@
-"""A failed request is kept without its text, where somebody has asked for it, and sounds the same again."""
+"""A failed or reported request is kept without its text, where somebody has asked for it, and sounds the same again."""
 
 from __future__ import annotations
 
 import stat
 import wave
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import httpx
 import numpy as np
 import pytest
 
+from app.api.records import MOST_TRAILS, Records
+from app.attempt import Attempt
 from app.codec import CodeWindow
 from app.engine import Generation, OnTokens, Sampling
-from app.errors import EngineError
+from app.errors import EngineError, NotKept
+from app.progress import NOTHING
 from app.replay import main, read_replay, sound_of
 from app.replay_folder import MOST_WAITING, ReplayFolder
 from app.settings import Settings
@@ -61,7 +67,7 @@ async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(tmp_path: Pat
     assert "Xylo" not in kept
     assert "Zanzi" not in kept
     replay = read_replay(file)
-    assert (replay.request_id, replay.error_code) == ("broken", "engine_failed")
+    assert (replay.request_id, replay.cause) == ("broken", "engine_failed")
     assert [len(take.codes) for take in replay.takes] == [300, 0, 300]
     assert len(replay.takes[0].windows) > 1
     tones = codec.decode([CodeWindow(np.array(CODES, np.int32)[:, None])])[0]
@@ -76,6 +82,63 @@ async def test_nothing_is_kept_unless_it_is_asked_for_and_nothing_of_good_answer
         await served.client.post(SPEECH, json=HELLO)
         await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
     assert files(tmp_path) == []
+
+
+async def report(served: Served, name: str, key: str = "any") -> httpx.Response:
+    return await served.client.post(f"{SPEECH}/{name}/report", headers={"authorization": f"Bearer {key}"})
+
+
+async def test_an_answer_that_sounded_wrong_is_kept_when_it_is_reported(tmp_path: Path) -> None:
+    codec = ToneCodec()
+    async with serving(FixedEngine(CODES), codec, settings_for_tests(replay_folder=str(tmp_path))) as served:
+        await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "odd"})
+        assert files(tmp_path) == []
+        answer = await report(served, "odd")
+        assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (202, "odd", "completed")
+    (file,) = files(tmp_path)
+    replay = read_replay(file)
+    assert (replay.request_id, replay.cause) == ("odd", "reported")
+    tones = codec.decode([CodeWindow(np.array(CODES, np.int32)[:, None])])[0]
+    np.testing.assert_allclose(sound_of(replay, codec), tones, atol=1e-6)
+
+
+async def test_what_was_cancelled_or_failed_can_be_reported_and_is_kept_once(tmp_path: Path) -> None:
+    settings = settings_for_tests(replay_folder=str(tmp_path))
+    async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
+        await failed(served)
+        assert (await report(served, "broken")).status_code == 202
+        async with served.client.stream("POST", SPEECH, json=HELLO, headers={"x-request-id": "left"}) as answer:
+            await anext(answer.aiter_raw())
+            running = await report(served, "left")
+            assert (running.status_code, running.json()["error"]["code"]) == (409, "request_not_kept")
+        await served.settle()
+        assert (await report(served, "left")).status_code == 202
+    assert sorted(read_replay(file).request_id for file in files(tmp_path)) == ["broken", "left"]
+
+
+async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
+    async with serving(FixedEngine(CODES)) as served:
+        await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "odd"})
+        answer = await report(served, "odd")
+        assert (answer.status_code, "REPLAY_FOLDER" in answer.text) == (409, True)
+    settings = settings_for_tests(replay_folder=str(tmp_path), api_keys="sk-first,sk-second")
+    async with serving(FixedEngine(CODES), settings=settings) as served:
+        mine = {"x-request-id": "odd", "authorization": "Bearer sk-first"}
+        await served.client.post(SPEECH, json=HELLO, headers=mine)
+        assert (await report(served, "odd", "sk-second")).status_code == 404
+        assert (await report(served, "odd", "sk-first")).status_code == 202
+    assert len(files(tmp_path)) == 1
+
+
+def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
+    records = Records(replays=ReplayFolder(tmp_path))
+    for number in range(MOST_TRAILS + 1):
+        with records.follow(f"r{number}", None) as progress:
+            progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+    assert records.report("r1", None).status == "completed"
+    with pytest.raises(NotKept, match="no longer"):
+        records.report("r0", None)
+    records.close()
 
 
 async def test_a_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:

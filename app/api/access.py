@@ -44,11 +44,9 @@ class AccessLog:
             _log(scope, {"status": status, "broken": broken, "duration_s": round(time.monotonic() - begun_s, 4)})
 
 
-def note(scope: Scope, **facts: str | int | float | None) -> None:
-    """Add to the line of a request; what is None is left out."""
-    scope.setdefault("state", {}).setdefault("facts", {}).update(
-        {name: value for name, value in facts.items() if value is not None}
-    )
+def note(scope: Scope, **facts: str | int | float) -> None:
+    """Add to the line of a request."""
+    scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
 
 
 def words(facts: Facts) -> str:
@@ -62,7 +60,8 @@ def _log(scope: Scope, outcome: Facts) -> None:
     level = _level(scope["path"], facts)
     if not log.isEnabledFor(level):
         return
-    log.log(level, "%s %s %s", scope["method"], _path(scope), words(facts), extra={**facts, "path": _path(scope)})
+    path = _path(scope)
+    log.log(level, "%s %s %s", scope["method"], path, words(facts), extra={**facts, "path": path})
 
 
 def _level(path: str, facts: Facts) -> int:

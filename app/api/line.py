@@ -9,9 +9,9 @@ import orjson
 from starlette.types import Message, Send
 
 from app.api.response import AudioAnswer
-from app.api.sinks import PIECE_BYTES, usage
+from app.api.sinks import PIECE_BYTES, deliver, usage
 from app.errors import ServiceError
-from app.listener import ClientGone, Spoken
+from app.listener import Spoken
 from app.speech.encoders import UNCOMPRESSED, Encoder
 
 IDLE, BROKEN, RESTARTING = 1000, 1011, 1012  # close codes, RFC 6455 and its registry
@@ -46,15 +46,8 @@ class Line:
 
     async def _put(self, message: Message) -> None:
         """Raises ClientGone where nobody takes it."""
-        if self._closed:
-            return
-        try:
-            async with asyncio.timeout(self._write_limit_s):
-                await self._send(message)
-        except TimeoutError as exc:
-            raise ClientGone("the client does not read: closed at the write limit") from exc
-        except OSError as exc:
-            raise ClientGone("the client has disconnected") from exc
+        if not self._closed:
+            await deliver(message, self._send, self._write_limit_s)
 
 
 class WebSocketSink:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import RequestNotFound, ServiceError
+from app.errors import NotKept, RequestNotFound, ServiceError
 from app.listener import ClientGone, Spoken
 from app.progress import Progress
 from app.replay_folder import ReplayFolder
+from app.trail import Trail
 
 MOST_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
+MOST_TRAILS = 100  # of good answers, which may still be reported: about 20 KB for a minute of NeuCodec
 
 Status = Literal["in_progress", "completed", "failed", "cancelled"]
 
@@ -30,6 +32,7 @@ class Record:
     status: Status = "in_progress"
     error_code: str | None = None
     came_to: Spoken | None = None
+    trail: Trail | None = None  # of one that may be reported
 
     def spoken(self) -> Spoken:
         """What it has come to so far, or in the end."""
@@ -54,6 +57,7 @@ class Records:
         self._replays = replays
         self._most, self._kept_s = most, kept_s
         self._records: OrderedDict[tuple[int | None, str], Record] = OrderedDict()
+        self._reportable: deque[Record] = deque()
 
     @contextmanager
     def follow(self, name: str, key: int | None) -> Generator[Progress]:
@@ -63,7 +67,7 @@ class Records:
         try:
             yield progress
         except (asyncio.CancelledError, ClientGone):
-            record.end("cancelled")
+            self._end(record, "cancelled")
             raise
         except Exception as exc:
             code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
@@ -71,7 +75,26 @@ class Records:
                 self._replays.keep(progress.trail, name, code)
             record.end("failed", code)
             raise
-        record.end("completed")
+        self._end(record, "completed")
+
+    def report(self, name: str, key: int | None) -> Record:
+        """Keep the codes of a request that sounded wrong, as those of a failed one are; the record of it.
+
+        Raises:
+            RequestNotFound: as `find` does.
+            NotKept: its codes are not there: it still runs, too many came after it, or nothing is ever kept.
+        """
+        record = self.find(name, key)
+        if self._replays is None:
+            raise NotKept("this server keeps no codes: REPLAY_FOLDER is not set")
+        if record.status == "in_progress":
+            raise NotKept("the request is still running: report it when it has ended")
+        if record.status != "failed":  # the codes of those are kept as they fail
+            if record.trail is None:
+                raise NotKept("the codes of that request are no longer there, or there were none")
+            if not self._replays.keep(record.trail, name, "reported"):
+                raise NotKept("too many wait to be written: report it again in a moment")
+        return record
 
     def close(self) -> None:
         """Let replays be written (blocks)."""
@@ -95,6 +118,15 @@ class Records:
             self._records.popitem(last=False)
         record = self._records[key, name] = Record(time.monotonic(), progress)
         return record
+
+    def _end(self, record: Record, status: Status) -> None:
+        """The request is over, and may be reported while its codes are among the latest."""
+        if self._replays is not None and record.progress is not None:
+            record.trail = record.progress.trail
+            self._reportable.append(record)
+            if len(self._reportable) > MOST_TRAILS:
+                self._reportable.popleft().trail = None
+        record.end(status)
 
     def _is_old(self, record: Record) -> bool:
         return time.monotonic() - record.begun_s > self._kept_s

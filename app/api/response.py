@@ -119,14 +119,12 @@ def report(spoken: Spoken, *, whole: bool) -> None:
         metrics.FIRST_WINDOW.observe(spoken.first_window_s)
 
 
-def facts(spoken: Spoken, *, whole: bool) -> dict[str, float | None]:
+def facts(spoken: Spoken, *, whole: bool) -> dict[str, float]:
     """What the line of the log says of an answer, or of as much as there is. A whole one's first audio is its last."""
-    return {
-        "audio_s": round(spoken.audio_s, 3),
-        "codec_tokens": spoken.codec_tokens,
-        "first_audio_s": round(spoken.total_s if whole else spoken.first_audio_s, 4) or None,
-        "retries": spoken.retries or None,
-    }
+    first_audio_s = spoken.total_s if whole else spoken.first_audio_s
+    told = {"first_audio_s": round(first_audio_s, 4), "retries": spoken.retries}
+    audio = {"audio_s": round(spoken.audio_s, 3), "codec_tokens": spoken.codec_tokens}
+    return audio | {name: value for name, value in told.items() if value}
 
 
 def abort(scope: Scope) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.failure import failure_response
 from app.api.keys import key_number_of
+from app.api.records import Record
 from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
@@ -50,7 +51,20 @@ async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
 async def status(request_id: str, request: Request, service: Here) -> SpeechStatus:
     """How far a request of the last hour is, or what became of it, by its `x-request-id`."""
-    record = service.records.find(request_id, key_number_of(request.scope))
+    return _status(request_id, service.records.find(request_id, key_number_of(request.scope)))
+
+
+@router.post(
+    "/v1/audio/speech/{request_id}/report",
+    status_code=202,
+    responses={404: {"model": ErrorAnswer}, 409: {"model": ErrorAnswer}},
+)
+async def report(request_id: str, request: Request, service: Here) -> SpeechStatus:
+    """Say that a request sounded wrong: its codes, not its text, are kept for a replay, where the server keeps any."""
+    return _status(request_id, service.records.report(request_id, key_number_of(request.scope)))
+
+
+def _status(request_id: str, record: Record) -> SpeechStatus:
     spoken = record.spoken()
     return SpeechStatus(
         id=request_id,

@@ -62,11 +62,7 @@ class ChunkedSink:
             await self._put({"type": "http.response.body", "body": data[at : at + PIECE_BYTES], "more_body": True})
 
     async def _put(self, message: Message) -> None:
-        try:
-            async with asyncio.timeout(self._write_limit_s):
-                await self._send(message)
-        except TimeoutError as exc:
-            raise ClientGone("the client does not read: closed at the write limit") from exc
+        await deliver(message, self._send, self._write_limit_s)
 
 
 class WholeSink(ChunkedSink):
@@ -116,6 +112,17 @@ class EventSink(ChunkedSink):
     async def _tell(self, event: dict[str, object]) -> None:
         body = b"data: " + orjson.dumps(event) + b"\n\n"
         await self._put({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def deliver(message: Message, send: Send, limit_s: float) -> None:
+    """Send, and wait while the client's buffers are full; raises ClientGone where it is not there or does not read."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await send(message)
+    except TimeoutError as exc:
+        raise ClientGone("the client does not read: closed at the write limit") from exc
+    except OSError as exc:
+        raise ClientGone("the client has disconnected") from exc
 
 
 def usage(spoken: Spoken) -> dict[str, int]:

@@ -41,7 +41,7 @@ class Utterance:
             with self.records.follow(name, key) as progress, self.admission.slot(key):
                 spoken = await self.synthesis(sink, progress)
             report(spoken, whole=False)
-            told = {fact: value for fact, value in facts(spoken, whole=False).items() if value is not None}
+            told = facts(spoken, whole=False)
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()

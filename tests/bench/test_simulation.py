@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.main import CPU_BATCH_FRAMES
+from app.assembly import CPU_BATCH_FRAMES
 from app.settings import Settings
 from bench.cost import H200_EAGER, CallCost
 from bench.load_shape import LONGEST_S, SHORTEST_S, answer_s
