@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from stress_test.service import free_port
+
 DEPLOY = Path(__file__).parents[1] / "deploy"
 HAPROXY, NGINX = DEPLOY / "haproxy" / "haproxy.cfg", DEPLOY / "nginx" / "nginx.conf"
 LIMIT_S = 10.0
@@ -21,12 +23,6 @@ LIMIT_S = 10.0
 def installed(program: str) -> bool:
     """Whether there is one; Debian keeps both where only root looks."""
     return _path(program) is not None
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @contextmanager

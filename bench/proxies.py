@@ -22,6 +22,7 @@ import uvloop
 from bench import proxied
 from bench.heard import percentile
 from bench.machine import write_result
+from stress_test.service import free_port
 
 PIECE_BYTES = 960  # 20 ms at 24 kHz, 16 bit
 PIECE_S = 0.02
@@ -92,7 +93,7 @@ def main() -> None:
     if given.serve:
         serve(given.serve, given.pieces)
         return
-    port = proxied.free_port()
+    port = free_port()
     command = [sys.executable, "-m", "bench.proxies", "--serve", str(port), "--pieces", str(given.pieces)]
     with ExitStack() as stack:
         server = stack.enter_context(subprocess.Popen(command))

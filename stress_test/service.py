@@ -56,11 +56,16 @@ class Service:
         return False
 
 
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
 @asynccontextmanager
 async def started(**environment: str) -> AsyncGenerator[Service]:
     """`python -m app` in an empty folder, with these settings alone, until the block ends; then it must end well."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     own = {"PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "error", **environment}
     with tempfile.TemporaryDirectory() as folder:
