@@ -7,6 +7,7 @@ import sys
 
 from pydantic import ValidationError
 
+from app.allocator import hold_less
 from app.logs import configure
 from app.main import create_app
 from app.profiles import ProfileError
@@ -17,6 +18,7 @@ from app.speech.lexicon import LexiconError
 
 def main() -> None:
     """Run the service; bad settings end it with one readable line."""
+    hold_less()
     try:
         settings = Settings()
         configure(settings.log_level, settings.log_format)

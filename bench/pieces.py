@@ -1,0 +1,64 @@
+"""`python -m bench.pieces PORT PIECES [ray]`: answers of so many pieces of 20 ms, each with the moment it was written.
+
+They come from the service's own server, or from two replicas on Ray Serve where that is asked for, until SIGINT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+import time
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+PIECE_BYTES = 960  # 20 ms at 24 kHz, 16 bit
+PIECE_S = 0.02
+STAMP = struct.Struct("<d")
+
+
+def pieces_app(pieces: int) -> ASGIApp:
+    """Answers POST with so many pieces, at their pace, and all else with nothing."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/pcm")]})
+        begun_s = time.monotonic()
+        for index in range(pieces if scope["method"] == "POST" else 0):
+            await asyncio.sleep(begun_s + index * PIECE_S - time.monotonic())
+            body = STAMP.pack(time.monotonic()).ljust(PIECE_BYTES, b"\0")
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    return app
+
+
+def serve(port: int, pieces: int) -> None:
+    """Through the service's own server."""
+    import uvicorn  # noqa: PLC0415  (only where it serves)
+
+    from app.server import AbortableProtocol  # noqa: PLC0415
+
+    app = pieces_app(pieces)
+    uvicorn.run(app, host="127.0.0.1", port=port, http=AbortableProtocol, lifespan="off", log_level="warning")
+
+
+def serve_on_ray(port: int, pieces: int) -> None:
+    """Through Ray Serve, as deploy/ray does."""
+    import ray  # noqa: PLC0415  (in an environment of its own)
+    from ray import serve as on_ray  # noqa: PLC0415
+    from ray.serve.config import HTTPOptions  # noqa: PLC0415
+
+    def build() -> ASGIApp:
+        return pieces_app(pieces)
+
+    ray.init(include_dashboard=False)
+    on_ray.start(http_options=HTTPOptions(host="127.0.0.1", port=port, request_timeout_s=None))
+    replicas = on_ray.deployment(num_replicas=2, max_ongoing_requests=100)(on_ray.ingress(build)())
+    on_ray.run(replicas.bind(), blocking=True)
+
+
+if __name__ == "__main__":
+    start = serve_on_ray if sys.argv[3:] == ["ray"] else serve
+    start(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,60 @@
+"""The allocator's settings, seen in what glibc tells of itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.allocator import HEAPS
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+
+PROGRAM = """
+import ctypes, re, sys, threading
+from app.allocator import hold_less
+hold_less()
+c = ctypes.CDLL(None)
+c.malloc.restype = c.fopen.restype = ctypes.c_void_p
+c.free.argtypes, c.malloc.argtypes = [ctypes.c_void_p], [ctypes.c_size_t]
+c.fclose.argtypes, c.malloc_info.argtypes = [ctypes.c_void_p], [ctypes.c_int, ctypes.c_void_p]
+all_here = threading.Barrier(8)
+def work():
+    all_here.wait()
+    c.malloc(1000)
+    all_here.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+c.free(c.malloc(20_000_000))  # glibc would from now on keep up to so much in its heaps
+block = c.malloc(2_000_000)
+file = c.fopen(sys.argv[1].encode(), b"w")
+c.malloc_info(0, file)
+c.fclose(file)
+told = open(sys.argv[1]).read()
+print(told.count("<heap "), re.search(r'type="mmap" count="([0-9]+)"', told[told.rindex("</heap>"):])[1])
+"""
+
+
+def told_of(folder: Path, **environment: str) -> tuple[int, int]:
+    """How many heaps eight threads have, and how many blocks have memory of their own."""
+    command = [sys.executable, "-c", PROGRAM, str(folder / "info.xml")]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    answer = subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, check=True)
+    heaps, large = answer.stdout.split()
+    return int(heaps), int(large)
+
+
+def test_threads_share_heaps_and_large_blocks_have_memory_of_their_own(tmp_path: Path) -> None:
+    heaps, large = told_of(tmp_path)
+    assert heaps <= HEAPS
+    assert large >= 1
+
+
+def test_what_the_operator_says_of_the_allocator_comes_first(tmp_path: Path) -> None:
+    heaps, _ = told_of(tmp_path, MALLOC_ARENA_MAX="5")
+    assert HEAPS < heaps <= 5
