@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import aiohttp
 import uvicorn
 
 from app.codec import Codec
@@ -19,6 +18,7 @@ from app.main import create_app
 from app.settings import Settings
 from bench.cost import COSTS, CallCost, StubCodec
 from bench.policies import Policy
+from stress_test.service import Service
 
 NO_LIMIT = 1_000_000
 FREE = "free"
@@ -83,16 +83,9 @@ async def serving(
     app = create_app(settings, codec=codec, queue=queue)
     server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
     running = asyncio.create_task(server.serve(sockets=[listener]))
-    async with aiohttp.ClientSession() as session:
-        while not server.started or not await _ready(session, url):
-            await asyncio.sleep(0.05)
     try:
+        await Service(url).until_ready()
         yield url
     finally:
         server.should_exit = True
         await running
-
-
-async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
-    async with session.get(f"{url}/ready") as answer:
-        return answer.status == 200
