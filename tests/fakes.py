@@ -131,7 +131,7 @@ def tone_spec(**changes: int | bool | str) -> CodecSpec:
 class Clock:
     """In the place of the module `time`: a time that only moves when it is moved."""
 
-    now_s: float = 100.0
+    now_s: float = 1_000.0
 
     def monotonic(self) -> float:
         return self.now_s

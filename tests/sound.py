@@ -12,9 +12,10 @@ Sound = NDArray[np.float32] | NDArray[np.float64]
 
 
 def decoded(data: bytes, rate_hz: int, container: str | None = None) -> NDArray[np.float64]:
-    """Samples at a rate; `container` where the bytes do not say what they are."""
+    """Samples at a rate; `container` where the bytes do not say what they are, and at which rate."""
+    told = {"sample_rate": str(rate_hz)} if container else None
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
-    with av.open(io.BytesIO(data), format=container) as file:
+    with av.open(io.BytesIO(data), format=container, options=told) as file:
         frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
     frames += resampler.resample(None)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]) / 32768

@@ -96,7 +96,7 @@ async def test_it_is_ready_when_what_was_first_waited_for_has_come(clock: Clock)
     again = await waiting(arrival, 5)
     arrival.feed([5])
     assert await done(again)
-    assert arrival.ready_s == 101
+    assert arrival.ready_s == 1_001
 
 
 async def test_the_end_makes_it_ready(clock: Clock) -> None:
@@ -106,7 +106,7 @@ async def test_the_end_makes_it_ready(clock: Clock) -> None:
     clock.now_s += 1
     arrival.finish()
     assert await done(task)
-    assert arrival.ready_s == 101
+    assert arrival.ready_s == 1_001
 
 
 def test_the_pace_is_the_mean_time_between_frames_after_the_first(clock: Clock) -> None:
