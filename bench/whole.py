@@ -31,7 +31,7 @@ SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window
 
 
 class FreeCodec:
-    """NeuCodec's shape, a hum at no cost."""
+    """NeuCodec's shape, a hum at no cost, decoded as on a CPU: the service drives a `StubCodec` as it does a GPU."""
 
     spec = SPEC
     _hum = (0.1 * np.sin(np.arange(SPEC.max_window_frames * SPEC.samples_per_frame) / 20)).astype(np.float32)
