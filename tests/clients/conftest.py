@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.clients.environment import HERE, node_with_openai, python_with
-from tests.process import Running, running_in
+from tests.test_process import Running, start, wait_until_ready
 from tests.vllm.environment import CannotInstall
 
 KEY = "sk-clients"
@@ -100,9 +100,13 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
-    folder = tmp_path_factory.mktemp("clean")
-    with running_in(folder, API_KEYS=f"sk-other,{KEY}", LOG_LEVEL="error") as running:
+    running = start(tmp_path_factory.mktemp("clean"), API_KEYS=f"sk-other,{KEY}", LOG_LEVEL="error")
+    try:
+        wait_until_ready(running)
         yield running
+    finally:
+        running.process.kill()
+        running.process.communicate()
 
 
 def pcm(running: Running, text: str, voice: str) -> bytes:
@@ -123,7 +127,7 @@ def outcomes(running: Running) -> dict[str, float]:
 def since(running: Running, before: dict[str, float]) -> dict[str, float]:
     """The outcomes since then, once nothing is in flight."""
     deadline_s = time.monotonic() + 10
-    while running.metric("tts_requests_in_flight"):
+    while "tts_requests_in_flight 0.0" not in httpx.get(f"{running.url}/metrics", trust_env=False).text:
         assert time.monotonic() < deadline_s, "a request that nobody waits for still holds its place"
         time.sleep(0.05)
     more = {name: number - before.get(name, 0) for name, number in outcomes(running).items()}
