@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 REPEATS = 8
 LONGEST_PERIOD_FRAMES = 50
 LEAST_S = 3.0  # of a loop: a code that is silence, or a vowel that is held, comes ten times in a row as well
-STRIDE_FRAMES = 8  # between two looks, which take 5 us
+STRIDE_FRAMES = 8  # between two looks, which take 7 us
 
 
 class Repetition:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.clients.environment import HERE, node_with_openai, python_with
+from tests.clients.environment import HERE, node_beside, python_with
 from tests.test_process import Running, start, wait_until_ready
 from tests.vllm.environment import CannotInstall
 
@@ -71,7 +71,7 @@ class Client:
 
 def command(name: str) -> list[str]:
     if name == "node":
-        return ["node", str(node_with_openai(HERE / "speak_node.mjs"))]
+        return ["node", str(node_beside(HERE / "speak_node.mjs"))]
     return [str(python_with(name)), str(HERE / f"speak_{name}.py")]
 
 

@@ -30,8 +30,8 @@ def python_with(name: str) -> Path:
     return python
 
 
-def node_with_openai(script: Path) -> Path:
-    """The script, copied to where the SDK is installed: node looks for packages beside the file that names them.
+def node_beside(script: Path) -> Path:
+    """The script, copied to where package.json is installed: node looks for packages beside the file that names them.
 
     Raises:
         CannotInstall: no npm, or no network.

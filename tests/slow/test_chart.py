@@ -13,6 +13,7 @@ import yaml
 
 from app import metrics
 from app.settings import Settings
+from tests.clients.environment import node_beside
 from tests.slow.environment import python_with
 from tests.vllm.environment import CannotInstall
 
@@ -22,6 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 VALUES = yaml.safe_load((ROOT / "deploy" / "helm" / "values.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+TYPE_CHECK = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext")
 ENGINES = {"engine": {"urls": ["http://one:9090", "http://two:9090"]}}
 EVERYTHING: dict[str, Any] = {
     **ENGINES,
@@ -137,6 +139,34 @@ def test_it_scales_by_the_streams_in_flight(python: Path, through: str, kind: st
     assert "replicas" not in manifests["Deployment"]["spec"]
     assert manifests[kind]["spec"]["scaleTargetRef"]["name"] == manifests["Deployment"]["metadata"]["name"]
     assert metrics.IN_FLIGHT.describe()[0].name in json.dumps(manifests[kind])
+
+
+def type_errors(manifest: dict[str, Any], folder: Path) -> str:
+    """What TypeScript finds by the types that were made of KEDA's resource definitions."""
+    script = folder / "scaled_object.ts"
+    script.write_text(
+        'import type { IScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";\n'
+        f"export const made: IScaledObject = {json.dumps(manifest)};\n"
+    )
+    try:
+        beside = node_beside(script)
+    except CannotInstall as exc:
+        pytest.skip(f"KEDA's types cannot be installed: {exc}")
+    command = [
+        "node",
+        "node_modules/typescript/bin/tsc",
+        *["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"],
+    ]
+    return subprocess.run(
+        [*command, beside.name], cwd=beside.parent, capture_output=True, text=True, check=False
+    ).stdout
+
+
+def test_kedas_object_is_as_kedas_own_definition_has_it(python: Path, tmp_path: Path) -> None:
+    manifest = rendered(python, {"autoscaling": {"enabled": True, "through": "keda"}})["ScaledObject"]
+    assert type_errors(manifest, tmp_path) == ""
+    manifest["spec"]["minReplicas"] = manifest["spec"].pop("minReplicaCount")
+    assert "minReplicas" in type_errors(manifest, tmp_path)
 
 
 def test_values_that_cannot_be_are_refused(python: Path) -> None:
