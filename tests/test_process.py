@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.process import ROOT, Running, running_in, start, wait_until_ready
+from tests.process import ROOT, Running, running_in, start
 
 CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
 
@@ -72,25 +72,23 @@ def test_the_python_example_of_the_websocket_page_speaks(running: Running, tmp_p
 
 @pytest.mark.fault(30)
 def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: Path) -> None:
-    service = start(tmp_path)
-    wait_until_ready(service)
-    with connect(f"{service.url.replace('http', 'ws')}/v1/audio/speech/stream", proxy=None) as socket:
-        service.process.send_signal(signal.SIGTERM)
-        with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=20)
+    with running_in(tmp_path) as service:
+        with connect(f"{service.url.replace('http', 'ws')}/v1/audio/speech/stream", proxy=None) as socket:
+            service.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(timeout=20)
+        status, output = service.ended()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
-    status, output = service.ended()
     assert status == 0, output
     assert "Traceback" not in output
 
 
 @pytest.mark.fault(30)
 def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
-    service = start(tmp_path)
-    wait_until_ready(service)
-    service.process.send_signal(signal.SIGTERM)
-    status, output = service.ended()
+    with running_in(tmp_path) as service:
+        service.process.send_signal(signal.SIGTERM)
+        status, output = service.ended()
     assert status == 0, output
     assert "Traceback" not in output
 

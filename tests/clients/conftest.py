@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.clients.environment import HERE, node_beside, python_with
-from tests.test_process import Running, start, wait_until_ready
+from tests.process import Running, running_in
 from tests.vllm.environment import CannotInstall
 
 KEY = "sk-clients"
@@ -100,13 +100,9 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
-    running = start(tmp_path_factory.mktemp("clean"), API_KEYS=f"sk-other,{KEY}", LOG_LEVEL="error")
-    try:
-        wait_until_ready(running)
+    folder = tmp_path_factory.mktemp("clean")
+    with running_in(folder, API_KEYS=f"sk-other,{KEY}", LOG_LEVEL="error") as running:
         yield running
-    finally:
-        running.process.kill()
-        running.process.communicate()
 
 
 def pcm(running: Running, text: str, voice: str) -> bytes:
@@ -127,7 +123,7 @@ def outcomes(running: Running) -> dict[str, float]:
 def since(running: Running, before: dict[str, float]) -> dict[str, float]:
     """The outcomes since then, once nothing is in flight."""
     deadline_s = time.monotonic() + 10
-    while "tts_requests_in_flight 0.0" not in httpx.get(f"{running.url}/metrics", trust_env=False).text:
+    while running.metric("tts_requests_in_flight"):
         assert time.monotonic() < deadline_s, "a request that nobody waits for still holds its place"
         time.sleep(0.05)
     more = {name: number - before.get(name, 0) for name, number in outcomes(running).items()}
