@@ -51,6 +51,8 @@ def serve_on_ray(port: int, pieces: int) -> None:
     from ray.serve.config import HTTPOptions  # noqa: PLC0415
 
     def build() -> ASGIApp:
+        from bench.pieces import pieces_app  # noqa: PLC0415  (by name: what is in this module cannot be sent)
+
         return pieces_app(pieces)
 
     ray.init(include_dashboard=False)
