@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import HTTPOptions
 
+from app.allocator import hold_less
 from app.api.service import LOADING, Service
 from app.main import create_app
 from app.settings import Settings
@@ -27,7 +28,8 @@ NEVER_REACHED = 10  # times MAX_CONCURRENT_REQUESTS: how many requests Ray may g
 
 
 def build_app() -> FastAPI:
-    """The application, made in the replica's process."""
+    """The application, made in the replica's process, which starts otherwise than `python -m app`."""
+    hold_less()
     return create_app()
 
 
