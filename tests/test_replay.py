@@ -130,6 +130,20 @@ async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 1
 
 
+def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(tmp_path: Path) -> None:
+    records = Records(replays=ReplayFolder(tmp_path))
+    with records.follow("odd", None) as progress:
+        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+    for _ in range(2):
+        records.report("odd", None)
+    with pytest.raises(EngineError), records.follow("refused", None):
+        raise EngineError("no engine")
+    with pytest.raises(NotKept, match="there were none"):
+        records.report("refused", None)
+    records.close()
+    assert len(files(tmp_path)) == 1
+
+
 def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
     records = Records(replays=ReplayFolder(tmp_path))
     for number in range(MOST_TRAILS + 1):

@@ -14,7 +14,7 @@ from app.api.telemetry import PROBES
 
 log = logging.getLogger(__name__)
 
-Facts = Mapping[str, str | int | float | bool | None]
+Facts = Mapping[str, str | int | float | bool]
 PATH_CHARACTERS = 200
 
 

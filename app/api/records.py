@@ -33,6 +33,7 @@ class Record:
     error_code: str | None = None
     came_to: Spoken | None = None
     trail: Trail | None = None  # of one that may be reported
+    kept: bool = False  # for a replay
 
     def spoken(self) -> Spoken:
         """What it has come to so far, or in the end."""
@@ -67,15 +68,15 @@ class Records:
         try:
             yield progress
         except (asyncio.CancelledError, ClientGone):
-            self._end(record, "cancelled")
+            self._end(record, progress, "cancelled")
             raise
         except Exception as exc:
             code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
             if self._replays is not None and progress.trail is not None:
-                self._replays.keep(progress.trail, name, code)
+                record.kept = self._replays.keep(progress.trail, name, code)
             record.end("failed", code)
             raise
-        self._end(record, "completed")
+        self._end(record, progress, "completed")
 
     def report(self, name: str, key: int | None) -> Record:
         """Keep the codes of a request that sounded wrong, as those of a failed one are; the record of it.
@@ -89,11 +90,13 @@ class Records:
             raise NotKept("this server keeps no codes: REPLAY_FOLDER is not set")
         if record.status == "in_progress":
             raise NotKept("the request is still running: report it when it has ended")
-        if record.status != "failed":  # the codes of those are kept as they fail
-            if record.trail is None:
-                raise NotKept("the codes of that request are no longer there, or there were none")
-            if not self._replays.keep(record.trail, name, "reported"):
-                raise NotKept("too many wait to be written: report it again in a moment")
+        if record.kept:  # it has failed, or was reported before
+            return record
+        if record.trail is None:
+            raise NotKept("the codes of that request are no longer there, or there were none")
+        record.kept = self._replays.keep(record.trail, name, "reported")
+        if not record.kept:
+            raise NotKept("too many wait to be written: report it again in a moment")
         return record
 
     def close(self) -> None:
@@ -119,10 +122,10 @@ class Records:
         record = self._records[key, name] = Record(time.monotonic(), progress)
         return record
 
-    def _end(self, record: Record, status: Status) -> None:
+    def _end(self, record: Record, progress: Progress, status: Status) -> None:
         """The request is over, and may be reported while its codes are among the latest."""
-        if self._replays is not None and record.progress is not None:
-            record.trail = record.progress.trail
+        if progress.trail is not None:
+            record.trail = progress.trail
             self._reportable.append(record)
             if len(self._reportable) > MOST_TRAILS:
                 self._reportable.popleft().trail = None
