@@ -1,4 +1,4 @@
-"""What listeners in real time heard: delays, gaps, and how much audio came."""
+"""What listeners in real time heard: delays and gaps."""
 
 from __future__ import annotations
 
@@ -49,14 +49,3 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """The least value that so many percent of the values do not exceed; nan of nothing."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)] if ordered else math.nan
-
-
-def audio_rate(answers: Sequence[Answer], begin_s: float, end_s: float) -> float:
-    """Audio-seconds a second within [begin, end): each answer's spread evenly over the time that it took."""
-    within = 0.0
-    for answer in answers:
-        taken_s = answer.end_s - answer.asked_s
-        shared_s = min(end_s, answer.end_s) - max(begin_s, answer.asked_s)
-        if taken_s > 0 and shared_s > 0:
-            within += answer.audio_s * shared_s / taken_s
-    return within / (end_s - begin_s)

@@ -17,11 +17,13 @@ from app.decode.scheduler import Job
 from app.main import create_app
 from app.settings import Settings
 from bench.cost import COSTS, CallCost, StubCodec
+from bench.paced_engine import paced_engine
 from bench.policies import Policy
 from stress_test.service import Service
 
 NO_LIMIT = 1_000_000
 FREE = "free"
+TOKENS_PER_CHARACTER = "2.5"  # of the whole prompt: about 6 s for the stress test's own sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,16 @@ async def serving(
     finally:
         server.should_exit = True
         await running
+
+
+@asynccontextmanager
+async def between(codec: str, device: str = "cpu") -> AsyncIterator[str]:
+    """A service behind an engine's stand-in whose answers are as long as their text, with NeuCodec or a stub; its URL.
+
+    The stub's calls cost what an H200's are assumed to (bench.cost).
+    """
+    with paced_engine("--tokens-per-character", TOKENS_PER_CHARACTER) as engine_url:
+        chosen = device_for(codec, device)
+        settings = settings_for(engine_url, codec, chosen, interval=5)
+        async with serving(settings, load_codec(cost_of(codec, "h200-graphed"), chosen)) as url:
+            yield url

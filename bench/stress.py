@@ -12,19 +12,17 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from bench.cost import COSTS, StubCodec
-from bench.paced_engine import paced_engine
-from bench.served import serving, settings_for
+from bench.served import between
 from stress_test.service import started
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGES = RESULTS / "pages"
-TOKENS_PER_CHARACTER = "2.5"  # of the whole prompt: about 6 s for the published sentence
 SENTENCES = ("--sentences", "bench/sentences.txt")
 LOADS = {
     "embedded": [("embedded", ["--requests", "60", "--concurrency", "2", *SENTENCES])],
@@ -42,16 +40,10 @@ async def embedded() -> AsyncGenerator[str]:
         yield service.url
 
 
-@asynccontextmanager
-async def stubbed() -> AsyncGenerator[str]:
-    """The service in this process between two stand-ins; its URL."""
-    with paced_engine("--tokens-per-character", TOKENS_PER_CHARACTER) as engine_url:
-        settings, codec = settings_for(engine_url, "stub", "cpu", interval=5), StubCodec(COSTS["h200-graphed"])
-        async with serving(settings, codec) as url:
-            yield url
-
-
-SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {"embedded": embedded, "stub": stubbed}
+SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {
+    "embedded": embedded,
+    "stub": partial(between, "stub"),
+}
 
 
 async def stress(url: str, name: str, options: list[str]) -> None:

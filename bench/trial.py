@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,11 @@ import aiohttp
 
 from bench.clients import START_S, apart
 from bench.counters import Counters, FirstWindows
-from bench.heard import Answer, audio_rate, percentile
+from bench.heard import Answer, percentile
 from bench.served import Served
 from bench.traffic import Traffic
 from stress_test.lag import watched
+from stress_test.throughput import Answered, audio_rate
 
 LATE_SHARE, CLIENT_LAG_MS, BUSY_SHARE = 0.05, 10.0, 0.9  # beyond these the machine was too small for the load
 Row = dict[str, Any]  # a result's fields; JSON
@@ -41,7 +42,7 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
         "codec": served.codec,
         "policy": served.policy,
         **listened([answer for answer in heard.answers if answer.asked_s >= begin_s], engine),
-        "audio_s_per_s": round(audio_rate(heard.answers, begin_s, traffic.end_s), 2),
+        "audio_s_per_s": round(audio_rate(answered(heard.answers), begin_s, traffic.end_s), 2),
         **windows.row(begin_s, traffic.end_s),
         **counted.row(),
         "service_loop_lag_ms_p99": lag.ms(99),
@@ -54,6 +55,11 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
     }
     row["believable"] = believable(row)
     return row
+
+
+def answered(answers: Iterable[Answer]) -> Iterator[Answered]:
+    """Answers, for what matters to a rate."""
+    return (Answered(answer.asked_s, answer.end_s, answer.audio_s) for answer in answers)
 
 
 def listened(answers: Sequence[Answer], engine: Row) -> Row:

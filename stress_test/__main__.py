@@ -1,6 +1,7 @@
 """`python -m stress_test`: a load and its reports; exits 1 if a request failed. `--help` says more.
 
-`python -m stress_test compare A.json B.json` sets two results side by side.
+`python -m stress_test compare A.json B.json` sets two results side by side; `python -m stress_test capacity` looks for
+the load that a server carries.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from stress_test import comparison
+from stress_test import comparison, sizing
 from stress_test.figures import Figures
 from stress_test.generator import warm_up
 from stress_test.load import Load
@@ -17,10 +18,8 @@ from stress_test.options import Options, parse
 from stress_test.page import page
 from stress_test.processes import ProcessFailed, Run, run
 from stress_test.progress import Progress
-from stress_test.report import report
+from stress_test.report import INTERRUPTED, report
 from stress_test.result import Result
-
-INTERRUPTED = 130  # as a shell says of what SIGINT ended
 
 
 def describe(load: Load) -> str:
@@ -57,8 +56,9 @@ def write(options: Options, result: Result) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; the process's exit status."""
-    if arguments[:1] == ["compare"]:
-        return comparison.main(arguments[1:])
+    commands = {"compare": comparison.main, "capacity": sizing.main}
+    if arguments and arguments[0] in commands:
+        return commands[arguments[0]](arguments[1:])
     options = parse(arguments)
     print(describe(options.load), file=sys.stderr)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 import sys
 import time
@@ -60,20 +61,25 @@ class Generator:
     async def _place(self, after_s: float, asks: Iterator[Ask], group: asyncio.TaskGroup) -> None:
         """One place of a closed loop: the next request as soon as the last has ended."""
         await _until(self._begin_s + after_s)
+        end_s = self._begin_s + self._load.duration_s if self._load.duration_s else math.inf
         for ask in asks:
             now_s = time.monotonic()
-            if self._load.duration_s is not None and now_s >= self._begin_s + self._load.duration_s:
+            if now_s >= end_s:
                 return
-            await self._request(ask, now_s, group)
+            listened = await self._request(ask, now_s, group)
+            if self._load.listening:
+                await _until(min(end_s, self._begin_s + (await listened).next_s))
 
-    async def _request(self, ask: Ask, due_s: float, group: asyncio.TaskGroup) -> None:
+    async def _request(self, ask: Ask, due_s: float, group: asyncio.TaskGroup) -> asyncio.Task[Outcome]:
+        """Return when the answer has come; the task, when it has been listened to."""
         recording = await speak(self._client, self._load, ask, due_s)
 
-        async def listen() -> None:
+        async def listen() -> Outcome:
             outcome = await asyncio.to_thread(judge, recording, self._load.response_format, self._begin_s)
             self._on_outcome(outcome)
+            return outcome
 
-        group.create_task(listen())
+        return group.create_task(listen())
 
 
 async def _until(moment_s: float) -> None:

@@ -29,7 +29,8 @@ class Ask:
 class Load:
     """A closed loop of `concurrency` places, or with `rate` an open one: Poisson arrivals, whatever the server does.
 
-    A closed loop ends after `requests`, or asks nothing more after `duration_s`; an open one has `duration_s`.
+    A closed loop ends after `requests`, or asks nothing more after `duration_s`; an open one has `duration_s`. Its
+    places ask again as soon as they have an answer, or with `listening` when it would have been heard.
     """
 
     url: str
@@ -39,6 +40,7 @@ class Load:
     speed: float = 1.0
     stream: bool = True
     concurrency: int = 50
+    listening: bool = False
     requests: int | None = None
     rate: float | None = None  # requests a second
     duration_s: float | None = None

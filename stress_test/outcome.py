@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import cast
 
+PATIENCE_S = 1.0  # of a client that got no answer and is in no hurry to be refused again
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -28,6 +30,11 @@ class Spoken:
         """Seconds of waiting per second of audio; below 1 is faster than real time."""
         return self.latency_s / self.audio_s
 
+    @property
+    def next_s(self) -> float:
+        """When a listener in real time has heard it all, in seconds after the load's beginning."""
+        return self.due_s + self.first_audio_s + self.audio_s + self.underrun_s
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -38,6 +45,11 @@ class Failed:
     late_s: float
     latency_s: float  # until it was clear
     error: str  # its kind, as reports count it
+
+    @property
+    def next_s(self) -> float:
+        """When a patient client asks again, in seconds after the load's beginning."""
+        return self.due_s + self.latency_s + PATIENCE_S
 
 
 Outcome = Spoken | Failed

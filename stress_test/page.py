@@ -11,6 +11,7 @@ from stress_test.outcome import Failed, Outcome, Spoken
 from stress_test.plot import Plot, Points
 from stress_test.report import report
 from stress_test.result import Result
+from stress_test.throughput import in_flight
 
 MOST_LINES = 400  # of single requests that a plot shows
 
@@ -113,18 +114,6 @@ def shares(values: Sequence[float]) -> Points:
     for rank, value in enumerate(sorted(values)):
         points += [(value, 100 * rank / len(values)), (value, 100 * (rank + 1) / len(values))]
     return points
-
-
-def in_flight(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:
-    """A staircase: how many there were from each moment to the next."""
-    moments = [(outcome.due_s, 1) for outcome in outcomes]
-    moments += [(outcome.due_s + outcome.latency_s, -1) for outcome in outcomes]
-    steps, count = [(0.0, 0.0)], 0
-    for at_s, change in sorted(moments, key=lambda moment: (moment[0], -moment[1])):
-        steps.append((at_s, float(count)))
-        count += change
-        steps.append((at_s, float(count)))
-    return steps
 
 
 def _table(rows: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from stress_test.figures import Figures, Heard, Punctuality, Spread
 
 RULE = "=========================="
+INTERRUPTED = 130  # the exit status, as a shell says of what SIGINT ended
 
 
 def report(figures: Figures) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.heard import BYTES_PER_S, Answer, audio_rate, percentile
+from bench.heard import BYTES_PER_S, Answer, percentile
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(1, 100))
@@ -21,15 +20,6 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
 
 def test_a_percentile_of_nothing_is_no_number() -> None:
     assert math.isnan(percentile([], 50))
-
-
-def answer(asked_s: float, end_s: float, audio_s: float) -> Answer:
-    return Answer("q", asked_s, asked_s, end_s, audio_s, 0, 0.0)
-
-
-def test_an_answer_counts_in_proportion_to_the_time_that_it_shares() -> None:
-    answers = [answer(0, 2, 8), answer(1, 5, 8), answer(9, 12, 6), answer(20, 30, 100), answer(3, 3, 0)]
-    assert audio_rate(answers, 1, 11) == pytest.approx((4 + 8 + 4) / 10)
 
 
 def test_an_answer_is_made_of_its_pieces() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stress_test.generator import Timing
 from stress_test.load import Load
 from stress_test.outcome import Outcome
-from stress_test.page import draw, in_flight, page, shares
+from stress_test.page import draw, page, shares
 from stress_test.plot import Plot, ticks
 from stress_test.processes import Run
 from stress_test.result import Result
@@ -89,18 +89,6 @@ def test_shares_rise_to_all(values: list[float]) -> None:
     assert points[0] == (0, 0)
     assert points[-1] == (max(values), pytest.approx(100))
     assert all(before <= after for before, after in pairwise(points))
-
-
-def test_requests_in_flight_are_those_that_are_due_and_not_yet_ended() -> None:
-    outcomes = [
-        spoken(due_s=0.0, latency_s=2.0),
-        spoken(due_s=1.0, latency_s=2.0),
-        failed("x", due_s=2.0, latency_s=1.0),
-    ]
-    steps = in_flight(outcomes)
-    assert max(count for _, count in steps) == 3  # at 2 s the third has come and the first not quite gone
-    assert steps[-1] == (3.0, 0.0)
-    assert [count for at_s, count in steps if at_s == 1.0] == [1.0, 2.0]
 
 
 @settings(deadline=None)
