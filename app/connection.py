@@ -112,7 +112,10 @@ class AbortableProtocol(HttpToolsProtocol):
             try:
                 await app(scope, receive, send)
             finally:
-                self._attend()
+                if cycle.response_complete:
+                    self._attend()  # the next one may be under way
+                else:
+                    self._outflow.watch()  # broken: uvicorn closes now
 
         super()._start_asgi_task(cycle, attended)  # type: ignore[arg-type]
 
