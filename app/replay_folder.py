@@ -31,7 +31,7 @@ class ReplayFolder:
         self._room = threading.Semaphore(MOST_WAITING)
 
     def keep(self, trail: Trail, request_id: str, cause: str) -> bool:
-        """Have a request written; returns at once: False where it is not kept: the disk is too slow, or all is closed."""
+        """Have a request written; returns at once: False where it is not kept, as the disk is slow or all is closed."""
         if not self._room.acquire(blocking=False):
             log.warning("request %s is not kept for a replay: too many wait for the disk", request_id)
             return False
