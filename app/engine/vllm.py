@@ -109,6 +109,10 @@ class VllmEngine:
         if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # 404: a server without that route
             raise EngineError("the engine is not ready")
 
+    async def lost(self) -> None:
+        """Never return: an engine that is gone may be there again for the next request."""
+        await asyncio.get_running_loop().create_future()
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Stream one completion; see `Engine.generate`."""
         body = request_body(
