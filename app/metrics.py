@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+READY = Gauge("tts_ready", "1 when /ready answers 200, else 0; found out when it is scraped.")
+BUILD = Gauge("tts_build_info", "1, with what runs.", ["version", "profile", "codec"])
 REQUESTS = Counter("tts_requests_total", "Answers by outcome: ok, cancelled, or an error code.", ["outcome"])
 IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served.")
 REFUSED = Counter(
