@@ -31,7 +31,11 @@ RUNAWAYS = Counter(
     ["kind"],
 )
 UNDERRUNS = Counter("tts_underruns_total", "Windows that came after a listener in real time had run dry.")
-ENGINE_UP = Gauge("tts_engine_up", "1, or 0 while an engine of TTS_API is out of use.", ["engine"])
+ENGINE_UP = Gauge(
+    "tts_engine_up",
+    "1, or 0 while an engine of TTS_API is out of use, or on trial after requests to it alone have failed.",
+    ["engine"],
+)
 ENGINE_STREAMS = Gauge("tts_engine_streams", "Requests that an engine of TTS_API is working on.", ["engine"])
 ENGINE_FAILURES = Counter(
     "tts_engine_failures_total",
