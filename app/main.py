@@ -33,6 +33,7 @@ from app.codec import Codec
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
+from app.errors import ServiceError
 from app.loading import Pause, load
 from app.profiles import Profile
 from app.server import quiet_broken_responses
@@ -127,13 +128,23 @@ async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
     log.info("ready: %s with the %s codec", service.profile.model, service.profile.codec.name)
-    await decoder.lost()
+    await _lost(service.engine, decoder)
+
+
+async def _lost(engine: Engine, decoder: Scheduler) -> None:
+    """Never return: raise ServiceError when engine or decoder has come to an end that only a new process can mend."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.lost())
+            group.create_task(decoder.lost())
+    except ExceptionGroup as losses:
+        raise losses.exceptions[0] from None
 
 
 def _report(service: Service, running: asyncio.Task[None]) -> None:
-    """What nobody foresaw while loading, or a lost device: the process is to be started anew."""
+    """What nobody foresaw while loading, or a lost device or engine: the process is to be started anew."""
     if not running.cancelled() and (exc := running.exception()):
-        what = "loading failed" if service.decoder is None else "decoding has failed"
+        what = exc.message if service.decoder and isinstance(exc, ServiceError) else "loading failed"
         log.critical("%s", what, exc_info=exc)
         service.fail(f"{what}; the server's log says why")
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import stat
 import wave
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -195,6 +199,51 @@ def test_the_oldest_are_deleted_beyond_the_bounds(tmp_path: Path) -> None:
     small.close()
     assert sum(file.stat().st_size for file in files(tmp_path)) <= 3_000
     assert files(tmp_path)[-1].stem.endswith("-last")
+
+
+@pytest.fixture
+def full_disk() -> Generator[None]:
+    """No file of this process grows beyond 8,000 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_what_a_full_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = ReplayFolder(tmp_path)
+    for name, frames in (("large", 3_000), ("small", 10)):
+        folder.keep(trail_of(frames), name, "engine_failed")
+    folder.close()
+    assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["small"]
+
+
+def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    left, begun, other = tmp_path / ".123-left.json", tmp_path / ".456-begun.json", tmp_path / ".mine"
+    for file in (left, begun, other):
+        file.touch()
+    for file in (left, other):
+        os.utime(file, (0, 0))
+    folder = ReplayFolder(tmp_path)
+    folder.keep(trail_of(10), "r", "engine_failed")
+    folder.close()
+    assert not left.exists()
+    assert len(files(tmp_path)) == 3
+
+
+def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(tmp_path: Path) -> None:
+    replays = ReplayFolder(tmp_path)
+    records = Records(replays=replays)
+    records.close()
+    for _ in range(MOST_WAITING + 1):
+        assert not replays.keep(trail_of(10), "late", "engine_failed")
+    with pytest.raises(EngineError, match="broke"), records.follow("late", None) as progress:
+        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+        raise EngineError("broke")
+    assert files(tmp_path) == []
 
 
 def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

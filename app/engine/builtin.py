@@ -77,6 +77,10 @@ class BuiltinEngine:
         """
         self._speaker.check()
 
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the language model's thread has died."""
+        await self._speaker.lost()
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Speak a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`; see `Engine.generate`.
 

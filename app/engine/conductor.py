@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from app.engine import OnTokens
@@ -61,6 +62,7 @@ class Conductor:
         self._closing = False
         self._steps = 0
         self._thread: threading.Thread | None = None
+        self._died = asyncio.Event()
 
     async def start(self) -> None:
         """Load the model (0.1 s) and start the thread."""
@@ -84,6 +86,11 @@ class Conductor:
             raise EngineError("the embedded engine has died")
         if self._thread is None:
             raise EngineUnreachable("the embedded engine is not loaded")
+
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the thread has died."""
+        await self._died.wait()
+        self.check()
 
     async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
         """See `Speaker.speak`; raises EngineLength for a piece that does not end by itself."""
@@ -115,6 +122,7 @@ class Conductor:
         except BaseException as exc:
             self.failure = exc
             self._fail_all(loop, "the embedded engine has died")
+            _call(loop, self._died.set)
             raise
         self._fail_all(loop, "the embedded engine is closed")
 
@@ -170,7 +178,7 @@ class Conductor:
                 news.append((part, part.failure))
         for row in ended:
             del self._singing[row]
-        _tell(loop, news)
+        _call(loop, partial(_hear, news))
 
     def _fail_all(self, loop: asyncio.AbstractEventLoop, why: str) -> None:
         with self._ready:
@@ -179,14 +187,14 @@ class Conductor:
             self._singing.clear()
             self._waiting.clear()
         error = EngineError if self.failure else EngineUnreachable
-        _tell(loop, [(part, error(why)) for part in parts])
+        _call(loop, partial(_hear, [(part, error(why)) for part in parts]))
 
 
-def _tell(loop: asyncio.AbstractEventLoop, news: list[tuple[_Part, News]]) -> None:
+def _call(loop: asyncio.AbstractEventLoop, hear: Callable[[], object]) -> None:
     try:
-        loop.call_soon_threadsafe(_hear, news)
+        loop.call_soon_threadsafe(hear)
     except RuntimeError:  # the loop is closed: nobody waits any more
-        log.debug("news of %d pieces came after their event loop was closed", len(news))
+        log.debug("news of the language model came after their event loop was closed")
 
 
 def _hear(news: Iterable[tuple[_Part, News]]) -> None:

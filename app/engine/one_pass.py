@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -45,6 +46,10 @@ class OnePass:
     def check(self) -> None:
         """Return when the model is loaded; raise EngineUnreachable when it is not."""
         self._loaded()
+
+    async def lost(self) -> None:
+        """Never return: what fails in the reader's thread fails for its piece alone."""
+        await asyncio.get_running_loop().create_future()
 
     async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
         """See `Speaker.speak`."""

@@ -60,6 +60,10 @@ class Pool:
         if len(failures) == len(self._members):
             raise failures[0]
 
+    async def lost(self) -> None:
+        """Never return: a lost engine is one that is not well, and the watch over it goes on."""
+        await asyncio.get_running_loop().create_future()
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Generate on one engine, or on the next one that can; see `Engine.generate`.
 

@@ -41,6 +41,10 @@ class Speaker(Protocol):
         """
         ...
 
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the model's thread has died."""
+        ...
+
     async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
         """Speak a request's piece of that number, calling `on_codes` on the event loop as codes arrive.
 

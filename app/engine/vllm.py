@@ -139,6 +139,10 @@ class VllmEngine:
         if self._model_missed and not missed:
             logger.warning("engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model)
 
+    async def lost(self) -> None:
+        """Never return: an engine that is gone may be there again for the next request."""
+        await asyncio.get_running_loop().create_future()
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Stream one completion; see `Engine.generate`."""
         body = request_body(

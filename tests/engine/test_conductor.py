@@ -190,12 +190,16 @@ async def test_a_dead_thread_fails_everybody(monkeypatch: pytest.MonkeyPatch) ->
     chorus = GatedChorus(2, steps=3)
     async with conducting(chorus) as conductor:
         requests = [asyncio.create_task(speak(conductor, LONG)) for _ in range(4)]
+        lost = asyncio.create_task(conductor.lost())
         await until(lambda: len(chorus.sizes) == 3)
         conductor.check()
+        assert not lost.done()
         chorus.dies = True
         chorus.allowed.release()
         for answer in await asyncio.gather(*requests, return_exceptions=True):
             assert type(answer) is EngineError
+        with pytest.raises(EngineError, match="died"):
+            await asyncio.wait_for(lost, 5)
         with pytest.raises(EngineError, match="died"):
             conductor.check()
         with pytest.raises(EngineError, match="died"):
