@@ -16,6 +16,7 @@ from compose_spec import PyCompose  # pyright: ignore
 
 from app.server import CLOSE_S, CUT_OFF_S
 from app.settings import Settings
+from app.version import VERSION
 from tests.composed import environment_of
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,11 @@ def test_a_compose_file_is_valid_and_joins_the_shared_network(file: str) -> None
     assert document["networks"] == {"default": {"name": "speech-server"}}
 
 
+def test_the_version_is_one() -> None:
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "Chart.yaml").read_text())
+    assert PROJECT["version"] == chart["appVersion"] == VERSION
+
+
 @pytest.mark.parametrize("file", COMPOSE)
 def test_images_are_built_here_or_pinned(file: str) -> None:
     for service in yaml.safe_load(interpolated(file))["services"].values():
@@ -59,10 +65,8 @@ def test_images_are_built_here_or_pinned(file: str) -> None:
 def test_the_engine_listens_where_the_service_looks() -> None:
     engine = yaml.safe_load(interpolated("vllm.yaml"))["services"]["vllm"]
     arguments = engine["command"]
-    assert (
-        environment_of("docker-compose.yaml", {})["TTS_API"]
-        == f"http://vllm:{arguments[arguments.index('--port') + 1]}"
-    )
+    port = arguments[arguments.index("--port") + 1]
+    assert environment_of("docker-compose.yaml", {})["TTS_API"] == f"http://vllm:{port}"
     assert int(arguments[arguments.index("--max-num-seqs") + 1]) >= defaults().max_concurrent_requests
 
 
