@@ -12,7 +12,7 @@ from app.logs import configure
 from app.main import create_app
 from app.profiles import ProfileError
 from app.server import serve
-from app.settings import Settings
+from app.settings import Settings, first_mistake
 from app.speech.lexicon import LexiconError
 
 
@@ -25,8 +25,7 @@ def main() -> None:
         _export_traces(settings)
         serve(create_app(settings), settings)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
+        sys.exit(first_mistake(exc))
     except (ProfileError, LexiconError) as exc:
         sys.exit(str(exc))
 
