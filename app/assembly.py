@@ -17,6 +17,7 @@ from app.codec import Codec, OverlappingCodec
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
+from app.idle import idle_settings
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.settings import Settings
 from app.speech.lexicon import Lexicon
@@ -146,6 +147,8 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
         max_batch=_batch_size(settings),
     )
     devices = pick_devices(settings.device)
+    for line in idle_settings(settings, profile, devices):
+        log.warning("%s", line)
     return [load_codec(choice, device, report) for device in devices], devices == ("cpu",)
 
 
