@@ -147,9 +147,10 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
         max_batch=_batch_size(settings),
     )
     devices = pick_devices(settings.device)
-    for line in idle_settings(settings, profile, devices):
+    codecs = [load_codec(choice, device, report) for device in devices]
+    for line in idle_settings(settings, profile, devices):  # once: a load that fails is tried again
         log.warning("%s", line)
-    return [load_codec(choice, device, report) for device in devices], devices == ("cpu",)
+    return codecs, devices == ("cpu",)
 
 
 def _batch_size(settings: Settings) -> int:

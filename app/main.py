@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
 
+from app import metrics
 from app.api import websocket
 from app.api.access import AccessLog
 from app.api.cors import allow_origins
@@ -26,15 +27,18 @@ from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
-from app.assembly import cloner_of, decoder_of, engine_of, lexicon_of, profile_of
+from app.assembly import cloner_of, engine_of, lexicon_of, profile_of
 from app.clone.encoder import VoiceEncoder
 from app.codec import Codec
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
-from app.errors import LoadError, ServiceError
+from app.errors import ServiceError
+from app.loading import Pause, load
+from app.profiles import Profile
 from app.server import longest_message, quiet_broken_responses
 from app.settings import Settings
+from app.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +52,12 @@ def create_app(
     codec: Codec | None = None,
     queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue,
     load_encoder: Callable[[], VoiceEncoder] | None = None,
+    pause: Pause = asyncio.sleep,
 ) -> FastAPI:
     """The service as an ASGI application. Nothing is loaded before its lifespan begins.
 
     `engine`, `codec` and `load_encoder` (of references) stand in for those that the settings name; `queue` decides
-    what shares a decode call.
+    what shares a decode call; `pause` is what is waited with between two attempts to load.
 
     Raises:
         pydantic.ValidationError: bad settings.
@@ -67,7 +72,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        running = asyncio.create_task(_run(service, codec, queue))
+        running = asyncio.create_task(_run(service, partial(load, service, codec, queue, pause)))
         running.add_done_callback(partial(_report, service))
         try:
             yield
@@ -80,7 +85,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
+    app = FastAPI(title="Speech server", version=VERSION, lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
     _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
@@ -89,7 +94,13 @@ def create_app(
     app.include_router(voices_router)
     install_failure_handlers(app)
     quiet_broken_responses()
+    _tell_version(profile)
     return app
+
+
+def _tell_version(profile: Profile) -> None:
+    metrics.BUILD.labels(VERSION, profile.name, profile.codec.name).set(1)
+    log.info("version %s, profile %s, codec %s", VERSION, profile.name, profile.codec.name)
 
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
@@ -110,16 +121,9 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RequestIds)
 
 
-async def _run(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
-    """Load the engine and the codec, open the service, and return only where that failed; raise what is fatal."""
-    try:
-        decoder = await asyncio.to_thread(decoder_of, service, codec, queue)
-        await service.cloner.start()
-        await service.engine.start()
-    except LoadError as exc:
-        service.problem = str(exc)
-        log.critical("not ready: %s", exc)
-        return
+async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -> None:
+    """Load, open the service, and never return; raise what is fatal."""
+    decoder = await load_all()
     decoder.start()
     gc.collect()
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects

@@ -11,12 +11,25 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-LEAVES = ("addresses", "allocator", "errors", "idle", "logs", "metrics", "profiles", "settings", "tracing")
+LEAVES = (
+    "addresses",
+    "allocator",
+    "errors",
+    "idle",
+    "logs",
+    "metrics",
+    "misspelt",
+    "profiles",
+    "settings",
+    "tracing",
+    "version",
+)
 RANKS = {
     "__main__": 6,
     "prefetch": 6,
     "main": 5,
     "assembly": 4,
+    "loading": 4,
     "server": 5,
     "connection": 5,
     "api": 4,

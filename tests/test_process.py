@@ -112,7 +112,7 @@ def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment:
 
 
 @pytest.mark.fault(31)
-def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) -> None:
+def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(tmp_path: Path) -> None:
     service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:
         deadline_s = time.monotonic() + 40
@@ -126,6 +126,11 @@ def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) ->
         assert answer is not None
         assert answer.status_code == 503
         assert "nothing" in answer.text
+        assert "tried again" in answer.text
         assert httpx.get(f"{service.url}/health", trust_env=False).status_code == 200
+        service.process.send_signal(signal.SIGTERM)
+        status, output = service.ended()
+        assert status == 0, output
+        assert "Traceback" not in output
     finally:
         service.end()

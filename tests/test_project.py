@@ -18,6 +18,7 @@ from compose_spec import PyCompose  # pyright: ignore
 
 from app.server import CLOSE_S, CUT_OFF_S
 from app.settings import Settings
+from app.version import VERSION
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ("docker-compose.yaml", "docker-compose-cpu.yaml", "vllm.yaml", "stress-test.yaml")
@@ -45,6 +46,11 @@ def test_a_compose_file_is_valid_and_joins_the_shared_network(file: str) -> None
     assert "$" not in interpolated(file)
     assert document["name"] == "speech-server"
     assert document["networks"] == {"default": {"name": "speech-server"}}
+
+
+def test_the_version_is_one() -> None:
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "Chart.yaml").read_text())
+    assert PROJECT["version"] == chart["appVersion"] == VERSION
 
 
 @pytest.mark.parametrize("file", COMPOSE)

@@ -27,7 +27,7 @@ from app.api.schemas import (
 from app.api.service import Service, service_of
 from app.api.sinks import usage
 from app.errors import ModelNotFound, NotReady, ServiceError
-from app.metrics import TASKS
+from app.metrics import READY, TASKS
 
 router = APIRouter()
 STARTED = int(time.time())
@@ -119,7 +119,8 @@ async def ready(service: Here) -> Health | Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
+async def metrics(service: Here) -> Response:
     """Prometheus metrics."""
+    READY.set(await service.ready())
     TASKS.set(len(asyncio.all_tasks()))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

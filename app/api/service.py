@@ -19,7 +19,7 @@ from app.api.wording import Manner, Wording
 from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
-from app.errors import Draining, NotReady
+from app.errors import Draining, NotReady, ServiceError
 from app.listener import Sink, Spoken
 from app.pipeline import synthesize
 from app.profiles import Profile
@@ -114,6 +114,14 @@ class Service:
         self._check_open()
         self._decoder()
         await self.engine.check()
+
+    async def ready(self) -> bool:
+        """Whether a request could be spoken now; see `check`."""
+        try:
+            await self.check()
+        except ServiceError:
+            return False
+        return True
 
     @property
     def alive(self) -> bool:

@@ -60,6 +60,7 @@ class BuiltinEngine:
             await self._reader.start(phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes)))
             await self._speaker.start()
         except OSError as exc:
+            await self._reader.close()  # it may be started again
             raise LoadError(f"EMBEDDED_ENGINE={self._kind}: {exc.filename} cannot be read") from exc
 
     async def close(self) -> None:

@@ -27,6 +27,7 @@ class Member:
         self._news = asyncio.Event()
         self._up, self._streams = metrics.ENGINE_UP.labels(name), metrics.ENGINE_STREAMS.labels(name)
         self._up.set(1)
+        self._well = True  # as it was told
 
     @property
     def streams(self) -> int:
@@ -45,9 +46,8 @@ class Member:
 
     def served(self, attempt: Attempt) -> None:
         """A generation has ended well."""
-        was_out = self.standing.out
         self.standing.served(attempt.begun_s)
-        self._welcome(was_out=was_out)
+        self._tell()
 
     def failed(self, exc: EngineError, attempt: Attempt) -> None:
         """A request has failed; not every failure speaks against the engine."""
@@ -72,9 +72,8 @@ class Member:
             self.standing.silent(time.monotonic())
             self._doubt(exc, was_out=was_out)
             return exc
-        was_out = self.standing.out
         self.standing.answered(time.monotonic())
-        self._welcome(was_out=was_out)
+        self._tell()
         return None
 
     async def watch(self) -> None:
@@ -92,15 +91,20 @@ class Member:
     def _doubt(self, exc: EngineError, *, was_out: bool) -> None:
         self._news.set()
         if self.standing.out and not was_out:
-            log.warning("engine %s is not well: %s", self.name, exc.message)
-            self._up.set(0)
             for attempt in self._attempts:
                 attempt.give_up()
+        self._tell(exc.message)
 
-    def _welcome(self, *, was_out: bool) -> None:
-        if was_out and not self.standing.out:
+    def _tell(self, reason: str = "") -> None:
+        """Say whether it is well, where that has changed."""
+        if self._well == self.standing.well:
+            return
+        self._well = self.standing.well
+        self._up.set(self._well)
+        if self._well:
             log.warning("engine %s is well again", self.name)
-            self._up.set(1)
+        else:
+            log.warning("engine %s is not well: %s", self.name, reason)
 
 
 class Attempt:

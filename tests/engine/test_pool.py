@@ -404,6 +404,20 @@ async def test_an_engine_that_is_slow_with_one_and_serves_others_keeps_its_stand
         assert await running == list(range(100))
 
 
+async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(caplog: pytest.LogCaptureFixture) -> None:
+    async with ScriptedEngine([refusal(404, b"{}")] * 6) as engine, pool_of(engine.url, patience=QUICK) as pool:
+        for _ in range(6):
+            with pytest.raises(EngineError):
+                await heard(pool)
+            asked = engine.probes
+            await until(lambda asked=asked: engine.probes > asked)  # and is told that all is well
+        assert not up(engine)
+        assert len([record for record in caplog.records if "well" in record.getMessage()]) == 1
+        assert await heard(pool) == list(GOOD)
+        assert up(engine)
+    assert [record.getMessage() for record in caplog.records][-1] == f"engine {engine.name} is well again"
+
+
 async def test_each_engine_gets_its_own_key_and_no_log_tells_it(caplog: pytest.LogCaptureFixture) -> None:
     refused = refusal(401, b"{}")
     with caplog.at_level(logging.DEBUG):
