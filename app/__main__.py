@@ -15,7 +15,7 @@ from app.main import create_app
 from app.misspelt import misspelt, names_given
 from app.profiles import ProfileError
 from app.server import serve
-from app.settings import Settings
+from app.settings import Settings, first_mistake
 from app.speech.lexicon import LexiconError
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,7 @@ def main() -> None:
         warn(settings)
         serve(app, settings)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
+        sys.exit(first_mistake(exc))
     except (ProfileError, LexiconError) as exc:
         sys.exit(str(exc))
 

@@ -15,6 +15,7 @@ LEAVES = (
     "addresses",
     "allocator",
     "errors",
+    "idle",
     "logs",
     "metrics",
     "misspelt",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,22 @@ def test_pre_commit_runs_tools_of_the_test_extra() -> None:
     extra = {re.split(r"[\[=<>]", name)[0] for name in PROJECT["optional-dependencies"]["test"]}
     assert tools
     assert tools <= extra
+
+
+def test_what_the_service_imports_is_declared() -> None:
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "app").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"app"}
+    declared = {
+        re.split(r"[\[=<>;]", name)[0].lower()
+        for names in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+        for name in names
+    } | {"pydantic", "starlette"}  # FastAPI's own, in the versions that it asks for
+    by_module = packages_distributions()
+    packages = {name: {each.lower().replace("_", "-") for each in by_module[name]} for name in imported}
+    assert {name for name in imported if not packages[name] & declared} == set()
 
 
 def test_every_data_file_of_the_package_is_in_the_wheel() -> None:
