@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -10,7 +11,7 @@ from fastapi import FastAPI
 from app import main
 from app.engine.pool import Pool
 from app.main import create_app
-from app.profiles import ProfileError
+from app.profiles import PRESETS, ProfileError
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import good_request, serving, settings_for_tests
 
@@ -35,6 +36,16 @@ def test_an_engines_url_chooses_vllm_and_the_production_profile() -> None:
 def test_a_profile_that_needs_an_engine_says_so() -> None:
     with pytest.raises(ProfileError, match="TTS_API"):
         create_app(settings_for_tests(model_profile="orpheus"))
+
+
+def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Path) -> None:
+    assert create_app(settings_for_tests(speakers="heron")).state.service.profile.voices.default == "heron"
+    with pytest.raises(ProfileError, match=r"SPEAKERS: .* not 'bob'"):
+        create_app(settings_for_tests(speakers="lark,bob"))
+    written = (PRESETS / "builtin.toml").read_text().replace('"lark", "heron"', '"lark", "heron", "bob"')
+    (tmp_path / "mine.toml").write_text(written)
+    with pytest.raises(ProfileError, match=r"MODEL_PROFILE=.* not 'bob'"):
+        create_app(settings_for_tests(model_profile=str(tmp_path / "mine.toml")))
 
 
 def test_the_operators_names_and_defaults_replace_the_profiles() -> None:

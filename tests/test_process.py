@@ -101,6 +101,7 @@ def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
         ({"MODEL_PROFILE": "nobody"}, "nobody"),
         ({"MODEL_PROFILE": "scicom"}, "TTS_API"),
         ({"DEFAULT_SPEAKER": "nobody"}, "DEFAULT_SPEAKER"),
+        ({"SPEAKERS": "husein,bob"}, "SPEAKERS: the embedded engine has the voices lark, heron, not 'bob', 'husein'"),
     ],
 )
 def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment: dict[str, str], words: str) -> None:
