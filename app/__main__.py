@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-
-from pydantic import ValidationError
 
 from app.allocator import hold_less
 from app.logs import configure
 from app.main import create_app
-from app.profiles import ProfileError
+from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.server import serve
 from app.settings import Settings
-from app.speech.lexicon import LexiconError
+from app.tracing import export
 
 
 def main() -> None:
@@ -22,20 +19,10 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings.log_level, settings.log_format)
-        _export_traces(settings)
+        export(settings.otel_exporter_otlp_endpoint)
         serve(create_app(settings), settings)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
-    except (ProfileError, LexiconError) as exc:
-        sys.exit(str(exc))
-
-
-def _export_traces(settings: Settings) -> None:
-    """OpenTelemetry reads the environment alone, our settings a `.env` file too."""
-    if settings.otel_exporter_otlp_endpoint:
-        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otel_exporter_otlp_endpoint)
-        os.environ.setdefault("OTEL_SERVICE_NAME", "speech-server")
+    except MISCONFIGURATIONS as exc:
+        sys.exit(line_of(exc))
 
 
 if __name__ == "__main__":

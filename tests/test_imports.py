@@ -37,6 +37,7 @@ RANKS = {
     "codec": 2,
     "clone": 2,
     "voices": 2,
+    "misconfiguration": 2,
     "speech": 1,
     **dict.fromkeys(LEAVES, 0),
 }

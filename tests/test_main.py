@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app import main
 from app.engine.pool import Pool
 from app.main import create_app
 from app.profiles import PRESETS, ProfileError
+from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import good_request, serving, settings_for_tests
 
@@ -56,6 +58,39 @@ def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
     assert (profile.model, profile.voices.names, profile.voices.default) == ("mine", ("ana", "ben"), "ben")
     assert profile.sampling.max_tokens == 100
     assert profile.serves("Scicom-intl/Multilingual-TTS-1.7B-v0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"), [("MAX_BATCH_SIZE", "many", "setting MAX_BATCH_SIZE"), ("SPEAKERS", "bob", "SPEAKERS")]
+)
+def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TTS_API", raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        _ = main.app
+    assert words in str(left.value.code)
+    assert "\n" not in str(left.value.code)
+
+
+@pytest.mark.fault(31)
+async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app.main")
+    async with serving(settings=settings_for_tests(tts_api=ENGINE)) as served:
+        assert (await served.client.get("/ready")).status_code == 503
+    async with serving(FixedEngine([])) as served:
+        assert (await served.client.get("/ready")).status_code == 200
+    absent, present = [message for message in caplog.messages if "codec" in message and "ready: " in message]
+    assert absent.startswith("loaded: ")
+    assert absent.endswith("; not ready: the engine cannot be reached")
+    assert present.startswith("ready: ")
+
+
+def test_the_first_line_of_the_log_says_what_runs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    create_app(settings_for_tests())
+    assert caplog.messages[0] == f"version {VERSION}, profile builtin, codec builtin"
 
 
 @pytest.mark.parametrize(("dynamic", "most"), [(True, 4), (False, 1)])

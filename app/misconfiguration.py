@@ -1,0 +1,20 @@
+"""What is wrong with the settings, as one readable line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from app.profiles import ProfileError
+from app.speech.lexicon import LexiconError
+
+MISCONFIGURATIONS: Final = (ValidationError, ProfileError, LexiconError)
+
+
+def line_of(exc: Exception) -> str:
+    """The line for one of `MISCONFIGURATIONS`; it holds no value, which may be a key."""
+    if not isinstance(exc, ValidationError):
+        return str(exc)
+    first = exc.errors()[0]
+    return f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}"
