@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from pathlib import Path
 
 from app.allocator import hold_less
 from app.logs import configure
 from app.main import create_app
 from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.misspelt import misspelt, names_given
 from app.server import serve
 from app.settings import Settings
 from app.tracing import export
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -20,9 +25,19 @@ def main() -> None:
         settings = Settings()
         configure(settings.log_level, settings.log_format)
         export(settings.otel_exporter_otlp_endpoint)
-        serve(create_app(settings), settings)
+        app = create_app(settings)
+        warn(settings)
+        serve(app, settings)
     except MISCONFIGURATIONS as exc:
         sys.exit(line_of(exc))
+
+
+def warn(settings: Settings) -> None:
+    """Say what is probably not meant."""
+    for name, meant in misspelt(names_given(Path(".env")), Settings.model_fields).items():
+        log.warning("%s is not a setting: %s is", name, meant)
+    if settings.api_keys is None:
+        log.info("open to everybody who can reach it: API_KEYS is not set")
 
 
 if __name__ == "__main__":

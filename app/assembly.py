@@ -18,6 +18,7 @@ from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.engine.voices import VOICES
+from app.idle import idle_settings
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.settings import Settings
 from app.speech.lexicon import Lexicon
@@ -152,7 +153,10 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
         max_batch=_batch_size(settings),
     )
     devices = pick_devices(settings.device)
-    return [load_codec(choice, device, report) for device in devices], devices == ("cpu",)
+    codecs = [load_codec(choice, device, report) for device in devices]
+    for line in idle_settings(settings, profile, devices):  # once: a load that fails is tried again
+        log.warning("%s", line)
+    return codecs, devices == ("cpu",)
 
 
 def _batch_size(settings: Settings) -> int:

@@ -38,13 +38,13 @@ from app.errors import ServiceError
 from app.loading import Pause, load
 from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import Profile
-from app.server import quiet_broken_responses
+from app.server import longest_message, quiet_broken_responses
 from app.settings import Settings
 from app.version import VERSION
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4_000_000  # without a file: MAX_INPUT_CHARACTERS at its highest, four bytes each
+MAX_BODY_BYTES = 4_000_000  # without a file, unless MAX_INPUT_CHARACTERS can take more
 
 
 def create_app(
@@ -107,10 +107,11 @@ def _tell_version(profile: Profile) -> None:
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """From the inside out: what is added later sees a request earlier."""
+    limit_bytes = max(MAX_BODY_BYTES, longest_message(settings))
     app.add_middleware(
         BodyCap,
-        limit_bytes=MAX_BODY_BYTES,
-        upload_bytes=MAX_BODY_BYTES + settings.max_reference_bytes,
+        limit_bytes=limit_bytes,
+        upload_bytes=limit_bytes + settings.max_reference_bytes,
         upload_paths=UPLOAD_PATHS,
     )
     if settings.api_keys:

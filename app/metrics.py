@@ -56,5 +56,7 @@ REFERENCE_SECONDS = Histogram(
 )
 CLONED_VOICES = Gauge("tts_cloned_voices", "Stored voices.")
 GRAPH_MISSES = Counter("tts_decode_graph_misses_total", "Decode calls that fitted no captured graph.")
-DECODE_MEMORY = Gauge("tts_decode_device_memory_bytes", "Device memory that the codec's process holds.")
+DECODE_MEMORY = Gauge(
+    "tts_decode_device_memory_bytes", "Memory that the codec's process holds on each device of DEVICE.", ["device"]
+)
 DECODE_FAILURES = Counter("tts_decode_failures_total", "Windows that the codec could not decode.")

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from app.profiles import ProfileError
+from app.settings import first_mistake
 from app.speech.lexicon import LexiconError
 
 MISCONFIGURATIONS: Final = (ValidationError, ProfileError, LexiconError)
@@ -14,7 +15,4 @@ MISCONFIGURATIONS: Final = (ValidationError, ProfileError, LexiconError)
 
 def line_of(exc: Exception) -> str:
     """The line for one of `MISCONFIGURATIONS`; it holds no value, which may be a key."""
-    if not isinstance(exc, ValidationError):
-        return str(exc)
-    first = exc.errors()[0]
-    return f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}"
+    return first_mistake(exc) if isinstance(exc, ValidationError) else str(exc)

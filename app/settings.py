@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import Address, EngineUrl, addresses, engine_name
@@ -282,3 +282,9 @@ class Settings(BaseSettings):
     def profile_name(self) -> str:
         """MODEL_PROFILE, or the default that TTS_API decides."""
         return self.model_profile or ("scicom" if self.tts_api else "builtin")
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first bad value in one line, by the name that the environment has for it."""
+    first = error.errors()[0]
+    return f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}"

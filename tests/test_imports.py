@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-LEAVES = ("addresses", "allocator", "errors", "folder", "logs", "metrics", "profiles", "settings", "tracing", "version")
+LEAVES = (
+    "addresses",
+    "allocator",
+    "errors",
+    "folder",
+    "idle",
+    "logs",
+    "metrics",
+    "misspelt",
+    "profiles",
+    "settings",
+    "tracing",
+    "version",
+)
 RANKS = {
     "__main__": 6,
     "prefetch": 6,

@@ -298,6 +298,34 @@ def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[
     [([], "FILE OUT.wav"), (["nowhere.json", "out.wav"], "nowhere.json"), (["pyproject.toml", "out.wav"], "JSON")],
 )
 def test_what_cannot_be_replayed_ends_the_command_in_one_line(arguments: list[str], words: str) -> None:
+    assert words in ended_by(arguments)
+
+
+def ended_by(arguments: list[str]) -> str:
+    """The one line with which the command ends."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
-    assert words in str(ended.value)
+    (line,) = str(ended.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("environment", "out", "words"),
+    [
+        ({"PORT": "abc"}, "out.wav", "setting PORT:"),
+        ({"DEVICE": "cuda:0,cuda:0"}, "out.wav", "DEVICE=cuda:0,cuda:0"),
+        ({}, "nowhere/out.wav", "nowhere/out.wav"),
+    ],
+)
+def test_what_is_wrong_around_the_file_ends_it_in_one_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], out: str, words: str
+) -> None:
+    folder = ReplayFolder(tmp_path)
+    folder.keep(trail_of(40), "r", "engine_length")
+    folder.close()
+    (file,) = files(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    line = ended_by([str(file), str(tmp_path / out)])
+    assert words in line
+    assert ".json" not in line

@@ -10,6 +10,7 @@ from typing import cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.api.telemetry import PROBES
 
@@ -61,7 +62,7 @@ def words(facts: Facts) -> str:
 def _log(scope: Scope, outcome: Facts) -> None:
     noted: Facts = scope.get("state", {}).get("facts", {})
     facts = {"request_id": request_id_of(scope), **outcome, **noted}
-    level = _level(scope["path"], facts)
+    level = _level(route_path(scope), facts)
     if not log.isEnabledFor(level):
         return
     path = _path(scope)

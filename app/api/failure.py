@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
 from app.api.access import note
+from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
 
@@ -77,7 +78,7 @@ class LastResort:
 def refused(scope: Scope, code: str) -> None:
     """Refusals at the door are noted and counted like failures behind it."""
     note(scope, error=code)
-    if scope["path"] in SPEECH_PATHS:
+    if route_path(scope) in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 

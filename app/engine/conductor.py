@@ -1,4 +1,4 @@
-"""The language model as a speaker: one thread steps it for all requests, and they come and go between steps."""
+"""The embedded language model: one thread steps it for all requests, and they come and go between steps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from app.engine import OnTokens
 from app.engine.chorus import Chorus
+from app.engine.embedded import Delivery
 from app.engine.lm import LONGEST_TOKENS, read_language_model
 from app.engine.phonemes import Piece
 from app.engine.silence import SilenceTrim
-from app.engine.speaker import Manner
 from app.errors import EngineError, EngineLength, EngineUnreachable
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class _Part:
     """A piece on its way: its listener's side is the queue and `gone`, the thread's side all else."""
 
     phonemes: list[int]
-    manner: Manner
+    delivery: Delivery
     number: int
     limit_frames: int
     news: asyncio.Queue[News] = field(default_factory=asyncio.Queue[News])
@@ -46,7 +46,7 @@ class _Part:
 
 
 class Conductor:
-    """A `Speaker`. Pieces that find no free row wait in the order of their coming.
+    """A `EmbeddedModel`. Pieces that find no free row wait in the order of their coming.
 
     A request has one piece here at a time, so a long text takes turns with the others even then. Codes depend on
     phonemes, voice, temperature, seed and the piece's number alone (see `Chorus`).
@@ -92,9 +92,9 @@ class Conductor:
         await self._died.wait()
         self.check()
 
-    async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
-        """See `Speaker.speak`; raises EngineLength for a piece that does not end by itself."""
-        part = _Part(piece.ids, manner, number, longest_frames(piece))
+    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens) -> None:
+        """See `EmbeddedModel.speak`; raises EngineLength for a piece that does not end by itself."""
+        part = _Part(piece.ids, delivery, number, longest_frames(piece))
         self._submit(part)
         trim = SilenceTrim(ends_sentence=piece.ends_sentence)
         try:
@@ -135,8 +135,8 @@ class Conductor:
             chorus.leave(row)
             del self._singing[row]
         if (part := self._next(chorus)) is not None:
-            manner = part.manner
-            row = chorus.join(part.phonemes, manner.temperature, (manner.seed, part.number), manner.voice)
+            delivery = part.delivery
+            row = chorus.join(part.phonemes, delivery.temperature, (delivery.seed, part.number), delivery.voice)
             self._singing[row] = part
         return not self._closing
 

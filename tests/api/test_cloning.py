@@ -443,6 +443,7 @@ async def test_speech_keeps_its_own_cap(served: Served) -> None:
 
 
 FORM = {"content-type": "multipart/form-data; boundary=b"}
+FIELD = b'--b\r\ncontent-disposition: form-data; name="n\xffme"\r\n\r\na-\xff\r\n--b--\r\n'
 
 
 @pytest.mark.parametrize(
@@ -452,6 +453,9 @@ FORM = {"content-type": "multipart/form-data; boundary=b"}
         ({}, b"", "invalid_form"),
         ({"content-type": "multipart/form-data"}, b"x", "invalid_form"),
         (FORM, b"garbage", "invalid_form"),
+        ({"content-type": f"{FORM['content-type']}; charset=undefined"}, FIELD, "invalid_form"),
+        ({"content-type": f"{FORM['content-type']}; charset=nonsense"}, FIELD, "missing"),
+        ({"content-type": f"{FORM['content-type']}; charset=idna"}, FIELD, "missing"),
         (FORM, b"", "missing"),
         (FORM, b'--b\r\ncontent-disposition: form-data; name="name"\r\n\r\nana\r\n--b--\r\n', "missing"),
         (FORM, b'--b\r\ncontent-disposition: form-data; name="audio_sample"\r\n\r\ntext\r\n--b--\r\n', "missing"),

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.member import Attempt, Member
+from app.engine.member import Call, Member
 from app.engine.phonemising import PhonemeEngine
 from app.engine.pool import Pool
 from app.engine.silence import LEAD_FRAMES
@@ -502,11 +502,11 @@ class Broken:
 class Late(Broken):
     """An engine whose first token comes at the moment at which it is given up."""
 
-    attempt: Attempt
+    call: Call
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """One token, just in time."""
-        self.attempt.give_up()
+        self.call.give_up()
         on_tokens([1])
         await asyncio.sleep(0.01)
         return Generation("stop")
@@ -515,8 +515,8 @@ class Late(Broken):
 async def test_a_first_token_at_the_last_moment_counts() -> None:
     engine = Late()
     late, other = (Member(name, engine, UNWATCHED, Random(1)) for name in ("late", "other"))
-    engine.attempt = Attempt(late, [other], lambda _: None)
-    assert await engine.attempt.run("Hello.", SAMPLING) == Generation("stop")
+    engine.call = Call(late, [other], lambda _: None)
+    assert await engine.call.run("Hello.", SAMPLING) == Generation("stop")
 
 
 async def test_a_watch_that_fails_is_told_and_requests_go_on(caplog: pytest.LogCaptureFixture) -> None:
