@@ -45,7 +45,7 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 )
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
     """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
-    return service.answer(request)
+    return await service.answer(request)
 
 
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
@@ -81,7 +81,7 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
 @router.post("/v1/audio/normalize", responses={400: {"model": ErrorAnswer}})
 async def normalize(request: NormalizeRequest, service: Here) -> NormalizeAnswer:
     """The text as it would be spoken."""
-    return NormalizeAnswer(output=service.normalize(request))
+    return NormalizeAnswer(output=await service.normalize(request))
 
 
 @router.get("/v1/models")

@@ -117,10 +117,10 @@ async def clone(request: Request, service: Here) -> AudioResponse:
     service.cloner.check()
     audio, fields = await read_upload(request, "reference_audio", CloneFields, service.settings.max_reference_bytes)
     speech = fields.model_copy(update={"voice": None})
-    service.answer(speech)  # what cannot be spoken is refused before the reference costs seconds
+    await service.answer(speech)  # what cannot be spoken is refused before the reference costs seconds
     with service.admission.upload(key_number_of(request.scope)):
         reference = await while_there(request, service.cloner.reference(audio, fields.reference_text))
-    return service.answer(speech, reference)
+    return await service.answer(speech, reference)
 
 
 def _shown(voice: ClonedVoice) -> StoredVoice:

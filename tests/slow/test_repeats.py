@@ -79,13 +79,13 @@ async def site(proxy: str, tempers: tuple[Temper, Temper], folder: Path) -> Asyn
             yield url, upstreams
 
 
-async def asked(url: str) -> list[httpx.Response | None]:
-    """The answers to requests that come one after the other; None for one that broke off."""
+async def asked(url: str, padding: int = 0) -> list[httpx.Response | None]:
+    """The answers to requests that come one after the other, so much longer; None for one that broke off."""
     answers: list[httpx.Response | None] = []
     async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
         for number in range(REQUESTS):
             try:
-                answers.append(await client.post("/v1/audio/speech", json={"input": str(number)}))
+                answers.append(await client.post("/v1/audio/speech", json={"input": str(number), "x": "x" * padding}))
             except httpx.RemoteProtocolError:
                 answers.append(None)
     return answers
@@ -96,10 +96,14 @@ def most_often(upstreams: list[Upstream]) -> int:
     return max(sum((upstream.taken_up for upstream in upstreams), Counter[str]()).values(), default=0)
 
 
+@pytest.mark.parametrize("padding", [0, 1_000_000])
 @pytest.mark.parametrize("other", ["is not ready", "refuses connections"])
-async def test_nginx_asks_the_other_server_of_what_one_did_not_begin(other: Temper, tmp_path: Path) -> None:
+async def test_nginx_asks_the_other_server_of_what_one_did_not_begin(
+    other: Temper, padding: int, tmp_path: Path
+) -> None:
+    """Also of an upload, which stands in a file by then."""
     async with site("nginx", ("speaks", other), tmp_path) as (url, upstreams):
-        answers = await asked(url)
+        answers = await asked(url, padding)
     assert [answer and answer.status_code for answer in answers] == [200] * REQUESTS
     assert most_often(upstreams) == 1
 
