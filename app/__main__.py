@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from app.allocator import hold_less
 from app.logs import configure
 from app.main import create_app
+from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.misspelt import misspelt, names_given
-from app.profiles import ProfileError
 from app.server import serve
-from app.settings import Settings, first_mistake
-from app.speech.lexicon import LexiconError
+from app.settings import Settings
+from app.tracing import export
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +24,12 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings.log_level, settings.log_format)
-        _export_traces(settings)
+        export(settings.otel_exporter_otlp_endpoint)
         app = create_app(settings)
         warn(settings)
         serve(app, settings)
-    except ValidationError as exc:
-        sys.exit(first_mistake(exc))
-    except (ProfileError, LexiconError) as exc:
-        sys.exit(str(exc))
+    except MISCONFIGURATIONS as exc:
+        sys.exit(line_of(exc))
 
 
 def warn(settings: Settings) -> None:
@@ -43,13 +38,6 @@ def warn(settings: Settings) -> None:
         log.warning("%s is not a setting: %s is", name, meant)
     if settings.api_keys is None:
         log.info("open to everybody who can reach it: API_KEYS is not set")
-
-
-def _export_traces(settings: Settings) -> None:
-    """OpenTelemetry reads the environment alone, our settings a `.env` file too."""
-    if settings.otel_exporter_otlp_endpoint:
-        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otel_exporter_otlp_endpoint)
-        os.environ.setdefault("OTEL_SERVICE_NAME", "speech-server")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ async def load(
     async def load_codec() -> Scheduler:
         return await asyncio.to_thread(decoder_of, service, codec, queue)
 
+    async def prepare_records() -> None:
+        await asyncio.to_thread(service.records.prepare)
+
+    await _insist(service, pause, prepare_records)
     await _insist(service, pause, service.cloner.start)
     decoder = await _insist(service, pause, load_codec)
     await _insist(service, pause, service.engine.start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,6 +36,7 @@ from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import ServiceError
 from app.loading import Pause, load
+from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import Profile
 from app.server import longest_message, quiet_broken_responses
 from app.settings import Settings
@@ -117,7 +119,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, addresses=settings.log_client_address)
     app.add_middleware(RequestIds)
 
 
@@ -128,8 +130,18 @@ async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -
     gc.collect()
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
-    log.info("ready: %s with the %s codec", service.profile.model, service.profile.codec.name)
+    await _tell_readiness(service)
     await _lost(service.engine, decoder)
+
+
+async def _tell_readiness(service: Service) -> None:
+    what = f"{service.profile.model} with the {service.profile.codec.name} codec"
+    try:
+        await service.engine.check()
+    except ServiceError as exc:
+        log.warning("loaded: %s; not ready: %s", what, exc.message)
+    else:
+        log.info("ready: %s", what)
 
 
 async def _lost(engine: Engine, decoder: Scheduler) -> None:
@@ -151,7 +163,10 @@ def _report(service: Service, running: asyncio.Task[None]) -> None:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` for uvicorn's command line, made when it is asked for."""
+    """`app.main:app` for uvicorn's command line, made when it is asked for; bad settings end that with one line."""
     if name == "app":
-        return create_app()
+        try:
+            return create_app()
+        except MISCONFIGURATIONS as exc:
+            sys.exit(line_of(exc))
     raise AttributeError(name)

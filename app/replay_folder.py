@@ -6,12 +6,13 @@ import logging
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
+from app.folder import prepare
 from app.trail import Trail
 
 MOST_FILES = 100
@@ -30,34 +31,47 @@ class ReplayFolder:
         self._writer = ThreadPoolExecutor(1, "replays")
         self._room = threading.Semaphore(MOST_WAITING)
 
-    def keep(self, trail: Trail, request_id: str, cause: str) -> bool:
-        """Have a request written; returns at once: False where it is not kept, as the disk is slow or all is closed."""
+    def prepare(self) -> None:
+        """Make the folder where it is not there (blocks).
+
+        Raises:
+            LoadError: it cannot be made or written.
+        """
+        prepare(self._folder, "REPLAY_FOLDER")
+
+    def keep(self, trail: Trail, request_id: str, cause: str) -> Future[bool] | None:
+        """Have a request written; returns at once, with what tells whether it was.
+
+        None: it is not kept, as the disk is slow or all is closed.
+        """
         if not self._room.acquire(blocking=False):
             log.warning("request %s is not kept for a replay: too many wait for the disk", request_id)
-            return False
+            return None
         try:
-            self._writer.submit(self._write, trail, request_id, cause)
+            return self._writer.submit(self._write, trail, request_id, cause)
         except RuntimeError:  # closed: a request that was cut off at the shutdown ends after it
             self._room.release()
             log.warning("request %s is not kept for a replay: the service is closed", request_id)
-            return False
-        return True
+            return None
 
     def close(self) -> None:
         """Write what waits (blocks)."""
         self._writer.shutdown()
 
-    def _write(self, trail: Trail, request_id: str, cause: str) -> None:
+    def _write(self, trail: Trail, request_id: str, cause: str) -> bool:
         try:
             body = orjson.dumps(trail.replay(request_id, cause))
-            if len(body) <= self._most_bytes:
-                self._sweep()
-                self._put(f"{time.time_ns()}-{request_id}.json", body)
-                self._forget()
+            if len(body) > self._most_bytes:
+                return False
+            self._sweep()
+            self._put(f"{time.time_ns()}-{request_id}.json", body)
+            self._forget()
         except OSError as exc:
             log.warning("request %s is not kept for a replay: %s", request_id, exc.strerror)
+            return False
         finally:
             self._room.release()
+        return True
 
     def _put(self, name: str, body: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

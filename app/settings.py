@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="Lines of the log: text, or json, each an object."
     )
+    log_client_address: bool = Field(
+        default=False,
+        description="Add the client's address, which is personal, to the line of each request. Behind a proxy on "
+        "another machine uvicorn's FORWARDED_ALLOW_IPS names that proxy.",
+    )
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/]+",

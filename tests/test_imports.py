@@ -15,6 +15,7 @@ LEAVES = (
     "addresses",
     "allocator",
     "errors",
+    "folder",
     "idle",
     "logs",
     "metrics",
@@ -49,6 +50,7 @@ RANKS = {
     "codec": 2,
     "clone": 2,
     "voices": 2,
+    "misconfiguration": 2,
     "speech": 1,
     **dict.fromkeys(LEAVES, 0),
 }

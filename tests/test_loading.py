@@ -169,3 +169,28 @@ async def test_the_metrics_tell_what_runs() -> None:
     row = f'tts_build_info{{codec="builtin",profile="builtin",version="{VERSION}"}}'
     assert exported(page, row) == 1
     assert described == VERSION
+
+
+@pytest.mark.parametrize("setting", ["replay_folder", "voices_folder"])
+async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(setting: str, tmp_path: Path) -> None:
+    folder, pauses = tmp_path / "kept", Pauses()
+    folder.write_text("")
+    settings = settings_for_tests(tts_api="http://127.0.0.1:9", **{setting: str(folder)})
+    app = create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)
+    async with begun(app) as client:
+        await pauses.next()
+        message = (await client.get("/ready")).json()["error"]["message"]
+        assert message == f"{setting.upper()}={folder}: not a folder; it will be tried again"
+        folder.unlink()
+        pauses.end()
+        await until_ready(client)
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_folder_that_the_system_does_not_let_be_made_is_told(tmp_path: Path) -> None:
+    pauses = Pauses()
+    settings = settings_for_tests(replay_folder="/proc/nope")
+    async with begun(create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)) as client:
+        await pauses.next()
+        assert "REPLAY_FOLDER=/proc/nope: cannot be written" in (await client.get("/ready")).text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
 import stat
+import threading
 import wave
 from collections.abc import Generator
 from pathlib import Path
@@ -106,6 +108,35 @@ async def test_an_answer_that_sounded_wrong_is_kept_when_it_is_reported(tmp_path
     np.testing.assert_allclose(sound_of(replay, codec), tones, atol=1e-6)
 
 
+async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(tmp_path: Path) -> None:
+    folder = tmp_path / "replays"
+    async with serving(FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(folder))) as served:
+        await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "odd"})
+        folder.rmdir()
+        folder.write_text("")  # whoever the tests run as, this cannot be written
+        for _ in range(2):
+            answer = await report(served, "odd")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (500, "replay_not_saved")
+        folder.unlink()
+        assert (await report(served, "odd")).status_code == 202
+    assert [read_replay(file).request_id for file in files(folder)] == ["odd"]
+
+
+async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_same(tmp_path: Path) -> None:
+    folder = ReplayFolder(tmp_path)
+    records, free = Records(replays=folder), threading.Event()
+    with records.follow("odd", None) as progress:
+        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+    folder._writer.submit(free.wait, 30)
+    reported = asyncio.create_task(records.report("odd", None))
+    await asyncio.sleep(0)
+    reported.cancel()
+    await asyncio.wait([reported])
+    free.set()
+    await asyncio.to_thread(records.close)
+    assert len(files(tmp_path)) == 1
+
+
 async def test_what_was_cancelled_or_failed_can_be_reported_and_is_kept_once(tmp_path: Path) -> None:
     settings = settings_for_tests(replay_folder=str(tmp_path))
     async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
@@ -134,36 +165,40 @@ async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 1
 
 
-def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(tmp_path: Path) -> None:
+async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(tmp_path: Path) -> None:
     records = Records(replays=ReplayFolder(tmp_path))
     with records.follow("odd", None) as progress:
         progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
     for _ in range(2):
-        records.report("odd", None)
+        await records.report("odd", None)
     with pytest.raises(EngineError), records.follow("refused", None):
         raise EngineError("no engine")
     with pytest.raises(NotKept, match="there were none"):
-        records.report("refused", None)
+        await records.report("refused", None)
     records.close()
     assert len(files(tmp_path)) == 1
 
 
-def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
+async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
     records = Records(replays=ReplayFolder(tmp_path))
     for number in range(MOST_TRAILS + 1):
         with records.follow(f"r{number}", None) as progress:
             progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
-    assert records.report("r1", None).status == "completed"
+    assert (await records.report("r1", None)).status == "completed"
     with pytest.raises(NotKept, match="no longer"):
-        records.report("r0", None)
+        await records.report("r0", None)
     records.close()
 
 
-async def test_a_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    settings = settings_for_tests(replay_folder=str(tmp_path / "file"))
+async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_reports(tmp_path: Path) -> None:
+    folder = tmp_path / "replays"
+    settings = settings_for_tests(replay_folder=str(folder))
     async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
+        folder.rmdir()
+        folder.touch()
         await failed(served)
+        answer = await report(served, "broken")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "replay_not_saved")
         assert (await served.client.post(SPEECH, json=HELLO)).status_code == 200
 
 

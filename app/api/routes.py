@@ -57,11 +57,11 @@ async def status(request_id: str, request: Request, service: Here) -> SpeechStat
 @router.post(
     "/v1/audio/speech/{request_id}/report",
     status_code=202,
-    responses={404: {"model": ErrorAnswer}, 409: {"model": ErrorAnswer}},
+    responses={status: {"model": ErrorAnswer} for status in (404, 409, 500)},
 )
 async def report(request_id: str, request: Request, service: Here) -> SpeechStatus:
     """Say that a request sounded wrong: its codes, not its text, are kept for a replay, where the server keeps any."""
-    return _status(request_id, service.records.report(request_id, key_number_of(request.scope)))
+    return _status(request_id, await service.records.report(request_id, key_number_of(request.scope)))
 
 
 def _status(request_id: str, record: Record) -> SpeechStatus:
