@@ -33,7 +33,7 @@ CMD ["python", "-m", "stress_test"]
 
 FROM ${PYTHON_IMAGE} AS service
 RUN useradd --uid 10001 --home-dir /tmp --no-create-home speech \
-    && install --directory --owner speech --mode 700 /var/cache/huggingface /var/lib/speech/voices
+    && install --directory --owner speech --mode 700 /var/cache/huggingface /var/lib/speech/voices /var/lib/speech/replays
 COPY --from=build /opt/speech /opt/speech
 ENV PATH=/opt/speech/bin:$PATH \
     HF_HOME=/var/cache/huggingface \
@@ -42,7 +42,7 @@ ENV PATH=/opt/speech/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER 10001
 WORKDIR /srv
-VOLUME ["/var/cache/huggingface", "/var/lib/speech/voices"]
+VOLUME ["/var/cache/huggingface", "/var/lib/speech/voices", "/var/lib/speech/replays"]
 EXPOSE 9091
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 9091)}/health', timeout=4)"]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import sys
-
-from pydantic import ValidationError
+from pathlib import Path
 
 from app.allocator import hold_less
 from app.logs import configure
 from app.main import create_app
-from app.profiles import ProfileError
+from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.misspelt import misspelt, names_given
 from app.server import serve
 from app.settings import Settings
-from app.speech.lexicon import LexiconError
+from app.tracing import export
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -22,20 +24,20 @@ def main() -> None:
     try:
         settings = Settings()
         configure(settings.log_level, settings.log_format)
-        _export_traces(settings)
-        serve(create_app(settings), settings)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
-    except (ProfileError, LexiconError) as exc:
-        sys.exit(str(exc))
+        export(settings.otel_exporter_otlp_endpoint)
+        app = create_app(settings)
+        warn(settings)
+        serve(app, settings)
+    except MISCONFIGURATIONS as exc:
+        sys.exit(line_of(exc))
 
 
-def _export_traces(settings: Settings) -> None:
-    """OpenTelemetry reads the environment alone, our settings a `.env` file too."""
-    if settings.otel_exporter_otlp_endpoint:
-        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otel_exporter_otlp_endpoint)
-        os.environ.setdefault("OTEL_SERVICE_NAME", "speech-server")
+def warn(settings: Settings) -> None:
+    """Say what is probably not meant."""
+    for name, meant in misspelt(names_given(Path(".env")), Settings.model_fields).items():
+        log.warning("%s is not a setting: %s is", name, meant)
+    if settings.api_keys is None:
+        log.info("open to everybody who can reach it: API_KEYS is not set")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from app.codec import Codec, OverlappingCodec
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
+from app.engine.voices import VOICES
+from app.idle import idle_settings
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.settings import Settings
 from app.speech.lexicon import Lexicon
@@ -43,7 +45,7 @@ def profile_of(settings: Settings) -> Profile:
     profile = load_profile(settings.profile_name)
     if settings.tts_api is None and profile.codec.name != "builtin":
         raise ProfileError(f"MODEL_PROFILE={settings.profile_name} needs an engine: set TTS_API")
-    return customise(
+    profile = customise(
         profile,
         model=settings.model_name,
         speakers=settings.speakers,
@@ -54,6 +56,11 @@ def profile_of(settings: Settings) -> Profile:
             "max_tokens": settings.default_max_tokens,
         },
     )
+    if settings.tts_api is None and (unknown := set(profile.voices.names) - set(VOICES)):
+        source = "SPEAKERS" if settings.speakers else f"MODEL_PROFILE={settings.profile_name}"
+        named = ", ".join(map(repr, sorted(unknown)))
+        raise ProfileError(f"{source}: the embedded engine has the voices {', '.join(VOICES)}, not {named}")
+    return profile
 
 
 def engine_of(settings: Settings, profile: Profile) -> Engine:
@@ -146,7 +153,10 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
         max_batch=_batch_size(settings),
     )
     devices = pick_devices(settings.device)
-    return [load_codec(choice, device, report) for device in devices], devices == ("cpu",)
+    codecs = [load_codec(choice, device, report) for device in devices]
+    for line in idle_settings(settings, profile, devices):  # once: a load that fails is tried again
+        log.warning("%s", line)
+    return codecs, devices == ("cpu",)
 
 
 def _batch_size(settings: Settings) -> int:

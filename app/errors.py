@@ -249,6 +249,12 @@ class VoiceNotSaved(ServiceError):
     code = "voice_not_saved"
 
 
+class ReplayNotSaved(ServiceError):
+    """The disk did not take the codes of a request."""
+
+    code = "replay_not_saved"
+
+
 class CodecFailed(ServiceError):
     """The codec raised, or returned something that is not sound."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from app import metrics, tracing
@@ -12,6 +12,7 @@ from app.engine import FinishReason
 from app.speech.encoders import Encoder
 from app.speech.fade import Edges
 from app.speech.level import Leveller, limit
+from app.speech.playhead import Playhead
 from app.speech.resample import Resampler
 from app.speech.tempo import Tempo
 
@@ -85,8 +86,9 @@ class Run:
     """Sound that is heard without a break; it breaks only where the text does."""
 
     asked_s: float  # when somebody began to wait for it
-    samples_before: int = 0
-    first_write_s: float | None = None
+    unsent: int = 0  # samples that the encoder was given and keeps back
+    begun: bool = False  # whether a byte of it has left
+    playhead: Playhead = field(default_factory=Playhead)
 
 
 class Listener:
@@ -125,24 +127,25 @@ class Listener:
 
     @property
     def lead_s(self) -> float:
-        """Sound sent but not heard yet by a listener that began at the first byte."""
-        run = self._run
-        if run.first_write_s is None:
-            return 0.0
-        sent_samples = self._samples - run.samples_before - self._encoder.delay_samples
-        return sent_samples / self._rate_hz - (time.monotonic() - run.first_write_s)
+        """Sound sent but not heard yet by a listener in real time, in seconds; below zero where it waits for more."""
+        return self._run.playhead.lead_s(time.monotonic())
+
+    @property
+    def dry(self) -> bool:
+        """Whether a listener in real time has nothing left to hear, and waits."""
+        return not self._whole and self._run.playhead.dry(time.monotonic())
 
     def deadline_s(self) -> float:
         """When the next window has to be there, on the clock of time.monotonic()."""
         if self._whole:
             return time.monotonic() + BACKGROUND_S
-        if self._run.first_write_s is None:
+        if not self._run.begun:
             return self._run.asked_s + FIRST_WINDOW_TARGET_S
         return time.monotonic() + self.lead_s
 
     def begin_again(self) -> None:
         """All has been heard, and nothing was late: what comes now is waited for from now on."""
-        self._run = Run(time.monotonic(), self._samples)
+        self._run = Run(time.monotonic())
 
     async def hear(self, samples: Samples) -> None:
         """Fade, level, play at the speed and the rate, encode and send."""
@@ -166,18 +169,29 @@ class Listener:
         await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
 
     async def _encode(self, samples: Samples) -> None:
-        if self._run.first_write_s is not None and not self._whole and self.lead_s < 0:
+        if not len(samples):
+            return
+        if self.dry:
             metrics.UNDERRUNS.inc()
-        data = self._encoder.feed(samples)
-        await self._write(data)
+        begun_s = time.monotonic()
+        await self._write(self._encoder.feed(samples))
         self._samples += len(samples)
+        self._run.unsent += len(samples)
         metrics.AUDIO.inc(len(samples) / self._rate_hz)
+        self._count_sent(begun_s)
 
     async def _write(self, data: bytes) -> None:
         if not data:
             return
         await self._sink.write(data)
-        self._run.first_write_s = self._run.first_write_s or time.monotonic()
+        self._run.begun = True
         if self.first_write_s is None:
-            self.first_write_s = self._run.first_write_s
+            self.first_write_s = time.monotonic()
             tracing.event("first_byte")
+
+    def _count_sent(self, begun_s: float) -> None:
+        """Tell the playhead what the client has got since `begun_s`."""
+        sent = self._run.unsent - self._encoder.delay_samples
+        if self._run.begun and sent > 0:
+            self._run.unsent -= sent
+            self._run.playhead.feed(begun_s, time.monotonic(), sent / self._rate_hz)

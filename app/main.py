@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Callable
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
 
+from app import metrics
 from app.api import websocket
 from app.api.access import AccessLog
 from app.api.cors import allow_origins
@@ -26,19 +28,23 @@ from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
-from app.assembly import cloner_of, decoder_of, engine_of, lexicon_of, profile_of
+from app.assembly import cloner_of, engine_of, lexicon_of, profile_of
 from app.clone.encoder import VoiceEncoder
 from app.codec import Codec
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
-from app.decode.scheduler import Job
+from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
-from app.errors import LoadError
-from app.server import quiet_broken_responses
+from app.errors import ServiceError
+from app.loading import Pause, load
+from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.profiles import Profile
+from app.server import longest_message, quiet_broken_responses
 from app.settings import Settings
+from app.version import VERSION
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4_000_000  # without a file: MAX_INPUT_CHARACTERS at its highest, four bytes each
+MAX_BODY_BYTES = 4_000_000  # without a file, unless MAX_INPUT_CHARACTERS can take more
 
 
 def create_app(
@@ -48,11 +54,12 @@ def create_app(
     codec: Codec | None = None,
     queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue,
     load_encoder: Callable[[], VoiceEncoder] | None = None,
+    pause: Pause = asyncio.sleep,
 ) -> FastAPI:
     """The service as an ASGI application. Nothing is loaded before its lifespan begins.
 
     `engine`, `codec` and `load_encoder` (of references) stand in for those that the settings name; `queue` decides
-    what shares a decode call.
+    what shares a decode call; `pause` is what is waited with between two attempts to load.
 
     Raises:
         pydantic.ValidationError: bad settings.
@@ -67,7 +74,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        running = asyncio.create_task(_run(service, codec, queue))
+        running = asyncio.create_task(_run(service, partial(load, service, codec, queue, pause)))
         running.add_done_callback(partial(_report, service))
         try:
             yield
@@ -80,7 +87,7 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version="0.1.0", lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
+    app = FastAPI(title="Speech server", version=VERSION, lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
     _add_middlewares(app, settings)
     app.state.service = service
     app.include_router(router)
@@ -89,15 +96,22 @@ def create_app(
     app.include_router(voices_router)
     install_failure_handlers(app)
     quiet_broken_responses()
+    _tell_version(profile)
     return app
+
+
+def _tell_version(profile: Profile) -> None:
+    metrics.BUILD.labels(VERSION, profile.name, profile.codec.name).set(1)
+    log.info("version %s, profile %s, codec %s", VERSION, profile.name, profile.codec.name)
 
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """From the inside out: what is added later sees a request earlier."""
+    limit_bytes = max(MAX_BODY_BYTES, longest_message(settings))
     app.add_middleware(
         BodyCap,
-        limit_bytes=MAX_BODY_BYTES,
-        upload_bytes=MAX_BODY_BYTES + settings.max_reference_bytes,
+        limit_bytes=limit_bytes,
+        upload_bytes=limit_bytes + settings.max_reference_bytes,
         upload_paths=UPLOAD_PATHS,
     )
     if settings.api_keys:
@@ -105,38 +119,54 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, addresses=settings.log_client_address)
     app.add_middleware(RequestIds)
 
 
-async def _run(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> None:
-    """Load the engine and the codec, open the service, and return only where that failed; raise what is fatal."""
-    try:
-        decoder = await asyncio.to_thread(decoder_of, service, codec, queue)
-        await service.cloner.start()
-        await service.engine.start()
-    except LoadError as exc:
-        service.problem = str(exc)
-        log.critical("not ready: %s", exc)
-        return
+async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -> None:
+    """Load, open the service, and never return; raise what is fatal."""
+    decoder = await load_all()
     decoder.start()
     gc.collect()
     gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
     service.open(decoder)
-    log.info("ready: %s with the %s codec", service.profile.model, service.profile.codec.name)
-    await decoder.lost()
+    await _tell_readiness(service)
+    await _lost(service.engine, decoder)
+
+
+async def _tell_readiness(service: Service) -> None:
+    what = f"{service.profile.model} with the {service.profile.codec.name} codec"
+    try:
+        await service.engine.check()
+    except ServiceError as exc:
+        log.warning("loaded: %s; not ready: %s", what, exc.message)
+    else:
+        log.info("ready: %s", what)
+
+
+async def _lost(engine: Engine, decoder: Scheduler) -> None:
+    """Never return: raise ServiceError when engine or decoder has come to an end that only a new process can mend."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.lost())
+            group.create_task(decoder.lost())
+    except ExceptionGroup as losses:
+        raise losses.exceptions[0] from None
 
 
 def _report(service: Service, running: asyncio.Task[None]) -> None:
-    """What nobody foresaw while loading, or a lost device: the process is to be started anew."""
+    """What nobody foresaw while loading, or a lost device or engine: the process is to be started anew."""
     if not running.cancelled() and (exc := running.exception()):
-        what = "loading failed" if service.decoder is None else "decoding has failed"
+        what = exc.message if service.decoder and isinstance(exc, ServiceError) else "loading failed"
         log.critical("%s", what, exc_info=exc)
         service.fail(f"{what}; the server's log says why")
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` for uvicorn's command line, made when it is asked for."""
+    """`app.main:app` for uvicorn's command line, made when it is asked for; bad settings end that with one line."""
     if name == "app":
-        return create_app()
+        try:
+            return create_app()
+        except MISCONFIGURATIONS as exc:
+            sys.exit(line_of(exc))
     raise AttributeError(name)

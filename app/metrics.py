@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+READY = Gauge("tts_ready", "1 when /ready answers 200, else 0; found out when it is scraped.")
+BUILD = Gauge("tts_build_info", "1, with what runs.", ["version", "profile", "codec"])
 REQUESTS = Counter("tts_requests_total", "Answers by outcome: ok, cancelled, or an error code.", ["outcome"])
 IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served.")
 REFUSED = Counter(
@@ -29,7 +31,11 @@ RUNAWAYS = Counter(
     ["kind"],
 )
 UNDERRUNS = Counter("tts_underruns_total", "Windows that came after a listener in real time had run dry.")
-ENGINE_UP = Gauge("tts_engine_up", "1, or 0 while an engine of TTS_API is out of use.", ["engine"])
+ENGINE_UP = Gauge(
+    "tts_engine_up",
+    "1, or 0 while an engine of TTS_API is out of use, or on trial after requests to it alone have failed.",
+    ["engine"],
+)
 ENGINE_STREAMS = Gauge("tts_engine_streams", "Requests that an engine of TTS_API is working on.", ["engine"])
 ENGINE_FAILURES = Counter(
     "tts_engine_failures_total",
@@ -50,5 +56,7 @@ REFERENCE_SECONDS = Histogram(
 )
 CLONED_VOICES = Gauge("tts_cloned_voices", "Stored voices.")
 GRAPH_MISSES = Counter("tts_decode_graph_misses_total", "Decode calls that fitted no captured graph.")
-DECODE_MEMORY = Gauge("tts_decode_device_memory_bytes", "Device memory that the codec's process holds.")
+DECODE_MEMORY = Gauge(
+    "tts_decode_device_memory_bytes", "Memory that the codec's process holds on each device of DEVICE.", ["device"]
+)
 DECODE_FAILURES = Counter("tts_decode_failures_total", "Windows that the codec could not decode.")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from app.codec.hub import DECODER_FILES, find_file
 from app.errors import LoadError
 from app.profiles import Profile, ProfileError, load_profile
-from app.settings import Settings
+from app.settings import Settings, first_mistake
 
 RANDOM = "random"
 
@@ -33,8 +33,7 @@ def main() -> None:
         files = wanted(settings, load_profile(settings.profile_name))
         paths = dict.fromkeys(find_file(source, *names, report=_say) for source, names in files)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        sys.exit(f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}")
+        sys.exit(first_mistake(exc))
     except (ProfileError, LoadError) as exc:
         sys.exit(str(exc))
     for path in paths:

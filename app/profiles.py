@@ -22,7 +22,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CodecChoice(_Part):
+class ProfileCodec(_Part):
     """The codec and where its weights come from by default: a hub id, a folder, or "builtin"."""
 
     name: CodecName
@@ -102,7 +102,7 @@ class Profile(_Part):
     typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
     stop_token_ids: tuple[int, ...] = ()
     normalize: bool = False  # where the request is silent; models of several languages read numbers themselves
-    codec: CodecChoice
+    codec: ProfileCodec
     tokens: TokenSyntax
     sampling: SamplingDefaults
     voices: Voices

@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from app.codec import Codec, CodecSpec, Samples
+from app.errors import LoadError
 from app.profiles import ProfileError, load_profile
-from app.settings import Settings
+from app.settings import Settings, first_mistake
 from app.speaker import Before
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
@@ -68,7 +69,12 @@ def read_replay(path: Path) -> Replay:
 
 
 def _load_codec(replay: Replay, settings: Settings) -> Codec:
-    """The codec that the settings name, on one device; raises ProfileError where it is another than the file's."""
+    """The codec that the settings name, on one device.
+
+    Raises:
+        ProfileError: it is another than the file's.
+        LoadError: it cannot be loaded.
+    """
     from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
 
     profile = load_profile(settings.profile_name)
@@ -85,15 +91,22 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 2:
         sys.exit("python -m app.replay FILE OUT.wav")
     try:
-        replay = read_replay(Path(arguments[0]))
-        codec = _load_codec(replay, Settings())
-    except (OSError, ProfileError) as exc:
+        settings = Settings()
+    except ValidationError as exc:
+        sys.exit(first_mistake(exc))
+    try:
+        _write(read_replay(Path(arguments[0])), settings, Path(arguments[1]))
+    except (OSError, ProfileError, LoadError) as exc:
         sys.exit(str(exc))
     except ValidationError as exc:
         sys.exit(f"{arguments[0]}: {exc.errors()[0]['msg']}")
+
+
+def _write(replay: Replay, settings: Settings, out: Path) -> None:
+    codec = _load_codec(replay, settings)
     encoder = make_encoder("wav", codec.spec.sample_rate_hz)
     body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
-    Path(arguments[1]).write_bytes(encoder.header(len(body)) + body)
+    out.write_bytes(encoder.header(len(body)) + body)
     print(f"request {replay.request_id}, {replay.cause}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s")
 
 

@@ -147,7 +147,10 @@ def serve(app: FastAPI, settings: Settings) -> NoReturn:
     service.on_failure = fail
     signal.signal(signal.SIGTERM, _leave)  # until the server listens for it
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve())
+        try:
+            runner.run(server.serve())
+        except SystemExit as exc:  # a signal's before it listens, which is none; or uvicorn's own 3: the port is taken
+            leave(1 if exc.code else 0)
         leave(server.exit_code)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import Address, EngineUrl, addresses, engine_name
@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["text", "json"] = Field(
         default="text", description="Lines of the log: text, or json, each an object."
+    )
+    log_client_address: bool = Field(
+        default=False,
+        description="Add the client's address, which is personal, to the line of each request. Behind a proxy on "
+        "another machine uvicorn's FORWARDED_ALLOW_IPS names that proxy.",
     )
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None,
@@ -277,3 +282,9 @@ class Settings(BaseSettings):
     def profile_name(self) -> str:
         """MODEL_PROFILE, or the default that TTS_API decides."""
         return self.model_profile or ("scicom" if self.tts_api else "builtin")
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first bad value in one line, by the name that the environment has for it."""
+    first = error.errors()[0]
+    return f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}"

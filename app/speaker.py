@@ -15,7 +15,6 @@ from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import Listener
 from app.speech.codes import CodeArray, FrameLayout
-from app.speech.playhead import Playhead
 from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
@@ -46,7 +45,6 @@ class Speaker:
         self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
         self._schedule = WindowSchedule(plan)
-        self._playhead = Playhead()
         self._before = Before(plan.left, layout.slots)
         self.ready_s: float | None = None  # when the first window's codes were there
 
@@ -101,14 +99,10 @@ class Speaker:
     def begin_again(self) -> None:
         """There is more to say after a rest: it is as urgent as the beginning was, and in windows as small."""
         self.listener.begin_again()
-        self._playhead.forget()
         self._schedule.restart()
 
     async def _hear(self, samples: Samples) -> None:
-        begun_s = time.monotonic()
         await self.listener.hear(samples)
-        audio_s = len(samples) / self._decoder.spec.sample_rate_hz / self.listener.speed
-        self._playhead.feed(begun_s, time.monotonic(), audio_s)
         self._limit.reschedule(self._ends_s + self.listener.audio_s)
 
     def _note(self, window: Window) -> None:
@@ -116,7 +110,7 @@ class Speaker:
         if self.listener.whole:
             return
         now_s, audio_s = time.monotonic(), (window.end - window.begin) * self._frame_s
-        self._decoder.capacity.heard(Heard(now_s, window.stop - window.start, audio_s, late=self._playhead.dry(now_s)))
+        self._decoder.capacity.heard(Heard(now_s, window.stop - window.start, audio_s, late=self.listener.dry))
 
     def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
         """Choose the window on the decode thread, so that it holds all that has arrived by then."""

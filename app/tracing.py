@@ -6,6 +6,7 @@ and the request was sampled.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +19,16 @@ Stage = Literal["normalise", "engine", "engine.connect", "engine.first_token", "
 
 _TRACER = trace.get_tracer("speech-server")
 _NOTHING: AbstractContextManager[object] = nullcontext()
+
+
+def export(endpoint: str | None) -> None:
+    """Send traces to a collector, once the application is made; None: to none but the environment's own.
+
+    OpenTelemetry reads the environment alone, our settings a `.env` file too.
+    """
+    if endpoint:
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        os.environ.setdefault("OTEL_SERVICE_NAME", "speech-server")
 
 
 def traced() -> bool:

@@ -40,7 +40,7 @@ async def session(load: Load) -> AsyncGenerator[aiohttp.ClientSession]:
     headers = {"Authorization": f"Bearer {load.api_key}"} if load.api_key else {}
     timeout = aiohttp.ClientTimeout(total=load.timeout_s)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(load.base_url, connector=connector, timeout=timeout, headers=headers) as opened:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as opened:
         yield opened
 
 
@@ -57,7 +57,7 @@ async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: floa
 
 async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recording) -> None:
     body = load.body | {"input": recording.ask.text}
-    async with client.post(PATH, json=body, allow_redirects=False) as answer:
+    async with client.post(load.base_url + PATH, json=body, allow_redirects=False) as answer:
         recording.answered, recording.headers = True, {key.lower(): value for key, value in answer.headers.items()}
         if answer.status != 200:
             recording.error = refusal(answer.status, await answer.content.read(LARGEST_ERROR_BYTES))

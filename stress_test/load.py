@@ -54,8 +54,8 @@ class Load:
 
     @property
     def base_url(self) -> str:
-        """The server, also where `url` names the speech route."""
-        return self.url.rstrip("/").removesuffix(PATH)
+        """The server, also where `url` names the speech route or what OpenAI's clients call the base URL."""
+        return self.url.rstrip("/").removesuffix(PATH).removesuffix("/v1").rstrip("/")
 
     @property
     def body(self) -> dict[str, object]:

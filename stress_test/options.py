@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stress_test import packed
 from stress_test.load import TEXT, Load
@@ -65,7 +66,7 @@ def _add_load(options: argparse.ArgumentParser, environment: Mapping[str, str]) 
 
 def add_common(options: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     """What loads of all kinds have: the server, its speech, and the processes that ask for it."""
-    options.add_argument("--url", default=environment.get("LOCAL_TTS_API") or "http://localhost:9091")
+    options.add_argument("--url", type=url, default=environment.get("LOCAL_TTS_API") or "http://localhost:9091")
     options.add_argument("--processes", type=count, default=1, help="that share the load, when one is too slow")
     options.add_argument("--warmup", type=int, default=environment.get("WARMUP_COUNT") or "3")
     options.add_argument("--timeout", type=amount, default=300.0, metavar="S", help="longest whole answer")
@@ -138,6 +139,14 @@ def _texts(file: Path | None) -> tuple[str, ...]:
 
 def _path(environment: Mapping[str, str], name: str) -> Path | None:
     return Path(environment[name]) if environment.get(name) else None
+
+
+def url(text: str) -> str:
+    """One of HTTP, with a host; raises ArgumentTypeError, ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no URL: http://localhost:9091, for one")
+    return text
 
 
 def count(text: str) -> int:

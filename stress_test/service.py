@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,11 +28,13 @@ class Service:
     pid: int | None = None
 
     async def metrics(self) -> dict[str, float]:
-        """Its metrics without labels, by name."""
+        """Its metrics by name, each summed over its labels."""
         async with aiohttp.ClientSession(self.url) as session, session.get("/metrics") as answer:
             lines = (await answer.text()).splitlines()
-        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#") and "{" not in line)
-        return {name: float(value) for name, value in pairs}
+        told: dict[str, float] = defaultdict(float)
+        for row, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#")):
+            told[row.partition("{")[0]] += float(value)
+        return dict(told)
 
     async def until_ready(self, limit_s: float = START_S) -> None:
         """Return when it speaks; raises TimeoutError."""

@@ -11,12 +11,26 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-LEAVES = ("addresses", "allocator", "errors", "logs", "metrics", "profiles", "settings", "tracing")
+LEAVES = (
+    "addresses",
+    "allocator",
+    "errors",
+    "folder",
+    "idle",
+    "logs",
+    "metrics",
+    "misspelt",
+    "profiles",
+    "settings",
+    "tracing",
+    "version",
+)
 RANKS = {
     "__main__": 6,
     "prefetch": 6,
     "main": 5,
     "assembly": 4,
+    "loading": 4,
     "server": 5,
     "connection": 5,
     "websocket_connection": 5,
@@ -39,6 +53,7 @@ RANKS = {
     "codec": 2,
     "clone": 2,
     "voices": 2,
+    "misconfiguration": 2,
     "speech": 1,
     **dict.fromkeys(LEAVES, 0),
 }

@@ -41,6 +41,19 @@ class RecordingSink:
         return np.frombuffer(b"".join(self.writes), "<i2")
 
 
+class PausingSink(RecordingSink):
+    """Takes the next write only after a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock, self.pause_s = clock, 0.0
+
+    async def write(self, data: bytes) -> None:
+        await super().write(data)
+        self._clock.now_s += self.pause_s
+        self.pause_s = 0.0
+
+
 class LateEncoder(PcmEncoder):
     """Keeps everything back until the end, as a format with long blocks does."""
 
@@ -168,6 +181,32 @@ async def test_an_underrun_is_counted_where_somebody_listens(
     clock.now_s += 0.5 + late_s
     await listener.hear(tone(0.5))
     assert counted("tts_underruns_total") - before == underruns
+
+
+async def test_a_gap_is_counted_once(clock: Clock, sink: RecordingSink) -> None:
+    before = counted("tts_underruns_total")
+    listener = listening(sink)
+    await listener.hear(tone(1.0))
+    clock.now_s += 3.0
+    for _ in range(20):
+        await listener.hear(tone(0.4))
+        clock.now_s += 0.35
+    assert counted("tts_underruns_total") - before == 1
+    assert listener.deadline_s() > clock.now_s
+
+
+async def test_a_client_that_pauses_has_no_gaps_and_no_claim_to_be_first(clock: Clock) -> None:
+    before = counted("tts_underruns_total")
+    sink = PausingSink(clock)
+    listener = listening(sink)
+    await listener.hear(tone(5.0))
+    sink.pause_s = 20.0
+    await listener.hear(tone(1.0))
+    assert listener.deadline_s() == pytest.approx(clock.now_s + 1.0)
+    for _ in range(5):
+        clock.now_s += 0.9
+        await listener.hear(tone(1.0))
+    assert counted("tts_underruns_total") == before
 
 
 async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> None:

@@ -14,7 +14,7 @@ from app.errors import EngineError
 from app.logs import configure
 from tests.fakes import FixedEngine, ToneCodec
 from tests.process import running_in
-from tests.serving import HELLO, SPEECH, serving
+from tests.serving import HELLO, SPEECH, serving, settings_for_tests
 
 NAME = {"x-request-id": "mine"}
 SECRET = "Xylophone"
@@ -84,6 +84,47 @@ async def test_a_broken_answer_says_so(caplog: pytest.LogCaptureFixture) -> None
         "codec_failed",
         logging.WARNING,
     )
+
+
+KEYS = ("sk-first-1", "sk-second-2")
+
+
+async def test_a_line_tells_which_key_by_its_number_and_no_address(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(FixedEngine(range(100)), settings=settings_for_tests(api_keys=KEYS)) as served:
+        for key in (*KEYS, "wrong"):
+            await served.client.post(SPEECH, json=HELLO, headers={"authorization": f"Bearer {key}"})
+        await served.settle()
+    assert [facts_of(line).get("key") for line in lines_of(caplog)] == [1, 2, None]
+    assert "sk-" not in caplog.text
+    assert "127.0.0.1" not in "".join(line.getMessage() for line in lines_of(caplog))
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [(None, "127.0.0.1"), ("203.0.113.9", "203.0.113.9"), ("2001:db8::9", "2001:db8::9"), ("x status=200", None)],
+)
+async def test_a_line_tells_the_clients_address_where_that_is_asked_for(
+    forwarded: str | None, client: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    headers = {"x-forwarded-for": forwarded} if forwarded else {}
+    async with serving(FixedEngine(range(100)), settings=settings_for_tests(log_client_address=True)) as served:
+        await served.client.get("/v1/models", headers=headers)
+    (line,) = lines_of(caplog)
+    assert facts_of(line).get("client") == client
+    assert line.getMessage().count("status=") == 1
+
+
+async def test_a_proxy_that_is_not_trusted_names_nobody(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
+    async with serving(FixedEngine(range(100)), settings=settings_for_tests(log_client_address=True)) as served:
+        await served.client.get("/v1/models", headers={"x-forwarded-for": "203.0.113.9"})
+    (line,) = lines_of(caplog)
+    assert facts_of(line)["client"] == "127.0.0.1"
 
 
 async def test_probes_are_not_in_the_way(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -10,7 +12,8 @@ from fastapi import FastAPI
 from app import main
 from app.engine.pool import Pool
 from app.main import create_app
-from app.profiles import ProfileError
+from app.profiles import PRESETS, ProfileError
+from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import good_request, serving, settings_for_tests
 
@@ -37,6 +40,16 @@ def test_a_profile_that_needs_an_engine_says_so() -> None:
         create_app(settings_for_tests(model_profile="orpheus"))
 
 
+def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Path) -> None:
+    assert create_app(settings_for_tests(speakers="heron")).state.service.profile.voices.default == "heron"
+    with pytest.raises(ProfileError, match=r"SPEAKERS: .* not 'bob'"):
+        create_app(settings_for_tests(speakers="lark,bob"))
+    written = (PRESETS / "builtin.toml").read_text().replace('"lark", "heron"', '"lark", "heron", "bob"')
+    (tmp_path / "mine.toml").write_text(written)
+    with pytest.raises(ProfileError, match=r"MODEL_PROFILE=.* not 'bob'"):
+        create_app(settings_for_tests(model_profile=str(tmp_path / "mine.toml")))
+
+
 def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
     settings = settings_for_tests(
         tts_api=ENGINE, model_name="mine", speakers="ana,ben", default_speaker="ben", default_max_tokens=100
@@ -45,6 +58,39 @@ def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
     assert (profile.model, profile.voices.names, profile.voices.default) == ("mine", ("ana", "ben"), "ben")
     assert profile.sampling.max_tokens == 100
     assert profile.serves("Scicom-intl/Multilingual-TTS-1.7B-v0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"), [("MAX_BATCH_SIZE", "many", "setting MAX_BATCH_SIZE"), ("SPEAKERS", "bob", "SPEAKERS")]
+)
+def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TTS_API", raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        _ = main.app
+    assert words in str(left.value.code)
+    assert "\n" not in str(left.value.code)
+
+
+@pytest.mark.fault(31)
+async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app.main")
+    async with serving(settings=settings_for_tests(tts_api=ENGINE)) as served:
+        assert (await served.client.get("/ready")).status_code == 503
+    async with serving(FixedEngine([])) as served:
+        assert (await served.client.get("/ready")).status_code == 200
+    absent, present = [message for message in caplog.messages if "codec" in message and "ready: " in message]
+    assert absent.startswith("loaded: ")
+    assert absent.endswith("; not ready: the engine cannot be reached")
+    assert present.startswith("ready: ")
+
+
+def test_the_first_line_of_the_log_says_what_runs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    create_app(settings_for_tests())
+    assert caplog.messages[0] == f"version {VERSION}, profile builtin, codec builtin"
 
 
 @pytest.mark.parametrize(("dynamic", "most"), [(True, 4), (False, 1)])

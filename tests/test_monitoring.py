@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "monitoring.md"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 TABLE = re.compile(r"(?<=\|---\|---\|---\|---\|\n).*?(?=\n\n)", re.DOTALL)
 SERIES = re.compile(r"\b(?:tts|process)_[a-z_]+")
 OF_THE_PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
@@ -106,13 +107,20 @@ def test_alerts_ask_for_what_is_exported() -> None:
             assert set(SERIES.findall(rule["expr"])) <= series(), rule["alert"]
 
 
+def test_prometheus_as_its_file_says_leaves_the_ports_of_others_alone() -> None:
+    """Its own default, 9090, is vLLM's."""
+    scraped = re.findall(r'"localhost:(\d+)"', CONFIGURATION.read_text())
+    (own,) = re.findall(r"--web.listen-address=localhost:(\d+)", CONFIGURATION.read_text())
+    assert scraped
+    assert own not in scraped
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Prometheus's promtool")
 def test_prometheus_understands_every_expression(tmp_path: Path) -> None:
     rules = [{"record": f"dashboard:{index}", "expr": expression} for index, (_, expression) in enumerate(queries())]
     written = tmp_path / "dashboard.yml"
     written.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
-    config = ROOT / "deploy" / "prometheus" / "prometheus.yml"
-    for arguments in (["rules", str(written)], ["rules", str(ALERTS)], ["config", str(config)]):
+    for arguments in (["rules", str(written)], ["rules", str(ALERTS)], ["config", str(CONFIGURATION)]):
         checked = subprocess.run(["promtool", "check", *arguments], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
 

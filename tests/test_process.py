@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -101,6 +102,7 @@ def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
         ({"MODEL_PROFILE": "nobody"}, "nobody"),
         ({"MODEL_PROFILE": "scicom"}, "TTS_API"),
         ({"DEFAULT_SPEAKER": "nobody"}, "DEFAULT_SPEAKER"),
+        ({"SPEAKERS": "husein,bob"}, "SPEAKERS: the embedded engine has the voices lark, heron, not 'bob', 'husein'"),
     ],
 )
 def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment: dict[str, str], words: str) -> None:
@@ -111,8 +113,34 @@ def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment:
     assert len(output.strip().splitlines()) == 1
 
 
+def test_a_port_that_is_taken_ends_it_with_an_error_that_names_it(tmp_path: Path) -> None:
+    with running_in(tmp_path) as first:
+        second = start(tmp_path, PORT=str(first.port))
+        status, output = second.ended(30)
+    assert status == 1
+    assert "Traceback" not in output
+    (error,) = [line for line in output.splitlines() if "ERROR" in line]
+    assert str(first.port) in error
+    assert "in use" in error
+
+
+def test_uvicorns_command_line_ends_with_one_line_where_a_setting_is_bad(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "MAX_BATCH_SIZE": "many"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
+    assert "MAX_BATCH_SIZE" in ran.stderr
+
+
 @pytest.mark.fault(31)
-def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) -> None:
+def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(tmp_path: Path) -> None:
     service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:
         deadline_s = time.monotonic() + 40
@@ -126,6 +154,11 @@ def test_weights_that_are_absent_leave_it_alive_and_not_ready(tmp_path: Path) ->
         assert answer is not None
         assert answer.status_code == 503
         assert "nothing" in answer.text
+        assert "tried again" in answer.text
         assert httpx.get(f"{service.url}/health", trust_env=False).status_code == 200
+        service.process.send_signal(signal.SIGTERM)
+        status, output = service.ended()
+        assert status == 0, output
+        assert "Traceback" not in output
     finally:
         service.end()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from compose_spec import PyCompose  # pyright: ignore
 
 from app.server import CLOSE_S, CUT_OFF_S
 from app.settings import Settings
+from app.version import VERSION
+from tests.composed import environment_of
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ("docker-compose.yaml", "docker-compose-cpu.yaml", "vllm.yaml", "stress-test.yaml")
@@ -45,6 +49,11 @@ def test_a_compose_file_is_valid_and_joins_the_shared_network(file: str) -> None
     assert document["networks"] == {"default": {"name": "speech-server"}}
 
 
+def test_the_version_is_one() -> None:
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "Chart.yaml").read_text())
+    assert PROJECT["version"] == chart["appVersion"] == VERSION
+
+
 @pytest.mark.parametrize("file", COMPOSE)
 def test_images_are_built_here_or_pinned(file: str) -> None:
     for service in yaml.safe_load(interpolated(file))["services"].values():
@@ -57,28 +66,57 @@ def test_images_are_built_here_or_pinned(file: str) -> None:
 
 def test_the_engine_listens_where_the_service_looks() -> None:
     engine = yaml.safe_load(interpolated("vllm.yaml"))["services"]["vllm"]
-    service = yaml.safe_load(interpolated("docker-compose.yaml"))["services"]["speech"]
     arguments = engine["command"]
-    assert service["environment"]["TTS_API"] == f"http://vllm:{arguments[arguments.index('--port') + 1]}"
+    port = arguments[arguments.index("--port") + 1]
+    assert environment_of("docker-compose.yaml", {})["TTS_API"] == f"http://vllm:{port}"
     assert int(arguments[arguments.index("--max-num-seqs") + 1]) >= defaults().max_concurrent_requests
 
 
 def test_both_compose_files_of_the_service_differ_in_the_device_alone() -> None:
     gpu, cpu = (yaml.safe_load((ROOT / file).read_text())["services"]["speech"] for file in SERVICE)
     assert {key for key in {**gpu, **cpu} if gpu.get(key) != cpu.get(key)} == {
-        "build", "deploy", "environment", "image",
+        "build", "deploy", "env_file", "environment", "image",
     }  # fmt: skip
-    different = {key for key in cpu["environment"] if cpu["environment"][key] != gpu["environment"].get(key)}
-    assert different == {"DEVICE", "TTS_API"}
+    of_gpu, of_cpu = (environment_of(file, {}) for file in SERVICE)
+    assert {key for key in of_cpu if of_cpu[key] != of_gpu.get(key)} == {"DEVICE", "TTS_API"}
 
 
 @pytest.mark.parametrize("file", SERVICE)
 def test_settings_reach_the_container(file: str) -> None:
     """All come from .env, but those that the container fixes; those would be lost on their way."""
     service = yaml.safe_load(interpolated(file))["services"]["speech"]
-    assert service["env_file"] == [{"path": ".env", "required": False}]
-    fixed = {name for name, value in service["environment"].items() if value} - {"TTS_API"}
-    assert fixed == {"HOST", "PORT"} | ({"DEVICE"} if "cpu" in file else set())
+    assert service["env_file"][1:] == [{"path": ".env", "required": False}]
+    assert set(service["environment"]) == {"HOST", "PORT"} | ({"DEVICE"} if "cpu" in file else set())
+
+
+@pytest.mark.parametrize("file", SERVICE)
+def test_the_file_that_env_file_names_has_the_last_word(file: str) -> None:
+    """What it does not name comes from the shell or .env."""
+    mine, shells = {"TTS_API": "http://mine:9090", "HF_TOKEN": "mine"}, {"TTS_API": "http://shell:9090"}
+    assert environment_of(file, mine, shells).items() >= mine.items()
+    assert environment_of(file, {}, shells)["TTS_API"] == "http://shell:9090"
+
+
+def test_each_gpu_can_be_chosen_and_is_the_first_unless_it_is() -> None:
+    for file, name in (("docker-compose.yaml", "CODEC_GPU"), ("vllm.yaml", "VLLM_GPU")):
+        assert f"${{{name}:-0}}" in (ROOT / file).read_text()
+        (service,) = yaml.safe_load(interpolated(file))["services"].values()
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device["device_ids"] == ["0"]
+        assert "count" not in device
+
+
+@pytest.mark.parametrize("file", COMPOSE[:3])
+def test_a_log_cannot_fill_the_disk(file: str) -> None:
+    (service,) = yaml.safe_load(interpolated(file))["services"].values()
+    assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
+
+
+@pytest.mark.parametrize("file", SERVICE)
+def test_the_service_cannot_take_the_machines_memory(file: str) -> None:
+    service = yaml.safe_load(interpolated(file))["services"]["speech"]
+    assert service["mem_limit"] == "8g"
+    assert all("size=" in place for place in service["tmpfs"])
 
 
 @pytest.mark.parametrize("file", SERVICE)
@@ -86,9 +124,12 @@ def test_what_the_service_writes_is_on_a_volume(file: str) -> None:
     service = yaml.safe_load(interpolated(file))["services"]["speech"]
     mounted = {volume.split(":")[1] for volume in service["volumes"] if not volume.endswith(":ro")}
     assert mounted == set(json.loads(re.search(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]
-    assert set(re.findall(r"(?:HF_HOME|VOICES_FOLDER)=(\S+)", DOCKERFILE)) == mounted
+    used = set(re.findall(r"(?:HF_HOME|VOICES_FOLDER)=(\S+)", DOCKERFILE))
+    assert mounted == used | {"/var/lib/speech/replays"}  # which REPLAY_FOLDER may name
+    (made,) = re.findall(r"install --directory --owner speech --mode 700 (.*)$", DOCKERFILE, re.MULTILINE)
+    assert set(made.split()) == mounted
     assert service["read_only"]
-    assert service["tmpfs"] == ["/tmp:exec"]
+    assert service["tmpfs"] == ["/tmp:exec,size=1g"]
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
@@ -150,6 +191,22 @@ def test_pre_commit_runs_tools_of_the_test_extra() -> None:
     extra = {re.split(r"[\[=<>]", name)[0] for name in PROJECT["optional-dependencies"]["test"]}
     assert tools
     assert tools <= extra
+
+
+def test_what_the_service_imports_is_declared() -> None:
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "app").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"app"}
+    declared = {
+        re.split(r"[\[=<>;]", name)[0].lower()
+        for names in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+        for name in names
+    } | {"pydantic", "starlette"}  # FastAPI's own, in the versions that it asks for
+    by_module = packages_distributions()
+    packages = {name: {each.lower().replace("_", "-") for each in by_module[name]} for name in imported}
+    assert {name for name in imported if not packages[name] & declared} == set()
 
 
 def test_every_data_file_of_the_package_is_in_the_wheel() -> None:

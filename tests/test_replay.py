@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import resource
+import signal
 import stat
+import threading
 import wave
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -102,6 +108,35 @@ async def test_an_answer_that_sounded_wrong_is_kept_when_it_is_reported(tmp_path
     np.testing.assert_allclose(sound_of(replay, codec), tones, atol=1e-6)
 
 
+async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(tmp_path: Path) -> None:
+    folder = tmp_path / "replays"
+    async with serving(FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(folder))) as served:
+        await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "odd"})
+        folder.rmdir()
+        folder.write_text("")  # whoever the tests run as, this cannot be written
+        for _ in range(2):
+            answer = await report(served, "odd")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (500, "replay_not_saved")
+        folder.unlink()
+        assert (await report(served, "odd")).status_code == 202
+    assert [read_replay(file).request_id for file in files(folder)] == ["odd"]
+
+
+async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_same(tmp_path: Path) -> None:
+    folder = ReplayFolder(tmp_path)
+    records, free = Records(replays=folder), threading.Event()
+    with records.follow("odd", None) as progress:
+        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+    folder._writer.submit(free.wait, 30)
+    reported = asyncio.create_task(records.report("odd", None))
+    await asyncio.sleep(0)
+    reported.cancel()
+    await asyncio.wait([reported])
+    free.set()
+    await asyncio.to_thread(records.close)
+    assert len(files(tmp_path)) == 1
+
+
 async def test_what_was_cancelled_or_failed_can_be_reported_and_is_kept_once(tmp_path: Path) -> None:
     settings = settings_for_tests(replay_folder=str(tmp_path))
     async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
@@ -130,36 +165,40 @@ async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 1
 
 
-def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(tmp_path: Path) -> None:
+async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(tmp_path: Path) -> None:
     records = Records(replays=ReplayFolder(tmp_path))
     with records.follow("odd", None) as progress:
         progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
     for _ in range(2):
-        records.report("odd", None)
+        await records.report("odd", None)
     with pytest.raises(EngineError), records.follow("refused", None):
         raise EngineError("no engine")
     with pytest.raises(NotKept, match="there were none"):
-        records.report("refused", None)
+        await records.report("refused", None)
     records.close()
     assert len(files(tmp_path)) == 1
 
 
-def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
+async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
     records = Records(replays=ReplayFolder(tmp_path))
     for number in range(MOST_TRAILS + 1):
         with records.follow(f"r{number}", None) as progress:
             progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
-    assert records.report("r1", None).status == "completed"
+    assert (await records.report("r1", None)).status == "completed"
     with pytest.raises(NotKept, match="no longer"):
-        records.report("r0", None)
+        await records.report("r0", None)
     records.close()
 
 
-async def test_a_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    settings = settings_for_tests(replay_folder=str(tmp_path / "file"))
+async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_reports(tmp_path: Path) -> None:
+    folder = tmp_path / "replays"
+    settings = settings_for_tests(replay_folder=str(folder))
     async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
+        folder.rmdir()
+        folder.touch()
         await failed(served)
+        answer = await report(served, "broken")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "replay_not_saved")
         assert (await served.client.post(SPEECH, json=HELLO)).status_code == 200
 
 
@@ -197,6 +236,51 @@ def test_the_oldest_are_deleted_beyond_the_bounds(tmp_path: Path) -> None:
     assert files(tmp_path)[-1].stem.endswith("-last")
 
 
+@pytest.fixture
+def full_disk() -> Generator[None]:
+    """No file of this process grows beyond 8,000 bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_what_a_full_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = ReplayFolder(tmp_path)
+    for name, frames in (("large", 3_000), ("small", 10)):
+        folder.keep(trail_of(frames), name, "engine_failed")
+    folder.close()
+    assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["small"]
+
+
+def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    left, begun, other = tmp_path / ".123-left.json", tmp_path / ".456-begun.json", tmp_path / ".mine"
+    for file in (left, begun, other):
+        file.touch()
+    for file in (left, other):
+        os.utime(file, (0, 0))
+    folder = ReplayFolder(tmp_path)
+    folder.keep(trail_of(10), "r", "engine_failed")
+    folder.close()
+    assert not left.exists()
+    assert len(files(tmp_path)) == 3
+
+
+def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(tmp_path: Path) -> None:
+    replays = ReplayFolder(tmp_path)
+    records = Records(replays=replays)
+    records.close()
+    for _ in range(MOST_WAITING + 1):
+        assert not replays.keep(trail_of(10), "late", "engine_failed")
+    with pytest.raises(EngineError, match="broke"), records.follow("late", None) as progress:
+        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+        raise EngineError("broke")
+    assert files(tmp_path) == []
+
+
 def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ReplayFolder(tmp_path)
     folder.keep(trail_of(40), "r", "engine_length")
@@ -214,6 +298,34 @@ def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[
     [([], "FILE OUT.wav"), (["nowhere.json", "out.wav"], "nowhere.json"), (["pyproject.toml", "out.wav"], "JSON")],
 )
 def test_what_cannot_be_replayed_ends_the_command_in_one_line(arguments: list[str], words: str) -> None:
+    assert words in ended_by(arguments)
+
+
+def ended_by(arguments: list[str]) -> str:
+    """The one line with which the command ends."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
-    assert words in str(ended.value)
+    (line,) = str(ended.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("environment", "out", "words"),
+    [
+        ({"PORT": "abc"}, "out.wav", "setting PORT:"),
+        ({"DEVICE": "cuda:0,cuda:0"}, "out.wav", "DEVICE=cuda:0,cuda:0"),
+        ({}, "nowhere/out.wav", "nowhere/out.wav"),
+    ],
+)
+def test_what_is_wrong_around_the_file_ends_it_in_one_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], out: str, words: str
+) -> None:
+    folder = ReplayFolder(tmp_path)
+    folder.keep(trail_of(40), "r", "engine_length")
+    folder.close()
+    (file,) = files(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    line = ended_by([str(file), str(tmp_path / out)])
+    assert words in line
+    assert ".json" not in line

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.api.telemetry import PROBES
 
@@ -21,14 +23,17 @@ PATH_CHARACTERS = 200
 class AccessLog:
     """Logs a request when it has ended: probes at debug, 5xx and broken answers as warnings, the rest as info."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, addresses: bool = False) -> None:
+        """`addresses`: whether a line tells who asked, which is personal."""
+        self._app, self._addresses = app, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log how it went."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._addresses:
+            note(scope, **_client(scope))
         status, broken, begun_s = 0, True, time.monotonic()
 
         async def noted(message: Message) -> None:
@@ -49,7 +54,7 @@ def note(scope: Scope, **facts: str | int | float) -> None:
     scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
 
 
-def noted(scope: Scope) -> Facts:
+def facts_of(scope: Scope) -> Facts:
     """What has been added to it so far."""
     return cast("Facts", scope.get("state", {}).get("facts", {}))
 
@@ -60,12 +65,21 @@ def words(facts: Facts) -> str:
 
 
 def _log(scope: Scope, outcome: Facts) -> None:
-    facts = {"request_id": request_id_of(scope), **outcome, **noted(scope)}
-    level = _level(scope["path"], facts)
+    facts = {"request_id": request_id_of(scope), **outcome, **facts_of(scope)}
+    level = _level(route_path(scope), facts)
     if not log.isEnabledFor(level):
         return
     path = _path(scope)
     log.log(level, "%s %s %s", scope["method"], path, words(facts), extra={**facts, "path": path})
+
+
+def _client(scope: Scope) -> dict[str, str]:
+    """Who asked: the connection's other end, or whom a proxy that uvicorn trusts names, if that is an address."""
+    host = (scope.get("client") or ("",))[0]
+    try:
+        return {"client": str(ip_address(host))}
+    except ValueError:
+        return {}
 
 
 def _level(path: str, facts: Facts) -> int:

@@ -44,8 +44,7 @@ class Admission:
             Overloaded: there is no place, none for the key, or no sound for one more listener.
         """
         if reason := self._reason(key, whole=whole):
-            metrics.REFUSED.labels(reason).inc()
-            raise Overloaded(MESSAGES[reason], retry_after_s=RETRY_AFTER_S)
+            raise _refusal(reason)
 
     @contextmanager
     def slot(self, key: int | None = None, *, whole: bool = False) -> Generator[None]:
@@ -59,13 +58,27 @@ class Admission:
         finally:
             self._count(key, -1, whole=whole)
 
+    @contextmanager
+    def upload(self, key: int | None) -> Generator[None]:
+        """Count an upload among its key's requests, but not among those served; raises Overloaded as `check` does."""
+        if self._is_used_up(key):
+            raise _refusal("key")
+        self._count_key(key, 1)
+        try:
+            yield
+        finally:
+            self._count_key(key, -1)
+
     def _reason(self, key: int | None, *, whole: bool) -> Reason | None:
         kept = int(self._limit * KEPT_FOR_STREAMS) if whole else 0
         if self.in_flight >= self._limit - kept:
             return "places"
-        if key is not None and self._limit_per_key is not None and self._of_key[key] >= self._limit_per_key:
+        if self._is_used_up(key):
             return "key"
         return None if whole or not self.streams else self._starving()
+
+    def _is_used_up(self, key: int | None) -> bool:
+        return key is not None and self._limit_per_key is not None and self._of_key[key] >= self._limit_per_key
 
     def _starving(self) -> Starving | None:
         """Why one more stream would run dry, or let others do so."""
@@ -77,5 +90,14 @@ class Admission:
         self.in_flight += change
         self.streams += 0 if whole else change
         metrics.IN_FLIGHT.set(self.in_flight)
+        self._count_key(key, change)
+
+    def _count_key(self, key: int | None, change: int) -> None:
         if key is not None:
             self._of_key[key] += change
+
+
+def _refusal(reason: Reason) -> Overloaded:
+    """The answer, counted."""
+    metrics.REFUSED.labels(reason).inc()
+    return Overloaded(MESSAGES[reason], retry_after_s=RETRY_AFTER_S)

@@ -38,6 +38,7 @@ class Cloner:
         self._profile, self._encoder, self._limit_s = profile, encoder, limit_s
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="clone")  # its thread begins with its first job
         self._waiting = 0
+        self._free = asyncio.Lock()  # held while the thread works, also where nobody waits for it any more
 
     async def start(self) -> None:
         """Read the stored voices; the encoder waits for its first use.
@@ -103,7 +104,7 @@ class Cloner:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._limit_s):
-                return await asyncio.get_running_loop().run_in_executor(self._worker, self._encoder.encode, audio)
+                return await self._work(audio)
         except TimeoutError as exc:
             raise DeadlineExceeded("the reference took longer than its limit") from exc
         except LoadError as exc:
@@ -111,6 +112,18 @@ class Cloner:
             raise CloningUnavailable("the voice encoder cannot be loaded; the server's log says why") from exc
         finally:
             self._waiting -= 1
+
+    async def _work(self, audio: bytes) -> Recording:
+        """Have the thread work on a file. Cancelled before its turn, it is let go of; after, the thread ends it."""
+        await self._free.acquire()
+        working = asyncio.get_running_loop().run_in_executor(self._worker, self._encoder.encode, audio)
+        working.add_done_callback(self._worked)
+        return await asyncio.shield(working)
+
+    def _worked(self, working: asyncio.Future[Recording]) -> None:
+        self._free.release()
+        if not working.cancelled():
+            working.exception()  # seen, also where nobody asks for it any more
 
 
 def _said(text: str) -> str:

@@ -15,7 +15,8 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.api.access import note, noted
+from app.api.access import facts_of, note
+from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
 
@@ -79,13 +80,13 @@ class LastResort:
 def refused(scope: Scope, code: str) -> None:
     """Refusals at the door are noted and counted like failures behind it."""
     note(scope, error=code)
-    if scope["path"] in SPEECH_PATHS:
+    if route_path(scope) in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 
 def _left(scope: Scope) -> None:
     """Nobody is there to answer: the client went before it had asked, unless the server has refused it meanwhile."""
-    if "error" not in noted(scope):
+    if "error" not in facts_of(scope):
         refused(scope, "cancelled")
         note(scope, reason="the client left before its request was complete")
 

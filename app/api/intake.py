@@ -189,7 +189,9 @@ class Intake:
         )
 
     def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:
-        default = self._profile.sampling
+        default, frame_tokens = self._profile.sampling, self._layout.slots
+        if request.max_tokens is not None and request.max_tokens < frame_tokens:
+            raise UnsupportedValue(f"max_tokens: the least sound takes {frame_tokens}", param="max_tokens")
         return Sampling(
             max_tokens=_either(request.max_tokens, budget_tokens),
             temperature=_either(request.temperature, default.temperature),

@@ -10,6 +10,7 @@ from typing import cast
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import note
 from app.api.failure import failure_response, refused
 from app.errors import InvalidApiKey
 
@@ -37,7 +38,7 @@ class KeyCheck:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with the number of its key, or answer it with 401."""
+        """Pass the request on with the number of its key, or answer it with 401; the log counts keys from 1."""
         if scope["type"] == "lifespan" or KEYED not in scope["path"]:
             await self._app(scope, receive, send)
             return
@@ -46,6 +47,7 @@ class KeyCheck:
             await self._refuse(scope, receive, send)
             return
         scope["state"]["api_key"] = number
+        note(scope, key=number + 1)
         await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:

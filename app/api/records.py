@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import NotKept, RequestNotFound, ServiceError
+from app.errors import NotKept, ReplayNotSaved, RequestNotFound, ServiceError
 from app.listener import ClientGone, Spoken
 from app.progress import Progress
 from app.replay_folder import ReplayFolder
@@ -33,7 +34,7 @@ class Record:
     error_code: str | None = None
     came_to: Spoken | None = None
     trail: Trail | None = None  # of one that may be reported
-    kept: bool = False  # for a replay
+    kept: Future[bool] | None = None  # for a replay: whether it has been written
 
     def spoken(self) -> Spoken:
         """What it has come to so far, or in the end."""
@@ -78,26 +79,38 @@ class Records:
             raise
         self._end(record, progress, "completed")
 
-    def report(self, name: str, key: int | None) -> Record:
-        """Keep the codes of a request that sounded wrong, as those of a failed one are; the record of it.
+    async def report(self, name: str, key: int | None) -> Record:
+        """Keep the codes of a request that sounded wrong, as those of a failed one are; the record, once they are kept.
 
         Raises:
             RequestNotFound: as `find` does.
             NotKept: its codes are not there: it still runs, too many came after it, or nothing is ever kept.
+            ReplayNotSaved: the disk does not take them.
         """
         record = self.find(name, key)
         if self._replays is None:
             raise NotKept("this server keeps no codes: REPLAY_FOLDER is not set")
         if record.status == "in_progress":
             raise NotKept("the request is still running: report it when it has ended")
-        if record.kept:  # it has failed, or was reported before
-            return record
-        if record.trail is None:
-            raise NotKept("the codes of that request are no longer there, or there were none")
-        record.kept = self._replays.keep(record.trail, name, "reported")
-        if not record.kept:
+        if record.kept is None:  # it has not failed, and was not reported before
+            if record.trail is None:
+                raise NotKept("the codes of that request are no longer there, or there were none")
+            record.kept = self._replays.keep(record.trail, name, "reported")
+        if record.kept is None:
             raise NotKept("too many wait to be written: report it again in a moment")
+        if not await asyncio.shield(asyncio.wrap_future(record.kept)):  # who waits may leave, and it is written
+            record.kept = None
+            raise ReplayNotSaved("the codes could not be written; the server's log says why")
         return record
+
+    def prepare(self) -> None:
+        """See to it that replays can be written (blocks).
+
+        Raises:
+            LoadError: their folder cannot be made or written.
+        """
+        if self._replays is not None:
+            self._replays.prepare()
 
     def close(self) -> None:
         """Let replays be written (blocks)."""

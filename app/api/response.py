@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.api.access import note, noted
+from app.api.access import facts_of, note
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
@@ -91,7 +91,9 @@ class AudioResponse(Response):
             await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            note(scope, **{"error": "cancelled", "reason": str(exc), **noted(scope)})  # the server may have known first
+            note(
+                scope, **{"error": "cancelled", "reason": str(exc), **facts_of(scope)}
+            )
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:

@@ -27,7 +27,7 @@ from app.api.schemas import (
 from app.api.service import Service, service_of
 from app.api.sinks import usage
 from app.errors import ModelNotFound, NotReady, ServiceError
-from app.metrics import TASKS
+from app.metrics import READY, TASKS
 
 router = APIRouter()
 STARTED = int(time.time())
@@ -45,7 +45,7 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 )
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
     """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
-    return service.answer(request)
+    return await service.answer(request)
 
 
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
@@ -57,11 +57,11 @@ async def status(request_id: str, request: Request, service: Here) -> SpeechStat
 @router.post(
     "/v1/audio/speech/{request_id}/report",
     status_code=202,
-    responses={404: {"model": ErrorAnswer}, 409: {"model": ErrorAnswer}},
+    responses={status: {"model": ErrorAnswer} for status in (404, 409, 500)},
 )
 async def report(request_id: str, request: Request, service: Here) -> SpeechStatus:
     """Say that a request sounded wrong: its codes, not its text, are kept for a replay, where the server keeps any."""
-    return _status(request_id, service.records.report(request_id, key_number_of(request.scope)))
+    return _status(request_id, await service.records.report(request_id, key_number_of(request.scope)))
 
 
 def _status(request_id: str, record: Record) -> SpeechStatus:
@@ -81,7 +81,7 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
 @router.post("/v1/audio/normalize", responses={400: {"model": ErrorAnswer}})
 async def normalize(request: NormalizeRequest, service: Here) -> NormalizeAnswer:
     """The text as it would be spoken."""
-    return NormalizeAnswer(output=service.normalize(request))
+    return NormalizeAnswer(output=await service.normalize(request))
 
 
 @router.get("/v1/models")
@@ -119,7 +119,8 @@ async def ready(service: Here) -> Health | Response:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
+async def metrics(service: Here) -> Response:
     """Prometheus metrics."""
+    READY.set(await service.ready())
     TASKS.set(len(asyncio.all_tasks()))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -18,8 +18,8 @@ class VoiceId(BaseModel):
     id: str
 
 
-class SpeechRequest(BaseModel):
-    """POST /v1/audio/speech. Unknown fields are ignored; null means absent."""
+class RequestBody(BaseModel):
+    """What the JSON of every request has in common."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -30,6 +30,10 @@ class SpeechRequest(BaseModel):
             return data
         fields = cast("dict[str, object]", data)
         return {name: value for name, value in fields.items() if value is not None}
+
+
+class SpeechRequest(RequestBody):
+    """POST /v1/audio/speech. Unknown fields are ignored; null means absent."""
 
     input: str = Field(
         description="The text to speak.", examples=["Hello! How can I help you?"], json_schema_extra={"minLength": 1}
@@ -65,7 +69,8 @@ class SpeechRequest(BaseModel):
         default=None,
         ge=1,
         le=65_536,
-        description="Token limit of one engine request; reaching it is then no error. Unset: what the text can need.",
+        description="Token limit of one engine request, at least one frame's; reaching it is then no error. Unset: "
+        "what the text can need.",
     )
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     playback_speed: Number | None = Field(
@@ -94,10 +99,8 @@ class SpeechRequest(BaseModel):
     normalize_loudness: bool | None = Field(default=None, description="Level the answer to TARGET_RMS_DB.")
 
 
-class NormalizeRequest(BaseModel):
-    """POST /v1/audio/normalize."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class NormalizeRequest(RequestBody):
+    """POST /v1/audio/normalize. Unknown fields are ignored; null means absent."""
 
     input: str = Field(
         description="The text to speak.", examples=["It costs $12.50."], json_schema_extra={"minLength": 1}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
-from app.errors import EmptyInput, InputTooLong, TextTimeout
+from app.errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.parts import Part
 from app.speech.incremental import SentenceFeed
 from app.speech.pauses import Passage, check_pauses, passages
@@ -29,6 +30,7 @@ class Script:
         self._parts: deque[Part | None] = deque()
         self._written = asyncio.Event()
         self._latest_s = asyncio.get_running_loop().time()
+        self.fault: RequestError | None = None
         self.late = False
 
     def feed(self, text: str) -> None:
@@ -61,10 +63,20 @@ class Script:
         self._pause()
         self._put([None])
 
-    def close(self) -> None:
-        """Nobody will speak any more of it: what comes is dropped."""
-        self._closed = True
+    def close(self, fault: RequestError | None = None) -> None:
+        """Nobody will speak any more of it: what comes is dropped. `fault`: what is wrong with the text."""
+        self._closed, self.fault = True, fault or self.fault
         self._parts.clear()
+
+    @contextmanager
+    def spoken(self) -> Generator[None]:
+        """A block that speaks it; raises RequestError where it is cancelled because of the text's fault."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.fault is None:
+                raise
+            raise self.fault from None
 
     async def begun(self) -> None:
         """Return when there is something to speak.

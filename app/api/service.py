@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from fastapi import Request
 
@@ -19,7 +21,7 @@ from app.api.wording import Manner, Wording
 from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
 from app.engine import Engine
-from app.errors import Draining, NotReady
+from app.errors import Draining, NotReady, ServiceError
 from app.listener import Sink, Spoken
 from app.pipeline import synthesize
 from app.profiles import Profile
@@ -29,7 +31,9 @@ from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
 
+T = TypeVar("T")
 LOADING = "the model is loading"
+LONG_CHARACTERS = 1_000  # read in 2 ms, in 20 where each of them is as hard as can be
 
 
 class Service:
@@ -64,7 +68,7 @@ class Service:
         """Refuse new requests, since the server shuts down; what runs goes on. May be called by a signal's handler."""
         self.draining = True
 
-    def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
+    async def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
         """The response that will speak; with a reference, in its voice.
 
         Raises:
@@ -76,7 +80,8 @@ class Service:
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
-        answer, speech = intake.answer(request), intake.speech(request, reference or self._stored(request))
+        answer = intake.answer(request)
+        speech = await beside(request.input, partial(intake.speech, request, reference or self._stored(request)))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return AudioResponse(speak, answer, self.admission, self.records)
 
@@ -93,13 +98,14 @@ class Service:
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return Utterance(script, answer, speak, self.admission, self.records)
 
-    def normalize(self, request: NormalizeRequest) -> str:
+    async def normalize(self, request: NormalizeRequest) -> str:
         """The text as it would be spoken; needs neither codec nor engine.
 
         Raises:
             RequestError: a text that could not be spoken.
         """
-        return self.wording.text(request.input, Manner(request.normalize is not False, request.language))
+        manner = Manner(request.normalize is not False, request.language)
+        return await beside(request.input, partial(self.wording.text, request.input, manner))
 
     def _stored(self, request: SpeechRequest) -> Reference | None:
         asked = request.voice
@@ -114,6 +120,14 @@ class Service:
         self._check_open()
         self._decoder()
         await self.engine.check()
+
+    async def ready(self) -> bool:
+        """Whether a request could be spoken now; see `check`."""
+        try:
+            await self.check()
+        except ServiceError:
+            return False
+        return True
 
     @property
     def alive(self) -> bool:
@@ -133,6 +147,11 @@ class Service:
         if self.decoder is None or self.broken:
             raise NotReady(self.problem, retry_after_s=5)
         return self.decoder
+
+
+async def beside(text: str, read: Callable[[], T]) -> T:
+    """What reading a text gives; a long one is read in a thread, so that the event loop goes on meanwhile."""
+    return read() if len(text) <= LONG_CHARACTERS else await asyncio.to_thread(read)
 
 
 async def service_of(request: Request) -> Service:

@@ -35,6 +35,8 @@ async def read_upload(request: Request, file: str, fields: type[F], limit_bytes:
         if exc.status_code == BodyTooLarge.status:
             raise
         raise InvalidForm(f"the body must be a form with one file and at most {MAX_FIELDS} fields") from exc
+    except UnicodeError as exc:  # Starlette reads what is not in its charset as latin-1, but some charsets read nothing
+        raise InvalidForm("the form's charset is none in which it can be read") from exc
 
 
 async def _read_file(form: FormData, name: str, limit_bytes: int) -> bytes:

@@ -33,12 +33,14 @@ class Utterance:
         """Speak, from the first sentence to the end of the text; `name` is the log's, `key` the caller's key's number.
 
         Raises:
-            ServiceError: as synthesize() does; Overloaded where all places are taken; TextTimeout.
+            ServiceError: as synthesize() does; Overloaded where all places are taken; TextTimeout; what is wrong with
+                the text, where it is cancelled for that.
             ClientGone: the client disconnected or stopped reading.
         """
         try:
-            await self.script.begun()
-            with self.records.follow(name, key) as progress, self.admission.slot(key):
+            with self.script.spoken():
+                await self.script.begun()
+            with self.records.follow(name, key) as progress, self.script.spoken(), self.admission.slot(key):
                 spoken = await self.synthesis(sink, progress)
             report(spoken, whole=False)
             told = facts(spoken, whole=False)

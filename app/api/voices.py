@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from app.api.keys import key_number_of
+from app.api.presence import while_there
 from app.api.response import AUDIO, AudioResponse
 from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
@@ -89,7 +91,8 @@ async def add_voice(request: Request, service: Here) -> StoredVoice:
     """Keep a voice: a recording of some seconds, and what is said in it."""
     service.cloner.check()
     audio, fields = await read_upload(request, "audio_sample", VoiceFields, service.settings.max_reference_bytes)
-    return _shown(await service.cloner.add(fields.name, audio, fields.reference_text))
+    with service.admission.upload(key_number_of(request.scope)):
+        return _shown(await while_there(request, service.cloner.add(fields.name, audio, fields.reference_text)))
 
 
 @router.delete(VOICES_PATH + "/{voice_id}", responses=errors(404, 500))
@@ -114,8 +117,10 @@ async def clone(request: Request, service: Here) -> AudioResponse:
     service.cloner.check()
     audio, fields = await read_upload(request, "reference_audio", CloneFields, service.settings.max_reference_bytes)
     speech = fields.model_copy(update={"voice": None})
-    service.answer(speech)  # what cannot be spoken is refused before the reference costs seconds
-    return service.answer(speech, await service.cloner.reference(audio, fields.reference_text))
+    await service.answer(speech)  # what cannot be spoken is refused before the reference costs seconds
+    with service.admission.upload(key_number_of(request.scope)):
+        reference = await while_there(request, service.cloner.reference(audio, fields.reference_text))
+    return await service.answer(speech, reference)
 
 
 def _shown(voice: ClonedVoice) -> StoredVoice:

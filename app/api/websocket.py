@@ -74,7 +74,7 @@ class Connection:
         if isinstance(message, SessionMessage):
             self._set(message)
         elif isinstance(message, TextMessage):
-            await self._write(self._written or self._begin(), lambda script: script.feed(message.text))
+            await self._write(self._written or await self._begin(), lambda script: script.feed(message.text))
         elif message.type == "cancel":
             self._written = None
             await self._stop(self._speaking)
@@ -98,19 +98,19 @@ class Connection:
         try:
             change(script)
         except RequestError as exc:
-            script.close()
+            script.close(exc)
             await self._stop([number])
             await self._fail(exc, number)
 
-    def _begin(self) -> tuple[int, Script]:
-        """An utterance whose turn comes after those before it; raises Overloaded, NotReady."""
+    async def _begin(self) -> tuple[int, Script]:
+        """An utterance whose turn comes after those before it; raises NotReady."""
         utterance = self._service.utterance(self._session)
         self._count += 1
         self._written = written = self._count, utterance.script
         if self._leaving or len(self._speaking) >= MOST_UTTERANCES:
             utterance.script.close()  # up to its end the text is dropped
             if not self._leaving:
-                raise Overloaded("too many utterances wait on this connection")
+                await self._fail(Overloaded("too many utterances wait on this connection"), self._count)
             return written
         task = self._tasks.create_task(self._speak(utterance, self._count, list(self._speaking.values())))
         self._speaking[self._count] = task
@@ -124,11 +124,13 @@ class Connection:
             name = f"{self._name}-{number}"
             await utterance.speak(WebSocketSink(self._line, utterance.answer, number, name), name, self._key)
         except ServiceError as exc:
-            await self._fail(exc, number)
+            if exc is not utterance.script.fault:  # which is told where it was seen
+                await self._fail(exc, number)
 
     async def _fail(self, error: ServiceError, utterance: int | None = None) -> None:
-        """Say what went wrong, and of which utterance; without one, a message was ignored."""
-        metrics.REQUESTS.labels(error.code).inc()
+        """Say what went wrong, and of which utterance; without one, a message was ignored, and nothing was asked."""
+        if utterance:
+            metrics.REQUESTS.labels(error.code).inc()
         log.warning("request %s-%s: %s: %s", self._name, utterance or "", error.code, error.message)
         await self._line.tell_error(error, **({"utterance": utterance} if utterance else {}))
 

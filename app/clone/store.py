@@ -28,6 +28,7 @@ from app.errors import (
     VoiceExists,
     VoiceNotSaved,
 )
+from app.folder import prepare
 from app.speech.text import clean
 
 MAX_NAME_CHARACTERS = 64
@@ -112,13 +113,11 @@ class VoiceStore:
         """
         if self._folder is None:
             return
+        prepare(self._folder, "VOICES_FOLDER")
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             paths = sorted(self._folder.iterdir())
         except OSError as exc:
-            raise LoadError(f"VOICES_FOLDER={self._folder}: {exc.strerror}") from exc
-        if not os.access(self._folder, os.W_OK):
-            raise LoadError(f"VOICES_FOLDER={self._folder}: cannot be written")
+            raise LoadError(f"VOICES_FOLDER={self._folder}: cannot be read ({exc.strerror})") from exc
         for path in paths:
             self._load_file(path)
         self._tell()

@@ -104,7 +104,7 @@ class GraphedCodec:
             self.spec = replace(self.spec, call_frames=self._call_frames(shapes[-1], shapes[0]))
         self._accelerator.settle()
         held = self._accelerator.memory_bytes()
-        metrics.DECODE_MEMORY.set(held)
+        metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(held)
         log.info("%d decode graphs in %.1f s, %.0f MB", len(shapes), time.monotonic() - begun_s, held / 1e6)
 
     def _call_frames(self, smallest: tuple[int, int], largest: tuple[int, int]) -> int | None:

@@ -47,6 +47,13 @@ class Engine(Protocol):
         """Return when the engine can take requests; raise EngineError when it cannot."""
         ...
 
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the engine is lost for as long as this process lives.
+
+        Only one inside this process can be; one behind a network is asked again, and may come back.
+        """
+        ...
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Generate until the model ends, calling `on_tokens` on the event loop as tokens arrive.
 

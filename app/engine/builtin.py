@@ -11,10 +11,10 @@ from typing import Literal
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.budget import Budget, Enough
 from app.engine.conductor import Conductor, load_chorus
+from app.engine.embedded import Delivery, EmbeddedModel
 from app.engine.header import phoneme_ids
 from app.engine.one_pass import OnePass
 from app.engine.reader import Reader, Reading
-from app.engine.speaker import Manner, Speaker
 from app.engine.voices import LANGUAGE_MODEL, TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 from app.speech.prompt import parse
@@ -44,7 +44,7 @@ class BuiltinEngine:
         """`weights`: a file of the kind's weights, in the place of those that ship with the service."""
         self._kind = kind
         self._reader = Reader()
-        self._speaker: Speaker = (
+        self._model: EmbeddedModel = (
             Conductor(partial(load_chorus, weights or LANGUAGE_MODEL))
             if kind == "lm"
             else OnePass(weights or TOKEN_MODEL, self._reader)
@@ -58,13 +58,14 @@ class BuiltinEngine:
         """
         try:
             await self._reader.start(phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes)))
-            await self._speaker.start()
+            await self._model.start()
         except OSError as exc:
+            await self._reader.close()  # it may be started again
             raise LoadError(f"EMBEDDED_ENGINE={self._kind}: {exc.filename} cannot be read") from exc
 
     async def close(self) -> None:
         """End the threads, after the step, the piece or the sentences in progress."""
-        await self._speaker.close()
+        await self._model.close()
         await self._reader.close()
 
     async def check(self) -> None:
@@ -74,7 +75,11 @@ class BuiltinEngine:
             EngineUnreachable: it is not.
             EngineError: its thread has died.
         """
-        self._speaker.check()
+        self._model.check()
+
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the language model's thread has died."""
+        await self._model.lost()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Speak a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`; see `Engine.generate`.
@@ -87,14 +92,14 @@ class BuiltinEngine:
         Raises UnsupportedLanguage where nothing in the text can be read, and VoiceNotFound for a voice
         that the models do not have.
         """
-        self._speaker.check()
+        self._model.check()
         voice, text = voice_and_text(prompt)
         if voice not in VOICES:
             raise VoiceNotFound(f"the embedded engine has the voices {', '.join(VOICES)}", param="voice")
         answer = _Answer(sampling.max_tokens, on_tokens)
         reading = await self._reader.read(text)
         try:
-            await self._speak(reading, manner_of(voice, sampling), answer)
+            await self._speak(reading, delivery_of(voice, sampling), answer)
         except Enough:
             return Generation("length", answer.phonemes, answer.tokens)
         finally:
@@ -103,12 +108,12 @@ class BuiltinEngine:
             raise UnsupportedLanguage("the embedded voice reads English only", param="input")
         return Generation("stop", answer.phonemes, answer.tokens)
 
-    async def _speak(self, reading: Reading, manner: Manner, answer: _Answer) -> None:
+    async def _speak(self, reading: Reading, delivery: Delivery, answer: _Answer) -> None:
         number = 0
         while (pieces := await reading.sentence()) is not None:
             for piece in pieces:
                 answer.phonemes += len(piece.ids)
-                await self._speaker.speak(piece, number, manner, answer.spend)
+                await self._model.speak(piece, number, delivery, answer.spend)
                 number += 1
 
 
@@ -125,8 +130,8 @@ def voice_and_text(prompt: str) -> tuple[str, str]:
     return found["voice"], found["text"]
 
 
-def manner_of(voice: str, sampling: Sampling) -> Manner:
+def delivery_of(voice: str, sampling: Sampling) -> Delivery:
     """The part of `sampling` that a model knows; without a seed, chance decides."""
     temperature = TEMPERATURE if sampling.temperature is None else sampling.temperature
     seed = secrets.randbits(SEED_BITS) if sampling.seed is None else sampling.seed % 2**SEED_BITS
-    return Manner(voice, temperature, seed)
+    return Delivery(voice, temperature, seed)

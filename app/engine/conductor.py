@@ -1,4 +1,4 @@
-"""The language model as a speaker: one thread steps it for all requests, and they come and go between steps."""
+"""The embedded language model: one thread steps it for all requests, and they come and go between steps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from app.engine import OnTokens
 from app.engine.chorus import Chorus
+from app.engine.embedded import Delivery
 from app.engine.lm import LONGEST_TOKENS, read_language_model
 from app.engine.phonemes import Piece
 from app.engine.silence import SilenceTrim
-from app.engine.speaker import Manner
 from app.errors import EngineError, EngineLength, EngineUnreachable
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class _Part:
     """A piece on its way: its listener's side is the queue and `gone`, the thread's side all else."""
 
     phonemes: list[int]
-    manner: Manner
+    delivery: Delivery
     number: int
     limit_frames: int
     news: asyncio.Queue[News] = field(default_factory=asyncio.Queue[News])
@@ -45,7 +46,7 @@ class _Part:
 
 
 class Conductor:
-    """A `Speaker`. Pieces that find no free row wait in the order of their coming.
+    """A `EmbeddedModel`. Pieces that find no free row wait in the order of their coming.
 
     A request has one piece here at a time, so a long text takes turns with the others even then. Codes depend on
     phonemes, voice, temperature, seed and the piece's number alone (see `Chorus`).
@@ -61,6 +62,7 @@ class Conductor:
         self._closing = False
         self._steps = 0
         self._thread: threading.Thread | None = None
+        self._died = asyncio.Event()
 
     async def start(self) -> None:
         """Load the model (0.1 s) and start the thread."""
@@ -85,9 +87,14 @@ class Conductor:
         if self._thread is None:
             raise EngineUnreachable("the embedded engine is not loaded")
 
-    async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
-        """See `Speaker.speak`; raises EngineLength for a piece that does not end by itself."""
-        part = _Part(piece.ids, manner, number, longest_frames(piece))
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the thread has died."""
+        await self._died.wait()
+        self.check()
+
+    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens) -> None:
+        """See `EmbeddedModel.speak`; raises EngineLength for a piece that does not end by itself."""
+        part = _Part(piece.ids, delivery, number, longest_frames(piece))
         self._submit(part)
         trim = SilenceTrim(ends_sentence=piece.ends_sentence)
         try:
@@ -115,6 +122,7 @@ class Conductor:
         except BaseException as exc:
             self.failure = exc
             self._fail_all(loop, "the embedded engine has died")
+            _call(loop, self._died.set)
             raise
         self._fail_all(loop, "the embedded engine is closed")
 
@@ -127,8 +135,8 @@ class Conductor:
             chorus.leave(row)
             del self._singing[row]
         if (part := self._next(chorus)) is not None:
-            manner = part.manner
-            row = chorus.join(part.phonemes, manner.temperature, (manner.seed, part.number), manner.voice)
+            delivery = part.delivery
+            row = chorus.join(part.phonemes, delivery.temperature, (delivery.seed, part.number), delivery.voice)
             self._singing[row] = part
         return not self._closing
 
@@ -170,7 +178,7 @@ class Conductor:
                 news.append((part, part.failure))
         for row in ended:
             del self._singing[row]
-        _tell(loop, news)
+        _call(loop, partial(_hear, news))
 
     def _fail_all(self, loop: asyncio.AbstractEventLoop, why: str) -> None:
         with self._ready:
@@ -179,14 +187,14 @@ class Conductor:
             self._singing.clear()
             self._waiting.clear()
         error = EngineError if self.failure else EngineUnreachable
-        _tell(loop, [(part, error(why)) for part in parts])
+        _call(loop, partial(_hear, [(part, error(why)) for part in parts]))
 
 
-def _tell(loop: asyncio.AbstractEventLoop, news: list[tuple[_Part, News]]) -> None:
+def _call(loop: asyncio.AbstractEventLoop, hear: Callable[[], object]) -> None:
     try:
-        loop.call_soon_threadsafe(_hear, news)
+        loop.call_soon_threadsafe(hear)
     except RuntimeError:  # the loop is closed: nobody waits any more
-        log.debug("news of %d pieces came after their event loop was closed", len(news))
+        log.debug("news of the language model came after their event loop was closed")
 
 
 def _hear(news: Iterable[tuple[_Part, News]]) -> None:

@@ -23,43 +23,43 @@ class Member:
     def __init__(self, name: str, engine: Engine, patience: Patience, chance: Random) -> None:
         self.name, self.engine = name, engine
         self.standing = Standing(patience, chance)
-        self._attempts: set[Attempt] = set()
+        self._calls: set[Call] = set()
         self._news = asyncio.Event()
         self._up, self._streams = metrics.ENGINE_UP.labels(name), metrics.ENGINE_STREAMS.labels(name)
         self._up.set(1)
+        self._well = True  # as it was told
 
     @property
     def streams(self) -> int:
         """Requests in flight."""
-        return len(self._attempts)
+        return len(self._calls)
 
-    def begin(self, attempt: Attempt) -> None:
+    def begin(self, call: Call) -> None:
         """A request is on its way."""
-        self._attempts.add(attempt)
+        self._calls.add(call)
         self._streams.set(self.streams)
 
-    def end(self, attempt: Attempt) -> None:
+    def end(self, call: Call) -> None:
         """A request is over, in whatever way."""
-        self._attempts.discard(attempt)
+        self._calls.discard(call)
         self._streams.set(self.streams)
 
-    def served(self, attempt: Attempt) -> None:
+    def served(self, call: Call) -> None:
         """A generation has ended well."""
-        was_out = self.standing.out
-        self.standing.served(attempt.begun_s)
-        self._welcome(was_out=was_out)
+        self.standing.served(call.begun_s)
+        self._tell()
 
-    def failed(self, exc: EngineError, attempt: Attempt) -> None:
+    def failed(self, exc: EngineError, call: Call) -> None:
         """A request has failed; not every failure speaks against the engine."""
         metrics.ENGINE_FAILURES.labels(self.name, exc.code).inc()
         now_s, standing = time.monotonic(), self.standing
         if isinstance(exc, EngineOverloaded):
             standing.full(now_s + (exc.retry_after_s or 0))
             return
-        busy = isinstance(exc, EngineTimeout) and not standing.stalls(attempt.heard_s, now_s)
+        busy = isinstance(exc, EngineTimeout) and not standing.stalls(call.heard_s, now_s)
         if not busy and not isinstance(exc, EngineRefused):
             was_out = standing.out
-            standing.failed(attempt.begun_s, now_s)
+            standing.failed(call.begun_s, now_s)
             self._doubt(exc, was_out=was_out)
 
     async def probe(self) -> EngineError | None:
@@ -72,9 +72,8 @@ class Member:
             self.standing.silent(time.monotonic())
             self._doubt(exc, was_out=was_out)
             return exc
-        was_out = self.standing.out
         self.standing.answered(time.monotonic())
-        self._welcome(was_out=was_out)
+        self._tell()
         return None
 
     async def watch(self) -> None:
@@ -92,18 +91,23 @@ class Member:
     def _doubt(self, exc: EngineError, *, was_out: bool) -> None:
         self._news.set()
         if self.standing.out and not was_out:
-            log.warning("engine %s is not well: %s", self.name, exc.message)
-            self._up.set(0)
-            for attempt in self._attempts:
-                attempt.give_up()
+            for call in self._calls:
+                call.give_up()
+        self._tell(exc.message)
 
-    def _welcome(self, *, was_out: bool) -> None:
-        if was_out and not self.standing.out:
+    def _tell(self, reason: str = "") -> None:
+        """Say whether it is well, where that has changed."""
+        if self._well == self.standing.well:
+            return
+        self._well = self.standing.well
+        self._up.set(self._well)
+        if self._well:
             log.warning("engine %s is well again", self.name)
-            self._up.set(1)
+        else:
+            log.warning("engine %s is not well: %s", self.name, reason)
 
 
-class Attempt:
+class Call:
     """One request to one engine. `begun`: tokens have come, so that no other engine can take it over."""
 
     def __init__(self, member: Member, others: Sequence[Member], on_tokens: OnTokens) -> None:

@@ -1,7 +1,8 @@
-"""The one-pass model as a speaker: a piece at a time, in the reader's thread."""
+"""The embedded one-pass model: a piece at a time, in the reader's thread."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,10 +11,10 @@ import torch
 from safetensors.torch import load
 
 from app.engine import OnTokens
+from app.engine.embedded import Delivery
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.phonemes import Piece
 from app.engine.reader import Reader
-from app.engine.speaker import Manner
 from app.engine.voices import padded
 from app.errors import EngineUnreachable
 
@@ -24,9 +25,9 @@ LEAD_FRAMES = 7
 
 
 class OnePass:
-    """A `Speaker` that shares the reader's thread, so that requests take turns sentence by sentence.
+    """A `EmbeddedModel` that shares the reader's thread, so that requests take turns sentence by sentence.
 
-    A piece takes 20 to 30 ms and comes whole. Nothing is drawn: of a manner, the voice alone means something here.
+    A piece takes 20 to 30 ms and comes whole. Nothing is drawn: of a delivery, the voice alone means something here.
     """
 
     def __init__(self, weights: Path, reader: Reader) -> None:
@@ -46,10 +47,14 @@ class OnePass:
         """Return when the model is loaded; raise EngineUnreachable when it is not."""
         self._loaded()
 
-    async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
-        """See `Speaker.speak`."""
+    async def lost(self) -> None:
+        """Never return: what fails in the reader's thread fails for its piece alone."""
+        await asyncio.get_running_loop().create_future()
+
+    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens) -> None:
+        """See `EmbeddedModel.speak`."""
         model = self._loaded()
-        voiced = replace(piece, ids=padded(piece.ids, manner.voice))
+        voiced = replace(piece, ids=padded(piece.ids, delivery.voice))
         on_codes(await self._reader.run(lambda part: codes_of_piece(model, part), voiced))
 
     def _loaded(self) -> TokenModel:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 
 from app.engine import Engine, Generation, OnTokens, Sampling
-from app.engine.member import Attempt, Member
+from app.engine.member import Call, Member
 from app.engine.standing import Patience
 from app.errors import EngineError, EngineOverloaded, EngineRefused
 
@@ -60,6 +60,10 @@ class Pool:
         if len(failures) == len(self._members):
             raise failures[0]
 
+    async def lost(self) -> None:
+        """Never return: a lost engine is one that is not well, and the watch over it goes on."""
+        await asyncio.get_running_loop().create_future()
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Generate on one engine, or on the next one that can; see `Engine.generate`.
 
@@ -71,13 +75,13 @@ class Pool:
         while untried:
             member = self._best(untried)
             untried.remove(member)
-            attempt = Attempt(member, untried, on_tokens)
+            call = Call(member, untried, on_tokens)
             try:
-                return await attempt.run(prompt, sampling)
+                return await call.run(prompt, sampling)
             except EngineRefused:
                 raise
             except EngineError as exc:
-                if attempt.begun:
+                if call.begun:
                     raise
                 failures.append(exc)
         raise next((exc for exc in failures if isinstance(exc, EngineOverloaded)), failures[0])

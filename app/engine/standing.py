@@ -17,6 +17,7 @@ class Patience:
     failures: int = 2  # in a row put an engine out of use
     backoff_s: float = 0.5  # to the first question to an engine out of use; doubled each time
     longest_backoff_s: float = 10.0
+    trial_s: float = 60.0  # without a failure, after which good probes alone make an engine well again
 
 
 class Rank(IntEnum):
@@ -34,14 +35,19 @@ class Standing:
     Failures in a row, without a generation that ended well between them, put it out of use. A good probe takes it
     back, on trial: until a generation has ended well it gets a request at a time, and one failure puts it out
     again, for twice as long. Times are of one monotonic clock, in seconds.
+
+    `well` is what is told of it. It does not come and go with trials: where probes have been good all the time and
+    requests have failed, as with a wrong setting, a good probe is no news.
     """
 
     def __init__(self, patience: Patience, chance: Random) -> None:
         """`chance` spreads the questions of several services to one engine."""
         self._patience, self._chance = patience, chance
         self.out = self.doubted = False
+        self.well = True
         self.token_s = -math.inf  # when it last sent a token to anybody
         self._failures = 0
+        self._silent = False  # whether a probe has failed since the engine was well
         self._answered_s = self._put_out_s = self._full_until_s = -math.inf
         self._ask_s = 0.0
         self._backoff_s = patience.backoff_s
@@ -81,6 +87,8 @@ class Standing:
         """It has said that it is well."""
         self._answered_s = now_s
         self.out = self.doubted = False
+        if self._silent or now_s - self._put_out_s >= self._patience.trial_s:
+            self._recover()
 
     def served(self, begun_s: float) -> None:
         """A generation has ended well; one from before the engine was put out says nothing of it now."""
@@ -89,6 +97,7 @@ class Standing:
         self._failures = 0
         self._backoff_s = self._patience.backoff_s
         self.out = self.doubted = False
+        self._recover()
 
     def failed(self, begun_s: float, now_s: float) -> None:
         """A request has failed; one that began before the engine was put out, or while it was, says nothing new."""
@@ -97,13 +106,17 @@ class Standing:
 
     def silent(self, now_s: float) -> None:
         """A probe has failed."""
+        self._silent = True
         self._fail(now_s)
+
+    def _recover(self) -> None:
+        self.well, self._silent = True, False
 
     def _fail(self, now_s: float) -> None:
         self._failures += 1
         self.doubted = True
         self._ask_s = now_s + self._patience.doubt_s
         if self._failures >= self._patience.failures:
-            self.out, self._put_out_s = True, now_s
+            self.out, self.well, self._put_out_s = True, False, now_s
             self._ask_s = now_s + self._backoff_s * self._chance.uniform(0.5, 1)
             self._backoff_s = min(2 * self._backoff_s, self._patience.longest_backoff_s)

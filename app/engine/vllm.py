@@ -17,16 +17,20 @@ from http import HTTPStatus
 import aiohttp
 
 from app import tracing
+from app.addresses import engine_name
 from app.engine import Generation, OnTokens, Sampling
+from app.engine.catalogue import Catalogue
 from app.engine.clock import TokenClock
 from app.engine.completion import Completion, request_body
 from app.engine.failures import connection_failure, refusal
-from app.errors import EngineError, EngineProtocolError, EngineTimeout
+from app.engine.refusals import Refusals
+from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout, InputTooLong
 from app.profiles import TokenSyntax
 
 logger = logging.getLogger(__name__)
 
 _REFUSAL_BYTES = 65_536  # of an error body that are looked at; vLLM's are below 1 KB
+_CATALOGUE_BYTES = 1_000_000  # of a list of models; vLLM's is 0.5 KB a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ class VllmEngine:
         self._token_limit = token_limit
         self._request_token_ids = request_token_ids
         self._session: aiohttp.ClientSession | None = None
-        self._refused_key = False
+        self._name = engine_name(url)
+        self._refusals = Refusals(self._name)
+        self._model_sought = self._model_missed = False
 
     async def start(self) -> None:
         """Make the client; no connection is opened yet."""
@@ -93,11 +99,21 @@ class VllmEngine:
             self._session = None
 
     async def check(self) -> None:
-        """Ask GET /health.
+        """Ask GET /health; the first time that it is well, and again after it was not, look for the model.
 
         Raises:
             EngineError: the engine cannot be reached, or says that it is not well.
         """
+        try:
+            await self._check_health()
+        except EngineError:
+            self._model_sought = False
+            raise
+        if not self._model_sought:
+            self._model_sought = True
+            await self._seek_model()
+
+    async def _check_health(self) -> None:
         ask = self._opened().get(f"{self._base}/health", allow_redirects=False)
         try:
             async with asyncio.timeout(self._limits.check_s), ask as response:
@@ -108,6 +124,24 @@ class VllmEngine:
             raise EngineTimeout("the engine did not answer in time") from exc
         if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # 404: a server without that route
             raise EngineError("the engine is not ready")
+
+    async def _seek_model(self) -> None:
+        """Warn where the engine lists its models and ours is not among them; some list none, or not all."""
+        ask = self._opened().get(f"{self._base}/v1/models", allow_redirects=False)
+        try:
+            async with asyncio.timeout(self._limits.check_s), ask as response:
+                if response.status != HTTPStatus.OK:
+                    return
+                catalogue = Catalogue.read(await _beginning(response.content, _CATALOGUE_BYTES))
+        except (aiohttp.ClientError, TimeoutError):
+            return
+        missed, self._model_missed = self._model_missed, catalogue.lacks(self._model)
+        if self._model_missed and not missed:
+            logger.warning("engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model)
+
+    async def lost(self) -> None:
+        """Never return: an engine that is gone may be there again for the next request."""
+        await asyncio.get_running_loop().create_future()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Stream one completion; see `Engine.generate`."""
@@ -132,7 +166,9 @@ class VllmEngine:
                 raise  # it is the receiver's
             if not completion.ended:
                 raise EngineTimeout("the engine fell silent") from exc
-        return completion.generation()
+        generation = completion.generation()
+        self._refusals.well(time.monotonic())
+        return generation
 
     async def _read(self, body: bytes, completion: Completion, clock: TokenClock, on_tokens: OnTokens) -> None:
         url = f"{self._base}/v1/completions"
@@ -162,11 +198,12 @@ class VllmEngine:
         Raises:
             ServiceError: it is a refusal, or something else.
         """
-        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and not self._refused_key:
-            self._refused_key = True
-            logger.error("the engine answers %d: TTS_API_KEY is missing or wrong", response.status)
         if response.status != HTTPStatus.OK:
-            raise refusal(response.status, response.headers.get("retry-after"), await _beginning(response.content))
+            body = await _beginning(response.content, _REFUSAL_BYTES)
+            error = refusal(response.status, response.headers.get("retry-after"), body)
+            if not isinstance(error, EngineOverloaded | InputTooLong):  # as these, it is in order
+                self._refusals.tell(response.status, time.monotonic())
+            raise error
         if response.content_type != "text/event-stream":
             raise EngineProtocolError("the engine's answer is not a stream of events")
 
@@ -176,10 +213,10 @@ class VllmEngine:
         return self._session
 
 
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
+async def _beginning(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
     body = b""
     async for data in content.iter_any():
         body += data
-        if len(body) > _REFUSAL_BYTES:
+        if len(body) > most_bytes:
             break
     return body

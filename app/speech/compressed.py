@@ -6,13 +6,12 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+import av
 import numpy as np
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
 
 Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
 MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -70,9 +69,6 @@ class CompressedEncoder:
     """
 
     def __init__(self, name: str, sample_rate_hz: int, *, whole: bool) -> None:
-        import av  # noqa: PLC0415  (36 MB of ffmpeg, loaded by the first answer that needs it)
-
-        self._new_frame = av.AudioFrame.from_ndarray
         chosen = COMPRESSIONS[name]
         self._rate_hz, self._whole = sample_rate_hz, whole
         self._outlet = _Outlet()
@@ -80,7 +76,7 @@ class CompressedEncoder:
         options = {"flush_packets": "1", "id3v2_version": "0", **({} if whole else chosen.streaming)}
         target = self._body if whole else self._outlet
         self._container = av.open(target, "w", format=chosen.container, container_options=options)
-        self._stream = cast("AudioStream", self._container.add_stream(chosen.encoder, rate=sample_rate_hz))
+        self._stream = cast(AudioStream, self._container.add_stream(chosen.encoder, rate=sample_rate_hz))
         self._stream.layout = "mono"
         if bits := chosen.bit_rate(sample_rate_hz):
             self._stream.bit_rate = bits
@@ -102,7 +98,7 @@ class CompressedEncoder:
         if not len(samples):
             return b""
         steps = np.clip(np.rint(samples * np.float32(32767)), -32768, 32767).astype(np.int16)
-        frame = self._new_frame(steps[None], format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray(steps[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = self._rate_hz, self._fed
         self._fed += len(samples)
         self._container.mux(self._stream.encode(frame))

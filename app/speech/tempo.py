@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+from av import AudioFrame
+from av.filter import Graph
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from av.filter import Graph
 
 Samples = NDArray[np.float32]  # (samples,), mono
 
@@ -51,8 +49,6 @@ class Tempo:
         return rest[:left]
 
     def _filtered(self, graph: Graph, samples: Samples) -> Samples:
-        from av import AudioFrame  # noqa: PLC0415
-
         parts: list[Samples] = []
         for start in range(0, len(samples), BLOCK_SAMPLES):
             block = np.ascontiguousarray(samples[start : start + BLOCK_SAMPLES])
@@ -72,8 +68,6 @@ def _stages(speed: float) -> list[float]:
 
 
 def _graph(sample_rate_hz: int, stages: list[float]) -> Graph:
-    from av.filter import Graph  # noqa: PLC0415  (36 MB of ffmpeg, loaded by the first answer that needs it)
-
     graph = Graph()
     nodes = [
         graph.add_abuffer(sample_rate=sample_rate_hz, format="flt", layout="mono"),

@@ -19,8 +19,10 @@ from ray.serve.config import HTTPOptions
 
 from app.allocator import hold_less
 from app.api.service import LOADING, Service
+from app.logs import configure
 from app.main import create_app
 from app.settings import Settings
+from app.tracing import export
 
 RAYS_OWN = range(10_002, 20_000)  # ports of Ray's workers: a server there fails now and then
 LOADING_LOOK_S = 0.1
@@ -30,7 +32,10 @@ NEVER_REACHED = 10  # times MAX_CONCURRENT_REQUESTS: how many requests Ray may g
 def build_app() -> FastAPI:
     """The application, made in the replica's process, which starts otherwise than `python -m app`."""
     hold_less()
-    return create_app()
+    settings = Settings()
+    configure(settings.log_level, settings.log_format)
+    export(settings.otel_exporter_otlp_endpoint)
+    return create_app(settings)
 
 
 def application(build: Callable[[], FastAPI], settings: Settings, *, replicas: int, gpus: float) -> serve.Application:
@@ -64,10 +69,10 @@ def application(build: Callable[[], FastAPI], settings: Settings, *, replicas: i
 
 
 def environment() -> dict[str, str]:
-    """The settings of this process, which replicas on other machines have to be told."""
+    """The settings of this process, OpenTelemetry's too, which replicas on other machines have to be told."""
     known = {**dotenv_values(".env"), **os.environ}
     names = {name.upper() for name in Settings.model_fields} | {"HF_HOME", "HF_TOKEN", "HF_ENDPOINT"}
-    return {name: value for name, value in known.items() if name in names and value}
+    return {name: value for name, value in known.items() if (name in names or name.startswith("OTEL_")) and value}
 
 
 def run(build: Callable[[], FastAPI], *, replicas: int, gpus: float = 0.0, address: str | None = None) -> None:

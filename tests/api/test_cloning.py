@@ -7,7 +7,7 @@ import io
 import logging
 import threading
 import tracemalloc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -85,6 +85,12 @@ async def upload(served: Served, name: str = "ana", audio: bytes = SAMPLE, **fie
 
 async def speak_as(served: Served, audio: bytes = SAMPLE, **fields: str) -> httpx.Response:
     return await served.client.post(CLONE, data=FIELDS | fields, files={"reference_audio": ("x.wav", audio)})
+
+
+async def until_waiting(served: Served, references: int) -> None:
+    async with asyncio.timeout(5):
+        while served.service.cloner._waiting != references:
+            await asyncio.sleep(0.005)
 
 
 def error_of(answer: httpx.Response, status: int) -> str:
@@ -296,9 +302,7 @@ async def test_one_reference_at_a_time_and_too_many_get_429(
     encoder.free.clear()
     asked = [asyncio.create_task(speak_as(served)) for _ in range(MAX_WAITING)]
     assert await asyncio.to_thread(encoder.busy.wait, 5)
-    async with asyncio.timeout(5):
-        while served.service.cloner._waiting < MAX_WAITING:
-            await asyncio.sleep(0.005)
+    await until_waiting(served, MAX_WAITING)
     refused = await upload(served)
     assert error_of(refused, 429) == "overloaded"
     assert int(refused.headers["retry-after"]) >= 1
@@ -308,6 +312,48 @@ async def test_one_reference_at_a_time_and_too_many_get_429(
     assert {answer.status_code for answer in answers} == {200}
     assert (encoder.most, encoder.calls, len(encoder.threads)) == (1, MAX_WAITING, 1)
     assert threading.current_thread().name not in encoder.threads
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("ask", [upload, speak_as])
+async def test_uploads_whose_clients_have_left_hold_nobody_up(
+    served: Served, encoder: CountingEncoder, caplog: pytest.LogCaptureFixture, ask: Callable[..., Awaitable[object]]
+) -> None:
+    cancelled = await served.metric('tts_requests_total{outcome="cancelled"}')
+    encoder.free.clear()
+    asked = [asyncio.ensure_future(ask(served)) for _ in range(MAX_WAITING)]
+    assert await asyncio.to_thread(encoder.busy.wait, 5)
+    await until_waiting(served, MAX_WAITING)
+    for request in asked:
+        request.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    await until_waiting(served, 0)
+    ninth = asyncio.create_task(speak_as(served))
+    await until_waiting(served, 1)
+    encoder.free.set()
+    assert (await ninth).status_code == 200
+    assert encoder.calls == 2  # the one in the thread ends by itself
+    assert (await served.client.get(VOICES)).json()["voices"][-1]["name"] != "ana"
+    gone = await served.metric('tts_requests_total{outcome="cancelled"}') - cancelled
+    assert gone == (MAX_WAITING if ask is speak_as else 0)
+    assert "Traceback" not in caplog.text
+
+
+async def test_uploads_count_among_the_requests_of_their_key(engine: FixedEngine, encoder: CountingEncoder) -> None:
+    async with cloning(engine, encoder, api_keys="sk-a,sk-b", max_concurrent_requests_per_key=1) as served:
+        served.client.headers["authorization"] = "Bearer sk-a"
+        encoder.free.clear()
+        first = asyncio.create_task(upload(served))
+        await until_waiting(served, 1)
+        assert error_of(await speak_as(served), 429) == "overloaded"
+        assert error_of(await served.client.post(SPEECH, json=HELLO), 429) == "overloaded"
+        served.client.headers["authorization"] = "Bearer sk-b"
+        other = asyncio.create_task(speak_as(served))
+        await until_waiting(served, 2)
+        encoder.free.set()
+        assert [(await answer).status_code for answer in (first, other)] == [200, 200]
+        served.client.headers["authorization"] = "Bearer sk-a"
+        assert (await speak_as(served)).status_code == 200
 
 
 async def test_uploads_of_one_name_at_once_give_one_voice(served: Served) -> None:
@@ -397,6 +443,7 @@ async def test_speech_keeps_its_own_cap(served: Served) -> None:
 
 
 FORM = {"content-type": "multipart/form-data; boundary=b"}
+FIELD = b'--b\r\ncontent-disposition: form-data; name="n\xffme"\r\n\r\na-\xff\r\n--b--\r\n'
 
 
 @pytest.mark.parametrize(
@@ -406,6 +453,9 @@ FORM = {"content-type": "multipart/form-data; boundary=b"}
         ({}, b"", "invalid_form"),
         ({"content-type": "multipart/form-data"}, b"x", "invalid_form"),
         (FORM, b"garbage", "invalid_form"),
+        ({"content-type": f"{FORM['content-type']}; charset=undefined"}, FIELD, "invalid_form"),
+        ({"content-type": f"{FORM['content-type']}; charset=nonsense"}, FIELD, "missing"),
+        ({"content-type": f"{FORM['content-type']}; charset=idna"}, FIELD, "missing"),
         (FORM, b"", "missing"),
         (FORM, b'--b\r\ncontent-disposition: form-data; name="name"\r\n\r\nana\r\n--b--\r\n', "missing"),
         (FORM, b'--b\r\ncontent-disposition: form-data; name="audio_sample"\r\n\r\ntext\r\n--b--\r\n', "missing"),

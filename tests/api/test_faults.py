@@ -9,7 +9,7 @@ import shutil
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
@@ -25,14 +25,15 @@ CULPRIT, NOISE = 990, 991
 FAILURES = [EngineError("failed"), EngineTruncated("cut"), EngineTimeout("silent")]
 
 
-async def broken_body(served: Served, **fields: object) -> bytes:
+async def broken_body(served: Served, on_bytes: Callable[[], object] = lambda: None) -> bytes:
     """The bytes of an answer that must begin with 200 and must not end cleanly."""
     received = bytearray()
     with pytest.raises(httpx.RemoteProtocolError):
-        async with served.client.stream("POST", SPEECH, json={**HELLO, **fields}) as answer:
+        async with served.client.stream("POST", SPEECH, json=HELLO) as answer:
             assert answer.status_code == 200
             async for chunk in answer.aiter_raw():
                 received += chunk
+                on_bytes()
     return bytes(received)
 
 
@@ -81,11 +82,7 @@ async def test_a_failure_after_them_breaks_the_body_off(error: EngineError) -> N
         good = await good_request(served)
         engine.numbers, engine.error = CODES[:100], error
         engine.stall_after = 6
-        asking = asyncio.create_task(broken_body(served))
-        await engine.stalled.wait()
-        await asyncio.sleep(0.2)  # the first window's bytes leave; then the engine fails
-        engine.go_on.set()
-        received = await asking
+        received = await broken_body(served, engine.go_on.set)  # the first window's bytes leave; then the engine fails
         assert received
         assert good.startswith(received)
         await repaired(served, engine)
@@ -163,11 +160,7 @@ async def test_a_codec_failure_later_breaks_the_body_off(bad: int) -> None:
     engine = FixedEngine(CODES, stall_after=6)
     async with serving(engine, ToneCodec(culprit=CULPRIT, noise=NOISE)) as served:
         engine.numbers = [*CODES[:60], *[bad] * 60]
-        asking = asyncio.create_task(broken_body(served))
-        await engine.stalled.wait()
-        await asyncio.sleep(0.2)  # the first window's bytes leave
-        engine.go_on.set()
-        received = await asking
+        received = await broken_body(served, engine.go_on.set)
         engine.stall_after, engine.numbers = None, CODES
         assert received
         assert (await good_request(served)).startswith(received)
@@ -204,6 +197,25 @@ class LosingCodec(ToneCodec):
         if any((window.codes == CULPRIT).any() for window in windows):
             raise DeviceLost("an illegal memory access was encountered")
         return super().decode(windows)
+
+
+@pytest.mark.fault(27)
+async def test_the_death_of_the_embedded_engine_turns_health_off_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    async with serving(settings=settings_for_tests(embedded_engine="lm")) as served:
+        told = asyncio.Event()
+        served.service.on_failure = told.set
+        await good_request(served)
+        assert not told.is_set()
+        with monkeypatch.context() as dying:
+            dying.setattr("app.engine.chorus.Chorus.step", lambda _: 1 / 0)
+            answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_failed")
+        await asyncio.wait_for(told.wait(), 5)
+        for path in ("/health", "/ready"):
+            assert (await served.client.get(path)).status_code == 503
+        answer = await served.client.post(SPEECH, json=HELLO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
 
 
 @pytest.mark.fault(19)

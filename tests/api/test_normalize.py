@@ -40,7 +40,7 @@ async def test_the_engine_is_asked_for_words_where_the_request_or_else_the_profi
     [
         ({"input": PAY}, "Please pay five ringgit."),
         ({"input": PAY, "normalize": True}, "Please pay five ringgit."),
-        ({"input": PAY, "normalize": None}, "Please pay five ringgit."),
+        ({"input": PAY, "normalize": None, "language": None}, "Please pay five ringgit."),
         ({"input": PAY, "normalize": False}, PAY),
         ({"input": "Baki anda ialah RM50."}, "Baki anda ialah lima puluh ringgit."),
         ({"input": "Dial *100*5# now"}, "Dial star one zero zero star five hash now"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import json
 import tracemalloc
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 HOSTILE_VOICES = ["nobody", "../../etc/passwd", "lark\r\nx-evil: 1", "x<|im_end|>", "v" * 10_240, "lаrk", ""]
@@ -222,6 +223,27 @@ async def test_without_its_engine_it_is_alive_and_not_ready() -> None:
 @pytest.mark.parametrize("name", ["speed", "stream", "normalize", "stream_format", "voice", "seed", "playback_speed"])
 async def test_null_means_absent(served: Served, name: str) -> None:
     assert (await served.client.post(SPEECH, json={**HELLO, name: None})).status_code == 200
+
+
+async def test_a_text_as_long_as_any_is_let_in_however_its_json_is_written() -> None:
+    most = 400_000
+    async with serving(FixedEngine([]), settings=settings_for_tests(max_input_characters=most)) as served:
+        for characters, voice, code in ((most, "nobody", "voice_not_found"), (most + 1, None, "string_too_long")):
+            body = json.dumps({"input": "\N{GRINNING FACE}" * characters, "voice": voice}).encode()
+            assert len(body) > 12 * most
+            answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+async def test_fewer_tokens_than_one_frame_needs_are_refused_without_asking() -> None:
+    engine = FixedEngine(list(range(100)))
+    spec = tone_spec(codes_per_frame=7, vocabulary=4_096, samples_per_frame=2_048)
+    settings = settings_for_tests(tts_api="http://127.0.0.1:9", model_profile="orpheus")
+    async with serving(engine, ToneCodec(spec), settings) as served:
+        answer = await served.client.post(SPEECH, json={**HELLO, "max_tokens": 6})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (400, "unsupported_value", "max_tokens")
+        assert engine.prompts == []
 
 
 async def test_refusals_at_the_door_are_counted(served: Served) -> None:

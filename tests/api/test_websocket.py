@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -111,6 +113,13 @@ class Client:
                     await self.socket.recv()
             except ConnectionClosed as exc:
                 return exc.rcvd.code if exc.rcvd else None
+
+
+def outcomes() -> Counter[str]:
+    """How many requests of this process have ended in each way."""
+    (family,) = [family for family in REGISTRY.collect() if family.name == "tts_requests"]
+    totals = [sample for sample in family.samples if sample.name.endswith("_total")]
+    return Counter({sample.labels["outcome"]: int(sample.value) for sample in totals if sample.value})
 
 
 def url_of(served: Served) -> str:
@@ -342,8 +351,10 @@ async def test_a_client_that_leaves_frees_everything(stall_after: int) -> None:
 )
 async def test_a_bad_message_is_an_error_and_is_ignored(message: str | bytes, code: str) -> None:
     async with talking(FixedEngine(CODES)) as (_, client):
+        before = outcomes()
         await client.socket.send(message)
         assert await client.error() == code
+        assert outcomes() == before
         await client.speaks()
 
 
@@ -369,11 +380,13 @@ async def test_a_text_at_fault_ends_its_utterance_and_no_more(pieces: list[str],
     engine = FixedEngine(CODES, stall_after=0)
     longest = {} if code == "unsupported_value" else {"max_input_characters": 100}
     async with talking(engine, **longest) as (served, client):
+        before = outcomes()
         for piece in pieces:
             await client.text(piece)
         await client.say("end")
         assert await client.error() == code
         await idle(engine, served)
+        assert outcomes() - before == {code: 1}
         engine.stall_after = None
         await client.speaks()
 
@@ -413,7 +426,8 @@ async def test_a_connection_may_have_eight_utterances() -> None:
         for _ in range(9):
             await client.text("Hello.")
             await client.say("end")
-        assert await client.error() == "overloaded"
+        refused = await client.message()
+        assert (refused["type"], refused["utterance"]) == ("error", 9)
         engine.go_on.set()
         assert [(await client.answer()).started["utterance"] for _ in range(8)] == list(range(1, 9))
         await client.speaks()

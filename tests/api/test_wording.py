@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
+from app.api.service import LONG_CHARACTERS
+from app.api.wording import Manner, Wording
 from app.main import create_app
 from app.speech.lexicon import LexiconError
+from app.speech.pauses import Passage
 from tests.fakes import FixedEngine
 from tests.serving import serving, settings_for_tests
 
@@ -26,6 +31,26 @@ async def test_an_unknown_language_is_refused() -> None:
     async with serving(FixedEngine([1])) as served:
         answer = await served.client.post("/v1/audio/normalize", json={"input": "105", "language": "fr"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "language")
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/normalize", "/v1/audio/speech"])
+async def test_others_are_served_while_a_long_text_is_read(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, may_end = threading.Event(), threading.Event()
+    read = Wording.passages
+
+    def slowly(self: Wording, text: str, manner: Manner) -> list[Passage]:
+        reading.set()
+        assert may_end.wait(20)
+        return read(self, text, manner)
+
+    monkeypatch.setattr(Wording, "passages", slowly)
+    body = {"input": "Hello there. " * (LONG_CHARACTERS // 10), "response_format": "pcm"}
+    async with serving(FixedEngine([1] * 50)) as served:
+        asking = asyncio.create_task(served.client.post(path, json=body))
+        assert await asyncio.to_thread(reading.wait, 20)
+        assert (await served.client.get("/health")).status_code == 200
+        may_end.set()
+        assert (await asking).status_code == 200
 
 
 async def test_the_lexicon_speaks_before_the_rules_and_without_them(tmp_path: Path) -> None:

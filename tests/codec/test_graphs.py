@@ -58,7 +58,7 @@ def test_every_shape_is_captured_and_progress_is_told() -> None:
     assert host.captured == 6
     assert told_of[-1] == "captured 6 of 6 decode graphs"
     assert codec.spec.frame_steps == (32, 64)
-    assert metrics.DECODE_MEMORY._value.get() == 1_000_000  # pyright: ignore[reportPrivateUsage]
+    assert metrics.DECODE_MEMORY.labels("cpu")._value.get() == 1_000_000  # pyright: ignore[reportPrivateUsage]
 
 
 class Timed(Host):

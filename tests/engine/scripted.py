@@ -203,7 +203,10 @@ class _Connection(asyncio.Protocol):
 
 
 class ScriptedEngine:
-    """The server. POST takes the next script; GET /health answers `health`, or nothing while `frozen`."""
+    """The server. POST takes the next script; GET /health answers `health`, or nothing while `frozen`.
+
+    GET /v1/models answers `models`; None: 404, as a gateway does.
+    """
 
     def __init__(self, scripts: Sequence[Sequence[Step]] = (), *, good: Sequence[int] = GOOD) -> None:
         self._scripts = list(scripts)
@@ -211,6 +214,8 @@ class ScriptedEngine:
         self.health = 200
         self.frozen = False
         self.probes = 0
+        self.models: bytes | None = None
+        self.questions = 0
         self.requests: list[Request] = []
         self.connections: set[_Connection] = set()
         self.accepted = 0
@@ -257,6 +262,9 @@ class ScriptedEngine:
 
     def next_script(self, request: Request) -> Sequence[Step]:
         """The steps that answer `request`."""
+        if request.path == "/v1/models":
+            self.questions += 1
+            return refusal(404, b"") if self.models is None else refusal(200, self.models)
         if request.method == "GET":
             self.probes += 1
             return [Sleep()] if self.frozen else refusal(self.health, b"")

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.engine import Generation, Sampling, TokenNumbers
-from app.engine.builtin import BuiltinEngine, ModelKind, manner_of, voice_and_text
+from app.engine.builtin import BuiltinEngine, ModelKind, delivery_of, voice_and_text
 from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 from app.profiles import load_profile
 from app.speech.prompt import render
@@ -258,7 +258,7 @@ async def test_without_a_seed_chance_decides_unless_the_likeliest_is_asked_for(b
     warm, cold = Sampling(max_tokens=60, temperature=1.0), Sampling(max_tokens=60, temperature=0.0)
     assert await spoken(babbler, THREE, warm) != await spoken(babbler, THREE, warm)
     assert await spoken(babbler, THREE, cold) == await spoken(babbler, THREE, cold)
-    assert manner_of("lark", ENOUGH).temperature == load_profile("builtin").sampling.temperature
+    assert delivery_of("lark", ENOUGH).temperature == load_profile("builtin").sampling.temperature
 
 
 async def test_the_language_model_s_limit_cuts_and_says_so(babbler: BuiltinEngine) -> None:

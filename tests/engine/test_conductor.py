@@ -12,16 +12,16 @@ import pytest
 from app.engine import OnTokens, TokenNumbers
 from app.engine.chorus import Chorus
 from app.engine.conductor import STEPS_PER_DELIVERY, Conductor
+from app.engine.embedded import Delivery
 from app.engine.phonemes import Piece
 from app.engine.silence import LEAD_FRAMES
-from app.engine.speaker import Manner
 from app.errors import EngineError, EngineLength, EngineUnreachable
 from tests.engine.small_lm import small_model
 
 LONG = Piece([0, *range(40, 90), 0], ends_sentence=True)
 SHORT = Piece([0, 65, 0], ends_sentence=True)
 LONG_FRAMES, SHORT_FRAMES = (piece.longest_frames - LEAD_FRAMES for piece in (LONG, SHORT))
-MANNER = Manner("lark", 1.0, 7)
+MANNER = Delivery("lark", 1.0, 7)
 
 
 class DeviceLost(BaseException):
@@ -63,18 +63,18 @@ async def until(happened: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-async def speak(conductor: Conductor, piece: Piece, manner: Manner = MANNER, number: int = 0) -> list[int]:
+async def speak(conductor: Conductor, piece: Piece, delivery: Delivery = MANNER, number: int = 0) -> list[int]:
     """The codes until the piece is ended for being too long."""
     codes: list[int] = []
-    await listen_to(conductor, piece, codes.extend, manner, number)
+    await listen_to(conductor, piece, codes.extend, delivery, number)
     return codes
 
 
 async def listen_to(
-    conductor: Conductor, piece: Piece, on_codes: OnTokens, manner: Manner = MANNER, number: int = 0
+    conductor: Conductor, piece: Piece, on_codes: OnTokens, delivery: Delivery = MANNER, number: int = 0
 ) -> None:
     with suppress(EngineLength):
-        await conductor.speak(piece, number, manner, on_codes)
+        await conductor.speak(piece, number, delivery, on_codes)
 
 
 async def test_a_second_request_joins_between_two_steps() -> None:
@@ -113,16 +113,16 @@ async def test_codes_come_on_the_loop_a_few_at_a_time() -> None:
 async def test_codes_depend_on_the_manner_and_the_number_and_not_on_the_others() -> None:
     async with conducting(GatedChorus(8)) as conductor:
         alone = await speak(conductor, LONG)
-        manners = [
+        deliveries = [
             MANNER,
-            Manner("lark", 1.0, 8),
-            Manner("heron", 1.0, 7),
-            Manner("lark", 0.7, 7),
-            Manner("lark", 0.0, 7),
-            Manner("lark", 0.0, 9),
+            Delivery("lark", 1.0, 8),
+            Delivery("heron", 1.0, 7),
+            Delivery("lark", 0.7, 7),
+            Delivery("lark", 0.0, 7),
+            Delivery("lark", 0.0, 9),
         ]
         together = await asyncio.gather(
-            *(speak(conductor, LONG, manner) for manner in manners), speak(conductor, LONG, number=1)
+            *(speak(conductor, LONG, delivery) for delivery in deliveries), speak(conductor, LONG, number=1)
         )
     assert together[0] == alone
     assert together[4] == together[5]
@@ -190,12 +190,16 @@ async def test_a_dead_thread_fails_everybody(monkeypatch: pytest.MonkeyPatch) ->
     chorus = GatedChorus(2, steps=3)
     async with conducting(chorus) as conductor:
         requests = [asyncio.create_task(speak(conductor, LONG)) for _ in range(4)]
+        lost = asyncio.create_task(conductor.lost())
         await until(lambda: len(chorus.sizes) == 3)
         conductor.check()
+        assert not lost.done()
         chorus.dies = True
         chorus.allowed.release()
         for answer in await asyncio.gather(*requests, return_exceptions=True):
             assert type(answer) is EngineError
+        with pytest.raises(EngineError, match="died"):
+            await asyncio.wait_for(lost, 5)
         with pytest.raises(EngineError, match="died"):
             conductor.check()
         with pytest.raises(EngineError, match="died"):

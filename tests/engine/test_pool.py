@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.member import Attempt, Member
+from app.engine.member import Call, Member
 from app.engine.phonemising import PhonemeEngine
 from app.engine.pool import Pool
 from app.engine.silence import LEAD_FRAMES
@@ -404,6 +404,20 @@ async def test_an_engine_that_is_slow_with_one_and_serves_others_keeps_its_stand
         assert await running == list(range(100))
 
 
+async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(caplog: pytest.LogCaptureFixture) -> None:
+    async with ScriptedEngine([refusal(404, b"{}")] * 6) as engine, pool_of(engine.url, patience=QUICK) as pool:
+        for _ in range(6):
+            with pytest.raises(EngineError):
+                await heard(pool)
+            asked = engine.probes
+            await until(lambda asked=asked: engine.probes > asked)  # and is told that all is well
+        assert not up(engine)
+        assert len([record for record in caplog.records if "well" in record.getMessage()]) == 1
+        assert await heard(pool) == list(GOOD)
+        assert up(engine)
+    assert [record.getMessage() for record in caplog.records][-1] == f"engine {engine.name} is well again"
+
+
 async def test_each_engine_gets_its_own_key_and_no_log_tells_it(caplog: pytest.LogCaptureFixture) -> None:
     refused = refusal(401, b"{}")
     with caplog.at_level(logging.DEBUG):
@@ -476,6 +490,9 @@ class Broken:
         self.asked.set()
         raise ZeroDivisionError
 
+    async def lost(self) -> None:
+        """Nobody asks."""
+
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """One token."""
         on_tokens([1])
@@ -485,11 +502,11 @@ class Broken:
 class Late(Broken):
     """An engine whose first token comes at the moment at which it is given up."""
 
-    attempt: Attempt
+    call: Call
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """One token, just in time."""
-        self.attempt.give_up()
+        self.call.give_up()
         on_tokens([1])
         await asyncio.sleep(0.01)
         return Generation("stop")
@@ -498,8 +515,8 @@ class Late(Broken):
 async def test_a_first_token_at_the_last_moment_counts() -> None:
     engine = Late()
     late, other = (Member(name, engine, UNWATCHED, Random(1)) for name in ("late", "other"))
-    engine.attempt = Attempt(late, [other], lambda _: None)
-    assert await engine.attempt.run("Hello.", SAMPLING) == Generation("stop")
+    engine.call = Call(late, [other], lambda _: None)
+    assert await engine.call.run("Hello.", SAMPLING) == Generation("stop")
 
 
 async def test_a_watch_that_fails_is_told_and_requests_go_on(caplog: pytest.LogCaptureFixture) -> None:

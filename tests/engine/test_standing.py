@@ -176,3 +176,38 @@ def test_whatever_happens_it_is_asked_again_soon_and_a_good_probe_takes_it_back(
 def test_services_spread_their_questions(seed: int) -> None:
     waits_s = {put_out(Standing(PATIENCE, Random(seed * 100 + index))).due_s for index in range(20)}
     assert len(waits_s) == 20
+
+
+def test_an_engine_whose_probes_are_good_while_requests_fail_does_not_flap() -> None:
+    engine = put_out(standing())
+    assert not engine.well
+    told = [engine.well]
+    for now_s in range(11, 311, 10):  # a request every ten seconds, and a good probe after each
+        engine.answered(now_s)
+        told.append(engine.well)
+        engine.failed(now_s, now_s + 1)
+    assert not any(told)
+    engine.answered(320.0)
+    engine.served(321.0)
+    assert engine.well
+
+
+def test_an_engine_that_was_gone_is_well_with_its_first_good_probe() -> None:
+    engine = put_out(standing())
+    engine.silent(11.0)
+    engine.answered(12.0)
+    assert engine.well
+
+
+def test_an_engine_that_fails_no_more_is_well_again_though_nobody_asks_anything_of_it() -> None:
+    engine = put_out(standing())
+    engine.answered(10.0 + PATIENCE.trial_s - 0.1)
+    assert not engine.well
+    engine.answered(10.0 + PATIENCE.trial_s)
+    assert engine.well
+
+
+def test_a_single_failure_is_not_told() -> None:
+    engine = standing()
+    engine.failed(0.0, 1.0)
+    assert engine.well

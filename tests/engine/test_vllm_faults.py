@@ -103,6 +103,34 @@ async def test_row_4_our_key_is_refused(status: int, caplog: pytest.LogCaptureFi
     assert "key-1" not in messages[0]
 
 
+@pytest.mark.fault(3, 6)
+@pytest.mark.parametrize("status", [302, 400, 404, 500])
+async def test_a_refusal_is_told_by_its_status_until_the_engine_is_well(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = refusal(status, b"it quotes Hello.")
+    async with against(script, script, completion(GOOD), script) as (engine, fake):
+        for _ in range(2):
+            with pytest.raises(EngineError):
+                await numbers_of(engine)
+        (record,) = caplog.records
+        assert record.getMessage().startswith(f"engine {fake.name} answers {status}")
+        await numbers_of(engine)
+        with pytest.raises(EngineError):
+            await numbers_of(engine)
+    assert len(caplog.records) == 1  # within a minute
+    assert "Hello" not in caplog.text
+
+
+@pytest.mark.fault(5, 6)
+@pytest.mark.parametrize(("status", "body"), [(429, b"{}"), (503, b"{}"), (400, b"maximum context length")])
+async def test_refusals_that_are_in_order_are_not_told(
+    status: int, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    await failure_of(refusal(status, body))
+    assert caplog.records == []
+
+
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
@@ -309,3 +337,34 @@ async def test_ids_where_an_event_has_no_text() -> None:
     parts = [*events(LONG[:2])[:2], event(choice("", [LONG[2] + ID_OFFSET])), *events(LONG[3:])]
     async with against(answer(parts)) as (engine, _):
         assert await numbers_of(engine) == LONG
+
+
+OTHER = b'{"data": [{"id": "other"}]}'
+
+
+async def test_an_engine_that_does_not_list_the_model_is_told_once_and_well(caplog: pytest.LogCaptureFixture) -> None:
+    async with ScriptedEngine() as fake, opened(fake.url) as engine:
+        fake.models = OTHER
+        for _ in range(3):
+            await engine.check()
+        assert fake.questions == 1
+        fake.health = 503
+        with pytest.raises(EngineError):
+            await engine.check()
+        fake.health = 200
+        await engine.check()
+        assert fake.questions == 2  # it may have been started anew, with another model
+    assert [record.getMessage() for record in caplog.records] == [
+        f"engine {fake.name} lists 'other', but not MODEL_NAME=tiny"
+    ]
+
+
+@pytest.mark.parametrize("models", [None, b'{"data": [{"id": "tiny"}]}', b'{"data": []}', b"<html></html>"])
+async def test_an_engine_that_lists_the_model_or_none_is_not_remarked_upon(
+    models: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ScriptedEngine() as fake, opened(fake.url) as engine:
+        fake.models = models
+        await engine.check()
+        assert fake.questions == 1
+    assert caplog.records == []

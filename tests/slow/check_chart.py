@@ -1,4 +1,5 @@
-"""Renders and checks the chart: values as JSON on stdin, its manifests as JSON on stdout; run in .venv-charts.
+"""Renders and checks the chart: values as JSON on stdin, its manifests as JSON on stdout, NOTES
+among them; run in .venv-charts.
 
 A manifest that Kubernetes would refuse, or in which it would overlook a field, ends it with the reason. Kinds that
 are not Kubernetes' own (KEDA's) are rendered, and checked by the test.
@@ -31,7 +32,8 @@ def main() -> None:
     for manifest in filter(None, manifests):
         for version in () if manifest["kind"] in FOREIGN else VERSIONS:
             kubernetes_validate.validate(manifest, version, strict=True)
-    json.dump({manifest["kind"]: manifest for manifest in manifests if manifest}, sys.stdout)
+    (notes,) = (text for path, text in rendered.items() if path.endswith("NOTES.txt"))
+    json.dump({"NOTES": notes, **{manifest["kind"]: manifest for manifest in manifests if manifest}}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python -m tests.slow.paced_service`: the service with an engine of a set pace that breaks on demand.
 
 Real server, real routes; codes and sound cost nothing, so that many can run on a small machine. A text with "quick"
-in it takes no time, one with "break" in it breaks in the middle.
+in it takes no time, one with "break" in it breaks in the middle. LOADING_S is how long it says 503 before it is ready.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ QUICK = f"Be quick {CALM}"
 
 class PacedEngine(FixedEngine):
     """Twelve seconds of sound in three."""
+
+    async def start(self) -> None:
+        """Return when it has loaded."""
+        await asyncio.sleep(float(os.environ.get("LOADING_S", "0")))
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Raises EngineError after a third, where the prompt asks for it."""

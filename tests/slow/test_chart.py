@@ -29,7 +29,8 @@ EVERYTHING: dict[str, Any] = {
     **ENGINES,
     "gpus": 1,
     "secretName": "keys",
-    "settings": {"HOST": "127.0.0.1", "MAX_CONCURRENT_REQUESTS": 100, "CUDA_GRAPH_BATCH": "[0.64, 2]"},
+    "settings": {"MAX_CONCURRENT_REQUESTS": 100, "CUDA_GRAPH_BATCH": "[0.64, 2]"},
+    "environment": {"HOST": "127.0.0.1", "HF_HUB_OFFLINE": "1"},
     "files": {"words.tsv": "kubectl\tcube control"},
     "autoscaling": {"enabled": True},
     "cache": {"claim": "weights"},
@@ -72,7 +73,7 @@ def variables(container: dict[str, Any]) -> dict[str, str]:
 
 def test_the_defaults_are_the_embedded_voice_on_two_replicas(python: Path) -> None:
     manifests = rendered(python, {})
-    assert sorted(manifests) == ["Deployment", "PodDisruptionBudget", "Service"]
+    assert sorted(manifests) == ["Deployment", "NOTES", "PodDisruptionBudget", "Service"]
     assert manifests["Deployment"]["spec"]["replicas"] == 2
     (container,) = pod(manifests)["containers"]
     assert "initContainers" not in pod(manifests)
@@ -123,7 +124,7 @@ def test_everything_at_once(python: Path) -> None:
     assert given["TTS_API"] == "http://one:9090,http://two:9090"
     assert given["HOST"] == "0.0.0.0"  # what the pod needs wins
     assert given["CUDA_GRAPH_BATCH"] == "[0.64, 2]"
-    assert {name.lower() for name in given} <= Settings.model_fields.keys()
+    assert {name.lower() for name in given} - Settings.model_fields.keys() == {"hf_hub_offline"}
     assert prefetch["command"] == ["python", "-m", "app.prefetch"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert container["envFrom"] == [{"secretRef": {"name": "keys"}}]
@@ -139,6 +140,51 @@ def test_it_scales_by_the_streams_in_flight(python: Path, through: str, kind: st
     assert "replicas" not in manifests["Deployment"]["spec"]
     assert manifests[kind]["spec"]["scaleTargetRef"]["name"] == manifests["Deployment"]["metadata"]["name"]
     assert metrics.IN_FLIGHT.describe()[0].name in json.dumps(manifests[kind])
+
+
+@pytest.mark.parametrize("through", ["hpa", "keda"])
+def test_replicas_go_one_at_a_time_and_late(python: Path, through: str) -> None:
+    manifests = rendered(python, {"autoscaling": {"enabled": True, "through": through, "scaleDownS": 123}})
+    if through == "keda":
+        specification = manifests["ScaledObject"]["spec"]
+        assert "cooldownPeriod" not in specification  # it counts on the way to no replica alone
+        behaviour = specification["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    else:
+        behaviour = manifests["HorizontalPodAutoscaler"]["spec"]["behavior"]
+    policies = [{"type": "Pods", "value": 1, "periodSeconds": 60}]
+    assert behaviour == {"scaleDown": {"stabilizationWindowSeconds": 123, "policies": policies}}
+
+
+def test_settings_arrive_as_they_are_written(python: Path) -> None:
+    """Numbers of a values file are floats to Helm, whose own way to write them is 2e+07."""
+    settings = {
+        "MAX_REFERENCE_BYTES": 20_000_000.0,
+        "MAX_INPUT_CHARACTERS": 1_000_000,
+        "TARGET_RMS_DB": -18.5,
+        "ADMISSION_UTILISATION": 0,
+        "NORMALIZE_LOUDNESS": False,
+        "CUDA_GRAPH_BATCH": [0.64, 2],
+        "SPEAKERS": "husein,nova",
+        "PRONUNCIATIONS": "/config/1e3.tsv",
+    }
+    given = variables(pod(rendered(python, {"settings": settings}))["containers"][0])
+    assert given["MAX_REFERENCE_BYTES"] == "20000000"
+    read = Settings(_env_file=None, **{name.lower(): given[name] for name in settings})  # type: ignore[arg-type,call-arg]
+    meant = Settings(_env_file=None, **{name.lower(): value for name, value in settings.items()})  # type: ignore[arg-type,call-arg]
+    assert read == meant
+
+
+def test_a_rollout_can_do_with_the_gpus_there_are(python: Path) -> None:
+    manifests = rendered(python, {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}})
+    assert manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 0}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_open"),
+    [({}, True), ({"secretName": "keys"}, False), ({"settings": {"API_KEYS": "sk-one"}}, False)],
+)
+def test_the_notes_say_whether_it_is_open(python: Path, values: dict[str, Any], is_open: bool) -> None:
+    assert ("open to everybody" in rendered(python, values)["NOTES"]) == is_open
 
 
 def type_errors(manifest: dict[str, Any], folder: Path) -> str:
@@ -169,9 +215,27 @@ def test_kedas_object_is_as_kedas_own_definition_has_it(python: Path, tmp_path: 
     assert "minReplicas" in type_errors(manifest, tmp_path)
 
 
-def test_values_that_cannot_be_are_refused(python: Path) -> None:
-    assert checked(python, {"autoscaling": {"enabled": True, "through": "hope"}}).returncode != 0
-    assert checked(python, {"service": {"type": 5}}).returncode != 0
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"autoscaling": {"enabled": True, "through": "hope"}}, "through"),
+        ({"service": {"type": 5}}, "type"),
+        ({"replcas": 9}, "replcas"),
+        ({"replicas": "many"}, "replicas"),
+        ({"cache": {"clam": "weights"}}, "clam"),
+        ({"settings": {"MAX_CONCURENT": 9}}, "MAX_CONCURENT"),
+        ({"settings": {"PORT": 9000}}, "PORT"),
+        ({"settings": {"SPEAKERS": {"husein": True}}}, "SPEAKERS"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(python: Path, values: dict[str, Any], named: str) -> None:
+    refused = checked(python, values)
+    assert refused.returncode != 0
+    assert named in refused.stderr
+
+
+def test_a_parent_chart_may_give_its_globals(python: Path) -> None:
+    assert rendered(python, {"global": {"registry": "example.com"}}) == rendered(python, {})
 
 
 def test_the_chart_is_the_packages_version() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,10 @@ from tempfile import NamedTemporaryFile
 
 import httpx
 import pytest
-import yaml
 
 from bench.paced_engine import paced_engine
 from tests.clone.recordings import recording
+from tests.composed import environment_of
 from tests.process import PORTS, Running, wait_until_ready
 from tests.slow.image import ROOT, Image, Stage, built, can_build
 
@@ -43,16 +42,6 @@ def service(image: Image) -> Stage:
     return image.stages["service"]
 
 
-def compose_environment(file: str, **chosen: str) -> dict[str, str]:
-    """The variables of a compose file's service, where `chosen` are those of .env."""
-    (described,) = yaml.safe_load((ROOT / file).read_text())["services"].values()
-    set_here = {
-        name: re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: chosen.get(found[1]) or found[2], str(value))
-        for name, value in described["environment"].items()
-    }
-    return {**chosen, **set_here}
-
-
 @pytest.fixture
 def free_port() -> int:
     return next(PORTS)
@@ -77,7 +66,7 @@ def curl(url: str, body: Mapping[str, object], *options: str) -> subprocess.Comp
 
 
 def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, free_port: int) -> None:
-    environment = compose_environment("docker-compose-cpu.yaml", API_KEYS="sk-one,sk-two")
+    environment = environment_of("docker-compose-cpu.yaml", {"API_KEYS": "sk-one,sk-two"})
     with running(image, service, environment, free_port) as started:
         wait_until_ready(started)
         assert curl(started.url, SPEECH, "-w", "%{http_code}", "-o", "/dev/null").stdout == b"401"
@@ -87,7 +76,7 @@ def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, 
         health = image.container(service, service.health, {"PORT": str(free_port)})
         assert subprocess.run(health, check=False).returncode == 0
         stress = image.stages["stress-test"]
-        load = {**compose_environment("stress-test.yaml", LOCAL_TTS_API=started.url), "CONCURRENCY": "4"}
+        load = {**environment_of("stress-test.yaml", {}, {"LOCAL_TTS_API": started.url}), "CONCURRENCY": "4"}
         asked = {**load, "STRESS_API_KEY": "sk-one"}
         report = subprocess.run(
             image.container(stress, stress.command, asked), capture_output=True, text=True, check=False
@@ -106,7 +95,8 @@ def test_the_process_is_nobody_special_and_can_write_to_its_volumes_alone(image:
     script = """
 import os, pathlib
 print(os.getuid())
-for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"], os.environ["VOICES_FOLDER"]):
+for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"], os.environ["VOICES_FOLDER"],
+               "/var/lib/speech/replays"):
     try:
         (pathlib.Path(folder) / "probe").touch()
         print(folder)
@@ -114,7 +104,8 @@ for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"]
         pass
 """
     ran = subprocess.run(image.container(service, ["python", "-c", script], {}), capture_output=True, check=True)
-    assert ran.stdout.decode().split() == ["10001", "/tmp", "/var/cache/huggingface", "/var/lib/speech/voices"]
+    volumes = ["/var/cache/huggingface", "/var/lib/speech/voices", "/var/lib/speech/replays"]
+    assert ran.stdout.decode().split() == ["10001", "/tmp", *volumes]
 
 
 def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
@@ -122,7 +113,7 @@ def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
 ) -> None:
     with paced_engine("--tokens-per-s", "380") as engine:
         chosen = {"TTS_API": engine, "CODEC_WEIGHTS": "random"}
-        with running(image, service, compose_environment("docker-compose-cpu.yaml", **chosen), free_port) as started:
+        with running(image, service, environment_of("docker-compose-cpu.yaml", chosen), free_port) as started:
             wait_until_ready(started)
             form = {"name": "me", "reference_text": "A tone."}
             files = {"audio_sample": ("me.wav", recording("wav", 2.0))}
@@ -135,7 +126,7 @@ def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
 
 
 def test_the_hub_that_cannot_be_reached_is_one_line(image: Image, service: Stage) -> None:
-    chosen = compose_environment("docker-compose.yaml", HF_HUB_OFFLINE="1")
+    chosen = environment_of("docker-compose.yaml", {"HF_HUB_OFFLINE": "1"})
     command = image.container(service, ["python", "-m", "app.prefetch"], chosen)
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1

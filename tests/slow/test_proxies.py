@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from app.errors import NotReady
 from bench import proxied
-from tests.process import Running, running_in
+from tests.process import Running, running_in, start, wait_until_ready
 from tests.slow.paced_service import CALM, CODES, QUICK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -202,10 +203,22 @@ async def test_a_large_body_is_refused_and_an_upload_is_not(site: Site) -> None:
         assert large.status_code == 413
 
 
-async def test_metrics_are_not_for_everybody(site: Site) -> None:
-    async with client(site.url) as asking:
-        assert (await asking.get("/metrics")).status_code == 404
-        assert (await asking.get("/health")).status_code == 200
+def answer_to(url: str, target: str) -> bytes:
+    """The whole answer to a GET whose target is sent as it stands."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        return b"".join(iter(partial(connection.recv, 65536), b""))
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/metrics", "/%6detrics", "/metric%73?x=1", "/metrics#x", "//metrics", "/x/../metrics", "/%2e/metrics",
+     "http://x/metrics", "http://x/%6detrics", "/metrics/"],
+)  # fmt: skip
+def test_metrics_are_not_for_everybody(site: Site, target: str) -> None:
+    assert b"tts_requests" not in answer_to(site.url, target)
+    assert b" 200 OK" in answer_to(site.url, "/health").splitlines()[0]
 
 
 async def test_a_refusal_is_passed_on_and_asked_once(own_site: Site) -> None:
@@ -231,6 +244,44 @@ async def test_a_killed_service_costs_its_own_streams_alone(own_site: Site) -> N
     assert ended.count(ALL_BYTES) == len(running) // 2
     assert {*ended} - {ALL_BYTES} <= {"RemoteProtocolError", "502"}  # 502: before its first sound
     assert in_flight(second) == 0
+
+
+async def asked_until(ready: asyncio.Event, asking: httpx.AsyncClient) -> list[int | str]:
+    """The answers to one request after the other."""
+    answers: list[int | str] = []
+    while not ready.is_set():
+        answers.append(await ask(asking, QUICK))
+    return answers
+
+
+async def test_a_service_that_starts_again_is_not_noticed(own_site: Site, tmp_path: Path) -> None:
+    """It listens before it has loaded, and is quicker to say 503 than the other is to speak."""
+    first, _ = own_site.services
+    first.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(first.process.wait, 20) == 0
+    ready = asyncio.Event()
+    async with client(own_site.url) as asking:
+        asked = [asyncio.create_task(asked_until(ready, asking)) for _ in range(3)]
+        again = start(tmp_path, "tests.slow.paced_service", PORT=str(first.port), LOADING_S="4", LOG_LEVEL="warning")
+        try:
+            await asyncio.to_thread(wait_until_ready, replace(again, url=first.url))
+            ready.set()
+            answers = [answer for task in asked for answer in await task]
+        finally:
+            again.end()
+    assert {*answers} == {ALL_BYTES}
+
+
+def test_no_service_is_an_answer_that_clients_can_read(tmp_path: Path) -> None:
+    with sited("haproxy", tmp_path) as site:
+        for service in site.services:
+            service.end()
+        answer = httpx.post(f"{site.url}{SPEECH}", json={"input": CALM}, trust_env=False, timeout=10)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/json"
+    assert int(answer.headers["retry-after"]) > 0
+    expected = NotReady("no speech server is ready; try again shortly").body()
+    assert answer.json() == {"error": asdict(expected)}
 
 
 async def test_a_service_that_drains_says_what_it_is_saying(own_site: Site) -> None:

@@ -38,11 +38,20 @@ def test_a_client_that_takes_its_sound_late_does_not_wait_for_it() -> None:
     assert playhead.dry(10.1)
 
 
-def test_what_is_forgotten_is_nobodys_gap() -> None:
+def test_the_lead_is_what_is_left_to_hear() -> None:
     playhead = Playhead()
-    playhead.feed(0.0, 0.0, 0.2)
-    playhead.forget()
-    assert not playhead.dry(9.0)
+    assert playhead.lead_s(9.0) == 0
+    playhead.feed(10.0, 10.0, 0.5)
+    assert playhead.lead_s(10.2) == pytest.approx(0.3)
+    assert playhead.lead_s(11.0) == pytest.approx(-0.5)
+    playhead.feed(11.0, 11.0, 0.5)
+    assert playhead.lead_s(11.0) == pytest.approx(0.5)  # the gap is over
+
+
+def test_a_client_that_was_late_has_what_came_last_still_to_hear() -> None:
+    playhead = Playhead()
+    playhead.feed(0.0, 20.0, 1.0)
+    assert playhead.lead_s(20.0) == pytest.approx(1.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 300)), min_size=1, max_size=30))

@@ -14,7 +14,9 @@ OPEN = Load("http://a", rate=50.0, duration_s=4.0, seed=3)
 
 
 def test_the_url_may_name_the_route() -> None:
-    assert Load("http://a:1/v1/audio/speech").base_url == Load("http://a:1/").base_url == "http://a:1"
+    for url in ("http://a:1/v1/audio/speech", "http://a:1/v1/", "http://a:1/v1", "http://a:1/"):
+        assert Load(url).base_url == "http://a:1"
+    assert Load("https://a/tts/v1").base_url == "https://a/tts"
 
 
 def test_a_request_says_only_what_was_chosen() -> None:

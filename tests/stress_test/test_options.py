@@ -58,6 +58,10 @@ def test_options_choose_the_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["--url", "127.0.0.1:9091"],
+        ["--url", "localhost"],
+        ["--url", "http://"],
+        ["--url", "http://a:99999"],
         ["--rate", "5"],
         ["--rate", "5", "--duration", "1", "--requests", "5"],
         ["--rate", "0", "--duration", "1"],

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from app import metrics
 from stress_test.callers import Call
+from stress_test.service import Service
 from stress_test.soak import Sample, growth, p99_ms, result_of, run, slope_per_hour
+from tests.serving import serving
 
 LEVEL = Sample(0.0, 400.0, 20, 11, 5.0, 2.0, 0.0, 0.0)
 REST = replace(LEVEL, in_flight=0.0)
@@ -32,6 +35,18 @@ def calls(ms: float = 50.0, outcome: str = "200") -> list[Call]:
 def test_a_slope_is_that_of_the_last_two_thirds(per_hour: float) -> None:
     assert slope_per_hour(samples(per_hour), "memory_mb") == pytest.approx(per_hour, abs=1e-6)
     assert slope_per_hour(samples(per_hour), "descriptors") == pytest.approx(0, abs=1e-9)
+
+
+async def test_what_a_service_holds_on_several_devices_is_added_up() -> None:
+    devices = ("first", "second")
+    async with serving() as served:
+        for device in devices:
+            metrics.DECODE_MEMORY.labels(device).set(2_000_000)
+        told = await Service(served.url).metrics()
+        for device in devices:
+            metrics.DECODE_MEMORY.remove(device)
+    assert told["tts_decode_device_memory_bytes"] == 4_000_000
+    assert told["tts_requests_in_flight"] == 0
 
 
 def test_a_percentile_is_that_of_the_streams_of_a_time() -> None:

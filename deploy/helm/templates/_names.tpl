@@ -18,15 +18,24 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The environment of both containers: what the chart fixes comes last, and so wins. */}}
+{{/* The environment of both containers: what the chart fixes wins. Numbers of a values file are floats, which
+toString writes as 2e+07. */}}
 {{- define "speech.environment" -}}
-{{- $fixed := dict "HOST" "0.0.0.0" "PORT" "9091" "SHUTDOWN_GRACE_S" (.Values.shutdownGraceS | toString) }}
+{{- $fixed := dict "HOST" "0.0.0.0" "PORT" "9091" "SHUTDOWN_GRACE_S" (.Values.shutdownGraceS | int | toString) }}
 {{- if .Values.engine.urls }}{{ $_ := set $fixed "TTS_API" (join "," .Values.engine.urls) }}{{ end }}
 {{- if not .Values.gpus }}{{ $_ := set $fixed "DEVICE" "cpu" }}{{ end }}
-{{- range $name, $value := merge $fixed .Values.settings }}
+{{- range $name, $value := merge $fixed .Values.settings .Values.environment }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
 {{- end }}
+{{- end }}
+
+{{/* How the number of replicas changes: one pod a minute goes, after scaleDownS of less load. */}}
+{{- define "speech.scaling" -}}
+scaleDown:
+  stabilizationWindowSeconds: {{ .Values.autoscaling.scaleDownS }}
+  policies:
+    - {type: Pods, value: 1, periodSeconds: 60}
 {{- end }}
 
 {{- define "speech.volumeMounts" -}}

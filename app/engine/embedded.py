@@ -1,4 +1,4 @@
-"""What the embedded engine asks of a model: a piece of text spoken in some manner."""
+"""What the embedded engine asks of a model: a piece of text, and how it is to be spoken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.engine.phonemes import Piece
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Delivery:
     """How a whole request is to be spoken."""
 
     voice: str
@@ -18,7 +18,7 @@ class Manner:
     seed: int  # not negative
 
 
-class Speaker(Protocol):
+class EmbeddedModel(Protocol):
     """A model that makes codes of phonemes: `OnePass` or `Conductor`."""
 
     async def start(self) -> None:
@@ -41,7 +41,11 @@ class Speaker(Protocol):
         """
         ...
 
-    async def speak(self, piece: Piece, number: int, manner: Manner, on_codes: OnTokens) -> None:
+    async def lost(self) -> None:
+        """Never return: raise EngineError when the model's thread has died."""
+        ...
+
+    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens) -> None:
         """Speak a request's piece of that number, calling `on_codes` on the event loop as codes arrive.
 
         An exception of `on_codes` ends the piece and passes through; so does a cancellation.

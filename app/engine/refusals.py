@@ -1,0 +1,46 @@
+"""What an engine refuses with, for the log: statuses alone, since its words may quote a prompt. Time is given."""
+
+from __future__ import annotations
+
+import logging
+import math
+from http import HTTPStatus
+
+log = logging.getLogger(__name__)
+
+QUIET_S = 60.0  # between two lines of one status, where good answers come between the refusals
+
+_WRONG_KEY = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
+
+
+class Refusals:
+    """The refusals of one engine: each status is told once until the engine is well again."""
+
+    def __init__(self, engine: str) -> None:
+        """`engine`: its name in the log."""
+        self._engine = engine
+        self._told_s: dict[int, float] = {}
+        self._well_s = -math.inf
+
+    def tell(self, status: int, now_s: float) -> None:
+        """Log a status that is not 200, and what it means most often."""
+        told_s = self._told_s.get(status)
+        if told_s is not None and (self._well_s <= told_s or now_s - told_s < QUIET_S):
+            return
+        self._told_s[status] = now_s
+        level = logging.ERROR if status in _WRONG_KEY else logging.WARNING
+        log.log(level, "engine %s answers %d%s", self._engine, status, _meaning(status))
+
+    def well(self, now_s: float) -> None:
+        """A generation has ended well."""
+        self._well_s = now_s
+
+
+def _meaning(status: int) -> str:
+    if status in _WRONG_KEY:
+        return ": TTS_API_KEY is missing or wrong"
+    if status == HTTPStatus.NOT_FOUND:
+        return ": it does not serve MODEL_NAME, or TTS_API is not its address"
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return ": a redirect, which is never followed; TTS_API must name the engine itself"
+    return ""

@@ -1,0 +1,32 @@
+"""Settings that are set and do nothing beside the others: each a line in the log at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.profiles import Profile
+from app.settings import Settings
+
+
+def idle_settings(settings: Settings, profile: Profile, devices: tuple[str, ...]) -> Iterator[str]:
+    """A line for each; `devices` are those on which the codec decodes."""
+    if settings.max_concurrent_requests_per_key is not None and not settings.api_keys:
+        yield "MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"
+    if settings.tts_api_key and settings.tts_api is None:
+        yield "TTS_API_KEY has no effect without TTS_API"
+    if profile.codec.name == "builtin":
+        if settings.codec_weights is not None:
+            yield "CODEC_WEIGHTS has no effect on the built-in codec"
+        if settings.codec_dtype != "auto":
+            yield "CODEC_DTYPE has no effect on the built-in codec"
+    if settings.torch_compile and (why := _uncompiled(settings, profile, devices)):
+        yield f"TORCH_COMPILE has no effect {why}"
+
+
+def _uncompiled(settings: Settings, profile: Profile, devices: tuple[str, ...]) -> str | None:
+    """Why nothing is compiled: only what is captured as a CUDA graph is."""
+    if profile.codec.name == "builtin":
+        return "on the built-in codec"
+    if devices == ("cpu",):
+        return "on a CPU"
+    return "with CUDA_GRAPH_BATCH=[]" if settings.cuda_graph_batch == () else None

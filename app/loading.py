@@ -1,0 +1,60 @@
+"""Everything that has to be loaded, tried until it can be: a hub or a folder may be there again in a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.api.service import LOADING, Service
+from app.assembly import decoder_of
+from app.codec import Codec
+from app.decode.queue import BatchLimits, Queue
+from app.decode.scheduler import Job, Scheduler
+from app.errors import LoadError
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 5.0  # a hub or a disk that was away for a moment costs no more than this
+LONGEST_PAUSE_S = 60.0  # a log's line and a hub's question a minute, for as long as nobody looks
+
+Loaded = TypeVar("Loaded")
+Pause = Callable[[float], Awaitable[object]]
+
+
+async def load(
+    service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]], pause: Pause
+) -> Scheduler:
+    """Load folders, codec and engine; the codec's scheduler, whose threads do not run yet.
+
+    What cannot be loaded is tried again after `pause`, alone, for ever; until then `service.problem` says why it is
+    not ready. The folders come first: a wrong one is told before a download of minutes.
+    """
+
+    async def load_codec() -> Scheduler:
+        return await asyncio.to_thread(decoder_of, service, codec, queue)
+
+    async def prepare_records() -> None:
+        await asyncio.to_thread(service.records.prepare)
+
+    await _insist(service, pause, prepare_records)
+    await _insist(service, pause, service.cloner.start)
+    decoder = await _insist(service, pause, load_codec)
+    await _insist(service, pause, service.engine.start)
+    return decoder
+
+
+async def _insist(service: Service, pause: Pause, load_part: Callable[[], Awaitable[Loaded]]) -> Loaded:
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            loaded = await load_part()
+        except LoadError as exc:
+            service.problem = f"{exc}; it will be tried again"
+            log.critical("not ready: %s; trying again in %.0f s", exc, pause_s)
+        else:
+            service.problem = LOADING
+            return loaded
+        await pause(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

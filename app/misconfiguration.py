@@ -1,0 +1,18 @@
+"""What is wrong with the settings, as one readable line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from app.profiles import ProfileError
+from app.settings import first_mistake
+from app.speech.lexicon import LexiconError
+
+MISCONFIGURATIONS: Final = (ValidationError, ProfileError, LexiconError)
+
+
+def line_of(exc: Exception) -> str:
+    """The line for one of `MISCONFIGURATIONS`; it holds no value, which may be a key."""
+    return first_mistake(exc) if isinstance(exc, ValidationError) else str(exc)

@@ -1,0 +1,58 @@
+"""What is told of an engine's refusals, and how often."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from app.engine.refusals import QUIET_S, Refusals
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_status_is_told_once_until_the_engine_is_well_again(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals("gpu:9090")
+    for now_s in (0.0, 1.0, 10.0, 10_000.0):
+        refusals.tell(500, now_s)
+    assert lines(caplog) == ["engine gpu:9090 answers 500"]
+    refusals.well(10_001.0)
+    refusals.tell(500, 10_002.0)
+    assert len(lines(caplog)) == 2
+
+
+def test_a_status_that_comes_between_good_answers_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals("gpu:9090")
+    for second in range(2 * int(QUIET_S)):
+        refusals.tell(400, second)
+        refusals.well(second + 0.5)
+    assert len(lines(caplog)) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "level"),
+    [
+        (404, "MODEL_NAME", logging.WARNING),
+        (302, "redirect", logging.WARNING),
+        (401, "TTS_API_KEY", logging.ERROR),
+        (403, "TTS_API_KEY", logging.ERROR),
+        (500, "500", logging.WARNING),
+    ],
+)
+def test_a_status_comes_with_what_it_means_most_often(
+    status: int, words: str, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    Refusals("gpu:9090").tell(status, 0.0)
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert words in record.getMessage()
+    assert f"gpu:9090 answers {status}" in record.getMessage()
+
+
+def test_each_status_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals("gpu:9090")
+    refusals.tell(404, 0.0)
+    refusals.tell(500, 0.0)
+    assert len(lines(caplog)) == 2

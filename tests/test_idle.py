@@ -1,0 +1,76 @@
+"""Settings that do nothing are told once at start; defaults and presets are silent."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from app.api.service import Service
+from app.assembly import decoder_of, profile_of
+from app.decode.queue import DeadlineQueue
+from app.idle import idle_settings
+from app.main import create_app
+from app.settings import Settings
+from tests.serving import settings_for_tests
+
+ROOT = Path(__file__).parents[1]
+PRESETS = [ROOT / ".env_example", *sorted(ROOT.glob(".env_*dynamicbatching*"))]
+ENGINE = "http://127.0.0.1:9"
+GPU, CPU = ("cuda:0", "cuda:1"), ("cpu",)
+PER_KEY = "max_concurrent_requests_per_key"
+
+
+def told(devices: tuple[str, ...], **values: object) -> list[str]:
+    settings = settings_for_tests(**values)
+    return list(idle_settings(settings, profile_of(settings), devices))
+
+
+@pytest.mark.parametrize(
+    ("values", "devices", "lines"),
+    [
+        (
+            {"max_concurrent_requests_per_key": 2},
+            CPU,
+            ["MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"],
+        ),
+        ({PER_KEY: 2, "api_keys": "sk-a"}, CPU, []),
+        ({"tts_api_key": "sk-a"}, CPU, ["TTS_API_KEY has no effect without TTS_API"]),
+        ({"tts_api_key": "sk-a", "tts_api": ENGINE}, CPU, []),
+        ({"codec_weights": "random"}, CPU, ["CODEC_WEIGHTS has no effect on the built-in codec"]),
+        ({"codec_dtype": "bfloat16"}, CPU, ["CODEC_DTYPE has no effect on the built-in codec"]),
+        ({"codec_weights": "random", "codec_dtype": "bfloat16", "tts_api": ENGINE}, CPU, []),
+        ({"torch_compile": True, "tts_api": ENGINE}, GPU, []),
+        ({"torch_compile": True, "tts_api": ENGINE}, CPU, ["TORCH_COMPILE has no effect on a CPU"]),
+        ({"torch_compile": True}, GPU, ["TORCH_COMPILE has no effect on the built-in codec"]),
+        (
+            {"torch_compile": True, "cuda_graph_batch": "[]", "tts_api": ENGINE},
+            GPU,
+            ["TORCH_COMPILE has no effect with CUDA_GRAPH_BATCH=[]"],
+        ),
+    ],
+)
+def test_what_does_nothing_is_told(values: dict[str, object], devices: tuple[str, ...], lines: list[str]) -> None:
+    assert told(devices, **values) == lines
+
+
+@pytest.mark.parametrize("devices", [CPU, GPU])
+@pytest.mark.parametrize("engine", [None, ENGINE])
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
+def test_defaults_and_presets_are_silent(preset: Path, engine: str | None, devices: tuple[str, ...]) -> None:
+    values = {"tts_api": engine} if engine else {}
+    settings = Settings(_env_file=preset, **values)  # type: ignore[arg-type,call-arg]
+    assert list(idle_settings(settings, profile_of(settings), devices)) == []
+
+
+def test_it_is_told_when_the_codec_is_loaded(caplog: pytest.LogCaptureFixture) -> None:
+    settings = settings_for_tests(device="cpu", torch_compile=True, max_concurrent_requests_per_key=1)
+    service = create_app(settings).state.service
+    assert isinstance(service, Service)
+    with caplog.at_level(logging.WARNING, logger="app"):
+        decoder_of(service, None, DeadlineQueue)
+    assert [record.getMessage().split()[0] for record in caplog.records] == [
+        "MAX_CONCURRENT_REQUESTS_PER_KEY",
+        "TORCH_COMPILE",
+    ]

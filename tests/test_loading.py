@@ -1,0 +1,196 @@
+"""Loading that fails: tried again, told by /ready and a metric, and ended at once by the end of the service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.engine.builtin import BuiltinEngine
+from app.errors import LoadError
+from app.loading import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from app.main import create_app
+from app.version import VERSION
+from tests.counted import exported
+from tests.fakes import FixedEngine, ToneCodec
+from tests.serving import HELLO, SPEECH, settings_for_tests
+
+
+class Pauses:
+    """A clock that stands still: each pause is noted, and lasts until it is ended."""
+
+    def __init__(self) -> None:
+        self.lengths_s: list[float] = []
+        self._ended = asyncio.Semaphore(0)
+        self._begun = asyncio.Semaphore(0)
+
+    async def __call__(self, length_s: float) -> None:
+        """Wait to be ended."""
+        self.lengths_s.append(length_s)
+        self._begun.release()
+        await self._ended.acquire()
+
+    async def next(self) -> None:
+        """Return in the next pause."""
+        async with asyncio.timeout(5):
+            await self._begun.acquire()
+
+    def end(self) -> None:
+        """Let the time of the pause go by."""
+        self._ended.release()
+
+
+class LateEngine(FixedEngine):
+    """An engine that cannot be loaded a few times."""
+
+    failures = 0
+    attempts = 0
+
+    async def start(self) -> None:
+        """Fail as often as asked."""
+        self.attempts += 1
+        if self.attempts <= self.failures:
+            raise LoadError("the hub cannot be reached")
+
+
+@asynccontextmanager
+async def begun(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
+    """The lifespan, and a client; at its end no task is left."""
+    before = asyncio.all_tasks()
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
+        app.router.lifespan_context(app),
+    ):
+        yield client
+    assert asyncio.all_tasks() <= before
+
+
+async def ready_metric(client: httpx.AsyncClient) -> float:
+    return exported((await client.get("/metrics")).text, "tts_ready")
+
+
+async def until_ready(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(5):
+        while (await client.get("/ready")).status_code != 200:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.fault(31)
+async def test_what_cannot_be_loaded_is_tried_again_and_ready_says_so_meanwhile() -> None:
+    engine, pauses = LateEngine(range(100)), Pauses()
+    engine.failures = 2
+    async with begun(create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)) as client:
+        for _ in range(2):
+            await pauses.next()
+            for answer in (await client.get("/ready"), await client.post(SPEECH, json=HELLO)):
+                assert answer.status_code == 503
+                error = answer.json()["error"]
+                assert error["code"] == "not_ready"
+                assert error["message"] == "the hub cannot be reached; it will be tried again"
+            assert (await client.get("/health")).status_code == 200
+            assert await ready_metric(client) == 0
+            pauses.end()
+        await until_ready(client)
+        assert await ready_metric(client) == 1
+        assert (await client.post(SPEECH, json=HELLO)).status_code == 200
+    assert pauses.lengths_s == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S]
+
+
+async def test_pauses_grow_to_a_bound() -> None:
+    engine, pauses = LateEngine([]), Pauses()
+    engine.failures = 8
+    async with begun(create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)):
+        for _ in range(7):
+            await pauses.next()
+            pauses.end()
+        await pauses.next()
+    assert pauses.lengths_s == [5, 10, 20, 40, *[LONGEST_PAUSE_S] * 4]
+    assert engine.attempts == 8  # and the end of the service was the end of it
+
+
+async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: Path) -> None:
+    (tmp_path / "voices").write_text("")
+    settings = settings_for_tests(tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "voices"))
+    engine, pauses = LateEngine([]), Pauses()
+    engine.failures = 1
+    app = create_app(settings, engine=engine, codec=ToneCodec(), pause=pauses)
+    async with begun(app) as client:
+        await pauses.next()
+        assert "VOICES_FOLDER" in (await client.get("/ready")).json()["error"]["message"]
+        (tmp_path / "voices").unlink()
+        pauses.end()
+        await pauses.next()
+        assert "hub" in (await client.get("/ready")).json()["error"]["message"]
+        pauses.end()
+        await until_ready(client)
+    assert pauses.lengths_s == [FIRST_PAUSE_S, FIRST_PAUSE_S]
+
+
+async def test_an_embedded_engine_whose_weights_come_late_loads_then(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    engine, pauses = BuiltinEngine("nar", weights), Pauses()
+    async with begun(create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)) as client:
+        await pauses.next()
+        assert "weights.safetensors" in (await client.get("/ready")).json()["error"]["message"]
+        weights.symlink_to(Path(__file__).parents[1] / "app" / "voices" / "token_model.safetensors")
+        pauses.end()
+        await until_ready(client)
+
+
+async def test_a_service_that_drains_is_not_ready_in_its_metric_either() -> None:
+    app = create_app(settings_for_tests(), engine=FixedEngine(range(100)), codec=ToneCodec())
+    async with begun(app) as client:
+        await until_ready(client)
+        assert await ready_metric(client) == 1
+        app.state.service.drain()
+        assert await ready_metric(client) == 0
+
+
+async def test_a_service_without_its_engine_is_not_ready_in_its_metric_either() -> None:
+    app = create_app(settings_for_tests(tts_api="http://127.0.0.1:9"), codec=ToneCodec())
+    async with begun(app) as client:
+        async with asyncio.timeout(5):
+            while app.state.service.decoder is None:
+                await asyncio.sleep(0.005)
+        assert (await client.get("/ready")).status_code == 503
+        assert await ready_metric(client) == 0
+
+
+async def test_the_metrics_tell_what_runs() -> None:
+    app = create_app(settings_for_tests(), engine=FixedEngine([]), codec=ToneCodec())
+    async with begun(app) as client:
+        page = (await client.get("/metrics")).text
+        described = (await client.get("/openapi.json")).json()["info"]["version"]
+    row = f'tts_build_info{{codec="builtin",profile="builtin",version="{VERSION}"}}'
+    assert exported(page, row) == 1
+    assert described == VERSION
+
+
+@pytest.mark.parametrize("setting", ["replay_folder", "voices_folder"])
+async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(setting: str, tmp_path: Path) -> None:
+    folder, pauses = tmp_path / "kept", Pauses()
+    folder.write_text("")
+    settings = settings_for_tests(tts_api="http://127.0.0.1:9", **{setting: str(folder)})
+    app = create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)
+    async with begun(app) as client:
+        await pauses.next()
+        message = (await client.get("/ready")).json()["error"]["message"]
+        assert message == f"{setting.upper()}={folder}: not a folder; it will be tried again"
+        folder.unlink()
+        pauses.end()
+        await until_ready(client)
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_folder_that_the_system_does_not_let_be_made_is_told(tmp_path: Path) -> None:
+    pauses = Pauses()
+    settings = settings_for_tests(replay_folder="/proc/nope")
+    async with begun(create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)) as client:
+        await pauses.next()
+        assert "REPLAY_FOLDER=/proc/nope: cannot be written" in (await client.get("/ready")).text

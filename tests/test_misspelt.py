@@ -1,0 +1,65 @@
+"""Names that are nearly a setting's are told; names of others are left alone."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from app.__main__ import warn
+from app.misspelt import misspelt, names_given
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("API_KEY", "API_KEYS"),
+        ("MAX_CONCURENT_REQUESTS", "MAX_CONCURRENT_REQUESTS"),
+        ("Default_Speakers", "DEFAULT_SPEAKER"),
+        ("TTS_APIS", "TTS_API"),
+    ],
+)
+def test_a_misspelt_name_is_told_with_what_was_meant(given: str, meant: str) -> None:
+    assert misspelt([given, "PATH"], Settings.model_fields) == {given.upper(): meant}
+
+
+def test_settings_and_the_names_of_others_are_not_misspelt() -> None:
+    others = ["HOME", "HOSTNAME", "LOGNAME", "HF_TOKEN", "STRESS_API_KEY", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "LANG"]
+    assert misspelt([*others, *Settings.model_fields], Settings.model_fields) == {}
+
+
+def test_no_name_of_our_own_files_is_misspelt() -> None:
+    files = [ROOT / name for name in (".env_example", *(path.name for path in ROOT.glob(".env_*dynamic*")))]
+    assert len(files) > 3
+    names = {name for file in files for name in re.findall(r"^#? ?([A-Z][A-Z_0-9]+)=", file.read_text(), re.MULTILINE)}
+    for compose in ROOT.glob("*.yaml"):
+        names |= set(re.findall(r"\$\{([A-Z_0-9]+)", compose.read_text()))
+    assert len(names) > 40
+    assert misspelt(names, Settings.model_fields) == {}
+
+
+def test_names_come_from_the_environment_and_the_file(tmp_path: Path) -> None:
+    assert names_given(tmp_path / ".env", {"A": "1"}) == {"A"}
+    (tmp_path / ".env").write_text("# no\nexport B='x y'\nC=\n", encoding="utf-8")
+    assert names_given(tmp_path / ".env", {"A": "1"}) == {"A", "B", "C"}
+
+
+def test_the_start_tells_of_a_misspelt_name_and_of_an_open_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("API_KEY=secret\n", encoding="utf-8")
+    with caplog.at_level(logging.INFO, "app"):
+        warn(Settings())
+    assert "API_KEY is not a setting: API_KEYS is" in caplog.text
+    assert "open to everybody" in caplog.text
+    assert "secret" not in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("API_KEYS", "secret")
+    warn(Settings())
+    assert "open to everybody" not in caplog.text

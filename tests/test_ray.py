@@ -1,0 +1,61 @@
+"""The deployment on Ray, as far as it can be looked at without Ray: what a replica is told, and how it begins."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from fastapi import FastAPI
+
+FILE = Path(__file__).parents[1] / "deploy" / "ray" / "serve_speech.py"
+
+
+@pytest.fixture
+def deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """The file, beside a Ray that has nothing but its names; in a clean folder, and the log put back afterwards."""
+    ray, serve, config = ModuleType("ray"), ModuleType("ray.serve"), ModuleType("ray.serve.config")
+    ray.serve = serve  # type: ignore[attr-defined]
+    serve.Application = object  # type: ignore[attr-defined]
+    config.HTTPOptions = object  # type: ignore[attr-defined]
+    for module in (ray, serve, config):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.chdir(tmp_path)
+    spec = importlib.util.spec_from_file_location("serve_speech", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield loaded
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_replica_logs_as_its_settings_say(
+    deployment: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TTS_API", raising=False)
+    monkeypatch.setenv("LOG_LEVEL", "warning")
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    assert isinstance(deployment.build_app(), FastAPI)
+    assert logging.getLogger().level == logging.WARNING
+    logging.getLogger("app").warning("told")
+    assert '"message":"told"' in capsys.readouterr().err
+
+
+def test_a_replica_is_told_all_of_opentelemetrys_settings(
+    deployment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    monkeypatch.setenv("SOMEBODY_ELSES", "1")
+    (tmp_path / ".env").write_text("OTEL_EXPORTER_OTLP_HEADERS=a=b\nMAX_VOICES=7\n")
+    told = deployment.environment()
+    assert (told["OTEL_TRACES_SAMPLER"], told["OTEL_EXPORTER_OTLP_HEADERS"]) == ("always_off", "a=b")
+    assert told["MAX_VOICES"] == "7"
+    assert "SOMEBODY_ELSES" not in told
