@@ -91,9 +91,8 @@ class AudioResponse(Response):
             await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            note(
-                scope, **{"error": "cancelled", "reason": str(exc), **facts_of(scope)}
-            )
+            # What is noted stands: a server that has closed the connection knows why.
+            note(scope, **{"error": "cancelled", "reason": str(exc), **facts_of(scope)})
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
