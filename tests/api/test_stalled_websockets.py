@@ -1,0 +1,97 @@
+"""WebSockets whose clients take nothing, or send what no limit of size counts: closed all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app.websocket_connection import MAX_WAITING_BYTES, AbortableWebSocket
+from tests.api.test_stalled_clients import nothing_untaken, untaken
+from tests.fakes import FixedEngine
+from tests.serving import Served, good_request, serving, settings_for_tests
+
+CODES = [(index * 37) % 900 for index in range(300)]
+TEXT, CONTINUATION, PING = 0x1, 0x0, 0x9
+HANDSHAKE = (
+    b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def frame(kind: int, data: bytes = b"", *, last: bool = True) -> bytes:
+    """A frame as a client sends it, masked (RFC 6455, 5.2); `data` is shorter than 64 KB."""
+    length = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack("!H", len(data))
+    mask = os.urandom(4)
+    return bytes([0x80 * last | kind]) + length + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+
+
+def said(**message: object) -> bytes:
+    return frame(TEXT, json.dumps(message).encode())
+
+
+@asynccontextmanager
+async def connected(served: Served) -> AsyncGenerator[socket.socket]:
+    """A client on a bare socket, its receive buffer as small as the system allows, which has shaken hands."""
+    client, loop = socket.socket(), asyncio.get_running_loop()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.setblocking(False)
+    with client:
+        await loop.sock_connect(client, ("127.0.0.1", served.port))
+        await loop.sock_sendall(client, HANDSHAKE)
+        assert (await loop.sock_recv(client, 1024)).startswith(b"HTTP/1.1 101 ")
+        yield client
+
+
+def sockets(served: Served) -> list[AbortableWebSocket]:
+    return [each for each in served.server.server_state.connections if isinstance(each, AbortableWebSocket)]
+
+
+@pytest.mark.fault(22)
+async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit() -> None:
+    """It is idle, and so told to go, while the last sound still waits for it."""
+    limits = settings_for_tests(client_write_timeout_s=0.5, websocket_idle_timeout_s=0.3)
+    async with serving(FixedEngine(CODES[:60]), settings=limits, send_buffer_bytes=4096) as served:
+        async with connected(served) as client:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, said(type="text", text="Hello there.") + said(type="end"))
+            async with asyncio.timeout(10):
+                while not untaken(served):
+                    await asyncio.sleep(0.005)
+            await nothing_untaken(served)
+            await served.settle()
+        await good_request(served)
+
+
+@pytest.mark.fault(22)
+async def test_pings_whose_answers_nobody_takes_fill_no_memory() -> None:
+    async with serving(FixedEngine(CODES), send_buffer_bytes=4096) as served:
+        async with connected(served) as client:
+            loop, pings, most = asyncio.get_running_loop(), frame(PING, b"p" * 125) * 500, 0
+            with pytest.raises(ConnectionError):
+                for _ in range(300):  # 20 MB
+                    await loop.sock_sendall(client, pings)
+                    most = max([most, *untaken(served)])
+            assert most < 2 * MAX_WAITING_BYTES
+        await good_request(served)
+
+
+@pytest.mark.fault(32)
+async def test_empty_parts_of_a_message_are_not_kept() -> None:
+    async with serving(FixedEngine(CODES)) as served:
+        async with connected(served) as client:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, frame(TEXT, b'{"type"', last=False))
+            await loop.sock_sendall(client, frame(CONTINUATION, last=False) * 10_000 + frame(PING))
+            assert await asyncio.wait_for(loop.sock_recv(client, 2), 10) == b"\x8a\x00"
+            (connection,) = sockets(served)
+            assert len(connection.frames) == 1
+            await loop.sock_sendall(client, frame(CONTINUATION, b': "cancel"}'))
+            assert b"cancelled" in await asyncio.wait_for(loop.sock_recv(client, 1024), 10)
+        await good_request(served)
