@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -65,6 +66,12 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self._running and not self.transport.is_closing():
             self._outflow.leave()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; where the handshake was refused it is over, which uvicorn would log as an error of the application."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         """Run the application; however that ends, the client is to take what is left."""

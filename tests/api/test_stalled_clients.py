@@ -18,6 +18,7 @@ from app.listener import Sink, Spoken
 from app.progress import Progress
 from app.speech.encoders import make_encoder
 from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
+from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
 
@@ -121,6 +122,20 @@ async def test_answers_in_one_piece_that_nobody_takes_hold_no_connection() -> No
         await loop.sock_sendall(client, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20)
         while not untaken(served):
             await asyncio.sleep(0.005)
+        await nothing_untaken(served)
+        client.close()
+        await repaired(served, engine)
+
+
+@pytest.mark.fault(22)
+async def test_a_connection_is_no_websocket_before_all_has_been_taken() -> None:
+    engine = FixedEngine(CODES)
+    async with serving(engine, send_buffer_bytes=4096) as served:
+        client, loop = await raw_request(served, b"{}"), asyncio.get_running_loop()
+        await loop.sock_sendall(client, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")
+        while not untaken(served):
+            await asyncio.sleep(0.005)
+        await loop.sock_sendall(client, HANDSHAKE + KEY)
         await nothing_untaken(served)
         client.close()
         await repaired(served, engine)

@@ -13,16 +13,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.websocket_connection import MAX_WAITING_BYTES, AbortableWebSocket
+from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.api.test_stalled_clients import nothing_untaken, untaken
 from tests.fakes import FixedEngine
 from tests.serving import Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 900 for index in range(300)]
 TEXT, CONTINUATION, PING = 0x1, 0x0, 0x9
-HANDSHAKE = (
-    b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 
 
 def frame(kind: int, data: bytes = b"", *, last: bool = True) -> bytes:
@@ -44,7 +41,7 @@ async def connected(served: Served) -> AsyncGenerator[socket.socket]:
     client.setblocking(False)
     with client:
         await loop.sock_connect(client, ("127.0.0.1", served.port))
-        await loop.sock_sendall(client, HANDSHAKE)
+        await loop.sock_sendall(client, HANDSHAKE + KEY)
         assert (await loop.sock_recv(client, 1024)).startswith(b"HTTP/1.1 101 ")
         yield client
 
