@@ -16,10 +16,10 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.connection import AbortableWebSocket
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.settings import Settings
+from app.websocket_connection import AbortableWebSocket
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
 from tests.sound import decoded
