@@ -19,8 +19,9 @@ from starlette.requests import ClientDisconnect
 
 from app.api.failure import ResponseBroken
 from app.api.service import Service
-from app.connection import AbortableProtocol, AbortableWebSocket
+from app.connection import AbortableProtocol
 from app.settings import Settings
+from app.websocket_connection import AbortableWebSocket
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,10 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
     class Protocol(AbortableProtocol):
         read_limit_s = settings.request_read_timeout_s
+        write_limit_s = settings.client_write_timeout_s
+
+    class WebSocket(AbortableWebSocket):
+        write_limit_s = settings.client_write_timeout_s
 
     return uvicorn.Config(
         app,
@@ -116,7 +121,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         http=Protocol,
         loop="uvloop",
-        ws=AbortableWebSocket,
+        ws=WebSocket,
         ws_max_size=longest_message(settings),
         ws_ping_interval=PING_S,
         ws_ping_timeout=settings.websocket_idle_timeout_s,

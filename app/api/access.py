@@ -54,14 +54,18 @@ def note(scope: Scope, **facts: str | int | float) -> None:
     scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
 
 
+def facts_of(scope: Scope) -> Facts:
+    """What has been added to it so far."""
+    return cast("Facts", scope.get("state", {}).get("facts", {}))
+
+
 def words(facts: Facts) -> str:
     """Facts as a line of text."""
     return " ".join(f"{name}={value}" for name, value in facts.items())
 
 
 def _log(scope: Scope, outcome: Facts) -> None:
-    noted: Facts = scope.get("state", {}).get("facts", {})
-    facts = {"request_id": request_id_of(scope), **outcome, **noted}
+    facts = {"request_id": request_id_of(scope), **outcome, **facts_of(scope)}
     level = _level(route_path(scope), facts)
     if not log.isEnabledFor(level):
         return

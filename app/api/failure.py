@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.api.access import note
+from app.api.access import facts_of, note
 from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
@@ -67,8 +67,10 @@ class LastResort:
         try:
             await self._app(scope, receive, watched)
         except Exception as exc:
-            # Broken on purpose, and logged where it broke; or its client left before it had asked.
-            if not isinstance(exc, ResponseBroken | ClientDisconnect):
+            if isinstance(exc, ClientDisconnect):
+                _left(scope)
+                raise
+            if not isinstance(exc, ResponseBroken):  # on purpose, and logged where it broke
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
             if not started:
                 await failure_response(ServiceError("internal error"))(scope, receive, send)
@@ -80,6 +82,13 @@ def refused(scope: Scope, code: str) -> None:
     note(scope, error=code)
     if route_path(scope) in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
+
+
+def _left(scope: Scope) -> None:
+    """Nobody is there to answer: the client went before it had asked, unless the server has refused it meanwhile."""
+    if "error" not in facts_of(scope):
+        refused(scope, "cancelled")
+        note(scope, reason="the client left before its request was complete")
 
 
 def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:
@@ -105,6 +114,8 @@ async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
 
 async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
+    if isinstance(exc.__cause__, ClientDisconnect):
+        raise exc.__cause__  # a client that left is no bad request
     if exc.status_code == BodyTooLarge.status:
         refused(request.scope, BodyTooLarge.code)
         return failure_response(BodyTooLarge("the request body is too large"))

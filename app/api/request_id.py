@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "x-request-id"
+ANSWERS = ("http.response.start", "websocket.http.response.start")  # the second refuses a WebSocket
 SANE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # may stand in a header and in a line of the log as it is
 
 
@@ -24,22 +25,29 @@ class RequestIds:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        name = _name(scope)
-        scope.setdefault("state", {})["request_id"] = name
+        name = identify(scope)
 
         async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWERS:
                 message = {**message, "headers": [*message.get("headers", ()), (HEADER.encode(), name.encode())]}
             await send(message)
 
         await self._app(scope, receive, named)
 
 
+def identify(scope: Scope) -> str:
+    """Name a request, unless it has a name; what refuses one before `RequestIds` has seen it does this too."""
+    state = scope.setdefault("state", {})
+    if "request_id" not in state:
+        state["request_id"] = _name(scope)
+    return request_id_of(scope)
+
+
 def request_id_of(scope: Scope) -> str:
-    """The id of a request that came through `RequestIds`."""
+    """The id of a request that has been named."""
     return cast("str", scope["state"]["request_id"])
 
 
 def _name(scope: Scope) -> str:
-    asked = Headers(scope=scope).get(HEADER, "")
+    asked = Headers(raw=scope.get("headers", [])).get(HEADER, "")
     return asked if SANE.fullmatch(asked) else uuid4().hex

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.api.access import note
+from app.api.access import facts_of, note
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, failure_response
 from app.api.keys import key_number_of
@@ -91,7 +91,8 @@ class AudioResponse(Response):
             await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            note(scope, error="cancelled", reason=str(exc))
+            # What is noted stands: a server that has closed the connection knows why.
+            note(scope, **{"error": "cancelled", "reason": str(exc), **facts_of(scope)})
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
@@ -107,7 +108,11 @@ class AudioResponse(Response):
 async def _fail(error: ServiceError, sink: ChunkedSink, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with a failure's status, or raise ResponseBroken where another status has left."""
     if sink.started:
-        await sink.fail(error)
+        try:
+            await sink.fail(error)
+        except ClientGone as gone:
+            abort(scope)
+            raise ResponseBroken(error.code) from gone
     await failure_response(error)(scope, receive, send)
 
 
@@ -128,7 +133,7 @@ def facts(spoken: Spoken, *, whole: bool) -> dict[str, float]:
 
 
 def abort(scope: Scope) -> None:
-    """Close the connection at once where the server offers it (see app.server); else it drains first."""
+    """Close the connection at once where the server offers it (see app.connection); else it drains first."""
     close: Callable[[], None] | None = scope.get("extensions", {}).get("speech.abort")
     if close is not None:
         close()

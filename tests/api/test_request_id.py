@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.api.request_id import RequestIds
 from app.errors import EngineError, ServiceError
+from tests.api.test_slow_clients import HANDSHAKE, SIZED, Client
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
 
@@ -110,3 +111,30 @@ async def test_failures_and_bugs_have_one_too(error: Exception, caplog: pytest.L
         assert answer.headers["x-request-id"] == "mine"
         assert "request_id=mine " in caplog.text
         assert "x-should-retry" not in answer.headers
+
+
+REST = b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+GET = b"GET /health HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize("sane", [True, False])
+@pytest.mark.parametrize(
+    ("status", "before", "after"),
+    [
+        (408, SIZED.replace(b"\r\n\r\n", b"\r\n"), b"\r\n"),
+        (408, GET, b"x-slow: "),
+        (431, GET, b"x-long: " + b"y" * 70_000),
+        (400, GET, b"x-next: 1\r\nno header\r\n\r\n"),
+        (401, HANDSHAKE, REST),
+    ],
+    ids=["408 for a body", "408 for a head", "431", "400", "401 for a WebSocket"],
+)
+async def test_the_servers_own_refusals_have_one(status: int, before: bytes, after: bytes, sane: bool) -> None:
+    settings = settings_for_tests(request_read_timeout_s=0.4, api_keys=("sane" if status == 401 else None))
+    async with serving(FixedEngine(CODES), settings=settings) as served:
+        client = await Client.of(served)
+        client.writer.write(before + b"x-request-id: " + (b"mine" if sane else b"a;b") + b"\r\n" + after)
+        head = (await client.rest()).partition(b"\r\n\r\n")[0].decode()
+        assert head.startswith(f"HTTP/1.1 {status} ")
+        (name,) = re.findall(r"(?im)^x-request-id: (.*?)\r?$", head)
+        assert name == "mine" if sane else OURS.fullmatch(name)

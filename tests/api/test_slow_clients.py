@@ -1,14 +1,16 @@
-"""Clients that send slowly, or never end: told 408 or closed, without a place taken from anybody."""
+"""Clients that send slowly, never end or leave: told so or closed, without a place taken from anybody."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator
 
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.counted import counted
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -17,6 +19,7 @@ BODY = json.dumps(HELLO).encode()
 HEAD = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
 SIZED = HEAD + f"content-length: {len(BODY)}\r\n\r\n".encode()
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+LAST_CHUNK = CHUNKED + f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n"  # trailers may follow
 HANDSHAKE = b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
 pytestmark = pytest.mark.fault(23)
 
@@ -173,6 +176,160 @@ async def test_a_websocket_outlives_the_limit_of_its_handshake(served: Served) -
         await socket.send(json.dumps({"type": "end"}))
         async with asyncio.timeout(10):
             assert json.loads(await socket.recv())["type"] == "started"
+
+
+@pytest.mark.parametrize(
+    ("before", "again"),
+    [(LAST_CHUNK, b"x: y\r\n"), (LAST_CHUNK + b"x: ", b"yyyyyyyy"), (CHUNKED + b"2;", b"extended")],
+    ids=["trailers", "a trailer", "an extension"],
+)
+async def test_what_is_no_body_behind_the_headers_is_431_above_the_same_limit(before: bytes, again: bytes) -> None:
+    async with serving(FixedEngine([5] * 100)) as served:
+        client = await Client.of(served)
+        client.writer.write(before)
+        await asyncio.sleep(0.1)
+        client.writer.write(again * (70_000 // len(again)))
+        received = await client.rest()
+        assert received.startswith(b"HTTP/1.1 431 "), received
+        assert b'"headers_too_large"' in received
+        await served.settle()
+        assert await served.metric('tts_requests_total{outcome="headers_too_large"}') >= 1
+        await good_request(served)
+
+
+async def test_trailers_without_end_behind_a_refusal_are_closed_before_a_key_is_known() -> None:
+    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(api_keys="key")) as served:
+        client = await Client.of(served)
+        client.writer.write(CHUNKED + b"2\r\n{}\r\n0\r\n")
+        assert (await client.answer())[0].startswith(b"HTTP/1.1 401 ")
+        with pytest.raises(ConnectionError):
+            for _ in range(500):  # 32 MB
+                client.writer.write(b"x: y\r\n" * 10_922)
+                await client.writer.drain()
+        await client.rest()
+
+
+async def test_a_trailer_is_no_header(served: Served) -> None:
+    client = await Client.of(served)
+    client.writer.write(LAST_CHUNK + b"x-trailer: 1\r\n\r\n")
+    received = b""
+    async with asyncio.timeout(10):
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            received += await client.reader.read(65_536)
+    assert received.startswith(b"HTTP/1.1 200")
+    names = [name for each in served.server.server_state.connections for name, _ in each.headers]  # type: ignore[union-attr]
+    assert b"content-type" in names
+    assert b"x-trailer" not in names
+    client.writer.close()
+
+
+@pytest.mark.parametrize("pause_s", [None, 0.0], ids=["at once", "in pieces"])
+async def test_a_body_of_many_small_chunks_is_no_endless_head(served: Served, pause_s: float | None) -> None:
+    """Their sizes take more bytes than they do, and more than a head may."""
+    client = await Client.of(served)
+    chunks = [b"1\r\n" + bytes([byte]) + b"\r\n" for byte in b" " * 20_000 + BODY]
+    client.writer.write(CHUNKED)
+    for at in range(0, len(chunks), 1_000):
+        client.writer.write(b"".join(chunks[at : at + 1_000]))
+        if pause_s is not None:
+            await asyncio.sleep(pause_s)
+    client.writer.write(b"0\r\n\r\n")
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(b"HTTP/1.1 200")
+    client.writer.close()
+
+
+async def test_a_large_body_before_half_a_head_is_no_endless_head(served: Served) -> None:
+    client, padding = await Client.of(served), b" " * 100_000
+    client.writer.write(HEAD + f"content-length: {len(padding + BODY)}\r\n\r\n".encode() + padding + BODY)
+    client.writer.write(b"GET /health HTTP/1.1\r\n")
+    client.writer.write(b"host: x\r\nconnection: close\r\n\r\n")
+    received = await client.rest()
+    assert received.count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    ("at_once", "later"),
+    [
+        (SIZED + BODY[:-1], b""),
+        (CHUNKED + b"1\r\n", b""),
+        (HEAD + b"x-long: " + b"y" * 70_000, b""),
+        (b"no HTTP\r\n\r\n", b""),
+        (b"", b"\r\n"),
+    ],
+    ids=["half a body", "half a chunk", "an endless head", "nonsense", "an empty line"],
+)
+async def test_what_comes_behind_a_request_does_not_break_into_its_answer(at_once: bytes, later: bytes) -> None:
+    engine = FixedEngine([5] * 100, gap_s=0.15)  # 1.5 s
+    async with serving(engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)) as served:
+        client = await Client.of(served)
+        client.writer.write(SIZED + BODY + at_once)
+        await asyncio.sleep(0.1)
+        client.writer.write(later)
+        first, ended, rest = (await client.rest()).partition(b"\r\n0\r\n\r\n")
+        assert first.startswith(b"HTTP/1.1 200 ")
+        assert ended
+        assert b"HTTP/1.1 " not in first[1:]
+        assert rest.startswith(b"HTTP/1.1 4") or not rest
+        await served.settle()
+        await good_request(served)
+
+
+async def test_a_websocket_behind_a_running_answer_is_closed() -> None:
+    engine = FixedEngine([5] * 100, stall_after=8)
+    rest = b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    async with serving(engine) as served:
+        client = await Client.of(served)
+        client.writer.write(SIZED + BODY)
+        await engine.stalled.wait()
+        client.writer.write(HANDSHAKE + rest)
+        assert b"HTTP/1.1 101" not in await client.rest()
+        await served.settle()  # the answer's work is let go
+        engine.stall_after = None
+        await good_request(served)
+
+
+async def test_what_is_no_http_is_told_so_in_our_shape(served: Served) -> None:
+    client = await Client.of(served)
+    client.writer.write(b"\x16\x03\x01 hello\r\n\r\n")
+    head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("path", [SPEECH, "/v1/audio/vc", "/v1/audio/voices"])
+async def test_a_client_that_leaves_before_it_has_asked_is_no_failure_of_the_server(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app")
+    kind = "application/json" if path == SPEECH else "multipart/form-data; boundary=b"
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n--b\r\n"
+    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+        before = counted("tts_requests_total", outcome="cancelled")
+        client = await Client.of(served)
+        client.writer.write(head.encode())
+        await asyncio.sleep(0.1)
+        client.writer.close()
+        await served.settle()
+    left = counted("tts_requests_total", outcome="cancelled") - before
+    assert left == (path != "/v1/audio/voices")  # which is no request for speech
+    (line,) = [record for record in caplog.records if f"POST {path} " in record.message]
+    assert line.levelno == logging.INFO
+    assert "status=0 broken=True" in line.message
+    assert "error=cancelled" in line.message
+
+
+async def test_a_request_that_does_not_arrive_is_logged_as_it_was_answered(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app")
+    client = await Client.of(served)
+    client.writer.write(SIZED)
+    await timed_out(client)
+    await served.settle()
+    (line,) = [record for record in caplog.records if f"POST {SPEECH} " in record.message]
+    assert line.levelno == logging.INFO
+    assert "status=408 broken=False" in line.message
+    assert "error=request_timeout" in line.message
 
 
 async def test_an_upload_that_is_given_up_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,126 @@
+"""Clients that take nothing of what was written for them: closed at the write limit, whatever came before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import pytest
+from starlette.types import Message
+
+from app.api.admission import Admission
+from app.api.failure import ResponseBroken
+from app.api.records import Records
+from app.api.response import AudioAnswer, AudioResponse
+from app.errors import EngineTruncated
+from app.listener import Sink, Spoken
+from app.progress import Progress
+from app.speech.encoders import make_encoder
+from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
+from tests.fakes import FixedEngine
+from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+
+LIMITS = settings_for_tests(client_write_timeout_s=0.5)
+
+
+def untaken(served: Served) -> list[int]:
+    """Bytes that wait for their clients, of each connection that has some."""
+    sizes = [each.transport.get_write_buffer_size() for each in served.server.server_state.connections]
+    return [size for size in sizes if size]
+
+
+async def nothing_untaken(served: Served) -> None:
+    """Return when no connection is left that waits for its client."""
+    async with asyncio.timeout(10):
+        while untaken(served):
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.fault(22)
+async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(caplog: pytest.LogCaptureFixture) -> None:
+    """A short answer fits the buffers: it is complete, and all is let go, before anybody has taken it."""
+    caplog.set_level(logging.INFO, "app")
+    engine, limits = FixedEngine(CODES[:60]), LIMITS  # 1.2 s of pcm: 58 kB
+    async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
+        client = await raw_request(served)
+        while not any(f"POST {SPEECH} " in line for line in caplog.messages):
+            await asyncio.sleep(0.005)
+        assert "status=200 broken=False" in caplog.text
+        assert untaken(served)
+        await nothing_untaken(served)
+        await closed_by_peer(client)
+        await repaired(served, engine)
+
+
+@pytest.mark.fault(22)
+async def test_a_client_that_takes_the_end_slowly_gets_it() -> None:
+    engine, limits = FixedEngine(CODES[:60]), LIMITS
+    async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
+        client, loop, received = await raw_request(served), asyncio.get_running_loop(), b""
+        async with asyncio.timeout(20):
+            while not received.endswith(b"0\r\n\r\n"):
+                data = await loop.sock_recv(client, 2_048)
+                assert data, f"broken off after {len(received)} bytes"
+                received += data
+                await asyncio.sleep(0.05)
+        client.close()
+        await repaired(served, engine)
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("stream_format", ["audio", "sse"])
+async def test_an_answer_that_fails_while_its_client_stalls_is_closed_too(
+    stream_format: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = FixedEngine(CODES[:50], error=EngineTruncated("cut"), stall_after=4)
+    limits = LIMITS
+    async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
+        body = json.dumps({**HELLO, "stream_format": stream_format}).encode()
+        client = await raw_request(served, body)
+        await engine.stalled.wait()
+        while not untaken(served):
+            await asyncio.sleep(0.005)
+        engine.go_on.set()
+        await served.settle()
+        await nothing_untaken(served)
+        await closed_by_peer(client)
+        await repaired(served, engine)
+    assert "unexpected error" not in caplog.text
+
+
+async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
+    """Its event waits as long as sound does; then the connection is closed and not drained."""
+    aborted, sent = asyncio.Event(), list[Message]()
+
+    async def speak(sink: Sink, _: Progress) -> Spoken:
+        sink.begin(make_encoder("pcm", 24_000))
+        await sink.write(b"12")
+        raise EngineTruncated("cut")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) > 2:
+            await asyncio.get_running_loop().create_future()
+
+    answer = AudioAnswer("pcm", 24_000, "pcm_s16le", 16, lambda: make_encoder("pcm", 24_000), "events", 0.05)
+    response = AudioResponse(speak, answer, Admission(1, None, 0.0), Records())
+    scope = {"type": "http", "state": {"request_id": "x"}, "extensions": {"speech.abort": aborted.set}}
+    with pytest.raises(ResponseBroken, match="engine_truncated"):
+        await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert aborted.is_set()
+    assert b"engine_truncated" in sent[-1]["body"]
+
+
+@pytest.mark.fault(22)
+async def test_answers_in_one_piece_that_nobody_takes_hold_no_connection() -> None:
+    """As many as are asked for without reading; the one that waits has no limit of its own."""
+    engine = FixedEngine(CODES)
+    async with serving(engine, settings=LIMITS, send_buffer_bytes=4096) as served:
+        client, loop = await raw_request(served, b"{}"), asyncio.get_running_loop()
+        await loop.sock_sendall(client, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20)
+        while not untaken(served):
+            await asyncio.sleep(0.005)
+        await nothing_untaken(served)
+        client.close()
+        await repaired(served, engine)
