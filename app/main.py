@@ -90,14 +90,17 @@ def create_app(
     app = FastAPI(title="Speech server", version=VERSION, lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
     _add_middlewares(app, settings)
     app.state.service = service
-    app.include_router(router)
-    app.include_router(page)
-    app.router.routes.append(websocket.route)
-    app.include_router(voices_router)
+    _add_routes(app)
     install_failure_handlers(app)
     quiet_broken_responses()
     _tell_version(profile)
     return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    for routes in (router, page, voices_router):
+        app.include_router(routes)
+    app.router.routes.append(websocket.route)
 
 
 def _tell_version(profile: Profile) -> None:

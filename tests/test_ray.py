@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
+
+from tests.serving import settings_for_tests
 
 FILE = Path(__file__).parents[1] / "deploy" / "ray" / "serve_speech.py"
 
@@ -47,6 +50,36 @@ def test_a_replica_logs_as_its_settings_say(
     assert logging.getLogger().level == logging.WARNING
     logging.getLogger("app").warning("told")
     assert '"message":"told"' in capsys.readouterr().err
+
+
+def test_a_replica_has_its_settings_and_ray_is_not_told_a_key(
+    deployment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEYS", "sk-first")
+    taken: dict[str, object] = {}
+
+    def deploy(**options: object) -> object:
+        taken.update(options)
+        return lambda replica: SimpleNamespace(bind=lambda: replica)
+
+    def ingress(begin: Callable[[], FastAPI]) -> object:
+        taken["begin"] = begin
+        return lambda replica: replica
+
+    deployment.serve.deployment, deployment.serve.ingress = deploy, ingress
+    keys: list[str | None] = []
+
+    def build() -> FastAPI:
+        keys.append(os.environ.get("API_KEYS"))
+        return FastAPI()
+
+    deployment.application(build, settings_for_tests(), replicas=1, gpus=0)
+    monkeypatch.delenv("API_KEYS")  # as on another machine
+    begin = taken.pop("begin")
+    assert callable(begin)
+    begin()
+    assert keys == ["sk-first"]
+    assert "sk-first" not in repr(taken)
 
 
 def test_a_replica_is_told_all_of_opentelemetrys_settings(

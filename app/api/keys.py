@@ -38,7 +38,7 @@ class KeyCheck:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with the number of its key, or answer it with 401; the log counts keys from 1."""
+        """Pass the request on with the number of its key, or answer it with 401."""
         if scope["type"] == "lifespan" or KEYED not in scope["path"]:
             await self._app(scope, receive, send)
             return
@@ -47,7 +47,7 @@ class KeyCheck:
             await self._refuse(scope, receive, send)
             return
         scope["state"]["api_key"] = number
-        note(scope, key=number + 1)
+        note(scope, **named(number))
         await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +59,11 @@ class KeyCheck:
 def key_number_of(scope: Scope) -> int | None:
     """The number of a request's key; None where the service is open."""
     return cast("int | None", scope["state"].get("api_key"))
+
+
+def named(number: int | None) -> dict[str, int]:
+    """A key in a line of the log: its place in API_KEYS, from 1."""
+    return {} if number is None else {"key": number + 1}
 
 
 def _bearer(scope: Scope) -> bytes:

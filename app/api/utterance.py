@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from app import metrics
 from app.api.access import words
 from app.api.admission import Admission
+from app.api.keys import named
 from app.api.records import Records
 from app.api.response import AudioAnswer, facts, report
 from app.api.script import Script
@@ -43,11 +44,11 @@ class Utterance:
             with self.records.follow(name, key) as progress, self.script.spoken(), self.admission.slot(key):
                 spoken = await self.synthesis(sink, progress)
             report(spoken, whole=False)
-            told = facts(spoken, whole=False)
+            told = named(key) | facts(spoken, whole=False)
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: cancelled", name, extra={"request_id": name, "error": "cancelled"})
+            log.info("request %s: cancelled", name, extra={"request_id": name, "error": "cancelled", **named(key)})
             raise
         finally:
             self.script.close()

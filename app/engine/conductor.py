@@ -46,7 +46,7 @@ class _Part:
 
 
 class Conductor:
-    """A `EmbeddedModel`. Pieces that find no free row wait in the order of their coming.
+    """An `EmbeddedModel`. Pieces that find no free row wait in the order of their coming.
 
     A request has one piece here at a time, so a long text takes turns with the others even then. Codes depend on
     phonemes, voice, temperature, seed and the piece's number alone (see `Chorus`).

@@ -25,7 +25,7 @@ LEAD_FRAMES = 7
 
 
 class OnePass:
-    """A `EmbeddedModel` that shares the reader's thread, so that requests take turns sentence by sentence.
+    """An `EmbeddedModel` that shares the reader's thread, so that requests take turns sentence by sentence.
 
     A piece takes 20 to 30 ms and comes whole. Nothing is drawn: of a delivery, the voice alone means something here.
     """

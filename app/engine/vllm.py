@@ -123,7 +123,7 @@ class VllmEngine:
         except TimeoutError as exc:
             raise EngineTimeout("the engine did not answer in time") from exc
         if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # 404: a server without that route
-            raise EngineError("the engine is not ready")
+            raise EngineError(f"the engine is not ready: its /health answers {status}")
 
     async def _seek_model(self) -> None:
         """Warn where the engine lists its models and ours is not among them; some list none, or not all."""

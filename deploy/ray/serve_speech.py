@@ -38,19 +38,32 @@ def build_app() -> FastAPI:
     return create_app(settings)
 
 
+def told(build: Callable[[], FastAPI], settings: dict[str, str]) -> Callable[[], FastAPI]:
+    """`build` as a replica calls it, with the settings in its environment.
+
+    They do not go by Ray's runtime_env, which stands in Ray's logs as it is, with every key.
+    """
+
+    def begin() -> FastAPI:
+        os.environ.update(settings)
+        return build()
+
+    return begin
+
+
 def application(build: Callable[[], FastAPI], settings: Settings, *, replicas: int, gpus: float) -> serve.Application:
     """What `serve.run` takes. `gpus` of each replica may be a fraction, where several share one."""
 
     @serve.deployment(
         name="speech",
         num_replicas=replicas,
-        ray_actor_options={"num_gpus": gpus, "runtime_env": {"env_vars": environment()}},
+        ray_actor_options={"num_gpus": gpus},
         max_ongoing_requests=NEVER_REACHED * settings.max_concurrent_requests,
         graceful_shutdown_timeout_s=settings.shutdown_grace_s + 10,
         graceful_shutdown_wait_loop_s=0.5,
         health_check_period_s=2,
     )
-    @serve.ingress(build)
+    @serve.ingress(told(build, environment()))
     class Speech:
         """One replica."""
 

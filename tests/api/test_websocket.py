@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -219,6 +220,25 @@ async def test_a_flush_speaks_what_is_there() -> None:
         assert len(engine.prompts) == 1
         await client.say("cancel")
         await client.dropped()
+
+
+async def test_an_utterances_line_in_the_log_tells_whose_key_it_was_by_its_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "app.api.utterance")
+    settings = settings_for_tests(tts_api=NOBODY, api_keys="sk-first-1,sk-second-2")
+    headers = {"authorization": "Bearer sk-second-2"}
+    async with serving(ReadingEngine(), settings=settings) as served:
+        async with connect(url_of(served), proxy=None, additional_headers=headers) as socket:
+            client = Client(socket)
+            await client.text(SENTENCES[0])
+            await client.say("end")
+            await client.answer()
+        await served.settle()
+    (line,) = [record for record in caplog.records if record.name == "app.api.utterance"]
+    assert vars(line)["key"] == 2
+    assert "key=2" in line.getMessage()
+    assert "sk-" not in caplog.text
 
 
 async def test_utterances_are_spoken_in_turn_and_text_may_come_before_its_turn() -> None:

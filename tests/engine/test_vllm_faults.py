@@ -349,7 +349,7 @@ async def test_an_engine_that_does_not_list_the_model_is_told_once_and_well(capl
             await engine.check()
         assert fake.questions == 1
         fake.health = 503
-        with pytest.raises(EngineError):
+        with pytest.raises(EngineError, match="its /health answers 503"):
             await engine.check()
         fake.health = 200
         await engine.check()
