@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -26,3 +27,17 @@ def test_the_kept_results_can_be_believed() -> None:
         figures = Figures.of(read(file).run)
         assert figures.generator.believable
         assert not figures.failed
+
+
+def test_the_capacities_of_the_deployment_page_are_those_that_were_found() -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    results = sorted((ROOT / "bench" / "results").glob("capacity-*.json"))
+    assert len(results) >= 4
+    for file in results:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        (row,) = [line for line in page.splitlines() if line.startswith("|") and file.name in line]
+        (carried,) = [tried for tried in found["levels"] if tried["listeners"] == found["carried_listeners"]]
+        shown = [cell.strip() for cell in row.split("|")[2:5]]
+        cost = "" if found["hour_costs"] is None else f"{found['hour_costs']:.3f}"
+        assert shown == [str(found["carried_listeners"]), str(carried["in_flight"]), cost]
+        assert carried["figures"]["generator"]["believable"]
