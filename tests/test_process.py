@@ -113,14 +113,12 @@ def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment:
     assert len(output.strip().splitlines()) == 1
 
 
-def test_a_port_that_is_taken_ends_it_with_an_error_that_names_it(tmp_path: Path) -> None:
-    with running_in(tmp_path) as first:
-        second = start(tmp_path, PORT=str(first.port))
-        status, output = second.ended(30)
+def test_a_port_that_is_taken_ends_it_with_an_error_that_names_it(running: Running, tmp_path: Path) -> None:
+    status, output = start(tmp_path, PORT=str(running.port)).ended(30)
     assert status == 1
     assert "Traceback" not in output
     (error,) = [line for line in output.splitlines() if "ERROR" in line]
-    assert str(first.port) in error
+    assert str(running.port) in error
     assert "in use" in error
 
 
