@@ -58,8 +58,11 @@ class Sizing:
 
     @property
     def hour_costs(self) -> float | None:
-        """An hour of audio in the price's money, `use` of what is carried being asked for."""
-        if self.price is None or self.carried is None:
+        """An hour of audio in the price's money, `use` of what is carried being asked for; None: not to be told.
+
+        A level that is shorter than an answer may hold none between its ramp and its end.
+        """
+        if self.price is None or self.carried is None or not self.carried.audio_s_per_s:
             return None
         return self.price / (self.carried.audio_s_per_s * self.use)
 
@@ -114,7 +117,9 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "stress_test capacity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_common(options, environment)
-    options.add_argument("--duration", type=amount, default=30.0, metavar="S", help="of each level, in seconds")
+    options.add_argument(
+        "--duration", type=amount, default=30.0, metavar="S", help="of each level, in seconds; several answers long"
+    )
     options.add_argument("--most", type=count, default=512, help="listeners to try at most")
     options.add_argument(
         "--first-audio", type=amount, default=promise.first_audio_s, metavar="S", help="promised for 99 of 100 answers"

@@ -102,6 +102,7 @@ def test_what_to_set_and_what_an_hour_costs() -> None:
     assert "MAX_CONCURRENT_REQUESTS=20, vLLM's --max-num-seqs 40" in said
     assert "Cost Of An Hour Of Audio: 0.5000 (3 an hour, 30% in use)" in said
     assert "Cost" not in "\n".join(replace(sizing, price=None).report())
+    assert "Cost" not in "\n".join(replace(sizing, levels=[level(10, rate=0.0)]).report())
     open_ended = "\n".join(replace(sizing, levels=sizing.levels[:2]).report())
     assert "Listeners: at least 20" in open_ended
     assert "Audio: at most 0.5" in open_ended
