@@ -14,5 +14,5 @@ MISCONFIGURATIONS: Final = (ValidationError, ProfileError, LexiconError)
 
 
 def line_of(exc: Exception) -> str:
-    """The line for one of `MISCONFIGURATIONS`; it holds no value, which may be a key."""
+    """The line for one of `MISCONFIGURATIONS`, or an error whose message is one; it holds no value: some are keys."""
     return first_mistake(exc) if isinstance(exc, ValidationError) else str(exc)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from pydantic import ValidationError
-
 from app.codec.hub import DECODER_FILES, find_file
 from app.errors import LoadError
-from app.profiles import Profile, ProfileError, load_profile
-from app.settings import Settings, first_mistake
+from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.profiles import Profile, load_profile
+from app.settings import Settings
 
 RANDOM = "random"
 
@@ -32,10 +31,8 @@ def main() -> None:
         settings = Settings()
         files = wanted(settings, load_profile(settings.profile_name))
         paths = dict.fromkeys(find_file(source, *names, report=_say) for source, names in files)
-    except ValidationError as exc:
-        sys.exit(first_mistake(exc))
-    except (ProfileError, LoadError) as exc:
-        sys.exit(str(exc))
+    except (*MISCONFIGURATIONS, LoadError) as exc:
+        sys.exit(line_of(exc))
     for path in paths:
         _say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB")
     if not paths:

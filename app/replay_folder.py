@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
-from app.folder import prepare
+from app.folder import prepare, write_whole
 from app.trail import Trail
 
 MOST_FILES = 100
@@ -75,15 +73,7 @@ class ReplayFolder:
 
     def _put(self, name: str, body: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = self._folder / f".{name}"
-        try:
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(body)
-            part.replace(self._folder / name)
-        except OSError:
-            with suppress(OSError):
-                part.unlink()  # what a full disk took of it
-            raise
+        write_whole(self._folder / name, self._folder / f".{name}", body)
 
     def _sweep(self) -> None:
         """Delete what a crash cut off, which is beyond no bound and would stay for ever."""

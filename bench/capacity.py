@@ -11,31 +11,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from bench.served import between
-from stress_test.service import started
+from bench.served import between, embedded
 
 ROOT = Path(__file__).parent.parent
-
-
-@asynccontextmanager
-async def embedded(engine: str) -> AsyncGenerator[str]:
-    """`python -m app` without an engine of its own, and without a bound on requests; its URL."""
-    async with started(LOG_LEVEL="warning", EMBEDDED_ENGINE=engine, MAX_CONCURRENT_REQUESTS="1000") as service:
-        yield service.url
+UNBOUNDED = {"MAX_CONCURRENT_REQUESTS": "1000"}  # or the bound would be what is found
 
 
 def services(device: str) -> dict[str, Callable[[], AbstractAsyncContextManager[str]]]:
     """What can be asked how much it carries."""
     return {
-        "embedded": partial(embedded, "nar"),
-        "lm": partial(embedded, "lm"),
+        "embedded": partial(embedded, EMBEDDED_ENGINE="nar", **UNBOUNDED),
+        "lm": partial(embedded, EMBEDDED_ENGINE="lm", **UNBOUNDED),
         "stub": partial(between, "stub"),
         "neucodec": partial(between, "neucodec", device),
     }

@@ -19,7 +19,7 @@ from app.settings import Settings
 from bench.cost import COSTS, CallCost, StubCodec
 from bench.paced_engine import paced_engine
 from bench.policies import Policy
-from stress_test.service import Service
+from stress_test.service import Service, started
 
 NO_LIMIT = 1_000_000
 FREE = "free"
@@ -104,3 +104,10 @@ async def between(codec: str, device: str = "cpu") -> AsyncIterator[str]:
         settings = settings_for(engine_url, codec, chosen, interval=5)
         async with serving(settings, load_codec(cost_of(codec, "h200-graphed"), chosen)) as url:
             yield url
+
+
+@asynccontextmanager
+async def embedded(**settings: str) -> AsyncIterator[str]:
+    """`python -m app` as it is first run, but for these settings; its URL."""
+    async with started(LOG_LEVEL="warning", **settings) as service:
+        yield service.url

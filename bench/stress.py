@@ -10,15 +10,14 @@ import argparse
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from bench.served import between
-from stress_test.service import started
+from bench.served import between, embedded
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -31,13 +30,6 @@ LOADS = {
         ("stub-open", ["--rate", "8", "--duration", "20", *SENTENCES]),
     ],
 }
-
-
-@asynccontextmanager
-async def embedded() -> AsyncGenerator[str]:
-    """`python -m app` as it is first run; its URL."""
-    async with started(LOG_LEVEL="warning") as service:
-        yield service.url
 
 
 SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {

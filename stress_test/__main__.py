@@ -12,12 +12,11 @@ from collections.abc import Sequence
 
 from stress_test import comparison, sizing
 from stress_test.figures import Figures
-from stress_test.generator import warm_up
 from stress_test.load import Load
 from stress_test.options import Options, parse
 from stress_test.page import page
-from stress_test.processes import ProcessFailed, Run, run
-from stress_test.progress import Progress
+from stress_test.processes import ProcessFailed, Run
+from stress_test.progress import run_shown, warm_up_shown
 from stress_test.report import INTERRUPTED, report
 from stress_test.result import Result
 
@@ -36,14 +35,8 @@ def describe(load: Load) -> str:
 
 async def measure(options: Options) -> Run:
     """Warm the server up, then run the load."""
-    load = options.load
-    if await warm_up(load) < load.warmup_count:
-        print("not every warm-up request was answered", file=sys.stderr)
-    progress = Progress(load.expected)
-    try:
-        return await run(load, progress.count)
-    finally:
-        progress.end()
+    await warm_up_shown(options.load)
+    return await run_shown(options.load)
 
 
 def write(options: Options, result: Result) -> None:

@@ -6,7 +6,10 @@ import sys
 import time
 from typing import TextIO
 
+from stress_test.generator import warm_up
+from stress_test.load import Load
 from stress_test.outcome import Failed, Outcome
+from stress_test.processes import Run, run
 
 WIDTH = 30
 LEAST_PAUSE_S = 0.1  # between two drawings
@@ -44,3 +47,18 @@ class Progress:
             return f"{self._count} answers"
         full = WIDTH * min(self._count, self._expected) // self._expected
         return f"[{'#' * full}{' ' * (WIDTH - full)}] {self._count}/{self._expected}"
+
+
+async def run_shown(load: Load) -> Run:
+    """Run a load with a bar; see `run`."""
+    progress = Progress(load.expected)
+    try:
+        return await run(load, progress.count)
+    finally:
+        progress.end()
+
+
+async def warm_up_shown(load: Load) -> None:
+    """Warm the server up, and say where it did not answer."""
+    if await warm_up(load) < load.warmup_count:
+        print("not every warm-up request was answered", file=sys.stderr)

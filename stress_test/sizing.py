@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stress_test.capacity import Level, Promise, carried, climb, level_load
-from stress_test.generator import warm_up
 from stress_test.load import Load
 from stress_test.machine import describe
 from stress_test.options import add_common, amount, check_files, common_load, count, share
-from stress_test.processes import ProcessFailed, run
-from stress_test.progress import Progress
+from stress_test.processes import ProcessFailed
+from stress_test.progress import run_shown, warm_up_shown
 from stress_test.report import INTERRUPTED, RULE
 from stress_test.result import PACKAGES
 
@@ -135,17 +134,12 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 async def measure(load: Load, promise: Promise, most: int) -> list[Level]:
     """Every level that was tried, each told on the terminal as it ends. Raises ProcessFailed."""
-    if await warm_up(load) < load.warmup_count:
-        print("not every warm-up request was answered", file=sys.stderr)
+    await warm_up_shown(load)
     print(COLUMNS.format("listeners", "answers", "audio-s/s", "in flight", "TTFA p99", "underruns", ""), flush=True)
 
     async def level_of(listeners: int) -> Level:
         asked = level_load(load, listeners)
-        progress = Progress(None)
-        try:
-            level = Level.of(asked, await run(asked, progress.count), promise)
-        finally:
-            progress.end()
+        level = Level.of(asked, await run_shown(asked), promise)
         print(line_of(level), flush=True)
         return level
 

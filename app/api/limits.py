@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.failure import failure_response, refused
-from app.api.path import route_path
+from app.api.path import is_at
 from app.errors import BodyTooLarge
 
 
@@ -29,7 +29,7 @@ class BodyCap:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with 413."""
         lengths = [value for name, value in scope.get("headers", []) if name == b"content-length"]
-        limit_bytes = self._upload_bytes if _is_at(scope, self._upload_paths) else self._limit_bytes
+        limit_bytes = self._upload_bytes if is_at(scope, self._upload_paths) else self._limit_bytes
         if lengths and lengths[0].isdigit() and int(lengths[0]) > limit_bytes:
             refused(scope, BodyTooLarge.code)
             await failure_response(BodyTooLarge("the request body is too large"))(scope, receive, send)
@@ -45,7 +45,3 @@ class BodyCap:
             return message
 
         await self._app(scope, counted, send)
-
-
-def _is_at(scope: Scope, paths: tuple[str, ...]) -> bool:
-    return scope["type"] == "http" and route_path(scope) in paths

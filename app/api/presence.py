@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from app.api.failure import refused
 
@@ -30,8 +31,13 @@ async def while_there(request: Request, work: Awaitable[T]) -> T:
     return done
 
 
-async def _watch(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has left; what else comes is dropped."""
+    while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _watch(request: Request) -> None:
+    await disconnected(request.receive)
     refused(request.scope, "cancelled")
     raise ClientDisconnect

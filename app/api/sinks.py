@@ -11,6 +11,7 @@ import orjson
 from starlette.types import Message, Receive, Send
 
 from app.api.failure import ResponseBroken
+from app.api.presence import disconnected
 from app.errors import ServiceError
 from app.listener import ClientGone, Spoken
 from app.speech.encoders import Encoder
@@ -51,8 +52,7 @@ class ChunkedSink:
 
     async def gone(self) -> None:
         """Return at the client's disconnect."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await disconnected(self._receive)
 
     async def _end(self) -> None:
         await self._put({"type": "http.response.body", "body": b"", "more_body": False})

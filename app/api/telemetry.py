@@ -7,13 +7,13 @@ from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 
-from app.api.path import route_path
+from app.api.path import is_at
 
 PROBES = ("/health", "/ready", "/metrics")  # asked every few seconds, and of no interest in a trace
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
-    return scope["type"] == "http" and route_path(scope) in PROBES
+    return is_at(scope, PROBES)
 
 
 # Metrics are Prometheus's (app/metrics.py). FastAPI's log records hold exception texts, which may hold input.

@@ -28,7 +28,7 @@ from app.errors import (
     VoiceExists,
     VoiceNotSaved,
 )
-from app.folder import prepare
+from app.folder import prepare, write_whole
 from app.speech.text import clean
 
 MAX_NAME_CHARACTERS = 64
@@ -185,17 +185,11 @@ class VoiceStore:
         self._voices[voice.id] = voice
 
     def _write(self, folder: Path, voice: ClonedVoice) -> None:
-        begun = folder / f"{voice.id}.tmp"
+        path = folder / f"{voice.id}.json"
         try:
-            with open(os.open(begun, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:  # noqa: PTH123
-                file.write(voice.model_dump_json().encode())
-                file.flush()
-                os.fsync(file.fileno())
-            begun.replace(folder / f"{voice.id}.json")
+            write_whole(path, path.with_suffix(".tmp"), voice.model_dump_json().encode(), durable=True)
             _sync(folder)
         except OSError as exc:
-            with suppress(OSError):
-                begun.unlink()
             log.error("a voice cannot be saved: %s", exc.strerror)
             raise VoiceNotSaved("the voice could not be saved") from exc
 
