@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.addresses import Address, EngineUrl, addresses, engine_name
-
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-GraphSeconds = Annotated[float, Field(gt=0, le=30)]
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without a slash at its end
-
-
-def _sendable(key: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("a key is one or more printable ASCII characters without spaces")
-    return key
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
+from app.addresses import Address, addresses
+from app.setting_types import (
+    ApiKeys,
+    CallerKeys,
+    Dtype,
+    EngineUrls,
+    GraphLengths,
+    LogLevel,
+    Names,
+    Origins,
+)
 
 
 class Settings(BaseSettings):
@@ -39,7 +34,7 @@ class Settings(BaseSettings):
 
     host: str = Field(default="0.0.0.0", description="Address to listen on.")
     port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_level: LogLevel = Field(default="info", description="Least level logged.")
     log_format: Literal["text", "json"] = Field(
         default="text", description="Lines of the log: text, or json, each an object."
     )
@@ -55,12 +50,12 @@ class Settings(BaseSettings):
         "(the extra `tracing`); other OTEL_ variables as OpenTelemetry documents them. Unset: none.",
     )
 
-    tts_api: Annotated[tuple[EngineUrl, ...] | None, NoDecode] = Field(
+    tts_api: EngineUrls = Field(
         default=None,
         description="URL of the vLLM server, with or without /v1/completions; several, separated by commas, share "
         "the load. Unset: the embedded engine.",
     )
-    tts_api_key: Annotated[tuple[ApiKey, ...] | None, NoDecode] = Field(
+    tts_api_key: ApiKeys = Field(
         default=None,
         description="Key sent to the engine as a bearer token. With several engines one for all, or one for each, "
         "separated by commas or as a JSON list.",
@@ -78,9 +73,7 @@ class Settings(BaseSettings):
     model_name: str | None = Field(
         default=None, description="Model name sent to the engine and listed by /v1/models. Unset: the profile's."
     )
-    speakers: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Voice names, separated by commas. Unset: the profile's."
-    )
+    speakers: Names = Field(default=(), description="Voice names, separated by commas. Unset: the profile's.")
     default_speaker: str | None = Field(
         default=None, description="Voice of requests that name none. Unset: the profile's."
     )
@@ -150,7 +143,7 @@ class Settings(BaseSettings):
         le=3600,
         description="Longest decode call; after it the device counts as lost, and the process ends to be started anew.",
     )
-    cuda_graph_batch: Annotated[tuple[GraphSeconds, ...] | None, NoDecode] = Field(
+    cuda_graph_batch: GraphLengths = Field(
         default=None,
         description="Lengths of the decode calls that are captured as CUDA graphs, as a JSON list of seconds; "
         "[] captures none. Unset: a grid up to the longest window.",
@@ -159,12 +152,12 @@ class Settings(BaseSettings):
         default=False, description="Compile the codec before it is captured: a slower start on a GPU, fewer kernels."
     )
 
-    api_keys: Annotated[tuple[ApiKey, ...] | None, NoDecode] = Field(
+    api_keys: CallerKeys = Field(
         default=None,
         description="Keys of which a request to /v1/ must send one (Authorization: Bearer KEY), separated by commas "
         "or as a JSON list. Unset: the service is open.",
     )
-    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+    cors_origins: Origins = Field(
         default=(),
         description="Origins whose pages may call the service from a browser, separated by commas, or * for all. "
         "Unset: none.",
@@ -230,41 +223,6 @@ class Settings(BaseSettings):
     stream_interval: int = Field(
         default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."
     )
-
-    @field_validator("tts_api", "tts_api_key", "speakers", "api_keys", "cors_origins", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("["):
-            return tuple(json.loads(value))
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-
-    @field_validator("api_keys")
-    @classmethod
-    def _closed_if_set(cls, value: tuple[SecretStr, ...] | None) -> tuple[SecretStr, ...] | None:
-        if value == ():
-            raise ValueError("holds no key: leave it unset for an open service")
-        return value
-
-    @field_validator("cuda_graph_batch", mode="before")
-    @classmethod
-    def _json_list(cls, value: object) -> object:
-        return json.loads(value) if isinstance(value, str) else value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _any_case(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("tts_api")
-    @classmethod
-    def _different_engines(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is not None and len({engine_name(url) for url in value}) != len(value):
-            raise ValueError("names an engine twice")
-        if value == ():
-            raise ValueError("holds no URL: leave it unset for the embedded engine")
-        return value
 
     @field_validator("tts_api_key")
     @classmethod
