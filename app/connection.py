@@ -13,9 +13,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.api.access import note
 from app.api.failure import failure_response, refused
 from app.api.request_id import HEADER, identify
-from app.errors import HeadTooLarge, RequestError, RequestTimeout, ServiceError
+from app.errors import ServiceError
 from app.outflow import Outflow
 from app.patience import Patience
+from app.request_errors import HeadTooLarge, RequestError, RequestTimeout
 
 log = logging.getLogger(__name__)
 

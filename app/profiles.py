@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.errors import VoiceNotFound
+from app.request_errors import VoiceNotFound
 
 PRESETS = Path(__file__).parent / "presets"
 CodecName = Literal["neucodec", "snac", "builtin"]

@@ -21,6 +21,8 @@ LEAVES = (
     "metrics",
     "misspelt",
     "profiles",
+    "request_errors",
+    "setting_types",
     "settings",
     "tracing",
     "version",

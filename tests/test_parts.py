@@ -7,8 +7,8 @@ from typing import Self
 
 import pytest
 
-from app.errors import TextTimeout
 from app.parts import KeptParts, Part, WrittenParts
+from app.request_errors import TextTimeout
 
 TWO = [Part("a"), Part("b")]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import VoiceNotFound
 from app.profiles import PRESETS, Profile, ProfileError, customise, load_profile
+from app.request_errors import VoiceNotFound
 
 PRESET_NAMES = ("builtin", "lark", "orpheus", "scicom")
 OPENAI_VOICES = (

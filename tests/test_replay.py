@@ -22,10 +22,11 @@ from app.api.records import MOST_TRAILS, Records
 from app.attempt import Attempt
 from app.codec import CodeWindow
 from app.engine import Generation, OnTokens, Sampling
-from app.errors import EngineError, NotKept
+from app.errors import EngineError
 from app.progress import NOTHING
 from app.replay import main, read_replay, sound_of
 from app.replay_folder import MOST_WAITING, ReplayFolder
+from app.request_errors import NotKept
 from app.settings import Settings
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.windows import Window

@@ -8,17 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.clone.encoder import Recording, ReferenceEncoder
 from app.clone.store import ClonedVoice, VoiceStore, voice_name
-from app.errors import (
-    CloningNotSupported,
-    CloningUnavailable,
-    DeadlineExceeded,
-    EmptyInput,
-    InputTooLong,
-    LoadError,
-    Overloaded,
-    VoiceExists,
-)
+from app.errors import CloningUnavailable, DeadlineExceeded, LoadError, Overloaded
 from app.profiles import Profile
+from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
 from app.speech.prompt import Reference
 from app.speech.text import clean
 

@@ -18,7 +18,8 @@ from app import metrics
 from app.api.access import facts_of, note
 from app.api.path import route_path
 from app.api.request_id import request_id_of
-from app.errors import BodyTooLarge, ErrorBody, InvalidApiKey, RequestError, ServiceError
+from app.errors import ErrorBody, ServiceError
+from app.request_errors import BodyTooLarge, InvalidApiKey, RequestError
 
 log = logging.getLogger(__name__)
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")

@@ -15,15 +15,10 @@ from app.api.wording import Manner, Wording
 from app.attempt import Speech
 from app.codec import CodecSpec
 from app.engine import Sampling
-from app.errors import (
-    CloningNotSupported,
-    ModelNotFound,
-    UnsupportedSampleRate,
-    UnsupportedValue,
-)
 from app.listener import Levels, Playback
 from app.parts import Part, Parts, WrittenParts
 from app.profiles import Profile
+from app.request_errors import CloningNotSupported, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
 from app.settings import Settings
 from app.speech import g711
 from app.speech.codes import FrameLayout

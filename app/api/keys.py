@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access import note
 from app.api.failure import failure_response, refused
-from app.errors import InvalidApiKey
+from app.request_errors import InvalidApiKey
 
 # Anywhere in the path: behind a prefix (uvicorn's --root-path) the routes are the same.
 KEYED = "/v1/"

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.failure import failure_response, refused
 from app.api.path import is_at
-from app.errors import BodyTooLarge
+from app.request_errors import BodyTooLarge
 
 
 class BodyCap:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.api.schemas import SpeechRequest
-from app.errors import InvalidMessage
+from app.request_errors import InvalidMessage
 
 
 class SessionMessage(BaseModel):

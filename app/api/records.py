@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import NotKept, ReplayNotSaved, RequestNotFound, ServiceError
+from app.errors import ReplayNotSaved, ServiceError
 from app.listener import ClientGone, Spoken
 from app.progress import Progress
 from app.replay_folder import ReplayFolder
+from app.request_errors import NotKept, RequestNotFound
 from app.trail import Trail
 
 MOST_RECORDS = 10_000  # about 10 MB

@@ -26,8 +26,9 @@ from app.api.schemas import (
 )
 from app.api.service import Service, service_of
 from app.api.sinks import usage
-from app.errors import ModelNotFound, NotReady, ServiceError
+from app.errors import NotReady, ServiceError
 from app.metrics import READY, TASKS
+from app.request_errors import ModelNotFound
 
 router = APIRouter()
 STARTED = int(time.time())

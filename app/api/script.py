@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
-from app.errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.parts import Part
+from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.speech.incremental import SentenceFeed
 from app.speech.pauses import Passage, check_pauses, passages
 

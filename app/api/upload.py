@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from app.errors import BodyTooLarge, InvalidForm
+from app.request_errors import BodyTooLarge, InvalidForm
 
 F = TypeVar("F", bound=BaseModel)
 MAX_FIELDS = 64

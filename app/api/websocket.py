@@ -19,8 +19,9 @@ from app.api.response import abort
 from app.api.script import Script
 from app.api.service import Service
 from app.api.utterance import Utterance
-from app.errors import EmptyInput, InvalidMessage, Overloaded, RequestError, ServiceError
+from app.errors import Overloaded, ServiceError
 from app.listener import ClientGone
+from app.request_errors import EmptyInput, InvalidMessage, RequestError
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import EmptyInput, InputTooLong
+from app.request_errors import EmptyInput, InputTooLong
 from app.speech.lexicon import Lexicon
 from app.speech.markdown import without_halves
 from app.speech.normalise import normalise

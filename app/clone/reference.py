@@ -22,7 +22,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from app.errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort
+from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort
 
 Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
 

@@ -19,16 +19,9 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app import metrics
-from app.errors import (
-    InvalidName,
-    LoadError,
-    RequestError,
-    StoredVoiceNotFound,
-    TooManyVoices,
-    VoiceExists,
-    VoiceNotSaved,
-)
+from app.errors import LoadError, VoiceNotSaved
 from app.folder import prepare, write_whole
+from app.request_errors import InvalidName, RequestError, StoredVoiceNotFound, TooManyVoices, VoiceExists
 from app.speech.text import clean
 
 MAX_NAME_CHARACTERS = 64

@@ -16,7 +16,8 @@ from app.engine.header import phoneme_ids
 from app.engine.one_pass import OnePass
 from app.engine.reader import Reader, Reading
 from app.engine.voices import LANGUAGE_MODEL, TOKEN_MODEL, VOICES
-from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
+from app.errors import EngineError, LoadError
+from app.request_errors import UnsupportedLanguage, VoiceNotFound
 from app.speech.prompt import parse
 
 ModelKind = Literal["lm", "nar"]

@@ -19,9 +19,9 @@ from app.errors import (
     EngineTimeout,
     EngineTruncated,
     EngineUnreachable,
-    InputTooLong,
     ServiceError,
 )
+from app.request_errors import InputTooLong
 
 MAX_RETRY_AFTER_S: Final = 30
 # vLLM 0.32 words it in three ways: a prompt beyond the context, the same by its parameter's name, and

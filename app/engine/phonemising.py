@@ -12,7 +12,8 @@ from app.engine.phonemes import Piece
 from app.engine.reader import Reader, Reading
 from app.engine.silence import SilenceTrim
 from app.engine.voices import TOKEN_MODEL
-from app.errors import EngineLength, UnsupportedLanguage
+from app.errors import EngineLength
+from app.request_errors import UnsupportedLanguage
 from app.speech.prompt import parse, render
 
 

@@ -24,8 +24,9 @@ from app.engine.clock import TokenClock
 from app.engine.completion import Completion, request_body
 from app.engine.failures import connection_failure, refusal
 from app.engine.refusals import Refusals
-from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout, InputTooLong
+from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
 from app.profiles import TokenSyntax
+from app.request_errors import InputTooLong
 
 logger = logging.getLogger(__name__)
 

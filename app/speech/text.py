@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from app.errors import EmptyInput
+from app.request_errors import EmptyInput
 from app.speech.emoji import without_emoji
 from app.speech.html import without_html
 from app.speech.markdown import plain

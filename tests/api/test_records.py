@@ -8,8 +8,9 @@ import json
 import pytest
 
 from app.api.records import Records
-from app.errors import EngineError, EngineTruncated, Overloaded, RequestNotFound
+from app.errors import EngineError, EngineTruncated, Overloaded
 from app.listener import ClientGone
+from app.request_errors import RequestNotFound
 from tests.api.test_websocket import limits, talking
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.clone.reference import RATE_HZ, ReferenceLimits, decode_reference
-from app.errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort, RequestError
+from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort, RequestError
 from tests.clone.recordings import CODECS, film, recording, tone, with_cover
 
 LIMITS = ReferenceLimits(min_s=1.0, max_s=5.0)

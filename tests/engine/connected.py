@@ -11,9 +11,7 @@ import pytest
 
 from app.engine import Sampling
 from app.engine.vllm import EngineLimits, VllmEngine
-from app.errors import (
-    ServiceError,
-)
+from app.errors import ServiceError
 from app.profiles import TokenSyntax
 from tests.engine.scripted import (
     GOOD,

@@ -11,8 +11,9 @@ import pytest_asyncio
 
 from app.engine import Generation, Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine, ModelKind, delivery_of, voice_and_text
-from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
+from app.errors import EngineError, LoadError
 from app.profiles import load_profile
+from app.request_errors import UnsupportedLanguage, VoiceNotFound
 from app.speech.prompt import render
 from tests.engine.small_lm import small_model
 from voices.train.tokens_lm import save_model

@@ -16,8 +16,9 @@ from app.engine.phonemes import Phonemiser
 from app.engine.phonemising import PhonemeEngine
 from app.engine.silence import LEAD_FRAMES, TAIL_FRAMES
 from app.engine.voices import TOKEN_MODEL
-from app.errors import EngineError, EngineLength, EngineUnreachable, UnsupportedLanguage
+from app.errors import EngineError, EngineLength, EngineUnreachable
 from app.profiles import load_profile
+from app.request_errors import UnsupportedLanguage
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, serving, settings_for_tests
 

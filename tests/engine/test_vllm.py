@@ -7,10 +7,7 @@ import pytest
 
 from app.engine import Generation, Sampling, TokenNumbers
 from app.engine.vllm import EngineLimits, VllmEngine
-from app.errors import (
-    EngineError,
-    EngineProtocolError,
-)
+from app.errors import EngineError, EngineProtocolError
 from tests.engine.connected import (
     LONG,
     SAMPLING,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import UnsupportedValue
+from app.request_errors import UnsupportedValue
 from app.speech.pauses import Passage, passages
 
 

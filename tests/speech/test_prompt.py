@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import EmptyInput
 from app.profiles import PRESETS, load_profile
+from app.request_errors import EmptyInput
 from app.speech.prompt import Reference, parse, render
 from app.speech.text import prepare
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import EmptyInput
+from app.request_errors import EmptyInput
 from app.speech.text import MAX_MARKS, clean, prepare
 
 HOSTILE = st.text(

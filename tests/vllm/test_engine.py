@@ -11,8 +11,9 @@ import pytest
 
 from app.engine import Generation, Sampling, TokenNumbers
 from app.engine.vllm import EngineLimits, VllmEngine
-from app.errors import EngineError, InputTooLong
+from app.errors import EngineError
 from app.profiles import TokenSyntax
+from app.request_errors import InputTooLong
 from app.speech.text import clean
 from tests.vllm.conftest import KnownAnswer
 
