@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app import metrics, tracing
-from app.codec import Samples
 from app.engine import FinishReason
+from app.samples import Samples
 from app.speech.encoders import Encoder
 from app.speech.fade import Edges
 from app.speech.level import Leveller, limit

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from app.codec import Codec, CodecSpec, Samples
+from app.codec import Codec, CodecSpec
 from app.errors import LoadError
 from app.profiles import ProfileError, load_profile
+from app.samples import Samples
 from app.settings import Settings, first_mistake
 from app.speaker import Before
 from app.speech.codes import CodeArray, FrameLayout

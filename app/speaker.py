@@ -9,11 +9,12 @@ from functools import partial
 import numpy as np
 
 from app.arrival import Arrival
-from app.codec import CodeWindow, Samples
+from app.codec import CodeWindow
 from app.decode.capacity import Heard
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import Listener
+from app.samples import Samples
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher

@@ -23,10 +23,11 @@ import torch
 import uvloop
 
 from app.assembly import CPU_BATCH_FRAMES, CPU_CALL_FRAMES
-from app.codec import Codec, CodeWindow, Samples
+from app.codec import Codec, CodeWindow
 from app.codec.load import CodecChoice, load_codec
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
+from app.samples import Samples
 from app.speech.windows import Supply, Window, WindowSchedule
 from bench.machine import write_result
 from bench.policies import Policy, make_queue

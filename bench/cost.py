@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.codec import CodecSpec, CodeWindow, Decoding, Samples
+from app.codec import CodecSpec, CodeWindow, Decoding
 from app.codec.grid import ROW_STEPS
+from app.samples import Samples
 
 # Lengths (frames) of the stand-in's calls: a coarser grid than app.codec.load.GRAPH_FRAMES captures.
 FRAME_STEPS = (32, 64, 128, 256, 384)

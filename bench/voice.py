@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.codec import CodeWindow, Samples
+from app.codec import CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
+from app.samples import Samples
 from app.speech.prompt import render
 from bench.machine import write_result
 

@@ -19,7 +19,8 @@ import aiohttp
 import numpy as np
 import uvloop
 
-from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec import CodecSpec, CodeWindow
+from app.samples import Samples
 from app.settings import Settings
 from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result

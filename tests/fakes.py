@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec import CodecSpec, CodeWindow
 from app.engine import FinishReason, Generation, OnTokens, Sampling
+from app.samples import Samples
 
 SPEC = CodecSpec(
     name="tone",

@@ -22,6 +22,7 @@ LEAVES = (
     "misspelt",
     "profiles",
     "request_errors",
+    "samples",
     "setting_types",
     "settings",
     "tracing",

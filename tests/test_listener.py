@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from app import listener as listener_module
 from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener, Playback, Spoken
+from app.samples import Samples
 from app.speech.encoders import Encoder, PcmEncoder
 from app.speech.fade import FADE_OUT_S
 from tests.counted import counted
@@ -16,8 +17,6 @@ from tests.fakes import Clock
 RATE_HZ = 24_000
 AS_IT_IS = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
 LEVELLED = Levels(target_db=-16, typical_db=-20, horizon_s=0.2)
-
-Samples = NDArray[np.float32]
 
 
 class RecordingSink:

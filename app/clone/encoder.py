@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app import metrics
-from app.clone.reference import RATE_HZ, ReferenceLimits, Samples, decode_reference
+from app.clone.reference import RATE_HZ, ReferenceLimits, decode_reference
+from app.samples import Samples
 
 
 class VoiceEncoder(Protocol):

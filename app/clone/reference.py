@@ -20,11 +20,9 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
-from numpy.typing import NDArray
 
 from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort
-
-Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
+from app.samples import Samples
 
 RATE_HZ = 16_000  # what NeuCodec's encoder hears
 CONTAINERS = "wav,mp3,flac,ogg,mov,matroska,aac,aiff"  # webm is matroska, m4a and mp4 are mov

@@ -9,10 +9,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from app.samples import Samples
 from app.speech.windows import WindowPlan, plan_windows
 
 Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabulary
-Samples = NDArray[np.float32]  # (samples,), mono, nominally within [-1, 1]
 
 
 class OutOfMemory(Exception):

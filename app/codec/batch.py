@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.codec import CodeWindow, Samples
+from app.codec import CodeWindow
+from app.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)

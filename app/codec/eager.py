@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec import CodecSpec, CodeWindow
 from app.codec.batch import Batch, sounding
 from app.codec.faults import translated
+from app.samples import Samples
 
 # Codes (batch, frames, codes_per_frame), int32; each row's place in its stream and its length in frames
 # (batch,), int64 (None: all rows are as long as `codes`); to float32 samples (batch, frames x samples_per_frame).

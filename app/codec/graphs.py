@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from app import metrics
-from app.codec import CodeWindow, Decoding, OutOfMemory, Samples
+from app.codec import CodeWindow, Decoding, OutOfMemory
 from app.codec.accelerator import Accelerator, Event, Replay
 from app.codec.eager import EagerCodec
 from app.codec.faults import translated
 from app.codec.grid import Grid
+from app.samples import Samples
 
 log = logging.getLogger(__name__)
 

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from app.codec.hub import find_file
 from app.codec.weights import RANDOM, draw_tensors
 from app.errors import LoadError
+from app.samples import Samples
 
 if TYPE_CHECKING:
     from transformers import NeuCodecModel
     from transformers.models.neucodec.modeling_neucodec import NeuCodecEncoderOutput
 
-Samples = NDArray[np.float32]  # (samples,), mono, 16 kHz, within [-1, 1]
 
 RATE_HZ = 16_000
 HOP_SAMPLES = 320  # at 16 kHz: 50 codes a second

@@ -15,13 +15,14 @@ from functools import partial
 import numpy as np
 
 from app import metrics, tracing
-from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec, Samples
+from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
 from app.decode.capacity import Capacity
 from app.decode.device import Device
 from app.decode.job import Job, Result, Waiter, settle
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watch, Watchdog
 from app.errors import CodecFailed, NotReady
+from app.samples import Samples
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import cast
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
+from app.samples import Samples
+
 MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 

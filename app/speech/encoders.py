@@ -6,12 +6,11 @@ import struct
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.samples import Samples
 from app.speech import g711
 from app.speech.compressed import COMPRESSIONS, CompressedEncoder
 
-Samples = NDArray[np.float32]  # (samples,), mono, within [-1, 1]
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 Encoding = Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"]  # of the samples of wav and pcm
 CONTENT_TYPES: dict[Format, str] = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]  # (samples,), mono
+from app.samples import Samples
 
 BLOCK_S = 0.02
 VOICED_DB = -45.0  # a block above this level counts as speech

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]  # (samples,), mono
+from app.samples import Samples
 
 BLOCK_S = 0.02
 FLOOR_DB = -60.0  # a block below it is silence (dBFS, RMS)

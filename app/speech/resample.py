@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]  # (samples,), mono
+from app.samples import Samples
 
 
 class Resampler:

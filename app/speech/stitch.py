@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.samples import Samples
 from app.speech.windows import Window
 
-Samples = NDArray[np.float32]  # (samples,), mono
 FADE_S = 0.012  # longest blend of two adjacent windows
 
 

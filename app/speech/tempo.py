@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from av import AudioFrame
 from av.filter import Graph
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]  # (samples,), mono
+from app.samples import Samples
 
 BLOCK_SAMPLES = 1024  # the filter always sees blocks of this size, so the way audio was chunked cannot be heard
 SILENCE_SAMPLES = 12 * BLOCK_SAMPLES

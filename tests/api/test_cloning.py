@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from app.api.cloning import MAX_WAITING
-from app.clone.reference import Samples
 from app.errors import LoadError
 from app.main import create_app
+from app.samples import Samples
 from app.speech.encoders import MEDIA_TYPES
 from tests.clone.recordings import film, recording
 from tests.fakes import FixedEngine, ToneCodec

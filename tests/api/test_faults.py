@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from app import metrics
-from app.codec import CodeWindow, DeviceLost, Samples
+from app.codec import CodeWindow, DeviceLost
 from app.errors import EngineError, EngineTimeout, EngineTruncated
+from app.samples import Samples
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import Codes, CodeWindow, Samples
+from app.codec import Codes, CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.builtin_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
 from app.codec.eager import EagerCodec
@@ -13,6 +13,7 @@ from app.engine.header import phoneme_ids
 from app.engine.one_pass import codes_of_piece, load_model
 from app.engine.phonemes import Phonemiser
 from app.engine.voices import TOKEN_MODEL
+from app.samples import Samples
 from tests.sound import snr_db
 
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from app import metrics
-from app.codec import CodeWindow, OverlappingCodec, Samples, graphs
+from app.codec import CodeWindow, OverlappingCodec, graphs
 from app.codec.accelerator import Replay
 from app.codec.eager import EagerCodec
 from app.codec.graphs import GraphedCodec
@@ -19,6 +19,7 @@ from app.codec.grid import Grid
 from app.codec.neucodec import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.vocos import Size
+from app.samples import Samples
 from tests.codec.host import Host
 from tests.fakes import Clock, tone_spec
 from tests.sound import snr_db

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import metrics
-from app.codec import CodecSpec, CodeWindow, Decoding, DeviceLost, OutOfMemory, Samples
+from app.codec import CodecSpec, CodeWindow, Decoding, DeviceLost, OutOfMemory
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
+from app.samples import Samples
 
 T = TypeVar("T")
 FRAME_SAMPLES = 4

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec import Codec, CodeWindow, OverlappingCodec, Samples
+from app.codec import Codec, CodeWindow, OverlappingCodec
 from app.codec.load import CodecChoice, load_codec
+from app.samples import Samples
 from tests.sound import snr_db
 
 pytestmark = [

@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.samples import Samples
 from app.speech.level import KNEE, MAX_GAIN_DB, Leveller, limit
 
 RATE_HZ = 24_000
 TARGET_DB = -16.0
-
-Samples = NDArray[np.float32]
 
 
 def db(samples: Samples) -> float:

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from app.samples import Samples
 from app.speech.quiet import Quiet
 
 RATE_HZ = 8_000
-Samples = NDArray[np.float32]
 
 
 def tone(seconds: float, db: float) -> Samples:

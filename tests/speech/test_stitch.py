@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from app.samples import Samples
 from app.speech.stitch import FADE_S, Stitcher, rise
 from app.speech.windows import Window, WindowSchedule, plan_windows
 
@@ -18,8 +18,6 @@ FRAME_SAMPLES = 480
 FADE_SAMPLES = round(FADE_S * RATE_HZ)
 SINE_HZ = 200
 SINE_STEP = 2 * np.pi * SINE_HZ / RATE_HZ  # the largest step between two samples of a sine of amplitude 1
-
-Samples = NDArray[np.float32]
 
 
 def windows_over(total: int, *, first_hop: int, left: int, right: int) -> list[Window]:

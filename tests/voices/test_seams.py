@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.codec import CodecSpec, CodeWindow, Samples
+from app.codec import CodecSpec, CodeWindow
+from app.samples import Samples
 from voices.train.seams import PACES, agreement_db, compare, streamed
 
 SPEC = CodecSpec(

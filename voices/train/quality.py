@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pesq import pesq  # pyright: ignore[reportMissingTypeStubs]
 from pystoi import stoi  # pyright: ignore[reportMissingTypeStubs]
 
-from app.codec import Samples
 from app.codec.builtin import SPEC
+from app.samples import Samples
 from bench.judge import RATE_HZ, Judge, normalise, word_error_rate
 from voices.train.speakers import Line, Take
 from voices.train.teacher import load_graph

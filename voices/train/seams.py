@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.codec import Codec, Codes, CodeWindow, Samples
+from app.codec import Codec, Codes, CodeWindow
+from app.samples import Samples
 from app.settings import Settings
 from app.speech.stitch import Stitcher
 from app.speech.windows import Supply, WindowSchedule

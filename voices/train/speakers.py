@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from app.codec import CodeWindow, Samples
+from app.codec import CodeWindow
 from app.codec.builtin import builtin_codec, read_decoder
 from app.codec.builtin_encoder import BuiltinEncoder
 from app.codec.eager import EagerCodec
@@ -21,6 +21,7 @@ from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.one_pass import load_model
 from app.engine.phonemes import Phonemiser, Piece
 from app.engine.voices import VOICES, padded
+from app.samples import Samples
 from voices.train.cast import TIMBRES
 from voices.train.encode import load_encoder
 from voices.train.teacher import Teacher

@@ -1,0 +1,8 @@
+"""Sound as it travels through the service."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]  # (samples,), mono, nominally within [-1, 1]
