@@ -83,10 +83,13 @@ def test_trained_weights_come_before_those_that_ship(folder: Path) -> None:
     assert len(str(facts["decoder"]["sha256"])) == 64
 
 
-def test_a_result_grows_as_long_as_the_weights_are_the_same() -> None:
-    facts = {"decoder": {"sha256": "a"}}
-    earlier = {"machine": {}, "weights": facts, "codec": {"lark": 1}, "speed": {"threads": 1}}
+def test_a_result_keeps_the_parts_whose_networks_are_the_same() -> None:
+    facts = {"decoder": {"sha256": "a"}, "language_model": {"sha256": "a"}}
+    earlier = {"machine": {}, "weights": facts, "teacher": {}, "codec": {"lark": 1}, "run_ons": {"lm": 1}, "speed": {}}
     new = {"codec": {"lark": 2}}
-    assert merged(earlier, facts, new) == {"weights": facts, "codec": {"lark": 2}, "speed": {"threads": 1}}
-    assert merged(earlier, {"decoder": {"sha256": "b"}}, new) == {"weights": {"decoder": {"sha256": "b"}}, **new}
+    same = {name: part for name, part in earlier.items() if name != "machine"}
+    assert merged(earlier, facts, new) == {**same, **new}
+    other = {**facts, "decoder": {"sha256": "b"}}
+    assert merged(earlier, other, new) == {"weights": other, "teacher": {}, "run_ons": {"lm": 1}, **new}
+    assert merged(earlier, {"decoder": {"sha256": "a"}}, {}).keys() == {"weights", "teacher", "codec"}
     assert merged({}, facts, new) == {"weights": facts, **new}

@@ -2,8 +2,8 @@
 
 The sentences of `bench/sentences.txt` (and, in the first voice, held-out ones as dictionaries have them) are
 spoken by the teacher, by the codec after the teacher, and by the token models; all is judged by a recogniser and
-by DNSMOS. `--only` takes some parts, and a second command adds others to the same result, as long as the
-weights are the same. `python -m voices.train.measures` makes the tables of it.
+by DNSMOS. `--only` takes some parts, and a second command adds others to the same result, and leaves
+out those whose networks have changed since. `python -m voices.train.measures` makes the tables of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -21,13 +22,15 @@ from bench.machine import write_result
 from voices.train.folder import add_folder
 from voices.train.run_ons import unheard
 from voices.train.speakers import lines_of
-from voices.train.study import PARTS, RUN_ONS, Part, Study, measure_part, possible
+from voices.train.study import NETWORKS, PARTS, RUN_ONS, Part, Study, measure_part, possible
 from voices.train.teacher import phoneme_table
 from voices.train.weights import Weights, trained_weights
 
 BENCH = Path(__file__).parents[2] / "bench"
 RESULT = "voice-quality"
 DICTIONARY_SENTENCES = 60
+
+Facts = Mapping[str, Mapping[str, object]]  # of each network's file
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
@@ -61,9 +64,11 @@ def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
     )
 
 
-def merged(earlier: Mapping[str, object], facts: object, parts: Mapping[str, Part]) -> dict[str, object]:
-    """New parts beside the earlier ones, if those were measured on the same weights."""
-    kept = {name: part for name, part in earlier.items() if name != "machine" and earlier.get("weights") == facts}
+def merged(earlier: Mapping[str, object], facts: Facts, parts: Mapping[str, Part]) -> dict[str, object]:
+    """New parts beside those earlier ones whose networks are still the same."""
+    then = cast(Facts, earlier.get("weights", {}))
+    changed = {network for network in {*then, *facts} if then.get(network) != facts.get(network)}
+    kept = {name: part for name, part in earlier.items() if name in NETWORKS and changed.isdisjoint(NETWORKS[name])}
     return {**kept, "weights": facts, **parts}
 
 

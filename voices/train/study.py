@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -26,6 +26,17 @@ SPEED_SENTENCES = 24
 SEAM_SENTENCES = 10
 PARTS = (*SPEAKERS, "streaming", "speed")
 RUN_ONS = "run_ons"
+# The networks that a part hangs on.
+NETWORKS: Mapping[str, tuple[str, ...]] = {
+    "teacher": (),
+    "codec": ("encoder", "decoder"),
+    "lm-greedy": ("language_model", "decoder"),
+    "lm": ("language_model", "decoder"),
+    "nar": ("token_model", "decoder"),
+    "streaming": ("encoder", "decoder"),
+    "speed": ("encoder", "decoder", "language_model", "token_model"),
+    RUN_ONS: ("language_model",),
+}
 
 Part = dict[str, object]
 
@@ -60,11 +71,10 @@ def measure_part(name: str, study: Study) -> Part:
 
 def possible(names: Sequence[str], weights: Weights) -> list[str]:
     """The parts for which there are weights."""
-    needs = {"lm-greedy": weights.language_model, "lm": weights.language_model, RUN_ONS: weights.language_model}
-    needs["nar"] = weights.token_model
-    missing = [name for name in names if name in needs and not needs[name].exists()]
-    for name in missing:
-        print(f"{name}: no weights at {needs[name]}", flush=True)
+    files = asdict(weights)
+    missing = {name: path for name in names for network in NETWORKS[name] if not (path := files[network]).exists()}
+    for name, path in missing.items():
+        print(f"{name}: no weights at {path}", flush=True)
     return [name for name in names if name not in missing]
 
 
