@@ -8,7 +8,7 @@ predict cannot be predicted wrong: voices sound less rough than from an inverse 
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,13 @@ PITCH_CHANNELS = 128
 LOUDEST_HARMONIC, LOUDEST_NOISE = 4.0, 5.0  # of the logarithms
 MIDDLE_PITCH, PITCH_SPREAD = 5.1, 0.5  # of the logarithm of Hz, for the network's sake
 NOISE_STEPS = 512  # after which the noise repeats: 5.12 s
+
+
+class Levels(NamedTuple):
+    """Logarithms of two envelopes at points even on the mel scale: (batch, steps, 80) each."""
+
+    harmonic: Tensor
+    breath: Tensor
 
 
 class FrameNetwork(nn.Module):
@@ -88,7 +95,7 @@ class Decoder(nn.Module):
         pitch_hz = self.pitch_of(values, valid)
         steps = torch.arange(pitch_hz.shape[1], device=codes.device) + STEPS_PER_FRAME * first_frame.unsqueeze(1)
         noise = self.noise[steps % NOISE_STEPS]
-        return self.sound(values, valid, pitch_hz, first_frame * FRAME_SAMPLES, noise)
+        return self.sound(self.levels(values, valid), valid, pitch_hz, first_frame * FRAME_SAMPLES, noise)
 
     def pitch_of(self, values: Tensor, valid: Tensor) -> Tensor:
         """Numbers of codes (batch, frames, 8) -> pitch in Hz (batch, steps), 0 where unvoiced.
@@ -100,13 +107,17 @@ class Decoder(nn.Module):
         last = STEPS_PER_FRAME * valid.sum(1, keepdim=True) - 1
         return pitch_hz.gather(1, torch.arange(pitch_hz.shape[1], device=last.device).minimum(last))
 
-    def sound(self, values: Tensor, valid: Tensor, pitch_hz: Tensor, first_sample: Tensor, noise: Tensor) -> Tensor:
-        """Pulses at a pitch, and noise (its spectrum, (batch, steps, 481)), through the envelopes of codes."""
+    def levels(self, values: Tensor, valid: Tensor) -> Levels:
+        """Numbers of codes (batch, frames, 8) -> the envelopes of pulses and noise."""
+        harmonic, breath = self.envelopes(values, valid).float().chunk(2, -1)
+        return Levels((harmonic - 3).clamp(max=LOUDEST_HARMONIC), breath - 4)
+
+    def sound(self, levels: Levels, valid: Tensor, pitch_hz: Tensor, first_sample: Tensor, noise: Tensor) -> Tensor:
+        """Pulses at a pitch, and noise (its spectrum, (batch, steps, 481)), through envelopes."""
         real = valid.repeat_interleave(STEPS_PER_FRAME, dim=1)
         source = pulses(pitch_hz.double(), first_sample) * real.repeat_interleave(STEP_SAMPLES, dim=1)
-        harmonic, breath = self.envelopes(values, valid).float().chunk(2, -1)
-        voice = self.minimum_phase((harmonic - 3).clamp(max=LOUDEST_HARMONIC) @ self.bands)
-        spectrum = self.spectrum(source) * voice + noise * ((breath - 4) @ self.bands).clamp(max=LOUDEST_NOISE).exp()
+        voice = self.minimum_phase(levels.harmonic @ self.bands)
+        spectrum = self.spectrum(source) * voice + noise * (levels.breath @ self.bands).clamp(max=LOUDEST_NOISE).exp()
         return self._synthesise(spectrum, real)
 
     def minimum_phase(self, log_magnitude: Tensor) -> Tensor:
@@ -136,14 +147,14 @@ def pitch_numbers(outputs: Tensor) -> tuple[Tensor, Tensor]:
     return MIDDLE_PITCH + PITCH_SPREAD * outputs[..., 0], outputs[..., 1]
 
 
-def band_interpolation() -> Tensor:
-    """(80, 481): values at points even on the mel scale, joined by straight lines over the bins."""
+def band_interpolation(bins: int = BINS) -> Tensor:
+    """(80, bins): values at points even on the mel scale, joined by straight lines over the bins."""
     top_mel = 2595 * math.log10(1 + 12_000 / 700)
-    place = 2595 * np.log10(1 + np.linspace(0, 12_000, BINS) / 700) / top_mel * (BANDS - 1)
+    place = 2595 * np.log10(1 + np.linspace(0, 12_000, bins) / 700) / top_mel * (BANDS - 1)
     below = place.astype(int).clip(0, BANDS - 2)
-    matrix = np.zeros((BANDS, BINS), np.float32)
-    matrix[below, np.arange(BINS)] = 1 - (place - below)
-    matrix[below + 1, np.arange(BINS)] = place - below
+    matrix = np.zeros((BANDS, bins), np.float32)
+    matrix[below, np.arange(bins)] = 1 - (place - below)
+    matrix[below + 1, np.arange(bins)] = place - below
     return torch.as_tensor(matrix)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from torch.nn import functional
 
 from app.codec.builtin_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
 from app.codec.fsq import LEVELS
-from app.codec.source_filter import Decoder, pitch_numbers
+from app.codec.source_filter import Decoder, Levels, pitch_numbers
+from voices.train.aperiodicity import aperiodicity_distance, shares_of
 from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.teacher import SAMPLES_PER_PITCH
@@ -33,15 +35,28 @@ RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20)) 
 # Beside the log-mel distance: a spectrogram's log distance, and its distance relative to the target's norm.
 LOG_WEIGHT, RELATIVE_WEIGHT = 0.5, 0.3
 VOICING_WEIGHT = 0.2
+APERIODICITY_WEIGHT = 0.2
 QUIETEST, QUIETEST_MEL = 1e-3, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Stretches of speech (batch, samples), and their pitch in Hz every 240 samples, 0 where unvoiced."""
+    """Stretches of speech (batch, samples), and every 240 samples their pitch in Hz, 0 where unvoiced, and noise.
+
+    The latter is its share of the power in each band: (batch, steps, 20).
+    """
 
     samples: Tensor
     pitch_hz: Tensor
+    aperiodicity: Tensor
+
+
+class Made(NamedTuple):
+    """The sound of codes at the true pitch (batch, samples), its envelopes, and the pitch network's numbers."""
+
+    samples: Tensor
+    levels: Levels
+    pitch_numbers: Tensor  # (batch, steps, 2)
 
 
 class TrainedCodec(nn.Module):
@@ -56,15 +71,16 @@ class TrainedCodec(nn.Module):
         self.encoder = Encoder()
         self.decoder = Decoder()
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Returns the sound at the true pitch (batch, samples), and the pitch network's numbers (batch, steps, 2)."""
+    def forward(self, batch: Batch) -> Made:
+        """Through codes and back."""
         levels = self.encoder.levels(batch.samples)
         values = (levels + (levels.round() - levels).detach()) / (LEVELS // 2)
         valid = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
         beginning = torch.zeros(len(values), dtype=torch.long, device=values.device)
         noise = self.decoder.spectrum(torch.randn_like(batch.samples))
-        made = self.decoder.sound(values, valid, batch.pitch_hz, beginning, noise)
-        return made, self.decoder.pitch(values, valid)
+        levels = self.decoder.levels(values, valid)
+        samples = self.decoder.sound(levels, valid, batch.pitch_hz, beginning, noise)
+        return Made(samples, levels, self.decoder.pitch(values, valid))
 
 
 class SpectralDistance(nn.Module):
@@ -112,26 +128,39 @@ class Stretches:
     """Random stretches of speech: 1.28 s, from any half frame on."""
 
     def __init__(self, files: SpeechSet) -> None:
-        self._samples, self._pitches = files.samples(), files.pitches()
+        self._samples, self._pitches, self._aperiodicities = files.samples(), files.pitches(), files.aperiodicities()
 
     def draw(self, chance: np.random.Generator, device: torch.device) -> Batch:
         """Eight of them."""
         size = FRAMES * FRAME_SAMPLES
         starts = chance.integers(0, (len(self._samples) - size) // HOP_SAMPLES + 1, ROWS) * HOP_SAMPLES
         samples = np.stack([self._samples[start : start + size] for start in starts]).astype(np.float32) / 32768
-        pitch = np.stack([pitch_at_steps(self._pitches, start, size // HOP_SAMPLES) for start in starts])
-        return Batch(torch.as_tensor(samples).to(device), torch.as_tensor(pitch).to(device))
+        steps = size // HOP_SAMPLES
+        pitch = np.stack([pitch_at_steps(self._pitches, start, steps) for start in starts])
+        noise = np.stack([self._aperiodicities[nearest_frames(len(self._pitches), start, steps)] for start in starts])
+        parts = torch.as_tensor(samples), torch.as_tensor(pitch), shares_of(noise)
+        return Batch(*(part.to(device) for part in parts))
 
 
 def pitch_at_steps(pitches: NDArray[np.float16], first_sample: int, steps: int) -> NDArray[np.float32]:
-    """The teacher's pitch at the middle of each step; voiced where its nearest frame is."""
-    middles = first_sample + HOP_SAMPLES * (np.arange(steps) + 0.5)
-    places = (middles / SAMPLES_PER_PITCH - 0.5).clip(0, len(pitches) - 1)
+    """The teacher's pitch at the middle of each step: on a line between voiced frames, else its nearest frame's."""
+    places = places_of(len(pitches), first_sample, steps)
     first = int(places[0])
     known = pitches[first : int(places[-1]) + 2].astype(np.float32)
-    nearest = known[np.round(places - first).astype(int).clip(0, len(known) - 1)]
-    line = np.interp(places - first, np.arange(len(known)), known)
-    return np.where(nearest > 0, line.clip(LOWEST_PITCH_HZ), 0).astype(np.float32)
+    places = places - first
+    voiced = (known[np.floor(places).astype(int)] > 0) & (known[np.ceil(places).astype(int)] > 0)
+    return np.where(voiced, np.interp(places, np.arange(len(known)), known), known[np.round(places).astype(int)])
+
+
+def places_of(frames: int, first_sample: int, steps: int) -> NDArray[np.float64]:
+    """Where the middles of steps lie among the teacher's frames, which are all `frames`."""
+    middles = first_sample + HOP_SAMPLES * (np.arange(steps) + 0.5)
+    return (middles / SAMPLES_PER_PITCH - 0.5).clip(0, frames - 1)
+
+
+def nearest_frames(frames: int, first_sample: int, steps: int) -> NDArray[np.int64]:
+    """The teacher's frame nearest to each step."""
+    return np.round(places_of(frames, first_sample, steps)).astype(np.int64)
 
 
 def train(plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder: bool) -> TrainedCodec:
@@ -142,12 +171,13 @@ def train(plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder
     def measure(chance: np.random.Generator) -> Measured:
         batch = stretches.draw(chance, plan.device)
         with torch.autocast(plan.device.type, torch.bfloat16):
-            made, numbers = codec(batch)
+            made: Made = codec(batch)
         with torch.autocast(plan.device.type, enabled=False):
-            spectral = distance(made.float(), batch.samples)
-            pitch, voicing = pitch_distance(numbers, batch.pitch_hz)
-        loss = spectral + pitch + VOICING_WEIGHT * voicing
-        return Measured(loss, {"spectral": spectral, "pitch": pitch, "voicing": voicing})
+            spectral = distance(made.samples.float(), batch.samples)
+            noise = aperiodicity_distance(made.levels, batch.aperiodicity, batch.pitch_hz)
+            pitch, voicing = pitch_distance(made.pitch_numbers, batch.pitch_hz)
+        loss = spectral + APERIODICITY_WEIGHT * noise + pitch + VOICING_WEIGHT * voicing
+        return Measured(loss, {"spectral": spectral, "noise": noise, "pitch": pitch, "voicing": voicing})
 
     Run(plan, codec).train(measure)
     return codec.eval()

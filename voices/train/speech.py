@@ -1,7 +1,7 @@
 """The teacher speaks the sentences: `python -m voices.train.speech`. About 100 x real time on one core.
 
-Writes `speech/held.*` and `speech/train.*`: samples, pitch, phonemes and their durations. Started again, it
-goes on behind the last sentence.
+Writes `speech/held.*` and `speech/train.*`: samples, pitch, aperiodicity, phonemes and their durations. Started
+again, it goes on behind the last sentence.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from app.codec.builtin_encoder import SAMPLE_RATE_HZ
+from voices.train.aperiodicity import BANDS
 from voices.train.cast import TIMBRES, drawn_voice
 from voices.train.folder import add_folder
 from voices.train.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
@@ -53,11 +54,17 @@ def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, m
     first = done[-1].sentence + 1 if done else 0
     files.folder.mkdir(parents=True, exist_ok=True)
     files.lines.write_text("".join(map(line_of, done)))
-    for path, numbers in ((files.pcm, spoken), (files.pitch, spoken // SAMPLES_PER_PITCH)):
+    frames = spoken // SAMPLES_PER_PITCH
+    for path, size in ((files.pcm, 2 * spoken), (files.pitch, 2 * frames), (files.aperiodicity, BANDS * frames)):
         path.touch()
-        os.truncate(path, 2 * numbers)
+        os.truncate(path, size)
     teacher, end_s = Teacher(), time.monotonic() + 60 * minutes
-    with files.lines.open("a") as lines, files.pcm.open("ab") as pcm, files.pitch.open("ab") as pitch:
+    with (
+        files.lines.open("a") as lines,
+        files.pcm.open("ab") as pcm,
+        files.pitch.open("ab") as pitch,
+        files.aperiodicity.open("ab") as aperiodicity,
+    ):
         for number in range(first, len(sentences)):
             if spoken >= hours * 3600 * SAMPLE_RATE_HZ or time.monotonic() >= end_s:
                 return
@@ -66,8 +73,9 @@ def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, m
                 continue
             pcm.write(said[1].samples.astype("<i2").tobytes())
             pitch.write(said[1].pitch_hz.astype("<f2").tobytes())
-            pcm.flush()
-            pitch.flush()
+            aperiodicity.write(said[1].aperiodicity.tobytes())
+            for file in (pcm, pitch, aperiodicity):
+                file.flush()
             lines.write(line_of(said[0]))
             spoken += said[0].samples
             yield spoken

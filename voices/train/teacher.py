@@ -14,12 +14,15 @@ from hibari import Hibari, dsp  # pyright: ignore[reportMissingTypeStubs]
 from hibari.tts import ASSETS  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from voices.train.timbre import UNVOICED_BELOW_HZ, Frames, Timbre, changed
+from voices.train.aperiodicity import aperiodicity
+from voices.train.timbre import UNVOICED_BELOW_HZ, Frames, Spectra, Timbre, changed
 
 SAMPLES_PER_UNIT = 600  # durations count units of 25 ms at 24 kHz
 DURATIONS = "/Clip_output_0"
 SAMPLES_PER_PITCH = SAMPLES_PER_UNIT // 2
 OWN = Timbre()
+pulses_at = cast(Callable[[NDArray[np.float32]], NDArray[np.float32]], dsp.pulses)  # pyright: ignore[reportUnknownMemberType]
+spectra_of = cast(Callable[[NDArray[np.float32], int], NDArray[np.complex64]], dsp.stft)  # pyright: ignore[reportUnknownMemberType]
 synthesise = cast(Callable[..., NDArray[np.float32]], dsp.synth)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -30,6 +33,7 @@ class Spoken:
     samples: NDArray[np.int16]
     units: list[int]
     pitch_hz: NDArray[np.float16]  # two a unit, 0 where unvoiced
+    aperiodicity: NDArray[np.uint8]  # (two a unit, 20): see `voices.train.aperiodicity`
 
 
 class _Graph(Protocol):
@@ -72,8 +76,16 @@ class Teacher:
         frames = changed(Frames(*(output[0] for output in outputs[:6])), timbre)
         sound = synthesise(*(getattr(frames, field.name) for field in fields(frames)), noise)
         samples = (sound.clip(-1, 1) * 32767).astype(np.int16)
+        units = outputs[6].reshape(-1).astype(int).tolist()
         voiced = np.where(frames.pitch_hz > UNVOICED_BELOW_HZ, frames.pitch_hz, 0)
-        return Spoken(samples, outputs[6].reshape(-1).astype(int).tolist(), voiced.astype(np.float16))
+        return Spoken(samples, units, voiced.astype(np.float16), aperiodicity(*powers(frames)))
+
+
+def powers(frames: Frames) -> tuple[Spectra, Spectra]:
+    """The power of the pulses, and of all that is made without them."""
+    pulses = np.abs(spectra_of(pulses_at(frames.pitch_hz), frames.harmonic.shape[1])) * np.exp(frames.harmonic)
+    # The noise has two parts of unit power.
+    return np.square(pulses), 2 * np.exp(2 * frames.noise) + np.exp(2 * frames.rest)
 
 
 class _Options(Protocol):

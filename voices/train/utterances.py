@@ -1,4 +1,4 @@
-"""Speech on disk: one file of 16-bit samples, one of pitch, one of JSON lines, and one of codes, for each set."""
+"""Speech on disk: one file of 16-bit samples, one of pitch, one of aperiodicity, one of JSON lines, one of codes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.codec.builtin_encoder import FRAME_SAMPLES
+from voices.train.aperiodicity import BANDS
 
 SETS = ("held", "train")
 
@@ -52,6 +53,11 @@ class SpeechSet:
         return self.folder / f"{self.name}.pitch"
 
     @property
+    def aperiodicity(self) -> Path:
+        """Share of what is not periodic in 20 bands, in 255ths, for each 300 samples: bytes."""
+        return self.folder / f"{self.name}.aperiodicity"
+
+    @property
     def lines(self) -> Path:
         """One utterance a line."""
         return self.folder / f"{self.name}.jsonl"
@@ -75,6 +81,10 @@ class SpeechSet:
     def pitches(self) -> NDArray[np.float16]:
         """All pitches, mapped into memory."""
         return np.memmap(self.pitch, np.dtype("<f2"), "r")
+
+    def aperiodicities(self) -> NDArray[np.uint8]:
+        """All shares (frames, 20), mapped into memory."""
+        return np.memmap(self.aperiodicity, np.uint8, "r").reshape(-1, BANDS)
 
     def with_codes(self) -> Iterator[tuple[Utterance, NDArray[np.uint16]]]:
         """Each utterance and its codes (frames,)."""
