@@ -44,16 +44,28 @@ def test_codes_are_those_of_the_service_s_encoder(spoken: SpeechSet) -> None:
     assert len(codes) == utterance.frames
 
 
-def test_speech_broken_off_goes_on_to_the_same_end(data: Path, spoken: SpeechSet, tmp_path: Path) -> None:
+@pytest.fixture
+def copied(data: Path, tmp_path: Path) -> Path:
+    """A data folder of the test's own, with everything spoken."""
     shutil.copytree(data / "speech", tmp_path / "speech")
     for name in ("sentences.txt", "held.txt"):
         shutil.copy(data / name, tmp_path)
-    broken = SpeechSet(tmp_path / "speech", "train")
+    return tmp_path
+
+
+def test_speech_broken_off_goes_on_to_the_same_end(copied: Path, spoken: SpeechSet) -> None:
+    broken = SpeechSet(copied / "speech", "train")
     lines = broken.lines.read_text().splitlines(keepends=True)
     broken.lines.write_text("".join(lines[:4]) + lines[4][:50])  # stopped while a line was written
-    speech.main(["--data", str(tmp_path)])
+    speech.main(["--data", str(copied)])
     assert broken.lines.read_bytes() == spoken.lines.read_bytes()
     assert broken.pcm.read_bytes() == spoken.pcm.read_bytes()
+
+
+def test_speech_that_lacks_a_part_is_not_gone_on_with(copied: Path) -> None:
+    (copied / "speech" / "train.aperiodicity").unlink()
+    with pytest.raises(SystemExit, match=r"train\.aperiodicity lacks some of the speech in .*train\.jsonl"):
+        speech.main(["--data", str(copied)])
 
 
 def test_it_stops_at_the_hours_asked_for(data: Path, tmp_path: Path) -> None:

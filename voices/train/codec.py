@@ -41,21 +41,18 @@ QUIETEST, QUIETEST_MEL = 1e-3, 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Stretches of speech (batch, samples), and every 240 samples their pitch in Hz, 0 where unvoiced, and noise.
-
-    The latter is its share of the power in each band: (batch, steps, 20).
-    """
+    """Stretches of speech (batch, samples), and what is known of each step of 240 samples."""
 
     samples: Tensor
-    pitch_hz: Tensor
-    aperiodicity: Tensor
+    pitch_hz: Tensor  # (batch, steps), 0 where unvoiced
+    aperiodicity: Tensor  # (batch, steps, 20): the noise's share of the power in each band
 
 
 class Made(NamedTuple):
     """The sound of codes at the true pitch (batch, samples), its envelopes, and the pitch network's numbers."""
 
     samples: Tensor
-    levels: Levels
+    envelopes: Levels
     pitch_numbers: Tensor  # (batch, steps, 2)
 
 
@@ -78,9 +75,9 @@ class TrainedCodec(nn.Module):
         valid = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
         beginning = torch.zeros(len(values), dtype=torch.long, device=values.device)
         noise = self.decoder.spectrum(torch.randn_like(batch.samples))
-        levels = self.decoder.levels(values, valid)
-        samples = self.decoder.sound(levels, valid, batch.pitch_hz, beginning, noise)
-        return Made(samples, levels, self.decoder.pitch(values, valid))
+        envelopes = self.decoder.levels(values, valid)
+        samples = self.decoder.sound(envelopes, valid, batch.pitch_hz, beginning, noise)
+        return Made(samples, envelopes, self.decoder.pitch(values, valid))
 
 
 class SpectralDistance(nn.Module):
@@ -174,7 +171,7 @@ def train(plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder
             made: Made = codec(batch)
         with torch.autocast(plan.device.type, enabled=False):
             spectral = distance(made.samples.float(), batch.samples)
-            noise = aperiodicity_distance(made.levels, batch.aperiodicity, batch.pitch_hz)
+            noise = aperiodicity_distance(made.envelopes, batch.aperiodicity, batch.pitch_hz)
             pitch, voicing = pitch_distance(made.pitch_numbers, batch.pitch_hz)
         loss = spectral + APERIODICITY_WEIGHT * noise + pitch + VOICING_WEIGHT * voicing
         return Measured(loss, {"spectral": spectral, "noise": noise, "pitch": pitch, "voicing": voicing})

@@ -57,6 +57,8 @@ def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, m
     frames = spoken // SAMPLES_PER_PITCH
     for path, size in ((files.pcm, 2 * spoken), (files.pitch, 2 * frames), (files.aperiodicity, BANDS * frames)):
         path.touch()
+        if path.stat().st_size < size:
+            raise SystemExit(f"{path} lacks some of the speech in {files.lines}: begin anew in another folder")
         os.truncate(path, size)
     teacher, end_s = Teacher(), time.monotonic() + 60 * minutes
     with (
