@@ -56,6 +56,7 @@ def test_pitch_is_read_where_the_sound_is(data: Path) -> None:
     pitches = files.pitches().astype(np.float32)
     assert len(pitches) * SAMPLES_PER_PITCH == len(files.samples())
     batch = stretches(data).draw(np.random.default_rng(0), CPU)
+    assert batch.pitch_hz.dtype == torch.float32
     size = batch.samples.shape[1]
     starts = np.random.default_rng(0).integers(0, (len(files.samples()) - size) // 240 + 1, codec.ROWS) * 240
     for start, pitch in zip(starts, batch.pitch_hz.numpy(), strict=True):

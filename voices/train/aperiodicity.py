@@ -8,6 +8,7 @@ doi:10.1587/transinf.2015EDP7457), which this teacher's parts show.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ WHOLE = 255  # of the bytes on disk
 PULSES_OVER_NOISE = math.log(LOUDNESS**2 / 2 * 12_000)
 
 
+@cache
 def band_weights(bins: int) -> NDArray[np.float32]:
     """(20, bins): what each bin between 0 Hz and 12 kHz gives to each band."""
     return band_interpolation(bins).numpy().reshape(BANDS, POINTS_PER_BAND, bins).sum(1)

@@ -142,11 +142,11 @@ class Stretches:
 def pitch_at_steps(pitches: NDArray[np.float16], first_sample: int, steps: int) -> NDArray[np.float32]:
     """The teacher's pitch at the middle of each step: on a line between voiced frames, else its nearest frame's."""
     places = places_of(len(pitches), first_sample, steps)
-    first = int(places[0])
-    known = pitches[first : int(places[-1]) + 2].astype(np.float32)
-    places = places - first
-    voiced = (known[np.floor(places).astype(int)] > 0) & (known[np.ceil(places).astype(int)] > 0)
-    return np.where(voiced, np.interp(places, np.arange(len(known)), known), known[np.round(places).astype(int)])
+    before, behind, nearest = (
+        pitches[at(places).astype(int)].astype(np.float32) for at in (np.floor, np.ceil, np.round)
+    )
+    line = before + (places % 1).astype(np.float32) * (behind - before)
+    return np.where((before > 0) & (behind > 0), line, nearest)
 
 
 def places_of(frames: int, first_sample: int, steps: int) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from bench.machine import write_result
 from voices.train.folder import add_folder
 from voices.train.run_ons import unheard
 from voices.train.speakers import lines_of
-from voices.train.study import NETWORKS, PARTS, RUN_ONS, Part, Study, measure_part, possible
+from voices.train.study import NETWORKS_BEHIND, PARTS, RUN_ONS, Part, Study, measure_part, possible
 from voices.train.teacher import phoneme_table
 from voices.train.weights import Weights, trained_weights
 
@@ -68,7 +68,8 @@ def merged(earlier: Mapping[str, object], facts: Facts, parts: Mapping[str, Part
     """New parts beside those earlier ones whose networks are still the same."""
     then = cast(Facts, earlier.get("weights", {}))
     changed = {network for network in {*then, *facts} if then.get(network) != facts.get(network)}
-    kept = {name: part for name, part in earlier.items() if name in NETWORKS and changed.isdisjoint(NETWORKS[name])}
+    same = {name for name, networks in NETWORKS_BEHIND.items() if changed.isdisjoint(networks)}
+    kept = {name: part for name, part in earlier.items() if name in same}
     return {**kept, "weights": facts, **parts}
 
 

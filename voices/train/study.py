@@ -26,8 +26,7 @@ SPEED_SENTENCES = 24
 SEAM_SENTENCES = 10
 PARTS = (*SPEAKERS, "streaming", "speed")
 RUN_ONS = "run_ons"
-# The networks that a part hangs on.
-NETWORKS: Mapping[str, tuple[str, ...]] = {
+NETWORKS_BEHIND: Mapping[str, tuple[str, ...]] = {
     "teacher": (),
     "codec": ("encoder", "decoder"),
     "lm-greedy": ("language_model", "decoder"),
@@ -72,7 +71,8 @@ def measure_part(name: str, study: Study) -> Part:
 def possible(names: Sequence[str], weights: Weights) -> list[str]:
     """The parts for which there are weights."""
     files = asdict(weights)
-    missing = {name: path for name in names for network in NETWORKS[name] if not (path := files[network]).exists()}
+    needed = ((name, files[network]) for name in names for network in NETWORKS_BEHIND[name])
+    missing = {name: path for name, path in needed if not path.exists()}
     for name, path in missing.items():
         print(f"{name}: no weights at {path}", flush=True)
     return [name for name in names if name not in missing]
