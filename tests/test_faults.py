@@ -15,7 +15,7 @@ from tests.marked import NAMED, files_by_row, missing_tests, rows_of
 
 MATRIX = Path(__file__).parents[1] / "docs" / "faults.md"
 ROW = re.compile(r"^(\| (\d+) \|.*\|)([^|]*)\|$", re.MULTILINE)
-NOT_YET: frozenset[int] = frozenset()  # rows whose tests bear no mark yet
+NOT_YET: frozenset[int] = frozenset(range(44, 62))  # rows whose tests bear no mark yet
 
 
 def text() -> str:
@@ -39,8 +39,8 @@ def with_files(page: str) -> str:
     return ROW.sub(row, page)
 
 
-def test_the_matrix_has_its_43_rows_once_each() -> None:
-    assert sorted(int(number) for _, number, _ in ROW.findall(text())) == list(range(1, 44))
+def test_the_matrix_has_its_61_rows_once_each() -> None:
+    assert sorted(int(number) for _, number, _ in ROW.findall(text())) == list(range(1, 62))
 
 
 def test_every_row_has_a_test_that_names_it() -> None:
