@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 FinishReason = Literal["stop", "length"]
 TokenNumbers = Sequence[int]  # the N of each `<|s_N|>`, control tokens included, in order
@@ -30,6 +30,14 @@ class Generation:
     finish_reason: FinishReason
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCost:
+    """The time of an engine inside this process: for a second of the voice, and at least for anything at all."""
+
+    s_per_voice_s: float
+    least_s: float
 
 
 class Engine(Protocol):
@@ -64,4 +72,13 @@ class Engine(Protocol):
             EngineError: the engine failed, timed out, or broke its protocol.
             InputTooLong: the prompt does not fit the model's context.
         """
+        ...
+
+
+@runtime_checkable
+class LocalEngine(Engine, Protocol):
+    """An engine inside this process, whose time admission has to share out as it does the decode devices'."""
+
+    def cost(self) -> EngineCost | None:
+        """Return the time that it takes; None where that is not known."""
         ...

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
+from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from app.engine import Generation, OnTokens, Sampling
+from app.contention import busy_cores, cores
+from app.engine import EngineCost, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.budget import Budget, Enough
 from app.engine.conductor import Conductor, load_chorus
 from app.engine.embedded import Delivery, EmbeddedModel
@@ -18,19 +22,51 @@ from app.engine.reader import Reader, Reading
 from app.engine.voices import LANGUAGE_MODEL, TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
-from app.speech.prompt import parse
+from app.speech.prompt import parse, render
 
 ModelKind = Literal["lm", "nar"]
 
 TEMPERATURE = 0.4  # as in app/presets/builtin.toml
 SEED_BITS = 64
+TOKENS_PER_S = 50
+MOST_TOKENS = 3_072  # of a sample: far more than it has
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
+
+
+SAMPLE = "Hello, how can I help you today? Please hold the line for a moment."
+SAMPLES = 3  # spoken at the start, to know the engine's cost
+PIECES = 32  # whose cost is remembered
+FIRST_DUE_S = 0.3  # after a request: what others hear already goes first, if it is due sooner
 
 
 class _Answer(Budget):
     """What a request has got so far."""
 
     phonemes = 0
+
+    def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
+        super().__init__(max_tokens, on_tokens)
+        self._asked_s = self._first_s = time.monotonic()
+
+    @property
+    def due_s(self) -> float:
+        """The moment at which a client that hears what there is in real time runs dry."""
+        return self._first_s + self.tokens / TOKENS_PER_S if self.tokens else self._asked_s + FIRST_DUE_S
+
+    def spend(self, numbers: TokenNumbers) -> None:
+        """Pass on what there is room for; see `Budget.spend`."""
+        if not self.tokens:
+            self._first_s = time.monotonic()
+        super().spend(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that the engine's thread has done."""
+
+    busy_s: float = 0.0
+    pieces: int = 0
+    tokens: int = 0
 
 
 class BuiltinEngine:
@@ -45,6 +81,8 @@ class BuiltinEngine:
         """`weights`: a file of the kind's weights, in the place of those that ship with the service."""
         self._kind = kind
         self._reader = Reader()
+        self._work: deque[Work] = deque(maxlen=PIECES)  # behind each of the last pieces
+        self._pieces = self._tokens = 0
         self._model: EmbeddedModel = (
             Conductor(partial(load_chorus, weights or LANGUAGE_MODEL))
             if kind == "lm"
@@ -60,9 +98,21 @@ class BuiltinEngine:
         try:
             await self._reader.start(phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes)))
             await self._model.start()
+            await self._measure()
         except OSError as exc:
             await self._reader.close()  # it may be started again
             raise LoadError(f"EMBEDDED_ENGINE={self._kind}: {exc.filename} cannot be read") from exc
+
+    def cost(self) -> EngineCost | None:
+        """Return the thread's time for a second of the voice and for a piece, over the last pieces.
+
+        None for the language model, which steps all requests at once: the time of one says nothing of several.
+        """
+        if self._kind == "lm" or len(self._work) < 2:
+            return None
+        first, last = self._work[0], self._work[-1]
+        busy_s, voice_s = last.busy_s - first.busy_s, (last.tokens - first.tokens) / TOKENS_PER_S
+        return EngineCost(busy_s / max(voice_s, 1e-3), busy_s / (last.pieces - first.pieces))
 
     async def close(self) -> None:
         """End the threads, after the step, the piece or the sentences in progress."""
@@ -98,7 +148,7 @@ class BuiltinEngine:
         if voice not in VOICES:
             raise VoiceNotFound(f"the embedded engine has the voices {', '.join(VOICES)}", param="voice")
         answer = _Answer(sampling.max_tokens, on_tokens)
-        reading = await self._reader.read(text)
+        reading = await self._reader.read(text, lambda: answer.due_s)
         try:
             await self._speak(reading, delivery_of(voice, sampling), answer)
         except Enough:
@@ -109,13 +159,30 @@ class BuiltinEngine:
             raise UnsupportedLanguage("the embedded voice reads English only", param="input")
         return Generation("stop", answer.phonemes, answer.tokens)
 
+    async def _measure(self) -> None:
+        """Speak a few sentences into nothing, with the other cores at work as they are under load."""
+        if self._kind == "lm":
+            return
+        prompt, sampling = render(PROMPT, voice=VOICES[0], text=SAMPLE), Sampling(max_tokens=MOST_TOKENS)
+        with busy_cores(cores() - 1):
+            for _ in range(SAMPLES):
+                await self.generate(prompt, sampling, lambda _: None)
+
     async def _speak(self, reading: Reading, delivery: Delivery, answer: _Answer) -> None:
         number = 0
         while (pieces := await reading.sentence()) is not None:
             for piece in pieces:
                 answer.phonemes += len(piece.ids)
-                await self._model.speak(piece, number, delivery, answer.spend)
+                before = answer.tokens
+                await self._model.speak(piece, number, delivery, answer.spend, answer.due_s)
+                self._note(answer.tokens - before)
                 number += 1
+
+    def _note(self, tokens: int) -> None:
+        """Take note of a piece that has been spoken."""
+        self._pieces += 1
+        self._tokens += tokens
+        self._work.append(Work(self._reader.busy_s, self._pieces, self._tokens))
 
 
 def voice_and_text(prompt: str) -> tuple[str, str]:

@@ -92,7 +92,9 @@ class Conductor:
         await self._died.wait()
         self.check()
 
-    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens) -> None:
+    async def speak(
+        self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float = 0.0
+    ) -> None:
         """See `EmbeddedModel.speak`; raises EngineLength for a piece that does not end by itself."""
         part = _Part(piece.ids, delivery, number, longest_frames(piece))
         self._submit(part)

@@ -25,7 +25,7 @@ LEAD_FRAMES = 7
 
 
 class OnePass:
-    """An `EmbeddedModel` that shares the reader's thread, so that requests take turns sentence by sentence.
+    """An `EmbeddedModel` that shares the reader's thread, which speaks first the sentence that is due first.
 
     A piece takes 20 to 30 ms and comes whole. Nothing is drawn: of a delivery, the voice alone means something here.
     """
@@ -51,11 +51,11 @@ class OnePass:
         """Never return: what fails in the reader's thread fails for its piece alone."""
         await asyncio.get_running_loop().create_future()
 
-    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens) -> None:
+    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float) -> None:
         """See `EmbeddedModel.speak`."""
         model = self._loaded()
         voiced = replace(piece, ids=padded(piece.ids, delivery.voice))
-        on_codes(await self._reader.run(lambda part: codes_of_piece(model, part), voiced))
+        on_codes(await self._reader.run(lambda part: codes_of_piece(model, part), voiced, due_s))
 
     def _loaded(self) -> TokenModel:
         if self._model is None:

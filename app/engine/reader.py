@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from app.engine.deadline_thread import DeadlineThread
 from app.engine.phonemes import Phonemiser, Piece
 from app.errors import EngineError, EngineUnreachable
 
@@ -18,15 +19,15 @@ Result = TypeVar("Result")
 
 
 class Reader:
-    """A phonemiser in a thread of its own; whoever asks is served in turn."""
+    """A phonemiser in a thread of its own, which does first what is due first."""
 
     def __init__(self) -> None:
-        self._worker: ThreadPoolExecutor | None = None
+        self._worker: DeadlineThread | None = None
         self._phonemiser: Phonemiser | None = None
 
     async def start(self, ids: Mapping[str, int]) -> None:
         """Load the rules (about 0.5 s)."""
-        self._worker = ThreadPoolExecutor(1, "builtin-engine")
+        self._worker = DeadlineThread("builtin-engine")
         self._phonemiser = await self.run(Phonemiser, ids)
         await self.run(self._phonemiser.pieces, "Ready.")  # so that nothing is cold
 
@@ -34,10 +35,15 @@ class Reader:
         """End the thread, after what is already in its queue: a sentence a request."""
         worker, self._worker, self._phonemiser = self._worker, None, None
         if worker is not None:
-            await asyncio.get_running_loop().run_in_executor(None, worker.shutdown)
+            await asyncio.get_running_loop().run_in_executor(None, worker.close)
 
-    async def run(self, work: Callable[[Argument], Result], argument: Argument) -> Result:
-        """Have the thread do something.
+    @property
+    def busy_s(self) -> float:
+        """The time that the thread has worked in all."""
+        return 0.0 if self._worker is None else self._worker.busy_s
+
+    async def run(self, work: Callable[[Argument], Result], argument: Argument, due_s: float | None = None) -> Result:
+        """Have the thread do something that is due at `due_s` (time.monotonic()), or at once.
 
         Raises:
             EngineError: it failed.
@@ -46,17 +52,17 @@ class Reader:
         if self._worker is None:
             raise EngineUnreachable("the embedded engine is not loaded")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._worker, work, argument)
+            return await self._worker.run(work, argument, time.monotonic() if due_s is None else due_s)
         except FAILURES as exc:
             raise EngineError("the embedded engine could not read this text") from exc
 
-    async def read(self, text: str) -> Reading:
-        """Begin with a text. Raises as `run` does."""
+    async def read(self, text: str, due_s: Callable[[], float] = time.monotonic) -> Reading:
+        """Begin with a text; `due_s` tells when the next of its sentences is due. Raises as `run` does."""
         phonemiser = self._phonemiser
         if phonemiser is None:
             raise EngineUnreachable("the embedded engine is not loaded")
-        sentences = await self.run(phonemiser.sentences, text)
-        return Reading(lambda sentence: self.run(phonemiser.pieces, sentence), iter(sentences))
+        sentences = await self.run(phonemiser.sentences, text, due_s())
+        return Reading(lambda sentence: self.run(phonemiser.pieces, sentence, due_s()), iter(sentences))
 
 
 class Reading:
