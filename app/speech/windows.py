@@ -10,6 +10,7 @@ LEAD_MARGIN_S = 0.05  # kept in hand for the network and the event loop
 # Ladders for codecs whose boundaries can be heard: (least pace, growth of the hop). A pace is engine
 # speed over real time; a hop may grow by less than the pace without the listener running dry.
 LADDERS = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
+GROWTH_WHEN_PRESSED = 2  # of an exact codec's windows: larger ones cost less, and keep other streams waiting
 SEEDED_GROWTH = 1.15  # one ladder for every request with a seed, so that its sound is reproducible
 
 
@@ -83,7 +84,7 @@ class WindowSchedule:
         self._plan = plan
         self._growth = plan.growth
         self._hop = self._most = plan.first_hop
-        self._decoded = 0  # frames of the last window, context included
+        self._decoded = self._new = 0  # frames of the last window, with context and without
         self.done = 0
         self.finished = False
 
@@ -91,6 +92,20 @@ class WindowSchedule:
     def wanted(self) -> int:
         """Frames that must have arrived (or the end) before the next window is worth decoding."""
         return self.done + self._hop + self._plan.right
+
+    @property
+    def least_wanted(self) -> int:
+        """Frames of which a client that runs dry cannot await more: an exact codec's window may be cut anywhere."""
+        hop = min(self._hop, self._plan.first_hop) if self._plan.exact else self._hop
+        return self.done + hop + self._plan.right
+
+    @property
+    def coming(self) -> tuple[int, float, int]:
+        """New frames of the next window, the growth of those behind it, and the most: for a stream that is pressed."""
+        plan = self._plan
+        if plan.exact:
+            return plan.first_hop, GROWTH_WHEN_PRESSED, plan.max_hop
+        return self._hop, self._growth or LADDERS[0][1], plan.max_hop
 
     def begin(self) -> None:
         """Another run of frames, from 0 on; the windows stay as large as they have become."""
@@ -100,21 +115,25 @@ class WindowSchedule:
         """Windows as small as the first: somebody waits again."""
         self._hop = self._most = self._plan.first_hop
 
-    def take(self, available: int, *, ended: bool) -> Window:
+    def take(self, available: int, *, ended: bool, pressed: bool = False) -> Window:
         """The next window over `available` frames, which must reach `wanted` unless `ended`.
 
         Where boundaries cannot be heard (an exact codec) it takes all that has arrived, up to what
-        the listener can wait for; otherwise exactly one step of the ladder. The first window is
+        the listener can wait for, or twice as much as before where others wait (`pressed`); otherwise exactly one step
+        of the ladder. The first window is
         the plan's first hop, whatever has arrived, because somebody waits for it.
         """
         plan = self._plan
         hop = self._most if plan.exact else self._hop
+        if plan.exact and pressed:
+            hop = min(hop, max(plan.first_hop, GROWTH_WHEN_PRESSED * self._new))
         end = min(self.done + hop, max(available - plan.right, self.done))
         last = ended and self.done + hop + plan.right > available
         if last:
             end = available
         window = Window(max(0, self.done - plan.left), self.done, end, available if last else end + plan.right, last)
-        self.done, self.finished, self._decoded = end, last, window.stop - window.start
+        self.finished, self._decoded, self._new = last, window.stop - window.start, end - self.done
+        self.done = end
         return window
 
     def grow(self, supply: Supply) -> None:

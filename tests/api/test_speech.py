@@ -92,6 +92,21 @@ async def test_the_first_window_is_heard_without_the_second(first_s: float) -> N
         assert [chunk async for chunk in chunks]
 
 
+@pytest.mark.fault(60)
+async def test_what_has_arrived_is_heard_before_the_client_runs_dry() -> None:
+    """The engine gives 2 s at once, then pauses: its pace promised more, but no client hears what is waited for."""
+    engine = FixedEngine(CODES, burst=100, stall_after=1)
+    async with serving(engine) as served, served.client.stream("POST", SPEECH, json=HELLO) as answer:
+        heard, chunks = 0, answer.aiter_raw()
+        async with asyncio.timeout(10):
+            while heard < 2 * 480 * 90:
+                heard += len(await anext(chunks))
+        engine.go_on.set()
+        async for chunk in chunks:
+            heard += len(chunk)
+        assert heard == 2 * 480 * len(CODES)
+
+
 async def test_long_text_is_one_continuous_answer() -> None:
     engine = FixedEngine(CODES)
     sentences = [f"This is sentence number {index} of a long letter to the bank." for index in range(60)]

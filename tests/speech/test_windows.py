@@ -157,6 +157,24 @@ def test_a_listener_who_has_run_dry_is_served_with_all_there_is() -> None:
     assert after_the_first(replace(supply, frames=25)).wanted == 20 + 20 + 3
 
 
+@pytest.mark.fault(60)
+def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait() -> None:
+    schedule = after_the_first(Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001))
+    assert schedule.take(400, ended=True, pressed=True) == Window(0, 20, 60, 63, last=False)
+    assert schedule.take(400, ended=True, pressed=True) == Window(20, 60, 140, 143, last=False)
+    assert schedule.take(400, ended=True) == Window(100, 140, 340, 343, last=False)
+
+
+@pytest.mark.fault(60)
+def test_a_client_that_would_run_dry_need_not_await_more_than_a_first_window() -> None:
+    exact = after_the_first(Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001))
+    assert (exact.least_wanted, exact.wanted > exact.least_wanted) == (20 + 20 + 3, True)
+    ladder = WindowSchedule(replace(EXACT, exact=False, growth=2.0))
+    ladder.take(100, ended=False)
+    ladder.grow(Supply(frames=100, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001))
+    assert ladder.least_wanted == ladder.wanted == 20 + 40 + 3
+
+
 @pytest.mark.parametrize("exact", [True, False])
 def test_after_a_rest_the_windows_are_as_small_as_at_first(exact: bool) -> None:
     schedule = WindowSchedule(WindowPlan(first_hop=10, max_hop=100, left=5, right=2, exact=exact, growth=2.0))
