@@ -85,6 +85,13 @@ def test_failures_are_counted_and_never_averaged() -> None:
     assert "--- Errors ---\nstatus 502 engine_failed: 2\ntimed out: 1\n" in text
 
 
+def test_a_server_that_refused_carries_less_than_the_load() -> None:
+    refused = [failed("status 429 overloaded")] * 2
+    text = report(of(spoken(), *refused, failed("timed out")))
+    assert "The server carries less than this load: it answered 1 requests and\nrefused 2. " in text
+    assert "carries less" not in report(of(spoken(), failed("timed out")))
+
+
 def test_nothing_but_failures_has_no_figures() -> None:
     text = report(of(failed("connection refused")))
     assert "Min Time" not in text
