@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 
 from app.errors import EngineLength
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.repetition import Repetition
+
+UNKNOWN_PACE_S = 1.0  # an engine that has given nothing for so long may give nothing for long
 
 
 class Arrival:
@@ -24,6 +27,7 @@ class Arrival:
         self.first_s = self._latest_s = 0.0  # of codes; 0 before there are any
         self.ready_s: float | None = None  # when there was what the first call of `reach` waited for
         self._first_frames = 0
+        self.asked_s = time.monotonic()
 
     def feed(self, numbers: Sequence[int]) -> None:
         """Take token numbers off the engine.
@@ -61,6 +65,16 @@ class Arrival:
     def _wake(self, now_s: float) -> None:
         self.ready_s = self.ready_s or now_s
         self._reached.set()
+
+    def pace(self, now_s: float) -> float:
+        """Return the frames that the engine gives in a second, its silence until now included.
+
+        Infinite while that is not known: within the first moments of a generation, and after its end.
+        """
+        since_s = self.first_s or self.asked_s
+        if self.codes.ended or now_s < since_s + UNKNOWN_PACE_S:
+            return math.inf
+        return (self.codes.frames - self._first_frames) / (now_s - since_s)
 
     @property
     def s_per_frame(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,9 @@ from app.clone.encoder import ReferenceEncoder, VoiceEncoder
 from app.clone.reference import ReferenceLimits
 from app.clone.store import VoiceStore
 from app.codec import Codec, OverlappingCodec
+from app.contention import cores
+from app.decode.call_cost import measure_call_cost
+from app.decode.load_estimate import CallCost
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
@@ -29,7 +31,7 @@ VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}  # known bef
 
 # Frames of one padded call on a CPU, where a call takes as long as its frames: about 0.3 s of one
 # core, so that a stream's next window does not wait longer for a batch that others fill.
-CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 2048}
+CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 256}
 
 # Frames that take as long as a call's beginning on a CPU: windows that differ by more are cheaper in two calls.
 CPU_CALL_FRAMES = {"neucodec": 8, "snac": 2, "builtin": 8}
@@ -131,7 +133,15 @@ def decoder_of(service: Service, codec: Codec | None, queue: Callable[[BatchLimi
         call_frames=CPU_CALL_FRAMES[name] if on_cpu else codecs[0].spec.call_frames,
     )
     workers = _cpu_workers(settings) if on_cpu else 1
-    return Scheduler(codecs * workers, queue(limits), settings.decode_timeout_s, limits)
+    cost = _call_cost(service, codecs[0], limits, on_cpu=on_cpu) if codec is None else None
+    return Scheduler(codecs * workers, queue(limits), settings.decode_timeout_s, limits, cost)
+
+
+def _call_cost(service: Service, codec: Codec, limits: BatchLimits, *, on_cpu: bool) -> CallCost | None:
+    """Time the codec as it is under load: on a CPU all cores work, for other streams and for the embedded engine."""
+    first_frames = round(service.settings.default_playback_speed * codec.spec.frames_per_s)
+    frames = min(first_frames + codec.spec.right_context_frames, codec.spec.max_window_frames)
+    return measure_call_cost(codec, limits, frames, cores() - 1 if on_cpu else None)
 
 
 def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
@@ -165,5 +175,4 @@ def _batch_size(settings: Settings) -> int:
 
 def _cpu_workers(settings: Settings) -> int:
     """Decode threads on a CPU: a core each; the embedded engine needs the other half of them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return settings.decode_workers or (cores if settings.tts_api else max(1, cores // 2))
+    return settings.decode_workers or (cores() if settings.tts_api else max(1, cores() // 2))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.generations import Begun, Generations
@@ -17,6 +19,9 @@ from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
 from app.speech.windows import WindowPlan
 from app.trail import Trail
+
+SLOWLY = 1.3  # times the expected length, which texts with many names or pauses have
+LEAST_LEFT_S = 0.5  # of speech that lasts longer still
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Speech:
     plan: WindowPlan
     levels: Levels
     limit_s: float
+    expected_s: float = math.inf  # of sound as the client hears it; infinite while the text is still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,23 @@ class Attempt:
             total_s=time.monotonic() - begun_s,
             finish_reason=generations.finish_reason,
             retries=retries,
+        )
+
+    def state(self, expected_s: float) -> StreamState:
+        """Return what the attempt still needs of the decode devices, if its speech lasts `expected_s` in all."""
+        listener = self._listener
+        window_s, growth, longest_s = self.speaker.windows_s
+        arrived_s, pace = self.speaker.supply()
+        return StreamState(
+            window_s=window_s,
+            growth=growth,
+            longest_s=longest_s,
+            speed=listener.speed,
+            started=listener.started,
+            lead_s=listener.lead_s,
+            left_s=max(expected_s * SLOWLY - listener.audio_s, LEAST_LEFT_S),
+            arrived_s=arrived_s,
+            pace=pace,
         )
 
     async def _speak(self) -> None:

@@ -5,11 +5,18 @@ from prometheus_client import Counter, Gauge, Histogram
 READY = Gauge("tts_ready", "1 when /ready answers 200, else 0; found out when it is scraped.")
 BUILD = Gauge("tts_build_info", "1, with what runs.", ["version", "profile", "codec"])
 REQUESTS = Counter("tts_requests_total", "Answers by outcome: ok, cancelled, or an error code.", ["outcome"])
-IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served.")
+IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served, those that wait for their turn included.")
 REFUSED = Counter(
     "tts_refused_total",
-    "Requests refused: no places, none for their key, decode (the devices' time), late (listeners run dry).",
+    "Requests refused: no places, none for their key, decode (the devices' time), engine (the embedded engine's time), "
+    "late (the devices let clients run dry).",
     ["reason"],
+)
+WAITING = Gauge("tts_requests_waiting", "Streams that wait until the decode devices can keep them in sound.")
+ADMISSION_WAIT = Histogram(
+    "tts_admission_wait_seconds",
+    "From the admission of a stream's request to its turn on the decode devices.",
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10),
 )
 TASKS = Gauge("tts_tasks", "Tasks of the event loop.")
 FIRST_AUDIO = Histogram(

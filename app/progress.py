@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 from app import metrics
 from app.attempt import Attempt
+from app.decode.load_estimate import StreamState
 from app.errors import ServiceError
 from app.listener import Spoken
 from app.trail import Trail
@@ -23,12 +25,15 @@ NOTHING = Spoken(
     finish_reason="stop",
 )
 
+FIRST_WINDOW_S = 0.4  # of the voice, as a rule
+
 
 class Progress:
     """Follows a request from its beginning, attempt after attempt; what it tells is the latest one's."""
 
-    def __init__(self, *, for_replay: bool = False) -> None:
-        """`for_replay`: what a replay needs is kept."""
+    def __init__(self, expected_s: float = math.inf, *, speed: float = 1.0, for_replay: bool = False) -> None:
+        """`expected_s`: of sound at `speed`, as far as the text tells; `for_replay`: what a replay needs is kept."""
+        self._expected_s, self._speed = expected_s, speed
         self.for_replay = for_replay
         self._begun_s = time.monotonic()
         self._retries = 0
@@ -38,6 +43,12 @@ class Progress:
     def trail(self) -> Trail | None:
         """What a replay needs of the latest attempt."""
         return None if self._attempt is None else self._attempt.trail
+
+    def state(self) -> StreamState:
+        """Return what the request still needs of the decode devices: it is a `Stream` of theirs."""
+        if self._attempt is None:
+            return StreamState(FIRST_WINDOW_S / self._speed, 2.0, speed=self._speed, left_s=self._expected_s)
+        return self._attempt.state(self._expected_s)
 
     def begin(self, attempt: Attempt) -> None:
         """From now on this attempt counts."""

@@ -194,7 +194,13 @@ class Settings(BaseSettings):
         ge=0,
         le=10,
         description="Share of the decode devices' time that streams may need to stay in sound; one that would need "
-        "more gets 429. 0: their number alone decides.",
+        "more waits for its turn. 0: their number alone decides.",
+    )
+    admission_wait_s: float = Field(
+        default=3.0,
+        ge=0,
+        le=60,
+        description="Longest time that a stream waits for its turn on the decode devices before it gets 429.",
     )
     connect_timeout_s: float = Field(default=2.0, gt=0, description="Longest wait for a connection to the engine.")
     first_token_timeout_s: float = Field(

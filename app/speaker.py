@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from functools import partial
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from app.arrival import Arrival
 from app.codec import CodeWindow
-from app.decode.capacity import Heard
+from app.decode.load_estimate import SentWindow
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import Listener
@@ -18,9 +19,10 @@ from app.samples import Samples
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
-from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule
+from app.speech.windows import LEAD_MARGIN_S, Supply, Window, WindowPlan, WindowSchedule
 from app.trail import Trail
 
+PATIENCE = 0.5  # share of the spare time that a stream waits for more codes; the rest is for the decode queue
 REST_S = 0.25  # of silence push all but a few milliseconds through tempo, resampler and encoder
 
 
@@ -48,6 +50,7 @@ class Speaker:
         self._schedule = WindowSchedule(plan)
         self._before = Before(plan.left, layout.slots)
         self.ready_s: float | None = None  # when the first window's codes were there
+        self._arrival: Arrival | None = None  # of the part that is being spoken
 
     async def speak(self, arrival: Arrival) -> None:
         """Speak one generation, as it arrives.
@@ -61,14 +64,15 @@ class Speaker:
         stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
         taken: list[Window] = [] if self._trail is None else self._trail.windows_of(arrival.codes)
         schedule.begin()
+        self._arrival, decode_s = arrival, 0.0
         while not schedule.finished:
-            await arrival.reach(schedule.wanted)
+            await self._reach(arrival, decode_s)
             self.ready_s = self.ready_s or arrival.ready_s
-            asked_s = time.monotonic()
+            asked_s, deadline_s = time.monotonic(), self.listener.deadline_s()
             take = partial(self._take, arrival.codes, taken)
-            decoded = await self._decoder.decode(take, self.listener.deadline_s())
+            decoded = await self._decoder.decode(take, deadline_s)
             decode_s = time.monotonic() - asked_s
-            self._note(taken[-1])
+            self._note(taken[-1], deadline_s - asked_s)
             sound = stitcher.feed(taken[-1], decoded)
             if quiet.feed(sound):
                 raise EngineLength("the engine speaks silence", "silence")
@@ -84,6 +88,22 @@ class Speaker:
             )
         self._before.keep(arrival.codes)
         await self.listener.end_part()
+
+    async def _reach(self, arrival: Arrival, decode_s: float) -> None:
+        """Wait for the codes of the next window; for fewer of them where the client would run dry meanwhile.
+
+        The schedule trusts the pace that the engine has shown. One that gives its codes a sentence at a time may
+        then pause for longer than that.
+        """
+        schedule = self._schedule
+        if schedule.least_wanted < schedule.wanted:
+            try:
+                async with asyncio.timeout(max(0.0, PATIENCE * (self.listener.lead_s - decode_s - LEAD_MARGIN_S))):
+                    await arrival.reach(schedule.wanted)
+            except TimeoutError:
+                await arrival.reach(schedule.least_wanted)
+        else:
+            await arrival.reach(schedule.wanted)
 
     async def pause(self, seconds: float) -> None:
         """Say nothing for a while; what comes then begins anew."""
@@ -106,17 +126,32 @@ class Speaker:
         await self.listener.hear(samples)
         self._limit.reschedule(self._ends_s + self.listener.audio_s)
 
-    def _note(self, window: Window) -> None:
-        """What admission has to know of a window that a listener is about to hear."""
-        if self.listener.whole:
-            return
-        now_s, audio_s = time.monotonic(), (window.end - window.begin) * self._frame_s
-        self._decoder.capacity.heard(Heard(now_s, window.stop - window.start, audio_s, late=self.listener.dry))
+    @property
+    def windows_s(self) -> tuple[float, float, float]:
+        """Sound in the next window as the client hears it, the growth of those behind it, and the most in one."""
+        next_frames, growth, most_frames = self._schedule.coming
+        return next_frames * self._frame_s, growth, most_frames * self._frame_s
+
+    def supply(self) -> tuple[float, float]:
+        """Return the seconds of sound whose codes wait to be decoded, and how many more the engine gives in a second.
+
+        Seconds as the client hears them; infinite while the engine has not shown its pace.
+        """
+        if self._arrival is None:
+            return 0.0, math.inf
+        arrived = self._arrival.codes.frames - self._schedule.done
+        return arrived * self._frame_s, self._arrival.pace(time.monotonic()) * self._frame_s
+
+    def _note(self, window: Window, slack_s: float) -> None:
+        """Tell the load estimate of a window that a client is about to hear."""
+        frames = window.stop - window.start
+        if not self.listener.whole:
+            self._decoder.load.sent(SentWindow(time.monotonic(), frames, slack_s, late=self.listener.dry))
 
     def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
         """Choose the window on the decode thread, so that it holds all that has arrived by then."""
         ended = codes.ended  # before `frames`: once the end is seen, the count is final
-        window = self._schedule.take(codes.frames, ended=ended)
+        window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)
         taken.append(window)
         return self._before.window(codes, window)
 

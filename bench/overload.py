@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import aiohttp
 import uvloop
@@ -66,7 +67,7 @@ class Outcome:
         }
 
 
-async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: float) -> Outcome:
+async def crowd(engine_url: str, *, utilisation: float, wait_s: float, seconds: float, factor: float) -> Outcome:
     """A calm second or two with a few listeners, then the crowd."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
@@ -74,6 +75,7 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
         max_concurrent_requests=1_000,
         max_batch_frames=96,  # of a codec that costs as much for two windows as for one and another
         admission_utilisation=utilisation,
+        admission_wait_s=wait_s,
         log_level="error",
     )
     async with serving(settings, StubCodec(COST, SHORT)) as url:
@@ -88,14 +90,20 @@ async def crowd(engine_url: str, *, utilisation: float, seconds: float, factor: 
                 return Outcome(heard.answers, time.monotonic() - asked_s, answer.status)
 
 
-def measure(utilisations: Sequence[float], seconds: float, factor: float) -> dict[str, object]:
+def measure(
+    utilisations: Sequence[float], waits_s: Sequence[float], seconds: float, factor: float
+) -> dict[str, object]:
     """One crowd for each setting."""
     rows: dict[str, object] = {"seconds": seconds, "times_as_many_as_carried": factor, "carries": CARRIES}
     with paced_engine("--tokens-per-s", "400") as url:
-        for utilisation in utilisations:
-            outcome = uvloop.run(crowd(url, utilisation=utilisation, seconds=seconds, factor=factor))
-            rows[f"admission_utilisation_{utilisation}"] = outcome.row()
-            print(utilisation, outcome.row(), file=sys.stderr, flush=True)
+        for utilisation, wait_s in product(utilisations, waits_s):
+            if wait_s and not utilisation:
+                continue  # nothing is waited for
+            load = crowd(url, utilisation=utilisation, wait_s=wait_s, seconds=seconds, factor=factor)
+            outcome = uvloop.run(load)
+            name = f"admission_utilisation_{utilisation}" + (f"_wait_{wait_s:g}_s" if wait_s else "")
+            rows[name] = outcome.row()
+            print(name, outcome.row(), file=sys.stderr, flush=True)
     return rows
 
 
@@ -105,8 +113,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--factor", type=float, default=10.0, help="times as many as the device carries")
     parser.add_argument("--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="ADMISSION_UTILISATION")
+    parser.add_argument("--wait", type=float, nargs="+", default=[0.0, 3.0], help="ADMISSION_WAIT_S")
     arguments = parser.parse_args()
-    write_result("overload", measure(arguments.utilisation, arguments.seconds, arguments.factor))
+    result = measure(arguments.utilisation, arguments.wait, arguments.seconds, arguments.factor)
+    write_result("overload", result)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -80,7 +80,9 @@ class Intake:
         asking = self._asking(request, reference)
         with tracing.span("normalise"):
             spoken = self._wording.passages(request.input, self._manner(request))
-        return self._speech(request, asking, WrittenParts([part for each in spoken for part in asking.parts(each)]))
+        parts = [part for each in spoken for part in asking.parts(each)]
+        voice_s = sum(part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s for part in parts)
+        return replace(self._speech(request, asking, WrittenParts(parts)), expected_s=voice_s / request.speed)
 
     def dictation(self, request: SpeechRequest, reference: Reference | None = None) -> tuple[Speech, Script]:
         """The same for a text that is still to be written, and where to write it; `input` is not read.

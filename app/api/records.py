@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Generator
@@ -63,9 +64,14 @@ class Records:
         self._reportable: deque[Record] = deque()
 
     @contextmanager
-    def follow(self, name: str, key: int | None) -> Generator[Progress]:
-        """Keep a record of what happens in the block; of two requests with one id and key the later counts."""
-        progress = Progress(for_replay=self._replays is not None)
+    def follow(
+        self, name: str, key: int | None, expected_s: float = math.inf, speed: float = 1.0
+    ) -> Generator[Progress]:
+        """Keep a record of what happens in the block; of two requests with one id and key the later counts.
+
+        `expected_s`: of sound at `speed`, as far as the text tells.
+        """
+        progress = Progress(expected_s, speed=speed, for_replay=self._replays is not None)
         record = self._add(name, key, progress)
         try:
             yield progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -65,8 +66,13 @@ class AudioResponse(Response):
         answer: AudioAnswer,
         admission: Admission,
         records: Records,
+        *,
+        expected_s: float = math.inf,
+        speed: float = 1.0,
     ) -> None:
+        """`expected_s`: of sound at `speed`, as far as the text tells."""
         self._speak, self._answer, self._admission, self._records = speak, answer, admission, records
+        self._expected_s, self._speed = expected_s, speed
         self.background = None
         self.status_code = 200
 
@@ -75,16 +81,16 @@ class AudioResponse(Response):
         answer = self._answer
         note(scope, format=answer.format, delivery=answer.delivery)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
-        key = key_number_of(scope)
+        key, whole = key_number_of(scope), answer.delivery == "whole"
         try:
-            whole = answer.delivery == "whole"
-            with self._records.follow(request_id_of(scope), key) as progress, self._admission.slot(key, whole=whole):
-                try:
-                    spoken = await self._speak(sink, progress)
-                    report(spoken, whole=whole)
-                    note(scope, finish_reason=spoken.finish_reason)
-                finally:
-                    note(scope, **facts(progress.spoken(), whole=whole))
+            with self._records.follow(request_id_of(scope), key, self._expected_s, self._speed) as progress:
+                async with self._admission.slot(key, None if whole else progress, sink.gone):
+                    try:
+                        spoken = await self._speak(sink, progress)
+                        report(spoken, whole=whole)
+                        note(scope, finish_reason=spoken.finish_reason)
+                    finally:
+                        note(scope, **facts(progress.spoken(), whole=whole))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             note(scope, error=exc.code, reason=exc.message)

@@ -20,7 +20,7 @@ from app.api.utterance import Utterance
 from app.api.wording import Manner, Wording
 from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
-from app.engine import Engine
+from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
 from app.listener import Sink, Spoken
 from app.pipeline import synthesize
@@ -46,6 +46,7 @@ class Service:
             settings.max_concurrent_requests,
             settings.max_concurrent_requests_per_key,
             settings.admission_utilisation,
+            settings.admission_wait_s,
         )
         self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
         self.decoder: Scheduler | None = None
@@ -56,7 +57,9 @@ class Service:
     def open(self, decoder: Scheduler) -> None:
         """Everything is warm: requests may come."""
         self.wording.warm()
-        self.admission.capacity = decoder.capacity
+        self.admission.load = decoder.load
+        if isinstance(self.engine, LocalEngine):
+            decoder.load.engine_cost = self.engine.cost
         self.decoder = decoder
 
     def fail(self, problem: str) -> None:
@@ -83,7 +86,9 @@ class Service:
         answer = intake.answer(request)
         speech = await beside(request.input, partial(intake.speech, request, reference or self._stored(request)))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
-        return AudioResponse(speak, answer, self.admission, self.records)
+        return AudioResponse(
+            speak, answer, self.admission, self.records, expected_s=speech.expected_s, speed=request.speed
+        )
 
     def utterance(self, session: SpeechRequest) -> Utterance:
         """What will speak a text that is still to be written; `session` says how.
@@ -96,7 +101,7 @@ class Service:
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
-        return Utterance(script, answer, speak, self.admission, self.records)
+        return Utterance(script, answer, session.speed, speak, self.admission, self.records)
 
     async def normalize(self, request: NormalizeRequest) -> str:
         """The text as it would be spoken; needs neither codec nor engine.

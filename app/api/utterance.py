@@ -26,6 +26,7 @@ class Utterance:
 
     script: Script
     answer: AudioAnswer
+    speed: float
     synthesis: Callable[[Sink, Progress], Awaitable[Spoken]]
     admission: Admission
     records: Records
@@ -41,8 +42,9 @@ class Utterance:
         try:
             with self.script.spoken():
                 await self.script.begun()
-            with self.records.follow(name, key) as progress, self.script.spoken(), self.admission.slot(key):
-                spoken = await self.synthesis(sink, progress)
+            with self.records.follow(name, key, speed=self.speed) as progress, self.script.spoken():
+                async with self.admission.slot(key, progress):
+                    spoken = await self.synthesis(sink, progress)
             report(spoken, whole=False)
             told = named(key) | facts(spoken, whole=False)
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})

@@ -16,9 +16,9 @@ import numpy as np
 
 from app import metrics, tracing
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
-from app.decode.capacity import Capacity
 from app.decode.device import Device
 from app.decode.job import Job, Result, Waiter, settle
+from app.decode.load_estimate import CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watch, Watchdog
 from app.errors import CodecFailed, NotReady
@@ -27,6 +27,7 @@ from app.samples import Samples
 log = logging.getLogger(__name__)
 
 CALL_LIMIT_S = 60.0
+USUAL_FIRST_S, USUAL_OVERLAP_S = 0.4, 0.2  # of the windows that the load is predicted from
 
 
 class DecodeHung(Exception):
@@ -49,10 +50,20 @@ class Scheduler:
         queue: Queue[Job],
         call_limit_s: float = CALL_LIMIT_S,
         limits: BatchLimits | None = None,
+        call_cost: CallCost | None = None,
     ) -> None:
-        """`call_limit_s`: a call that lasts longer has hung; `limits` are the queue's."""
+        """`call_limit_s`: a call that lasts longer has hung; `limits` are the queue's.
+
+        `call_cost`: the cost of a call, where it was measured at the start.
+        """
         self.spec = codecs[0].spec
-        self.capacity = Capacity(limits or BatchLimits(1), len(codecs), exact=self.spec.exact)
+        self.load = LoadEstimate(
+            limits or BatchLimits(1),
+            len(codecs),
+            self.spec.plan(USUAL_FIRST_S, USUAL_OVERLAP_S),
+            self.spec.frames_per_s,
+            call_cost,
+        )
         self.failure: BaseException | None = None
         self._queue = queue
         self._ready = threading.Condition()
@@ -188,7 +199,7 @@ class Scheduler:
         now_s = time.monotonic()
         metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
         busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
-        self.capacity.called(busy_s, len(windows), max(len(window.codes) for window in windows))
+        self.load.called(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
     def _decode(self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Result]:

@@ -17,10 +17,11 @@ _LONE_LETTER = re.compile(r"(?<![^\W_])[^\W\d_](?![^\W_])")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Least and most frames of codes that the speech of a text can honestly have."""
+    """Least and most frames of codes that the speech of a text can honestly have, and how many it has as a rule."""
 
     least_frames: int
     most_frames: int
+    expected_frames: int = 0
 
 
 ANY_LENGTH = Bounds(0, 2**31)
@@ -45,7 +46,11 @@ class Pace:
         most_s = LONGEST_EXTRA_S + self.longest * expected_s
         surely_s = sum(map(str.isalnum, text)) / self.characters_per_s
         least_s = self.shortest * surely_s if surely_s >= SHORTEST_S else 0.0
-        return Bounds(int(least_s * self.frames_per_s), round(most_s * self.frames_per_s))
+        return Bounds(
+            least_frames=int(least_s * self.frames_per_s),
+            most_frames=round(most_s * self.frames_per_s),
+            expected_frames=round(expected_s * self.frames_per_s),
+        )
 
 
 def _signs(text: str) -> int:

@@ -3,51 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+import math
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from app.api.admission import KEPT_FOR_STREAMS, MESSAGES, Admission
-from app.decode.capacity import LEAST_CALLS, Capacity, Heard
+from app.decode.load_estimate import CallCost, LoadEstimate, StreamState
 from app.decode.queue import BatchLimits
 from app.errors import Overloaded
+from app.listener import ClientGone
+from app.speech.windows import WindowPlan
 from tests.counted import counted
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, good_request, serving, settings_for_tests
+from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+
+CODES = [code * 37 % 900 for code in range(200)]  # 4 s
+WINDOW_FRAMES = 20
+PLAN = WindowPlan(WINDOW_FRAMES, WINDOW_FRAMES, left=0, right=0, exact=False)
+
+
+@dataclass(eq=False)
+class Playing:
+    """A stream, a second ahead of its client, without an end."""
+
+    now: StreamState = field(default_factory=lambda: StreamState(started=True, lead_s=1.0))
+
+    def state(self) -> StreamState:
+        return self.now
 
 
 def refusals(reason: str) -> float:
     return counted("tts_refused_total", reason=reason)
 
 
-def carrying(streams: float) -> Capacity:
+def carrying(streams: float) -> LoadEstimate:
     """A device that carries so many streams."""
-    capacity = Capacity(BatchLimits(1, call_frames=0), 1)
-    for number in range(LEAST_CALLS):
-        capacity.called(1 / streams, 1, 50)
-        capacity.heard(Heard(-100.0 + number, 50, 1.0, late=False))
-    return capacity
+    return LoadEstimate(BatchLimits(1, call_frames=0), 1, PLAN, 50, CallCost(0, 1 / streams / 50))
 
 
-class LateCapacity(Capacity):
-    """Carries everybody, and is late for all."""
+class LateLoad(LoadEstimate):
+    """Carries any number, and is late for all."""
 
     def late(self, now_s: float) -> bool:
         return True
 
 
-def taken(admission: Admission, streams: int) -> ExitStack:
-    places = ExitStack()
-    for _ in range(streams):
-        places.enter_context(admission.slot())
-    return places
+def late_load() -> LoadEstimate:
+    return LateLoad(BatchLimits(8), 1, PLAN, 50)
 
 
-def refused(admission: Admission, reason: str, *, whole: bool = False) -> bool:
+@asynccontextmanager
+async def taken(admission: Admission, streams: int) -> AsyncGenerator[list[Playing]]:
+    """Places that are held, by streams that play."""
+    async with AsyncExitStack() as places:
+        playing = [Playing() for _ in range(streams)]
+        for stream in playing:
+            await places.enter_async_context(admission.slot(stream=stream))
+        yield playing
+
+
+async def refused(admission: Admission, reason: str, *, whole: bool = False) -> bool:
     """Whether one more is refused: for this reason, told to wait, counted once, and without a place taken."""
     before, in_flight = refusals(reason), admission.in_flight
     try:
-        admission.check(whole=whole)
+        async with admission.slot(stream=None if whole else Playing()):
+            pass
     except Overloaded as exc:
         assert exc.retry_after_s
         assert exc.status == 429
@@ -58,83 +81,222 @@ def refused(admission: Admission, reason: str, *, whole: bool = False) -> bool:
 
 
 @pytest.mark.fault(24)
-def test_a_stream_is_refused_where_the_devices_time_would_not_do() -> None:
+async def test_a_stream_is_refused_where_the_devices_time_would_not_do() -> None:
     admission = Admission(64, utilisation=0.8)
-    with taken(admission, 3):
-        admission.capacity = carrying(5)
-        assert not refused(admission, "decode")
-        with admission.slot():
-            assert refused(admission, "decode")
-    assert not refused(admission, "decode")
+    async with taken(admission, 3):
+        admission.load = carrying(5)
+        assert not await refused(admission, "decode")
+        async with taken(admission, 1):
+            assert await refused(admission, "decode")
+    assert not await refused(admission, "decode")
 
 
 @pytest.mark.fault(24)
-def test_nobody_is_added_while_listeners_run_dry() -> None:
+async def test_no_stream_is_added_while_clients_run_dry() -> None:
     admission = Admission(64, utilisation=0.8)
-    admission.capacity = LateCapacity(BatchLimits(8), 1)
-    assert not refused(admission, "late")
-    with taken(admission, 1):
-        assert refused(admission, "late")
+    admission.load = late_load()
+    assert not await refused(admission, "late")
+    async with taken(admission, 1):
+        assert await refused(admission, "late")
 
 
-@pytest.mark.parametrize(("capacity", "reason"), [(carrying(0.5), "decode"), (LateCapacity(BatchLimits(8), 1), "late")])
-def test_an_idle_machine_lets_one_in_and_a_whole_body_is_none(capacity: Capacity, reason: str) -> None:
+@pytest.mark.parametrize(("load", "reason"), [(carrying(0.5), "decode"), (late_load(), "late")])
+async def test_an_idle_machine_lets_one_in_and_a_whole_body_is_none(load: LoadEstimate, reason: str) -> None:
     admission = Admission(64, utilisation=0.8)
-    admission.capacity = capacity
-    with admission.slot(whole=True), admission.slot(whole=True):
-        assert not refused(admission, reason)
-        with admission.slot():
-            assert refused(admission, reason)
-            assert not refused(admission, reason, whole=True)
+    admission.load = load
+    async with admission.slot(), admission.slot():
+        assert not await refused(admission, reason)
+        async with taken(admission, 1):
+            assert await refused(admission, reason)
+            assert not await refused(admission, reason, whole=True)
 
 
-@pytest.mark.parametrize("capacity", [carrying(0.5), LateCapacity(BatchLimits(8), 1)], ids=["slow", "late"])
-def test_it_can_be_turned_off(capacity: Capacity) -> None:
+@pytest.mark.parametrize("load", [carrying(0.5), late_load()], ids=["slow", "late"])
+async def test_it_can_be_turned_off(load: LoadEstimate) -> None:
     admission = Admission(64, utilisation=0)
-    admission.capacity = capacity
-    with taken(admission, 63):
-        assert not refused(admission, "decode")
-    with taken(admission, 64):
-        assert refused(admission, "places")
+    admission.load = load
+    async with taken(admission, 63):
+        assert not await refused(admission, "decode")
+    async with taken(admission, 64):
+        assert await refused(admission, "places")
 
 
-def test_whole_bodies_leave_places_to_streams() -> None:
+async def test_whole_bodies_leave_places_to_streams() -> None:
     admission, kept = Admission(64), int(64 * KEPT_FOR_STREAMS)
-    with ExitStack() as places:
+    async with AsyncExitStack() as places:
         for _ in range(64 - kept):
-            places.enter_context(admission.slot(whole=True))
-        assert refused(admission, "places", whole=True)
-        with taken(admission, kept):
-            assert refused(admission, "places")
+            await places.enter_async_context(admission.slot())
+        assert await refused(admission, "places", whole=True)
+        async with taken(admission, kept):
+            assert await refused(admission, "places")
     assert admission.in_flight == admission.streams == 0
 
 
-def test_a_single_place_is_anybodys() -> None:
+async def test_a_single_place_is_anybodys() -> None:
     admission = Admission(1)
-    assert not refused(admission, "places", whole=True)
-    with admission.slot(whole=True):
-        assert refused(admission, "places")
+    assert not await refused(admission, "places", whole=True)
+    async with admission.slot():
+        assert await refused(admission, "places")
 
 
-def test_a_keys_places_are_counted_by_their_own_reason() -> None:
+async def test_a_keys_places_are_counted_by_their_own_reason() -> None:
     admission, before = Admission(64, limit_per_key=1), refusals("key")
-    with admission.slot(7), pytest.raises(Overloaded, match="API key"):
-        admission.check(7)
+    async with admission.slot(7):
+        with pytest.raises(Overloaded, match="API key"):
+            admission.check(7)
     assert refusals("key") == before + 1
 
 
 def test_the_reasons_are_a_closed_set() -> None:
-    assert set(MESSAGES) == {"places", "key", "decode", "late"}
+    assert set(MESSAGES) == {"places", "key", "decode", "engine", "late"}
+
+
+class Line:
+    """Streams that wait at a full device, in the order in which they were added."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self.begun: list[int] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.left: list[asyncio.Event] = []
+
+    async def add(self) -> None:
+        """Return when one more waits."""
+        number, left = len(self.tasks), asyncio.Event()
+
+        async def gone() -> None:
+            await left.wait()
+
+        async def wait() -> None:
+            async with self._admission.slot(stream=Playing(), gone=gone):
+                self.begun.append(number)
+                await left.wait()
+
+        waiting = self._admission.waiting
+        self.tasks.append(asyncio.create_task(wait()))
+        self.left.append(left)
+        while self._admission.waiting == waiting and not self.tasks[-1].done():
+            await asyncio.sleep(0)
+
+    async def until_begun(self, streams: int) -> list[int]:
+        """Those that have begun, once they are so many."""
+        async with asyncio.timeout(10):
+            while len(self.begun) < streams:
+                await asyncio.sleep(0.01)
+        return self.begun
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.mark.fault(60)
+async def test_streams_that_wait_begin_in_order_as_others_end() -> None:
+    admission = Admission(64, utilisation=0.8, wait_s=20)
+    admission.load = carrying(3)  # two of them at once
+    line = Line(admission)
+    async with taken(admission, 1):
+        async with taken(admission, 1):
+            for _ in range(3):
+                await line.add()
+            assert (admission.waiting, admission.streams, admission.in_flight) == (3, 2, 5)
+            assert counted("tts_requests_waiting") == 3
+        assert await line.until_begun(1) == [0]
+        line.left[0].set()
+        await line.tasks[0]
+        assert await line.until_begun(2) == [0, 1]
+        assert admission.waiting == 1
+    await line.close()
+    assert (admission.waiting, admission.streams, admission.in_flight) == (0, 0, 0)
+    assert counted("tts_requests_waiting") == 0
+
+
+@pytest.mark.fault(60)
+async def test_a_stream_begins_as_soon_as_time_has_made_room() -> None:
+    """No other ends: one that plays gets ahead of its client."""
+    admission = Admission(64, utilisation=0.8, wait_s=20)
+    line = Line(admission)
+    async with taken(admission, 2) as playing:
+        admission.load = carrying(3)
+        await line.add()
+        await line.add()
+        playing[0].now = replace(playing[0].now, lead_s=math.inf)
+        assert await line.until_begun(1) == [0]
+        await line.close()
+
+
+@pytest.mark.fault(60)
+async def test_a_stream_does_not_pass_those_that_wait() -> None:
+    admission = Admission(64, utilisation=0.8, wait_s=20)
+    line = Line(admission)
+    async with taken(admission, 2):
+        admission.load = carrying(3)
+        await line.add()
+        admission.load = carrying(100)  # seen at the next look
+        await line.add()
+        assert line.begun == []
+        assert await line.until_begun(2) == [0, 1]
+        await line.close()
+
+
+@pytest.mark.fault(60)
+async def test_the_wait_ends_with_429() -> None:
+    admission = Admission(64, utilisation=0.8, wait_s=0.1)
+    async with taken(admission, 2):
+        admission.load = carrying(3)
+        assert await refused(admission, "decode")
+        assert admission.waiting == 0
+
+
+@pytest.mark.fault(60)
+async def test_a_client_that_leaves_while_it_waits_makes_room_for_the_next() -> None:
+    admission = Admission(64, utilisation=0.8, wait_s=20)
+    line = Line(admission)
+    async with taken(admission, 2):
+        admission.load = carrying(3)
+        await line.add()
+        await line.add()
+        line.left[0].set()
+        with pytest.raises(ClientGone):
+            await line.tasks[0]
+        assert (admission.waiting, admission.in_flight) == (1, 3)
+        line.tasks[1].cancel()
+        with suppress(asyncio.CancelledError):
+            await line.tasks[1]
+        assert (admission.waiting, admission.in_flight) == (0, 2)
+
+
+@pytest.mark.fault(60)
+async def test_those_that_wait_hold_their_places() -> None:
+    admission = Admission(3, utilisation=0.8, wait_s=20)
+    line = Line(admission)
+    async with taken(admission, 2):
+        admission.load = carrying(3)
+        await line.add()
+        assert await refused(admission, "places")
+    await line.close()
+
+
+async def play_one(served: Served, engine: FixedEngine, load: LoadEstimate) -> asyncio.Task[int]:
+    """A request that is being spoken while the device is said to carry so much; its status in the end."""
+    assert served.service.decoder is not None
+    served.service.admission.load = load
+
+    async def play() -> int:
+        return (await served.client.post(SPEECH, json=HELLO)).status_code
+
+    playing = asyncio.create_task(play())
+    await engine.stalled.wait()
+    return playing
 
 
 @pytest.mark.fault(24)
-async def test_a_refusal_is_429_and_asks_nothing_of_anybody() -> None:
-    engine = FixedEngine([code * 37 % 900 for code in range(200)], stall_after=5)
-    async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5)) as served:
-        assert served.service.decoder is not None
-        served.service.admission.capacity = carrying(1)
-        playing = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
-        await engine.stalled.wait()
+async def test_a_refusal_is_429_and_asks_nothing_of_the_engine() -> None:
+    engine = FixedEngine(CODES, stall_after=5)
+    settings = settings_for_tests(admission_utilisation=0.5, admission_wait_s=0)
+    async with serving(engine, settings=settings) as served:
+        playing = await play_one(served, engine, carrying(1))
         for _ in range(3):
             answer = await served.client.post(SPEECH, json=HELLO)
             assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
@@ -143,18 +305,71 @@ async def test_a_refusal_is_429_and_asks_nothing_of_anybody() -> None:
         assert len(engine.prompts) == 1
         engine.go_on.set()
         whole = await served.client.post(SPEECH, json={**HELLO, "stream": False})
-        assert (await playing).status_code == whole.status_code == 200
+        assert (await playing, whole.status_code) == (200, 200)
         await good_request(served)
+
+
+@pytest.mark.fault(60)
+async def test_a_request_waits_until_another_has_ended() -> None:
+    engine = FixedEngine(CODES, stall_after=5)
+    async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)) as served:
+        playing = await play_one(served, engine, carrying(1))
+        second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        async with asyncio.timeout(10):
+            while await served.metric("tts_requests_waiting") < 1:
+                await asyncio.sleep(0.01)
+        assert len(engine.prompts) == 1
+        engine.go_on.set()
+        assert (await playing, (await second).status_code) == (200, 200)
+
+
+@pytest.mark.fault(60)
+async def test_a_client_that_disconnects_while_it_waits_is_let_go() -> None:
+    engine = FixedEngine(CODES, stall_after=5)
+    async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)) as served:
+        playing = await play_one(served, engine, carrying(1))
+        second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        async with asyncio.timeout(10):
+            while not served.service.admission.waiting:
+                await asyncio.sleep(0.01)
+        second.cancel()
+        async with asyncio.timeout(10):
+            while served.service.admission.waiting or served.service.admission.in_flight > 1:
+                await asyncio.sleep(0.01)
+        assert len(engine.prompts) == 1
+        engine.go_on.set()
+        assert await playing == 200
+
+
+@pytest.mark.fault(59)
+@pytest.mark.parametrize(
+    ("gap_s", "speed"), [(0.4, 1.0), (0.1, 4.0)], ids=["an engine at half of real time", "a speed that it cannot keep"]
+)
+async def test_a_stream_that_its_engine_cannot_keep_up_with_counts_for_no_other(gap_s: float, speed: float) -> None:
+    """It runs dry again and again, while the device has nothing to do."""
+    async with serving(FixedEngine(CODES, gap_s=gap_s)) as served:
+        before = await served.metric("tts_underruns_total")
+        slow = asyncio.create_task(served.client.post(SPEECH, json={**HELLO, "speed": speed}))
+        async with asyncio.timeout(10):
+            while await served.metric("tts_underruns_total") < before + 4:
+                await asyncio.sleep(0.02)
+
+        async def status() -> int:
+            async with served.client.stream("POST", SPEECH, json=HELLO) as answer:
+                return answer.status_code
+
+        assert await asyncio.gather(*(status() for _ in range(5))) == [200] * 5
+        slow.cancel()
 
 
 async def test_what_is_played_is_what_is_predicted_from() -> None:
     """Ten answers with a codec that does nothing: something is known, and it says that there is room."""
-    async with serving(FixedEngine([code * 37 % 900 for code in range(200)])) as served:
+    async with serving(FixedEngine(CODES)) as served:
         assert served.service.decoder is not None
-        capacity = served.service.decoder.capacity
+        load = served.service.decoder.load
         await served.client.post(SPEECH, json={**HELLO, "stream": False})
         for _ in range(10):
-            assert capacity.needed(2) is None or capacity.needed(2) < 0.8
+            assert load.shortage([Playing()], Playing(), 0.8, 0.0) is None
             await good_request(served)
-        assert capacity.needed(1) is not None
-        assert capacity is served.service.admission.capacity
+        assert load.busy_s([Playing().state()])[-1] > 0
+        assert load is served.service.admission.load

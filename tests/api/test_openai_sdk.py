@@ -124,8 +124,9 @@ async def test_a_busy_server_is_tried_again() -> None:
         tries: list[str] = []
         async with sdk(served) as client:
             count_tries(client, tries)
-            with served.service.admission.slot(), pytest.raises(openai.RateLimitError) as caught:
-                await client.with_options(max_retries=1).audio.speech.create(**DEFAULTS)  # type: ignore[arg-type]
+            async with served.service.admission.slot():
+                with pytest.raises(openai.RateLimitError) as caught:
+                    await client.with_options(max_retries=1).audio.speech.create(**DEFAULTS)  # type: ignore[arg-type]
         assert caught.value.code == "overloaded"
         assert len(tries) == 2
 

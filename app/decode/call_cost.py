@@ -1,0 +1,61 @@
+"""The cost of a decode call, timed at the start, with the other cores at work as they are under load."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.codec import Codec, CodecSpec, CodeWindow, OutOfMemory
+from app.contention import busy_cores
+from app.decode.load_estimate import CallCost
+from app.decode.queue import BatchLimits
+
+log = logging.getLogger(__name__)
+
+TIMED_CALLS = 3  # of each size; the shortest counts
+CPU_FRAMES = 256  # of the larger call on a CPU, where a frame costs the same in every call
+
+
+def measure_call_cost(codec: Codec, limits: BatchLimits, first_frames: int, other_cores: int | None) -> CallCost | None:
+    """Time calls of one small window and of a large batch (blocks; 0.3 s for the built-in codec on a CPU).
+
+    `other_cores`: on a CPU the cores beside the one that decodes, which are kept at work meanwhile; None: not a CPU.
+    Returns None where the device has no memory for the batch: it gets smaller ones, whose cost is observed.
+    """
+    spec = codec.spec
+    frames = min(spec.max_window_frames, limits.padded_frames or spec.max_window_frames)
+    rows = max(1, min(limits.windows, (limits.padded_frames or limits.windows * frames) // frames))
+    if other_cores is not None:
+        frames, rows = min(frames, CPU_FRAMES), 1
+    small, large = [_window(spec, first_frames)], [_window(spec, frames)] * rows
+    try:
+        with busy_cores(other_cores or 0):
+            small_s, large_s = _least_s(codec, small), _least_s(codec, large)
+    except OutOfMemory as exc:
+        log.warning("the cost of a decode call was not measured: %s", exc)
+        return None
+    small_frames, large_frames = limits.rounded(first_frames), rows * limits.rounded(frames)
+    s_per_frame = (large_s - small_s) / max(1, large_frames - small_frames)
+    if s_per_frame <= 0:
+        return CallCost(None, large_s)
+    call_frames = max(0.0, small_s / s_per_frame - small_frames)
+    log.info("a decode call costs %.1f ms, and %.3f ms a frame", call_frames * s_per_frame * 1e3, s_per_frame * 1e3)
+    return CallCost(call_frames, s_per_frame)
+
+
+def _window(spec: CodecSpec, frames: int) -> CodeWindow:
+    """Return a window of noise: valid codes, always the same."""
+    codes = np.random.default_rng(0).integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32)
+    return CodeWindow(codes)
+
+
+def _least_s(codec: Codec, windows: Sequence[CodeWindow]) -> float:
+    seconds: list[float] = []
+    for _ in range(TIMED_CALLS):
+        begun_s = time.perf_counter()
+        codec.decode(windows)
+        seconds.append(time.perf_counter() - begun_s)
+    return min(seconds)
