@@ -13,6 +13,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 
 from app.samples import Samples
+from app.speech.ffmpeg import ONE, use_one_thread
 
 MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
@@ -51,37 +52,88 @@ class _Outlet:
         self._bytes = bytearray()
 
     def write(self, data: bytes) -> int:
-        """Keep some."""
+        """Keep bytes until they are taken."""
         self._bytes += data
         return len(data)
 
     def take(self) -> bytes:
-        """What has been written since the last time."""
+        """Return the bytes written since the last call, and forget them."""
         taken = bytes(self._bytes)
         self._bytes.clear()
         return taken
 
 
-class CompressedEncoder:
-    """An `Encoder`. Streaming, bytes leave with each packet, of 20 to 100 ms; whole, all of them at the end.
+class _HeadedOutlet(_Outlet):
+    """An outlet whose head stays, for the container to write its lengths into at the end.
 
-    Only a whole body has a truthful length in its header (mp3, flac): a stream's cannot be known.
+    mp3 and flac go back into what they wrote before the first sample, and nowhere else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head: bytearray | None = None  # None: still being written
+        self._at = self._size = 0
+
+    def keep_head(self) -> None:
+        """Keep all that has been written so far as the head."""
+        self._head = bytearray(self.take())
+
+    @property
+    def head(self) -> bytes:
+        """The head as it is now: final once the container is closed."""
+        return bytes(self._head or b"")
+
+    def write(self, data: bytes) -> int:
+        """Append bytes, or replace bytes of the head.
+
+        Raises:
+            OSError: the place is neither the end nor within the head.
+        """
+        end = self._at + len(data)
+        if self._at == self._size:
+            super().write(data)
+        elif self._head is not None and end <= len(self._head):
+            self._head[self._at : end] = data
+        else:
+            raise OSError("the container goes back behind its head")
+        self._at, self._size = end, max(self._size, end)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to where the next bytes are written."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """The place where the next bytes are written."""
+        return self._at
+
+
+class CompressedEncoder:
+    """An `Encoder`. Bytes leave with each packet, of 20 to 100 ms.
+
+    Only a whole body has a truthful length in its header (mp3, flac), which is final after `finish`: a stream's
+    cannot be known.
     """
 
     def __init__(self, name: str, sample_rate_hz: int, *, whole: bool) -> None:
+        use_one_thread()
         chosen = COMPRESSIONS[name]
-        self._rate_hz, self._whole = sample_rate_hz, whole
-        self._outlet = _Outlet()
-        self._body = io.BytesIO()
+        self._rate_hz = sample_rate_hz
+        self._outlet = _HeadedOutlet() if whole else _Outlet()
         options = {"flush_packets": "1", "id3v2_version": "0", **({} if whole else chosen.streaming)}
-        target = self._body if whole else self._outlet
-        self._container = av.open(target, "w", format=chosen.container, container_options=options)
+        self._container = av.open(self._outlet, "w", format=chosen.container, container_options=options)
         self._stream = cast(AudioStream, self._container.add_stream(chosen.encoder, rate=sample_rate_hz))
         self._stream.layout = "mono"
+        self._stream.codec_context.thread_count = ONE
         if bits := chosen.bit_rate(sample_rate_hz):
             self._stream.bit_rate = bits
         self._container.start_encoding()
-        self._header = self._outlet.take()
+        self._header = b""
+        if isinstance(self._outlet, _HeadedOutlet):
+            self._outlet.keep_head()
+        else:
+            self._header = self._outlet.take()
         self._fed = 0
 
     @property
@@ -90,8 +142,8 @@ class CompressedEncoder:
         return 2 * (self._stream.codec_context.frame_size or 0)
 
     def header(self, body_bytes: int | None) -> bytes:
-        """The container's beginning; of a whole body it is in the body."""
-        return self._header
+        """The container's beginning; of a whole body it is asked for after `finish`."""
+        return self._outlet.head if isinstance(self._outlet, _HeadedOutlet) else self._header
 
     def feed(self, samples: Samples) -> bytes:
         """The packets that these samples complete."""
@@ -105,7 +157,7 @@ class CompressedEncoder:
         return self._outlet.take()
 
     def finish(self) -> bytes:
-        """The last packets, or the whole body."""
+        """The last packets."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        return self._body.getvalue() if self._whole else self._outlet.take()
+        return self._outlet.take()

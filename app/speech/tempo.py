@@ -9,6 +9,7 @@ from av import AudioFrame
 from av.filter import Graph
 
 from app.samples import Samples
+from app.speech.ffmpeg import ONE
 
 BLOCK_SAMPLES = 1024  # the filter always sees blocks of this size, so the way audio was chunked cannot be heard
 SILENCE_SAMPLES = 12 * BLOCK_SAMPLES
@@ -68,6 +69,7 @@ def _stages(speed: float) -> list[float]:
 
 def _graph(sample_rate_hz: int, stages: list[float]) -> Graph:
     graph = Graph()
+    graph.threads = ONE
     nodes = [
         graph.add_abuffer(sample_rate=sample_rate_hz, format="flt", layout="mono"),
         *(graph.add("atempo", f"{stage:.9f}") for stage in stages),
