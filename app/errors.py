@@ -141,6 +141,13 @@ class EngineLength(EngineError):
         self.kind: RunawayKind = kind
 
 
+class AudioTooLong(EngineError):
+    """The speech has reached the longest answer (MAX_AUDIO_S) before its end."""
+
+    code = "audio_too_long"
+    repeats = True
+
+
 class EngineOverloaded(EngineError):
     """The engine's queue is full."""
 

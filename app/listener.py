@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from app import metrics, tracing
 from app.engine import FinishReason
+from app.errors import AudioTooLong
 from app.samples import Samples
 from app.speech.encoders import Encoder
 from app.speech.fade import Edges
@@ -74,11 +76,15 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How the answer is to be played: `speed` times its pace, at a rate, as a stream or in one piece."""
+    """How the answer is to be played: `speed` times its pace, at a rate, as a stream or in one piece.
+
+    `longest_s` is the most that may be heard, after `speed`.
+    """
 
     rate_hz: int
     speed: float = 1.0
     whole: bool = False
+    longest_s: float = math.inf
 
 
 @dataclass(slots=True)
@@ -96,7 +102,7 @@ class Listener:
 
     def __init__(self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback) -> None:
         self._encoder, self._sink, self._whole = encoder, sink, playback.whole
-        self._rate_hz, self.speed = playback.rate_hz, playback.speed
+        self._rate_hz, self.speed, self._longest_s = playback.rate_hz, playback.speed, playback.longest_s
         self.begun_s = time.monotonic()
         self._tempo = Tempo(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
@@ -148,7 +154,11 @@ class Listener:
         self._run = Run(time.monotonic())
 
     async def hear(self, samples: Samples) -> None:
-        """Fade, level, play at the speed and the rate, encode and send."""
+        """Fade, level, play at the speed and the rate, encode and send.
+
+        Raises:
+            AudioTooLong: the answer would be longer than `longest_s`.
+        """
         await self._play(self._edges.feed(samples))
 
     async def end_part(self) -> None:
@@ -171,6 +181,8 @@ class Listener:
     async def _encode(self, samples: Samples) -> None:
         if not len(samples):
             return
+        if self._samples + len(samples) > self._longest_s * self._rate_hz:
+            raise AudioTooLong(f"the answer is longer than {self._longest_s:g} s of audio")
         if self.dry:
             metrics.UNDERRUNS.inc()
         begun_s = time.monotonic()

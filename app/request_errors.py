@@ -26,6 +26,12 @@ class InputTooLong(RequestError):
     code = "string_too_long"
 
 
+class SpeechTooLong(RequestError):
+    """The text takes longer to say, at the speed that is asked for, than the longest answer (MAX_AUDIO_S)."""
+
+    code = "audio_too_long"
+
+
 class UnsupportedSampleRate(RequestError):
     """The format cannot carry that rate."""
 

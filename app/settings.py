@@ -19,6 +19,9 @@ from app.setting_types import (
     Origins,
 )
 
+AUDIO_S_PER_CHARACTER = 1800 / 4096  # a digit takes 0.4 s, a Chinese character 0.27 s, a letter 0.07 s
+LEAST_AUDIO_S = 300.0  # a text of few characters may have pauses of a minute, and be said slowly
+
 
 class Settings(BaseSettings):
     """What an operator chooses. Frozen; bad values raise pydantic.ValidationError at start."""
@@ -96,6 +99,13 @@ class Settings(BaseSettings):
         default="mp3", description="Format of requests that name none."
     )
     max_input_characters: int = Field(default=4096, ge=1, le=1_000_000, description="Longest `input`, in characters.")
+    max_audio_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest answer in seconds, as it is heard: at its `speed`, with its pauses. A text that surely "
+        "takes longer gets 400; an answer that becomes longer is broken off. Unset: 1800 for 4,096 characters of "
+        "MAX_INPUT_CHARACTERS, for others in proportion, at least 300.",
+    )
     pronunciations: str | None = Field(
         default=None,
         description="File of words that are said otherwise than written: a word, a tab and what is said, on each line.",
@@ -241,6 +251,11 @@ class Settings(BaseSettings):
     def engines(self) -> tuple[Address, ...]:
         """The engines of TTS_API; empty: the embedded one."""
         return addresses(self.tts_api, self.tts_api_key or ()) if self.tts_api else ()
+
+    @property
+    def longest_audio_s(self) -> float:
+        """MAX_AUDIO_S, or its default: at speed 1 every text of MAX_INPUT_CHARACTERS fits, also digits and Chinese."""
+        return self.max_audio_s or max(LEAST_AUDIO_S, AUDIO_S_PER_CHARACTER * self.max_input_characters)
 
     @property
     def profile_name(self) -> str:

@@ -18,7 +18,13 @@ from app.engine import Sampling
 from app.listener import Levels, Playback
 from app.parts import Part, Parts, WrittenParts
 from app.profiles import Profile
-from app.request_errors import CloningNotSupported, ModelNotFound, UnsupportedSampleRate, UnsupportedValue
+from app.request_errors import (
+    CloningNotSupported,
+    ModelNotFound,
+    SpeechTooLong,
+    UnsupportedSampleRate,
+    UnsupportedValue,
+)
 from app.settings import Settings
 from app.speech import g711
 from app.speech.codes import FrameLayout
@@ -76,10 +82,12 @@ class Intake:
 
         Raises:
             RequestError: a model, voice, text or value that this server does not serve.
+            SpeechTooLong: the text surely takes longer than the longest answer.
         """
         asking = self._asking(request, reference)
         with tracing.span("normalise"):
             spoken = self._wording.passages(request.input, self._manner(request))
+        self._check_length(request, sum(map(self._least_s, spoken)))
         parts = [part for each in spoken for part in asking.parts(each)]
         voice_s = sum(part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s for part in parts)
         return replace(self._speech(request, asking, WrittenParts(parts)), expected_s=voice_s / request.speed)
@@ -93,13 +101,34 @@ class Intake:
         if not request.stream or request.stream_format == "sse":
             raise UnsupportedValue("stream, stream_format: an utterance is always a stream of audio", param="stream")
         asking, manner, settings = self._asking(request, reference), self._manner(request), self._settings
+        least_s = 0.0
 
         def parts_of(passage: Passage) -> list[Part]:
+            nonlocal least_s
             text = self._wording.sentence(passage.text, manner)
-            return asking.parts(Passage(passage.pause_s, text)) if text else []
+            if not text:
+                return []
+            worded = Passage(passage.pause_s, text)
+            least_s += self._least_s(worded)
+            self._check_length(request, least_s)
+            return asking.parts(worded)
 
         script = Script(parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s)
         return self._speech(request, asking, script), script
+
+    def _least_s(self, passage: Passage) -> float:
+        """Least seconds that a passage takes at speed 1."""
+        return passage.pause_s + self._pace.quickest_s(passage.text)
+
+    def _check_length(self, request: SpeechRequest, least_s: float) -> None:
+        """Refuse what surely takes longer than the longest answer, unless the caller's max_tokens may end it before."""
+        longest_s = self._settings.longest_audio_s
+        if request.max_tokens is None and least_s / request.speed > longest_s:
+            raise SpeechTooLong(
+                f"input: it would take more than the {longest_s:g} s of audio that an answer may have at most; "
+                "send it in parts, or faster",
+                param="input",
+            )
 
     def _asking(self, request: SpeechRequest, reference: Reference | None) -> Asking:
         """How the engine is asked. A reference takes its place in the context out of a generation's budget."""
@@ -128,7 +157,12 @@ class Intake:
             parts=parts,
             sampling=self._sampling(request, asking.budget_tokens),
             may_be_cut=request.max_tokens is not None,
-            playback=Playback(self._rate_hz(request), request.speed, whole=not request.stream),
+            playback=Playback(
+                self._rate_hz(request),
+                request.speed,
+                whole=not request.stream,
+                longest_s=self._settings.longest_audio_s,
+            ),
             layout=self._layout,
             plan=plan,
             levels=self._levels(request, plan),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import NoReturn
 
@@ -19,6 +21,7 @@ from app.speech.encoders import Encoder
 Headers = list[tuple[bytes, bytes]]
 FINISH_REASON = "x-finish-reason"  # of a whole body: a stream's header leaves before it is known
 PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
+BLOCK_BYTES = 1 << 20  # of a body that is held: large enough for the allocator to give it back at once
 
 
 class ChunkedSink:
@@ -65,28 +68,56 @@ class ChunkedSink:
         await deliver(message, self._send, self._write_limit_s)
 
 
+class WholeBody:
+    """The bytes of one body, held once: they are given out in pieces, each of which is then forgotten."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[bytes] = deque()
+        self._last = bytearray()
+        self.size = 0
+
+    def append(self, data: bytes) -> None:
+        """Keep bytes."""
+        self.size += len(data)
+        self._last += data
+        if len(self._last) >= BLOCK_BYTES:
+            self._blocks.append(bytes(self._last))
+            self._last.clear()
+
+    def pieces(self) -> Iterator[bytes]:
+        """All bytes in order, at most PIECE_BYTES at a time; the body is empty afterwards."""
+        self._blocks.append(bytes(self._last))
+        self._last.clear()
+        while self._blocks:
+            block = memoryview(self._blocks.popleft())
+            for at in range(0, len(block), PIECE_BYTES):
+                yield bytes(block[at : at + PIECE_BYTES])
+
+
 class WholeSink(ChunkedSink):
     """One complete body with its length; nothing leaves before everything is known to be good."""
 
     def begin(self, encoder: Encoder) -> None:
         """An attempt begins, and with it another body."""
         super().begin(encoder)
-        self._body = bytearray()
+        self._body = WholeBody()
 
     async def write(self, data: bytes) -> None:
         """Keep a chunk."""
-        self._body += data
+        self._body.append(data)
 
     async def finish(self, spoken: Spoken) -> None:
         """Send everything."""
-        body = self._encoder.header(len(self._body)) + bytes(self._body)
+        header = self._encoder.header(self._body.size)
         self.started = True
         known = [
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", str(len(header) + self._body.size).encode()),
             (FINISH_REASON.encode(), spoken.finish_reason.encode()),
         ]
         await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]})
-        await self._put_body(body)
+        await self._put_body(header)
+        for piece in self._body.pieces():
+            await self._put_body(piece)
         await self._end()
 
 

@@ -11,6 +11,7 @@ from app.speech.sentences import spoken_length
 LONGEST_EXTRA_S = 5.0  # beyond its text's share: a short text may be said slowly, between two silences
 SHORTEST_S = 2.0  # expected speech below which a text is too short to be missed
 SIGN_LETTERS = 8  # of the name of a sign such as ∑ or ½
+QUICKEST = 1.5  # times its usual pace, the most at which a voice speaks
 NAME_LETTERS = 5  # more than one, of the name of a letter that stands alone, as in "w, x, y"
 _LONE_LETTER = re.compile(r"(?<![^\W_])[^\W\d_](?![^\W_])")
 
@@ -51,6 +52,11 @@ class Pace:
             most_frames=round(most_s * self.frames_per_s),
             expected_frames=round(expected_s * self.frames_per_s),
         )
+
+    def quickest_s(self, text: str) -> float:
+        """Least seconds that the speech of `text` takes: signs may be left unsaid, capitals may be a shouted word's."""
+        spoken = "".join(filter(str.isalnum, text)).lower()
+        return spoken_length(spoken) / self.characters_per_s / QUICKEST
 
 
 def _signs(text: str) -> int:

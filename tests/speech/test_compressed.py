@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.speech.compressed import COMPRESSIONS
+from app.speech.compressed import COMPRESSIONS, _HeadedOutlet
 from app.speech.encoders import CONTENT_TYPES, Format, carries, make_encoder
 
 NAMES: tuple[Format, ...] = ("mp3", "opus", "aac", "flac")
@@ -58,6 +58,36 @@ def test_flac_loses_nothing() -> None:
     samples = np.random.default_rng(0).uniform(-1, 1, 30_000).astype(np.float32)
     read, _ = decoded(encoded("flac", samples, 24_000, whole=False))
     assert np.array_equal(np.rint(read * 32768).astype(int), np.rint(samples * 32767).astype(int))
+
+
+@pytest.mark.parametrize("name", ["mp3", "aac", "flac"])  # an Ogg stream's serial number is drawn anew each time
+def test_a_whole_body_is_what_ffmpeg_writes_into_a_file(name: Format) -> None:
+    chosen, samples, file = COMPRESSIONS[name], tone(24_000, 2.5), io.BytesIO()
+    with av.open(file, "w", format=chosen.container, container_options={"id3v2_version": "0"}) as container:
+        stream = container.add_stream(chosen.encoder, rate=24_000, layout="mono")
+        stream.bit_rate = chosen.bit_rate(24_000) or 0
+        steps = np.rint(samples * np.float32(32767)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(steps[None], format="s16", layout="mono")
+        frame.sample_rate = 24_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert encoded(name, samples, 24_000, whole=True) == file.getvalue()
+
+
+def test_an_outlet_keeps_what_was_written_behind_its_head() -> None:
+    outlet = _HeadedOutlet()
+    outlet.write(b"head")
+    outlet.keep_head()
+    outlet.write(b"body")
+    outlet.seek(2)
+    outlet.write(b"AD")
+    assert (outlet.head, outlet.take(), outlet.tell()) == (b"heAD", b"body", 4)
+    outlet.seek(0, io.SEEK_END)
+    outlet.write(b"end")
+    assert (outlet.take(), outlet.tell()) == (b"end", 11)
+    outlet.seek(3)
+    with pytest.raises(OSError, match="behind its head"):
+        outlet.write(b"xx")
 
 
 @pytest.mark.parametrize("name", NAMES)

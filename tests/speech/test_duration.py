@@ -46,3 +46,16 @@ def test_a_pace_without_a_shortest_allows_any() -> None:
 def test_more_text_may_last_longer_and_the_bounds_are_in_order(text: str, more: str) -> None:
     bounds = PACE.bounds(text)
     assert 0 <= bounds.least_frames < bounds.most_frames <= PACE.bounds(f"{text} {more}").most_frames
+
+
+def test_the_quickest_speech_counts_what_is_surely_said() -> None:
+    assert PACE.quickest_s("e" * 15) == pytest.approx(1 / 1.5)
+    assert PACE.quickest_s(TEXT.upper()) == PACE.quickest_s(TEXT) < len(TEXT) / 15
+    assert PACE.quickest_s("1" * 40) == pytest.approx(6 * PACE.quickest_s("e" * 40))
+    assert PACE.quickest_s("你好" * 20) == pytest.approx(4 * PACE.quickest_s("e" * 40))
+    assert PACE.quickest_s("$ ... ∑ !") == 0
+
+
+@given(st.text(max_size=200))
+def test_the_quickest_speech_is_within_the_bounds(text: str) -> None:
+    assert PACE.quickest_s(text) * 50 <= PACE.bounds(text).most_frames
