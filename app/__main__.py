@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import signal
 import sys
+
+EARLY_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def leave_at_signals() -> None:
+    """End the process at SIGTERM and SIGINT with success, until the server takes them over.
+
+    As process 1 of a container it would otherwise ignore SIGTERM while it imports and loads.
+    """
+    for number in EARLY_SIGNALS:
+        signal.signal(number, lambda _signal, _frame: os._exit(0))
+
+
+if __name__ == "__main__":
+    leave_at_signals()
+
+import logging
 from pathlib import Path
 
 from app.allocator import hold_less
