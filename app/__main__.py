@@ -30,7 +30,7 @@ from app.main import create_app
 from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.misspelt import misspelt, names_given
 from app.server import serve
-from app.settings import Settings
+from app.settings import ENV_FILE, Settings
 from app.tracing import export
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,13 @@ def main() -> None:
 
 def warn(settings: Settings) -> None:
     """Say what is probably not meant."""
-    for name, meant in misspelt(names_given(Path(".env")), Settings.model_fields).items():
+    for name, meant in misspelt(names_given(Path(ENV_FILE)), Settings.model_fields).items():
         log.warning("%s is not a setting: %s is", name, meant)
     if settings.api_keys is None:
-        log.info("open to everybody who can reach it: API_KEYS is not set")
+        if "API_KEYS" in os.environ:
+            log.warning("open to everybody who can reach it: API_KEYS is set, but empty")
+        else:
+            log.info("open to everybody who can reach it: API_KEYS is not set")
 
 
 if __name__ == "__main__":

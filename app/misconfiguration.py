@@ -6,11 +6,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from app.misspelt import EnvFileError
 from app.profiles import ProfileError
 from app.settings import first_mistake
 from app.speech.lexicon import LexiconError
 
-MISCONFIGURATIONS: Final = (ValidationError, ProfileError, LexiconError)
+MISCONFIGURATIONS: Final = (ValidationError, EnvFileError, ProfileError, LexiconError)
 
 
 def line_of(exc: Exception) -> str:

@@ -177,14 +177,17 @@ def load_profile(name: str) -> Profile:
         ProfileError: no such preset or file, or a file that is not a valid profile.
     """
     preset = PRESETS / f"{name}.toml"
-    path = preset if "/" not in name and preset.is_file() else Path(name)
+    path = Path(name)
     try:
-        with path.open("rb") as file:
-            return Profile.model_validate(tomllib.load(file))
+        path = preset if "/" not in name and preset.is_file() else path
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
+        return Profile.model_validate(tomllib.loads(text))
     except OSError as exc:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
         raise ProfileError(f"no profile {name!r}: neither a preset ({known}) nor a readable file") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except UnicodeDecodeError as exc:
+        raise ProfileError(f"{path}: not text in UTF-8") from exc
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise ProfileError(f"{path}: {exc}") from exc
     except ValidationError as exc:
         first = exc.errors()[0]

@@ -14,9 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.codec import Codec, CodecSpec
 from app.errors import LoadError
+from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import ProfileError, load_profile
 from app.samples import Samples
-from app.settings import Settings, first_mistake
+from app.settings import Settings
 from app.speaker import Before
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
@@ -93,8 +94,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("python -m app.replay FILE OUT.wav")
     try:
         settings = Settings()
-    except ValidationError as exc:
-        sys.exit(first_mistake(exc))
+    except MISCONFIGURATIONS as exc:
+        sys.exit(line_of(exc))
     try:
         _write(read_replay(Path(arguments[0])), settings, Path(arguments[1]))
     except (OSError, ProfileError, LoadError) as exc:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from app.addresses import EngineUrl, engine_name
+from app.addresses import EngineUrl, engine_name, host_name
 
 
 def _listed(value: object) -> object:
@@ -17,12 +17,16 @@ def _listed(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return tuple(json.loads(value))
+        return tuple(cast("list[object]", _from_json(value)))
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 def _from_json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
+    """What JSON holds; raises ValueError for other text, and for JSON that is too deep to be read."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except RecursionError as exc:
+        raise ValueError("JSON that is nested too deeply") from exc
 
 
 def _any_case(value: object) -> object:
@@ -32,6 +36,8 @@ def _any_case(value: object) -> object:
 def _sendable(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
         raise ValueError("a key is one or more printable ASCII characters without spaces")
+    if re.fullmatch(r"\$\{[^}]*\}", key.get_secret_value()):
+        raise ValueError("a key is a ${…} in whose place nothing was put")
     return key
 
 
@@ -53,6 +59,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_any_case)]
 ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without a slash at its end
+Host = Annotated[str, AfterValidator(host_name)]
 Seconds = Annotated[float, Field(gt=0, le=30)]
 
 # NoDecode: pydantic-settings leaves the text alone, which it would otherwise take for JSON.

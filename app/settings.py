@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.addresses import Address, addresses
+from app.misspelt import check_env_file
 from app.setting_types import (
     ApiKeys,
     CallerKeys,
     Dtype,
     EngineUrls,
     GraphLengths,
+    Host,
     LogLevel,
     Names,
     Origins,
 )
 
+ENV_FILE = ".env"
 AUDIO_S_PER_CHARACTER = 1800 / 4096  # a digit takes 0.4 s, a Chinese character 0.27 s, a letter 0.07 s
 LEAST_AUDIO_S = 300.0  # a text of few characters may have pauses of a minute, and be said slowly
 
@@ -27,7 +31,7 @@ class Settings(BaseSettings):
     """What an operator chooses. Frozen; bad values raise pydantic.ValidationError at start."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -35,7 +39,18 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # it may be a key
     )
 
-    host: str = Field(default="0.0.0.0", description="Address to listen on.")
+    def __init__(self, _env_file: str | None = ENV_FILE, **values: object) -> None:
+        """Read the environment and the file; None: the environment alone.
+
+        Raises:
+            pydantic.ValidationError: a bad value.
+            EnvFileError: a file that cannot be read, or in which a setting would be lost.
+        """
+        if _env_file is not None:
+            check_env_file(Path(_env_file), type(self).model_fields)
+        super().__init__(_env_file=_env_file, **cast("dict[str, Any]", values))
+
+    host: Host = Field(default="0.0.0.0", description="Address to listen on.")
     port: int = Field(default=9091, ge=0, le=65535, description="Port to listen on.")
     log_level: LogLevel = Field(default="info", description="Least level logged.")
     log_format: Literal["text", "json"] = Field(

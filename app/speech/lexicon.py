@@ -101,6 +101,8 @@ def _parsed(line: bytes) -> tuple[str, str] | None:
         text = unicodedata.normalize("NFKC", line.decode()).strip(" ")
     except UnicodeDecodeError as exc:
         raise ValueError("not UTF-8") from exc
+    if "\0" in text:
+        raise ValueError("not UTF-8: it holds a NUL")
     if not text.strip() or text.startswith("#"):
         return None
     written, tab, spoken = text.partition("\t")
