@@ -175,6 +175,33 @@ class HeadTooLarge(RequestError):
     code = "headers_too_large"
 
 
+class UrlTooLong(RequestError):
+    """The request's URL passed the limit."""
+
+    status = 414
+    code = "url_too_long"
+
+
+class InvalidHandshake(RequestError):
+    """The request asks for a WebSocket, but not in the way of RFC 6455."""
+
+    code = "invalid_handshake"
+
+
+class HandshakeRefused(RequestError):
+    """The application does not open the WebSocket."""
+
+    status = 403
+    code = "handshake_refused"
+
+
+class UpgradeRequired(RequestError):
+    """The route is a WebSocket's, and the request does not ask for one."""
+
+    status = 426
+    code = "upgrade_required"
+
+
 class BodyTooLarge(RequestError):
     """The request body passed the limit."""
 

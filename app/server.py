@@ -19,9 +19,10 @@ from starlette.requests import ClientDisconnect
 
 from app.api.failure import ResponseBroken
 from app.api.service import Service
+from app.api.websocket import PATH
 from app.connection import AbortableProtocol
 from app.settings import Settings
-from app.websocket_connection import AbortableWebSocket
+from app.websocket_connection import LOGGER, AbortableWebSocket
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,11 @@ class _Quiet(logging.Filter):
 
 
 def quiet_broken_responses() -> None:
-    """Install the filter once; calling it again changes nothing."""
-    logger = logging.getLogger("uvicorn.error")
-    if not any(isinstance(item, _Quiet) for item in logger.filters):
-        logger.addFilter(_Quiet())
+    """Install the filter once; calling it again changes nothing. A WebSocket's logger has no line for its handshake."""
+    for logger in (logging.getLogger("uvicorn.error"), logging.getLogger(LOGGER)):
+        if not any(isinstance(item, _Quiet) for item in logger.filters):
+            logger.addFilter(_Quiet())
+    logging.getLogger(LOGGER).setLevel(logging.ERROR)
 
 
 class Server(uvicorn.Server):
@@ -111,8 +113,10 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
     class Protocol(AbortableProtocol):
         read_limit_s = settings.request_read_timeout_s
         write_limit_s = settings.client_write_timeout_s
+        websocket_path = PATH
 
     class WebSocket(AbortableWebSocket):
+        read_limit_s = settings.request_read_timeout_s
         write_limit_s = settings.client_write_timeout_s
 
     return uvicorn.Config(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
+import logging
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -11,8 +11,15 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 
 from app.api.websocket import SHUTDOWN
+from app.errors import Draining, ServiceError
 from app.outflow import Outflow
+from app.patience import Patience
+from app.refusal import refusal
+from app.request_errors import HandshakeRefused, RequestTimeout
 
+# In the place of uvicorn.error, at a level (see app.server) that leaves out uvicorn's line for a handshake: it holds
+# the client's address and its query, in which there may be a key. app.api.access writes the line of a request.
+LOGGER = "uvicorn.error.websocket"
 MAX_WAITING_BYTES = 1_000_000  # of answers to pings, mostly: what speaks waits at less than a tenth
 
 
@@ -22,28 +29,42 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
     At a shutdown the application closes, when it has said what it is saying.
     """
 
+    read_limit_s = 10.0
     write_limit_s = 30.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; its frames and headers, which hold texts and keys, are logged at no level."""
         self.conn.debug = False
+        self.logger = logging.getLogger(LOGGER)
         self._outflow = Outflow(transport, self.write_limit_s, transport.abort)
+        self._patience = Patience(self.read_limit_s, self._late)
+        self._patience.begin()
+        self._early = bytearray()  # what has come before the handshake was answered
         self._running = True
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
+        self._patience.end()
         self._outflow.leave()
         super().connection_lost(exc)
 
-    def handle_connect(self, event: Request) -> None:
-        """Begin a connection, as uvicorn does, with one more extension in its scope."""
-        super().handle_connect(event)
-        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            extensions: dict[str, object] = {"speech.abort": self.transport.abort}
-            self.scope["extensions"] |= extensions  # type: ignore[typeddict-item]
+    def begin(self, handshake: Request, early: bytes) -> None:
+        """Pass a handshake, which has been read and checked, to the application; `early` are the bytes behind it."""
+        self.conn.receive_data(b"GET / HTTP/1.1\r\n\r\n")  # the library's parser is at the frames now
+        self.conn.events_received()
+        self._early += early
+        self.handle_connect(handshake)
+        extensions: dict[str, object] = {"speech.abort": self.transport.abort}
+        self.scope["extensions"] |= extensions  # type: ignore[typeddict-item]
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; what comes before the handshake is answered waits, and is all that is read until then."""
+        if self.handshake_complete:
+            super().data_received(data)
         else:
-            self._outflow.watch()
+            self._early += data
+            self.transport.pause_reading()
 
     def handle_cont(self, event: Frame) -> None:
         """Take a part of a message; empty ones, which no limit of size would count, are not kept."""
@@ -68,10 +89,44 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
             self._outflow.leave()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send; where the handshake was refused it is over, which uvicorn would log as an error of the application."""
-        await super().send(message)
-        if self.initial_response is not None and self.close_sent:
-            self.handshake_complete = True
+        """Send, and see the handshake's end."""
+        if self.handshake_complete:
+            await super().send(message)
+        elif message["type"] == "websocket.close":
+            self._refuse(HandshakeRefused("the server does not open this WebSocket"))
+        else:
+            await super().send(message)
+            if self.close_sent:  # refused; uvicorn would log that as an error of the application
+                self.handshake_complete = True
+            if self.handshake_complete:
+                self._answered()
+
+    def send_500_response(self) -> None:
+        """Answer a handshake that the application has failed to answer."""
+        if not self.handshake_complete:
+            self._refuse(ServiceError("internal error"))
+
+    def _answered(self) -> None:
+        """The handshake is over; frames may come now."""
+        self._patience.end()
+        early, self._early = bytes(self._early), bytearray()
+        if early and not self.transport.is_closing():
+            super().data_received(early)
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _late(self) -> None:
+        self._refuse(RequestTimeout("the handshake was not answered in time"))
+
+    def _refuse(self, error: ServiceError) -> None:
+        """Answer the handshake in the application's place, and close."""
+        self.handshake_complete = self.close_sent = self.disconnected = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        self._patience.end()
+        if not self.transport.is_closing():
+            self.transport.write(refusal(error, self.scope, self.default_headers))  # type: ignore[arg-type]
+            self.transport.close()
+            self._outflow.watch()
 
     async def run_asgi(self) -> None:
         """Run the application; however that ends, the client is to take what is left."""
@@ -83,7 +138,9 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """Tell the application; uvicorn would cut its sentence off."""
-        if self.handshake_complete and not self.close_sent:
+        if not self.handshake_complete:
+            self._refuse(Draining("the server is shutting down"))
+        elif not self.close_sent:
             self.queue.put_nowait({"type": SHUTDOWN})  # type: ignore[typeddict-item]
         else:
             super().shutdown()

@@ -38,6 +38,8 @@ RANKS = {
     "server": 5,
     "connection": 5,
     "websocket_connection": 5,
+    "handshake": 5,
+    "refusal": 5,
     "outflow": 5,
     "patience": 5,
     "api": 4,

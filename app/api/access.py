@@ -11,17 +11,21 @@ from typing import cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.path import route_path
-from app.api.request_id import request_id_of
+from app.api.request_id import ANSWERS, request_id_of
 from app.api.telemetry import PROBES
 
 log = logging.getLogger(__name__)
 
 Facts = Mapping[str, str | int | float | bool]
 PATH_CHARACTERS = 200
+WEBSOCKET_STATUS = {"websocket.accept": 101, "websocket.close": 403}
 
 
 class AccessLog:
-    """Logs a request when it has ended: probes at debug, 5xx and broken answers as warnings, the rest as info."""
+    """Logs a request when it has ended: probes at debug, 5xx and broken answers as warnings, the rest as info.
+
+    A WebSocket is one request, and its status 101 if it was opened.
+    """
 
     def __init__(self, app: ASGIApp, *, addresses: bool = False) -> None:
         """`addresses`: whether a line tells who asked, which is personal."""
@@ -29,7 +33,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log how it went."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if self._addresses:
@@ -38,8 +42,7 @@ class AccessLog:
 
         async def noted(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            status = status or _status(message)
             await send(message)
 
         try:
@@ -64,13 +67,20 @@ def words(facts: Facts) -> str:
     return " ".join(f"{name}={value}" for name, value in facts.items())
 
 
+def _status(message: Message) -> int:
+    """The status that a message begins an answer with; a WebSocket is accepted, or closed before that."""
+    if message["type"] in ANSWERS:
+        return cast("int", message["status"])
+    return WEBSOCKET_STATUS.get(message["type"], 0)
+
+
 def _log(scope: Scope, outcome: Facts) -> None:
     facts = {"request_id": request_id_of(scope), **outcome, **facts_of(scope)}
     level = _level(route_path(scope), facts)
     if not log.isEnabledFor(level):
         return
     path = _path(scope)
-    log.log(level, "%s %s %s", scope["method"], path, words(facts), extra={**facts, "path": path})
+    log.log(level, "%s %s %s", scope.get("method", "GET"), path, words(facts), extra={**facts, "path": path})
 
 
 def _client(scope: Scope) -> dict[str, str]:

@@ -19,7 +19,7 @@ from app.api.access import facts_of, note
 from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.errors import ErrorBody, ServiceError
-from app.request_errors import BodyTooLarge, InvalidApiKey, RequestError
+from app.request_errors import BodyTooLarge, InvalidApiKey, InvalidHandshake, RequestError, UpgradeRequired
 
 log = logging.getLogger(__name__)
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
@@ -40,6 +40,11 @@ def failure_response(error: ServiceError, status: int | None = None) -> JSONResp
         headers["x-should-retry"] = "false"  # the OpenAI SDKs obey it; otherwise they try twice more
     if isinstance(error, InvalidApiKey):
         headers["www-authenticate"] = "Bearer"
+    if isinstance(error, UpgradeRequired):
+        headers["upgrade"] = "websocket"
+        headers["connection"] = "upgrade, close"  # RFC 9110, 7.8: the first token belongs to the header above
+    if isinstance(error, InvalidHandshake):
+        headers["sec-websocket-version"] = "13"  # RFC 6455, 4.4
     return _answer(status or error.status, error.body(), headers)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from app.api import websocket
 from app.api.failure import failure_response
 from app.api.keys import key_number_of
 from app.api.records import Record
@@ -28,7 +29,7 @@ from app.api.service import Service, service_of
 from app.api.sinks import usage
 from app.errors import NotReady, ServiceError
 from app.metrics import READY, TASKS
-from app.request_errors import ModelNotFound
+from app.request_errors import ModelNotFound, UpgradeRequired
 
 router = APIRouter()
 STARTED = int(time.time())
@@ -47,6 +48,12 @@ REFUSALS: dict[int | str, dict[str, object]] = {
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
     """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
     return await service.answer(request)
+
+
+@router.get(websocket.PATH, include_in_schema=False)
+async def websocket_alone() -> None:
+    """Refuse a request that does not ask for the WebSocket."""
+    raise UpgradeRequired("this route is a WebSocket's: Connection: Upgrade, Upgrade: websocket")
 
 
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})

@@ -25,6 +25,7 @@ from app.request_errors import EmptyInput, InvalidMessage, RequestError
 
 log = logging.getLogger(__name__)
 
+PATH = "/v1/audio/speech/stream"
 SHUTDOWN = "speech.shutdown"  # an event of our own server's: begin nothing new, close when all is said
 MOST_UTTERANCES = 8  # of one connection: the one that speaks, and those whose turn comes
 
@@ -171,4 +172,4 @@ class SpeechSocket:
                 await line.tell_error(ServiceError("internal error"))
 
 
-route = WebSocketRoute("/v1/audio/speech/stream", SpeechSocket())
+route = WebSocketRoute(PATH, SpeechSocket())

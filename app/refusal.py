@@ -1,0 +1,27 @@
+"""Answers that a connection gives in the application's place."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.api.failure import failure_response
+from app.api.request_id import HEADER, identify
+from app.errors import ServiceError
+
+log = logging.getLogger(__name__)
+
+
+def refusal(error: ServiceError, scope: Scope, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Compose the whole answer, the last one of its connection, and log it by the request's id.
+
+    `headers` are those that the server adds to every answer.
+    """
+    name = identify(scope)
+    log.info("request %s: %s", name, error.code)
+    answer = failure_response(error)
+    headers = [*headers, *answer.raw_headers, (HEADER.encode(), name.encode()), (b"connection", b"close")]
+    lines = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
+    return b"".join(lines) + bytes(answer.body)
