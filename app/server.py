@@ -11,7 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
         for listener in (*self.servers, *(sockets or [])):
             listener.close()
         for connection in list(self.server_state.connections):
-            connection.shutdown()
+            _shut_down(cast("AbortableProtocol | AbortableWebSocket", connection))
         try:
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 await self._wait_tasks_to_complete()
@@ -105,6 +105,15 @@ class Server(uvicorn.Server):
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=CUT_OFF_S)
+
+
+def _shut_down(connection: AbortableProtocol | AbortableWebSocket) -> None:
+    """Tell a connection to end; one that fails to is ended at once, and costs the others nothing of their grace."""
+    try:
+        connection.shutdown()
+    except Exception:
+        log.exception("a connection failed to shut down: closed")
+        connection.transport.abort()
 
 
 def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.connection import AbortableProtocol
 from tests.api.test_slow_clients import Client
 from tests.fakes import FixedEngine
 from tests.serving import Served, good_request, serving, settings_for_tests
@@ -217,6 +218,32 @@ async def test_the_one_line_of_a_websocket_has_neither_address_nor_query(
                 assert line.startswith(f"GET /v1/audio/speech/stream request_id=named-{key.decode()} status={status} ")
                 caplog.clear()
     assert "secret" not in caplog.text
+
+
+class Unwilling(AbortableProtocol):
+    """A connection that fails to shut down."""
+
+    def shutdown(self) -> None:
+        raise RuntimeError("a bug")
+
+
+async def test_a_connection_that_fails_to_shut_down_costs_no_other_its_answer() -> None:
+    engine = FixedEngine([5] * 100, stall_after=8)
+    async with serving(engine) as served:
+        speaking = asyncio.create_task(good_request(served))
+        await engine.stalled.wait()
+        idle = await Client.of(served)
+        await asyncio.sleep(0.05)
+        for connection in served.server.server_state.connections:
+            if connection.cycle is None:  # type: ignore[union-attr]
+                connection.__class__ = Unwilling
+        served.server.should_exit = True
+        assert await idle.rest() == b""
+        await asyncio.sleep(0.3)
+        assert not speaking.done()
+        engine.go_on.set()
+        assert await speaking
+    assert served.server.exit_code == 0
 
 
 async def test_handshakes_without_end_hold_no_descriptor(served: Served) -> None:
