@@ -20,6 +20,7 @@ from app.outflow import Outflow
 from app.patience import Patience
 from app.refusal import refusal
 from app.request_errors import HeadTooLarge, InvalidHandshake, RequestError, RequestTimeout, UrlTooLong
+from app.unframed import UnframedBody, reset
 from app.websocket_connection import AbortableWebSocket
 
 # Left alone, Linux lets the buffer grow to 4 MB and calls a socket writable again only when a third
@@ -166,6 +167,8 @@ class AbortableProtocol(HttpToolsProtocol):
 
         async def attended(scope: Scope, receive: Receive, send: Send) -> None:
             self._attend()
+            if scope["http_version"] != "1.1":
+                send = UnframedBody(cycle, send).send
             try:
                 await app(scope, receive, send)
             finally:
@@ -250,7 +253,7 @@ class AbortableProtocol(HttpToolsProtocol):
         """The client takes nothing."""
         if self._answering and not self.pipeline:
             note(self.cycle.scope, error="cancelled", reason=STALLED)  # type: ignore[arg-type]
-        self.transport.abort()
+        reset(self.transport)
 
     def _late(self) -> None:
         """Time is over: for the client, unless we have not read, or the answer to what it asked before still runs."""

@@ -40,6 +40,7 @@ RANKS = {
     "websocket_connection": 5,
     "handshake": 5,
     "refusal": 5,
+    "unframed": 5,
     "outflow": 5,
     "patience": 5,
     "api": 4,
