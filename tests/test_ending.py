@@ -146,6 +146,27 @@ async def test_sigterm_under_load_lets_answers_end_within_the_grace_and_breaks_t
     assert "Traceback" not in output
 
 
+@pytest.mark.fault(50)
+async def test_handshakes_that_were_refused_change_nothing_at_sigterm(running: Running) -> None:
+    head = b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    refused = [
+        head + more for more in (b"cookie: " + b"y" * 9_000, b"content-length: 5", b"transfer-encoding: chunked")
+    ]
+    async with client_of(running) as client:
+        clients = [await asyncio.open_connection("127.0.0.1", running.port) for _ in refused]
+        for (_, writer), handshake in zip(clients, refused, strict=True):
+            writer.write(handshake + b"\r\n\r\n")
+        slow = await begin(client, "Slowly.")
+        running.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(slow, 15) == "whole"
+    status, output = await asyncio.to_thread(running.ended)
+    assert status == 0, output
+    assert "Traceback" not in output
+    for reader, writer in clients:
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_it_at_once(running: Running, second: signal.Signals) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import socket
@@ -219,6 +220,77 @@ def answer_to(url: str, target: str) -> bytes:
 def test_metrics_are_not_for_everybody(site: Site, target: str) -> None:
     assert b"tts_requests" not in answer_to(site.url, target)
     assert b" 200 OK" in answer_to(site.url, "/health").splitlines()[0]
+
+
+JAVA = Path(__file__).parents[1] / "clients" / "HttpClientDefaults.java"
+BODY = json.dumps({"input": QUICK, "response_format": "pcm"})
+ASKING = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+
+
+@pytest.mark.fault(51)
+@pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed")
+def test_a_java_client_with_its_defaults_gets_its_sound(site: Site) -> None:
+    """Through a proxy, and without one."""
+    for url in (site.url, site.services[0].url):
+        ended = subprocess.run(["java", str(JAVA), url + SPEECH, BODY], capture_output=True, text=True, check=True)
+        assert ended.stdout.splitlines() == [f"200 {ALL_BYTES}"] * 2
+
+
+@pytest.mark.fault(51)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_that_asks_for_http_2_gets_its_sound(site: Site, tmp_path: Path) -> None:
+    command = ["curl", "-s", "--noproxy", "*", "--http2", "-o", str(tmp_path / "sound"), "-w", "%{http_code}"]
+    command += ["-H", "Content-Type: application/json", "-d", BODY]
+    for url in (site.url, site.services[0].url):
+        ended = subprocess.run([*command, url + SPEECH], capture_output=True, text=True, check=True)
+        assert ended.stdout == "200"
+        assert (tmp_path / "sound").stat().st_size == ALL_BYTES
+
+
+@pytest.mark.fault(51)
+@pytest.mark.parametrize("asking", [ASKING, "connection: upgrade\r\nupgrade: foo, bar\r\n"], ids=["h2c", "others"])
+def test_a_body_behind_an_upgrade_is_never_another_request(site: Site, asking: str) -> None:
+    """Its bytes are a request; as a body they are no JSON, and so 400."""
+    smuggled = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{asking}"
+    host, port = site.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(f"{head}content-length: {len(smuggled)}\r\n\r\n".encode())
+        time.sleep(0.1)
+        connection.sendall(smuggled.encode())
+        time.sleep(0.1)
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        received = b"".join(iter(partial(connection.recv, 65536), b""))
+    assert re.findall(rb"HTTP/1.1 (\d+) ", received) == [b"400", b"200"]
+
+
+def handshake(url: str, protocols: str, more: str = "") -> bytes:
+    """The first line of the answer to a WebSocket's handshake."""
+    host, port = url.removeprefix("http://").split(":")
+    head = f"GET {SPEECH}/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {protocols}\r\n"
+    key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"{head}{key}{more}\r\n".encode())
+        return connection.recv(1000).partition(b"\r\n")[0]
+
+
+@pytest.mark.fault(51)
+@pytest.mark.parametrize("protocols", ["websocket", "WebSocket", "h2c, websocket"])
+def test_a_websocket_is_passed_on_also_among_others(site: Site, protocols: str) -> None:
+    assert handshake(site.url, protocols).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.fault(50)
+def test_a_handshake_that_is_not_valid_is_answered(site: Site) -> None:
+    """With a body it is no handshake to HAProxy, which passes it on as a request that asks for nothing."""
+    assert handshake(site.url, "websocket", "content-length: 5\r\n\r\nhello").split()[1] in (b"400", b"426")
+    assert handshake(site.url, "websocket", "origin: a\r\norigin: b\r\n").split()[1] == b"400"
+
+
+@pytest.mark.fault(52)
+def test_the_websockets_route_without_an_upgrade_is_426(site: Site) -> None:
+    answer = httpx.get(f"{site.url}{SPEECH}/stream", trust_env=False)
+    assert (answer.status_code, answer.headers.get("upgrade")) == (426, "websocket")
 
 
 async def test_a_refusal_is_passed_on_and_asked_once(own_site: Site) -> None:
