@@ -104,7 +104,7 @@ async def test_one_key_does_not_see_anothers_requests() -> None:
         assert (await served.client.get(f"{SPEECH}/shared")).status_code == 401
 
 
-@pytest.mark.parametrize("name", ["never", "stream", "..%2f..", "%00", "x" * 5_000])
+@pytest.mark.parametrize("name", ["never", "..%2f..", "%00", "x" * 5_000])
 async def test_an_unknown_id_is_404(name: str) -> None:
     async with serving(FixedEngine(CODES)) as served:
         answer = await served.client.get(f"{SPEECH}/{name}")
