@@ -12,6 +12,8 @@ ABBREVIATIONS = (
     *("En", "Pn", "Tn", "Hj", "Hjh", "Ust", "Ustz", "Ir", "Ts", "Jln", "Lrg", "Kg", "Tmn", "Bdr", "Sdn", "Bil"),
     *("cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel"),
 )
+END_CHARACTERS = 8  # of a sentence hold any of them, its point and what stands before
+STRETCH = 5_000  # characters that are segmented at once
 # What takes longer to say than to write: how many letters more than one. A digit is a word of 0.4 s,
 # a capital among capitals a letter's name, a symbol its name, a CJK character a syllable.
 _SLOW = (
@@ -21,21 +23,45 @@ _SLOW = (
     (re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"), 3),
 )
 _segment: Callable[[str, str], list[str]] = sentencex.segment  # pyright: ignore
-_ABBREVIATION_END = re.compile(rf"(?<!\w)(?:{'|'.join(ABBREVIATIONS)})\.\s*\Z")
+_ABBREVIATION_END = re.compile(rf"(?<!\w)(?:{'|'.join(ABBREVIATIONS)})\.\Z")
 _CLAUSE = re.compile(r".+?(?:[,;:)–—]\s+|[，、；：]|\Z)", re.DOTALL)
 _WORD = re.compile(r"\S*\s*")
 _CHARACTER = re.compile(r"[\W_]*[^\W_][\W_]*|[\W_]+")  # combining marks stay with their letter
 
 
 def sentences(text: str) -> list[str]:
-    """The text, cut behind each sentence; nothing is lost. `text` holds no lone surrogates."""
-    joined: list[str] = []
-    for sentence in _segment("en", text):
-        if joined and (_ABBREVIATION_END.search(joined[-1]) or _is_within_word(joined[-1], sentence)):
-            joined[-1] += sentence
+    """The text, cut behind each sentence; nothing is lost. `text` holds no lone surrogates.
+
+    A text longer than STRETCH is read in stretches that begin with a sentence, since sentencex takes quadratic time.
+    """
+    found: list[str] = []
+    at = 0
+    while len(text) - at > STRETCH:
+        stretch = _joined(text[at : at + STRETCH])
+        whole = stretch[:-1] or [text[at : _last_space(text, at)]]
+        found += whole
+        at += sum(map(len, whole))
+    return found + _joined(text[at:])
+
+
+def _last_space(text: str, start: int) -> int:
+    """Where the last word ends that a stretch holds; the stretch's end where it holds no space."""
+    end = start + STRETCH
+    return next((at + 1 for at in range(end - 1, start, -1) if text[at].isspace()), end)
+
+
+def _joined(text: str) -> list[str]:
+    """The sentences that sentencex finds, joined where it has cut behind an abbreviation or within a word."""
+    joined: list[list[str]] = []
+    end = before = ""
+    for piece in _segment("en", text):
+        if joined and (_ABBREVIATION_END.search(end) or _is_within_word(before, piece)):
+            joined[-1].append(piece)
         else:
-            joined.append(sentence)
-    return joined
+            joined.append([piece])
+            end = ""
+        end, before = (end + piece).rstrip()[-END_CHARACTERS:], piece
+    return ["".join(pieces) for pieces in joined]
 
 
 def _is_within_word(before: str, behind: str) -> bool:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.speech import sentences as segmenter
 from app.speech.incremental import LONGEST, SentenceFeed
-from app.speech.pauses import passages
+from app.speech.pauses import LONGEST_PAUSE, passages
 from app.speech.sentences import sentences
 
 WORDS = [
@@ -113,3 +114,86 @@ def test_a_writer_without_stops_is_cut_between_words() -> None:
     found = given_by(["word " * 1_000])
     assert max(map(len, found)) < LONGEST + 20
     assert {word for piece in found for word in piece.split()} == {"word"}
+
+
+HOSTILE = [
+    *(
+        "a.",
+        "x.Y",
+        "a. ",
+        "1. ",
+        "1.",
+        "En. ",
+        "En.",
+        "Dr. ",
+        "U.S. T, ",
+        "。",
+        "你。",
+        "你.a",
+        "“你。",
+        '"a. ',
+        '"',
+        "'a. ",
+    ),
+    *(
+        "(a. ",
+        "(",
+        "[pause:",
+        "[",
+        "a,",
+        "a ,",
+        "http://a.b/c?d=e",
+        "http://a.b/c. ",
+        "a@b.co",
+        "\n",
+        "\u0301",
+        "a\u0301",
+    ),
+    *("\ud800", " ", ". ", "))", "a.[1]", "…", "😀.", "a", "`a.", "x" * 1_500 + ",a" * 250),
+]
+
+
+def segmented(pieces: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The characters that the segmenter was given for a text in these pieces."""
+    given: list[int] = []
+    segment = segmenter._segment  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(
+        segmenter, "_segment", lambda language, text: given.append(len(text)) or segment(language, text)
+    )
+    given_by(pieces)
+    monkeypatch.undo()
+    return sum(given)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_the_work_is_linear_in_the_text_however_it_is_cut(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 4_000
+    short, long = (unit * (times * size // len(unit)) for times in (1, 2))
+    for cut_up in (list, lambda text: [text]):
+        once, twice = (segmented(cut_up(text), monkeypatch) for text in (short, long))
+        assert twice <= 2.5 * once + size
+        assert twice <= 400 * len(long)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_no_sentence_is_kept_without_bound_and_the_pieces_are_the_same_beyond_it(unit: str) -> None:
+    text = unit * (7_000 // len(unit))
+    found = given_by([text])
+    assert max(map(len, found), default=0) <= 2_000 + LONGEST_PAUSE
+    assert found == given_by(list(text)) == given_by(cut(text, [7, 1_999, 2_000, 2_001, 3_100, 6_500]))
+    assert without_spaces("".join(found)) == without_spaces(text)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("place", range(1_960, 2_030, 3))
+def test_a_pause_is_not_cut_where_a_sentence_is_too_long(place: int) -> None:
+    text = "x" * place + "[pause: 1.5 s]" + "y" * 3_000
+    found = given_by([text])
+    assert found == given_by(list(text))
+    assert [passage.pause_s for piece in found for passage in passages(piece) if passage.pause_s] == [1.5]
+
+
+def test_an_old_letter_in_a_pause_is_one_wherever_it_is_cut() -> None:
+    assert given_by(list("a [pauſe:1s] b")) == given_by(["a [pauſe:1s] b"]) == ["a [pauſe:1s]", " b"]

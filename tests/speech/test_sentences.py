@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.sentences import split, spoken_length
+from app.speech.sentences import sentences, split, spoken_length
 
 
 def squeezed(text: str) -> str:
@@ -89,3 +92,32 @@ def test_pieces_fit_and_nothing_is_lost(text: str, max_characters: int) -> None:
 )
 def test_every_piece_holds_something_to_speak(words: list[str], max_characters: int) -> None:
     assert all(any(map(str.isalnum, piece)) for piece in split(" ".join(words), max_characters))
+
+
+def least_s(work: Callable[[], object]) -> float:
+    """The process's time for some work: the least of three."""
+    times: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("unit", ["En. ", "你。", "x.Y", "“你。", "`", "1. "])
+def test_segmenting_is_linear(unit: str) -> None:
+    """Eight times the text takes about eight times as long; in quadratic time it would be 64."""
+    short, long = (unit * (size // len(unit)) for size in (5_000, 40_000))
+    assert least_s(lambda: sentences(long)) < 24 * least_s(lambda: sentences(short))
+
+
+@pytest.mark.parametrize("unit", ["One two three. ", "a", "word ", "你。", "En. ", "\n"])
+def test_a_long_text_is_cut_behind_its_sentences_or_words(unit: str) -> None:
+    text = unit * (12_345 // len(unit))
+    found = sentences(text)
+    assert "".join(found) == text
+    if unit != "a":
+        assert all(len(piece) % len(unit) == 0 for piece in found)
+    if unit == "One two three. ":
+        assert set(found) == {unit}
