@@ -14,7 +14,7 @@ from app.errors import ServiceError
 from app.listener import Spoken
 from app.speech.encoders import UNCOMPRESSED, Encoder
 
-IDLE, BROKEN, RESTARTING = 1000, 1011, 1012  # close codes, RFC 6455 and its registry
+IDLE, REFUSED, BROKEN, RESTARTING = 1000, 1008, 1011, 1012  # close codes, RFC 6455 and its registry
 
 
 class Line:

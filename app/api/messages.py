@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Literal, NoReturn, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.api.schemas import SpeechRequest
 from app.request_errors import InvalidMessage
+from app.speech.surrogates import joined
 
 
 class SessionMessage(BaseModel):
@@ -37,13 +39,20 @@ _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def read_message(data: str | bytes) -> Message:
-    """A message of the client.
+    """A message of the client. Half a character stays what it is: the other half may come with the next message.
 
     Raises:
         InvalidMessage: no JSON, or none of ours.
     """
     try:
-        return _MESSAGE.validate_json(data)
+        content = json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:  # pydantic's own parser refuses half a character, too
+        raise InvalidMessage("a message must be JSON") from exc
+    if not isinstance(content, dict):
+        raise InvalidMessage("a message must be a JSON object")
+    fields = {joined(name): value for name, value in cast("dict[str, object]", content).items()}
+    try:
+        return _MESSAGE.validate_python(fields)
     except ValidationError as exc:
         if exc.errors()[0]["type"].startswith("union_tag"):
             raise InvalidMessage("type: one of session, text, flush, end, cancel", param="type") from exc
@@ -56,11 +65,23 @@ def session_of(message: SessionMessage) -> SpeechRequest:
     Raises:
         InvalidMessage: a field that a speech request could not have.
     """
-    given = {name: value for name, value in (message.model_extra or {}).items() if value is not None}
+    given = {name: _whole(value) for name, value in (message.model_extra or {}).items() if value is not None}
     try:
         return SpeechRequest.model_validate({"response_format": "pcm", **given, "input": ""})
     except ValidationError as exc:
         raise _invalid(exc) from exc
+
+
+def _whole(value: object) -> object:
+    """A field's value without halves of characters, which no field can hold."""
+    if isinstance(value, dict):  # the id of a voice
+        fields = cast("dict[str, object]", value)
+        return {name: joined(field) if isinstance(field, str) else field for name, field in fields.items()}
+    return joined(value) if isinstance(value, str) else value
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and infinities are no JSON")
 
 
 def _invalid(error: ValidationError) -> InvalidMessage:

@@ -6,58 +6,76 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Self
 
+from app.api.reading import beside
 from app.parts import Part
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.speech.incremental import SentenceFeed
 from app.speech.pauses import Passage, check_pauses, passages
+from app.speech.surrogates import SurrogatePairs
 
+STRETCH_CHARACTERS = 100  # segmented at once, in less than 10 ms where each of them is as hard as can be
 PartsOf = Callable[[Passage], list[Part]]  # of a passage of whole sentences; none where it says nothing
 
 
 class Script:
-    """Parts in the order of the text, each as soon as its sentence is certain."""
+    """Parts in the order of the text, each as soon as its sentence is certain.
+
+    A long text is read in stretches, between which the event loop serves other clients.
+    """
 
     def __init__(self, parts_of: PartsOf, *, longest: int, gap_s: float) -> None:
         """`longest`: characters in all; `gap_s`: the longest wait for more of them."""
         self._parts_of, self._longest, self._gap_s = parts_of, longest, gap_s
-        self._feed = SentenceFeed()
+        self._feed, self._pairs = SentenceFeed(), SurrogatePairs()
         self._characters = 0
         self._pauses_s: list[float] = []
         self._silence_s = 0.0  # to stand before the next part
         self._speaks = self._closed = False
+        self._waiting = self._reading = False
         self._parts: deque[Part | None] = deque()
         self._written = asyncio.Event()
         self._latest_s = asyncio.get_running_loop().time()
         self.fault: RequestError | None = None
-        self.late = False
 
-    def feed(self, text: str) -> None:
+    @property
+    def late(self) -> bool:
+        """True while the next part is awaited and its text has not come."""
+        return self._waiting and not self._reading
+
+    async def feed(self, text: str) -> None:
         """Take a piece of the text.
 
         Raises:
             InputTooLong: more than `longest` by now.
             UnsupportedValue: pauses that are too long.
         """
+        if self._closed:
+            return
+        text = self._pairs.feed(text)
         self._characters += len(text)
-        if self._characters > self._longest and not self._closed:
+        if self._characters > self._longest:
             raise InputTooLong(f"input is longer than {self._longest} characters", param="text")
-        self._write(self._feed.feed(text))
+        for at in range(0, max(1, len(text)), STRETCH_CHARACTERS):
+            if at:
+                await asyncio.sleep(0)
+            await self._write(lambda stretch=text[at : at + STRETCH_CHARACTERS]: self._feed.feed(stretch))
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """What is there shall be spoken."""
-        self._write(self._feed.flush())
+        await self._write(self._feed.flush)
         self._pause()
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """The text is complete.
 
         Raises:
             EmptyInput: it held nothing to speak.
             UnsupportedValue: pauses that are too long.
         """
-        self._write(self._feed.finish())
+        await self._write(self._feed.finish)
         if not self._speaks and not self._closed:
             raise EmptyInput("the text holds nothing to speak", param="text")
         self._pause()
@@ -94,9 +112,9 @@ class Script:
 
     async def __anext__(self) -> Part:
         """The next part; raises StopAsyncIteration after the last, TextTimeout where none comes."""
-        self.late = not self._parts
+        self._waiting = not self._parts
         await self.begun()
-        self.late = False
+        self._waiting = False
         part = self._parts.popleft()
         if part is None:
             raise StopAsyncIteration
@@ -111,17 +129,26 @@ class Script:
             if self._latest_s + self._gap_s <= ends_s:
                 raise TextTimeout("no more text came within the limit") from exc
 
-    def _write(self, pieces: Sequence[str]) -> None:
+    async def _write(self, cut: Callable[[], list[str]]) -> None:
+        """Add the parts of the sentences that `cut` gives; nothing once the script is closed."""
         self._latest_s = asyncio.get_running_loop().time()
         if self._closed:
             return
-        for passage in (passage for piece in pieces for passage in passages(piece)):
-            self._pauses_s.append(passage.pause_s)
-            check_pauses(self._pauses_s)
-            self._silence_s += passage.pause_s
-            if parts := self._parts_of(Passage(self._silence_s, passage.text)):
-                self._silence_s, self._speaks = 0.0, True
-                self._put(parts)
+        self._reading = True
+        try:
+            for passage in (passage for sentence in cut() for passage in passages(sentence)):
+                await self._add(passage)
+        finally:
+            self._reading = False
+
+    async def _add(self, passage: Passage) -> None:
+        self._pauses_s.append(passage.pause_s)
+        check_pauses(self._pauses_s)
+        self._silence_s += passage.pause_s
+        parts = await beside(passage.text, partial(self._parts_of, Passage(self._silence_s, passage.text)))
+        if parts:
+            self._silence_s, self._speaks = 0.0, True
+            self._put(parts)
 
     def _pause(self) -> None:
         """Silence behind the last part."""

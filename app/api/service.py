@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from fastapi import Request
 
 from app.api.admission import Admission
 from app.api.cloning import Cloner
 from app.api.intake import Intake
+from app.api.reading import beside
 from app.api.records import Records
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
@@ -31,9 +30,7 @@ from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
 
-T = TypeVar("T")
 LOADING = "the model is loading"
-LONG_CHARACTERS = 1_000  # read in 2 ms, in 20 where each of them is as hard as can be
 
 
 class Service:
@@ -152,11 +149,6 @@ class Service:
         if self.decoder is None or self.broken:
             raise NotReady(self.problem, retry_after_s=5)
         return self.decoder
-
-
-async def beside(text: str, read: Callable[[], T]) -> T:
-    """What reading a text gives; a long one is read in a thread, so that the event loop goes on meanwhile."""
-    return read() if len(text) <= LONG_CHARACTERS else await asyncio.to_thread(read)
 
 
 async def service_of(request: Request) -> Service:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from uuid import uuid4
 
@@ -13,8 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.api.keys import key_number_of
-from app.api.line import IDLE, RESTARTING, Line, WebSocketSink
+from app.api.line import IDLE, REFUSED, RESTARTING, Line, WebSocketSink
 from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
+from app.api.refusal_budget import RefusalBudget
 from app.api.response import abort
 from app.api.script import Script
 from app.api.service import Service
@@ -42,16 +43,21 @@ class Connection:
         self._speaking: dict[int, asyncio.Task[None]] = {}  # by number, until they are over
         self._written: tuple[int, Script] | None = None  # the utterance whose text has not ended
         self._count = 0
-        self._leaving = False
+        self._leaving = self._refused = False
+        self._refusals = RefusalBudget(asyncio.get_running_loop().time())
         self._name = uuid4().hex
 
     async def serve(self) -> None:
-        """Obey messages until the connection ends; then everything is let go."""
-        while (data := await self._message()) is not None:
+        """Obey messages until the connection ends; then everything is let go.
+
+        The event loop serves others after each message: those that have come are there without waiting.
+        """
+        while not self._refused and (data := await self._message()) is not None:
             try:
                 await self._obey(read_message(data))
             except ServiceError as exc:
-                await self._fail(exc)
+                await self._refuse(exc)
+            await asyncio.sleep(0)
         await self._stop(self._speaking)
 
     async def _message(self) -> str | bytes | None:
@@ -94,15 +100,15 @@ class Connection:
         self._service.utterance(session)  # raises what is wrong with it, now
         self._session = session
 
-    async def _write(self, written: tuple[int, Script], change: Callable[[Script], None]) -> None:
+    async def _write(self, written: tuple[int, Script], change: Callable[[Script], Awaitable[None]]) -> None:
         """Add to an utterance's text; one whose text is at fault is over."""
         number, script = written
         try:
-            change(script)
+            await change(script)
         except RequestError as exc:
             script.close(exc)
             await self._stop([number])
-            await self._fail(exc, number)
+            await self._refuse(exc, number)
 
     async def _begin(self) -> tuple[int, Script]:
         """An utterance whose turn comes after those before it; raises NotReady."""
@@ -112,7 +118,7 @@ class Connection:
         if self._leaving or len(self._speaking) >= MOST_UTTERANCES:
             utterance.script.close()  # up to its end the text is dropped
             if not self._leaving:
-                await self._fail(Overloaded("too many utterances wait on this connection"), self._count)
+                await self._refuse(Overloaded("too many utterances wait on this connection"), self._count)
             return written
         task = self._tasks.create_task(self._speak(utterance, self._count, list(self._speaking.values())))
         self._speaking[self._count] = task
@@ -128,6 +134,15 @@ class Connection:
         except ServiceError as exc:
             if exc is not utterance.script.fault:  # which is told where it was seen
                 await self._fail(exc, number)
+
+    async def _refuse(self, error: ServiceError, utterance: int | None = None) -> None:
+        """Answer a message that was refused, or close the connection of a client that has had too many of them."""
+        if self._refusals.spend(asyncio.get_running_loop().time()):
+            await self._fail(error, utterance)
+        else:
+            self._refused = True
+            log.warning("connection %s: too many messages were refused", self._name)
+            await self._line.close(REFUSED, "too many messages were refused")
 
     async def _fail(self, error: ServiceError, utterance: int | None = None) -> None:
         """Say what went wrong, and of which utterance; without one, a message was ignored, and nothing was asked."""

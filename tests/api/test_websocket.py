@@ -16,9 +16,13 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from app.api.line import Line
+from app.api.refusal_budget import MOST_REFUSALS
+from app.api.websocket import Connection
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.settings import Settings
+from app.speech import sentences as segmenter
 from app.websocket_connection import AbortableWebSocket
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
@@ -584,3 +588,149 @@ async def test_at_a_shutdown_the_utterance_ends_before_the_connection() -> None:
             assert await client.closed() == 1012
         engine.stall_after = None
         await good_request(served)
+
+
+HALVES = [  # JSON as a program sends it that counts in UTF-16: the text of each message, or what stands between
+    (["Good \\ud83d", "\\ude00 morning to you."], "Good \U0001f600 morning to you."),
+    (["Good \\ud83d", "", "\\ude00 morning to you."], "Good \U0001f600 morning to you."),
+    (["Good \\ud83d morning to you."], "Good  morning to you."),
+    (["Good \\ude00 morning", " to you\\ud83d"], "Good  morning to you"),
+    (["\\ude00Good morning to\\ud83d", "\\ud83d", "\\ud83d\\ude00 you."], "Good morning to\U0001f600 you."),
+    (["Good morning, \\ud840", "\\udc00 is a word."], "Good morning, \U00020000 is a word."),
+]
+
+
+@pytest.mark.fault(49)
+@pytest.mark.parametrize(("pieces", "text"), HALVES)
+async def test_a_character_cut_between_messages_is_joined_and_half_of_one_is_dropped(
+    pieces: list[str], text: str
+) -> None:
+    engine = FixedEngine(CODES)
+    async with talking(engine) as (served, client):
+        await client.say("session", normalize=False)
+        for piece in pieces:
+            await client.socket.send(f'{{"type": "text", "text": "{piece}"}}')
+        await client.say("end")
+        assert (await client.answer()).audio
+        await posted(served, text, normalize=False)
+    dictated, written = engine.prompts
+    assert dictated == written
+
+
+@pytest.mark.fault(49)
+@pytest.mark.parametrize("between", ["flush", "end"])
+async def test_words_are_kept_where_a_flush_or_an_end_stands_between_two_halves(between: str) -> None:
+    engine = FixedEngine(CODES)
+    async with talking(engine) as (_, client):
+        await client.socket.send('{"type": "text", "text": "Good morning \\ud83d"}')
+        await client.say(between)
+        await client.socket.send('{"type": "text", "text": "\\ude00 to all of you."}')
+        await client.say("end")
+        for _ in range(2 if between == "end" else 1):
+            assert (await client.answer()).audio
+    assert [prompt for prompt in engine.prompts if "Good morning" in prompt]
+    assert [prompt for prompt in engine.prompts if "to all of you." in prompt]
+
+
+@pytest.mark.fault(49)
+async def test_a_session_may_hold_half_a_character() -> None:
+    async with talking(FixedEngine(CODES)) as (_, client):
+        fields = '"voice": {"id": "jenny\\ud83d"}, "instructions": "calm \\ud83d", "other\\ude00": "\\ude00"'
+        await client.socket.send(f'{{"type": "session", {fields}}}')
+        await client.speaks()
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    "data",
+    [
+        "[" * 4_000,
+        '{"type":' * 4_000,
+        '{"type": "text", "text": NaN}',
+        '{"type": %s}' % ("9" * 5_000),
+        b"\xed\xa0\xbd",
+        "7",
+    ],
+)
+async def test_json_made_to_break_a_parser_is_an_invalid_message(data: str | bytes) -> None:
+    async with talking(FixedEngine(CODES)) as (_, client):
+        await client.socket.send(data)
+        assert await client.error() == "invalid_message"
+        await client.speaks()
+
+
+@pytest.mark.fault(47)
+async def test_a_text_after_its_own_error_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmented: list[int] = []
+    segment = segmenter._segment  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(segmenter, "_segment", lambda lang, text: segmented.append(len(text)) or segment(lang, text))
+    async with talking(FixedEngine(CODES), max_input_characters=100) as (_, client):
+        await client.text("a" * 101)
+        assert await client.error() == "string_too_long"
+        before = sum(segmented)
+        await client.text("a.a." * 1_000)
+        await client.say("flush")
+        await client.text("b" * 1_000)
+        await client.say("end")
+        await client.say("end")
+        assert await client.error() == "empty_input"  # the answer to the second end: all before it has been read
+        assert sum(segmented) == before
+        await client.speaks()
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    "messages",
+    [["{no json"], ['{"type": "text", "text": "."}', '{"type": "end"}'], ['{"type": "session", "voice": "nobody"}']],
+)
+async def test_a_client_whose_messages_are_refused_without_end_is_closed(messages: list[str]) -> None:
+    async with talking(FixedEngine(CODES)) as (served, client):
+        for _ in range(MOST_REFUSALS + 20):
+            for message in messages:
+                await client.socket.send(message)
+        errors = 0
+        with pytest.raises(ConnectionClosed) as closed:
+            async with asyncio.timeout(10):
+                while True:
+                    assert await client.error() != "internal_error"
+                    errors += 1
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        assert MOST_REFUSALS <= errors <= MOST_REFUSALS + 2
+        await good_request(served)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    ("message", "turns"),
+    [
+        ('{"type": "cancel"}', 15),
+        ('{"type": "flush"}', 15),
+        ('{"type": "text", "text": ""}', 15),
+        ('{"type": "text", "text": "%s"}' % ("a.a." * 250), 150),
+    ],
+)
+async def test_others_have_their_turn_between_messages_and_within_long_ones(message: str, turns: int) -> None:
+    """All messages are there at once, as in one packet; the loop's other tasks run meanwhile."""
+    settings = limits(max_input_characters=60_000)
+    async with serving(FixedEngine(CODES), settings=settings) as served:
+        left = [message] * 20
+        ticks = 0
+
+        async def receive() -> dict[str, object]:
+            return {"type": "websocket.receive", "text": left.pop()} if left else {"type": "websocket.disconnect"}
+
+        async def send(_: object) -> None:
+            pass
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        async with asyncio.TaskGroup() as tasks:
+            await Connection(served.service, receive, Line(send, 5), tasks, None).serve()  # type: ignore[arg-type]
+        ticking.cancel()
+        assert ticks >= turns
