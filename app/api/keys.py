@@ -16,6 +16,8 @@ from app.request_errors import InvalidApiKey
 
 # Anywhere in the path: behind a prefix (uvicorn's --root-path) the routes are the same.
 KEYED = "/v1/"
+KEY_PROTOCOL = "openai-insecure-api-key."  # of a WebSocket whose page can send no header, as OpenAI has it
+SPEECH_PROTOCOL = "realtime"  # OpenAI's name for the one that is spoken
 
 
 class ApiKeys:
@@ -42,7 +44,7 @@ class KeyCheck:
         if scope["type"] == "lifespan" or KEYED not in scope["path"]:
             await self._app(scope, receive, send)
             return
-        number = self._keys.find(_bearer(scope))
+        number = self._keys.find(_bearer(scope) or _offered(scope))
         if number is None:
             await self._refuse(scope, receive, send)
             return
@@ -64,6 +66,27 @@ def key_number_of(scope: Scope) -> int | None:
 def named(number: int | None) -> dict[str, int]:
     """A key in a line of the log: its place in API_KEYS, from 1."""
     return {} if number is None else {"key": number + 1}
+
+
+def subprotocol_of(scope: Scope) -> str | None:
+    """The sub-protocol to accept of those that a WebSocket's client offers: the key's only where there is no other.
+
+    Browsers fail a connection whose server accepts none of those offered.
+    """
+    offered: list[str] = scope.get("subprotocols") or []
+    others = [name for name in offered if not name.startswith(KEY_PROTOCOL)]
+    if SPEECH_PROTOCOL in others:
+        return SPEECH_PROTOCOL
+    if len(others) == len(offered):
+        return None
+    return others[0] if others else offered[0]
+
+
+def _offered(scope: Scope) -> bytes:
+    """The key among the sub-protocols that a WebSocket's client offers."""
+    offered: list[str] = scope.get("subprotocols") or []
+    keys = (name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL))
+    return next(keys, "").encode("latin-1", "replace")
 
 
 def _bearer(scope: Scope) -> bytes:

@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.api.keys import key_number_of
+from app.api.keys import key_number_of, subprotocol_of
 from app.api.line import IDLE, REFUSED, RESTARTING, Line, WebSocketSink
 from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
 from app.api.refusal_budget import RefusalBudget
@@ -173,7 +173,7 @@ class SpeechSocket:
         service = scope["app"].state.service
         assert isinstance(service, Service)
         await receive()
-        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.accept", "subprotocol": subprotocol_of(scope)})
         line = Line(send, service.settings.client_write_timeout_s)
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -11,6 +11,9 @@ from itertools import chain
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from app.api.keys import ApiKeys, KeyCheck
 from app.main import create_app
@@ -200,3 +203,61 @@ def test_every_known_key_is_compared_wherever_the_match_stands(monkeypatch: pyte
         compared.clear()
         assert keys.find(key) == number
         assert compared == [32] * 5
+
+
+def stream_of(served: Served) -> str:
+    return f"ws://127.0.0.1:{served.port}/v1/audio/speech/stream"
+
+
+@pytest.mark.parametrize(
+    ("offered", "accepted"),
+    [
+        (["realtime", "openai-insecure-api-key.sk-second-2"], "realtime"),
+        (["openai-insecure-api-key.sk-second-2", "realtime"], "realtime"),
+        (["realtime", "openai-insecure-api-key.sk-second-2", "openai-beta.realtime-v1"], "realtime"),
+        (["other", "openai-insecure-api-key.sk-second-2"], "other"),
+        (["openai-insecure-api-key.sk-second-2"], "openai-insecure-api-key.sk-second-2"),
+    ],
+)
+async def test_a_page_offers_its_key_as_a_sub_protocol(
+    served: Served, offered: list[str], accepted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "app")
+    caplog.set_level(logging.DEBUG, "uvicorn")
+    protocols = [Subprotocol(name) for name in offered]
+    async with connect(stream_of(served), proxy=None, subprotocols=protocols) as socket:
+        assert socket.subprotocol == accepted
+        await socket.send('{"type": "cancel"}')
+        assert await socket.recv() == '{"type":"cancelled"}'
+    ours = [record for record in caplog.records if not record.name.startswith("websockets.client")]
+    assert "sk-second-2" not in "".join(record.getMessage() for record in ours)
+
+
+@pytest.mark.fault(39)
+@pytest.mark.parametrize(
+    "offered", [["realtime"], ["openai-insecure-api-key."], ["openai-insecure-api-key.wrong"], ["sk-first-1"]]
+)
+async def test_another_sub_protocol_is_no_key(served: Served, offered: list[str]) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(stream_of(served), proxy=None, subprotocols=[Subprotocol(name) for name in offered]):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+async def test_a_key_may_hold_every_character_of_a_sub_protocol() -> None:
+    key = "azAZ09!#$%&'*+-.^_`|~"
+    async with serving(FixedEngine(CODES), settings=settings_for_tests(api_keys=(key,))) as served:
+        offered = [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{key}")]
+        async with connect(stream_of(served), proxy=None, subprotocols=offered) as socket:
+            assert socket.subprotocol == "realtime"
+
+
+@pytest.mark.parametrize(("offered", "accepted"), [(["realtime"], "realtime"), (["other"], None)])
+async def test_an_open_service_accepts_the_sub_protocol_that_it_speaks(
+    offered: list[str], accepted: str | None
+) -> None:
+    async with (
+        serving(FixedEngine(CODES)) as served,
+        connect(stream_of(served), proxy=None, subprotocols=[Subprotocol(name) for name in offered]) as socket,
+    ):
+        assert socket.subprotocol == accepted
