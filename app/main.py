@@ -20,6 +20,7 @@ from app.api.document import REFUSALS, document_keys
 from app.api.failure import LastResort, install_failure_handlers
 from app.api.keys import ApiKeys, KeyCheck
 from app.api.limits import BodyCap
+from app.api.origins import OriginCheck
 from app.api.page import router as page
 from app.api.request_id import RequestIds
 from app.api.routes import router
@@ -122,6 +123,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
+    app.add_middleware(OriginCheck, hosts=settings.allowed_hosts, own=settings.host, origins=settings.cors_origins)
     app.add_middleware(AccessLog, addresses=settings.log_client_address)
     app.add_middleware(RequestIds)
 

@@ -126,6 +126,22 @@ class InvalidApiKey(RequestError):
     code = "invalid_api_key"
 
 
+class OriginNotAllowed(RequestError):
+    """A page of another origin has made the request."""
+
+    status = 403
+    type = "permission_error"
+    code = "origin_not_allowed"
+
+
+class HostNotAllowed(RequestError):
+    """The request names a host that may be anybody's."""
+
+    status = 403
+    type = "permission_error"
+    code = "host_not_allowed"
+
+
 class ModelNotFound(RequestError):
     """The model is neither served here nor an alias of it."""
 

@@ -58,13 +58,16 @@ def _different_engines(urls: tuple[str, ...] | None) -> tuple[str, ...] | None:
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_any_case)]
 ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]  # as browsers send it: without a slash at its end
 Host = Annotated[str, AfterValidator(host_name)]
+# As browsers send it: without a slash at its end. An extension's or a desktop application's has a scheme of its own.
+Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/]+)$")]
+HostName = Annotated[str, Field(pattern=r"^(\*|\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\],*]+)$")]  # without a port
 Seconds = Annotated[float, Field(gt=0, le=30)]
 
 # NoDecode: pydantic-settings leaves the text alone, which it would otherwise take for JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)]
+HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_listed)]
 ApiKeys = Annotated[tuple[ApiKey, ...] | None, NoDecode, BeforeValidator(_listed)]
 CallerKeys = Annotated[ApiKeys, AfterValidator(_closed_if_set)]
 EngineUrls = Annotated[

@@ -17,6 +17,7 @@ from app.setting_types import (
     EngineUrls,
     GraphLengths,
     Host,
+    HostNames,
     LogLevel,
     Names,
     Origins,
@@ -186,6 +187,12 @@ class Settings(BaseSettings):
         default=(),
         description="Origins whose pages may call the service from a browser, separated by commas, or * for all. "
         "Unset: none.",
+    )
+    allowed_hosts: HostNames = Field(
+        default=(),
+        description="Public names by which browsers may reach the service, without ports, separated by commas, or * "
+        "for all; addresses and names that are not in the public DNS always may. Unset: over loopback none but what "
+        "a proxy passes on, else all.",
     )
     voices_folder: str | None = Field(
         default=None,
