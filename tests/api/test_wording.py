@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api.service import LONG_CHARACTERS
+from app.api.reading import LONG_CHARACTERS
 from app.api.wording import Manner, Wording
 from app.main import create_app
 from app.speech.lexicon import LexiconError

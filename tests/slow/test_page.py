@@ -286,6 +286,28 @@ def test_a_key_is_sent_kept_for_the_tab_and_not_shown(page: Page) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def opened(page: Page, url: str, key: str) -> str:
+    """The sub-protocol of a WebSocket that the page opens, or "failed"."""
+    script = """([url, key]) => new Promise((resolve) => {
+        const socket = new WebSocket(url, ["realtime", "openai-insecure-api-key." + key]);
+        socket.onopen = () => resolve(socket.protocol);
+        socket.onerror = () => resolve("failed");
+    })"""
+    return str(page.evaluate(script, [f"{url.replace('http', 'ws', 1)}/v1/audio/speech/stream", key]))
+
+
+@pytest.mark.fault(48)
+def test_the_websocket_opens_with_a_key_from_its_own_page_alone(browser: Browser, tmp_path: Path) -> None:
+    with running_in(tmp_path, API_KEYS="sk-page-1") as running:
+        page = browser.new_page()
+        page.goto(running.url)
+        assert opened(page, running.url, "sk-page-1") == "realtime"
+        assert opened(page, running.url, "sk-wrong") == "failed"
+        page.goto("data:text/html,<p>another origin")
+        assert opened(page, running.url, "sk-page-1") == "failed"
+        page.close()
+
+
 def test_the_curl_line_says_the_same(page: Page, url: str, tmp_path: Path) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     text = "It's nine o'clock; \"late\" for $HOME, isn't it?"
