@@ -66,7 +66,7 @@ class Draining(NotReady):
 
 
 class CloningUnavailable(ServiceError):
-    """The encoder of references cannot be loaded; everything else works."""
+    """The encoder of references cannot be loaded, or their decoder not started; everything else works."""
 
     status = 503
     code = "cloning_unavailable"

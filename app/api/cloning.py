@@ -59,7 +59,7 @@ class Cloner:
             CloningNotSupported: the model cannot.
             RequestError: the file or its text cannot serve.
             Overloaded, DeadlineExceeded: too many wait, or it took too long.
-            CloningUnavailable: the encoder cannot be loaded.
+            CloningUnavailable: the encoder cannot be loaded, or no process can be started for the file.
         """
         self.check()
         said = _said(text)
@@ -106,11 +106,20 @@ class Cloner:
             self._waiting -= 1
 
     async def _work(self, audio: bytes) -> Recording:
-        """Have the thread work on a file. Cancelled before its turn, it is let go of; after, the thread ends it."""
+        """Have the thread work on a file.
+
+        Cancelled before its turn, the file is let go of. Cancelled after, its decoding is killed; a network that works
+        on its sound already is not: the thread ends that.
+        """
         await self._free.acquire()
-        working = asyncio.get_running_loop().run_in_executor(self._worker, self._encoder.encode, audio)
+        decoding = self._encoder.decoding(audio)
+        working = asyncio.get_running_loop().run_in_executor(self._worker, self._encoder.encode, decoding)
         working.add_done_callback(self._worked)
-        return await asyncio.shield(working)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            decoding.cancel()
+            raise
 
     def _worked(self, working: asyncio.Future[Recording]) -> None:
         self._free.release()

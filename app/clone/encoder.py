@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app import metrics
-from app.clone.reference import RATE_HZ, ReferenceLimits, decode_reference
+from app.clone.reference import RATE_HZ, ReferenceDecoding, ReferenceLimits
 from app.samples import Samples
 
 
@@ -35,14 +35,18 @@ class ReferenceEncoder:
         self._load, self._limits = load, limits
         self._encoder: VoiceEncoder | None = None
 
-    def encode(self, audio: bytes) -> Recording:
+    def decoding(self, audio: bytes) -> ReferenceDecoding:
+        """The first half of the work on a file, which can be cancelled; `encode` does it."""
+        return ReferenceDecoding(audio, self._limits)
+
+    def encode(self, decoding: ReferenceDecoding) -> Recording:
         """Decode a file and encode its sound: seconds of work on a CPU, and the load before the first.
 
         Raises:
-            RequestError: see `decode_reference`.
+            RequestError, CloningUnavailable: see `ReferenceDecoding.run`.
             LoadError: the encoder cannot be loaded.
         """
-        samples = decode_reference(audio, self._limits)
+        samples = decoding.run()
         if self._encoder is None:
             self._encoder = self._load()
         begun_s = time.monotonic()
