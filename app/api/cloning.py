@@ -44,6 +44,7 @@ class Cloner:
     def close(self) -> None:
         """Let go of what waits. A reference that is being worked on ends by itself."""
         self._worker.shutdown(wait=False, cancel_futures=True)
+        self._encoder.close()
 
     def find(self, asked: str | None) -> Reference | None:
         """The stored voice with that id or name; None where it is a voice of the model's own, or nobody's."""

@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 
-from app.request_errors import BodyTooLarge, InvalidForm
+from app.api.form import Form, boundary_of, read_form
+from app.request_errors import BodyTooLarge
 
 F = TypeVar("F", bound=BaseModel)
-MAX_FIELDS = 64
-MAX_FIELD_BYTES = 4_000_000  # a text of MAX_INPUT_CHARACTERS at its highest, four bytes each
 
 
 async def read_upload(request: Request, file: str, fields: type[F], limit_bytes: int) -> tuple[bytes, F]:
     """The file in the field `file`, and the other fields. Its name and type are not looked at.
 
     Raises:
-        InvalidForm: the body is not a form with at most one file.
+        InvalidForm: the body is not a form in UTF-8 with at most one file.
         RequestValidationError: a field is missing or wrong.
         BodyTooLarge: the file is larger than `limit_bytes`.
+        ClientDisconnect: the client left before its body was complete.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise InvalidForm("the body must be multipart/form-data")
-    limits = {"max_files": 1, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
-    try:
-        async with request.form(**limits) as form:
-            return await _read_file(form, file, limit_bytes), _fields(form, fields)
-    except HTTPException as exc:
-        if exc.status_code == BodyTooLarge.status:
-            raise
-        raise InvalidForm(f"the body must be a form with one file and at most {MAX_FIELDS} fields") from exc
-    except UnicodeError as exc:  # Starlette reads what is not in its charset as latin-1, but some charsets read nothing
-        raise InvalidForm("the form's charset is none in which it can be read") from exc
-
-
-async def _read_file(form: FormData, name: str, limit_bytes: int) -> bytes:
-    part = form.get(name)
-    if not isinstance(part, UploadFile):
-        raise RequestValidationError([{"type": "missing", "loc": ("body", name), "msg": "a file is required"}])
-    data = await part.read(limit_bytes + 1)
+    boundary = boundary_of(request.headers.get("content-type", ""))
+    body = bytearray()  # a list of parts would take fifty bytes for each that comes alone
+    async for part in request.stream():
+        body += part
+    form = await asyncio.to_thread(read_form, body, boundary)
+    data = form.files.get(file)
+    if data is None:
+        raise RequestValidationError([{"type": "missing", "loc": ("body", file), "msg": "a file is required"}])
     if len(data) > limit_bytes:
-        raise BodyTooLarge(f"{name} is larger than {limit_bytes} bytes", param=name)
-    return data
+        raise BodyTooLarge(f"{file} is larger than {limit_bytes} bytes", param=file)
+    return data, _fields(form, fields)
 
 
-def _fields(form: FormData, model: type[F]) -> F:
+def _fields(form: Form, model: type[F]) -> F:
     """The form's texts as `model` reads them; empty ones are absent, as browsers send them unasked."""
-    texts = {name: value for name, value in form.items() if isinstance(value, str) and value}
+    texts = {name: value for name, value in form.texts.items() if value}
     try:
         return model.model_validate(texts)
     except ValidationError as exc:

@@ -1,7 +1,7 @@
 """The decoder of recordings: FFmpeg on the bytes of a stranger, in a process that can do nothing else.
 
-`main` runs in that process (see `app.clone.decoding`): it reads a file from its input, writes the samples to its
-output and ends with a status. A crash, a loop or a lack of memory ends this process alone. It imports neither numpy
+`main` runs in that process (see `app.clone.decoding`): it reads a task and a file from its input, writes the samples to
+its output and ends with a status. A crash, a loop or a lack of memory ends this process alone. It imports neither numpy
 nor torch, so that it starts in a tenth of a second.
 """
 
@@ -65,14 +65,14 @@ class Task:
     cpu_s: int
     memory_bytes: int
 
-    def arguments(self) -> list[str]:
-        """The task as arguments of a command."""
-        return [str(value) for value in astuple(self)]
+    def line(self) -> bytes:
+        """The task as the process reads it."""
+        return " ".join(map(str, astuple(self))).encode() + b"\n"
 
     @classmethod
-    def of(cls, arguments: list[str]) -> Task:
-        """The task that `arguments` wrote."""
-        size, containers, rate, samples, open_s, cpu_s, memory = arguments
+    def of(cls, line: bytes) -> Task:
+        """The task that `line` wrote."""
+        size, containers, rate, samples, open_s, cpu_s, memory = line.decode().split()
         return cls(int(size), containers, int(rate), int(samples), float(open_s), int(cpu_s), int(memory))
 
 
@@ -84,20 +84,23 @@ class Refused(Exception):
         self.verdict = verdict
 
 
-def main(arguments: list[str]) -> None:
-    """Decode the file on stdin to stdout, and end the process with a Verdict.
+def main() -> None:
+    """Decode the file that follows a task on stdin, write it to stdout, and end the process with a Verdict.
 
     Output: READY, the number of channels in one byte, and float32 samples of all channels, interleaved.
     """
-    task = Task.of(arguments)
     av.logging.set_level(av.logging.PANIC)
+    die_with_the_service()
+    source, output = sys.stdin.buffer, sys.stdout.buffer
+    if not (line := source.readline()):
+        os._exit(Verdict.SOUND)  # there is no file, and will be none
+    task = Task.of(line)
     confine(task)
-    output = sys.stdout.buffer
     output.write(READY)
     output.flush()
     verdict = Verdict.SOUND
     try:
-        decode(sys.stdin.buffer.read(task.size_bytes), task, output)
+        decode(source.read(task.size_bytes), task, output)
         output.flush()
     except Refused as refused:
         verdict = refused.verdict
@@ -106,11 +109,16 @@ def main(arguments: list[str]) -> None:
     os._exit(verdict)  # without a destructor of FFmpeg's
 
 
-def confine(task: Task) -> None:
-    """Give up files, descriptors, core dumps, and more memory and time than the task needs; die with the service."""
-    os.nice(5)  # speech goes first
+def die_with_the_service() -> None:
+    """Have Linux kill this process when the thread that has started it ends; elsewhere its input ends then."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def confine(task: Task) -> None:
+    """Give up files, descriptors, core dumps, and more memory and time than the task needs."""
+    os.nice(5)  # speech goes first
+    if sys.platform == "linux":
         with suppress(OSError):  # where memory is short, this process ends, and not the service
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         cores = sorted(os.sched_getaffinity(0))  # FFmpeg's filters start a thread with 8 MB of stack for each

@@ -27,9 +27,9 @@ KEPT_VARIABLES = ("LD_LIBRARY_PATH",)  # of the environment: others may be keys
 FOLDERS = (str(Path(__file__).parents[2]), str(Path(av.__file__).parents[1]))  # of this package, and of PyAV
 PROGRAM = """\
 import sys
-sys.path += sys.argv[1:3]
+sys.path += sys.argv[1:]
 from app.clone.decoder import main
-main(sys.argv[3:])
+main()
 """
 # -I: neither Python's variables nor the current folder; -S: no site-packages but PyAV's; -B: no compiled files.
 COMMAND = ("-I", "-S", "-B", "-c", PROGRAM, *FOLDERS)
@@ -77,11 +77,43 @@ class DecodeLimits:
         )
 
 
+class Processes:
+    """Decoder processes, one for each file. With `spare` the next one starts when one has ended, and waits for a file."""
+
+    def __init__(self, *, spare: bool = False) -> None:
+        self._keeps_spare, self._closed = spare, False
+        self._spare: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> subprocess.Popen[bytes]:
+        """A process that waits for a task; raises OSError. Linux kills it when the calling thread ends."""
+        with self._lock:
+            process, self._spare = self._spare, None
+            if process is not None and process.poll() is not None:  # it was idle, and something has killed it
+                _end(process)
+                process = None
+            return process or _start()
+
+    def prepare(self) -> None:
+        """Have the next one start, where one is kept; raises OSError."""
+        with self._lock:
+            if self._keeps_spare and not self._closed and self._spare is None:
+                self._spare = _start()
+
+    def close(self) -> None:
+        """End the spare one; no other is kept."""
+        with self._lock:
+            self._closed = True
+            if self._spare is not None:
+                _end(self._spare)
+                self._spare = None
+
+
 class Decoding:
     """One file being decoded. `run` blocks; `cancel` may be called from any thread, before, meanwhile and after."""
 
-    def __init__(self, data: bytes, limits: DecodeLimits) -> None:
-        self._data, self._limits = data, limits
+    def __init__(self, data: bytes, limits: DecodeLimits, processes: Processes) -> None:
+        self._data, self._limits, self._processes = data, limits, processes
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended_by: str | None = None  # the reason, where this class has killed the process
@@ -101,12 +133,14 @@ class Decoding:
         timer = threading.Timer(self._limits.decode_s, self._kill, ("the file takes too long to decode",))
         timer.daemon = True
         try:
-            with self._start() as process:
+            process = self._take()
+            try:
                 timer.start()
-                try:
-                    output = _exchange(process, self._data, self._limits.most_bytes)
-                finally:
-                    process.kill()
+                task = self._limits.task(len(self._data)).line()
+                output = _exchange(process, task, self._data, self._limits.most_bytes)
+            finally:
+                _end(process)
+                self._processes.prepare()
         except (OSError, RuntimeError) as exc:  # no memory, process, thread or descriptor is left
             log.error("the decoder of recordings cannot be started: %s", exc)
             raise CloningUnavailable(UNAVAILABLE) from exc
@@ -114,18 +148,11 @@ class Decoding:
             timer.cancel()
         return self._sound(process.returncode, output)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _take(self) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._ended_by is not None:
                 raise InvalidAudio(self._ended_by)
-            self._process = subprocess.Popen(
-                [sys.executable, *COMMAND, *self._limits.task(len(self._data)).arguments()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # FFmpeg writes as much as the file makes it write
-                env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
-                cwd="/",
-            )
+            self._process = self._processes.take()
             return self._process
 
     def _kill(self, reason: str) -> None:
@@ -150,11 +177,33 @@ class Decoding:
         return _averaged(output[len(READY) :], self._limits)
 
 
-def _exchange(process: subprocess.Popen[bytes], data: bytes, most_bytes: int) -> bytes:
-    """Send a file to the process, and receive what it says until it ends, or has said too much."""
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # FFmpeg writes as much as the file makes it write
+        env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
+        cwd="/",
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, unless it has ended, and let go of it."""
+    process.kill()
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    with process:
+        pass  # it closes the other pipe, and waits
+
+
+def _exchange(process: subprocess.Popen[bytes], task: bytes, data: bytes, most_bytes: int) -> bytes:
+    """Send a task and its file to the process, and receive what it says until it ends, or has said too much."""
     assert process.stdin is not None
     assert process.stdout is not None
     with suppress(BrokenPipeError):
+        process.stdin.write(task)
         process.stdin.write(data)
     with suppress(BrokenPipeError):
         process.stdin.close()  # it sends the rest

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app import metrics
+from app.clone.decoding import Processes
 from app.clone.reference import RATE_HZ, ReferenceDecoding, ReferenceLimits
 from app.samples import Samples
 
@@ -34,10 +35,15 @@ class ReferenceEncoder:
     def __init__(self, load: Callable[[], VoiceEncoder], limits: ReferenceLimits) -> None:
         self._load, self._limits = load, limits
         self._encoder: VoiceEncoder | None = None
+        self._processes = Processes(spare=True)
+
+    def close(self) -> None:
+        """Let go of the decoder process that is kept for the next file."""
+        self._processes.close()
 
     def decoding(self, audio: bytes) -> ReferenceDecoding:
         """The first half of the work on a file, which can be cancelled; `encode` does it."""
-        return ReferenceDecoding(audio, self._limits)
+        return ReferenceDecoding(audio, self._limits, self._processes)
 
     def encode(self, decoding: ReferenceDecoding) -> Recording:
         """Decode a file and encode its sound: seconds of work on a CPU, and the load before the first.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.clone.decoding import DecodeLimits, Decoding
+from app.clone.decoding import DecodeLimits, Decoding, Processes
 from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
 from app.samples import Samples
 
@@ -32,15 +32,15 @@ class ReferenceLimits:
 
 def decode_reference(data: bytes, limits: ReferenceLimits) -> Samples:
     """The sound of an uploaded file, at 16 kHz; see `ReferenceDecoding.run`."""
-    return ReferenceDecoding(data, limits).run()
+    return ReferenceDecoding(data, limits, Processes()).run()
 
 
 class ReferenceDecoding:
     """An uploaded file on its way to sound. `cancel` may be called from any thread, at any time."""
 
-    def __init__(self, data: bytes, limits: ReferenceLimits) -> None:
+    def __init__(self, data: bytes, limits: ReferenceLimits, processes: Processes) -> None:
         self._limits = limits
-        self._decoding = Decoding(data, DecodeLimits(CONTAINERS, RATE_HZ, limits.max_s, limits.decode_s))
+        self._decoding = Decoding(data, DecodeLimits(CONTAINERS, RATE_HZ, limits.max_s, limits.decode_s), processes)
 
     def cancel(self) -> None:
         """End the work: the client has left, or the service ends. `run` raises InvalidAudio."""
