@@ -82,7 +82,7 @@ def create_app(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            service.cloner.close()
+            await service.close()
             await asyncio.to_thread(service.records.close)
             await service.engine.close()
             if service.decoder is not None:

@@ -9,7 +9,7 @@ IN_FLIGHT = Gauge("tts_requests_in_flight", "Speech requests being served, those
 REFUSED = Counter(
     "tts_refused_total",
     "Requests refused: no places, none for their key, decode (the devices' time), engine (the embedded engine's time), "
-    "late (the devices let clients run dry).",
+    "late (the devices let clients run dry); uploads, texts (to normalize): no places for those.",
     ["reason"],
 )
 WAITING = Gauge("tts_requests_waiting", "Streams that wait until the decode devices can keep them in sound.")

@@ -207,6 +207,12 @@ class Settings(BaseSettings):
     max_reference_bytes: int = Field(
         default=10_000_000, ge=1_000, le=100_000_000, description="Largest recording of a voice."
     )
+    max_concurrent_uploads: int = Field(
+        default=8,
+        ge=1,
+        le=1_000,
+        description="Recordings being received or worked on at once, each in memory; further ones get 429.",
+    )
     max_reference_s: float = Field(default=20.0, ge=1, le=60, description="Longest recording of a voice, in seconds.")
 
     replay_folder: str | None = Field(

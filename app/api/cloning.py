@@ -6,6 +6,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
+from app import metrics
 from app.clone.encoder import Recording, ReferenceEncoder
 from app.clone.store import ClonedVoice, VoiceStore, voice_name
 from app.errors import CloningUnavailable, DeadlineExceeded, LoadError, Overloaded
@@ -93,6 +94,7 @@ class Cloner:
 
     async def _encode(self, audio: bytes) -> Recording:
         if self._waiting >= MAX_WAITING:
+            metrics.REFUSED.labels("uploads").inc()
             raise Overloaded("too many references wait; try again shortly", retry_after_s=RETRY_AFTER_S)
         self._waiting += 1
         try:

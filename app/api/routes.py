@@ -86,10 +86,10 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
     )
 
 
-@router.post("/v1/audio/normalize", responses={400: {"model": ErrorAnswer}})
-async def normalize(request: NormalizeRequest, service: Here) -> NormalizeAnswer:
+@router.post("/v1/audio/normalize", responses={status: {"model": ErrorAnswer} for status in (400, 429)})
+async def normalize(asked: NormalizeRequest, request: Request, service: Here) -> NormalizeAnswer:
     """The text as it would be spoken."""
-    return NormalizeAnswer(output=await service.normalize(request))
+    return NormalizeAnswer(output=await service.normalize(asked, key_number_of(request.scope)))
 
 
 @router.get("/v1/models")

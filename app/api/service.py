@@ -11,10 +11,12 @@ from fastapi import Request
 from app.api.admission import Admission
 from app.api.cloning import Cloner
 from app.api.intake import Intake
+from app.api.places import Places
 from app.api.reading import beside
 from app.api.records import Records
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
+from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
 from app.api.wording import Manner, Wording
 from app.attempt import Speech, Stage
@@ -31,6 +33,7 @@ from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
 
 LOADING = "the model is loading"
+MAX_TEXTS = 8  # to normalize at once: one is read, the others wait for it
 
 
 class Service:
@@ -45,6 +48,9 @@ class Service:
             settings.admission_utilisation,
             settings.admission_wait_s,
         )
+        self.uploads = Places("uploads", settings.max_concurrent_uploads, self.admission)
+        self._text_places = Places("texts", MAX_TEXTS, self.admission)
+        self._texts = TextProcess(wording, settings.request_timeout_s)
         self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
         self.decoder: Scheduler | None = None
         self.problem = LOADING
@@ -67,6 +73,11 @@ class Service:
     def drain(self) -> None:
         """Refuse new requests, since the server shuts down; what runs goes on. May be called by a signal's handler."""
         self.draining = True
+
+    async def close(self) -> None:
+        """Let go of what the routes use, once the last request has ended."""
+        self.cloner.close()
+        await self._texts.close()
 
     async def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
         """The response that will speak; with a reference, in its voice.
@@ -100,14 +111,17 @@ class Service:
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return Utterance(script, answer, session.speed, speak, self.admission, self.records)
 
-    async def normalize(self, request: NormalizeRequest) -> str:
+    async def normalize(self, request: NormalizeRequest, key: int | None) -> str:
         """The text as it would be spoken; needs neither codec nor engine.
 
         Raises:
             RequestError: a text that could not be spoken.
+            Overloaded: too many texts wait, or the key has as many requests as it may.
+            DeadlineExceeded, NotReady: see `TextProcess.text`.
         """
         manner = Manner(request.normalize is not False, request.language)
-        return await beside(request.input, partial(self.wording.text, request.input, manner))
+        with self._text_places.place(key):
+            return await self._texts.text(request.input, manner)
 
     def _stored(self, request: SpeechRequest) -> Reference | None:
         asked = request.voice

@@ -7,10 +7,8 @@ nor torch, so that it starts in a tenth of a second.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +27,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from app.clone.child import die_with_the_service
+
 READY = b"R"  # the first byte of the output: from here on a failure is the file's
 SAMPLE_BYTES = 4  # float32
 MAX_CHANNELS = 8
@@ -37,7 +37,6 @@ ESTIMATED = {"mp3", "aac"}  # their length is FFmpeg's guess from the first fram
 UNKNOWN_BYTES = 0x7FFF0000  # a WAV that was streamed states this much, or more
 MAX_DESCRIPTORS = 16  # PyAV reads some of its modules when a stream needs them
 MAX_BAD_PACKETS = 3  # an mp3 cut from a stream begins with part of a frame
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 class Verdict(IntEnum):
@@ -107,12 +106,6 @@ def main() -> None:
     except (FFmpegError, ValueError, OverflowError, MemoryError):
         verdict = Verdict.UNREADABLE
     os._exit(verdict)  # without a destructor of FFmpeg's
-
-
-def die_with_the_service() -> None:
-    """Have Linux kill this process when the thread that has started it ends; elsewhere its input ends then."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def confine(task: Task) -> None:

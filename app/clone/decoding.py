@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
-import av
 import numpy as np
 
+from app.clone.child import command, environment
 from app.clone.decoder import MAX_CHANNELS, READY, SAMPLE_BYTES, Task, Verdict
 from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong
@@ -23,16 +20,6 @@ from app.samples import Samples
 MEMORY_BYTES = 160_000_000  # FFmpeg needs about 30 MB for a file of the longest length in any usual format
 PADDING_S = 0.1
 UNAVAILABLE = "recordings cannot be decoded; the server's log says why"
-KEPT_VARIABLES = ("LD_LIBRARY_PATH",)  # of the environment: others may be keys
-FOLDERS = (str(Path(__file__).parents[2]), str(Path(av.__file__).parents[1]))  # of this package, and of PyAV
-PROGRAM = """\
-import sys
-sys.path += sys.argv[1:]
-from app.clone.decoder import main
-main()
-"""
-# -I: neither Python's variables nor the current folder; -S: no site-packages but PyAV's; -B: no compiled files.
-COMMAND = ("-I", "-S", "-B", "-c", PROGRAM, *FOLDERS)
 MESSAGES: dict[int, str] = {  # by the status of the process
     Verdict.UNREADABLE: "the file is not audio that this server can read",
     Verdict.FILM: "the file is a film: send its sound alone",
@@ -78,7 +65,7 @@ class DecodeLimits:
 
 
 class Processes:
-    """Decoder processes, one for each file. With `spare` the next one starts when one has ended, and waits for a file."""
+    """Decoder processes, one for each file. With `spare` the next one starts when one has ended."""
 
     def __init__(self, *, spare: bool = False) -> None:
         self._keeps_spare, self._closed = spare, False
@@ -179,11 +166,11 @@ class Decoding:
 
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, *COMMAND],
+        command("app.clone.decoder"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # FFmpeg writes as much as the file makes it write
-        env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
+        env=environment(),
         cwd="/",
     )
 
