@@ -114,8 +114,9 @@ def confine(task: Task) -> None:
     if sys.platform == "linux":
         with suppress(OSError):  # where memory is short, this process ends, and not the service
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-        cores = sorted(os.sched_getaffinity(0))  # FFmpeg's filters start a thread with 8 MB of stack for each
-        os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
+        with suppress(OSError):  # FFmpeg's filters start a thread with 8 MB of stack for each core
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
     _limit(resource.RLIMIT_DATA, task.memory_bytes)
     _limit(resource.RLIMIT_CPU, task.cpu_s)
     _limit(resource.RLIMIT_CORE, 0)

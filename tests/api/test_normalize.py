@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
+from app.api.service import MAX_TEXTS
+from app.api.wording import Manner, Wording
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, serving, settings_for_tests
+from tests.serving import HELLO, SPEECH, good_request, serving, settings_for_tests
 
 NORMALIZE = "/v1/audio/normalize"
 PAY = "Please pay **RM5**."
@@ -68,3 +75,87 @@ async def test_a_text_of_digits_may_be_as_long_as_any() -> None:
         answer = await served.client.post(NORMALIZE, json={"input": "1" * 4_096})
         assert answer.status_code == 200
         assert answer.json()["output"].count("one") == 4_096
+
+
+LONG = "It costs $1,234.56 on 12/05/2023 at 10:45pm, see a.b@c.com. " * 60
+REFUSED = 'tts_refused_total{reason="texts"}'
+
+
+@pytest.mark.fault(46)
+async def test_of_many_texts_at_once_some_are_refused_and_speech_goes_on() -> None:
+    async with serving(FixedEngine(CODES)) as served:
+        before = await served.metric(REFUSED)
+        asked = [asyncio.create_task(served.client.post(NORMALIZE, json={"input": LONG})) for _ in range(40)]
+        await good_request(served)
+        answers = await asyncio.gather(*asked)
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert {answer.json()["error"]["code"] for answer in refused} == {"overloaded"}
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        assert await served.metric(REFUSED) == before + len(refused)
+        assert {answer.status_code for answer in answers} == {200, 429}
+        assert len(answers) - len(refused) >= MAX_TEXTS
+        assert (await served.client.post(NORMALIZE, json={"input": LONG})).status_code == 200
+
+
+@pytest.mark.fault(46)
+async def test_a_text_to_normalize_is_one_of_the_requests_of_its_key() -> None:
+    settings = settings_for_tests(api_keys="sk-a,sk-b", max_concurrent_requests_per_key=1)
+    async with serving(FixedEngine(CODES), settings=settings) as served:
+
+        async def normalize(key: str) -> int:
+            headers = {"authorization": f"Bearer {key}"}
+            return (await served.client.post(NORMALIZE, json={"input": LONG}, headers=headers)).status_code
+
+        assert set(await asyncio.gather(*(normalize("sk-a") for _ in range(5)))) == {200, 429}
+        assert await asyncio.gather(normalize("sk-a"), normalize("sk-b")) == [200, 200]
+
+
+@pytest.mark.fault(46)
+async def test_a_text_to_normalize_is_not_read_where_speech_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wording, "text", None)
+    async with serving(FixedEngine(CODES)) as served:
+        answer = await served.client.post(NORMALIZE, json={"input": PAY})
+        assert answer.json() == {"output": "Please pay five ringgit."}
+
+
+async def test_a_process_that_has_ended_is_started_again() -> None:
+    async with serving(FixedEngine(CODES)) as served:
+        texts = served.service._texts
+        assert await texts.text(PAY, Manner(normalize=True)) == "Please pay five ringgit."
+        process = texts._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        asked = asyncio.create_task(served.client.post(NORMALIZE, json={"input": PAY}))
+        while not texts._turn.locked():
+            await asyncio.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        assert (await asked).status_code == 503
+        assert (await served.client.post(NORMALIZE, json={"input": PAY})).status_code == 200
+        process_id = texts._process.pid if texts._process else 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
+
+
+async def test_a_text_that_takes_too_long_is_504_and_its_answer_is_given_to_no_other() -> None:
+    async with serving(FixedEngine(CODES), settings=settings_for_tests(request_timeout_s=2.0)) as served:
+        texts = served.service._texts
+        await texts.text(PAY, Manner(normalize=True))
+        process = texts._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        texts._limit_s = 0.1
+        assert (await served.client.post(NORMALIZE, json={"input": "One."})).status_code == 504
+        texts._limit_s = 10.0
+        answer = await served.client.post(NORMALIZE, json={"input": PAY})
+        assert answer.json() == {"output": "Please pay five ringgit."}
+
+
+async def test_the_lexicon_and_the_limit_hold_in_the_process(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("ringgit\tdollars\n", encoding="utf-8")
+    settings = settings_for_tests(pronunciations=str(tmp_path / "words"), max_input_characters=20)
+    async with serving(FixedEngine(CODES), settings=settings) as served:
+        answer = await served.client.post(NORMALIZE, json={"input": "Five ringgit."})
+        assert answer.json() == {"output": "Five dollars."}
+        answer = await served.client.post(NORMALIZE, json={"input": "a" * 21})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (400, "string_too_long", "input")
