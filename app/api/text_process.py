@@ -101,7 +101,7 @@ class TextProcess:
 def main() -> None:
     """Read texts from stdin and write what they become to stdout, until there are no more."""
     die_with_the_service()
-    os.nice(10)  # speech goes first
+    os.nice(5)  # speech goes first
     source, output = sys.stdin.buffer, sys.stdout.buffer
     wording = pickle.loads(_message(source) or b"")  # of the service itself
     while message := _message(source):
