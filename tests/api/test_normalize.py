@@ -128,6 +128,7 @@ async def test_a_process_that_has_ended_is_started_again() -> None:
         asked = asyncio.create_task(served.client.post(NORMALIZE, json={"input": PAY}))
         while not texts._turn.locked():
             await asyncio.sleep(0.005)
+        assert (await served.client.get("/health")).status_code == 200  # others are served meanwhile
         os.kill(process.pid, signal.SIGKILL)
         assert (await asked).status_code == 503
         assert (await served.client.post(NORMALIZE, json={"input": PAY})).status_code == 200

@@ -14,7 +14,7 @@ from app.main import create_app
 from app.speech.lexicon import LexiconError
 from app.speech.pauses import Passage
 from tests.fakes import FixedEngine
-from tests.serving import serving, settings_for_tests
+from tests.serving import SPEECH, serving, settings_for_tests
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,7 @@ async def test_an_unknown_language_is_refused() -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "language")
 
 
-@pytest.mark.parametrize("path", ["/v1/audio/normalize", "/v1/audio/speech"])
-async def test_others_are_served_while_a_long_text_is_read(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_others_are_served_while_a_long_text_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, may_end = threading.Event(), threading.Event()
     read = Wording.passages
 
@@ -46,7 +45,7 @@ async def test_others_are_served_while_a_long_text_is_read(path: str, monkeypatc
     monkeypatch.setattr(Wording, "passages", slowly)
     body = {"input": "Hello there. " * (LONG_CHARACTERS // 10), "response_format": "pcm"}
     async with serving(FixedEngine([1] * 50)) as served:
-        asking = asyncio.create_task(served.client.post(path, json=body))
+        asking = asyncio.create_task(served.client.post(SPEECH, json=body))
         assert await asyncio.to_thread(reading.wait, 20)
         assert (await served.client.get("/health")).status_code == 200
         may_end.set()
