@@ -94,6 +94,7 @@ class GraphedCodec:
         """Capture every shape, the largest first (seconds to minutes; blocks). `report` is told how far it is."""
         begun_s = time.monotonic()
         shapes = list(self.grid.largest_first())
+        self._accelerator.settle()  # the buffers were filled on another stream
         for number, shape in enumerate(shapes, 1):
             run = partial(self._run, shape)
             with self._accelerator.stream():

@@ -84,6 +84,7 @@ class SnacDecoder(nn.Module):
     """Codes to samples, from the decoding parts of a `snac.SNAC`."""
 
     tables: Tensor
+    slots: Tensor
 
     def __init__(self, model: SNAC) -> None:
         super().__init__()
@@ -94,10 +95,11 @@ class SnacDecoder(nn.Module):
         self.exit = nn.Sequential(*layers[-3:])
         tables = [_table(cast(VectorQuantize, _plain(book))) for book in model.quantizer.quantizers]
         self.register_buffer("tables", torch.stack(tables))
+        self.register_buffer("slots", torch.tensor(SLOTS))  # on the device: a list would be copied there at each call
 
     def forward(self, codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
         """Codes (batch, frames, 7) to samples (batch, 2048 x frames); see `Network`."""
-        books = [table[codes[..., list(slots)]] for table, slots in zip(self.tables, SLOTS, strict=True)]
+        books = [table[codes[..., slots]] for table, slots in zip(self.tables, self.slots, strict=True)]
         x = _cut(torch.stack(books).sum(0).flatten(1, 2).transpose(1, 2), LATENTS, frames)
         x = _cut(self.entry(x), LATENTS, frames)
         for stage in self.stages:

@@ -8,8 +8,21 @@ from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from app.codec.accelerator import Event, Replay
+
+# A list or an array that becomes a tensor, and a tensor that becomes a number: a CUDA capture allows neither.
+FROM_HOST = ("aten.lift_fresh", "aten.item", "aten._local_scalar_dense")
+
+
+class CaptureRules(TorchDispatchMode):
+    """Refuses operations that a CUDA graph cannot hold, in the words of torch."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+        if str(func).startswith(FROM_HOST):
+            raise RuntimeError("Cannot copy between CPU and CUDA tensors during CUDA graph capture")
+        return func(*args, **(kwargs or {}))
 
 
 class Reached:
@@ -23,7 +36,10 @@ class Reached:
 
 
 class Host:
-    """An `Accelerator` whose captures are their functions, called again; it remembers which were."""
+    """An `Accelerator` whose captures are their functions, called again; it remembers which were.
+
+    A capture follows the rules of CUDA's (`CaptureRules`).
+    """
 
     device = torch.device("cpu")
 
@@ -41,6 +57,8 @@ class Host:
 
     def capture(self, run: Callable[[], None]) -> Replay:
         self.captured += 1
+        with CaptureRules():
+            run()
 
         def replay() -> None:
             self.replayed += 1

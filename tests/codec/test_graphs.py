@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
@@ -100,6 +101,34 @@ def test_windows_get_their_own_sound_without_their_context(narrow: bool) -> None
         assert np.abs(samples - told(asked)).max() <= (3.1e-5 if narrow else 1e-6)
 
 
+@pytest.mark.fault(61)
+def test_a_network_that_copies_from_the_host_cannot_be_captured() -> None:
+    """The stand-in follows the rule that the real codecs below are held to."""
+
+    def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
+        return code_values(codes[..., [0]], first_frames, frames)
+
+    with pytest.raises(RuntimeError, match="graph capture"):
+        graphed(network=network)
+
+
+@pytest.mark.fault(61)
+def test_the_device_is_settled_before_the_first_call() -> None:
+    """The buffers are filled on another stream than the one that reads them."""
+    calls: list[str] = []
+
+    class Watched(Host):
+        def stream(self) -> AbstractContextManager[object]:
+            calls.append("stream")
+            return super().stream()
+
+        def settle(self) -> None:
+            calls.append("settle")
+
+    graphed(Watched())
+    assert calls[0] == "settle"
+
+
 def test_rows_and_places_of_an_earlier_batch_leave_no_trace() -> None:
     codec = graphed()
     codec.decode([window(codec, 64, seed) for seed in range(4)])
@@ -162,6 +191,7 @@ def test_a_batch_that_cannot_be_begun_gives_its_place_back() -> None:
     assert len(codec.decode([window(codec, 3, 0)])) == 1
 
 
+@pytest.mark.fault(61)
 @pytest.mark.parametrize("name", ["neucodec", "snac"])
 def test_real_codecs_in_a_shape_sound_as_alone(name: str) -> None:
     if name == "neucodec":
