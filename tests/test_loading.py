@@ -9,8 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from fastapi import FastAPI
 
+from app.codec import load as loading
+from app.codec.eager import EagerCodec
+from app.codec.hub import Report
+from app.codec.load import CodecChoice
 from app.engine.builtin import BuiltinEngine
 from app.errors import LoadError
 from app.loading import FIRST_PAUSE_S, LONGEST_PAUSE_S
@@ -194,3 +199,29 @@ async def test_a_folder_that_the_system_does_not_let_be_made_is_told(tmp_path: P
     async with begun(create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)) as client:
         await pauses.next()
         assert "REPLAY_FOLDER=/proc/nope: cannot be written" in (await client.get("/ready")).text
+
+
+@pytest.mark.fault(61)
+async def test_a_codec_that_finds_no_room_on_its_device_is_loaded_when_there_is_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another process on the same card, as a vLLM that starts, may let go of its memory again."""
+    attempts, pauses = list[str](), Pauses()
+    really_load = loading._load  # pyright: ignore[reportPrivateUsage]
+
+    def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+        attempts.append(device)
+        if len(attempts) <= 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return really_load(choice, device, dtype, report)
+
+    monkeypatch.setattr(loading, "_load", load)
+    async with begun(create_app(settings_for_tests(device="cpu"), engine=FixedEngine([]), pause=pauses)) as client:
+        for _ in range(2):
+            await pauses.next()
+            answer = await client.get("/ready")
+            assert answer.status_code == 503
+            assert "DEVICE=cpu has no room" in answer.json()["error"]["message"]
+            pauses.end()
+        await until_ready(client)
+    assert attempts == ["cpu"] * 3

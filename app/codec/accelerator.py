@@ -60,8 +60,6 @@ class Cuda:
     """A CUDA device. All captures share one pool of memory, so only one graph may run at a time: one stream."""
 
     def __init__(self, device: str) -> None:
-        """Float32 means float32 from here on: products in TF32 would be 64 dB from it."""
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         self.device = torch.device(device)
         self._stream = torch.cuda.Stream(self.device)
         self._pool = torch.cuda.graph_pool_handle()

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from app.codec import Codec, CodeWindow
+from app.codec import Codec, CodeWindow, OutOfMemory
 from app.codec.eager import EagerCodec
+from app.codec.faults import translated
 from app.codec.grid import Grid
 from app.codec.hub import Report
 from app.codec.weights import DtypeSetting, pick_dtype
@@ -63,11 +64,25 @@ def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> C
     `report` is told how far a long start has come.
 
     Raises:
-        LoadError: the weights cannot be had, or are not this codec's.
+        LoadError: the weights cannot be had, or are not this codec's; or the device has no room for it now.
     """
+    try:
+        return _load_and_capture(choice, device, report)
+    except OutOfMemory as exc:
+        raise LoadError(
+            f"DEVICE={device} has no room for the codec ({exc}); a smaller MAX_BATCH_SIZE or fewer, shorter "
+            "CUDA_GRAPH_BATCH need less, and so does a lower --gpu-memory-utilization of a vLLM beside it"
+        ) from None
+
+
+@translated
+def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec:
     on_cpu = device == "cpu"
     if on_cpu:
         torch.set_num_threads(1)  # a decode worker is a core; two threads were slower on a busy machine
+    else:
+        # Float32 means float32: products in TF32, cuDNN's default, would be 64 dB from it.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     dtype = pick_dtype(choice.dtype, device)
     codec = _load(choice, device, dtype, report)
     if dtype == torch.float16 and choice.dtype == "auto" and not _finite(codec):

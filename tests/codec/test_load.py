@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.codec import CodeWindow
+from app.codec import CodeWindow, accelerator
 from app.codec import load as loading
+from app.codec.accelerator import Replay
 from app.codec.eager import EagerCodec
 from app.codec.grid import Grid
 from app.codec.load import CodecChoice, graph_grid, load_codec, pick_devices
 from app.errors import LoadError
+from tests.codec.host import Host
 from tests.fakes import tone_spec
 
 SPEC = tone_spec(samples_per_frame=480)
@@ -73,3 +75,49 @@ def test_a_codec_that_overflows_in_float16_runs_in_bfloat16_unless_float16_was_a
     (samples,) = codec.decode([CodeWindow(np.zeros((3, 1), np.int32))])
     assert np.isfinite(samples).all() == (not fails)
     assert ("overflows in float16" in caplog.text) == (not fails)
+
+
+def full_network(*_: object) -> Tensor:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+class Full(Host):
+    """A device whose memory is used up by the first graph."""
+
+    def capture(self, run: object) -> Replay:
+        """Find no room."""
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.fault(61)
+@pytest.mark.parametrize("where", ["weights", "first call", "graphs"])
+def test_no_room_on_the_device_while_loading_is_a_load_error(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = full_network if where == "first call" else (lambda codes, *_: codes[..., 0].repeat_interleave(480, 1) / 9)
+
+    def load(*_: object) -> EagerCodec:
+        if where == "weights":
+            full_network()
+        return EagerCodec(SPEC, network, "cpu")
+
+    monkeypatch.setattr(loading, "_load", load)
+    monkeypatch.setattr(accelerator, "Cuda", lambda _: Full())
+    graph_s = (0.64,) if where == "graphs" else ()
+    with pytest.raises(LoadError, match="DEVICE=cuda:1 has no room") as caught:
+        load_codec(CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s), "cuda:1")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.fault(61)
+@pytest.mark.parametrize("graph_s", [(), (0.64,)])
+def test_float32_is_float32_on_a_device_with_and_without_graphs(
+    graph_s: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(codes: Tensor, *_: object) -> Tensor:
+        return codes[..., 0].repeat_interleave(480, 1) / 65_536
+
+    monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, network, "cpu"))
+    monkeypatch.setattr(accelerator, "Cuda", lambda _: Host())
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    load_codec(CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
