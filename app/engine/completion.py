@@ -73,12 +73,12 @@ class Completion:
         for text, token_ids, finish_reason, usage in events:
             if usage:
                 self._usage = usage
-            if self._finish_reason is not None:
-                continue
             if text or token_ids or finish_reason:
                 self.progress += 1
                 numbers += self._tokens.feed(text, token_ids, last_is_end=finish_reason == "stop")
                 self._finish_reason = finish_reason or None
+                if finish_reason == "stop":
+                    self._tokens.finish()
         return numbers
 
     def generation(self) -> Generation:

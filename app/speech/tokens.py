@@ -13,12 +13,19 @@ MAX_DIGITS: Final = 9
 
 
 class TokenText:
-    """Numbers from text that may be split anywhere; text between tokens is skipped."""
+    """Numbers from text that may be split anywhere; text between tokens is skipped.
+
+    A token begins with its whole prefix. Behind that stand at most MAX_DIGITS digits and the suffix, and nothing else:
+    a token that is skipped would be speech that is missing.
+    """
 
     def __init__(self, syntax: TokenSyntax) -> None:
         prefix, suffix = re.escape(syntax.prefix), re.escape(syntax.suffix)
-        self._token = re.compile(f"{prefix}(?:([0-9]{{1,{MAX_DIGITS}}}){suffix}|-[0-9]|[0-9]{{{MAX_DIGITS + 1}}})")
-        self._opening = syntax.prefix[0]
+        begun = "|".join(re.escape(syntax.suffix[:length]) for length in range(len(syntax.suffix)))
+        digits = f"[0-9]{{1,{MAX_DIGITS}}}"
+        # The group stays empty for a token that is malformed, whatever text comes next.
+        self._token = re.compile(rf"{prefix}(?:({digits}){suffix}|(?!(?:{digits}(?:{begun}))?\Z))")
+        self._prefix, self._opening = syntax.prefix, syntax.prefix[0]
         self._longest_part = len(syntax.prefix) + MAX_DIGITS + len(syntax.suffix) - 1
         self.tail = ""  # what may be the beginning of a token; empty between tokens
 
@@ -26,7 +33,7 @@ class TokenText:
         """The numbers of the tokens that `text` completes, in order.
 
         Raises:
-            EngineProtocolError: a negative number, or one of more than MAX_DIGITS digits.
+            EngineProtocolError: a token whose number is not 1 to MAX_DIGITS decimal digits.
         """
         if self.tail:
             text = self.tail + text
@@ -35,11 +42,20 @@ class TokenText:
         for match in self._token.finditer(text):
             digits = match[1]
             if digits is None:
-                raise EngineProtocolError("the engine sent a token whose number is out of range")
+                raise EngineProtocolError("the engine sent a token that is malformed or out of range")
             numbers.append(int(digits))
             end = match.end()
         self.tail = self._unfinished(text, end) if end < len(text) else ""
         return numbers
+
+    def finish(self) -> None:
+        """The text has ended.
+
+        Raises:
+            EngineProtocolError: it ended within a token.
+        """
+        if self._prefix in self.tail:
+            raise EngineProtocolError("the engine's text ended within a token")
 
     def _unfinished(self, text: str, end: int) -> str:
         """The end of `text` that a token may begin in: one that began earlier would have ended, or failed."""
@@ -88,6 +104,10 @@ class TokenIds:
         if in_step and not self._text.tail:
             self._learn(numbers, ids[: len(numbers)] if last_is_end else ids)
         return numbers
+
+    def finish(self) -> None:
+        """The model has ended; see `TokenText.finish`."""
+        self._text.finish()
 
     def _confirmed(self, text: str, ids: Sequence[int], offset: int) -> list[int] | None:
         """The numbers of `ids` if `text` is exactly their tokens: half the cost of reading the text."""
