@@ -6,14 +6,16 @@ of which only the `data:` lines matter, and each of those is a whole JSON object
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, cast
 
 import orjson
 
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 
 MAX_LINE_BYTES: Final = 1_000_000
+MAX_COUNT: Final = 2**31 - 1  # of a token's id, and of tokens; no model and no context comes near it
+_DONE: Final = b"[DONE]"
 _IGNORED_FIELDS: Final = (b":", b"event:", b"id:", b"retry:", b"\r")
 
 
@@ -36,6 +38,9 @@ class Event(NamedTuple):
 class EventStream:
     """Bytes in, events out; split anywhere, also inside a character.
 
+    After an event with a finish reason only its token counts are read, and after `[DONE]` nothing: whatever else comes
+    there is dropped, and is no failure.
+
     Raises, from every method:
         EngineProtocolError: a line that is not an event, not JSON, or longer than MAX_LINE_BYTES.
         EngineError: the engine reported a failure inside the stream.
@@ -44,9 +49,23 @@ class EventStream:
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # of a line whose end has not come; joined once, so that cost is linear
         self._size_bytes = 0
+        self._finished = self._done = False
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes, in order."""
+        events: list[Event] = []
+        if self._done:
+            return events
+        try:
+            for event in self._read(data):
+                events.append(event)  # at once: those before a failure count too
+        except EngineError:
+            if not self._finished:
+                raise
+            self._done = True
+        return events
+
+    def _read(self, data: bytes) -> Iterator[Event]:
         lines = data.split(b"\n")
         rest = lines.pop()
         if lines and self._parts:
@@ -56,13 +75,20 @@ class EventStream:
         if rest:
             self._parts.append(rest)
             self._size_bytes += len(rest)
+        for line in lines:
+            if not line or not (payload := _payload(line)):
+                continue
+            if payload == _DONE:
+                self._done = True
+                return
+            if not self._finished:
+                event = _event(payload)
+                self._finished = bool(event.finish_reason)
+                yield event
+            elif usage := _event(payload).usage:
+                yield Event("", usage=usage)
         if self._size_bytes > MAX_LINE_BYTES:
             raise EngineProtocolError("the engine sent a line that is too long")
-        events: list[Event] = []
-        for line in lines:
-            if line and (payload := _payload(line)):
-                events.append(_event(payload))
-        return events
 
     def finish(self) -> list[Event]:
         """The event of a last line without its line end, if there is one.
@@ -77,15 +103,14 @@ class EventStream:
 
 
 def _payload(line: bytes) -> bytes | None:
-    """The JSON of a `data:` line; None for the other lines of a stream and for the closing `[DONE]`."""
+    """The JSON of a `data:` line, or the closing `[DONE]`; None for the other lines of a stream."""
     if len(line) > MAX_LINE_BYTES:
         raise EngineProtocolError("the engine sent a line that is too long")
     if not line.startswith(b"data:"):
         if not line.startswith(_IGNORED_FIELDS):
             raise EngineProtocolError("the engine's answer is not a stream of events")
         return None
-    payload = line[5:].strip()
-    return None if payload == b"[DONE]" else payload
+    return line[5:].strip()
 
 
 def _event(payload: bytes) -> Event:
@@ -96,8 +121,7 @@ def _event(payload: bytes) -> Event:
             return Event("", usage=_usage(usage) if usage else None)
         choice = choices[0]
         text, token_ids, finish_reason = choice["text"], choice.get("token_ids"), choice.get("finish_reason")
-        # Only integers add up to one, and adding takes a quarter of the time of looking at each one's type.
-        if type(text) is not str or (token_ids and type(sum(token_ids)) is not int):
+        if type(text) is not str or not (token_ids is None or _are_ids(token_ids)):
             raise TypeError
         if finish_reason is not None and type(finish_reason) is not str:
             raise TypeError
@@ -106,12 +130,21 @@ def _event(payload: bytes) -> Event:
         raise _failure(payload) from exc
 
 
+def _are_ids(ids: object) -> bool:
+    """Whether these are the ids of tokens; a bool is none, nor is a number that no vocabulary reaches."""
+    if type(ids) is not list or set(map(type, cast("list[object]", ids))) - {int}:
+        return False
+    numbers = cast("list[int]", ids)
+    return not numbers or (min(numbers) >= 0 and max(numbers) <= MAX_COUNT)
+
+
 def _usage(usage: Mapping[str, object]) -> Usage:
     return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    """A number of tokens; None: unknown, as where what stands there cannot be one."""
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
 
 
 def _failure(payload: bytes) -> EngineError:

@@ -52,7 +52,7 @@ EARLY_ENDS: list[list[Step]] = [
     [Send(chunk(DONE)), Send(chunk(b"")), Close()],
 ]
 BREACHES: list[bytes] = [b"data: {nonsense\n\n", b"<html>\n", b"data: " + b"x" * 10_000_000]
-OUT_OF_RANGE = ["<|s_65536|>", "<|s_-1|>", "<|s_" + "9" * 20 + "|>"]
+OUT_OF_RANGE = ["<|s_65536|>", "<|s_-1|>", "<|s_" + "9" * 20 + "|>", "<|s_1.5|>", "<|s_+1|>", "<|s_ 1|>", "<|s_٣|>"]
 
 
 class WatchedCodec(ToneCodec):
@@ -313,6 +313,27 @@ async def test_row_17_a_code_out_of_range_never_reaches_the_device(token: str) -
     async with against(script) as (served, _, codec):
         assert await status_of(served) == (502, "engine_protocol")
         assert codec.batches == []
+
+
+@pytest.mark.fault(17)
+@pytest.mark.parametrize("ids", [[2**31], [2**63], [2**200], [-1], [1.5], [True], ["1"]], ids=repr)
+async def test_row_17_an_id_that_is_none_is_502(ids: list[int]) -> None:
+    odd = answer([*events(CODES[:FEW], finish=None), event(choice("", ids)), *events([])])
+    async with against(odd) as (served, _, codec):
+        assert await status_of(served) == (502, "engine_protocol")
+        assert codec.batches == []
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("count", [2**63, 2**64, -1, 1.5, True, "9", 10**40], ids=repr)
+async def test_row_12_a_token_count_that_is_none_costs_no_answer(count: object) -> None:
+    usage = event({"choices": [], "usage": {"prompt_tokens": count, "completion_tokens": count}})
+    script = answer([*events(CODES)[:-2], usage, b"data: [DONE]\n\n"])
+    async with against(script) as (served, _, _):
+        asked = await served.client.post(SPEECH, json={**HELLO, "stream_format": "sse"})
+        assert asked.status_code == 200
+        told = json.loads(asked.text.strip().rpartition("data: ")[2])
+        assert told["usage"]["input_tokens"] == 0
 
 
 @pytest.mark.fault(17)

@@ -54,6 +54,47 @@ def test_usage_without_counts() -> None:
     assert read(b'data: {"choices":[],"usage":{"prompt_tokens":"many"}}\n\n') == [Event("", usage=Usage(None, None))]
 
 
+@pytest.mark.fault(12)
+@pytest.mark.parametrize(
+    "count", ["9223372036854775808", "1" + "0" * 40, "2147483648", "1.5", "true", "-1", '"9"', "[]"]
+)
+def test_a_count_that_cannot_be_one_is_unknown(count: str) -> None:
+    usage = f'"usage":{{"prompt_tokens":{count},"completion_tokens":4}}'.encode()
+    assert read(b'data: {"choices":[],' + usage + b"}\n\n") == [Event("", usage=Usage(None, 4))]
+
+
+FINISHED = event(choice("<|s_1|>", None, "stop"))
+USAGE = event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
+BEHIND = {
+    "more tokens": event(choice("<|s_2|>")),
+    "an error": event({"error": {"message": "x"}}),
+    "no JSON": b"data: {nonsense\n\n",
+    "no event": b"<html>\n",
+    "a line without end": b"data: " + b"x" * (MAX_LINE_BYTES + 1),
+    "another finish reason": event(choice("", None, "abort")),
+    "usage that is none": b'data: {"choices":[],"usage":5}\n\n',
+}
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND.keys())
+@pytest.mark.parametrize("at_once", [True, False])
+def test_data_behind_the_finish_reason_is_neither_speech_nor_a_failure(behind: bytes, at_once: bool) -> None:
+    stream, wanted = EventStream(), [Event("<|s_1|>", None, "stop"), Event("", usage=Usage(9, 3))]
+    data = [FINISHED, USAGE, behind, behind]
+    found = stream.feed(b"".join(data)) if at_once else [e for part in data for e in stream.feed(part)]
+    assert found + stream.finish() == wanted
+
+
+@pytest.mark.fault(12)
+def test_data_behind_done_is_not_read() -> None:
+    stream = EventStream()
+    done = event(choice("<|s_1|>")) + b"data: [DONE]\n\n"
+    assert stream.feed(done + event(choice("<|s_2|>"))) == [Event("<|s_1|>")]
+    assert stream.feed(event(choice("<|s_3|>")) + b"<html>\n") == []
+    assert stream.finish() == []
+
+
 @pytest.mark.fault(14)
 @given(st.data())
 def test_any_split_gives_the_same_events(data: st.DataObject) -> None:
@@ -87,6 +128,15 @@ def test_any_split_gives_the_same_events(data: st.DataObject) -> None:
         b'data: {"choices":[{"text":"a","token_ids":7}]}\n\n',
         b'data: {"choices":[{"text":"a","token_ids":[1.5]}]}\n\n',
         b'data: {"choices":[{"text":"a","token_ids":["1"]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[true,300]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[-1]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[2147483648]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[9223372036854775808]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[100000000000000000000000000]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[1e3]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":[null]}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":{}}]}\n\n',
+        b'data: {"choices":[{"text":"a","token_ids":"1"}]}\n\n',
         b'data: {"choices":[{"text":"a","finish_reason":["stop"]}]}\n\n',
         b'data: {"choices":[],"usage":5}\n\n',
         b'data: {"choices":[{"text":"\xff"}]}\n\n',

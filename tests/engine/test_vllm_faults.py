@@ -252,6 +252,27 @@ async def test_after_the_finish_reason_nothing_can_fail(end: Sequence[Step]) -> 
     assert found == list(GOOD)
 
 
+@pytest.mark.fault(12)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        [event(choice("<|s_900|>", [900 + ID_OFFSET]))] * 3,
+        [b"data: {nonsense\n\n", b"<html>\n"],
+        [event({"error": {"message": "x"}})],
+        [event({"choices": [], "usage": {"prompt_tokens": 2**63, "completion_tokens": True}})],
+        [b"data: [DONE]\n\n", event(choice("<|s_900|>")), b"<html>\n"],
+        [b"data: " + b"x" * 3_000_000],
+    ],
+    ids=["tokens", "nonsense", "an error", "usage", "behind DONE", "a line without end"],
+)
+@pytest.mark.parametrize("merged", [True, False])
+async def test_whatever_comes_behind_the_finish_reason_changes_nothing(behind: list[bytes], merged: bool) -> None:
+    parts, found = [*events(GOOD)[:-2], *behind], list[int]()
+    async with against(answer([b"".join(parts)] if merged else parts), limits=SHORT) as (engine, _):
+        assert await engine.generate("Hello.", SAMPLING, found.extend) == Generation("stop")
+    assert found == list(GOOD)
+
+
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("error", [{"message": "secret", "code": 500}, "secret"])
 @pytest.mark.parametrize("tokens_before", [0, 5])
@@ -282,9 +303,25 @@ async def test_a_generation_that_the_engine_gave_up(reason: str) -> None:
         [Send(b"SSH-2.0-OpenSSH_9.2\r\n"), Sleep()],
         answer([event(choice("<|s_-1|>"))]),
         answer([event(choice("<|s_12345678901234567890|>"))]),
+        answer([event(choice("<|s_1.5|>"))]),
+        answer([event(choice("<|s_1|>", [2**63]))]),
+        answer([event(choice("<|s_1|><|s_2")), event(choice("", finish="stop"))]),
         answer([event(choice("<|s_1|><|s_2|>", [301, 302])), event(choice("<|s_3|>", [304]))]),
     ],
-    ids=["no JSON", "HTML", "type HTML", "type JSON", "10 MB", "no HTTP", "negative", "20 digits", "ids"],
+    ids=[
+        "no JSON",
+        "HTML",
+        "type HTML",
+        "type JSON",
+        "10 MB",
+        "no HTTP",
+        "negative",
+        "20 digits",
+        "a half",
+        "id",
+        "open",
+        "ids",
+    ],
 )
 async def test_rows_12_and_17_breaches_of_protocol(script: Sequence[Step]) -> None:
     error, found = await failure_of(script)
