@@ -25,6 +25,8 @@ class Member:
         self.standing = Standing(patience, chance)
         self._calls: set[Call] = set()
         self._news = asyncio.Event()
+        self._asking, self._answers = asyncio.Lock(), 0
+        self._answer: EngineError | None = None  # to the latest question
         self._up, self._streams = metrics.ENGINE_UP.labels(name), metrics.ENGINE_STREAMS.labels(name)
         self._up.set(1)
         self._well = True  # as it was told
@@ -63,7 +65,15 @@ class Member:
             self._doubt(exc, was_out=was_out)
 
     async def probe(self) -> EngineError | None:
-        """Ask the engine how it is; the answer counts."""
+        """Ask the engine how it is; the answer counts. A question that is under way is not asked once more."""
+        answers = self._answers
+        async with self._asking:
+            if self._answers == answers:
+                self._answer = await self._ask()
+                self._answers += 1
+            return self._answer
+
+    async def _ask(self) -> EngineError | None:
         try:
             await self.engine.check()
         except EngineError as exc:
@@ -125,7 +135,7 @@ class Call:
         can be asked.
         """
         try:
-            generation = await self._ask(prompt, sampling)
+            generation = await self._run(prompt, sampling)
         except EngineError as exc:
             if exc is not self._thrown:
                 self._member.failed(exc, self)
@@ -133,7 +143,7 @@ class Call:
         self._member.served(self)
         return generation
 
-    async def _ask(self, prompt: str, sampling: Sampling) -> Generation:
+    async def _run(self, prompt: str, sampling: Sampling) -> Generation:
         self._member.begin(self)
         try:
             async with self._limit:

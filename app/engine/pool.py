@@ -48,17 +48,22 @@ class Pool:
             await member.engine.close()
 
     async def check(self) -> None:
-        """Return while any engine serves; where none is known to, all are asked.
+        """Return while any engine serves; where none is known to, all are asked, until one says that it is well.
 
         Raises:
             EngineError: what the first of them says, when none is well.
         """
         if any(member.standing.proven for member in self._members):
             return
-        answers = await asyncio.gather(*(member.probe() for member in self._members))
-        failures = [exc for exc in answers if exc is not None]
-        if len(failures) == len(self._members):
-            raise failures[0]
+        probes = [asyncio.create_task(member.probe()) for member in self._members]
+        try:
+            for answered in asyncio.as_completed(probes):
+                if await answered is None:
+                    return
+        finally:
+            for probe in probes:
+                probe.cancel()
+        raise next(exc for probe in probes if (exc := probe.result()) is not None)
 
     async def lost(self) -> None:
         """Never return: a lost engine is one that is not well, and the watch over it goes on."""

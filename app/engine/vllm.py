@@ -24,6 +24,7 @@ from app.engine.clock import TokenClock
 from app.engine.completion import Completion, request_body
 from app.engine.failures import connection_failure, refusal
 from app.engine.refusals import Refusals
+from app.engine.resolver import EngineResolver
 from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
 from app.profiles import TokenSyntax
 from app.request_errors import InputTooLong
@@ -82,11 +83,12 @@ class VllmEngine:
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if self._api_key:
             headers["authorization"] = f"Bearer {self._api_key}"
+        self._resolver = EngineResolver()
         self._session = aiohttp.ClientSession(
             # aiohttp's default of 100 connections would be a queue that nobody sees.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=limits.keep_alive_s),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=limits.keep_alive_s, resolver=self._resolver),
             headers=headers,
-            # Reading has no limit here, because TokenClock holds it.
+            # Connecting includes the lookup of the name. Reading has no limit here, because TokenClock holds it.
             timeout=aiohttp.ClientTimeout(connect=limits.connect_s, sock_connect=limits.connect_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -97,6 +99,7 @@ class VllmEngine:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+            await self._resolver.close()
             self._session = None
 
     async def check(self) -> None:

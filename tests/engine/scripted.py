@@ -203,7 +203,7 @@ class _Connection(asyncio.Protocol):
 
 
 class ScriptedEngine:
-    """The server. POST takes the next script; GET /health answers `health`, or nothing while `frozen`.
+    """The server. POST takes the next script; GET /health answers `health` after `pause_s`, or nothing while `frozen`.
 
     GET /v1/models answers `models`; None: 404, as a gateway does.
     """
@@ -213,6 +213,7 @@ class ScriptedEngine:
         self.good = good
         self.health = 200
         self.frozen = False
+        self.pause_s = 0.0
         self.probes = 0
         self.models: bytes | None = None
         self.questions = 0
@@ -267,6 +268,6 @@ class ScriptedEngine:
             return refusal(404, b"") if self.models is None else refusal(200, self.models)
         if request.method == "GET":
             self.probes += 1
-            return [Sleep()] if self.frozen else refusal(self.health, b"")
+            return [Sleep()] if self.frozen else [Sleep(self.pause_s), *refusal(self.health, b"")]
         self.requests.append(request)
         return self._scripts.pop(0) if self._scripts else completion(self.good)

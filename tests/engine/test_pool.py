@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import threading
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -528,3 +531,95 @@ async def test_a_watch_that_fails_is_told_and_requests_go_on(caplog: pytest.LogC
     await pool.close()
     assert engine.closed
     assert "watch over the engines" in caplog.text
+
+
+def hang(names: str, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let lookups of a name hang until the event is set."""
+    found, really = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *args: object, **fields: object) -> object:
+        if host == names:
+            assert found.wait(20)
+            raise socket.gaierror("no such name")
+        return really(host, *args, **fields)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return found
+
+
+@pytest.mark.fault(58)
+async def test_a_name_that_resolves_slowly_holds_no_other_engine_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = hang("slow.test", monkeypatch)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    limits = EngineLimits(connect_s=0.3, first_token_s=5, check_s=0.3)
+    async with ScriptedEngine() as good:
+        port = good.url.rpartition(":")[2]
+        urls = f"http://slow.test:{port}", f"http://localhost:{port}"
+        try:
+            pool = Pool([(url, VllmEngine(url, "tiny", SPEECH, limits=limits)) for url in urls], UNWATCHED, seed=1)
+            await pool.start()
+            await pool.check()
+            assert await asyncio.gather(*(heard(pool) for _ in range(16))) == [list(GOOD)] * 16
+            assert await asyncio.to_thread(lambda: "free") == "free"
+            await pool.close()
+        finally:
+            found.set()
+
+
+@pytest.mark.fault(2, 58)
+async def test_the_connect_limit_covers_the_lookup_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = hang("slow.test", monkeypatch)
+    limits = EngineLimits(connect_s=0.2, first_token_s=30, check_s=30)
+    engine = VllmEngine("http://slow.test:1", "tiny", SPEECH, limits=limits)
+    await engine.start()
+    try:
+        async with asyncio.timeout(5):
+            for attempt in (engine.check(), engine.generate("Hello.", SAMPLING, lambda _: None)):
+                with pytest.raises(EngineTimeout):
+                    await attempt
+        found.set()
+        with pytest.raises(EngineUnreachable):
+            async with asyncio.timeout(5):
+                await engine.check()
+    finally:
+        found.set()
+        await engine.close()
+
+
+@pytest.mark.fault(58)
+@pytest.mark.parametrize("health", [503, 200])
+async def test_many_who_ask_at_once_are_one_question_to_each_engine(health: int) -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for engine in (one, two):
+            engine.probes, engine.health, engine.pause_s = 0, health, 0.2
+        for member in pool._members:
+            member.standing.silent(0.0)
+        asked = await asyncio.gather(*(pool.check() for _ in range(200)), return_exceptions=True)
+        assert {type(answer) for answer in asked} == ({EngineError} if health == 503 else {type(None)})
+        assert (one.probes, two.probes) == (1, 1)
+
+
+@pytest.mark.fault(58)
+async def test_who_leaves_while_it_asks_leaves_the_question_to_the_others() -> None:
+    async with ScriptedEngine() as fake, pool_of(fake.url) as pool:
+        member, fake.pause_s = pool._members[0], 0.2
+        first, *others = [asyncio.create_task(member.probe()) for _ in range(5)]
+        asked = fake.probes
+        await until(lambda: fake.probes > asked)
+        first.cancel()
+        assert await asyncio.gather(*others) == [None] * 4
+        assert fake.probes == asked + 2
+
+
+@pytest.mark.fault(58)
+async def test_one_engine_that_is_well_is_enough_while_another_does_not_answer() -> None:
+    limits = EngineLimits(check_s=30)
+    async with ScriptedEngine() as frozen, ScriptedEngine() as good:
+        frozen.frozen = True
+        engines = [(fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (frozen, good)]
+        pool = Pool(engines, UNWATCHED)
+        for _, engine in engines:
+            await engine.start()
+        async with asyncio.timeout(5):
+            await pool.check()
+        await pool.close()

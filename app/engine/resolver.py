@@ -1,0 +1,47 @@
+"""The lookup of an engine's name."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class EngineResolver(AbstractResolver):
+    """Looks names up in one thread of its own.
+
+    A lookup that hangs cannot be cancelled. In the event loop's threads, which aiohttp uses by default, it would hold
+    up the lookups of other engines and all other work that is done there.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "engine-name")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Look a name up; raises OSError where there is no such name."""
+
+        def look_up() -> list[ResolveResult]:
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            return [
+                ResolveResult(hostname=host, host=_numeric(place), port=port, family=kind, proto=proto, flags=NUMERIC)
+                for kind, _, proto, _, place in found
+            ]
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, look_up)
+
+    async def close(self) -> None:
+        """Let the thread end; a lookup that hangs is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _numeric(place: Sequence[object]) -> str:
+    """The address of a place as text, with the interface of a link-local one."""
+    scope = place[3] if len(place) > 3 else 0
+    return f"{place[0]}%{scope}" if scope else str(place[0])
