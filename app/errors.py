@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 # What may help against a failure of the engine: the same request again, or again but with other dice.
 Cure = Literal["again", "reseeded"]
@@ -20,6 +20,18 @@ class ErrorBody:
     code: str | None
 
 
+class EngineAnswer(Protocol):
+    """The answer of one of several engines, which may be worse than another engine's to the same request."""
+
+    def reject(self) -> None:
+        """It is no speech: it does not count as a good one. Called as soon as it has come."""
+        ...
+
+    def blame(self) -> None:
+        """Another engine, asked the same, has spoken: the answer counts as a failure of the engine that gave it."""
+        ...
+
+
 class LoadError(RuntimeError):
     """Weights that cannot be loaded. The message is one line for the operator; the service stays not ready."""
 
@@ -32,6 +44,7 @@ class ServiceError(Exception):
     code: ClassVar[str] = "internal_error"
     repeats: ClassVar[bool] = False  # True: the same request will fail again, so clients should not retry
     cure: ClassVar[Cure | None] = None
+    answer: EngineAnswer | None = None  # that failed, where another engine can be asked
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
         super().__init__(message)
@@ -98,7 +111,7 @@ class EngineError(ServiceError):
 
 
 class EngineRefused(EngineError):
-    """The engine finds fault with what it was asked, as any other would."""
+    """The engine finds fault with what it was asked."""
 
 
 class EngineUnreachable(EngineError):

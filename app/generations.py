@@ -9,9 +9,9 @@ from dataclasses import replace
 from app import metrics, tracing
 from app.arrival import Arrival
 from app.engine import Engine, FinishReason, Generation, Sampling
-from app.errors import EngineLength, EngineNoAudio
+from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.parts import Part, Parts
-from app.speech.codes import FrameLayout
+from app.speech.codes import CodeArray, FrameLayout
 from app.speech.duration import Bounds
 from app.speech.repetition import Repetition
 from app.trail import Trail
@@ -105,12 +105,22 @@ class Generations:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)
             self.codec_tokens += codes.tokens
-        if not codes.frames:
-            raise EngineNoAudio("the engine finished without audio")
-        if generation.finish_reason == "length" and not self._may_be_cut:
-            raise EngineLength("the engine reached its token limit before the end of the text")
-        if generation.finish_reason == "stop" and codes.frames < bounds.least_frames:
-            raise EngineLength("the engine finished long before the end of the text", "short")
+        fault = self._fault_of(generation, codes, bounds)
+        if fault is not None:
+            if generation.answer is not None:
+                generation.answer.reject()
+            fault.answer = generation.answer
+            raise fault
         self.prompt_tokens += generation.prompt_tokens or 0
         arrival.finish()
         return generation
+
+    def _fault_of(self, generation: Generation, codes: CodeArray, bounds: Bounds) -> EngineError | None:
+        """The reason why a generation that has ended is not the speech of its text."""
+        if not codes.frames:
+            return EngineNoAudio("the engine finished without audio")
+        if generation.finish_reason == "length" and not self._may_be_cut:
+            return EngineLength("the engine reached its token limit before the end of the text")
+        if generation.finish_reason == "stop" and codes.frames < bounds.least_frames:
+            return EngineLength("the engine finished long before the end of the text", "short")
+        return None

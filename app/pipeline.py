@@ -63,11 +63,14 @@ async def _attempts(speech: Speech, stage: Stage, progress: Progress, limit: asy
         if sampling is None or stage.sink.started or _is_ending():
             raise
         progress.retry(exc)
+        answer = exc.answer
     else:
         return
     parts.rewind()
     limit.reschedule(ends_s)
     await _attempt(replace(speech, sampling=sampling), stage, progress, limit)
+    if answer is not None:
+        answer.blame()
 
 
 def _is_ending() -> bool:
@@ -89,12 +92,16 @@ async def _attempt(speech: Speech, stage: Stage, progress: Progress, limit: asyn
 
 
 def second_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
-    """How to ask again after a failure; None where that would not help: the same dice fall the same way."""
+    """How to ask again after a failure; None where that would not help: the same dice fall the same way.
+
+    Where there are several engines, another one is asked: the failure may be the first one's.
+    """
+    first = replace(first, after=error.answer)
     if error.cure == "again":
         return first
     if error.cure == "reseeded" and first.seed is None and first.temperature != 0:
         return replace(first, seed=secrets.randbits(SEED_BITS))
-    return None
+    return None if error.answer is None else first
 
 
 def _first(error: BaseException) -> BaseException:

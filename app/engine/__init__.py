@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
+
+from app.errors import EngineAnswer
 
 FinishReason = Literal["stop", "length"]
 TokenNumbers = Sequence[int]  # the N of each `<|s_N|>`, control tokens included, in order
@@ -13,7 +15,10 @@ OnTokens = Callable[[TokenNumbers], None]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the engine draws tokens. None: the engine's own default."""
+    """How the engine draws tokens. None: the engine's own default.
+
+    `after`: an answer to the same request that failed; of several engines another one is to draw them.
+    """
 
     max_tokens: int
     temperature: float | None = None
@@ -21,15 +26,20 @@ class Sampling:
     top_k: int | None = None
     repetition_penalty: float | None = None
     seed: int | None = None
+    after: EngineAnswer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How a generation ended. Token counts are None where the engine does not report them."""
+    """How a generation ended. Token counts are None where the engine does not report them.
+
+    `answer`: set where there are several engines.
+    """
 
     finish_reason: FinishReason
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    answer: EngineAnswer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import orjson
 
 from app.engine import FinishReason, Generation, Sampling
 from app.engine.sse import Event, EventStream, Usage
-from app.errors import EngineError, EngineTruncated
+from app.errors import EngineError, EngineProtocolError, EngineTruncated
 from app.profiles import TokenSyntax
 from app.speech.tokens import TokenIds
 
@@ -46,7 +46,7 @@ class Completion:
 
     def __init__(self, syntax: TokenSyntax, token_limit: int | None) -> None:
         self._events = EventStream()
-        self._tokens = TokenIds(syntax, token_limit)
+        self._tokens, self._limit = TokenIds(syntax, token_limit), token_limit
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
         self.progress = 0  # events that carried text, ids or the finish reason
@@ -75,7 +75,10 @@ class Completion:
                 self._usage = usage
             if text or token_ids or finish_reason:
                 self.progress += 1
-                numbers += self._tokens.feed(text, token_ids, last_is_end=finish_reason == "stop")
+                found = self._tokens.feed(text, token_ids, last_is_end=finish_reason == "stop")
+                if found and self._limit is not None and max(found) >= self._limit:
+                    raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
+                numbers += found
                 self._finish_reason = finish_reason or None
                 if finish_reason == "stop":
                     self._tokens.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 import time
 from collections.abc import Sequence
@@ -12,9 +13,12 @@ from random import Random
 from app import metrics
 from app.engine import Engine, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.standing import Patience, Standing
-from app.errors import EngineError, EngineOverloaded, EngineRefused, EngineTimeout
+from app.errors import EngineError, EngineNoAudio, EngineOverloaded, EngineRefused, EngineTimeout, ServiceError
+from app.request_errors import InputTooLong
 
 log = logging.getLogger(__name__)
+
+NO_SPEECH = "it gives answers without speech"
 
 
 class Member:
@@ -51,18 +55,28 @@ class Member:
         self.standing.served(call.begun_s)
         self._tell()
 
-    def failed(self, exc: EngineError, call: Call) -> None:
-        """A request has failed; not every failure speaks against the engine."""
+    def restore(self, standing: Standing) -> None:
+        """Take back what has been counted since."""
+        self.standing = standing
+        self._tell(NO_SPEECH)
+
+    def blame(self, fault: ServiceError, call: Call) -> None:
+        """Another engine has spoken where this one has not."""
+        if not isinstance(fault, EngineRefused):  # which has been counted already
+            metrics.ENGINE_FAILURES.labels(self.name, fault.code).inc()
+        self._fail(fault, call, time.monotonic())
+
+    def failed(self, exc: EngineError, call: Call) -> bool:
+        """A request has failed. Returns whether that speaks against the engine."""
         metrics.ENGINE_FAILURES.labels(self.name, exc.code).inc()
         now_s, standing = time.monotonic(), self.standing
         if isinstance(exc, EngineOverloaded):
             standing.full(now_s + (exc.retry_after_s or 0))
-            return
+            return True
         busy = isinstance(exc, EngineTimeout) and not standing.stalls(call.heard_s, now_s)
         if not busy and not isinstance(exc, EngineRefused):
-            was_out = standing.out
-            standing.failed(call.begun_s, now_s)
-            self._doubt(exc, was_out=was_out)
+            self._fail(exc, call, now_s)
+        return not isinstance(exc, EngineRefused)
 
     async def probe(self) -> EngineError | None:
         """Ask the engine how it is; the answer counts. A question that is under way is not asked once more."""
@@ -98,7 +112,12 @@ class Member:
                 async with asyncio.timeout(wait_s):
                     await self._news.wait()
 
-    def _doubt(self, exc: EngineError, *, was_out: bool) -> None:
+    def _fail(self, fault: ServiceError, call: Call, now_s: float) -> None:
+        was_out = self.standing.out
+        self.standing.failed(call.begun_s, now_s)
+        self._doubt(fault, was_out=was_out)
+
+    def _doubt(self, exc: ServiceError, *, was_out: bool) -> None:
         self._news.set()
         if self.standing.out and not was_out:
             for call in self._calls:
@@ -118,15 +137,36 @@ class Member:
 
 
 class Call:
-    """One request to one engine. `begun`: tokens have come, so that no other engine can take it over."""
+    """One request to one engine, and its answer (`EngineAnswer`).
 
-    def __init__(self, member: Member, others: Sequence[Member], on_tokens: OnTokens) -> None:
-        """`others`: those that could be asked in its place."""
-        self._member, self._others, self._on_tokens = member, others, on_tokens
+    `begun`: tokens have come, so that no other engine can take it over. `disputed`: its refusal, or a failure that
+    stands for an empty answer; nothing of it has been counted.
+    """
+
+    def __init__(
+        self, member: Member, others: Sequence[Member], on_tokens: OnTokens, before: Sequence[Call] = ()
+    ) -> None:
+        """`others`: those that could be asked in its place; `before`: disputed answers to the same request."""
+        self.member, self._others, self._on_tokens, self._before = member, others, on_tokens, before
         self._limit = asyncio.timeout(None)
         self._thrown: BaseException | None = None
+        self._standing: Standing | None = None  # before the answer was counted as good
+        self._counted = False  # as a failure
         self.begun = False
         self.begun_s = self.heard_s = time.monotonic()
+        self.disputed: ServiceError | None = None
+
+    def reject(self) -> None:
+        """See `EngineAnswer.reject`."""
+        if self._standing is not None:
+            self.member.restore(self._standing)
+            self._standing = None
+
+    def blame(self) -> None:
+        """See `EngineAnswer.blame`."""
+        if not self._counted:
+            self._counted = True
+            self.member.blame(self.disputed or EngineNoAudio(NO_SPEECH), self)
 
     async def run(self, prompt: str, sampling: Sampling) -> Generation:
         """Ask the engine, and let its standing follow from what comes of it; see `Engine.generate`.
@@ -138,22 +178,30 @@ class Call:
             generation = await self._run(prompt, sampling)
         except EngineError as exc:
             if exc is not self._thrown:
-                self._member.failed(exc, self)
+                self._counted = self.member.failed(exc, self)
+                self.disputed = None if self._counted else exc
             raise
-        self._member.served(self)
+        except InputTooLong as exc:
+            self.disputed = exc
+            raise
+        if self.begun:
+            self._standing = copy.copy(self.member.standing)
+            self.member.served(self)
+        else:
+            self.disputed = EngineNoAudio(NO_SPEECH)
         return generation
 
     async def _run(self, prompt: str, sampling: Sampling) -> Generation:
-        self._member.begin(self)
+        self.member.begin(self)
         try:
             async with self._limit:
-                return await self._member.engine.generate(prompt, sampling, self._hear)
+                return await self.member.engine.generate(prompt, sampling, self._hear)
         except TimeoutError as exc:
             if self._limit.expired():
                 raise EngineTimeout("the engine has stopped answering") from exc
             raise
         finally:
-            self._member.end(self)
+            self.member.end(self)
 
     def give_up(self) -> None:
         """Wait no longer for a first token, if another engine is there to send one."""
@@ -165,7 +213,9 @@ class Call:
         if not self.begun:
             self.begun = True
             self._limit.reschedule(None)  # it may have been given up at this very moment
-        self.heard_s = self._member.standing.token_s = time.monotonic()
+            for call in self._before:
+                call.blame()
+        self.heard_s = self.member.standing.token_s = time.monotonic()
         try:
             self._on_tokens(numbers)
         except BaseException as exc:

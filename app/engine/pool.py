@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from app.engine import Engine, Generation, OnTokens, Sampling
 from app.engine.member import Call, Member
-from app.engine.standing import Patience
-from app.errors import EngineError, EngineOverloaded, EngineRefused
+from app.engine.standing import Patience, Rank
+from app.errors import EngineAnswer, EngineError, EngineOverloaded, EngineRefused, ServiceError
+from app.request_errors import InputTooLong
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,10 @@ class Pool:
 
     A request goes to the engine with the fewest streams in flight, chance deciding between equals; engines whose
     health is in doubt come last, but they come: a request is never refused without having been tried. Where an
-    engine fails before its first token the next one is asked, each at most once.
+    engine fails before its first token, refuses, or ends without a token, the next one is asked, each at most once.
+
+    A refusal or an empty answer that all engines give is the caller's fault. Where another engine gives tokens it
+    counts as a failure of the engine that gave it.
     """
 
     def __init__(
@@ -73,29 +78,49 @@ class Pool:
         """Generate on one engine, or on the next one that can; see `Engine.generate`.
 
         Raises:
+            EngineRefused, InputTooLong: an engine that is in use refuses the request, and no other serves it.
             EngineOverloaded: no engine can, and one of them asks for time.
             EngineError: the failure of the only engine that was left to ask, or of the first.
         """
-        untried, failures = list(self._members), list[EngineError]()
+        untried, failures = list(self._members), list[ServiceError]()
+        empty: Generation | None = None
+        disputed: list[Call] = []  # answers that may be the caller's fault or the engine's
         while untried:
-            member = self._best(untried)
+            member = self._best(untried, sampling.after)
             untried.remove(member)
-            call = Call(member, untried, on_tokens)
+            call = Call(member, untried, on_tokens, disputed)
             try:
-                return await call.run(prompt, sampling)
-            except EngineRefused:
-                raise
-            except EngineError as exc:
+                generation = await call.run(prompt, sampling)
+            except (EngineError, InputTooLong) as exc:
                 if call.begun:
+                    exc.answer = self._answer(call)
                     raise
                 failures.append(exc)
-        raise next((exc for exc in failures if isinstance(exc, EngineOverloaded)), failures[0])
+            else:
+                if call.begun:
+                    return replace(generation, answer=self._answer(call))
+                empty = empty or generation
+            if call.disputed:
+                disputed.append(call)
+        refused = (call.disputed for call in disputed if not call.member.standing.out)
+        refusals = [exc for exc in refused if isinstance(exc, EngineRefused | InputTooLong)]
+        overloads = [exc for exc in failures if isinstance(exc, EngineOverloaded)]
+        if empty is not None and not (refusals or overloads):
+            return empty
+        raise [*refusals, *overloads, *failures][0]
 
-    def _best(self, members: Sequence[Member]) -> Member:
+    def _answer(self, call: Call) -> Call | None:
+        """A call whose answer can be compared with another engine's."""
+        return call if len(self._members) > 1 else None
+
+    def _best(self, members: Sequence[Member], after: EngineAnswer | None) -> Member:
         now_s = time.monotonic()
 
         def order(member: Member) -> tuple[int, int, float]:
-            return member.standing.rank(member.streams, now_s), member.streams, self._chance.random()
+            rank = member.standing.rank(member.streams, now_s)
+            if isinstance(after, Call) and after.member is member:
+                rank = max(rank, Rank.DOUBTED)
+            return rank, member.streams, self._chance.random()
 
         return min(members, key=order)
 

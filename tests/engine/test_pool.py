@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
@@ -175,7 +175,7 @@ async def test_after_the_first_token_no_other_engine_is_asked(end: list[Step]) -
         assert len(good.requests) == 7
 
 
-@pytest.mark.fault(6)
+@pytest.mark.fault(6, 56)
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
@@ -184,17 +184,115 @@ async def test_after_the_first_token_no_other_engine_is_asked(end: list[Step]) -
         (422, b"{}", EngineRefused),
     ],
 )
-async def test_a_request_at_fault_is_asked_once_and_nobody_is_doubted(
+async def test_a_request_that_all_engines_refuse_is_the_callers_fault_and_no_engine_is_doubted(
     status: int, body: bytes, kind: type[ServiceError]
 ) -> None:
-    scripts = [refusal(status, body)] * 2
+    scripts = [refusal(status, body)] * 4
     async with ScriptedEngine(scripts) as one, ScriptedEngine(scripts) as two, pool_of(one.url, two.url) as pool:
         for asked in (1, 2, 3, 4):
             with pytest.raises(kind):
                 await heard(pool)
-            assert len(one.requests) + len(two.requests) == asked
-        assert len(one.requests) == len(two.requests) == 2
-        await pool.check()
+            assert (len(one.requests), len(two.requests)) == (asked, asked)
+        assert all(member.standing.proven for member in pool._members)
+        assert up(one)
+        assert up(two)
+        assert [await heard(pool) for _ in range(8)] == [list(GOOD)] * 8
+        assert len(one.requests) > 4
+        assert len(two.requests) > 4
+
+
+@pytest.mark.fault(16, 56)
+async def test_an_empty_answer_of_all_engines_is_no_engines_fault() -> None:
+    scripts = [completion([])] * 4
+    async with ScriptedEngine(scripts) as one, ScriptedEngine(scripts) as two, pool_of(one.url, two.url) as pool:
+        assert [await heard(pool) for _ in range(4)] == [[]] * 4
+        assert all(member.standing.proven for member in pool._members)
+
+
+@pytest.mark.fault(56)
+async def test_a_refusal_is_believed_although_another_engine_is_full() -> None:
+    full, refused = [refusal(503, b"{}", "retry-after: 20")] * 3, [refusal(400, b"maximum context length")] * 3
+    async with ScriptedEngine(full) as one, ScriptedEngine(refused) as two, pool_of(one.url, two.url) as pool:
+        for _ in range(3):
+            with pytest.raises(InputTooLong):
+                await heard(pool)
+
+
+UNLIKE_OTHERS: dict[str, list[Step]] = {
+    "400": refusal(400, b"{}"),
+    "400 too long": refusal(400, b"maximum context length"),
+    "413": refusal(413, b"{}"),
+    "422": refusal(422, b"{}"),
+    "stop at once": completion([]),
+    "length at once": completion([], finish="length"),
+}
+
+
+@pytest.mark.fault(56)
+@pytest.mark.parametrize("script", UNLIKE_OTHERS.values(), ids=UNLIKE_OTHERS.keys())
+async def test_what_another_engine_does_not_answer_counts_against_an_engine_until_it_is_well(
+    script: Sequence[Step],
+) -> None:
+    patience = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.05, longest_backoff_s=0.2)
+    async with (
+        ScriptedEngine([script] * 1_000) as sick,
+        ScriptedEngine() as good,
+        pool_of(sick.url, good.url, patience=patience) as pool,
+    ):
+        assert [await heard(pool) for _ in range(20)] == [list(GOOD)] * 20
+        for _ in range(6):
+            assert await asyncio.gather(*(heard(pool) for _ in range(8))) == [list(GOOD)] * 8
+        await until(lambda: not up(sick))
+        assert len(sick.requests) < 20
+        sick._scripts.clear()
+
+        async def ask() -> bool:
+            await heard(pool)
+            return up(sick)
+
+        async with asyncio.timeout(5):
+            while not await ask():
+                await asyncio.sleep(0.01)
+        before = len(sick.requests)
+        assert [await heard(pool) for _ in range(20)] == [list(GOOD)] * 20
+        assert len(sick.requests) > before
+
+
+@pytest.mark.fault(56)
+async def test_the_second_attempt_at_an_answer_goes_to_another_engine() -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for _ in range(6):
+            first = await pool.generate("Hello.", SAMPLING, lambda _: None)
+            asked = len(one.requests), len(two.requests)
+            again = replace(SAMPLING, after=first.answer)
+            second = await pool.generate("Hello.", again, lambda _: None)
+            assert isinstance(first.answer, Call)
+            assert isinstance(second.answer, Call)
+            assert first.answer.member is not second.answer.member
+            assert len(one.requests) + len(two.requests) == sum(asked) + 1
+
+
+@pytest.mark.fault(56)
+async def test_an_answer_that_is_rejected_is_no_good_one_and_one_that_is_blamed_is_a_failure() -> None:
+    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
+        for _ in range(2):
+            answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
+            while not (isinstance(answer, Call) and answer.member.name == one.name):
+                answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
+            answer.reject()
+            answer.blame()
+            answer.blame()  # once is enough
+            pool._members[0].standing.doubted = False  # as after a good probe
+        assert pool._members[0].standing.out
+        assert not pool._members[1].standing.out
+        assert failures(one, "engine_no_audio") == 2
+
+
+async def test_one_engine_alone_has_no_answer_to_compare_with() -> None:
+    async with ScriptedEngine([completion([])]) as fake, pool_of(fake.url) as pool:
+        assert (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer is None
+        assert (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer is None
+        assert len(fake.requests) == 2
 
 
 @pytest.mark.fault(3)
