@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from app.standstill import Alarm
+
 
 class Outflow:
     """What waits in a connection's buffer: a client that takes nothing of it for so long has stalled.
@@ -16,7 +18,7 @@ class Outflow:
     def __init__(self, transport: asyncio.WriteTransport, limit_s: float, on_stall: Callable[[], None]) -> None:
         self._transport, self._limit_s, self._on_stall = transport, limit_s, on_stall
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._look)
         self._left_bytes = 0
 
     def watch(self) -> None:
@@ -24,16 +26,13 @@ class Outflow:
         self.leave()
         self._left_bytes = self._transport.get_write_buffer_size()
         if self._left_bytes:
-            self._timer = self._loop.call_later(self._limit_s, self._look)
+            self._alarm.set(self._loop.time() + self._limit_s)
 
     def leave(self) -> None:
         """More is being written, by somebody who notices if nobody takes it; or the connection is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.cancel()
 
     def _look(self) -> None:
-        self._timer = None
         if self._transport.get_write_buffer_size() < self._left_bytes:
             self.watch()
         else:

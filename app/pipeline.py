@@ -17,6 +17,7 @@ from app.errors import DeadlineExceeded, EngineLength, ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.parts import KeptParts
 from app.progress import Progress
+from app.standstill import Limit
 
 SEED_BITS = 31  # engines differ in how large a seed they take
 
@@ -32,7 +33,7 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken
         ClientGone: the client disconnected or stopped reading.
     """
     try:
-        async with asyncio.timeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
+        async with Limit(speech.limit_s) as limit, asyncio.TaskGroup() as group:
             watchers = group.create_task(_watch(stage.sink)), group.create_task(stage.decoder.lost())
             await _attempts(speech, stage, progress, limit)
             for watcher in watchers:

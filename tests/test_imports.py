@@ -26,6 +26,7 @@ LEAVES = (
     "samples",
     "setting_types",
     "settings",
+    "standstill",
     "tracing",
     "version",
 )

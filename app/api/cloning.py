@@ -14,6 +14,7 @@ from app.profiles import Profile
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
 from app.speech.prompt import Reference
 from app.speech.text import clean
+from app.standstill import Limit
 
 MAX_TEXT_CHARACTERS = 1000  # of a reference of some seconds
 MAX_WAITING = 8  # references, the one that is being worked on included
@@ -98,7 +99,7 @@ class Cloner:
             raise Overloaded("too many references wait; try again shortly", retry_after_s=RETRY_AFTER_S)
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._limit_s):
+            async with Limit(self._limit_s):
                 return await self._work(audio)
         except TimeoutError as exc:
             raise DeadlineExceeded("the reference took longer than its limit") from exc

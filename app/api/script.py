@@ -15,6 +15,7 @@ from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeo
 from app.speech.incremental import SentenceFeed
 from app.speech.pauses import Passage, check_pauses, passages
 from app.speech.surrogates import SurrogatePairs
+from app.standstill import Limit
 
 STRETCH_CHARACTERS = 100  # segmented at once, in less than 10 ms where each of them is as hard as can be
 PartsOf = Callable[[Passage], list[Part]]  # of a passage of whole sentences; none where it says nothing
@@ -123,7 +124,7 @@ class Script:
     async def _more(self) -> None:
         ends_s = self._latest_s + self._gap_s
         try:
-            async with asyncio.timeout_at(ends_s):
+            async with Limit(ends_s - asyncio.get_running_loop().time()):
                 await self._written.wait()
         except TimeoutError as exc:
             if self._latest_s + self._gap_s <= ends_s:

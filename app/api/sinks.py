@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from app.api.presence import disconnected
 from app.errors import ServiceError
 from app.listener import ClientGone, Spoken
 from app.speech.encoders import Encoder
+from app.standstill import Limit
 
 Headers = list[tuple[bytes, bytes]]
 FINISH_REASON = "x-finish-reason"  # of a whole body: a stream's header leaves before it is known
@@ -148,7 +148,7 @@ class EventSink(ChunkedSink):
 async def deliver(message: Message, send: Send, limit_s: float) -> None:
     """Send, and wait while the client's buffers are full; raises ClientGone where it is not there or does not read."""
     try:
-        async with asyncio.timeout(limit_s):
+        async with Limit(limit_s):
             await send(message)
     except TimeoutError as exc:
         raise ClientGone("the client does not read: closed at the write limit") from exc

@@ -23,6 +23,7 @@ from app.api.utterance import Utterance
 from app.errors import Overloaded, ServiceError
 from app.listener import ClientGone
 from app.request_errors import EmptyInput, InvalidMessage, RequestError
+from app.standstill import Limit
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Connection:
         """The next message; None once either side has closed the connection."""
         while True:
             try:
-                async with asyncio.timeout(self._service.settings.websocket_idle_timeout_s):
+                async with Limit(self._service.settings.websocket_idle_timeout_s):
                     event = await self._receive()
             except TimeoutError:
                 if not self._speaking:
