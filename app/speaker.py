@@ -23,6 +23,7 @@ from app.speech.windows import LEAD_MARGIN_S, Supply, Window, WindowPlan, Window
 from app.trail import Trail
 
 PATIENCE = 0.5  # share of the spare time that a stream waits for more codes; the rest is for the decode queue
+STALLED_S = 0.5  # in which a client that reads takes what it is given
 REST_S = 0.25  # of silence push all but a few milliseconds through tempo, resampler and encoder
 
 
@@ -51,6 +52,7 @@ class Speaker:
         self._before = Before(plan.left, layout.slots)
         self.ready_s: float | None = None  # when the first window's codes were there
         self._arrival: Arrival | None = None  # of the part that is being spoken
+        self._sending_s = math.inf  # when the client was last given sound that it has not taken
 
     async def speak(self, arrival: Arrival) -> None:
         """Speak one generation, as it arrives.
@@ -123,7 +125,9 @@ class Speaker:
         self._schedule.restart()
 
     async def _hear(self, samples: Samples) -> None:
+        self._sending_s = time.monotonic()
         await self.listener.hear(samples)
+        self._sending_s = math.inf
         self._limit.reschedule(self._ends_s + self.listener.audio_s)
 
     @property
@@ -135,12 +139,16 @@ class Speaker:
     def supply(self) -> tuple[float, float]:
         """Return the seconds of sound whose codes wait to be decoded, and how many more the engine gives in a second.
 
-        Seconds as the client hears them; infinite while the engine has not shown its pace.
+        Seconds as the client hears them; infinite while the engine has not shown its pace. None for a client that
+        does not read: nothing is decoded for it.
         """
+        now_s = time.monotonic()
+        if now_s > self._sending_s + STALLED_S:
+            return 0.0, 0.0
         if self._arrival is None:
             return 0.0, math.inf
         arrived = self._arrival.codes.frames - self._schedule.done
-        return arrived * self._frame_s, self._arrival.pace(time.monotonic()) * self._frame_s
+        return arrived * self._frame_s, self._arrival.pace(now_s) * self._frame_s
 
     def _note(self, window: Window, slack_s: float) -> None:
         """Tell the load estimate of a window that a client is about to hear."""

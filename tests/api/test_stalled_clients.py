@@ -55,6 +55,26 @@ async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(ca
 
 
 @pytest.mark.fault(22)
+async def test_a_client_that_reads_nothing_leaves_the_devices_time_to_the_others() -> None:
+    """Its stream has half a minute of sound to decode, and does not, as long as the write limit lasts."""
+    engine = FixedEngine(CODES * 8)
+    async with serving(
+        engine, settings=settings_for_tests(client_write_timeout_s=20), send_buffer_bytes=4096
+    ) as served:
+        client, admission = await raw_request(served), served.service.admission
+        async with asyncio.timeout(10):
+            while not admission.streams:
+                await asyncio.sleep(0.01)
+        (stalled,) = admission._streams
+        assert admission.load is not None
+        async with asyncio.timeout(10):
+            while admission.load.busy_s([stalled.state()])[-1]:
+                await asyncio.sleep(0.01)
+        assert stalled.state().left_s > 0
+        client.close()
+
+
+@pytest.mark.fault(22)
 async def test_a_client_that_takes_the_end_slowly_gets_it() -> None:
     engine, limits = FixedEngine(CODES[:60]), LIMITS
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
