@@ -102,7 +102,7 @@ async def test_an_answer_with_a_length_is_as_it_was(served: Served) -> None:
 @pytest.mark.parametrize("ending", ["an error", "a slow client", "a shutdown"])
 async def test_an_answer_without_chunks_that_breaks_off_is_a_reset(ending: str) -> None:
     """All else looks like the end of the sound."""
-    engine = FixedEngine([5] * 300)
+    engine = FixedEngine([number * 37 % 900 for number in range(300)])
     if ending == "an error":
         engine.gap_s, engine.error = 0.01, EngineError("gone")
     elif ending == "a shutdown":

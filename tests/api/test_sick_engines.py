@@ -28,7 +28,7 @@ from tests.engine.scripted import (
 from tests.fakes import ToneCodec
 from tests.serving import HELLO, SPEECH, Served, serving
 
-MOST_LOST = 3  # of 48
+MOST_LOST = 3  # of 24 or more
 PROSE = {**HELLO, "input": "This is a sentence of ordinary length."}
 SPOKEN = CODES[:80]  # less work than the whole, and enough for the text
 BEGUN = events(CODES[:FEW], finish=None)
@@ -76,16 +76,18 @@ async def lost(served: Served, count: int, at_once: int) -> list[tuple[int, byte
 
 @pytest.mark.fault(56)
 @pytest.mark.parametrize("script", SICK.values(), ids=SICK.keys())
-@pytest.mark.parametrize("at_once", [1, 8])
-async def test_of_two_engines_a_sick_one_does_not_attract_the_traffic(script: Sequence[Step], at_once: int) -> None:
+@pytest.mark.parametrize(("at_once", "requests"), [(1, 24), (8, 48)])
+async def test_of_two_engines_a_sick_one_does_not_attract_the_traffic(
+    script: Sequence[Step], at_once: int, requests: int
+) -> None:
     async with (
         ScriptedEngine([script] * 500, good=SPOKEN) as sick,
         ScriptedEngine(good=SPOKEN) as good,
         serving(None, ToneCodec(), limits(f"{sick.url},{good.url}")) as served,
     ):
-        assert len(await lost(served, 48, at_once)) <= MOST_LOST
+        assert len(await lost(served, requests, at_once)) <= MOST_LOST
         assert len(sick.requests) <= 16
-        assert len(good.requests) >= 45
+        assert len(good.requests) >= requests - MOST_LOST
 
 
 @pytest.mark.fault(56)
