@@ -11,6 +11,7 @@ from markdown_it.token import Token
 
 MAX_NESTING = 100  # the parser drops what lies deeper
 MAX_BRACKETS = 256  # it searches the rest of the text for each: 4,096 take half a second
+FEW_CELLS = 1_000  # of tables: it fills each line up to the columns of the first, 1,000 characters to 30,000 cells
 SENTENCE_STOPS = frozenset(".!?…:;,。！？；：，、।॥؟۔؛،።፧")
 CLOSERS = "\"'”’)]}»」』）】"
 # Raw HTML stays text, and link definitions are off: `[Narrator]: Hello` would vanish as one.
@@ -19,6 +20,7 @@ _PARSER = (
     .enable(["table", "strikethrough"])
     .disable("reference")
 )
+_LINE_END = re.compile(r"\r\n?|\n")
 _KEYS = re.compile(r"\*(?=[\d*]{1,20}#)")  # *100*5# is dialled, not emphasised
 _CODE = frozenset({"fence", "code_block"})
 _BLOCK_ENDS = _CODE | {"paragraph_close", "heading_close", "tr_close", "list_item_close"}
@@ -29,11 +31,11 @@ def plain(text: str) -> str:
 
     Blocks are one line each and end in a sentence stop where another one follows, so that they do
     not run together; ordered list items keep their numbers. Text without markdown keeps all but
-    its whitespace, and text that nests or brackets beyond the limits is returned as it is. Lone
-    surrogates and NUL, which the parser cannot take, are removed.
+    its whitespace, and text whose nesting, brackets or tables are beyond the limits is returned as
+    it is. Lone surrogates and NUL, which the parser cannot take, are removed.
     """
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
-    if text.count("[") > MAX_BRACKETS:
+    if text.count("[") > MAX_BRACKETS or _most_cells(text) > max(FEW_CELLS, len(text)):
         return text
     tokens = _PARSER.parse(_KEYS.sub(r"\*", text))
     if any(token.level >= MAX_NESTING - 2 for token in tokens):
@@ -48,6 +50,14 @@ def without_halves(text: str) -> str:
         if text.count(mark) % 2 and "```" not in text:
             text = text.replace(mark, "")
     return text
+
+
+def _most_cells(text: str) -> int:
+    """The most cells of tables that a text can make: in each line as many as the widest line has."""
+    if "|" not in text:
+        return 0
+    lines = [line for line in _LINE_END.split(text) if line.strip()]
+    return len(lines) * (1 + max(line.count("|") for line in lines))
 
 
 def _blocks(tokens: Iterable[Token]) -> Iterator[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it.token import Token
 
+from app.speech import markdown
 from app.speech.markdown import plain, without_halves
 
 
@@ -66,6 +68,38 @@ def test_text_that_only_looks_like_markdown_stays(text: str) -> None:
 )
 def test_hostile_nesting_loses_nothing(text: str) -> None:
     assert plain(text).endswith("deep")
+
+
+def table(columns: int, characters: int) -> str:
+    """A table of one line with cells, and then of lines without any, which is filled up to its columns."""
+    head = "|a" * columns + "\n" + "|-" * columns + "\n"
+    return head + "a\n" * ((characters - len(head)) // 2)
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("columns", [20, 100, 150])
+@pytest.mark.parametrize("characters", [1_000, 4_096])
+def test_a_table_has_no_more_cells_than_its_text_has_characters(
+    characters: int, columns: int, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    parse = markdown._PARSER.parse  # pyright: ignore[reportPrivateUsage]
+
+    def counted(text: str) -> list[Token]:
+        tokens = parse(text)
+        made.append(sum(token.type == "td_open" for token in tokens))
+        return tokens
+
+    monkeypatch.setattr(markdown._PARSER, "parse", counted)  # pyright: ignore[reportPrivateUsage]
+    text = table(columns, characters).replace("\n", end)
+    assert plain(text)
+    assert sum(made) <= len(text)
+
+
+def test_a_table_as_people_write_it_is_read() -> None:
+    text = "|a|b|c|d|e|f|g|h|\n|-|-|-|-|-|-|-|-|\n" + "|1|2|3|4|5|6|7|8|\n" * 80
+    assert "|" not in plain(text)
 
 
 @given(st.text(st.sampled_from("aZé你9 .,!?'-:;"), max_size=40).map(str.strip).filter(lambda text: text[:1] not in "-"))
