@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.speech.normalise import READERS, Language
 from app.speech.normalise.english import NUMBERS, clock, date, year
 from app.speech.normalise.numbers import LONGEST, groups
 
@@ -85,3 +86,29 @@ def test_the_clock(hour: int, minute: int, half: str, spoken: str) -> None:
 def test_dates() -> None:
     assert date(15, 3, 2026) == "the fifteenth of March twenty twenty six"
     assert date(1, 5, None) == "the first of May"
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("language", READERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("It is {}.", "1-{}", "{}-{}", "RM{}", "${}.50", "{}%", "{} km", "{}:30", "{}/{}/{}", "{}th", "{}.{}", "1/{}"),
+        *(
+            "FY{}",
+            "year {}",
+            "pukul {}",
+            "+{}",
+            "{}am",
+            "{}ஆவது",
+            "{}年{}月1日",
+            "{}点",
+            "{} sen",
+            "RM1-{}",
+            "{} to {}",
+        ),
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_read_wherever_it_stands(text: str, language: Language) -> None:
+    """Python converts at most 4,300 digits."""
+    assert READERS[language]().read(text.replace("{}", "9" * 5_000))

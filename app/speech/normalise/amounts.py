@@ -6,7 +6,7 @@ import re
 
 from app.speech.normalise.language import Language
 from app.speech.normalise.money import either
-from app.speech.normalise.numbers import NUMBER
+from app.speech.normalise.numbers import LONGEST, NUMBER
 from app.speech.normalise.reader import Rule, rule
 
 DASH = " ?[-–] ?"
@@ -48,7 +48,7 @@ class Amounts:
     def _range(self, found: re.Match[str]) -> str:
         """3-5, and a score where the second is not more than the first."""
         low, high = found["low"], found["high"]
-        if len(low) < 3 and low.isdigit() and high.isdigit() and int(high) <= int(low):
+        if len(low) < 3 and low.isdigit() and high.isdigit() and int(high[:LONGEST]) <= int(low):
             cardinal = self._language.numbers.cardinal
             return f"{cardinal(low)} {self._language.versus} {cardinal(high)}"
         return self._ends(found)
