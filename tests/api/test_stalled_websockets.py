@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import struct
@@ -19,7 +20,7 @@ from tests.fakes import FixedEngine
 from tests.serving import Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 900 for index in range(300)]
-TEXT, CONTINUATION, PING = 0x1, 0x0, 0x9
+TEXT, CONTINUATION, CLOSE, PING = 0x1, 0x0, 0x8, 0x9
 
 
 def frame(kind: int, data: bytes = b"", *, last: bool = True) -> bytes:
@@ -92,3 +93,42 @@ async def test_empty_parts_of_a_message_are_not_kept() -> None:
             await loop.sock_sendall(client, frame(CONTINUATION, b': "cancel"}'))
             assert b"cancelled" in await asyncio.wait_for(loop.sock_recv(client, 1024), 10)
         await good_request(served)
+
+
+UNMASKED = b"\x81\x02{}"
+BROKEN = {
+    "a text that is not UTF-8": (frame(TEXT, b"\xff"), 1007),
+    "half a character": (frame(TEXT, b'{"type": "\xc3', last=False) + frame(CONTINUATION, b'\xff"}'), 1007),
+    "half a surrogate": (frame(TEXT, b"\xed\xa0\xbd"), 1007),
+    "no mask": (UNMASKED, 1002),
+    "an unknown kind": (frame(0x3, b"a"), 1002),
+    "a reserved bit": (bytes([frame(TEXT, b"a")[0] | 0x40]) + frame(TEXT, b"a")[1:], 1002),
+    "a continuation of nothing": (frame(CONTINUATION, b"a"), 1002),
+    "a text within a text": (frame(TEXT, b"a", last=False) + frame(TEXT, b"a"), 1002),
+    "a ping in parts": (frame(PING, b"a", last=False), 1002),
+    "a long ping": (frame(PING, b"a" * 126), 1002),
+    "half a code": (frame(CLOSE, b"\x03"), 1002),
+    "a reason that is not UTF-8": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+    "a length that is not there": (b"\x81\xff" + b"\x7f" + b"\xff" * 7 + b"mask", 1009),
+}
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_frame_that_breaks_the_protocol_closes_its_connection_alone(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, code = BROKEN[name]
+    async with serving(FixedEngine(CODES[:60])) as served:
+        async with connected(served) as client, connected(served) as other:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, data + said(type="cancel"))
+            answer = b""
+            while received := await asyncio.wait_for(loop.sock_recv(client, 1024), 10):
+                answer += received
+            assert answer[:1] == b"\x88"
+            assert int.from_bytes(answer[2:4]) == code
+            await loop.sock_sendall(other, said(type="cancel"))
+            assert b"cancelled" in await asyncio.wait_for(loop.sock_recv(other, 1024), 10)
+        await good_request(served)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING or record.exc_info] == []
