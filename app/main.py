@@ -19,7 +19,7 @@ from app.api.cors import allow_origins
 from app.api.document import REFUSALS, document_keys
 from app.api.failure import LastResort, install_failure_handlers
 from app.api.keys import ApiKeys, KeyCheck
-from app.api.limits import BodyCap
+from app.api.limits import MAX_VALUES, BodyCap
 from app.api.origins import OriginCheck
 from app.api.page import router as page
 from app.api.request_id import RequestIds
@@ -115,6 +115,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyCap,
         limit_bytes=limit_bytes,
+        most_values=MAX_VALUES + settings.max_input_characters,
         upload_bytes=limit_bytes + settings.max_reference_bytes,
         upload_paths=UPLOAD_PATHS,
     )

@@ -163,6 +163,12 @@ class NotKept(RequestError):
     code = "request_not_kept"
 
 
+class TooManyValues(RequestError):
+    """The JSON of the request holds more values than any request needs."""
+
+    code = "too_many_values"
+
+
 class InvalidMessage(RequestError):
     """A WebSocket message that is none of ours, or comes at the wrong time."""
 

@@ -122,6 +122,8 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
     if isinstance(exc.__cause__, ClientDisconnect):
         raise exc.__cause__  # a client that left is no bad request
+    if isinstance(exc.__cause__, ServiceError):  # raised while the body was read
+        return await _on_service_error(request, exc.__cause__)
     if exc.status_code == BodyTooLarge.status:
         refused(request.scope, BodyTooLarge.code)
         return failure_response(BodyTooLarge("the request body is too large"))

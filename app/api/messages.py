@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NoReturn, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from app.api.limits import count_values
 from app.api.schemas import SpeechRequest
 from app.request_errors import InvalidMessage
 from app.speech.surrogates import joined
@@ -38,12 +39,16 @@ Message = SessionMessage | TextMessage | SignalMessage
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 
-def read_message(data: str | bytes) -> Message:
+def read_message(data: str | bytes, most_values: int) -> Message:
     """A message of the client. Half a character stays what it is: the other half may come with the next message.
 
+    `most_values`: of its JSON.
+
     Raises:
-        InvalidMessage: no JSON, or none of ours.
+        InvalidMessage: no JSON, none of ours, or too many values.
     """
+    if count_values(data if isinstance(data, bytes) else data.encode(errors="ignore")) > most_values:
+        raise InvalidMessage("the message holds too many values")
     try:
         content = json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:  # pydantic's own parser refuses half a character, too

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import metrics
 from app.api.keys import key_number_of, subprotocol_of
+from app.api.limits import MAX_VALUES
 from app.api.line import IDLE, REFUSED, RESTARTING, Line, WebSocketSink
 from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
 from app.api.refusal_budget import RefusalBudget
@@ -53,9 +54,10 @@ class Connection:
 
         The event loop serves others after each message: those that have come are there without waiting.
         """
+        most_values = MAX_VALUES + self._service.settings.max_input_characters
         while not self._refused and (data := await self._message()) is not None:
             try:
-                await self._obey(read_message(data))
+                await self._obey(read_message(data, most_values))
             except ServiceError as exc:
                 await self._refuse(exc)
             await asyncio.sleep(0)

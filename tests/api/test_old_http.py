@@ -66,6 +66,36 @@ async def test_the_limit_holds_for_a_handshake(served: Served) -> None:
     assert head.startswith(b"HTTP/1.1 414 ")
 
 
+@pytest.mark.parametrize("digits", [b"0" * 5_000 + b"2", b"0" * 18 + b"2", b"2"], ids=len)
+async def test_a_length_with_leading_zeros_is_what_it_says(served: Served, digits: bytes) -> None:
+    head = b"POST /v1/audio/normalize HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    head, body = await answer_to(served, head + b"content-length: " + digits + b"\r\n\r\n{}")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "missing"
+
+
+@pytest.mark.parametrize("digits", [b"9" * 5_000, b"9" * 20, b"9" * 19, b"0" * 5_000 + b"9" * 9], ids=len)
+async def test_a_length_beyond_all_limits_is_refused(served: Served, digits: bytes) -> None:
+    head = b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: "
+    head, body = await answer_to(served, head + digits + b"\r\n\r\n{}")
+    assert head[:13] in (b"HTTP/1.1 400 ", b"HTTP/1.1 413 ")
+    assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        *(b"a:\r\n" * 10_000, b"cookie: a=b\r\n" * 3_500, b"connection: " + b"a," * 25_000 + b"b\r\n"),
+        *(b"accept-encoding: " + b"a," * 25_000 + b"b\r\n", b"x-forwarded-for: " + b"a," * 25_000 + b"b\r\n"),
+        *(b"authorization: bearer " + b"a " * 25_000 + b"b\r\n", b"origin: " + b"http://" * 7_000 + b"\r\n"),
+    ],
+    ids=lambda flood: flood[:16].decode(),
+)
+async def test_as_many_headers_as_the_limit_takes_are_answered(served: Served, flood: bytes) -> None:
+    head, _ = await answer_to(served, b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + flood + b"\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("fields", [b"", b"x-long: " + b"y" * 60_000 + b"\r\n"], ids=["one", "two"])
 async def test_headers_over_the_limit_are_431_also_in_one_piece(served: Served, fields: bytes) -> None:
     long = b"GET /health HTTP/1.1\r\nhost: x\r\n" + fields + b"x: " + b"y" * (6_000 if fields else 66_000)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from app.api.limits import MAX_VALUES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -97,6 +98,51 @@ async def test_bad_json_is_400_in_the_same_shape(served: Served, body: bytes) ->
     answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+VALUES = b'{"input": "Hello there.", "response_format": "pcm", "unheard_of": %b}'
+FLOODS = {
+    "lists": b"[" + b",".join([b"[]"] * 1_000_000) + b"]",
+    "nested lists": b"[" + b",".join([b"[" * 900 + b"]" * 900] * 2_000) + b"]",
+    "numbers": b"[" + b",".join([b"1"] * 1_900_000) + b"]",
+    "names": b'{"a":1' + b',"a":1' * 600_000 + b"}",
+}
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize("path", [SPEECH, "/v1/audio/normalize"])
+async def test_json_of_a_million_values_is_refused_before_it_is_read(
+    served: Served, path: str, flood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, loads = VALUES % FLOODS[flood], json.loads
+    read: list[object] = []
+    monkeypatch.setattr(json, "loads", lambda data, **how: read.append(data) or loads(data, **how))
+    answer = await served.client.post(path, content=body, headers={"content-type": "application/json"})
+    monkeypatch.undo()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_many_values")
+    assert read == []
+
+
+@pytest.mark.fault(35)
+async def test_values_within_the_limit_are_read(served: Served) -> None:
+    body = VALUES % (b"[" + b",".join([b"1"] * (MAX_VALUES - 10)) + b"]")
+    answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("field", ["seed", "speed", "sample_rate", "top_k"])
+@pytest.mark.parametrize("number", [b"%b", b"-%b", b"0.%b", b"%b.5", b"1e%b", b'"%b"', b'"-%b"', b'"1_%b"'])
+async def test_a_number_of_a_million_digits_is_refused_or_rounded(served: Served, field: str, number: bytes) -> None:
+    body = b'{"input": "Hello there.", "response_format": "pcm", "%b": %b}' % (
+        field.encode(),
+        number % (b"9" * 1_000_000),
+    )
+    answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    rounded = number == b"0.%b" and field != "sample_rate"  # to 1
+    assert answer.status_code == (200 if rounded else 400)
+    assert rounded or len(answer.content) < 1_024
 
 
 @pytest.mark.fault(35)

@@ -648,12 +648,13 @@ async def test_a_session_may_hold_half_a_character() -> None:
         '{"type":' * 4_000,
         '{"type": "text", "text": NaN}',
         '{"type": %s}' % ("9" * 5_000),
+        json.dumps({"type": "cancel", "x": [[]] * 60_000}),
         b"\xed\xa0\xbd",
         "7",
     ],
 )
 async def test_json_made_to_break_a_parser_is_an_invalid_message(data: str | bytes) -> None:
-    async with talking(FixedEngine(CODES)) as (_, client):
+    async with talking(FixedEngine(CODES), max_input_characters=20_000) as (_, client):
         await client.socket.send(data)
         assert await client.error() == "invalid_message"
         await client.speaks()
