@@ -13,6 +13,7 @@ import pytest
 
 from app.api.form import (
     MAX_BOUNDARY_BYTES,
+    MAX_FIELD_BYTES,
     MAX_FIELDS,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -163,6 +164,7 @@ BREACHES = {
     "two files": (TYPE, FILE + FILE + TEXTS + END),
     "many headers": (TYPE, FILE + TEXTS + field("a", "", *["a: b"] * MAX_HEADERS) + END),
     "a long header": (TYPE, FILE + TEXTS + field("a", "", f"a: {'b' * MAX_HEADER_BYTES}") + END),
+    "a long field": (TYPE, FILE + TEXTS + field("a", b"a" * (MAX_FIELD_BYTES + 1)) + END),
     "a header without end": (TYPE, FILE + TEXTS + b"--b\r\n" + b"a" * 1_000_000),
     "a part without a name": (TYPE, FILE + TEXTS + UNNAMED + END),
     "a part without headers": (TYPE, FILE + TEXTS + b"--b\r\n\r\nx\r\n" + END),
@@ -194,6 +196,16 @@ async def test_a_form_beyond_a_limit_is_refused(served: Served, name: str) -> No
 async def test_a_form_within_the_limits_is_read(served: Served, body: bytes) -> None:
     answer = await send(served, body)
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.fault(45)
+@pytest.mark.parametrize("name", ["seed", "speed"])
+async def test_a_number_of_a_million_digits_in_a_field_is_refused(served: Served, name: str) -> None:
+    data = {**FIELDS, name: "9" * 1_000_000}
+    answer = await served.client.post(CLONE, data=data, files={"reference_audio": ("x.wav", SAMPLE)})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == name
+    assert len(answer.content) < 1_024
 
 
 @pytest.mark.fault(46)
