@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.header import phoneme_ids
-from app.engine.phonemes import PAD, PHONEME_LIMIT, TEXT_LIMIT, Phonemiser, split_evenly
+from app.engine.phonemes import PAD, PHONEME_LIMIT, TEXT_LIMIT, WORD_LIMIT, Phonemiser, split_evenly
 from app.engine.pronunciations import PRONUNCIATIONS
 from app.engine.voices import TOKEN_MODEL
 
@@ -152,3 +152,12 @@ def test_any_text_gives_pieces_the_model_knows(phonemiser: Phonemiser, text: str
     for sentence in phonemiser.sentences(text):
         assert len(sentence) <= TEXT_LIMIT
         assert all(3 <= len(piece.ids) <= PHONEME_LIMIT + 2 for piece in phonemiser.pieces(sentence))
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("unit", ["aA", "a", "a-", "a'", "9", "é", "A.", "你", "a_", "a/"])
+def test_no_word_is_longer_than_the_rules_can_read(phonemiser: Phonemiser, unit: str) -> None:
+    """They take a time that is cubic in the parts of a word."""
+    sentences = phonemiser.sentences(unit * 2_000)
+    assert all(len(sentence) <= TEXT_LIMIT for sentence in sentences)
+    assert all(len(word) <= WORD_LIMIT + 1 for sentence in sentences for word in sentence.split())  # and a comma

@@ -9,6 +9,7 @@ from markdown_it.token import Token
 
 from app.speech import markdown
 from app.speech.markdown import plain, without_halves
+from tests.timing import least_s
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,33 @@ def test_a_table_has_no_more_cells_than_its_text_has_characters(
 def test_a_table_as_people_write_it_is_read() -> None:
     text = "|a|b|c|d|e|f|g|h|\n|-|-|-|-|-|-|-|-|\n" + "|1|2|3|4|5|6|7|8|\n" * 80
     assert "|" not in plain(text)
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "`a",
+        "*a_ ",
+        "*_",
+        "**_",
+        "~a",
+        "<",
+        "<a@b.c>",
+        "&",
+        "\n- a",
+        "> ",
+        "- - ",
+        "a|b\n-|-\n",
+        "|a|\n|-|\n\n",
+        "_",
+        "](",
+    ],
+)
+def test_hostile_markdown_takes_linear_time(unit: str) -> None:
+    """Eight times the text takes about eight times as long; in quadratic time it would be 64."""
+    short, long = (unit * (size // len(unit)) for size in (4_096, 32_768))
+    assert least_s(lambda: plain(long)) < 32 * least_s(lambda: plain(short))
 
 
 @given(st.text(st.sampled_from("aZé你9 .,!?'-:;"), max_size=40).map(str.strip).filter(lambda text: text[:1] not in "-"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.speech.sentences import sentences, split, spoken_length
+from tests.timing import least_s
 
 
 def squeezed(text: str) -> str:
@@ -92,16 +90,6 @@ def test_pieces_fit_and_nothing_is_lost(text: str, max_characters: int) -> None:
 )
 def test_every_piece_holds_something_to_speak(words: list[str], max_characters: int) -> None:
     assert all(any(map(str.isalnum, piece)) for piece in split(" ".join(words), max_characters))
-
-
-def least_s(work: Callable[[], object]) -> float:
-    """The process's time for some work: the least of three."""
-    times: list[float] = []
-    for _ in range(3):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-    return min(times)
 
 
 @pytest.mark.fault(47)
