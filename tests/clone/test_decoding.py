@@ -219,6 +219,29 @@ def test_the_process_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(environment()) <= {"LD_LIBRARY_PATH"}
 
 
+def file_of(process: int | str, descriptor: int) -> str:
+    """The name of a process's open file; empty where it has none of that number."""
+    try:
+        return str(Path(f"/proc/{process}/fd/{descriptor}").readlink())
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.mark.fault(44)
+def test_the_process_gets_no_descriptor_of_the_service() -> None:
+    ends = os.pipe()
+    for end in ends:
+        os.set_inheritable(end, True)
+    process = Processes().take()
+    try:
+        assert all(file_of("self", end) not in ("", file_of(process.pid, end)) for end in ends)
+    finally:
+        process.kill()
+        process.communicate()
+        for end in ends:
+            os.close(end)
+
+
 def test_the_process_is_confined() -> None:
     task = Task(100, CONTAINERS, RATE_HZ, 100, 1.0, cpu_s=7, memory_bytes=MEMORY_BYTES)
     program = f"""
