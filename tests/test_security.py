@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.marked import NAMED, missing_tests
 
 TEXT = (Path(__file__).parents[1] / "SECURITY.md").read_text(encoding="utf-8")
@@ -13,16 +15,16 @@ def test_every_test_that_it_names_exists() -> None:
     assert missing_tests(TEXT) == []
 
 
-def test_every_threat_names_a_test() -> None:
-    table = TEXT.partition("| threat |")[2].splitlines()[2:]
-    threats = [row for row in table if row.startswith("|")]
-    assert len(threats) >= 15
-    assert [row for row in threats if not NAMED.search(row)] == []
+@pytest.mark.parametrize(("head", "least"), [("| threat |", 25), ("| parser |", 12)])
+def test_every_threat_and_every_parser_names_a_test(head: str, least: int) -> None:
+    table = TEXT.partition(head)[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(table) >= least
+    assert [row for row in table if not (row.startswith("|") and NAMED.search(row))] == []
 
 
 def test_the_settings_that_it_names_exist() -> None:
     from app.settings import Settings
 
-    for name in ("TTS_API", "API_KEYS", "VOICES_FOLDER", "CORS_ORIGINS"):
+    for name in ("TTS_API", "API_KEYS", "VOICES_FOLDER", "CORS_ORIGINS", "ALLOWED_HOSTS", "MAX_AUDIO_S"):
         assert f"`{name}`" in TEXT
         assert name.lower() in Settings.model_fields
