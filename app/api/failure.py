@@ -75,11 +75,10 @@ class LastResort:
         except Exception as exc:
             if isinstance(exc, ClientDisconnect):
                 _left(scope)
-                raise
-            if not isinstance(exc, ResponseBroken):  # on purpose, and logged where it broke
+            elif not isinstance(exc, ResponseBroken):  # which is raised on purpose, and logged where it broke
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
-            if not started:
-                await failure_response(ServiceError("internal error"))(scope, receive, send)
+                if not started:
+                    await failure_response(ServiceError("internal error"))(scope, receive, send)
             raise
 
 

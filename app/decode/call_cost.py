@@ -16,6 +16,7 @@ from app.decode.queue import BatchLimits
 log = logging.getLogger(__name__)
 
 TIMED_CALLS = 3  # of each size; the shortest counts
+UNDER_LOAD = 1.3  # times the cost on a CPU that is busy otherwise: there are more callers than cores then
 CPU_FRAMES = 256  # of the larger call on a CPU, where a frame costs the same in every call
 
 
@@ -42,6 +43,8 @@ def measure_call_cost(codec: Codec, limits: BatchLimits, first_frames: int, othe
     if s_per_frame <= 0:
         return CallCost(None, large_s)
     call_frames = max(0.0, small_s / s_per_frame - small_frames)
+    if other_cores is not None:
+        s_per_frame *= UNDER_LOAD
     log.info("a decode call costs %.1f ms, and %.3f ms a frame", call_frames * s_per_frame * 1e3, s_per_frame * 1e3)
     return CallCost(call_frames, s_per_frame)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from app.engine import EngineCost
 from app.speech.windows import LEAD_MARGIN_S, WindowPlan
 
 CALLS, WINDOWS = 48, 96  # that are remembered
+SLOW_CALL = 0.8  # rank among those calls of the one whose cost is expected
 LEAST_CALLS = 8  # observed, below which nothing is predicted where no call was measured at the start
 # From twice the time in which a first window should come, in steps within which the need cannot pass a utilisation of
 # 0.8. The longest stands for ever: what a stream needs beyond it, it needs at the same rate.
@@ -216,7 +216,7 @@ class LoadEstimate:
         first_frames = plan.first_hop + plan.right
         calls = 1 / self._shared(int((~demand.started).sum()), first_frames)
         work_frames += np.where(first_s > 0, self._work_frames(first_frames, calls), 0.0)
-        work_s = work_frames * self._median_s_per_frame
+        work_s = work_frames * self._usual_s_per_frame
         share_s = MOST_OF_ONE * utilisation * self._devices * HORIZONS_S
         in_real_time_s = work_s / np.maximum(1.0, demand.speed)[:, None]
         return np.minimum(work_s, np.maximum(share_s, in_real_time_s)).sum(0) / self._devices
@@ -236,7 +236,7 @@ class LoadEstimate:
         """
         later_s = np.where(demand.due_s > 0, 0.0, demand.window_s[:, None])
         frames = self._frames(demand, later_s).sum(0) / self._devices
-        return np.minimum(frames * self._median_s_per_frame, self._longest_call_s())
+        return np.minimum(frames * self._usual_s_per_frame, self._longest_call_s())
 
     def _longest_call_s(self) -> float:
         """Return the time of a call of as many windows as fit."""
@@ -244,17 +244,19 @@ class LoadEstimate:
         frames = limits.windows * longest
         if limits.padded_frames is not None:
             frames = min(frames, limits.padded_frames)
-        return self._work_frames(frames, 1) * self._median_s_per_frame
+        return self._work_frames(frames, 1) * self._usual_s_per_frame
 
     @property
-    def _median_s_per_frame(self) -> float:
-        return statistics.median(list(self._s_per_frame))
+    def _usual_s_per_frame(self) -> float:
+        """The cost of a frame in a slow call, though not in the slowest: under load calls are slower than before it."""
+        costs = sorted(self._s_per_frame.copy())
+        return costs[int(SLOW_CALL * (len(costs) - 1))]
 
     def _was_fair(self, window: SentWindow) -> bool:
         """Tell whether a free device would have decoded it well in time."""
         if not self._s_per_frame:
             return False
-        alone_s = self._work_frames(window.frames, 1) * self._median_s_per_frame
+        alone_s = self._work_frames(window.frames, 1) * self._usual_s_per_frame
         return window.slack_s >= FAIR_SLACK_S + alone_s
 
     def _shared(self, streams: int, frames: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -324,7 +325,8 @@ async def test_a_request_waits_until_another_has_ended() -> None:
 
 
 @pytest.mark.fault(60)
-async def test_a_client_that_disconnects_while_it_waits_is_let_go() -> None:
+async def test_a_client_that_disconnects_while_it_waits_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app")
     engine = FixedEngine(CODES, stall_after=5)
     async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)) as served:
         playing = await play_one(served, engine, carrying(1))
@@ -339,6 +341,8 @@ async def test_a_client_that_disconnects_while_it_waits_is_let_go() -> None:
         assert len(engine.prompts) == 1
         engine.go_on.set()
         assert await playing == 200
+    assert "error=cancelled" in caplog.text
+    assert "status=500" not in caplog.text
 
 
 @pytest.mark.fault(59)

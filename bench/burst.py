@@ -1,0 +1,63 @@
+"""A burst at a cold start: `python -m bench.burst [--beside CHECKOUT] [--runs N]`.
+
+Each run starts `python -m app` without any setting and gives it the default stress test: three requests, then fifty at
+once. With `--beside` an older checkout takes turns with this one, so that both see the same machine. The result goes to
+bench/results/burst.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from bench.machine import write_result
+from bench.served import embedded
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 120  # longest run of the load
+
+
+async def burst(checkout: Path) -> dict[str, object]:
+    """Return the figures of one run against the service of a checkout, freshly started."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        async with embedded(PYTHONPATH=str(checkout)) as url:
+            command = [sys.executable, "-m", "stress_test", "--url", url, "--json", str(result)]
+            load = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.DEVNULL)
+            await asyncio.wait_for(load.wait(), SECONDS)
+        figures = json.loads(result.read_text())["figures"]
+    heard = figures["heard"]
+    return {
+        "answered": figures["requests"] - figures["failed"],
+        "errors": figures["errors"],
+        "streams_with_a_gap": heard["underrun_streams"],
+        "silence_s": round(heard["underrun_s"], 2),
+        "first_audio_s_p50": round(heard["first_audio"]["p50"], 3),
+        "audio_s_per_s": round(heard["audio_s_per_s"], 1),
+    }
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--beside", type=Path, help="an older checkout")
+    parser.add_argument("--runs", type=int, default=4)
+    arguments = parser.parse_args()
+    checkouts = {"now": ROOT} | ({"before": arguments.beside.resolve()} if arguments.beside else {})
+    runs: dict[str, list[dict[str, object]]] = {name: [] for name in checkouts}
+    for _ in range(arguments.runs):
+        for name, checkout in checkouts.items():
+            runs[name].append(uvloop.run(burst(checkout)))
+            print(name, runs[name][-1], file=sys.stderr, flush=True)
+    write_result("burst", {"load": "3 requests, then 50 at once", **runs})
+
+
+if __name__ == "__main__":
+    main()
