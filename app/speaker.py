@@ -139,7 +139,7 @@ class Speaker:
     def supply(self) -> tuple[float, float]:
         """Return the seconds of sound whose codes wait to be decoded, and how many more the engine gives in a second.
 
-        Seconds as the client hears them; infinite while the engine has not shown its pace. None for a client that
+        Seconds as the client hears them; infinite while the engine has not shown its pace. Zero for a client that
         does not read: nothing is decoded for it.
         """
         now_s = time.monotonic()
