@@ -8,6 +8,9 @@ PYTHON ?= python3
 TORCH_INDEX_URL ?=
 PYTEST_ARGS ?=
 
+# Half as many test processes again as cores: most tests wait for something half of the time.
+TEST_PROCESSES ?= $(shell echo $$((($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2)))
+
 TORCH := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,7 +44,7 @@ run: setup
 	$(BIN)/python -m app
 
 test: setup-test
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 # pytest ends with 5 where nothing carries the marker, which is no failure.
 test-slow: setup-test setup-judge setup-browser setup-operations
