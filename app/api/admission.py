@@ -203,7 +203,11 @@ class Admission:
         metrics.WAITING.set(len(self._turns))
 
 
-def _refusal(reason: Reason) -> Overloaded:
-    """Count a refusal, and return its answer."""
+def overloaded(reason: str, message: str, retry_after_s: int = RETRY_AFTER_S) -> Overloaded:
+    """Count a refusal by its reason, one of a closed set, and return its answer."""
     metrics.REFUSED.labels(reason).inc()
-    return Overloaded(MESSAGES[reason], retry_after_s=RETRY_AFTER_S)
+    return Overloaded(message, retry_after_s=retry_after_s)
+
+
+def _refusal(reason: Reason) -> Overloaded:
+    return overloaded(reason, MESSAGES[reason])

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from app import metrics
+from app.api.admission import overloaded
 from app.clone.encoder import Recording, ReferenceEncoder
 from app.clone.store import ClonedVoice, VoiceStore, voice_name
-from app.errors import CloningUnavailable, DeadlineExceeded, LoadError, Overloaded
+from app.errors import CloningUnavailable, DeadlineExceeded, LoadError
 from app.profiles import Profile
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
 from app.speech.prompt import Reference
@@ -95,8 +95,7 @@ class Cloner:
 
     async def _encode(self, audio: bytes) -> Recording:
         if self._waiting >= MAX_WAITING:
-            metrics.REFUSED.labels("uploads").inc()
-            raise Overloaded("too many references wait; try again shortly", retry_after_s=RETRY_AFTER_S)
+            raise overloaded("uploads", "too many references wait; try again shortly", RETRY_AFTER_S)
         self._waiting += 1
         try:
             async with Limit(self._limit_s):

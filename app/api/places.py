@@ -6,9 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal
 
-from app import metrics
-from app.api.admission import RETRY_AFTER_S, Admission
-from app.errors import Overloaded
+from app.api.admission import Admission, overloaded
 
 Kind = Literal["uploads", "texts"]
 MESSAGES: dict[Kind, str] = {
@@ -33,8 +31,7 @@ class Places:
             Overloaded: there is no place, or none for the key.
         """
         if self.taken >= self._limit:
-            metrics.REFUSED.labels(self._kind).inc()
-            raise Overloaded(MESSAGES[self._kind], retry_after_s=RETRY_AFTER_S)
+            raise overloaded(self._kind, MESSAGES[self._kind])
         with self._admission.upload(key):
             self.taken += 1
             try:
