@@ -8,9 +8,10 @@ import time
 
 from app import metrics
 from app.attempt import Attempt
-from app.decode.load_estimate import StreamState
+from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
 from app.errors import ServiceError
 from app.listener import Spoken
+from app.speech.windows import GROWTH_WHEN_PRESSED
 from app.trail import Trail
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ NOTHING = Spoken(
     total_s=0.0,
     finish_reason="stop",
 )
-
-FIRST_WINDOW_S = 0.4  # of the voice, as a rule
 
 
 class Progress:
@@ -47,7 +46,9 @@ class Progress:
     def state(self) -> StreamState:
         """Return what the request still needs of the decode devices: it is a `Stream` of theirs."""
         if self._attempt is None:
-            return StreamState(FIRST_WINDOW_S / self._speed, 2.0, speed=self._speed, left_s=self._expected_s)
+            return StreamState(
+                FIRST_WINDOW_S / self._speed, GROWTH_WHEN_PRESSED, speed=self._speed, left_s=self._expected_s
+            )
         return self._attempt.state(self._expected_s)
 
     def begin(self, attempt: Attempt) -> None:

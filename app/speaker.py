@@ -152,8 +152,8 @@ class Speaker:
 
     def _note(self, window: Window, slack_s: float) -> None:
         """Tell the load estimate of a window that a client is about to hear."""
-        frames = window.stop - window.start
         if not self.listener.whole:
+            frames = window.stop - window.start
             self._decoder.load.sent(SentWindow(time.monotonic(), frames, slack_s, late=self.listener.dry))
 
     def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:

@@ -18,6 +18,7 @@ from app.speech.windows import LEAD_MARGIN_S, WindowPlan
 CALLS, WINDOWS = 48, 96  # that are remembered
 SLOW_CALL = 0.8  # rank among those calls of the one whose cost is expected
 LEAST_CALLS = 8  # observed, below which nothing is predicted where no call was measured at the start
+FIRST_WINDOW_S = 0.4  # of the voice in a stream's first window, as a rule
 # From twice the time in which a first window should come, in steps within which the need cannot pass a utilisation of
 # 0.8. The longest stands for ever: what a stream needs beyond it, it needs at the same rate.
 HORIZONS_S: Final = 0.2 * 2 ** (np.arange(22) / 3)
@@ -44,7 +45,7 @@ class StreamState:
     infinite while the engine has not shown its pace.
     """
 
-    window_s: float = 0.4
+    window_s: float = FIRST_WINDOW_S
     growth: float = 1.0
     longest_s: float = math.inf
     speed: float = 1.0
@@ -200,7 +201,10 @@ class LoadEstimate:
     def late(self, now_s: float) -> bool:
         """Tell whether the devices let clients run dry, now and not by a single accident."""
         since_s = max(now_s - LATE_S, self._late_since_s)
-        recent = [window.late for window in list(self._sent) if window.at_s >= since_s and self._was_fair(window)]
+        s_per_frame = self._usual_s_per_frame if self._s_per_frame else math.inf
+        recent = [
+            window.late for window in list(self._sent) if window.at_s >= since_s and self._was_fair(window, s_per_frame)
+        ]
         return sum(recent) >= max(LEAST_LATE, math.ceil(LATE_SHARE * len(recent)))
 
     def busy_s(self, states: Sequence[StreamState]) -> Horizons:
@@ -252,12 +256,9 @@ class LoadEstimate:
         costs = sorted(self._s_per_frame.copy())
         return costs[int(SLOW_CALL * (len(costs) - 1))]
 
-    def _was_fair(self, window: SentWindow) -> bool:
+    def _was_fair(self, window: SentWindow, s_per_frame: float) -> bool:
         """Tell whether a free device would have decoded it well in time."""
-        if not self._s_per_frame:
-            return False
-        alone_s = self._work_frames(window.frames, 1) * self._usual_s_per_frame
-        return window.slack_s >= FAIR_SLACK_S + alone_s
+        return window.slack_s >= FAIR_SLACK_S + self._work_frames(window.frames, 1) * s_per_frame
 
     def _shared(self, streams: int, frames: float) -> float:
         """Return how many windows of so many frames share a call at most, when all streams wait."""

@@ -18,7 +18,7 @@ from app import metrics, tracing
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
 from app.decode.device import Device
 from app.decode.job import Job, Result, Waiter, settle
-from app.decode.load_estimate import CallCost, LoadEstimate
+from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watch, Watchdog
 from app.errors import CodecFailed, NotReady
@@ -27,7 +27,7 @@ from app.samples import Samples
 log = logging.getLogger(__name__)
 
 CALL_LIMIT_S = 60.0
-USUAL_FIRST_S, USUAL_OVERLAP_S = 0.4, 0.2  # of the windows that the load is predicted from
+USUAL_OVERLAP_S = 0.2  # of the windows that the load is predicted from
 
 
 class DecodeHung(Exception):
@@ -60,7 +60,7 @@ class Scheduler:
         self.load = LoadEstimate(
             limits or BatchLimits(1),
             len(codecs),
-            self.spec.plan(USUAL_FIRST_S, USUAL_OVERLAP_S),
+            self.spec.plan(FIRST_WINDOW_S, USUAL_OVERLAP_S),
             self.spec.frames_per_s,
             call_cost,
         )

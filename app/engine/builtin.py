@@ -29,11 +29,10 @@ ModelKind = Literal["lm", "nar"]
 TEMPERATURE = 0.4  # as in app/presets/builtin.toml
 SEED_BITS = 64
 TOKENS_PER_S = 50
-MOST_TOKENS = 3_072  # of a sample: far more than it has
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
 
-
 SAMPLE = "Hello, how can I help you today? Please hold the line for a moment."
+MOST_TOKENS = 3_072  # of a sample: far more than it has
 SAMPLES = 3  # spoken at the start, to know the engine's cost
 PIECES = 32  # whose cost is remembered
 FIRST_DUE_S = 0.3  # after a request: what others hear already goes first, if it is due sooner
@@ -82,7 +81,6 @@ class BuiltinEngine:
         self._kind = kind
         self._reader = Reader()
         self._work: deque[Work] = deque(maxlen=PIECES)  # behind each of the last pieces
-        self._pieces = self._tokens = 0
         self._model: EmbeddedModel = (
             Conductor(partial(load_chorus, weights or LANGUAGE_MODEL))
             if kind == "lm"
@@ -180,9 +178,8 @@ class BuiltinEngine:
 
     def _note(self, tokens: int) -> None:
         """Take note of a piece that has been spoken."""
-        self._pieces += 1
-        self._tokens += tokens
-        self._work.append(Work(self._reader.busy_s, self._pieces, self._tokens))
+        last = self._work[-1] if self._work else Work()
+        self._work.append(Work(self._reader.busy_s, last.pieces + 1, last.tokens + tokens))
 
 
 def voice_and_text(prompt: str) -> tuple[str, str]:
