@@ -14,6 +14,7 @@ from app import metrics
 from app.decode.load_estimate import LoadEstimate, Shortage, Stream
 from app.errors import Overloaded
 from app.listener import ClientGone
+from app.standstill import Limit
 
 RETRY_AFTER_S = 1
 KEPT_FOR_STREAMS = 1 / 8  # of the places: a client of a whole body does not hear how long it waits, so those give way
@@ -136,11 +137,10 @@ class Admission:
         self._recheck()
         left = asyncio.ensure_future(gone()) if gone else None
         try:
-            await asyncio.wait(
-                [turn.come, left] if left else [turn.come],
-                timeout=self._wait_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            async with Limit(self._wait_s):
+                await asyncio.wait([turn.come, left] if left else [turn.come], return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            pass  # it is refused below, unless its turn has come at this very moment
         finally:
             if left:
                 left.cancel()

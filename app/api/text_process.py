@@ -20,6 +20,7 @@ from app.api.wording import Manner, Wording
 from app.clone.child import command, die_with_the_service, environment
 from app.errors import DeadlineExceeded, NotReady
 from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
+from app.standstill import Limit
 
 REFUSALS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}
 LENGTH_BYTES = 4  # before each message
@@ -47,7 +48,7 @@ class TextProcess:
         async with self._turn:
             answered = False
             try:
-                async with asyncio.timeout(self._limit_s):
+                async with Limit(self._limit_s):
                     kind, value, param = json.loads(await self._ask(pickle.dumps((text, manner))))
                     answered = True
             except TimeoutError as exc:

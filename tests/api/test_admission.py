@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -248,6 +249,20 @@ async def test_the_wait_ends_with_429() -> None:
         admission.load = carrying(3)
         assert await refused(admission, "decode")
         assert admission.waiting == 0
+
+
+@pytest.mark.fault(57, 60)
+async def test_the_wait_is_longer_by_the_time_in_which_the_process_stood_still() -> None:
+    admission = Admission(64, utilisation=0.8, wait_s=0.5)
+    line = Line(admission)
+    async with taken(admission, 2) as playing:
+        admission.load = carrying(3)
+        await line.add()
+        time.sleep(1.0)  # noqa: ASYNC251  (nothing else runs, as in a frozen container)
+        await asyncio.sleep(0.2)
+        playing[0].now = replace(playing[0].now, lead_s=math.inf)
+        assert await line.until_begun(1) == [0]
+        await line.close()
 
 
 @pytest.mark.fault(60)
