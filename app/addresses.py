@@ -53,12 +53,20 @@ def host_name(host: str) -> str:
 def _http_url(url: str) -> str:
     if not re.fullmatch(r"https?://[^\s,/][^\s,]*", url):
         raise ValueError("must be http or https URLs, separated by commas")
-    if not re.split(r"[/?#]", url, maxsplit=3)[2].isascii():  # before urlsplit, whose error would tell the password
+    if not re.split(r"[/?#]", url, maxsplit=3)[
+        2
+    ].isascii():  # before urlsplit, whose error would tell the password
         raise ValueError("a host name is ASCII: write an international one as xn--…")
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
-    if "@" in user or (at and not user) or not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]+)(:\d{1,5})?", place):
-        raise ValueError("must be http or https URLs with a host, and a port if any: http://HOST:PORT")
+    if (
+        "@" in user
+        or (at and not user)
+        or not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]+)(:\d{1,5})?", place)
+    ):
+        raise ValueError(
+            "must be http or https URLs with a host, and a port if any: http://HOST:PORT"
+        )
     if place.startswith("["):
         IPv6Address(parts.hostname)
     else:
@@ -78,6 +86,8 @@ def addresses(urls: Sequence[str], keys: Sequence[SecretStr]) -> tuple[Address, 
         ValueError: another number of keys.
     """
     if len(keys) not in (0, 1, len(urls)):
-        raise ValueError(f"{len(keys)} keys for {len(urls)} URLs: give one for all, or one for each")
+        raise ValueError(
+            f"{len(keys)} keys for {len(urls)} URLs: give one for all, or one for each"
+        )
     each = list(keys) if len(keys) == len(urls) else (list(keys) or [None]) * len(urls)
     return tuple(Address(url, engine_name(url), key) for url, key in zip(urls, each, strict=True))

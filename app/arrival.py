@@ -17,7 +17,9 @@ UNKNOWN_PACE_S = 1.0  # an engine that has given nothing for so long may give no
 class Arrival:
     """One generation as it arrives: codes, the pace at which they came, and a way to wait for them."""
 
-    def __init__(self, layout: FrameLayout, max_tokens: int, repetition: Repetition | None = None) -> None:
+    def __init__(
+        self, layout: FrameLayout, max_tokens: int, repetition: Repetition | None = None
+    ) -> None:
         """`repetition` ends the generation where it finds a loop."""
         self.codes = CodeArray(layout, max_tokens)
         self._repetition = repetition
@@ -25,7 +27,9 @@ class Arrival:
         self._reached = asyncio.Event()
         self.begun = asyncio.Event()  # there are codes, or there will be none
         self.first_s = self._latest_s = 0.0  # of codes; 0 before there are any
-        self.ready_s: float | None = None  # when there was what the first call of `reach` waited for
+        self.ready_s: float | None = (
+            None  # when there was what the first call of `reach` waited for
+        )
         self._first_frames = 0
         self.asked_s = time.monotonic()
 
@@ -40,7 +44,9 @@ class Arrival:
         self.codes.feed(numbers)
         if self.codes.frames == before:
             return
-        if self._repetition is not None and self._repetition.feed(self.codes.window(0, self.codes.frames)):
+        if self._repetition is not None and self._repetition.feed(
+            self.codes.window(0, self.codes.frames)
+        ):
             raise EngineLength("the engine says the same over and over", "repetition")
         self._latest_s = time.monotonic()
         if not before:

@@ -27,7 +27,11 @@ from app.speech.lexicon import Lexicon
 
 log = logging.getLogger(__name__)
 
-VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}  # known before the codec is loaded
+VOCABULARY = {
+    "neucodec": 65_536,
+    "snac": 4_096,
+    "builtin": 65_536,
+}  # known before the codec is loaded
 
 # Frames of one padded call on a CPU, where a call takes as long as its frames: about 0.3 s of one
 # core, so that a stream's next window does not wait longer for a batch that others fill.
@@ -61,7 +65,9 @@ def profile_of(settings: Settings) -> Profile:
     if settings.tts_api is None and (unknown := set(profile.voices.names) - set(VOICES)):
         source = "SPEAKERS" if settings.speakers else f"MODEL_PROFILE={settings.profile_name}"
         named = ", ".join(map(repr, sorted(unknown)))
-        raise ProfileError(f"{source}: the embedded engine has the voices {', '.join(VOICES)}, not {named}")
+        raise ProfileError(
+            f"{source}: the embedded engine has the voices {', '.join(VOICES)}, not {named}"
+        )
     return profile
 
 
@@ -88,7 +94,8 @@ def engine_of(settings: Settings, profile: Profile) -> Engine:
             profile.tokens,
             api_key=address.key.get_secret_value() if address.key else None,
             stop_token_ids=profile.stop_token_ids,
-            token_limit=profile.tokens.first + profile.tokens.slots * VOCABULARY[profile.codec.name],
+            token_limit=profile.tokens.first
+            + profile.tokens.slots * VOCABULARY[profile.codec.name],
             limits=limits,
         )
 
@@ -100,7 +107,9 @@ def engine_of(settings: Settings, profile: Profile) -> Engine:
     return PhonemeEngine(engine, profile.prompt, profile.text_prompt)
 
 
-def cloner_of(settings: Settings, profile: Profile, load: Callable[[], VoiceEncoder] | None) -> Cloner:
+def cloner_of(
+    settings: Settings, profile: Profile, load: Callable[[], VoiceEncoder] | None
+) -> Cloner:
     """What makes voices of recordings, by `load`'s encoder or the profile's; it is loaded when the first one comes."""
 
     def load_neucodec() -> VoiceEncoder:
@@ -110,12 +119,18 @@ def cloner_of(settings: Settings, profile: Profile, load: Callable[[], VoiceEnco
         weights = settings.clone_weights or settings.codec_weights or profile.codec.weights
         return load_encoder(weights, pick_devices(settings.device)[0])
 
-    store = VoiceStore(Path(settings.voices_folder) if settings.voices_folder else None, settings.max_voices)
-    encoder = ReferenceEncoder(load or load_neucodec, ReferenceLimits(max_s=settings.max_reference_s))
+    store = VoiceStore(
+        Path(settings.voices_folder) if settings.voices_folder else None, settings.max_voices
+    )
+    encoder = ReferenceEncoder(
+        load or load_neucodec, ReferenceLimits(max_s=settings.max_reference_s)
+    )
     return Cloner(profile, encoder, store, settings.request_timeout_s)
 
 
-def decoder_of(service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]) -> Scheduler:
+def decoder_of(
+    service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]
+) -> Scheduler:
     """The codec, or the profile's, loaded on every device (blocks), behind a scheduler whose threads do not run yet.
 
     Raises:
@@ -137,7 +152,9 @@ def decoder_of(service: Service, codec: Codec | None, queue: Callable[[BatchLimi
     return Scheduler(codecs * workers, queue(limits), settings.decode_timeout_s, limits, cost)
 
 
-def _call_cost(service: Service, codec: Codec, limits: BatchLimits, *, on_cpu: bool) -> CallCost | None:
+def _call_cost(
+    service: Service, codec: Codec, limits: BatchLimits, *, on_cpu: bool
+) -> CallCost | None:
     """Time the codec as it is under load: on a CPU all cores work, for other streams and for the embedded engine."""
     first_frames = round(service.settings.default_playback_speed * codec.spec.frames_per_s)
     frames = min(first_frames + codec.spec.right_context_frames, codec.spec.max_window_frames)

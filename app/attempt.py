@@ -36,7 +36,9 @@ class Speech:
     plan: WindowPlan
     levels: Levels
     limit_s: float
-    expected_s: float = math.inf  # of sound as the client hears it; infinite while the text is still being written
+    expected_s: float = (
+        math.inf
+    )  # of sound as the client hears it; infinite while the text is still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class Stage:
 class Attempt:
     """Everything that a second attempt makes anew."""
 
-    def __init__(self, speech: Speech, stage: Stage, limit: asyncio.Timeout, *, for_replay: bool = False) -> None:
+    def __init__(
+        self, speech: Speech, stage: Stage, limit: asyncio.Timeout, *, for_replay: bool = False
+    ) -> None:
         """`limit` moves with the audio sent; `for_replay`: keep what a replay needs."""
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
@@ -66,8 +70,12 @@ class Attempt:
             may_be_cut=speech.may_be_cut,
             trail=self.trail,
         )
-        self._listener = Listener(encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback)
-        self.speaker = Speaker(speech.plan, speech.layout, stage.decoder, self._listener, limit, trail=self.trail)
+        self._listener = Listener(
+            encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback
+        )
+        self.speaker = Speaker(
+            speech.plan, speech.layout, stage.decoder, self._listener, limit, trail=self.trail
+        )
 
     async def run(self) -> None:
         """Speak.

@@ -19,7 +19,13 @@ from app.handshake import asks_for_websocket, read_handshake
 from app.outflow import Outflow
 from app.patience import Patience
 from app.refusal import refusal
-from app.request_errors import HeadTooLarge, InvalidHandshake, RequestError, RequestTimeout, UrlTooLong
+from app.request_errors import (
+    HeadTooLarge,
+    InvalidHandshake,
+    RequestError,
+    RequestTimeout,
+    UrlTooLong,
+)
 from app.unframed import UnframedBody, reset
 from app.websocket_connection import AbortableWebSocket
 
@@ -70,7 +76,9 @@ class AbortableProtocol(HttpToolsProtocol):
         self._body_came = False
         self._parse(data)
         if self._part and not self._body_came and not self.transport.is_closing():
-            self._head_bytes += len(data.rpartition(b"\r\n\r\n")[2])  # whole requests may stand before it
+            self._head_bytes += len(
+                data.rpartition(b"\r\n\r\n")[2]
+            )  # whole requests may stand before it
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._object(HeadTooLarge("the request's headers are too large"))
 
@@ -234,7 +242,9 @@ class AbortableProtocol(HttpToolsProtocol):
     @property
     def _answering(self) -> bool:
         """An answer is not complete; several are given in the order of their requests."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # while a head is read: of the request before
+        cycle = cast(
+            "RequestResponseCycle | None", self.cycle
+        )  # while a head is read: of the request before
         return cycle is not None and not cycle.response_complete
 
     @property

@@ -26,7 +26,10 @@ def busy_cores(threads: int) -> Generator[None]:
         while not over.is_set():
             np.sort(numbers)
 
-    working = [threading.Thread(target=work, name=f"busy-{number}", daemon=True) for number in range(threads)]
+    working = [
+        threading.Thread(target=work, name=f"busy-{number}", daemon=True)
+        for number in range(threads)
+    ]
     for thread in working:
         thread.start()
     try:

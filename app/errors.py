@@ -42,11 +42,15 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
-    repeats: ClassVar[bool] = False  # True: the same request will fail again, so clients should not retry
+    repeats: ClassVar[bool] = (
+        False  # True: the same request will fail again, so clients should not retry
+    )
     cure: ClassVar[Cure | None] = None
     answer: EngineAnswer | None = None  # that failed, where another engine can be asked
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param

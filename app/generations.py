@@ -38,7 +38,12 @@ class Generations:
         trail: Trail | None = None,
     ) -> None:
         """`may_be_cut`: reaching the token limit is no error but ends the answer, so one part waits for another."""
-        self._engine, self._sampling, self._layout, self._may_be_cut = engine, sampling, layout, may_be_cut
+        self._engine, self._sampling, self._layout, self._may_be_cut = (
+            engine,
+            sampling,
+            layout,
+            may_be_cut,
+        )
         self._frames_per_s, self._trail = frames_per_s, trail
         self._room = asyncio.Semaphore(PARTS_AHEAD)
         self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
@@ -66,7 +71,9 @@ class Generations:
                 before = Arrival(self._layout, sampling.max_tokens, Repetition(self._frames_per_s))
                 self._follow(part, before)
                 self._begun.put_nowait((part, before))
-                generation = running.create_task(self._generate(part.prompt, sampling, before, part.bounds))
+                generation = running.create_task(
+                    self._generate(part.prompt, sampling, before, part.bounds)
+                )
                 if self._may_be_cut:
                     self.finish_reason = (await generation).finish_reason
                     if self.finish_reason == "length":
@@ -92,9 +99,14 @@ class Generations:
         sampling = self._sampling
         if self._may_be_cut:
             return sampling
-        return replace(sampling, max_tokens=min(sampling.max_tokens, part.bounds.most_frames * self._layout.slots))
+        return replace(
+            sampling,
+            max_tokens=min(sampling.max_tokens, part.bounds.most_frames * self._layout.slots),
+        )
 
-    async def _generate(self, prompt: str, sampling: Sampling, arrival: Arrival, bounds: Bounds) -> Generation:
+    async def _generate(
+        self, prompt: str, sampling: Sampling, arrival: Arrival, bounds: Bounds
+    ) -> Generation:
         codes = arrival.codes
         begun_s = time.monotonic()
         try:
@@ -115,7 +127,9 @@ class Generations:
         arrival.finish()
         return generation
 
-    def _fault_of(self, generation: Generation, codes: CodeArray, bounds: Bounds) -> EngineError | None:
+    def _fault_of(
+        self, generation: Generation, codes: CodeArray, bounds: Bounds
+    ) -> EngineError | None:
         """The reason why a generation that has ended is not the speech of its text."""
         if not codes.frames:
             return EngineNoAudio("the engine finished without audio")

@@ -16,7 +16,11 @@ RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 
 def asks_for_websocket(headers: RawHeaders) -> bool:
     """Tell whether `Upgrade`, a list of protocols, names this one."""
-    return any(token.strip().lower() == b"websocket" for value in _values(headers, b"upgrade") for token in value)
+    return any(
+        token.strip().lower() == b"websocket"
+        for value in _values(headers, b"upgrade")
+        for token in value
+    )
 
 
 def read_handshake(target: bytes, headers: RawHeaders) -> Request:
@@ -37,7 +41,9 @@ def read_handshake(target: bytes, headers: RawHeaders) -> Request:
         request = Request(target.decode("ascii"), _taken_up(headers))
         ServerProtocol().process_request(request)
     except Rejected as exc:
-        raise InvalidHandshake("the headers are not those of a WebSocket's handshake (RFC 6455, 4.2.1)") from exc
+        raise InvalidHandshake(
+            "the headers are not those of a WebSocket's handshake (RFC 6455, 4.2.1)"
+        ) from exc
     return request
 
 

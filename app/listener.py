@@ -34,7 +34,9 @@ class Spoken:
     codec_tokens: int
     prompt_tokens: int
     first_audio_s: float  # from the call to the first write
-    first_window_s: float  # from the codes of the first window, or the engine's end, to the first write
+    first_window_s: (
+        float  # from the codes of the first window, or the engine's end, to the first write
+    )
     total_s: float  # from the call to the last
     finish_reason: FinishReason  # length: the caller's own token limit has cut it
     retries: int = 0
@@ -100,9 +102,15 @@ class Run:
 class Listener:
     """Encodes and sends, and knows how much sound the client has in hand."""
 
-    def __init__(self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback) -> None:
+    def __init__(
+        self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback
+    ) -> None:
         self._encoder, self._sink, self._whole = encoder, sink, playback.whole
-        self._rate_hz, self.speed, self._longest_s = playback.rate_hz, playback.speed, playback.longest_s
+        self._rate_hz, self.speed, self._longest_s = (
+            playback.rate_hz,
+            playback.speed,
+            playback.longest_s,
+        )
         self.begun_s = time.monotonic()
         self._tempo = Tempo(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
@@ -110,7 +118,10 @@ class Listener:
         self._leveller: Leveller | None = None
         if levels.target_db is not None:
             self._leveller = Leveller(
-                voice_rate_hz, target_db=levels.target_db, typical_db=levels.typical_db, horizon_s=levels.horizon_s
+                voice_rate_hz,
+                target_db=levels.target_db,
+                typical_db=levels.typical_db,
+                horizon_s=levels.horizon_s,
             )
         self._samples = 0
         self.first_write_s: float | None = None

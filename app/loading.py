@@ -45,7 +45,9 @@ async def load(
     return decoder
 
 
-async def _insist(service: Service, pause: Pause, load_part: Callable[[], Awaitable[Loaded]]) -> Loaded:
+async def _insist(
+    service: Service, pause: Pause, load_part: Callable[[], Awaitable[Loaded]]
+) -> Loaded:
     pause_s = FIRST_PAUSE_S
     while True:
         try:

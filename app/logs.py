@@ -30,7 +30,9 @@ class QueuedStream(io.TextIOBase):
     def __init__(self, descriptor: int, waiting_bytes: int = WAITING_BYTES) -> None:
         """`descriptor`: of the file that is written."""
         self._descriptor, self._most_bytes = descriptor, waiting_bytes
-        self.notice: Callable[[int], str] = "{} lines of the log were dropped: standard error was not read\n".format
+        self.notice: Callable[[int], str] = (
+            "{} lines of the log were dropped: standard error was not read\n".format
+        )
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -157,7 +159,9 @@ def configure(level: str, form: LogFormat) -> None:
 def _queue_stderr(formatter: logging.Formatter) -> None:
     """Put a queue before standard error, once, where it is a file: memory cannot block."""
     if not isinstance(sys.stderr, QueuedStream):
-        with contextlib.suppress(OSError, AttributeError):  # it is memory, or closed: sys.stderr is None
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # it is memory, or closed: sys.stderr is None
             sys.stderr.flush()
             sys.stderr = QueuedStream(sys.stderr.fileno())
     if isinstance(sys.stderr, QueuedStream):

@@ -88,7 +88,13 @@ def create_app(
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)
 
-    app = FastAPI(title="Speech server", version=VERSION, lifespan=lifespan, responses=REFUSALS, telemetry=TELEMETRY)
+    app = FastAPI(
+        title="Speech server",
+        version=VERSION,
+        lifespan=lifespan,
+        responses=REFUSALS,
+        telemetry=TELEMETRY,
+    )
     _add_middlewares(app, settings)
     app.state.service = service
     _add_routes(app)
@@ -121,10 +127,14 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     )
     if settings.api_keys:
         document_keys(app)
-        app.add_middleware(KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys))
+        app.add_middleware(
+            KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys)
+        )
     app.add_middleware(LastResort)
     allow_origins(app, settings.cors_origins)
-    app.add_middleware(OriginCheck, hosts=settings.allowed_hosts, own=settings.host, origins=settings.cors_origins)
+    app.add_middleware(
+        OriginCheck, hosts=settings.allowed_hosts, own=settings.host, origins=settings.cors_origins
+    )
     app.add_middleware(AccessLog, addresses=settings.log_client_address)
     app.add_middleware(RequestIds)
 
@@ -163,7 +173,9 @@ async def _lost(engine: Engine, decoder: Scheduler) -> None:
 def _report(service: Service, running: asyncio.Task[None]) -> None:
     """What nobody foresaw while loading, or a lost device or engine: the process is to be started anew."""
     if not running.cancelled() and (exc := running.exception()):
-        what = exc.message if service.decoder and isinstance(exc, ServiceError) else "loading failed"
+        what = (
+            exc.message if service.decoder and isinstance(exc, ServiceError) else "loading failed"
+        )
         log.critical("%s", what, exc_info=exc)
         service.fail(f"{what}; the server's log says why")
 

@@ -30,7 +30,9 @@ def misspelt(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
     known = {setting.upper() for setting in settings}
     others = sorted({name.upper() for name in names} - known)
     close = {name: difflib.get_close_matches(name, known, n=1, cutoff=LIKENESS) for name in others}
-    return {name: found[0] for name, found in close.items() if found and not name.startswith(OTHERS)}
+    return {
+        name: found[0] for name, found in close.items() if found and not name.startswith(OTHERS)
+    }
 
 
 def names_given(env_file: Path, environment: Mapping[str, str] = os.environ) -> set[str]:
@@ -38,7 +40,9 @@ def names_given(env_file: Path, environment: Mapping[str, str] = os.environ) -> 
     return {*environment, *(dotenv_values(env_file) if env_file.is_file() else ())}
 
 
-def check_env_file(env_file: Path, settings: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
+def check_env_file(
+    env_file: Path, settings: Iterable[str], environment: Mapping[str, str] = os.environ
+) -> None:
     """Refuse a file in which a setting would be lost without a word; `settings` are their names.
 
     python-dotenv leaves out lines that it cannot parse, and puts nothing in the place of a variable that is not set.
@@ -69,9 +73,13 @@ class _Lines:
         behind = {name.upper() for name in _ASSIGNMENT.findall(value.partition("\n")[2])}
         if swallowed := sorted(behind & self._settings):
             return f"a quote that closes only behind {swallowed[0]}"
-        fault = self._fault_of(key.upper(), binding.value) if key.upper() in self._settings else None
+        fault = (
+            self._fault_of(key.upper(), binding.value) if key.upper() in self._settings else None
+        )
         if key:
-            self._values[key] = "".join(atom.resolve(self._values) for atom in parse_variables(value))
+            self._values[key] = "".join(
+                atom.resolve(self._values) for atom in parse_variables(value)
+            )
         return fault
 
     def _fault_of(self, name: str, value: str | None) -> str | None:
@@ -106,9 +114,13 @@ def _text_of(env_file: Path) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as exc:
-        raise EnvFileError(f"{env_file}, line {_line_at(data, exc.start)}: not text in UTF-8") from exc
+        raise EnvFileError(
+            f"{env_file}, line {_line_at(data, exc.start)}: not text in UTF-8"
+        ) from exc
     if b"\0" in data:
-        raise EnvFileError(f"{env_file}, line {_line_at(data, data.index(0))}: not text in UTF-8: it holds a NUL")
+        raise EnvFileError(
+            f"{env_file}, line {_line_at(data, data.index(0))}: not text in UTF-8: it holds a NUL"
+        )
     return text
 
 

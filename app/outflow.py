@@ -15,7 +15,9 @@ class Outflow:
     server's graceful close waits for such a client for ever.
     """
 
-    def __init__(self, transport: asyncio.WriteTransport, limit_s: float, on_stall: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: asyncio.WriteTransport, limit_s: float, on_stall: Callable[[], None]
+    ) -> None:
         self._transport, self._limit_s, self._on_stall = transport, limit_s, on_stall
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._look)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from app.standstill import Alarm
 
-MIN_BODY_BYTES_PER_S = 8_192  # a body has a second more for each: a recording of 10 MB twenty minutes
+MIN_BODY_BYTES_PER_S = (
+    8_192  # a body has a second more for each: a recording of 10 MB twenty minutes
+)
 
 
 class Patience:

@@ -34,7 +34,10 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken
     """
     try:
         async with Limit(speech.limit_s) as limit, asyncio.TaskGroup() as group:
-            watchers = group.create_task(_watch(stage.sink)), group.create_task(stage.decoder.lost())
+            watchers = (
+                group.create_task(_watch(stage.sink)),
+                group.create_task(stage.decoder.lost()),
+            )
             await _attempts(speech, stage, progress, limit)
             for watcher in watchers:
                 watcher.cancel()
@@ -53,7 +56,9 @@ async def _watch(sink: Sink) -> None:
     raise ClientGone("the client has disconnected")
 
 
-async def _attempts(speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout) -> None:
+async def _attempts(
+    speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout
+) -> None:
     """Speak; and once more where that may help. The parts of a text that is still being written are kept for it."""
     ends_s, parts = limit.when(), KeptParts(speech.parts)
     speech = replace(speech, parts=parts)
@@ -80,7 +85,9 @@ def _is_ending() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _attempt(speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout) -> None:
+async def _attempt(
+    speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout
+) -> None:
     attempt = Attempt(speech, stage, limit, for_replay=progress.for_replay)
     progress.begin(attempt)
     try:
@@ -109,5 +116,7 @@ def _first(error: BaseException) -> BaseException:
     """The failure that a group stands for: a service error before anything else."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    leaves = [_first(inner) for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions]
+    leaves = [
+        _first(inner) for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions
+    ]
     return next((leaf for leaf in leaves if isinstance(leaf, ServiceError)), leaves[0])

@@ -83,7 +83,8 @@ class Voices(_Part):
         found = self.aliases.get(name)
         if found is None:
             raise VoiceNotFound(
-                f"unknown voice; this server has {', '.join(self.names)} (GET /v1/audio/voices)", param="voice"
+                f"unknown voice; this server has {', '.join(self.names)} (GET /v1/audio/voices)",
+                param="voice",
             )
         return found
 
@@ -95,13 +96,21 @@ class Profile(_Part):
     model: str
     model_aliases: tuple[str, ...] = ()
     prompt: str  # a template with {voice} (optional) and {text}, or {phonemes} for a model that reads those
-    clone_prompt: str | None = None  # with {reference_text}, {tokens} and {text}; None: the model cannot clone
+    clone_prompt: str | None = (
+        None  # with {reference_text}, {tokens} and {text}; None: the model cannot clone
+    )
     characters_per_second: float = Field(gt=0)  # of speech; used to split text that does not fit
-    longest_speech: float = Field(default=4.0, ge=1)  # times what that gives, and 5 s: what is longer is a runaway
-    shortest_speech: float = Field(default=0.1, ge=0, lt=1)  # times the same: what is shorter is not the whole text
+    longest_speech: float = Field(
+        default=4.0, ge=1
+    )  # times what that gives, and 5 s: what is longer is a runaway
+    shortest_speech: float = Field(
+        default=0.1, ge=0, lt=1
+    )  # times the same: what is shorter is not the whole text
     typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
     stop_token_ids: tuple[int, ...] = ()
-    normalize: bool = False  # where the request is silent; models of several languages read numbers themselves
+    normalize: bool = (
+        False  # where the request is silent; models of several languages read numbers themselves
+    )
     codec: ProfileCodec
     tokens: TokenSyntax
     sampling: SamplingDefaults
@@ -117,10 +126,17 @@ class Profile(_Part):
     def _clone_prompt_fits(self) -> Profile:
         if self.clone_prompt is None:
             return self
-        if any(self.clone_prompt.count(f"{{{field}}}") != 1 for field in ("reference_text", "tokens", "text")):
-            raise ValueError("clone_prompt must hold {reference_text}, {tokens} and {text} exactly once")
+        if any(
+            self.clone_prompt.count(f"{{{field}}}") != 1
+            for field in ("reference_text", "tokens", "text")
+        ):
+            raise ValueError(
+                "clone_prompt must hold {reference_text}, {tokens} and {text} exactly once"
+            )
         if self.codec.name != "neucodec" or self.tokens.slots != 1 or self.reads_phonemes:
-            raise ValueError("clone_prompt needs the codec neucodec, which alone can encode, and a prompt of text")
+            raise ValueError(
+                "clone_prompt needs the codec neucodec, which alone can encode, and a prompt of text"
+            )
         return self
 
     @property
@@ -157,8 +173,12 @@ def customise(
     fallback = profile.voices.default if profile.voices.default in names else names[0]
     default = default_speaker or fallback
     if default not in names:
-        raise ProfileError(f"DEFAULT_SPEAKER {default!r} is not among the voices: {', '.join(names)}")
-    aliases = {alias: name if name in names else default for alias, name in profile.voices.aliases.items()}
+        raise ProfileError(
+            f"DEFAULT_SPEAKER {default!r} is not among the voices: {', '.join(names)}"
+        )
+    aliases = {
+        alias: name if name in names else default for alias, name in profile.voices.aliases.items()
+    }
     set_here = {key: value for key, value in (sampling or {}).items() if value is not None}
     return profile.model_copy(
         update={
@@ -184,7 +204,9 @@ def load_profile(name: str) -> Profile:
         return Profile.model_validate(tomllib.loads(text))
     except OSError as exc:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-        raise ProfileError(f"no profile {name!r}: neither a preset ({known}) nor a readable file") from exc
+        raise ProfileError(
+            f"no profile {name!r}: neither a preset ({known}) nor a readable file"
+        ) from exc
     except UnicodeDecodeError as exc:
         raise ProfileError(f"{path}: not text in UTF-8") from exc
     except (tomllib.TOMLDecodeError, RecursionError) as exc:

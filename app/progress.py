@@ -30,7 +30,9 @@ NOTHING = Spoken(
 class Progress:
     """Follows a request from its beginning, attempt after attempt; what it tells is the latest one's."""
 
-    def __init__(self, expected_s: float = math.inf, *, speed: float = 1.0, for_replay: bool = False) -> None:
+    def __init__(
+        self, expected_s: float = math.inf, *, speed: float = 1.0, for_replay: bool = False
+    ) -> None:
         """`expected_s`: of sound at `speed`, as far as the text tells; `for_replay`: what a replay needs is kept."""
         self._expected_s, self._speed = expected_s, speed
         self.for_replay = for_replay
@@ -47,7 +49,10 @@ class Progress:
         """Return what the request still needs of the decode devices: it is a `Stream` of theirs."""
         if self._attempt is None:
             return StreamState(
-                FIRST_WINDOW_S / self._speed, GROWTH_WHEN_PRESSED, speed=self._speed, left_s=self._expected_s
+                FIRST_WINDOW_S / self._speed,
+                GROWTH_WHEN_PRESSED,
+                speed=self._speed,
+                left_s=self._expected_s,
             )
         return self._attempt.state(self._expected_s)
 
@@ -63,4 +68,6 @@ class Progress:
 
     def spoken(self) -> Spoken:
         """What the request has come to so far."""
-        return NOTHING if self._attempt is None else self._attempt.spoken(self._begun_s, self._retries)
+        return (
+            NOTHING if self._attempt is None else self._attempt.spoken(self._begun_s, self._retries)
+        )

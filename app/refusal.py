@@ -22,6 +22,11 @@ def refusal(error: ServiceError, scope: Scope, headers: list[tuple[bytes, bytes]
     name = identify(scope)
     log.info("request %s: %s", name, error.code)
     answer = failure_response(error)
-    headers = [*headers, *answer.raw_headers, (HEADER.encode(), name.encode()), (b"connection", b"close")]
+    headers = [
+        *headers,
+        *answer.raw_headers,
+        (HEADER.encode(), name.encode()),
+        (b"connection", b"close"),
+    ]
     lines = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
     return b"".join(lines) + bytes(answer.body)

@@ -42,9 +42,16 @@ def sound_of(replay: Replay, codec: Codec) -> Samples:
 
 def _spoken(take: Take, before: Before, codec: Codec, left_frames: int) -> Iterator[Samples]:
     spec = codec.spec
-    codes = CodeArray(FrameLayout(0, spec.codes_per_frame, spec.vocabulary), len(take.codes) * spec.codes_per_frame)
-    codes.feed([slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)])
-    stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
+    codes = CodeArray(
+        FrameLayout(0, spec.codes_per_frame, spec.vocabulary),
+        len(take.codes) * spec.codes_per_frame,
+    )
+    codes.feed(
+        [slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)]
+    )
+    stitcher = Stitcher(
+        spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
+    )
     for window in (*take.windows, *_not_decoded(take, spec, left_frames)):
         yield stitcher.feed(window, codec.decode([before.window(codes, window)])[0])
     before.keep(codes)
@@ -81,10 +88,14 @@ def _load_codec(replay: Replay, settings: Settings) -> Codec:
 
     profile = load_profile(settings.profile_name)
     if profile.codec.name != replay.codec:
-        raise ProfileError(f"the file's codec is {replay.codec}: set MODEL_PROFILE to a profile with that codec")
+        raise ProfileError(
+            f"the file's codec is {replay.codec}: set MODEL_PROFILE to a profile with that codec"
+        )
     weights = settings.codec_weights or profile.codec.weights
     left_s = settings.decode_left_context_s
-    choice = CodecChoice(profile.codec.name, weights, dtype=settings.codec_dtype, left_context_s=left_s, graph_s=())
+    choice = CodecChoice(
+        profile.codec.name, weights, dtype=settings.codec_dtype, left_context_s=left_s, graph_s=()
+    )
     return load_codec(choice, pick_devices(settings.device)[0])
 
 
@@ -109,7 +120,9 @@ def _write(replay: Replay, settings: Settings, out: Path) -> None:
     encoder = make_encoder("wav", codec.spec.sample_rate_hz)
     body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
     out.write_bytes(encoder.header(len(body)) + body)
-    print(f"request {replay.request_id}, {replay.cause}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s")
+    print(
+        f"request {replay.request_id}, {replay.cause}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s"
+    )
 
 
 if __name__ == "__main__":

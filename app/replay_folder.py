@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 class ReplayFolder:
     """Writes in a thread of its own, so that no sound waits for the disk."""
 
-    def __init__(self, folder: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._folder, self._most_files, self._most_bytes = folder, most_files, most_bytes
         self._writer = ThreadPoolExecutor(1, "replays")
         self._room = threading.Semaphore(MOST_WAITING)
@@ -43,7 +45,9 @@ class ReplayFolder:
         None: it is not kept, as the disk is slow or all is closed.
         """
         if not self._room.acquire(blocking=False):
-            log.warning("request %s is not kept for a replay: too many wait for the disk", request_id)
+            log.warning(
+                "request %s is not kept for a replay: too many wait for the disk", request_id
+            )
             return None
         try:
             return self._writer.submit(self._write, trail, request_id, cause)

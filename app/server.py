@@ -154,7 +154,9 @@ def serve(app: FastAPI, settings: Settings) -> NoReturn:
     server = Server(configure(app, settings), service)
 
     def fail() -> None:
-        faulthandler.dump_traceback_later(LAST_S, exit=True)  # whatever hangs, and without the interpreter's help
+        faulthandler.dump_traceback_later(
+            LAST_S, exit=True
+        )  # whatever hangs, and without the interpreter's help
         server.fail()
 
     service.on_failure = fail

@@ -61,7 +61,9 @@ ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
 Host = Annotated[str, AfterValidator(host_name)]
 # As browsers send it: without a slash at its end. An extension's or a desktop application's has a scheme of its own.
 Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/]+)$")]
-HostName = Annotated[str, Field(pattern=r"^(\*|\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\],*]+)$")]  # without a port
+HostName = Annotated[
+    str, Field(pattern=r"^(\*|\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\],*]+)$")
+]  # without a port
 Seconds = Annotated[float, Field(gt=0, le=30)]
 
 # NoDecode: pydantic-settings leaves the text alone, which it would otherwise take for JSON.
@@ -71,6 +73,9 @@ HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_listed)]
 ApiKeys = Annotated[tuple[ApiKey, ...] | None, NoDecode, BeforeValidator(_listed)]
 CallerKeys = Annotated[ApiKeys, AfterValidator(_closed_if_set)]
 EngineUrls = Annotated[
-    tuple[EngineUrl, ...] | None, NoDecode, BeforeValidator(_listed), AfterValidator(_different_engines)
+    tuple[EngineUrl, ...] | None,
+    NoDecode,
+    BeforeValidator(_listed),
+    AfterValidator(_different_engines),
 ]
 GraphLengths = Annotated[tuple[Seconds, ...] | None, NoDecode, BeforeValidator(_from_json)]

@@ -24,7 +24,9 @@ from app.setting_types import (
 )
 
 ENV_FILE = ".env"
-AUDIO_S_PER_CHARACTER = 1800 / 4096  # a digit takes 0.4 s, a Chinese character 0.27 s, a letter 0.07 s
+AUDIO_S_PER_CHARACTER = (
+    1800 / 4096
+)  # a digit takes 0.4 s, a Chinese character 0.27 s, a letter 0.07 s
 LEAST_AUDIO_S = 300.0  # a text of few characters may have pauses of a minute, and be said slowly
 
 
@@ -90,17 +92,27 @@ class Settings(BaseSettings):
         "Unset: scicom with TTS_API, builtin without.",
     )
     model_name: str | None = Field(
-        default=None, description="Model name sent to the engine and listed by /v1/models. Unset: the profile's."
+        default=None,
+        description="Model name sent to the engine and listed by /v1/models. Unset: the profile's.",
     )
-    speakers: Names = Field(default=(), description="Voice names, separated by commas. Unset: the profile's.")
+    speakers: Names = Field(
+        default=(), description="Voice names, separated by commas. Unset: the profile's."
+    )
     default_speaker: str | None = Field(
         default=None, description="Voice of requests that name none. Unset: the profile's."
     )
 
-    default_temperature: float | None = Field(default=None, ge=0, le=2, description="Unset: the profile's.")
-    default_repetition_penalty: float | None = Field(default=None, gt=0, le=2, description="Unset: the profile's.")
+    default_temperature: float | None = Field(
+        default=None, ge=0, le=2, description="Unset: the profile's."
+    )
+    default_repetition_penalty: float | None = Field(
+        default=None, gt=0, le=2, description="Unset: the profile's."
+    )
     default_max_tokens: int | None = Field(
-        default=None, ge=1, le=65536, description="Token budget of one engine request. Unset: the profile's."
+        default=None,
+        ge=1,
+        le=65536,
+        description="Token budget of one engine request. Unset: the profile's.",
     )
     default_playback_speed: float = Field(
         default=0.4, ge=0.1, le=10, description="Seconds of audio in the first decode window."
@@ -114,7 +126,9 @@ class Settings(BaseSettings):
     default_response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
         default="mp3", description="Format of requests that name none."
     )
-    max_input_characters: int = Field(default=4096, ge=1, le=1_000_000, description="Longest `input`, in characters.")
+    max_input_characters: int = Field(
+        default=4096, ge=1, le=1_000_000, description="Longest `input`, in characters."
+    )
     max_audio_s: float | None = Field(
         default=None,
         gt=0,
@@ -126,8 +140,12 @@ class Settings(BaseSettings):
         default=None,
         description="File of words that are said otherwise than written: a word, a tab and what is said, on each line.",
     )
-    normalize_loudness: bool = Field(default=True, description="Level answers to TARGET_RMS_DB unless asked not to.")
-    target_rms_db: float = Field(default=-16.0, ge=-40, le=-6, description="Level of the voiced parts, in dBFS.")
+    normalize_loudness: bool = Field(
+        default=True, description="Level answers to TARGET_RMS_DB unless asked not to."
+    )
+    target_rms_db: float = Field(
+        default=-16.0, ge=-40, le=-6, description="Level of the voiced parts, in dBFS."
+    )
 
     device: str = Field(
         default="auto",
@@ -144,7 +162,10 @@ class Settings(BaseSettings):
         description="Codec arithmetic. auto: float16 on a GPU, bfloat16 on a CPU that computes in it, else float32.",
     )
     decode_left_context_s: float | None = Field(
-        default=None, ge=0, le=4, description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU."
+        default=None,
+        ge=0,
+        le=4,
+        description="Sound decoded again before each NeuCodec window. Unset: 3 GPU, 1 CPU.",
     )
     decode_workers: int | None = Field(
         default=None,
@@ -153,9 +174,12 @@ class Settings(BaseSettings):
         description="Decode threads on a CPU. Unset: all cores with TTS_API, else half of them, at least 1.",
     )
     dynamic_batching: bool = Field(
-        default=True, description="Decode windows of several requests together; false: one window a call."
+        default=True,
+        description="Decode windows of several requests together; false: one window a call.",
     )
-    max_batch_size: int = Field(default=32, ge=1, le=512, description="Most windows in one decode call.")
+    max_batch_size: int = Field(
+        default=32, ge=1, le=512, description="Most windows in one decode call."
+    )
     max_batch_frames: int | None = Field(
         default=None,
         ge=1,
@@ -175,7 +199,8 @@ class Settings(BaseSettings):
         "[] captures none. Unset: a grid up to the longest window.",
     )
     torch_compile: bool = Field(
-        default=False, description="Compile the codec before it is captured: a slower start on a GPU, fewer kernels."
+        default=False,
+        description="Compile the codec before it is captured: a slower start on a GPU, fewer kernels.",
     )
 
     api_keys: CallerKeys = Field(
@@ -198,7 +223,9 @@ class Settings(BaseSettings):
         default=None,
         description="Folder that keeps cloned voices, made if it is not there. Unset: a restart forgets them.",
     )
-    max_voices: int = Field(default=100, ge=0, le=10_000, description="Most cloned voices that are kept.")
+    max_voices: int = Field(
+        default=100, ge=0, le=10_000, description="Most cloned voices that are kept."
+    )
     clone_weights: str | None = Field(
         default=None,
         description="Hub id or local folder of NeuCodec with its encoder, in transformers' layout, or random. "
@@ -213,7 +240,9 @@ class Settings(BaseSettings):
         le=1_000,
         description="Recordings being received or worked on at once, each in memory; further ones get 429.",
     )
-    max_reference_s: float = Field(default=20.0, ge=1, le=60, description="Longest recording of a voice, in seconds.")
+    max_reference_s: float = Field(
+        default=20.0, ge=1, le=60, description="Longest recording of a voice, in seconds."
+    )
 
     replay_folder: str | None = Field(
         default=None,
@@ -225,7 +254,10 @@ class Settings(BaseSettings):
         default=64, ge=1, le=100_000, description="Requests served at once; further ones get 429."
     )
     max_concurrent_requests_per_key: int | None = Field(
-        default=None, ge=1, le=100_000, description="Of those, at most so many with one API key. Unset: no such limit."
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Of those, at most so many with one API key. Unset: no such limit.",
     )
     admission_utilisation: float = Field(
         default=0.8,
@@ -240,11 +272,15 @@ class Settings(BaseSettings):
         le=60,
         description="Longest time that a stream waits for its turn on the decode devices before it gets 429.",
     )
-    connect_timeout_s: float = Field(default=2.0, gt=0, description="Longest wait for a connection to the engine.")
+    connect_timeout_s: float = Field(
+        default=2.0, gt=0, description="Longest wait for a connection to the engine."
+    )
     first_token_timeout_s: float = Field(
         default=15.0, gt=0, description="Longest wait for the first token, engine queue included."
     )
-    token_gap_timeout_s: float = Field(default=5.0, gt=0, description="Longest silence between two tokens.")
+    token_gap_timeout_s: float = Field(
+        default=5.0, gt=0, description="Longest silence between two tokens."
+    )
     request_read_timeout_s: float = Field(
         default=10.0,
         gt=0,
@@ -252,25 +288,37 @@ class Settings(BaseSettings):
         "every 8 KB of it.",
     )
     client_write_timeout_s: float = Field(
-        default=30.0, gt=0, description="Longest time in which a client takes no further 64 KB of its answer."
+        default=30.0,
+        gt=0,
+        description="Longest time in which a client takes no further 64 KB of its answer.",
     )
     request_timeout_s: float = Field(
-        default=300.0, gt=0, description="Longest whole request, beyond the length of the audio sent."
+        default=300.0,
+        gt=0,
+        description="Longest whole request, beyond the length of the audio sent.",
     )
     text_timeout_s: float = Field(
-        default=30.0, gt=0, description="Longest wait for more text of an utterance over a WebSocket."
+        default=30.0,
+        gt=0,
+        description="Longest wait for more text of an utterance over a WebSocket.",
     )
     websocket_idle_timeout_s: float = Field(
-        default=300.0, gt=0, description="Time without a message or an utterance after which a WebSocket is closed."
+        default=300.0,
+        gt=0,
+        description="Time without a message or an utterance after which a WebSocket is closed.",
     )
-    shutdown_grace_s: int = Field(default=30, ge=0, description="Time that running answers get at SIGTERM.")
+    shutdown_grace_s: int = Field(
+        default=30, ge=0, description="Time that running answers get at SIGTERM."
+    )
     stream_interval: int = Field(
         default=5, ge=1, le=100, description="Tokens that vLLM collects per event after the first."
     )
 
     @field_validator("tts_api_key")
     @classmethod
-    def _fitting_keys(cls, value: tuple[SecretStr, ...] | None, info: ValidationInfo) -> tuple[SecretStr, ...] | None:
+    def _fitting_keys(
+        cls, value: tuple[SecretStr, ...] | None, info: ValidationInfo
+    ) -> tuple[SecretStr, ...] | None:
         if urls := info.data.get("tts_api"):
             addresses(urls, value or ())
         return value
@@ -283,7 +331,9 @@ class Settings(BaseSettings):
     @property
     def longest_audio_s(self) -> float:
         """MAX_AUDIO_S, or its default: at speed 1 every text of MAX_INPUT_CHARACTERS fits, also digits and Chinese."""
-        return self.max_audio_s or max(LEAST_AUDIO_S, AUDIO_S_PER_CHARACTER * self.max_input_characters)
+        return self.max_audio_s or max(
+            LEAST_AUDIO_S, AUDIO_S_PER_CHARACTER * self.max_input_characters
+        )
 
     @property
     def profile_name(self) -> str:

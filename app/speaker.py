@@ -63,7 +63,9 @@ class Speaker:
         """
         spec, schedule = self._decoder.spec, self._schedule
         quiet = Quiet(spec.sample_rate_hz)
-        stitcher = Stitcher(spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz))
+        stitcher = Stitcher(
+            spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
+        )
         taken: list[Window] = [] if self._trail is None else self._trail.windows_of(arrival.codes)
         schedule.begin()
         self._arrival, decode_s = arrival, 0.0
@@ -100,7 +102,9 @@ class Speaker:
         schedule = self._schedule
         if schedule.least_wanted < schedule.wanted:
             try:
-                async with asyncio.timeout(max(0.0, PATIENCE * (self.listener.lead_s - decode_s - LEAD_MARGIN_S))):
+                async with asyncio.timeout(
+                    max(0.0, PATIENCE * (self.listener.lead_s - decode_s - LEAD_MARGIN_S))
+                ):
                     await arrival.reach(schedule.wanted)
             except TimeoutError:
                 await arrival.reach(schedule.least_wanted)
@@ -111,7 +115,9 @@ class Speaker:
         """Say nothing for a while; what comes then begins anew."""
         if seconds:
             self._before.forget(round(seconds * self._decoder.spec.frames_per_s))
-            await self._hear(np.zeros(round(seconds * self._decoder.spec.sample_rate_hz), np.float32))
+            await self._hear(
+                np.zeros(round(seconds * self._decoder.spec.sample_rate_hz), np.float32)
+            )
 
     async def rest(self) -> None:
         """Nothing is there to say: let the listener hear the end of what was said, which the filters keep back."""
@@ -154,7 +160,9 @@ class Speaker:
         """Tell the load estimate of a window that a client is about to hear."""
         if not self.listener.whole:
             frames = window.stop - window.start
-            self._decoder.load.sent(SentWindow(time.monotonic(), frames, slack_s, late=self.listener.dry))
+            self._decoder.load.sent(
+                SentWindow(time.monotonic(), frames, slack_s, late=self.listener.dry)
+            )
 
     def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
         """Choose the window on the decode thread, so that it holds all that has arrived by then."""
@@ -176,7 +184,9 @@ class Before:
     def keep(self, codes: CodeArray) -> None:
         """The part has ended."""
         self._place += codes.frames
-        joined = np.concatenate([self._codes, codes.window(max(0, codes.frames - self._most), codes.frames)])
+        joined = np.concatenate(
+            [self._codes, codes.window(max(0, codes.frames - self._most), codes.frames)]
+        )
         self._codes = joined[max(0, len(joined) - self._most) :]
 
     def forget(self, frames: int) -> None:

@@ -114,7 +114,10 @@ class Limit(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (fina
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._alarm.cancel()
         await super().__aexit__(kind, error, trace)

@@ -15,7 +15,9 @@ from typing import Literal
 from opentelemetry import trace
 from opentelemetry.propagate import inject
 
-Stage = Literal["normalise", "engine", "engine.connect", "engine.first_token", "decode.wait", "decode"]
+Stage = Literal[
+    "normalise", "engine", "engine.connect", "engine.first_token", "decode.wait", "decode"
+]
 
 _TRACER = trace.get_tracer("speech-server")
 _NOTHING: AbstractContextManager[object] = nullcontext()
@@ -46,7 +48,9 @@ def record(stage: Stage, begun_s: float, ended_s: float, **attributes: int | flo
     if not traced():
         return
     offset_ns = time.time_ns() - time.monotonic_ns()
-    recorded = _TRACER.start_span(stage, start_time=offset_ns + int(begun_s * 1e9), attributes=attributes)
+    recorded = _TRACER.start_span(
+        stage, start_time=offset_ns + int(begun_s * 1e9), attributes=attributes
+    )
     recorded.end(offset_ns + int(ended_s * 1e9))
 
 
@@ -57,7 +61,9 @@ def event(name: Literal["first_byte"]) -> None:
 
 def describe(**attributes: str | int | float) -> None:
     """Facts about the request, on its own span; never its text."""
-    trace.get_current_span().set_attributes({f"speech.{name}": value for name, value in attributes.items()})
+    trace.get_current_span().set_attributes(
+        {f"speech.{name}": value for name, value in attributes.items()}
+    )
 
 
 def pass_on(headers: MutableMapping[str, str]) -> None:

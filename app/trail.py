@@ -60,9 +60,15 @@ class Trail:
 
     def replay(self, request_id: str, cause: str) -> Replay:
         """All of it, once the attempt is over."""
-        return Replay(request_id, cause, self._codec, self._left_frames, list(map(_take, self._parts)))
+        return Replay(
+            request_id, cause, self._codec, self._left_frames, list(map(_take, self._parts))
+        )
 
 
 def _take(part: _Part) -> Take:
-    frames = [] if part.codes is None else [frame.tolist() for frame in part.codes.window(0, part.codes.frames)]
+    frames = (
+        []
+        if part.codes is None
+        else [frame.tolist() for frame in part.codes.window(0, part.codes.frames)]
+    )
     return Take(part.pause_s, cast("list[list[int]]", frames), part.windows)

@@ -29,7 +29,9 @@ class UnframedBody:
         if message["type"] == "http.response.start":
             self._begin(message)
         elif self._unframed:
-            self._cycle.expected_content_length = len(message.get("body", b""))  # uvicorn then sends it as it is
+            self._cycle.expected_content_length = len(
+                message.get("body", b"")
+            )  # uvicorn then sends it as it is
             if not message.get("more_body", False):
                 await self._end(message)
                 return

@@ -51,7 +51,9 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def begin(self, handshake: Request, early: bytes) -> None:
         """Pass a handshake, which has been read and checked, to the application; `early` are the bytes behind it."""
-        self.conn.receive_data(b"GET / HTTP/1.1\r\n\r\n")  # the library's parser is at the frames now
+        self.conn.receive_data(
+            b"GET / HTTP/1.1\r\n\r\n"
+        )  # the library's parser is at the frames now
         self.conn.events_received()
         self._early += early
         self.handle_connect(handshake)

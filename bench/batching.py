@@ -73,7 +73,9 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
     def take(taken: list[Window]) -> CodeWindow:
         window = schedule.take(frames, ended=True)
         taken.append(window)
-        return CodeWindow(codes[window.start : window.stop], window.start, window.begin - window.start)
+        return CodeWindow(
+            codes[window.start : window.stop], window.start, window.begin - window.start
+        )
 
     while not schedule.finished:
         taken: list[Window] = []
@@ -94,7 +96,9 @@ async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -
         await answer(scheduler, int(frames), tally)
 
 
-async def sound_per_s(codec: Codec, policy: Policy, limits: BatchLimits, answers: int) -> dict[str, float]:
+async def sound_per_s(
+    codec: Codec, policy: Policy, limits: BatchLimits, answers: int
+) -> dict[str, float]:
     """Seconds of new sound per second of CPU time, and what the calls looked like."""
     calls, tally = Calls(codec), Tally()
     scheduler = Scheduler([calls], make_queue(policy, limits))
@@ -113,7 +117,10 @@ async def sound_per_s(codec: Codec, policy: Policy, limits: BatchLimits, answers
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     """Every policy in every round; ratios within a round."""
     codec = load_codec(CodecChoice(name, "random", left_context_s=0.5), "cpu")
-    batch_frames, call_frames = arguments.batch_frames or CPU_BATCH_FRAMES[name], CPU_CALL_FRAMES[name]
+    batch_frames, call_frames = (
+        arguments.batch_frames or CPU_BATCH_FRAMES[name],
+        CPU_CALL_FRAMES[name],
+    )
     limits = BatchLimits(32, batch_frames)
     cases: dict[str, tuple[Policy, BatchLimits]] = {
         "as served": ("deadline", BatchLimits(32, batch_frames, call_frames=call_frames)),
@@ -122,7 +129,10 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
         BASE: (BASE, limits),
     }
     rounds = [
-        {case: uvloop.run(sound_per_s(codec, *given, ANSWERS[name])) for case, given in cases.items()}
+        {
+            case: uvloop.run(sound_per_s(codec, *given, ANSWERS[name]))
+            for case, given in cases.items()
+        }
         for _ in range(arguments.rounds)
     ]
     result: dict[str, object] = {
@@ -136,21 +146,32 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
             "ratio_to_one_by_one": round(statistics.median(ratios), 3),
             "lowest": round(min(ratios), 3),
             "highest": round(max(ratios), 3),
-            **{key: round(statistics.median(row[case][key] for row in rounds), 2) for key in rounds[0][case]},
+            **{
+                key: round(statistics.median(row[case][key] for row in rounds), 2)
+                for key in rounds[0][case]
+            },
         }
     return result
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--codecs", nargs="+", default=CODECS, choices=CODECS)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES; unset: the service's own")
+    parser.add_argument(
+        "--batch-frames", type=int, help="MAX_BATCH_FRAMES; unset: the service's own"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.codecs:
-        load_shape: dict[str, object] = {"streams": STREAMS, "rounds": arguments.rounds, "left_context_s": 0.5}
+        load_shape: dict[str, object] = {
+            "streams": STREAMS,
+            "rounds": arguments.rounds,
+            "left_context_s": 0.5,
+        }
         write_result(f"batching-{name}-cpu", load_shape | measure(name, arguments))
 
 

@@ -30,7 +30,9 @@ async def burst(checkout: Path) -> dict[str, object]:
         result = Path(folder) / "result.json"
         async with embedded(PYTHONPATH=str(checkout)) as url:
             command = [sys.executable, "-m", "stress_test", "--url", url, "--json", str(result)]
-            load = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.DEVNULL)
+            load = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, stdout=subprocess.DEVNULL
+            )
             await asyncio.wait_for(load.wait(), SECONDS)
         figures = json.loads(result.read_text())["figures"]
     heard = figures["heard"]
@@ -46,7 +48,9 @@ async def burst(checkout: Path) -> dict[str, object]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--beside", type=Path, help="an older checkout")
     parser.add_argument("--runs", type=int, default=4)
     arguments = parser.parse_args()

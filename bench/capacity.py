@@ -38,14 +38,24 @@ async def measure(name: str, device: str, options: list[str]) -> int:
     """Ask one service; the exit status of the stress test."""
     result = ROOT / "bench" / "results" / f"capacity-{name}{'' if device == 'cpu' else '-gpu'}.json"
     async with services(device)[name]() as url:
-        arguments = ["--url", url, "--sentences", "bench/sentences.txt", "--json", str(result), *options]
+        arguments = [
+            "--url",
+            url,
+            "--sentences",
+            "bench/sentences.txt",
+            "--json",
+            str(result),
+            *options,
+        ]
         command = [sys.executable, "-m", "stress_test", "capacity", *arguments]
         return await (await asyncio.create_subprocess_exec(*command, cwd=ROOT)).wait()
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("service", choices=[*services("cpu")])
     parser.add_argument("--device", default="cpu", help="DEVICE of neucodec")
     arguments, options = parser.parse_known_args()

@@ -32,10 +32,14 @@ class Heard:
 async def apart(traffic: Traffic) -> Heard:
     """Drive it in a process of its own."""
     pipe = subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.clients", stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.clients", stdin=pipe, stdout=pipe
+    )
     output, _ = await process.communicate(traffic.dump().encode())
     said = json.loads(output)
-    return Heard([Answer(**answer) for answer in said["answers"]], said["lag_p99_ms"], said["cpu_share"])
+    return Heard(
+        [Answer(**answer) for answer in said["answers"]], said["lag_p99_ms"], said["cpu_share"]
+    )
 
 
 async def listen(session: aiohttp.ClientSession, ask: Ask) -> Answer:
@@ -65,7 +69,9 @@ async def stream(session: aiohttp.ClientSession, traffic: Traffic, number: int) 
     return answers
 
 
-async def arrival(session: aiohttp.ClientSession, traffic: Traffic, number: int, after_s: float) -> list[Answer]:
+async def arrival(
+    session: aiohttp.ClientSession, traffic: Traffic, number: int, after_s: float
+) -> list[Answer]:
     """One request of an open loop."""
     await asyncio.sleep(traffic.begin_s + after_s - time.monotonic())
     return [await listen(session, next(traffic.asks(number)))]
@@ -76,7 +82,10 @@ async def drive(traffic: Traffic) -> Heard:
     begun_s, begun_cpu_s = time.monotonic(), time.process_time()
     timeout = aiohttp.ClientTimeout(total=traffic.warm_s + traffic.counted_s + OVERTIME_S)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(traffic.url, connector=connector, timeout=timeout) as session, watched() as lag:
+    async with (
+        aiohttp.ClientSession(traffic.url, connector=connector, timeout=timeout) as session,
+        watched() as lag,
+    ):
         if traffic.streams:
             asking = [stream(session, traffic, number) for number in range(traffic.streams)]
         else:

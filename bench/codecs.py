@@ -28,7 +28,9 @@ ROUNDS = 5
 
 def loaders() -> dict[str, Callable[[], Codec]]:
     """Each codec in each type, loaded when it is measured."""
-    made: dict[str, Callable[[], Codec]] = {"builtin float32": lambda: load_builtin_codec(device="cpu")}
+    made: dict[str, Callable[[], Codec]] = {
+        "builtin float32": lambda: load_builtin_codec(device="cpu")
+    }
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         made[f"neucodec {name}"] = lambda dtype=dtype: load_neucodec(
             "random", device="cpu", dtype=dtype, left_context_frames=50
@@ -57,12 +59,16 @@ def audio_s_per_cpu_s(codec: Codec, rows: int, frames: int) -> float:
 def main() -> None:
     """Measure each codec and write the result."""
     torch.set_num_threads(1)
-    result: dict[str, object] = {"threads": 1, "unit": "audio-seconds per CPU-second, context included"}
+    result: dict[str, object] = {
+        "threads": 1,
+        "unit": "audio-seconds per CPU-second, context included",
+    }
     for name, load in loaders().items():
         codec = load()
         shapes = SHAPES[name.split(maxsplit=1)[0]]
         result[name] = {
-            f"{rows} x {frames}": round(audio_s_per_cpu_s(codec, rows, frames), 2) for rows, frames in shapes
+            f"{rows} x {frames}": round(audio_s_per_cpu_s(codec, rows, frames), 2)
+            for rows, frames in shapes
         }
     write_result("codecs", result)
 

@@ -45,7 +45,10 @@ class CallCost:
 
     def call_s(self, rows: int, frames: int) -> float:
         """How long the device is busy with such a call."""
-        return self.launch_s + _rounded(rows, self.row_steps) * _rounded(frames, self.frame_steps) * self.frame_s
+        return (
+            self.launch_s
+            + _rounded(rows, self.row_steps) * _rounded(frames, self.frame_steps) * self.frame_s
+        )
 
     @property
     def call_frames(self) -> int | None:
@@ -62,8 +65,12 @@ def measured_cost(codec: str) -> CallCost:
     """The least-squares line through what bench/results/codecs.json holds of `codec`, in relative error."""
     file = Path(__file__).parent / "results" / "codecs.json"
     shapes: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))[codec]
-    frames = np.array([int(rows) * int(length) for rows, length in (shape.split(" x ") for shape in shapes)])
-    taken_s = frames * SPEC.samples_per_frame / SPEC.sample_rate_hz / np.array(list(shapes.values()))
+    frames = np.array(
+        [int(rows) * int(length) for rows, length in (shape.split(" x ") for shape in shapes)]
+    )
+    taken_s = (
+        frames * SPEC.samples_per_frame / SPEC.sample_rate_hz / np.array(list(shapes.values()))
+    )
     terms = np.stack([1 / taken_s, frames / taken_s], axis=1)
     launch_s, frame_s = np.linalg.lstsq(terms, np.ones(len(frames)), rcond=None)[0]
     return CallCost(float(launch_s), float(frame_s))
@@ -109,7 +116,10 @@ class StubCodec:
 
         def wait() -> list[Samples]:
             self._sleep(max(0.0, ends_s - self._clock()))
-            return [self._hum[: window.sounding_frames * self.spec.samples_per_frame] for window in windows]
+            return [
+                self._hum[: window.sounding_frames * self.spec.samples_per_frame]
+                for window in windows
+            ]
 
         return wait
 

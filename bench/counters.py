@@ -46,7 +46,9 @@ class Counters:
 
     def since(self, before: Counters) -> Counters:
         """What has been added."""
-        return Counters(*(getattr(self, name) - getattr(before, name) for name in self.__dataclass_fields__))
+        return Counters(
+            *(getattr(self, name) - getattr(before, name) for name in self.__dataclass_fields__)
+        )
 
     def row(self) -> dict[str, float]:
         """As a result's fields."""
@@ -56,7 +58,9 @@ class Counters:
             "mean_call_ms": round(self.call_s / max(self.calls, 1) * 1000, 2),
             "service_cpu_share": round(self.cpu_s / self.clock_s, 3),
             "service_underruns": self.underruns,
-            "machine_busy_share": round(self.busy_ticks / max(self.busy_ticks + self.idle_ticks, 1), 3),
+            "machine_busy_share": round(
+                self.busy_ticks / max(self.busy_ticks + self.idle_ticks, 1), 3
+            ),
         }
 
 
@@ -84,7 +88,10 @@ class FirstWindows:
     def row(self, begin_s: float, end_s: float) -> dict[str, float]:
         """Percentiles of the requests that ended within [begin, end)."""
         seen_ms = [amount * 1000 for at_s, amount in self._seen if begin_s <= at_s < end_s]
-        return {f"first_window_ms_p{percent}": round(percentile(seen_ms, percent), 1) for percent in (50, 99)}
+        return {
+            f"first_window_ms_p{percent}": round(percentile(seen_ms, percent), 1)
+            for percent in (50, 99)
+        }
 
 
 def _sample(name: str) -> float:
@@ -93,5 +100,7 @@ def _sample(name: str) -> float:
 
 def _machine_ticks() -> tuple[float, float]:
     """Busy and idle, from the first line of /proc/stat."""
-    user, nice, system, idle, iowait, *others = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    user, nice, system, idle, iowait, *others = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
     return user + nice + system + sum(others), idle + iowait

@@ -29,7 +29,9 @@ from bench.reference import reference_decode
 
 DTYPES = ("float32", "bfloat16", "float16")
 SHAPES = {
-    "cuda": tuple((rows, frames) for frames in (32, 64, 128, 256, 384) for rows in (1, 4, 8, 16, 32)),
+    "cuda": tuple(
+        (rows, frames) for frames in (32, 64, 128, 256, 384) for rows in (1, 4, 8, 16, 32)
+    ),
     "cpu": ((1, 64), (1, 128), (4, 64)),
 }
 MIXED_ROWS = {"cuda": 32, "cpu": 6}
@@ -40,7 +42,8 @@ def windows_of(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[Code
     """Random codes, no context: every frame sounds."""
     rng, spec = np.random.default_rng(seed), codec.spec
     return [
-        CodeWindow(rng.integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32)) for frames in lengths
+        CodeWindow(rng.integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32))
+        for frames in lengths
     ]
 
 
@@ -74,13 +77,29 @@ def kernels_of(call: Callable[[], object], device: str) -> int:
     with profile(activities=[activity]) as seen:
         call()
     if device == "cuda":
-        events = [event for event in seen.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+        events = [
+            event for event in seen.events() if event.device_type == torch.autograd.DeviceType.CUDA
+        ]
         return sum(not event.name.startswith(("Memcpy", "Memset")) for event in events)
     counts = Counter(
-        event.name for event in seen.events() if event.name.startswith("aten::") and not event.cpu_children
+        event.name
+        for event in seen.events()
+        if event.name.startswith("aten::") and not event.cpu_children
     )
-    views = ("view", "expand", "slice", "select", "permute", "transpose", "as_strided", "unsqueeze", "reshape")
-    return sum(count for name, count in counts.items() if not name.removeprefix("aten::").startswith(views))
+    views = (
+        "view",
+        "expand",
+        "slice",
+        "select",
+        "permute",
+        "transpose",
+        "as_strided",
+        "unsqueeze",
+        "reshape",
+    )
+    return sum(
+        count for name, count in counts.items() if not name.removeprefix("aten::").startswith(views)
+    )
 
 
 def shape_row(codec: Codec, eager: Codec, rows: int, frames: int, device: str) -> dict[str, float]:
@@ -117,7 +136,11 @@ def mixed_row(codec: Codec, device: str) -> dict[str, object]:
     taken_s = {name: statistics.median(seconds_of(way, 0.3, 3)) for name, way in ways.items()}
     return {
         "lengths": lengths,
-        "calls": {"one_masked_call": 1, "exact_length_groups": len(groups), "one_window_a_call": len(windows)},
+        "calls": {
+            "one_masked_call": 1,
+            "exact_length_groups": len(groups),
+            "one_window_a_call": len(windows),
+        },
         "ms": {name: round(1e3 * value, 2) for name, value in taken_s.items()},
         "ratio_to_one_masked_call": {
             name: round(value / taken_s["one_masked_call"], 2) for name, value in taken_s.items()
@@ -128,7 +151,12 @@ def mixed_row(codec: Codec, device: str) -> dict[str, object]:
 def db(expected: Sequence[Samples], actual: Sequence[Samples]) -> float:
     """Power of what is expected over that of the difference, the worst of all windows."""
     pairs = [(each.astype(np.float64), other) for each, other in zip(expected, actual, strict=True)]
-    return round(min(10 * np.log10(np.square(e).sum() / max(np.square(e - a).sum(), 1e-30)) for e, a in pairs), 1)
+    return round(
+        min(
+            10 * np.log10(np.square(e).sum() / max(np.square(e - a).sum(), 1e-30)) for e, a in pairs
+        ),
+        1,
+    )
 
 
 def fidelity(codec: Codec, eager: Codec, exact: Codec) -> dict[str, float]:
@@ -180,7 +208,9 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
             "as_served": kernels_of(lambda: codec.decode(one), device),
         }
         shapes = [shape for shape in SHAPES[device] if shape[1] <= codec.spec.max_window_frames]
-        result["shapes"] = [shape_row(codec, eager, rows, frames, device) for rows, frames in shapes]
+        result["shapes"] = [
+            shape_row(codec, eager, rows, frames, device) for rows, frames in shapes
+        ]
         result["mixed_lengths"] = mixed_row(codec, device)
         result["graph_misses"] = metrics.GRAPH_MISSES._value.get() - misses  # pyright: ignore[reportPrivateUsage]
         result["memory_mb"] = memory_mb(device)
@@ -198,9 +228,14 @@ def against_reference(exact: Codec, shapes: Sequence[tuple[int, int]], device: s
     for count, frames in shapes:
         windows = windows_of(exact, [frames] * count)
         theirs_s = statistics.median(seconds_of(lambda windows=windows: reference(windows), 0.2, 3))
-        ours_s = statistics.median(seconds_of(lambda windows=windows: exact.decode(windows), 0.2, 3))
+        ours_s = statistics.median(
+            seconds_of(lambda windows=windows: exact.decode(windows), 0.2, 3)
+        )
         rows.append({"rows": count, "frames": frames, "theirs_ms": round(1e3 * theirs_s, 2)})
-        rows[-1] |= {"ours_ms": round(1e3 * ours_s, 2), "theirs_over_ours": round(theirs_s / ours_s, 2)}
+        rows[-1] |= {
+            "ours_ms": round(1e3 * ours_s, 2),
+            "theirs_over_ours": round(theirs_s / ours_s, 2),
+        }
     return rows
 
 
@@ -221,16 +256,24 @@ def memory_mb(device: str) -> dict[str, float]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--codec", choices=("neucodec", "snac"), default="neucodec")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--dtype", choices=DTYPES, default=None, help="default: float16 on cuda, bfloat16 on cpu")
+    parser.add_argument(
+        "--device", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu"
+    )
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default=None, help="default: float16 on cuda, bfloat16 on cpu"
+    )
     parser.add_argument("--compile", action="store_true", help="as TORCH_COMPILE=true")
     parser.add_argument("--max-batch", type=int, default=32)
     options = parser.parse_args()
     options.dtype = options.dtype or ("float16" if options.device == "cuda" else "bfloat16")
     compiled = "-compiled" if options.compile else ""
-    write_result(f"decode-{options.codec}-{options.device}-{options.dtype}{compiled}", measure(options))
+    write_result(
+        f"decode-{options.codec}-{options.device}-{options.dtype}{compiled}", measure(options)
+    )
 
 
 if __name__ == "__main__":

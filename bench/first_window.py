@@ -23,7 +23,12 @@ ANSWERS = 9
 
 async def first_audio_ms(session: aiohttp.ClientSession, window_s: float) -> float:
     """From the request to the first bytes of pcm, the median of some answers."""
-    body = {"input": "Hello there.", "response_format": "pcm", "max_tokens": 200, "playback_speed": window_s}
+    body = {
+        "input": "Hello there.",
+        "response_format": "pcm",
+        "max_tokens": 200,
+        "playback_speed": window_s,
+    }
     times_ms: list[float] = []
     for _ in range(ANSWERS):
         asked_s = time.monotonic()

@@ -31,13 +31,23 @@ class Answer:
         return self.first_s + self.audio_s + self.silence_s
 
     @classmethod
-    def of(cls, word: str, asked_s: float, chunks: Sequence[tuple[float, int]], tokens: int) -> Answer:
+    def of(
+        cls, word: str, asked_s: float, chunks: Sequence[tuple[float, int]], tokens: int
+    ) -> Answer:
         """From the time and size of each piece of pcm; an answer that is too short has failed."""
         if not chunks:
             return cls.failed(word, asked_s, "no audio")
         audio_s = sum(size for _, size in chunks) / BYTES_PER_S
         failure = "" if round(audio_s * TOKENS_PER_S) == tokens else "too short"
-        return cls(word, asked_s, chunks[0][0], chunks[-1][0], audio_s, *underruns(chunks, BYTES_PER_S), failure)
+        return cls(
+            word,
+            asked_s,
+            chunks[0][0],
+            chunks[-1][0],
+            audio_s,
+            *underruns(chunks, BYTES_PER_S),
+            failure,
+        )
 
     @classmethod
     def failed(cls, word: str, asked_s: float, failure: str, end_s: float | None = None) -> Answer:

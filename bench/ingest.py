@@ -96,7 +96,9 @@ async def httpx_aiohttp(load: Load) -> AsyncIterator[Read]:
 async def vllm_engine(load: Load) -> AsyncIterator[Read]:
     """The service's own: events, tokens, the check of ids against text, clocks, and a callback that counts."""
     syntax = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
-    engine = VllmEngine(load.url, "paced", syntax, limits=EngineLimits(stream_interval=load.interval))
+    engine = VllmEngine(
+        load.url, "paced", syntax, limits=EngineLimits(stream_interval=load.interval)
+    )
     await engine.start()
 
     async def read() -> int:
@@ -128,7 +130,9 @@ async def cpu_us(reader: Reader, load: Load, repeats: int) -> float:
         for _ in range(repeats):
             counts = await asyncio.gather(*(read() for _ in range(load.streams)))
             if set(counts) != {load.tokens}:
-                raise RuntimeError(f"streams of {sorted(set(counts))} tokens arrived, not of {load.tokens}")
+                raise RuntimeError(
+                    f"streams of {sorted(set(counts))} tokens arrived, not of {load.tokens}"
+                )
         return (time.process_time() - started_s) * 1e6
 
 
@@ -140,7 +144,10 @@ def us_per_token(reader: Reader, load: Load) -> float:
 def measure(load: Load, rounds: int, repeats: int, units: int) -> dict[str, dict[str, float]]:
     """For each reader the median cost of a unit, and the median ratio to the bare reader of its round."""
     rows = [
-        {name: uvloop.run(cpu_us(reader, load, repeats)) / units for name, reader in READERS.items()}
+        {
+            name: uvloop.run(cpu_us(reader, load, repeats)) / units
+            for name, reader in READERS.items()
+        }
         for _ in range(rounds)
     ]
     return {
@@ -156,7 +163,9 @@ def measure(load: Load, rounds: int, repeats: int, units: int) -> dict[str, dict
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each stream")

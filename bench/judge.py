@@ -41,7 +41,9 @@ def normalise(text: str) -> str:
     """
     spaced = _LEADING_ZEROS.sub(lambda zeros: " ".join(zeros.group()) + " ", text)
     read = _EMAIL.sub("email", _ADDRESS_DOT.sub(" dot ", spaced).replace("@", " at "))
-    words = _DIGIT.sub(r" \1 ", " ".join(_ONE_SPELLING.get(word, word) for word in _whisper_spelling(read).split()))
+    words = _DIGIT.sub(
+        r" \1 ", " ".join(_ONE_SPELLING.get(word, word) for word in _whisper_spelling(read).split())
+    )
     return _LETTERS.sub(lambda letters: letters.group().replace(" ", ""), " ".join(words.split()))
 
 
@@ -72,7 +74,11 @@ class Judge:
     def __init__(self, workers: int = 1) -> None:
         """As many transcriptions at once as there are workers, each on one thread."""
         self._model = WhisperModel(
-            str(model_folder()), device="cpu", compute_type="int8", cpu_threads=1, num_workers=workers
+            str(model_folder()),
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=1,
+            num_workers=workers,
         )
 
     def transcribe(self, samples: NDArray[np.float32], rate_hz: int) -> str:
@@ -90,4 +96,8 @@ class Judge:
 
 def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
     """Wrong, missing and added words over the words that should have been heard, after normalisation."""
-    return float(jiwer.wer([normalise(text) for text in references], [normalise(text) for text in hypotheses]))
+    return float(
+        jiwer.wer(
+            [normalise(text) for text in references], [normalise(text) for text in hypotheses]
+        )
+    )

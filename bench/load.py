@@ -25,7 +25,14 @@ from bench.served import FREE, Served, cost_of, device_for, load_codec, serving,
 from bench.traffic import Traffic
 from bench.trial import Row, measure
 
-SHOWN = ("audio_s_per_s", "ratio_to_free", "first_window_ms_p50", "first_window_ms_p99", "added_ms_p99", "mean_batch")
+SHOWN = (
+    "audio_s_per_s",
+    "ratio_to_free",
+    "first_window_ms_p50",
+    "first_window_ms_p99",
+    "added_ms_p99",
+    "mean_batch",
+)
 SHOWN += ("underrun_requests", "requests", "failures", "service_cpu_share", "machine_busy_share")
 SHOWN += ("engine_late_share", "client_lag_ms_p99", "believable")
 
@@ -48,9 +55,14 @@ async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Ro
         device = device_for(arguments.codec, arguments.device)
         for name, policies in ((FREE, POLICIES[:1]), (arguments.codec, arguments.policy)):
             cost = cost_of(name, arguments.cost)
-            codec, settings = load_codec(cost, device), settings_for(engine_url, name, device, arguments.interval)
+            codec, settings = (
+                load_codec(cost, device),
+                settings_for(engine_url, name, device, arguments.interval),
+            )
             for policy in policies:
-                url = await stack.enter_async_context(serving(settings, codec, partial(make_queue, policy)))
+                url = await stack.enter_async_context(
+                    serving(settings, codec, partial(make_queue, policy))
+                )
                 services.append(Served(url, name, policy))
         for traffic in loads(arguments):
             for attempt in range(1, arguments.tries + 1):
@@ -61,7 +73,9 @@ async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Ro
     return rows
 
 
-async def compare(services: Sequence[Served], engine_url: str, traffic: Traffic, windows: FirstWindows) -> list[Row]:
+async def compare(
+    services: Sequence[Served], engine_url: str, traffic: Traffic, windows: FirstWindows
+) -> list[Row]:
     """One load on each service; the first is what the others are compared with."""
     rows: list[Row] = []
     for served in services:
@@ -81,19 +95,31 @@ def numbers(text: str) -> list[int]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--codec", choices=("free", "stub", "neucodec"), default="stub")
-    parser.add_argument("--cost", default="h200-graphed", help="what a call of the stub costs: see bench.cost")
+    parser.add_argument(
+        "--cost", default="h200-graphed", help="what a call of the stub costs: see bench.cost"
+    )
     parser.add_argument("--device", default="auto", help="DEVICE of neucodec")
     parser.add_argument("--policy", nargs="+", choices=POLICIES, default=[POLICIES[0]])
-    parser.add_argument("--streams", type=numbers, default=numbers("1,4,16,50,100,200"), help="closed loops")
-    parser.add_argument("--rates", type=numbers, default=numbers("10,20,40"), help="open loops, requests a second")
+    parser.add_argument(
+        "--streams", type=numbers, default=numbers("1,4,16,50,100,200"), help="closed loops"
+    )
+    parser.add_argument(
+        "--rates", type=numbers, default=numbers("10,20,40"), help="open loops, requests a second"
+    )
     parser.add_argument("--seconds", type=float, default=8.0, help="counted, of each load")
     parser.add_argument("--warm", type=float, default=3.0, help="seconds before them")
     parser.add_argument("--interval", type=int, default=5, help="STREAM_INTERVAL")
-    parser.add_argument("--tries", type=int, default=1, help="of a load, while its figures cannot be believed")
+    parser.add_argument(
+        "--tries", type=int, default=1, help="of a load, while its figures cannot be believed"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--switch-ms", type=float, default=5.0, help="how long a thread may keep the GIL")
+    parser.add_argument(
+        "--switch-ms", type=float, default=5.0, help="how long a thread may keep the GIL"
+    )
     parser.add_argument("--name", help="of the result; load-CODEC unless given")
     arguments = parser.parse_args()
     sys.setswitchinterval(arguments.switch_ms / 1000)

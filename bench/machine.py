@@ -7,7 +7,17 @@ from pathlib import Path
 
 from stress_test.machine import describe
 
-PACKAGES = ("torch", "numpy", "httpx", "httpx-aiohttp", "aiohttp", "fastapi", "uvicorn", "hibari-tts", "onnxruntime")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "httpx",
+    "httpx-aiohttp",
+    "aiohttp",
+    "fastapi",
+    "uvicorn",
+    "hibari-tts",
+    "onnxruntime",
+)
 
 
 def write_result(name: str, result: dict[str, object]) -> None:

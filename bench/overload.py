@@ -28,7 +28,9 @@ from bench.served import serving
 from bench.traffic import Traffic
 
 COST = CallCost(launch_s=0.004, frame_s=1 / 600)
-SHORT = replace(SPEC, left_context_frames=10, max_window_frames=64)  # a call of one window takes 0.1 s at most
+SHORT = replace(
+    SPEC, left_context_frames=10, max_window_frames=64
+)  # a call of one window takes 0.1 s at most
 CARRIES = 8  # listeners: each asks for some 75 frames a second, context included
 MEAN_ANSWER_S = 4.9
 
@@ -49,7 +51,11 @@ class Outcome:
     def row(self) -> dict[str, object]:
         """The figures."""
         good = [answer for answer in self.answers if not answer.failure]
-        refused_ms = [(answer.end_s - answer.asked_s) * 1000 for answer in self.answers if answer not in self.admitted]
+        refused_ms = [
+            (answer.end_s - answer.asked_s) * 1000
+            for answer in self.answers
+            if answer not in self.admitted
+        ]
         rtf = [(answer.end_s - answer.asked_s) / answer.audio_s for answer in good]
         return {
             "requests": len(self.answers),
@@ -58,8 +64,12 @@ class Outcome:
             "answers_with_a_gap": sum(answer.gaps > 0 for answer in good),
             "silence_s": round(sum(answer.silence_s for answer in good), 2),
             "audio_s": round(sum(answer.audio_s for answer in good), 1),
-            "first_audio_ms_p50": round(percentile([(each.first_s - each.asked_s) * 1000 for each in good], 50)),
-            "first_audio_ms_p99": round(percentile([(each.first_s - each.asked_s) * 1000 for each in good], 99)),
+            "first_audio_ms_p50": round(
+                percentile([(each.first_s - each.asked_s) * 1000 for each in good], 50)
+            ),
+            "first_audio_ms_p99": round(
+                percentile([(each.first_s - each.asked_s) * 1000 for each in good], 99)
+            ),
             "rtf_p99": round(percentile(rtf, 99), 3),
             "refused_ms_p50": round(percentile(refused_ms, 50), 1) if refused_ms else None,
             "refused_ms_p99": round(percentile(refused_ms, 99), 1) if refused_ms else None,
@@ -67,7 +77,9 @@ class Outcome:
         }
 
 
-async def crowd(engine_url: str, *, utilisation: float, wait_s: float, seconds: float, factor: float) -> Outcome:
+async def crowd(
+    engine_url: str, *, utilisation: float, wait_s: float, seconds: float, factor: float
+) -> Outcome:
     """A calm second or two with a few listeners, then the crowd."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
@@ -94,14 +106,22 @@ def measure(
     utilisations: Sequence[float], waits_s: Sequence[float], seconds: float, factor: float
 ) -> dict[str, object]:
     """One crowd for each setting."""
-    rows: dict[str, object] = {"seconds": seconds, "times_as_many_as_carried": factor, "carries": CARRIES}
+    rows: dict[str, object] = {
+        "seconds": seconds,
+        "times_as_many_as_carried": factor,
+        "carries": CARRIES,
+    }
     with paced_engine("--tokens-per-s", "400") as url:
         for utilisation, wait_s in product(utilisations, waits_s):
             if wait_s and not utilisation:
                 continue  # nothing is waited for
-            load = crowd(url, utilisation=utilisation, wait_s=wait_s, seconds=seconds, factor=factor)
+            load = crowd(
+                url, utilisation=utilisation, wait_s=wait_s, seconds=seconds, factor=factor
+            )
             outcome = uvloop.run(load)
-            name = f"admission_utilisation_{utilisation}" + (f"_wait_{wait_s:g}_s" if wait_s else "")
+            name = f"admission_utilisation_{utilisation}" + (
+                f"_wait_{wait_s:g}_s" if wait_s else ""
+            )
             rows[name] = outcome.row()
             print(name, outcome.row(), file=sys.stderr, flush=True)
     return rows
@@ -109,11 +129,19 @@ def measure(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--factor", type=float, default=10.0, help="times as many as the device carries")
-    parser.add_argument("--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="ADMISSION_UTILISATION")
-    parser.add_argument("--wait", type=float, nargs="+", default=[0.0, 3.0], help="ADMISSION_WAIT_S")
+    parser.add_argument(
+        "--factor", type=float, default=10.0, help="times as many as the device carries"
+    )
+    parser.add_argument(
+        "--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="ADMISSION_UTILISATION"
+    )
+    parser.add_argument(
+        "--wait", type=float, nargs="+", default=[0.0, 3.0], help="ADMISSION_WAIT_S"
+    )
     arguments = parser.parse_args()
     result = measure(arguments.utilisation, arguments.wait, arguments.seconds, arguments.factor)
     write_result("overload", result)

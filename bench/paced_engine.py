@@ -49,7 +49,12 @@ def event(numbers: list[int], finish_reason: str | None) -> bytes:
         "prompt_token_ids": None,
         "token_ids": [number + ID_OFFSET for number in numbers],
     }
-    identity = {"id": "cmpl-8d7d8dbe4260c038", "object": "text_completion", "created": 1_795_387_075, "model": "paced"}
+    identity = {
+        "id": "cmpl-8d7d8dbe4260c038",
+        "object": "text_completion",
+        "created": 1_795_387_075,
+        "model": "paced",
+    }
     return chunk(orjson.dumps({**identity, "choices": [choice]}))
 
 
@@ -67,7 +72,11 @@ class Request:
         """From the bytes of a whole HTTP request; it ends by itself where a character has so many tokens."""
         body = orjson.loads(http.partition(b"\r\n\r\n")[2])
         prompt, most = body.get("prompt", ""), body["max_tokens"]
-        wanted = most if tokens_per_character is None else max(1, round(len(prompt) * tokens_per_character))
+        wanted = (
+            most
+            if tokens_per_character is None
+            else max(1, round(len(prompt) * tokens_per_character))
+        )
         reason = "stop" if wanted < most else "length"
         return cls(prompt, min(wanted, most), reason, body.get("stream_interval", 1))
 
@@ -75,7 +84,9 @@ class Request:
 class Answer:
     """One stream, written a step at a time."""
 
-    def __init__(self, transport: asyncio.WriteTransport, request: Request, vocabulary: int) -> None:
+    def __init__(
+        self, transport: asyncio.WriteTransport, request: Request, vocabulary: int
+    ) -> None:
         self.asked_s = time.monotonic()
         self._transport, self._request, self._vocabulary = transport, request, vocabulary
         self._made = 0
@@ -116,7 +127,11 @@ class PacedEngine:
     """All streams, one step at a time."""
 
     def __init__(
-        self, pace: Pace, vocabulary: int, window_tokens: int, tokens_per_character: float | None = None
+        self,
+        pace: Pace,
+        vocabulary: int,
+        window_tokens: int,
+        tokens_per_character: float | None = None,
     ) -> None:
         self.vocabulary, self.tokens_per_character = vocabulary, tokens_per_character
         self._pace, self._timetable, self._window_tokens = pace, Timetable(pace), window_tokens
@@ -136,7 +151,9 @@ class PacedEngine:
         table, (clock_s, cpu_s) = self._timetable, self._counted_s
         self._counted_s = time.monotonic(), time.process_time()
         cpu_share = (self._counted_s[1] - cpu_s) / (self._counted_s[0] - clock_s)
-        account = Account(table.steps, table.late_steps, table.lost_s, cpu_share, self._first_windows)
+        account = Account(
+            table.steps, table.late_steps, table.lost_s, cpu_share, self._first_windows
+        )
         table.clear()
         self._first_windows = {}
         return account
@@ -187,7 +204,9 @@ class Connection(asyncio.Protocol):
         self._received += data
         if self._received.startswith(b"GET ") and self._received.endswith(b"\r\n\r\n"):
             body = orjson.dumps(asdict(self._engine.account()))
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+            )
             self._received = b""
         elif self._received.endswith(b"}"):
             request = Request.of(self._received, self._engine.tokens_per_character)
@@ -208,26 +227,42 @@ def paced_engine(*options: str) -> Iterator[str]:
 
 async def serve(engine: PacedEngine) -> None:
     """Listen and step for ever."""
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(engine), "127.0.0.1", 0, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(engine), "127.0.0.1", 0, backlog=1024
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await engine.run()
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tokens-per-s", type=float, help="of each stream, however many there are")
-    parser.add_argument("--step-ms", type=float, default=2.2, help="a step without streams (fitted)")
-    parser.add_argument("--step-ms-per-stream", type=float, default=0.026, help="what each adds to it (fitted)")
+    parser.add_argument(
+        "--step-ms", type=float, default=2.2, help="a step without streams (fitted)"
+    )
+    parser.add_argument(
+        "--step-ms-per-stream", type=float, default=0.026, help="what each adds to it (fitted)"
+    )
     parser.add_argument("--first-ms", type=float, default=25.0, help="to the first token (fitted)")
-    parser.add_argument("--window-tokens", type=int, default=30, help="codes that a first window needs")
+    parser.add_argument(
+        "--window-tokens", type=int, default=30, help="codes that a first window needs"
+    )
     parser.add_argument("--vocabulary", type=int, default=65_536)
-    parser.add_argument("--tokens-per-character", type=float, help="of the prompt: then answers end by themselves")
+    parser.add_argument(
+        "--tokens-per-character", type=float, help="of the prompt: then answers end by themselves"
+    )
     arguments = parser.parse_args()
-    pace = Pace(arguments.step_ms / 1000, arguments.step_ms_per_stream / 1000, arguments.first_ms / 1000)
+    pace = Pace(
+        arguments.step_ms / 1000, arguments.step_ms_per_stream / 1000, arguments.first_ms / 1000
+    )
     if arguments.tokens_per_s:
         pace = Pace(1 / arguments.tokens_per_s)
-    engine = PacedEngine(pace, arguments.vocabulary, arguments.window_tokens, arguments.tokens_per_character)
+    engine = PacedEngine(
+        pace, arguments.vocabulary, arguments.window_tokens, arguments.tokens_per_character
+    )
     uvloop.run(serve(engine))
 
 

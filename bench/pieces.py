@@ -23,7 +23,13 @@ def pieces_app(pieces: int) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/pcm")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"audio/pcm")],
+            }
+        )
         begun_s = time.monotonic()
         for index in range(pieces if scope["method"] == "POST" else 0):
             await asyncio.sleep(begun_s + index * PIECE_S - time.monotonic())
@@ -41,7 +47,14 @@ def serve(port: int, pieces: int) -> None:
     from app.server import AbortableProtocol  # noqa: PLC0415
 
     app = pieces_app(pieces)
-    uvicorn.run(app, host="127.0.0.1", port=port, http=AbortableProtocol, lifespan="off", log_level="warning")
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        http=AbortableProtocol,
+        lifespan="off",
+        log_level="warning",
+    )
 
 
 def serve_on_ray(port: int, pieces: int) -> None:

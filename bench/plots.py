@@ -72,7 +72,13 @@ def draw_load(rows: Sequence[Row], title: str) -> Figure:
         else:
             panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=3,
+        fontsize=8,
+        frameon=False,
+    )
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -91,7 +97,14 @@ def _draw_series(axes: Axes, series: Sequence[Row], key: str, colour: str, style
     streams, values = [float(row["streams"]) for row in series], [float(row[key]) for row in series]
     axes.plot(streams, values, style, color=colour, label=label)
     for at, value, row in zip(streams, values, series, strict=True):
-        axes.plot(at, value, "o", markersize=4, color=colour, fillstyle="full" if row["believable"] else "none")
+        axes.plot(
+            at,
+            value,
+            "o",
+            markersize=4,
+            color=colour,
+            fillstyle="full" if row["believable"] else "none",
+        )
 
 
 def draw_soak(result: Row) -> Figure:
@@ -105,7 +118,9 @@ def draw_soak(result: Row) -> Figure:
         axes.set_ylim(0, 1.15 * max(watched[name]) + 1)
         axes.set_xlabel("minutes")
         axes.set_title(name.replace("_mb", " (MB)"), fontsize=10)
-    figure.suptitle(f"{result['requests']} requests in {result['minutes']:.0f} minutes, a third of them bad or leaving")
+    figure.suptitle(
+        f"{result['requests']} requests in {result['minutes']:.0f} minutes, a third of them bad or leaving"
+    )
     return figure
 
 

@@ -40,7 +40,10 @@ class ArrivalBatches(Generic[W]):
     """
 
     def __init__(
-        self, limits: BatchLimits, clock: Callable[[], float] = time.monotonic, collect_s: float = COLLECT_S
+        self,
+        limits: BatchLimits,
+        clock: Callable[[], float] = time.monotonic,
+        collect_s: float = COLLECT_S,
     ) -> None:
         self._limits, self._clock, self._collect_s = limits, clock, collect_s
         self._batches: deque[list[W]] = deque()

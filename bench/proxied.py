@@ -33,8 +33,14 @@ def haproxy(first: int, second: int, folder: Path, *, delayed: bool = False) -> 
     if delayed:
         configuration = configuration.replace("option http-no-delay", "no option http-no-delay")
     (folder / "haproxy.cfg").write_text(configuration)
-    places = {"LISTEN": f"127.0.0.1:{port}", "SPEECH_1": f"127.0.0.1:{first}", "SPEECH_2": f"127.0.0.1:{second}"}
-    with _running([_path("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")], port, folder, places) as url:
+    places = {
+        "LISTEN": f"127.0.0.1:{port}",
+        "SPEECH_1": f"127.0.0.1:{first}",
+        "SPEECH_2": f"127.0.0.1:{second}",
+    }
+    with _running(
+        [_path("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")], port, folder, places
+    ) as url:
         yield url
 
 
@@ -45,9 +51,19 @@ def nginx(first: int, second: int, folder: Path) -> Iterator[str]:
     configuration = NGINX.read_text().replace("listen 8080;", f"listen 127.0.0.1:{port};")
     configuration = configuration.replace("127.0.0.1:9091 ", f"127.0.0.1:{first} ")
     configuration = configuration.replace("127.0.0.1:9092 ", f"127.0.0.1:{second} ")
-    configuration = re.sub(r"^pid .*$", f"pid {folder}/nginx.pid;", configuration, flags=re.MULTILINE)
+    configuration = re.sub(
+        r"^pid .*$", f"pid {folder}/nginx.pid;", configuration, flags=re.MULTILINE
+    )
     (folder / "nginx.conf").write_text(configuration)
-    command = [_path("nginx") or "", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    command = [
+        _path("nginx") or "",
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-g",
+        "daemon off;",
+    ]
     with _running(command, port, folder, {}) as url:
         yield url
 
@@ -57,7 +73,9 @@ def _path(program: str) -> str | None:
 
 
 @contextmanager
-def _running(command: list[str], port: int, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+def _running(
+    command: list[str], port: int, folder: Path, environment: dict[str, str]
+) -> Iterator[str]:
     log = folder / "proxy.log"
     with (
         log.open("w") as output,

@@ -59,7 +59,9 @@ async def measure(urls: dict[str, str], streams: int, rounds: int) -> dict[str, 
 
 def summary(late_s: list[float], direct_s: list[float]) -> dict[str, float]:
     """Percentiles in milliseconds, and what the path adds to the direct one's."""
-    quantiles = {f"p{percent}_ms": round(percentile(late_s, percent) * 1000, 2) for percent in (50, 90, 99)}
+    quantiles = {
+        f"p{percent}_ms": round(percentile(late_s, percent) * 1000, 2) for percent in (50, 90, 99)
+    }
     added = percentile(late_s, 50) - percentile(direct_s, 50)
     return {**quantiles, "added_p50_ms": round(added * 1000, 2), "pieces": len(late_s)}
 
@@ -68,7 +70,9 @@ def summary(late_s: list[float], direct_s: list[float]) -> dict[str, float]:
 def serving(pieces: int, *how: str) -> Iterator[int]:
     """A server of bench.pieces, at its port."""
     port = free_port()
-    with subprocess.Popen([sys.executable, "-m", "bench.pieces", str(port), str(pieces), *how]) as server:
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.pieces", str(port), str(pieces), *how]
+    ) as server:
         try:
             yield port
         finally:

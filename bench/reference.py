@@ -18,9 +18,15 @@ def reference_decode(device: str) -> Callable[[Sequence[CodeWindow]], None] | No
     except ImportError:
         return None
     encoder = Wav2Vec2BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, vocab_size=8
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=16,
+        vocab_size=8,
     )
-    config = NeuCodecConfig(encoder_hidden_size=4, quantization_dim=1024 + 16, semantic_model_config=encoder)
+    config = NeuCodecConfig(
+        encoder_hidden_size=4, quantization_dim=1024 + 16, semantic_model_config=encoder
+    )
     model = NeuCodecModel(config).eval().to(device)
 
     @torch.inference_mode()

@@ -42,7 +42,11 @@ def cost_of(codec: str, cost: str) -> CallCost | None:
 
 def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Settings:
     """The service's defaults, but for the loads; a stand-in's device is one, and takes any batch."""
-    own = {} if codec == "neucodec" and device == "cpu" else {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
+    own = (
+        {}
+        if codec == "neucodec" and device == "cpu"
+        else {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
+    )
     return Settings(
         _env_file=None,  # type: ignore[call-arg]
         tts_api=engine_url,

@@ -55,7 +55,9 @@ async def at_once(client: httpx.AsyncClient, texts: Sequence[str], streams: int)
     """Ask for all texts, so many at a time."""
     answers: list[Answer] = []
     for start in range(0, len(texts) - streams + 1, streams):
-        answers += await asyncio.gather(*(listen(client, text) for text in texts[start : start + streams]))
+        answers += await asyncio.gather(
+            *(listen(client, text) for text in texts[start : start + streams])
+        )
     return answers
 
 
@@ -75,7 +77,11 @@ def summary(answers: Sequence[Answer]) -> dict[str, float]:
 def memory_mb(service: Service) -> dict[str, float]:
     """Resident memory now and at its highest, from /proc."""
     lines = Path(f"/proc/{service.pid}/status").read_text(encoding="ascii").splitlines()
-    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))}
+    kb = {
+        line.split(":")[0]: int(line.split()[1])
+        for line in lines
+        if line.startswith(("VmRSS", "VmHWM"))
+    }
     return {"resident_mb": round(kb["VmRSS"] / 1024, 1), "peak_mb": round(kb["VmHWM"] / 1024, 1)}
 
 
@@ -94,7 +100,10 @@ async def measure(engine: str) -> dict[str, object]:
             "start_to_ready_s": round(ready_s, 2),
             "memory_at_ready": idle,
             "very_first_answer": {key: round(value, 4) for key, value in asdict(first).items()},
-            **{f"streams_{count}": summary(await at_once(client, texts, count)) for count in STREAMS},
+            **{
+                f"streams_{count}": summary(await at_once(client, texts, count))
+                for count in STREAMS
+            },
             "memory_after": memory_mb(service),
         }
 

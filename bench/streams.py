@@ -59,7 +59,9 @@ async def listeners(url: str, streams: int, answers: int) -> list[Answer]:
             await asyncio.sleep(place * STAGGER_S)
             return [await listen(session) for _ in range(answers)]
 
-        return [answer for heard in await asyncio.gather(*map(one, range(streams))) for answer in heard]
+        return [
+            answer for heard in await asyncio.gather(*map(one, range(streams))) for answer in heard
+        ]
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, float]:
@@ -88,7 +90,10 @@ async def heard(settings: Settings, codec: Codec, streams: int, answers: int) ->
         )
         output, _ = await process.communicate()
         used = Counters.now().since(before)
-    cores, all_cores = used.cpu_s / used.clock_s, used.busy_ticks / os.sysconf("SC_CLK_TCK") / used.clock_s
+    cores, all_cores = (
+        used.cpu_s / used.clock_s,
+        used.busy_ticks / os.sysconf("SC_CLK_TCK") / used.clock_s,
+    )
     row = summary([Answer(**fields) for fields in json.loads(output)])
     return {**row, "service_cores": round(cores, 2), "other_cores": round(all_cores - cores, 2)}
 
@@ -126,24 +131,34 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
             )
             row: dict[str, object] = {}
             for streams in arguments.streams:
-                row[f"streams_{streams}"] = rounded = uvloop.run(heard(settings, codec, streams, arguments.answers))
+                row[f"streams_{streams}"] = rounded = uvloop.run(
+                    heard(settings, codec, streams, arguments.answers)
+                )
                 print(left_s, streams, rounded, file=sys.stderr, flush=True)
-                row["most_without_underrun"] = streams if not rounded["underruns"] else row.get("most_without_underrun")
+                row["most_without_underrun"] = (
+                    streams if not rounded["underruns"] else row.get("most_without_underrun")
+                )
             result[f"left_{left_s}_s"] = row
     return result
 
 
 def main() -> None:
     """The command line: the measurement, or (`--url`) its listeners."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", help="listen to this service, and print what was heard")
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS)
     parser.add_argument("--answers", type=int, default=1, help="that each listener hears")
-    parser.add_argument("--left", type=float, nargs="+", default=[0.5, 1.0], help="DECODE_LEFT_CONTEXT_S")
+    parser.add_argument(
+        "--left", type=float, nargs="+", default=[0.5, 1.0], help="DECODE_LEFT_CONTEXT_S"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="DECODE_WORKERS")
     parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES")
     parser.add_argument("--window-frames", type=int, help="frames of the largest window")
-    parser.add_argument("--name", default="streams-neucodec-cpu", help="of the file in bench/results/")
+    parser.add_argument(
+        "--name", default="streams-neucodec-cpu", help="of the file in bench/results/"
+    )
     arguments = parser.parse_args()
     if arguments.url:
         heard_by_all = uvloop.run(listeners(arguments.url, arguments.streams[0], arguments.answers))

@@ -40,7 +40,12 @@ SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {
 
 async def stress(url: str, name: str, options: list[str]) -> None:
     """One load, its result and its page."""
-    files = ["--json", str(RESULTS / f"stress-{name}.json"), "--html", str(PAGES / f"stress-{name}.html")]
+    files = [
+        "--json",
+        str(RESULTS / f"stress-{name}.json"),
+        "--html",
+        str(PAGES / f"stress-{name}.html"),
+    ]
     PAGES.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "stress_test", "--url", url, *options, *files]
     print("$ python -m stress_test", *options, flush=True)
@@ -74,7 +79,9 @@ async def measure(services: list[str]) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("services", nargs="*", default=[*SERVICES], help="embedded, stub")
     parser.add_argument("--pictures", action="store_true", help="of the pages as well")
     arguments = parser.parse_args()

@@ -52,7 +52,9 @@ class Traffic:
         index = 0
         while True:
             sentence = sentences[rng.integers(len(sentences))]
-            yield Ask(f"{sentence} {word(stream * 1000 + index)}", round(answer_s(rng) * TOKENS_PER_S))
+            yield Ask(
+                f"{sentence} {word(stream * 1000 + index)}", round(answer_s(rng) * TOKENS_PER_S)
+            )
             index += 1
 
     def stagger_s(self, stream: int) -> float:
@@ -61,7 +63,9 @@ class Traffic:
 
     def arrivals_s(self) -> list[float]:
         """When each request of an open loop comes, after the beginning: a Poisson process."""
-        return poisson_arrivals(np.random.default_rng(self.seed), self.rate, self.warm_s + self.counted_s)
+        return poisson_arrivals(
+            np.random.default_rng(self.seed), self.rate, self.warm_s + self.counted_s
+        )
 
     def dump(self) -> str:
         """As JSON; see `load`."""

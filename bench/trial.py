@@ -19,7 +19,11 @@ from bench.traffic import Traffic
 from stress_test.lag import watched
 from stress_test.throughput import Answered, audio_rate
 
-LATE_SHARE, CLIENT_LAG_MS, BUSY_SHARE = 0.05, 10.0, 0.9  # beyond these the machine was too small for the load
+LATE_SHARE, CLIENT_LAG_MS, BUSY_SHARE = (
+    0.05,
+    10.0,
+    0.9,
+)  # beyond these the machine was too small for the load
 Row = dict[str, Any]  # a result's fields; JSON
 
 
@@ -67,12 +71,17 @@ def listened(answers: Sequence[Answer], engine: Row) -> Row:
     good = [answer for answer in answers if not answer.failure]
     sent_s = {word_of(prompt): at_s for prompt, at_s in engine["first_windows"].items()}
     first_ms = [(answer.first_s - answer.asked_s) * 1000 for answer in good]
-    added_ms = [(answer.first_s - sent_s[answer.word]) * 1000 for answer in good if answer.word in sent_s]
+    added_ms = [
+        (answer.first_s - sent_s[answer.word]) * 1000 for answer in good if answer.word in sent_s
+    ]
     gaps = sum(answer.gaps for answer in good)
     return {
         "requests": len(answers),
         "failures": len(answers) - len(good),
-        **{f"first_audio_ms_p{percent}": round(percentile(first_ms, percent), 1) for percent in (50, 99)},
+        **{
+            f"first_audio_ms_p{percent}": round(percentile(first_ms, percent), 1)
+            for percent in (50, 99)
+        },
         **{f"added_ms_p{percent}": round(percentile(added_ms, percent), 1) for percent in (50, 99)},
         "underrun_requests": sum(answer.gaps > 0 for answer in good),
         "gaps_per_request": round(gaps / max(len(good), 1), 4),

@@ -59,7 +59,9 @@ async def speak(engine: BuiltinEngine, codec: EagerCodec, text: str) -> Take:
     window = CodeWindow(np.array(codes, np.int32)[:, None])
     start_decode_s = time.perf_counter()
     samples = codec.decode([window])[0]
-    return Take(text, samples, arrivals_s[0] - start_s, tokens_s, time.perf_counter() - start_decode_s)
+    return Take(
+        text, samples, arrivals_s[0] - start_s, tokens_s, time.perf_counter() - start_decode_s
+    )
 
 
 def streamed_decode_s(codec: EagerCodec, frames: int) -> float:
@@ -93,7 +95,9 @@ def loudness(takes: list[Take], rate_hz: int) -> dict[str, float]:
         "voiced_rms_db_deviation": round(statistics.stdev(levels), 2),
         "voiced_rms_db_min": round(min(levels), 1),
         "voiced_rms_db_max": round(max(levels), 1),
-        "peak_db": round(float(20 * np.log10(max(np.abs(take.samples).max() for take in takes))), 1),
+        "peak_db": round(
+            float(20 * np.log10(max(np.abs(take.samples).max() for take in takes))), 1
+        ),
     }
 
 
@@ -107,9 +111,12 @@ def speed(takes: list[Take], codec: EagerCodec) -> dict[str, float]:
         "rtf_tokens": round(sum(take.tokens_s for take in takes) / audio_s, 4),
         "rtf_decode_whole": round(sum(take.decode_s for take in takes) / audio_s, 4),
         "rtf_decode_half_second_windows": round(
-            streamed_decode_s(codec, streamed_frames) / (streamed_frames / codec.spec.frames_per_s), 4
+            streamed_decode_s(codec, streamed_frames) / (streamed_frames / codec.spec.frames_per_s),
+            4,
         ),
-        "first_tokens_ms_median": round(1e3 * statistics.median(take.first_tokens_s for take in takes), 1),
+        "first_tokens_ms_median": round(
+            1e3 * statistics.median(take.first_tokens_s for take in takes), 1
+        ),
         "first_tokens_ms_max": round(1e3 * max(take.first_tokens_s for take in takes), 1),
     }
 
@@ -124,7 +131,9 @@ def understood(takes: list[Take], rate_hz: int) -> dict[str, object]:
     pairs = zip(texts[:-1], heard[:-1], strict=True)
     return {
         "word_error_rate": round(word_error_rate(texts[:-1], heard[:-1]), 4),
-        "misheard": [{"text": text, "heard": ear} for text, ear in pairs if normalise(text) != normalise(ear)],
+        "misheard": [
+            {"text": text, "heard": ear} for text, ear in pairs if normalise(text) != normalise(ear)
+        ],
         "readme_heard": heard[-1],
     }
 

@@ -35,7 +35,9 @@ class FreeCodec:
     """NeuCodec's shape, a hum at no cost, decoded as on a CPU: the service drives a `StubCodec` as it does a GPU."""
 
     spec = SPEC
-    _hum = (0.1 * np.sin(np.arange(SPEC.max_window_frames * SPEC.samples_per_frame) / 20)).astype(np.float32)
+    _hum = (0.1 * np.sin(np.arange(SPEC.max_window_frames * SPEC.samples_per_frame) / 20)).astype(
+        np.float32
+    )
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Samples of the right lengths."""
@@ -60,7 +62,9 @@ async def clients(url: str, tokens: int) -> int:
 
 async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> float:
     """CPU microseconds of this process, the service, for each token."""
-    settings = Settings(_env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning")  # type: ignore[call-arg]
+    settings = Settings(
+        _env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning"
+    )  # type: ignore[call-arg]
     async with serving(settings, FreeCodec()) as url:
         command = (sys.executable, "-m", "bench.whole", "--clients", url, "--tokens", str(tokens))
         begun_s = time.process_time()
@@ -68,7 +72,9 @@ async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> fl
         output, _ = await process.communicate()
         used_s = time.process_time() - begun_s
     if int(output) != STREAMS * tokens * SPEC.samples_per_frame * 2:
-        raise RuntimeError(f"{int(output)} bytes of audio came, not {STREAMS * tokens * SPEC.samples_per_frame * 2}")
+        raise RuntimeError(
+            f"{int(output)} bytes of audio came, not {STREAMS * tokens * SPEC.samples_per_frame * 2}"
+        )
     return used_s / (STREAMS * tokens) * 1e6
 
 
@@ -82,12 +88,22 @@ def measure(rounds: int, tokens: int) -> dict[str, object]:
             for _ in range(rounds):
                 bare.append(us_per_token(bare_aiohttp, Load(url, STREAMS, tokens, interval)))
                 whole.append(uvloop.run(served_us_per_token(url, interval, tokens)))
-                print(interval, round(bare[-1], 2), round(whole[-1], 2), round(whole[-1] / bare[-1], 2), flush=True)
+                print(
+                    interval,
+                    round(bare[-1], 2),
+                    round(whole[-1], 2),
+                    round(whole[-1] / bare[-1], 2),
+                    flush=True,
+                )
             result[f"tokens_per_event_{interval}"] = {
                 "bare_aiohttp_us_per_token": [round(value, 2) for value in bare],
                 "service_us_per_token": [round(value, 2) for value in whole],
-                "ratio_median": round(statistics.median(w / b for w, b in zip(whole, bare, strict=True)), 2),
-                "core_share_at_19000_tokens_per_s": round(statistics.median(whole) * 19_000 / 1e6, 3),
+                "ratio_median": round(
+                    statistics.median(w / b for w, b in zip(whole, bare, strict=True)), 2
+                ),
+                "core_share_at_19000_tokens_per_s": round(
+                    statistics.median(whole) * 19_000 / 1e6, 3
+                ),
             }
     return result
 

@@ -28,7 +28,9 @@ def describe(load: Load) -> str:
     elif load.requests == load.concurrency:
         asked = f"{load.requests} at once"
     else:
-        limit = f"{load.requests} requests" if load.requests else f"requests for {load.duration_s:g} s"
+        limit = (
+            f"{load.requests} requests" if load.requests else f"requests for {load.duration_s:g} s"
+        )
         asked = f"{limit}, {load.concurrency} in flight,"
     return f"{load.warmup_count} warm-up requests, then {asked} to {load.base_url}"
 

@@ -61,7 +61,9 @@ class Line:
         """Ask; some bytes of the body may stay away."""
         head = f"POST {PATH} HTTP/1.1\r\nhost: service\r\ncontent-type: application/json\r\nconnection: close\r\n"
         self._writer.write(
-            head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body[: len(body) - all_but_bytes]
+            head.encode()
+            + f"content-length: {len(body)}\r\n\r\n".encode()
+            + body[: len(body) - all_but_bytes]
         )
 
     async def read(self, most_bytes: int = 65_536) -> bool:
@@ -76,7 +78,9 @@ class Line:
         """Leave, in order or not."""
         if reset:
             linger = struct.pack("ii", 1, 0)
-            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self._writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, linger
+            )
             self._writer.transport.abort()
         self._writer.close()
 
@@ -124,7 +128,9 @@ class Caller:
 
     def body(self, **fields: object) -> bytes:
         """A good request."""
-        return json.dumps({"input": self.draw.choice(TEXTS), "response_format": "pcm", **fields}).encode()
+        return json.dumps(
+            {"input": self.draw.choice(TEXTS), "response_format": "pcm", **fields}
+        ).encode()
 
     async def stream(self, kind: str, begun_s: float) -> Call:
         """Listen to the end."""
@@ -195,7 +201,9 @@ class Caller:
 
 
 def _left(kind: str, begun_s: float, line: Line) -> Call:
-    return Call(kind, "left", begun_s, total_s=time.monotonic() - begun_s, received_bytes=line.body_bytes)
+    return Call(
+        kind, "left", begun_s, total_s=time.monotonic() - begun_s, received_bytes=line.body_bytes
+    )
 
 
 KINDS: dict[str, Callable[[Caller, str, float], Awaitable[Call]]] = {

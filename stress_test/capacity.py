@@ -12,7 +12,9 @@ from stress_test.processes import Run
 from stress_test.throughput import Answered, audio_rate, in_flight
 
 EDGE = 1.1  # the search ends when the load that is too much is no more than so many times the one that is not
-RAMP_SHARE = 0.25  # of a level's time, in which its listeners begin one after the other; not counted
+RAMP_SHARE = (
+    0.25  # of a level's time, in which its listeners begin one after the other; not counted
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,11 @@ class Promise:
             return "nothing was asked"
         if figures.heard.first_audio.p99 > self.first_audio_s:
             return "first audio"
-        return "underruns" if figures.heard.underrun_streams > self.underrun_share * figures.requests else None
+        return (
+            "underruns"
+            if figures.heard.underrun_streams > self.underrun_share * figures.requests
+            else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,9 @@ def following(levels: Sequence[Level], most: int) -> int | None:
 
 def carried(levels: Sequence[Level]) -> Level | None:
     """The highest level that kept its promise, by a load that kept its own times; None where the first did not."""
-    kept = [level for level in levels if level.broken is None and level.figures.generator.believable]
+    kept = [
+        level for level in levels if level.broken is None and level.figures.generator.believable
+    ]
     return max(kept, key=lambda level: level.listeners, default=None)
 
 

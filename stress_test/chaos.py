@@ -44,7 +44,9 @@ async def restarts(engine: StandinEngine) -> None:
         await engine.restart(AWAY_S)
 
 
-async def storm(service: Service, engine: StandinEngine | None, seconds: float, per_s: float) -> dict[str, object]:
+async def storm(
+    service: Service, engine: StandinEngine | None, seconds: float, per_s: float
+) -> dict[str, object]:
     """Everything at once, then calm: what came of it."""
     calls: list[Call] = []
     begun_s = time.monotonic()
@@ -96,7 +98,11 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
         profile = folder / "standin.toml"
         profile.write_text(PROFILE, encoding="utf-8")
         engine = await stack.enter_async_context(StandinEngine())
-        limits = {"FIRST_TOKEN_TIMEOUT_S": "5", "TOKEN_GAP_TIMEOUT_S": "2", "CLIENT_WRITE_TIMEOUT_S": "5"}
+        limits = {
+            "FIRST_TOKEN_TIMEOUT_S": "5",
+            "TOKEN_GAP_TIMEOUT_S": "2",
+            "CLIENT_WRITE_TIMEOUT_S": "5",
+        }
         service = await stack.enter_async_context(
             started(TTS_API=engine.url, MODEL_PROFILE=str(profile), DECODE_WORKERS="1", **limits)
         )
@@ -105,7 +111,9 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
 
 def main() -> int:
     """The command line; the process's exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--per-s", type=float, default=10.0, help="requests a second")
     parser.add_argument("--url", help="of a service that runs already")

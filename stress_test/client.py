@@ -28,7 +28,9 @@ class Recording:
     ended_s: float = 0.0
     chunks: list[bytes] = field(default_factory=list[bytes])
     came_s: list[float] = field(default_factory=list[float])
-    joins: list[int] = field(default_factory=list[int])  # numbers of the chunks that end a write of the server
+    joins: list[int] = field(
+        default_factory=list[int]
+    )  # numbers of the chunks that end a write of the server
     answered: bool = False  # a status has come
     headers: dict[str, str] = field(default_factory=dict[str, str])
     error: str | None = None
@@ -40,7 +42,9 @@ async def session(load: Load) -> AsyncGenerator[aiohttp.ClientSession]:
     headers = {"Authorization": f"Bearer {load.api_key}"} if load.api_key else {}
     timeout = aiohttp.ClientTimeout(total=load.timeout_s)
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as opened:
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, headers=headers
+    ) as opened:
         yield opened
 
 
@@ -58,7 +62,10 @@ async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: floa
 async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recording) -> None:
     body = load.body | {"input": recording.ask.text}
     async with client.post(load.base_url + PATH, json=body, allow_redirects=False) as answer:
-        recording.answered, recording.headers = True, {key.lower(): value for key, value in answer.headers.items()}
+        recording.answered, recording.headers = (
+            True,
+            {key.lower(): value for key, value in answer.headers.items()},
+        )
         if answer.status != 200:
             recording.error = refusal(answer.status, await answer.content.read(LARGEST_ERROR_BYTES))
             return

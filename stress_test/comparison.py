@@ -17,7 +17,10 @@ def compare(before: Result, after: Result) -> str:
     """A table of all figures with their ratios, below what the two loads do not share."""
     differing = [*_differing(before.parameters, after.parameters)]
     differing += _differing(before.machine, after.machine)
-    rows = [COLUMNS.format("", "A", "B", "B / A"), *_rows(Figures.of(before.run), Figures.of(after.run))]
+    rows = [
+        COLUMNS.format("", "A", "B", "B / A"),
+        *_rows(Figures.of(before.run), Figures.of(after.run)),
+    ]
     return "\n".join([*differing, *([""] if differing else []), *rows])
 
 
@@ -59,7 +62,13 @@ def figures_of(figures: Figures) -> Values:
 
 def _spread(name: str, unit: str, spread: Spread) -> Values:
     suffix = f", {unit}" if unit else ""
-    shown = {"mean": spread.mean, "p50": spread.p50, "p90": spread.p90, "p95": spread.p95, "p99": spread.p99}
+    shown = {
+        "mean": spread.mean,
+        "p50": spread.p50,
+        "p90": spread.p90,
+        "p95": spread.p95,
+        "p99": spread.p99,
+    }
     return {f"{name} {which}{suffix}": value for which, value in shown.items()}
 
 

@@ -43,12 +43,17 @@ class Crowd:
 def outcomes(calls: Sequence[Call]) -> dict[str, dict[str, int]]:
     """How many of each kind ended in which way."""
     kinds = sorted({call.kind for call in calls})
-    return {kind: dict(sorted(Counter(call.outcome for call in calls if call.kind == kind).items())) for kind in kinds}
+    return {
+        kind: dict(sorted(Counter(call.outcome for call in calls if call.kind == kind).items()))
+        for kind in kinds
+    }
 
 
 def statuses(calls: Sequence[Call]) -> dict[str, int]:
     """How many answers of each status there were."""
-    return dict(sorted(Counter(call.outcome[:3] for call in calls if call.outcome[:3].isdigit()).items()))
+    return dict(
+        sorted(Counter(call.outcome[:3] for call in calls if call.outcome[:3].isdigit()).items())
+    )
 
 
 async def one_good(url: str) -> bool:

@@ -12,7 +12,10 @@ from stress_test.outcome import Failed, Outcome, Spoken
 from stress_test.processes import Run
 
 LATE_S = 0.01  # a request that is sent so much later than it was due began late
-LATE_SHARE, LAG_MS = 0.05, 20.0  # beyond which the load itself was too slow for its figures to be believed
+LATE_SHARE, LAG_MS = (
+    0.05,
+    20.0,
+)  # beyond which the load itself was too slow for its figures to be believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,9 @@ class Punctuality:
         lag_ms = max((timing.lag_ms_p95 for timing in run.timings), default=0.0)
         cpu_share = max((timing.cpu_share for timing in run.timings), default=0.0)
         believable = late_starts <= LATE_SHARE * len(late_s) and lag_ms <= LAG_MS
-        return cls(late_starts, round(max(late_s, default=0.0) * 1000, 1), lag_ms, cpu_share, believable)
+        return cls(
+            late_starts, round(max(late_s, default=0.0) * 1000, 1), lag_ms, cpu_share, believable
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,9 @@ class Figures:
 
 def errors_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """How many failures there were of each kind, the most frequent first."""
-    return dict(Counter(outcome.error for outcome in outcomes if isinstance(outcome, Failed)).most_common())
+    return dict(
+        Counter(outcome.error for outcome in outcomes if isinstance(outcome, Failed)).most_common()
+    )
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -48,6 +48,8 @@ def silences_s(samples: Samples, rate_hz: int) -> list[float]:
     """Lengths of the silences of more than a second between the first and the last sound, in steps of 10 ms."""
     size = round(rate_hz * FRAME_S)
     frames = np.abs(samples[: len(samples) // size * size]).reshape(-1, size)
-    sounding = np.flatnonzero(frames.max(axis=1) >= SILENT) if len(frames) else np.zeros(0, np.int64)
+    sounding = (
+        np.flatnonzero(frames.max(axis=1) >= SILENT) if len(frames) else np.zeros(0, np.int64)
+    )
     lengths_s = (np.diff(sounding) - 1) * size / rate_hz
     return [float(length_s) for length_s in lengths_s if length_s > LONG_SILENCE_S]

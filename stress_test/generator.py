@@ -37,9 +37,18 @@ class Generator:
     """Sends the requests of a load's process, and tells each outcome as soon as it has been listened to."""
 
     def __init__(
-        self, load: Load, client: aiohttp.ClientSession, begin_s: float, on_outcome: Callable[[Outcome], None]
+        self,
+        load: Load,
+        client: aiohttp.ClientSession,
+        begin_s: float,
+        on_outcome: Callable[[Outcome], None],
     ) -> None:
-        self._load, self._client, self._begin_s, self._on_outcome = load, client, begin_s, on_outcome
+        self._load, self._client, self._begin_s, self._on_outcome = (
+            load,
+            client,
+            begin_s,
+            on_outcome,
+        )
 
     async def run(self) -> None:
         """Return when every request has its outcome."""
@@ -70,12 +79,16 @@ class Generator:
             if self._load.listening:
                 await _until(min(end_s, self._begin_s + (await listened).next_s))
 
-    async def _request(self, ask: Ask, due_s: float, group: asyncio.TaskGroup) -> asyncio.Task[Outcome]:
+    async def _request(
+        self, ask: Ask, due_s: float, group: asyncio.TaskGroup
+    ) -> asyncio.Task[Outcome]:
         """Return when the answer has come; the task, when it has been listened to."""
         recording = await speak(self._client, self._load, ask, due_s)
 
         async def listen() -> Outcome:
-            outcome = await asyncio.to_thread(judge, recording, self._load.response_format, self._begin_s)
+            outcome = await asyncio.to_thread(
+                judge, recording, self._load.response_format, self._begin_s
+            )
             self._on_outcome(outcome)
             return outcome
 
@@ -100,18 +113,24 @@ async def warm_up(load: Load) -> int:
     spoke = 0
     async with session(load) as client:
         for number in range(load.warmup_count):
-            recording = await speak(client, load, Ask(number, load.texts[number % len(load.texts)]), time.monotonic())
+            recording = await speak(
+                client, load, Ask(number, load.texts[number % len(load.texts)]), time.monotonic()
+            )
             spoke += recording.error is None
     return spoke
 
 
 def main() -> None:
     """One of several processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the first process, which ends this one
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal's Ctrl-C is for the first process, which ends this one
     load = Load.parse(sys.stdin.readline())
     print("ready", flush=True)
     begin_s = float(sys.stdin.readline())
-    timing = asyncio.run(generate(load, begin_s, lambda outcome: print(json.dumps(to_json(outcome)), flush=True)))
+    timing = asyncio.run(
+        generate(load, begin_s, lambda outcome: print(json.dumps(to_json(outcome)), flush=True))
+    )
     print(json.dumps(asdict(timing)), flush=True)
 
 

@@ -38,7 +38,9 @@ def spoken(recording: Recording, sound: Sound, begin_s: float) -> Spoken:
     """What was heard of an answer that holds sound."""
     due_s = recording.due_s
     new = np.diff(sound.heard, prepend=0)
-    pieces = [(at_s, int(count)) for at_s, count in zip(recording.came_s, new, strict=True) if count]
+    pieces = [
+        (at_s, int(count)) for at_s, count in zip(recording.came_s, new, strict=True) if count
+    ]
     gaps, silent_s = underruns(pieces, sound.rate_hz)
     steps, seam_steps = _steps(recording, sound)
     silences_s = flaws.silences_s(sound.samples, sound.rate_hz)

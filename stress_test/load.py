@@ -70,7 +70,9 @@ class Load:
     @property
     def places(self) -> list[float]:
         """When each of this process's places of a closed loop begins, in seconds."""
-        return [place * self.ramp_s / self.concurrency for place in self._own(range(self.concurrency))]
+        return [
+            place * self.ramp_s / self.concurrency for place in self._own(range(self.concurrency))
+        ]
 
     @property
     def expected(self) -> int | None:
@@ -94,7 +96,9 @@ class Load:
     def parameters(self) -> dict[str, object]:
         """Everything that a result names, which is all but the key, the texts and a process's number."""
         hidden = ("api_key", "texts", "process")
-        shown: dict[str, object] = {name: value for name, value in asdict(self).items() if name not in hidden}
+        shown: dict[str, object] = {
+            name: value for name, value in asdict(self).items() if name not in hidden
+        }
         return shown | {"texts": len(self.texts)}
 
     def dump(self) -> str:
@@ -115,4 +119,6 @@ class Load:
 
     def _arrivals(self) -> list[float]:
         """Those of all processes, which each can tell from the seed alone."""
-        return poisson_arrivals(np.random.default_rng(self.seed), self.rate or 0.0, self.duration_s or 0.0)
+        return poisson_arrivals(
+            np.random.default_rng(self.seed), self.rate or 0.0, self.duration_s or 0.0
+        )

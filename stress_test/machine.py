@@ -14,7 +14,9 @@ def describe(packages: Sequence[str]) -> dict[str, str | int]:
     """Processor, cores this process may use, memory, versions of those packages that are there, the date (UTC)."""
     facts: dict[str, str | int] = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        "cpu": _first_value(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
+        "cpu": _first_value(Path("/proc/cpuinfo"), "model name")
+        or platform.processor()
+        or platform.machine(),
         "cores": _cores(),
         "memory": _first_value(Path("/proc/meminfo"), "MemTotal"),
         "system": platform.platform(),

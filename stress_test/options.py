@@ -39,40 +39,77 @@ class Options:
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The options, with the environment's values as defaults."""
     options = argparse.ArgumentParser(
-        "stress_test", description=DESCRIPTION, epilog=ENVIRONMENT, formatter_class=argparse.RawDescriptionHelpFormatter
+        "stress_test",
+        description=DESCRIPTION,
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_load(options, environment)
     add_common(options, environment)
-    options.add_argument("--json", type=Path, default=_path(environment, "STRESS_JSON"), help="write every figure here")
-    options.add_argument("--html", type=Path, default=_path(environment, "STRESS_HTML"), help="write a page with plots")
+    options.add_argument(
+        "--json",
+        type=Path,
+        default=_path(environment, "STRESS_JSON"),
+        help="write every figure here",
+    )
+    options.add_argument(
+        "--html",
+        type=Path,
+        default=_path(environment, "STRESS_HTML"),
+        help="write a page with plots",
+    )
     return options
 
 
 def _add_load(options: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     concurrency = environment.get("CONCURRENCY") or "50"
-    options.add_argument("--concurrency", type=count, default=concurrency, help="requests in flight of a closed loop")
-    options.add_argument("--requests", type=count, help="of a closed loop; CONCURRENCY unless given")
     options.add_argument(
-        "--ramp", type=amount, default=0.0, metavar="S", help="let the loop's places begin over so long"
+        "--concurrency", type=count, default=concurrency, help="requests in flight of a closed loop"
     )
     options.add_argument(
-        "--listen", action="store_true", help="ask again when an answer would have been heard, not when it has come"
+        "--requests", type=count, help="of a closed loop; CONCURRENCY unless given"
+    )
+    options.add_argument(
+        "--ramp",
+        type=amount,
+        default=0.0,
+        metavar="S",
+        help="let the loop's places begin over so long",
+    )
+    options.add_argument(
+        "--listen",
+        action="store_true",
+        help="ask again when an answer would have been heard, not when it has come",
     )
     options.add_argument("--rate", type=amount, help="requests a second of an open loop")
-    options.add_argument("--duration", type=amount, metavar="S", help="how long requests are sent, in seconds")
+    options.add_argument(
+        "--duration", type=amount, metavar="S", help="how long requests are sent, in seconds"
+    )
     options.add_argument("--seed", type=int, default=1, help="of the arrivals")
-    options.add_argument("--whole", action="store_true", help='"stream": false: each answer as one body')
+    options.add_argument(
+        "--whole", action="store_true", help='"stream": false: each answer as one body'
+    )
 
 
 def add_common(options: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     """What loads of all kinds have: the server, its speech, and the processes that ask for it."""
-    options.add_argument("--url", type=url, default=environment.get("LOCAL_TTS_API") or "http://localhost:9091")
-    options.add_argument("--processes", type=count, default=1, help="that share the load, when one is too slow")
+    options.add_argument(
+        "--url", type=url, default=environment.get("LOCAL_TTS_API") or "http://localhost:9091"
+    )
+    options.add_argument(
+        "--processes", type=count, default=1, help="that share the load, when one is too slow"
+    )
     options.add_argument("--warmup", type=int, default=environment.get("WARMUP_COUNT") or "3")
-    options.add_argument("--timeout", type=amount, default=300.0, metavar="S", help="longest whole answer")
-    options.add_argument("--sentences", type=Path, metavar="FILE", help="a text on each line, asked for in turn")
+    options.add_argument(
+        "--timeout", type=amount, default=300.0, metavar="S", help="longest whole answer"
+    )
+    options.add_argument(
+        "--sentences", type=Path, metavar="FILE", help="a text on each line, asked for in turn"
+    )
     options.add_argument("--voice")
-    options.add_argument("--format", choices=FORMATS, default="wav", help="all but wav and pcm need PyAV")
+    options.add_argument(
+        "--format", choices=FORMATS, default="wav", help="all but wav and pcm need PyAV"
+    )
     options.add_argument("--speed", type=amount, default=1.0)
 
 
@@ -107,7 +144,9 @@ def check_files(options: argparse.ArgumentParser, *files: Path | None) -> None:
             options.error(f"{file}: there is no such folder")
 
 
-def common_load(options: argparse.ArgumentParser, given: argparse.Namespace, environment: Mapping[str, str]) -> Load:
+def common_load(
+    options: argparse.ArgumentParser, given: argparse.Namespace, environment: Mapping[str, str]
+) -> Load:
     """What `add_common` and `--duration` say of a load; ends the program where it cannot be asked for."""
     if given.format not in EXACT_FORMATS and not packed.available():
         options.error(f"{given.format} needs PyAV: pip install av")
@@ -134,7 +173,9 @@ def common_load(options: argparse.ArgumentParser, given: argparse.Namespace, env
 def _texts(file: Path | None) -> tuple[str, ...]:
     if file is None:
         return (TEXT,)
-    return tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    return tuple(
+        line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
+    )
 
 
 def _path(environment: Mapping[str, str], name: str) -> Path | None:

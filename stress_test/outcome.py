@@ -57,7 +57,10 @@ Outcome = Spoken | Failed
 
 def to_json(outcome: Outcome) -> dict[str, object]:
     """An outcome's fields; a failed one is known by `error`."""
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(outcome).items()}
+    return {
+        name: round(value, 6) if isinstance(value, float) else value
+        for name, value in asdict(outcome).items()
+    }
 
 
 def from_json(values: dict[str, object]) -> Outcome:

@@ -34,7 +34,11 @@ def decode(body: bytes, chunk_ends: Counts) -> tuple[NDArray[np.float32], int, C
             mono = av.AudioResampler(format="flt", layout="mono")
             for packet in container.demux(stream):
                 begins.append(packet.pos if packet.pos is not None else begins[-1])
-                new = [piece.to_ndarray()[0] for frame in packet.decode() for piece in mono.resample(frame)]
+                new = [
+                    piece.to_ndarray()[0]
+                    for frame in packet.decode()
+                    for piece in mono.resample(frame)
+                ]
                 pieces += new
                 made.append(made[-1] + sum(map(len, new)))
             rate_hz = stream.rate

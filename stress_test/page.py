@@ -40,10 +40,15 @@ def page(result: Result) -> str:
     """The whole document."""
     figures = Figures.of(result.run)
     late = (
-        "" if figures.generator.believable else '<p class="bad">The load was late itself: see Late Starts and Lag.</p>'
+        ""
+        if figures.generator.believable
+        else '<p class="bad">The load was late itself: see Late Starts and Lag.</p>'
     )
     plots = "".join(f"<figure>{plot.svg()}</figure>" for plot in draw(result.run.outcomes))
-    shown = {name: "-" if value is None else f"{value:.6g}" for name, value in figures_of(figures).items()}
+    shown = {
+        name: "-" if value is None else f"{value:.6g}"
+        for name, value in figures_of(figures).items()
+    }
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Stress test</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -78,7 +83,11 @@ def draw_factors(spoken: Sequence[Spoken]) -> Plot:
     points = [(outcome.audio_s, outcome.real_time_factor) for outcome in spoken]
     most_s, most = max(x for x, _ in points), max(y for _, y in points)
     plot = Plot(
-        "Real-time factor over length", "seconds of audio", "seconds of waiting per second", most_s, max(1.0, most)
+        "Real-time factor over length",
+        "seconds of audio",
+        "seconds of waiting per second",
+        most_s,
+        max(1.0, most),
     )
     plot.dots(points, "a")
     plot.line([(0.0, 1.0), (most_s, 1.0)], "bad", "real time")
@@ -103,7 +112,9 @@ def draw_requests(outcomes: Sequence[Outcome]) -> Plot:
 def draw_in_flight(outcomes: Sequence[Outcome]) -> Plot:
     """How many requests were due and not yet ended."""
     steps = in_flight(outcomes)
-    plot = Plot("Requests in flight", "seconds", "requests", steps[-1][0], max(count for _, count in steps))
+    plot = Plot(
+        "Requests in flight", "seconds", "requests", steps[-1][0], max(count for _, count in steps)
+    )
     plot.line(steps, "a")
     return plot
 
@@ -117,5 +128,8 @@ def shares(values: Sequence[float]) -> Points:
 
 
 def _table(rows: Mapping[str, object]) -> str:
-    cells = (f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
+    cells = (
+        f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in rows.items()
+    )
     return f"<table>{''.join(cells)}</table>"

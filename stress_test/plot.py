@@ -69,11 +69,17 @@ class Plot:
         for value in ticks(self.x_most):
             x, y = self._place((value, 0.0))
             parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{y:.1f}"/>')
-            parts.append(_text(f"{value:.4g}", f'x="{x:.1f}" y="{y + 15:.1f}" text-anchor="middle"'))
+            parts.append(
+                _text(f"{value:.4g}", f'x="{x:.1f}" y="{y + 15:.1f}" text-anchor="middle"')
+            )
         for value in ticks(self.y_most):
             x, y = self._place((0.0, value))
-            parts.append(f'<line class="grid" x1="{x:.1f}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(_text(f"{value:.4g}", f'x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end"'))
+            parts.append(
+                f'<line class="grid" x1="{x:.1f}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
+            parts.append(
+                _text(f"{value:.4g}", f'x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end"')
+            )
         middle_x, middle_y = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
         parts.append(_text(self.x_label, f'x="{middle_x}" y="{HEIGHT - 8}" text-anchor="middle"'))
         turned = f'transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle"'

@@ -44,12 +44,17 @@ class Process:
     async def __aenter__(self) -> Self:
         """Start it."""
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stress_test.generator"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            *(sys.executable, "-m", "stress_test.generator"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """End it, whatever it was doing."""
         if self._process.returncode is None and kind is not None:

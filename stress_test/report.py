@@ -59,7 +59,9 @@ def _ours(figures: Figures) -> Iterator[str]:
     if figures.errors:
         yield "\n--- Errors ---"
     yield from (f"{error}: {count}" for error, count in figures.errors.items())
-    if refused := sum(count for error, count in figures.errors.items() if error.startswith(REFUSED)):
+    if refused := sum(
+        count for error, count in figures.errors.items() if error.startswith(REFUSED)
+    ):
         yield f"The server carries less than this load: it answered {figures.requests - figures.failed} requests and"
         yield f"refused {refused}. python -m stress_test capacity finds the listeners that it carries."
     yield from _generator(figures.generator)

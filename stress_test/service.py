@@ -70,9 +70,17 @@ async def started(**environment: str) -> AsyncGenerator[Service]:
     """`python -m app` in an empty folder, with these settings alone, until the block ends; then it must end well."""
     port = free_port()
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    own = {"PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "error", **environment}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "LOG_LEVEL": "error",
+        **environment,
+    }
     with tempfile.TemporaryDirectory() as folder:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "app", cwd=folder, env={**clean, **own})
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app", cwd=folder, env={**clean, **own}
+        )
         service = Service(f"http://127.0.0.1:{port}", process.pid)
         try:
             await service.until_ready()

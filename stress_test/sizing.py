@@ -48,7 +48,10 @@ class Sizing:
     @property
     def at_least(self) -> bool:
         """Whether the server may carry more: no level was too much, or the load itself was too slow."""
-        return all(level.broken is None for level in self.levels) or not self.levels[-1].figures.generator.believable
+        return (
+            all(level.broken is None for level in self.levels)
+            or not self.levels[-1].figures.generator.believable
+        )
 
     @property
     def planned(self) -> int:
@@ -70,7 +73,11 @@ class Sizing:
         if not self.carried:
             yield "Not one listener is carried"
             return
-        listeners, most, more = self.carried.listeners, self.carried.in_flight, "at least " if self.at_least else ""
+        listeners, most, more = (
+            self.carried.listeners,
+            self.carried.in_flight,
+            "at least " if self.at_least else "",
+        )
         rate = f"{self.carried.audio_s_per_s:.1f} audio-seconds per second"
         yield f"Listeners: {more}{listeners} ({rate}, {most} requests in flight at the most)"
         yield f"To Plan For: {self.planned} (the chart's streamsPerReplica: {max(1, int(HEADROOM * most))})"
@@ -87,7 +94,8 @@ class Sizing:
         values: dict[str, object] = {
             "tool": "speech-server stress_test capacity",
             "machine": describe(PACKAGES),
-            "parameters": load.parameters() | {"most": self.most, "price": self.price, "use": self.use},
+            "parameters": load.parameters()
+            | {"most": self.most, "price": self.price, "use": self.use},
             "promise": asdict(self.promise),
             "carried_listeners": found.listeners if found else 0,
             "at_least": self.at_least,
@@ -105,7 +113,12 @@ def line_of(level: Level) -> str:
     said = level.broken or "carried"
     if not level.figures.generator.believable:
         said += "; the load was late itself: more --processes, or another machine"
-    counts = (level.listeners, level.figures.requests, f"{level.audio_s_per_s:.2f}", level.in_flight)
+    counts = (
+        level.listeners,
+        level.figures.requests,
+        f"{level.audio_s_per_s:.2f}",
+        level.in_flight,
+    )
     return COLUMNS.format(*counts, *cells, said)
 
 
@@ -113,21 +126,39 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The command's options."""
     promise = Promise()
     options = argparse.ArgumentParser(
-        "stress_test capacity", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        "stress_test capacity",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_common(options, environment)
     options.add_argument(
-        "--duration", type=amount, default=30.0, metavar="S", help="of each level, in seconds; several answers long"
+        "--duration",
+        type=amount,
+        default=30.0,
+        metavar="S",
+        help="of each level, in seconds; several answers long",
     )
     options.add_argument("--most", type=count, default=512, help="listeners to try at most")
     options.add_argument(
-        "--first-audio", type=amount, default=promise.first_audio_s, metavar="S", help="promised for 99 of 100 answers"
+        "--first-audio",
+        type=amount,
+        default=promise.first_audio_s,
+        metavar="S",
+        help="promised for 99 of 100 answers",
     )
     options.add_argument(
-        "--underruns", type=share, default=promise.underrun_share, metavar="SHARE", help="of the answers, at most"
+        "--underruns",
+        type=share,
+        default=promise.underrun_share,
+        metavar="SHARE",
+        help="of the answers, at most",
     )
-    options.add_argument("--price", type=amount, help="of the machine an hour, for the cost of an hour of audio")
-    options.add_argument("--use", type=share, default=1.0, metavar="SHARE", help="of what is carried, over the day")
+    options.add_argument(
+        "--price", type=amount, help="of the machine an hour, for the cost of an hour of audio"
+    )
+    options.add_argument(
+        "--use", type=share, default=1.0, metavar="SHARE", help="of what is carried, over the day"
+    )
     options.add_argument("--json", type=Path, help="write every figure here")
     return options
 
@@ -135,7 +166,12 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 async def measure(load: Load, promise: Promise, most: int) -> list[Level]:
     """Every level that was tried, each told on the terminal as it ends. Raises ProcessFailed."""
     await warm_up_shown(load)
-    print(COLUMNS.format("listeners", "answers", "audio-s/s", "in flight", "TTFA p99", "underruns", ""), flush=True)
+    print(
+        COLUMNS.format(
+            "listeners", "answers", "audio-s/s", "in flight", "TTFA p99", "underruns", ""
+        ),
+        flush=True,
+    )
 
     async def level_of(listeners: int) -> Level:
         asked = level_load(load, listeners)

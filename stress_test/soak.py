@@ -57,7 +57,11 @@ class Sample:
         """Look at a service on this machine."""
         folder, told = Path(f"/proc/{service.pid}"), await service.metrics()
         lines = (folder / "status").read_text(encoding="ascii").splitlines()
-        status = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "Threads"))}
+        status = {
+            line.split(":")[0]: line.split()[1]
+            for line in lines
+            if line.startswith(("VmRSS", "Threads"))
+        }
         return cls(
             at_s=round(at_s, 1),
             memory_mb=round(int(status["VmRSS"]) / 1024, 2),
@@ -90,17 +94,24 @@ def slope_per_hour(samples: Sequence[Sample], name: str) -> float:
 
 def p99_ms(calls: Sequence[Call], begin_s: float, end_s: float) -> float:
     """Of the time to the first audio of the streams that were asked for within a time."""
-    first = [call.first_s for call in calls if call.kind == "stream" and begin_s <= call.begun_s < end_s]
+    first = [
+        call.first_s for call in calls if call.kind == "stream" and begin_s <= call.begun_s < end_s
+    ]
     return float(np.percentile([each for each in first if each], 99)) * 1000 if any(first) else 0.0
 
 
-def result_of(samples: Sequence[Sample], calls: Sequence[Call], begun_s: float, after: Sample) -> dict[str, object]:
+def result_of(
+    samples: Sequence[Sample], calls: Sequence[Call], begun_s: float, after: Sample
+) -> dict[str, object]:
     """The figures of a soak; `after`: when all was let go."""
     third_s = samples[-1].at_s / 3
-    start, end = (p99_ms(calls, begun_s + part * third_s, begun_s + (part + 1) * third_s) for part in (0, 2))
+    start, end = (
+        p99_ms(calls, begun_s + part * third_s, begun_s + (part + 1) * third_s) for part in (0, 2)
+    )
     first = next(sample for sample in samples if sample.at_s >= third_s)
     grown = {
-        name: getattr(samples[-1], name) - getattr(first, name) for name in ("memory_mb", "descriptors", "threads")
+        name: getattr(samples[-1], name) - getattr(first, name)
+        for name in ("memory_mb", "descriptors", "threads")
     }
     return {
         "minutes": round(samples[-1].at_s / 60, 1),
@@ -108,15 +119,29 @@ def result_of(samples: Sequence[Sample], calls: Sequence[Call], begun_s: float, 
         "outcomes": outcomes(calls),
         "slopes_per_hour": {
             name: round(slope_per_hour(samples, name), 2)
-            for name in ("memory_mb", "descriptors", "threads", "tasks", "in_flight", "device_memory_mb")
+            for name in (
+                "memory_mb",
+                "descriptors",
+                "threads",
+                "tasks",
+                "in_flight",
+                "device_memory_mb",
+            )
         },
         "grown_in_the_last_two_thirds": {name: round(value, 2) for name, value in grown.items()},
-        "memory_mb": {"start": samples[0].memory_mb, "settled": first.memory_mb, "end": samples[-1].memory_mb},
+        "memory_mb": {
+            "start": samples[0].memory_mb,
+            "settled": first.memory_mb,
+            "end": samples[-1].memory_mb,
+        },
         "first_audio_ms_p99": {"first_third": round(start, 1), "last_third": round(end, 1)},
         "p99_ratio": round(end / start, 2) if start else 0.0,
         "at_first": asdict(samples[0]),
         "after": asdict(after),
-        "samples": {"fields": FIELDS, "rows": [[getattr(sample, name) for name in FIELDS] for sample in samples]},
+        "samples": {
+            "fields": FIELDS,
+            "rows": [[getattr(sample, name) for name in FIELDS] for sample in samples],
+        },
     }
 
 
@@ -129,11 +154,17 @@ def growth(result: dict[str, object], most_mb: float) -> list[str]:
     assert isinstance(at_first, dict)
     wrong = [f"memory grew by {grown['memory_mb']} MB"] if grown["memory_mb"] > most_mb else []
     for name, slack in (("descriptors", 8), ("threads", 2), ("tasks", 4)):
-        wrong += [f"{name}: {after[name]} at the end"] if after[name] > at_first[name] + slack else []
+        wrong += (
+            [f"{name}: {after[name]} at the end"] if after[name] > at_first[name] + slack else []
+        )
     for name in ("in_flight", "queue"):
         wrong += [f"{name}: {after[name]} when all had left"] if after[name] else []
     found = json.dumps(result["outcomes"])
-    return wrong + [f"{bad} among the outcomes" for bad in ("hung", '"500"', "broken off", "no answer") if bad in found]
+    return wrong + [
+        f"{bad} among the outcomes"
+        for bad in ("hung", '"500"', "broken off", "no answer")
+        if bad in found
+    ]
 
 
 async def soak(service: Service, minutes: float, per_s: float) -> dict[str, object]:
@@ -151,7 +182,12 @@ async def soak(service: Service, minutes: float, per_s: float) -> dict[str, obje
     await asyncio.sleep(EVERY_S)
     after = await Sample.of(service, time.monotonic() - begun_s)
     result = result_of(samples, calls, begun_s, after)
-    return {**result, "lost": begun - len(calls), "settled": settled, "one_good_request": await one_good(service.url)}
+    return {
+        **result,
+        "lost": begun - len(calls),
+        "settled": settled,
+        "one_good_request": await one_good(service.url),
+    }
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
@@ -166,18 +202,26 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
 
 def main() -> int:
     """The command line; the process's exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--per-s", type=float, default=2.0, help="requests a second")
     parser.add_argument("--url", help="of a service on this machine that runs already")
     parser.add_argument("--pid", type=int, help="its process")
-    parser.add_argument("--most-mb", type=float, default=30.0, help="by which its memory may settle")
+    parser.add_argument(
+        "--most-mb", type=float, default=30.0, help="by which its memory may settle"
+    )
     parser.add_argument("--out", type=Path, help="a file for the JSON")
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
     wrong = growth(result, arguments.most_mb)
     text = json.dumps({"machine": describe(PACKAGES), **result, "wrong": wrong}, indent=1)
-    print(json.dumps({name: value for name, value in result.items() if name != "samples"}, indent=1), *wrong, sep="\n")
+    print(
+        json.dumps({name: value for name, value in result.items() if name != "samples"}, indent=1),
+        *wrong,
+        sep="\n",
+    )
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")
     return int(bool(wrong))

@@ -34,7 +34,9 @@ default = "somebody"
 class StandinEngine:
     """POST is answered with speech tokens, GET with 200. A share of the answers fails, each in one of four ways."""
 
-    def __init__(self, *, failing: float = 0.1, tokens: int = 150, tokens_per_s: float = 400.0, seed: int = 1) -> None:
+    def __init__(
+        self, *, failing: float = 0.1, tokens: int = 150, tokens_per_s: float = 400.0, seed: int = 1
+    ) -> None:
         self.failing, self._tokens, self._gap_s = failing, tokens, 10 / tokens_per_s
         self._draw = random.Random(seed)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -51,7 +53,10 @@ class StandinEngine:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._die()
 
@@ -92,7 +97,11 @@ class StandinEngine:
         if head.startswith(b"GET "):
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             return
-        lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        lengths = [
+            line.split(b":")[1]
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        ]
         asked = json.loads(await reader.readexactly(int(lengths[0])))
         self.requests += 1
         failing = self._draw.random() < self.failing
@@ -102,7 +111,9 @@ class StandinEngine:
     async def _speak(self, writer: asyncio.StreamWriter, tokens: int, *, failing: bool) -> None:
         way = self._draw.choice(["refuse", "cut", "garbage", "error"]) if failing else None
         if way == "refuse":
-            writer.write(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
             return
         writer.write(HEAD)
         stop = self._draw.randrange(tokens) if failing else tokens
@@ -114,7 +125,9 @@ class StandinEngine:
         if way == "garbage":
             writer.write(_chunk(b"<html>502 Bad Gateway</html>\n"))
         elif way == "error":
-            writer.write(_chunk(b'data: {"error": {"message": "died"}}\n\ndata: [DONE]\n\n') + _chunk(b""))
+            writer.write(
+                _chunk(b'data: {"error": {"message": "died"}}\n\ndata: [DONE]\n\n') + _chunk(b"")
+            )
         elif way is None:
             self._send(writer, "", "stop")
             writer.write(_chunk(b"data: [DONE]\n\n") + _chunk(b""))

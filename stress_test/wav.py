@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_TYPES = {(1, 16): ("<i2", 32768.0), (1, 32): ("<i4", 2147483648.0), (3, 32): ("<f4", 1.0)}  # by tag and bits
+SAMPLE_TYPES = {
+    (1, 16): ("<i2", 32768.0),
+    (1, 32): ("<i4", 2147483648.0),
+    (3, 32): ("<f4", 1.0),
+}  # by tag and bits
 EXTENSIBLE = 0xFFFE  # the true tag follows in the format chunk
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 
@@ -36,8 +40,12 @@ class Layout:
     def samples(self, body: bytes) -> NDArray[np.float32]:
         """Mono in -1 ... 1; the mean of several channels. A broken last frame is left out."""
         sound = body[self.offset : self.end]
-        values = np.frombuffer(sound[: len(sound) // self.frame_bytes * self.frame_bytes], self.sample_type)
-        return (values.reshape(-1, self.channels).mean(axis=1, dtype=np.float64) / self.full_scale).astype(np.float32)
+        values = np.frombuffer(
+            sound[: len(sound) // self.frame_bytes * self.frame_bytes], self.sample_type
+        )
+        return (
+            values.reshape(-1, self.channels).mean(axis=1, dtype=np.float64) / self.full_scale
+        ).astype(np.float32)
 
 
 def read_layout(body: bytes) -> Layout:

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 NOBODYS: Mapping[str, str] = {}
 
 
-def environment_of(file: str, settings: Mapping[str, str], shell: Mapping[str, str] = NOBODYS) -> dict[str, str]:
+def environment_of(
+    file: str, settings: Mapping[str, str], shell: Mapping[str, str] = NOBODYS
+) -> dict[str, str]:
     """Of a compose file's one service; `settings`: the file's that ENV_FILE names, `shell`: the shell's and .env's."""
     (service,) = yaml.safe_load((ROOT / file).read_text())["services"].values()
     given: dict[str, str] = {}

@@ -13,4 +13,6 @@ def counted(name: str, **labels: str) -> float:
 def exported(page: str, row: str) -> float:
     """A metric on the page of them all, by its name and labels as they stand there; 0 without such labels."""
     assert f"# TYPE {row.partition('{')[0]} " in page
-    return next((float(line.split()[-1]) for line in page.splitlines() if line.startswith(f"{row} ")), 0.0)
+    return next(
+        (float(line.split()[-1]) for line in page.splitlines() if line.startswith(f"{row} ")), 0.0
+    )

@@ -32,10 +32,14 @@ class ToneCodec:
     `culprit` is a code on which a batch fails, `noise` one that gives NaN, `mutes` are silent, `hold` stops the device.
     """
 
-    def __init__(self, spec: CodecSpec = SPEC, *, culprit: int = -1, noise: int = -1, mute: int = -1) -> None:
+    def __init__(
+        self, spec: CodecSpec = SPEC, *, culprit: int = -1, noise: int = -1, mute: int = -1
+    ) -> None:
         self.spec = spec
         self.culprit, self.noise, self.mutes = culprit, noise, frozenset({mute})
-        self.batches: list[list[tuple[int, int]]] = []  # (first frame, frames) of each window of each call
+        self.batches: list[
+            list[tuple[int, int]]
+        ] = []  # (first frame, frames) of each window of each call
         self.free = threading.Event()
         self.free.set()
         self.busy = threading.Event()
@@ -122,7 +126,9 @@ class FixedEngine:
                 await asyncio.sleep(self.gap_s)
             if self.error is not None:
                 raise self.error
-            return Generation(self.finish_reason, prompt_tokens=len(prompt), completion_tokens=len(numbers))
+            return Generation(
+                self.finish_reason, prompt_tokens=len(prompt), completion_tokens=len(numbers)
+            )
         finally:
             self.active -= 1
 

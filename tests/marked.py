@@ -16,7 +16,10 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 def test_files() -> list[tuple[str, ast.Module]]:
     """Every file of tests, by its path from the project's root."""
     paths = sorted(TESTS.rglob("test_*.py"))
-    return [(path.relative_to(TESTS.parent).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    return [
+        (path.relative_to(TESTS.parent).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in paths
+    ]
 
 
 def rows_of(tree: ast.AST) -> Iterator[int]:
@@ -42,6 +45,9 @@ def missing_tests(text: str) -> list[str]:
     """Tests that a text names, as `tests/x.py::test_y`, and that are not there."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     known = {
-        f"{file}::{node.name}" for file, tree in test_files() for node in ast.walk(tree) if isinstance(node, functions)
+        f"{file}::{node.name}"
+        for file, tree in test_files()
+        for node in ast.walk(tree)
+        if isinstance(node, functions)
     }
     return [name for name in map("::".join, NAMED.findall(text)) if name not in known]

@@ -85,4 +85,6 @@ def load(limits: BatchLimits) -> DeadlineQueue[Job]:
 if __name__ == "__main__":
     settings = Settings()
     logging.basicConfig(level="INFO")
-    serve(create_app(settings, engine=ObedientEngine(), codec=UnreliableCodec(), queue=load), settings)
+    serve(
+        create_app(settings, engine=ObedientEngine(), codec=UnreliableCodec(), queue=load), settings
+    )

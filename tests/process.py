@@ -70,7 +70,13 @@ def start(folder: Path, module: str = "app", **environment: str) -> Running:
         process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=folder,
-            env={**clean, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **environment},
+            env={
+                **clean,
+                "PYTHONPATH": str(ROOT),
+                "HOST": "127.0.0.1",
+                "PORT": str(port),
+                **environment,
+            },
             stdout=output,
             stderr=output,
         )

@@ -44,7 +44,9 @@ class Served:
 
     def _busy(self) -> bool:
         decoder = self.service.decoder
-        return bool(self.service.admission.in_flight or (decoder and decoder.waiting) or speech_tasks())
+        return bool(
+            self.service.admission.in_flight or (decoder and decoder.waiting) or speech_tasks()
+        )
 
     async def until_waiting(self, windows: int) -> None:
         """Return when so many windows wait for the device."""
@@ -71,8 +73,16 @@ class Served:
 
 def speech_tasks() -> list[str]:
     """Names of the coroutines of unfinished tasks that belong to a speech request."""
-    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks() if not task.done()]
-    return [name for name in names if name in ("_watch", "Generations.read") or name.endswith(".run_asgi")]
+    names = [
+        getattr(task.get_coro(), "__qualname__", "")
+        for task in asyncio.all_tasks()
+        if not task.done()
+    ]
+    return [
+        name
+        for name in names
+        if name in ("_watch", "Generations.read") or name.endswith(".run_asgi")
+    ]
 
 
 def settings_for_tests(**values: object) -> Settings:

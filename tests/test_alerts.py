@@ -17,10 +17,16 @@ from tests.test_monitoring import queries
 ROOT = Path(__file__).parents[1]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 PAGE = (ROOT / "docs" / "monitoring.md").read_text()
-RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+RULES = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]
+    for rule in group["rules"]
+}
 OUTCOMES = re.compile(r'outcome=~"([^"]*)"')
 INSTANCE = 'instance="speech:9091",job="speech-server"'
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Prometheus's promtool")
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs Prometheus's promtool"
+)
 
 
 def errors(kind: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
@@ -47,7 +53,11 @@ def summary(folder: Path, alert: str, *series: dict[str, str]) -> str:
     tests = [{"interval": "1m", "input_series": list(series), "alert_rule_test": evaluated}]
     (folder / "tests.yml").write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "tests": tests}))
     ran = subprocess.run(
-        ["promtool", "test", "rules", "tests.yml"], cwd=folder, capture_output=True, text=True, check=False
+        ["promtool", "test", "rules", "tests.yml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode in (0, 1)
     found = re.search(r'got:\[.*summary="((?:[^"\\]|\\.)*)"', ran.stdout + ran.stderr, re.DOTALL)
@@ -63,7 +73,10 @@ def test_what_fails_is_what_is_the_servers_fault() -> None:
     """By its status; but for a server that is not there yet or leaves, of which other alerts tell."""
     codes = {error.code: error.status for error in errors()}
     own = {code for code, status in codes.items() if status >= 500} - {NotReady.code, Draining.code}
-    expressions = [RULES["SpeechFailing"]["expr"], *(query for title, query in queries() if title == "Failed share")]
+    expressions = [
+        RULES["SpeechFailing"]["expr"],
+        *(query for title, query in queries() if title == "Failed share"),
+    ]
     for expression in expressions:
         counted, beside = OUTCOMES.findall(expression)
         assert {code for code in codes if re.fullmatch(counted, code)} == own
@@ -75,12 +88,21 @@ def test_what_fails_is_what_is_the_servers_fault() -> None:
 def test_callers_mistakes_page_nobody(tmp_path: Path) -> None:
     mistakes = [
         rising("tts_requests_total", 60, outcome=outcome)
-        for outcome in ("voice_not_found", "invalid_api_key", "empty_input", "cancelled", "overloaded", "draining")
+        for outcome in (
+            "voice_not_found",
+            "invalid_api_key",
+            "empty_input",
+            "cancelled",
+            "overloaded",
+            "draining",
+        )
     ]
     well = rising("tts_requests_total", 10, outcome="ok")
     assert summary(tmp_path, "SpeechFailing", well, *mistakes) == ""
     failing = rising("tts_requests_total", 10, outcome="engine_timeout")
-    assert "speech:9091: 50% of the answers fail" in summary(tmp_path, "SpeechFailing", well, failing, *mistakes)
+    assert "speech:9091: 50% of the answers fail" in summary(
+        tmp_path, "SpeechFailing", well, failing, *mistakes
+    )
 
 
 @needs_promtool
@@ -95,7 +117,9 @@ def test_a_key_at_its_limit_asks_for_no_replica(tmp_path: Path) -> None:
 @needs_promtool
 def test_a_server_that_answers_and_cannot_speak_is_noticed(tmp_path: Path) -> None:
     assert summary(tmp_path, "SpeechNotReady", level("tts_ready", 1)) == ""
-    assert "speech:9091 answers, but cannot speak" in summary(tmp_path, "SpeechNotReady", level("tts_ready", 0))
+    assert "speech:9091 answers, but cannot speak" in summary(
+        tmp_path, "SpeechNotReady", level("tts_ready", 0)
+    )
 
 
 @needs_promtool

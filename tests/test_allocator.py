@@ -12,7 +12,9 @@ import pytest
 
 from app.allocator import HEAPS
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc has these settings"
+)
 
 PROGRAM = """
 import ctypes, re, sys, threading
@@ -43,8 +45,14 @@ print(told.count("<heap "), re.search(r'type="mmap" count="([0-9]+)"', told[told
 def told_of(folder: Path, **environment: str) -> tuple[int, int]:
     """How many heaps eight threads have, and how many blocks have memory of their own."""
     command = [sys.executable, "-c", PROGRAM, str(folder / "info.xml")]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
-    answer = subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, check=True)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MALLOC_", "GLIBC_"))
+    }
+    answer = subprocess.run(
+        command, env={**clean, **environment}, capture_output=True, text=True, check=True
+    )
     heaps, large = answer.stdout.split()
     return int(heaps), int(large)
 
@@ -70,9 +78,13 @@ print(open("/proc/self/statm").read().split()[1])  # pages; the highest ever wou
 
 def test_kernels_for_shapes_that_are_past_are_forgotten() -> None:
     def pages(how: str) -> int:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN_")}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith("ONEDNN_")
+        }
         command = [sys.executable, "-c", CACHE, how]
-        return int(subprocess.run(command, env=clean, capture_output=True, text=True, check=True).stdout)
+        return int(
+            subprocess.run(command, env=clean, capture_output=True, text=True, check=True).stdout
+        )
 
     assert pages("less") < pages("as ever") - 5_000
 

@@ -15,7 +15,11 @@ from app.settings import Settings
 
 CHART = Path(__file__).parents[1] / "deploy" / "helm"
 SCHEMA = CHART / "values.schema.json"
-OF_THE_CHART = {"HOST", "PORT", "SHUTDOWN_GRACE_S"}  # which sets them itself, or by a value of another name
+OF_THE_CHART = {
+    "HOST",
+    "PORT",
+    "SHUTDOWN_GRACE_S",
+}  # which sets them itself, or by a value of another name
 
 
 def schema() -> dict[str, Any]:
@@ -36,7 +40,10 @@ def keys(values: dict[str, Any], described: dict[str, Any], path: str = "") -> l
     assert described["additionalProperties"] is False, path
     different = [f"{path}{name}" for name in {*values} ^ {*properties}]
     nested = [name for name in {*values} & {*properties} if isinstance(values[name], dict)]
-    return [*different, *(key for name in nested for key in keys(values[name], properties[name], f"{path}{name}."))]
+    return [
+        *different,
+        *(key for name in nested for key in keys(values[name], properties[name], f"{path}{name}.")),
+    ]
 
 
 def test_the_settings_are_the_services_own() -> None:

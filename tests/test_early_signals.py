@@ -22,10 +22,19 @@ UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 @contextmanager
 def starting(folder: Path, *before: str) -> Generator[subprocess.Popen[bytes]]:
     """`python -m app` from its first instruction on; killed at the end of the block."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": "0"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+    }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*before, sys.executable, "-m", "app"], cwd=folder, env=environment, stdout=log, stderr=log
+            [*before, sys.executable, "-m", "app"],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
     try:
         yield process
@@ -54,7 +63,9 @@ def has_imported(pid: int, name: str) -> bool:
 
 @pytest.mark.fault(54)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_handled_before_anything_large_is_imported(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_is_handled_before_anything_large_is_imported(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with starting(tmp_path) as process:
         until(lambda: handles(process.pid, signal.SIGTERM))
         assert not has_imported(process.pid, "pydantic_core")
@@ -78,7 +89,9 @@ def may_unshare() -> bool:
 
 
 @pytest.mark.fault(54)
-@pytest.mark.skipif(not may_unshare(), reason="processes may not be put into a namespace of their own")
+@pytest.mark.skipif(
+    not may_unshare(), reason="processes may not be put into a namespace of their own"
+)
 def test_process_1_of_a_container_obeys_sigterm_while_it_imports(tmp_path: Path) -> None:
     with starting(tmp_path, *UNSHARE) as namespace:
         process_1 = child_of(namespace.pid)

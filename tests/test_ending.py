@@ -25,7 +25,9 @@ IN_FLIGHT = ["Wait.", "Go on.", "Go on."]  # one of them has no answer yet
 
 @pytest.fixture
 def running(tmp_path: Path) -> Generator[Running]:
-    with running_in(tmp_path, "tests.misbehaving", DECODE_TIMEOUT_S="1", SHUTDOWN_GRACE_S="4") as service:
+    with running_in(
+        tmp_path, "tests.misbehaving", DECODE_TIMEOUT_S="1", SHUTDOWN_GRACE_S="4"
+    ) as service:
         yield service
 
 
@@ -65,7 +67,9 @@ async def begin(client: httpx.AsyncClient, text: str) -> asyncio.Task[str]:
 @pytest.mark.fault(27)
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_lost_device_breaks_every_answer_at_once_and_ends_the_process(running: Running, fault: str) -> None:
+async def test_a_lost_device_breaks_every_answer_at_once_and_ends_the_process(
+    running: Running, fault: str
+) -> None:
     async with client_of(running) as client:
         silent = asyncio.create_task(outcome(client, "Wait."))
         playing = [await begin(client, "Go on.") for _ in range(2)]
@@ -127,7 +131,9 @@ async def until_refused(running: Running) -> None:
 
 
 @pytest.mark.fault(30)
-async def test_sigterm_under_load_lets_answers_end_within_the_grace_and_breaks_the_rest(running: Running) -> None:
+async def test_sigterm_under_load_lets_answers_end_within_the_grace_and_breaks_the_rest(
+    running: Running,
+) -> None:
     async with client_of(running) as client:
         slow, endless = await begin(client, "Slowly."), await begin(client, "Go on.")
         silent = asyncio.create_task(outcome(client, "Wait."))
@@ -150,7 +156,12 @@ async def test_sigterm_under_load_lets_answers_end_within_the_grace_and_breaks_t
 async def test_handshakes_that_were_refused_change_nothing_at_sigterm(running: Running) -> None:
     head = b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
     refused = [
-        head + more for more in (b"cookie: " + b"y" * 9_000, b"content-length: 5", b"transfer-encoding: chunked")
+        head + more
+        for more in (
+            b"cookie: " + b"y" * 9_000,
+            b"content-length: 5",
+            b"transfer-encoding: chunked",
+        )
     ]
     async with client_of(running) as client:
         clients = [await asyncio.open_connection("127.0.0.1", running.port) for _ in refused]
@@ -199,7 +210,9 @@ async def test_sigterm_ends_it_though_a_call_hangs(tmp_path: Path) -> None:
 def test_a_service_that_loads_says_so_and_leaves_when_it_is_told_to(tmp_path: Path) -> None:
     running = start(tmp_path, "tests.misbehaving", LOADS="never")
     try:
-        with httpx.Client(base_url=running.url, trust_env=False, transport=httpx.HTTPTransport(retries=8)) as client:
+        with httpx.Client(
+            base_url=running.url, trust_env=False, transport=httpx.HTTPTransport(retries=8)
+        ) as client:
             assert client.get("/health").status_code == 200
             for answer in (client.get("/ready"), client.post(SPEECH, json=asking("Hello."))):
                 assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
@@ -217,7 +230,10 @@ async def test_a_signal_turns_readiness_off_before_anything_is_closed() -> None:
         playing = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         await engine.stalled.wait()
         served.service.drain()
-        for answer in (await served.client.get("/ready"), await served.client.post(SPEECH, json=HELLO)):
+        for answer in (
+            await served.client.get("/ready"),
+            await served.client.post(SPEECH, json=HELLO),
+        ):
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "draining")
             assert int(answer.headers["retry-after"]) >= 1
         assert (await served.client.get("/health")).status_code == 200

@@ -92,7 +92,9 @@ def test_a_file_that_is_not_utf_8_is_named(data: bytes) -> None:
         (f"API_KEYS={SECRET}\nAPI_KEYS=\n", 2, "API_KEYS"),
     ],
 )
-def test_a_line_that_loses_a_setting_is_named(text: str, line: int, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_loses_a_setting_is_named(
+    text: str, line: int, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SET", SECRET)
     monkeypatch.setenv("EMPTY", "")
     told = line_for(text.encode())
@@ -178,7 +180,9 @@ def test_the_process_ends_with_one_line(tmp_path: Path, module: str) -> None:
         ("MODEL_PROFILE", "name = 'a'\n".encode("utf-16")),
     ],
 )
-def test_a_file_of_another_encoding_that_a_setting_names_is_named(tmp_path: Path, name: str, data: bytes) -> None:
+def test_a_file_of_another_encoding_that_a_setting_names_is_named(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(MISCONFIGURATIONS) as caught:
         create_app(Settings(_env_file=None, **{name.lower(): str(tmp_path / "file")}))
@@ -226,7 +230,13 @@ def test_an_engine_whose_host_cannot_be_is_refused_by_the_settings_name(
 
 @pytest.mark.parametrize(
     "url",
-    ["http://[::1]:80/v1", "http://a_b-c.d:65535", "http://a.example.:80", "https://10.0.0.1?key=ü", "http://u:p@a"],
+    [
+        "http://[::1]:80/v1",
+        "http://a_b-c.d:65535",
+        "http://a.example.:80",
+        "https://10.0.0.1?key=ü",
+        "http://u:p@a",
+    ],
 )
 def test_other_hosts_are_let_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TTS_API", url)

@@ -25,7 +25,9 @@ def text() -> str:
 
 def rows() -> dict[int, list[str]]:
     """The files that the table names, by row."""
-    return {int(number): re.findall(r"`([^`]+)`", files) for _, number, files in ROW.findall(text())}
+    return {
+        int(number): re.findall(r"`([^`]+)`", files) for _, number, files in ROW.findall(text())
+    }
 
 
 def with_files(page: str) -> str:
@@ -33,7 +35,9 @@ def with_files(page: str) -> str:
     marked = files_by_row()
 
     def row(match: re.Match[str]) -> str:
-        files = ", ".join(f"`{file.removeprefix('tests/')}`" for file in marked.get(int(match[2]), []))
+        files = ", ".join(
+            f"`{file.removeprefix('tests/')}`" for file in marked.get(int(match[2]), [])
+        )
         return f"{match[1]} {files} |" if files else f"{match[1]} |"
 
     return ROW.sub(row, page)
@@ -54,7 +58,10 @@ def test_every_mark_names_a_row() -> None:
 def test_the_table_names_files_that_bear_the_rows_mark() -> None:
     marked = files_by_row()
     strangers = {
-        (row, file) for row, files in rows().items() for file in files if f"tests/{file}" not in marked.get(row, [])
+        (row, file)
+        for row, files in rows().items()
+        for file in files
+        if f"tests/{file}" not in marked.get(row, [])
     }
     assert strangers == set()
 

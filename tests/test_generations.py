@@ -59,12 +59,18 @@ async def rest() -> None:
         await asyncio.sleep(0)
 
 
-def reading(engine: StepEngine, *, may_be_cut: bool = False) -> tuple[Generations, asyncio.Task[None]]:
+def reading(
+    engine: StepEngine, *, may_be_cut: bool = False
+) -> tuple[Generations, asyncio.Task[None]]:
     generations = Generations(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
-    return generations, asyncio.create_task(generations.read(WrittenParts([Part(prompt) for prompt in "abcd"])))
+    return generations, asyncio.create_task(
+        generations.read(WrittenParts([Part(prompt) for prompt in "abcd"]))
+    )
 
 
-async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_the_first_is_spoken() -> None:
+async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_the_first_is_spoken() -> (
+    None
+):
     engine = StepEngine()
     generations, task = reading(engine)
     await rest()
@@ -87,12 +93,19 @@ async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_t
     await rest()
     await engine.told("d", "+.")
     await task
-    assert [part is not None for part in [await generations.next() for _ in range(4)]] == [True, True, True, False]
+    assert [part is not None for part in [await generations.next() for _ in range(4)]] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert engine.most_at_once == 2
     assert (generations.codec_tokens, generations.prompt_tokens) == (5, 40)
 
 
-async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answer_when_it_is() -> None:
+async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answer_when_it_is() -> (
+    None
+):
     engine = StepEngine()
     generations, task = reading(engine, may_be_cut=True)
     await rest()
@@ -102,10 +115,16 @@ async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answ
     await engine.told("b", "+L")
     await task
     assert list(engine.orders) == ["a", "b"]
-    assert [part is not None for part in [await generations.next() for _ in range(3)]] == [True, True, False]
+    assert [part is not None for part in [await generations.next() for _ in range(3)]] == [
+        True,
+        True,
+        False,
+    ]
 
 
-@pytest.mark.parametrize(("orders", "error"), [("+!", EngineError), (".", EngineNoAudio), ("+L", EngineLength)])
+@pytest.mark.parametrize(
+    ("orders", "error"), [("+!", EngineError), (".", EngineNoAudio), ("+L", EngineLength)]
+)
 async def test_a_part_that_fails_ends_the_others(orders: str, error: type[Exception]) -> None:
     engine = StepEngine()
     _, task = reading(engine)

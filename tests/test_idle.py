@@ -51,21 +51,27 @@ def told(devices: tuple[str, ...], **values: object) -> list[str]:
         ),
     ],
 )
-def test_what_does_nothing_is_told(values: dict[str, object], devices: tuple[str, ...], lines: list[str]) -> None:
+def test_what_does_nothing_is_told(
+    values: dict[str, object], devices: tuple[str, ...], lines: list[str]
+) -> None:
     assert told(devices, **values) == lines
 
 
 @pytest.mark.parametrize("devices", [CPU, GPU])
 @pytest.mark.parametrize("engine", [None, ENGINE])
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
-def test_defaults_and_presets_are_silent(preset: Path, engine: str | None, devices: tuple[str, ...]) -> None:
+def test_defaults_and_presets_are_silent(
+    preset: Path, engine: str | None, devices: tuple[str, ...]
+) -> None:
     values = {"tts_api": engine} if engine else {}
     settings = Settings(_env_file=preset, **values)  # type: ignore[arg-type,call-arg]
     assert list(idle_settings(settings, profile_of(settings), devices)) == []
 
 
 def test_it_is_told_when_the_codec_is_loaded(caplog: pytest.LogCaptureFixture) -> None:
-    settings = settings_for_tests(device="cpu", torch_compile=True, max_concurrent_requests_per_key=1)
+    settings = settings_for_tests(
+        device="cpu", torch_compile=True, max_concurrent_requests_per_key=1
+    )
     service = create_app(settings).state.service
     assert isinstance(service, Service)
     with caplog.at_level(logging.WARNING, logger="app"):

@@ -65,7 +65,19 @@ RANKS = {
     "speech": 1,
     **dict.fromkeys(LEAVES, 0),
 }
-IMPURE = {"asyncio", "torch", "time", "httpx", "aiohttp", "socket", "threading", "random", "os", "datetime", "snac"}
+IMPURE = {
+    "asyncio",
+    "torch",
+    "time",
+    "httpx",
+    "aiohttp",
+    "socket",
+    "threading",
+    "random",
+    "os",
+    "datetime",
+    "snac",
+}
 MODULES = sorted(APP.rglob("*.py"))
 
 
@@ -92,7 +104,9 @@ def part_of(module: str) -> str:
 
 
 def parts_used(path: Path) -> set[str]:
-    return {part_of(name) for name in imported(path) if name.startswith("app.")} - {part_of(name_of(path))}
+    return {part_of(name) for name in imported(path) if name.startswith("app.")} - {
+        part_of(name_of(path))
+    }
 
 
 SOURCES = [path for path in MODULES if path != APP / "__init__.py"]
@@ -113,13 +127,19 @@ def test_parts_of_one_level_do_not_import_each_other_in_a_circle() -> None:
     assert order.index("speech") < order.index("engine") < order.index("api") < order.index("main")
 
 
-@pytest.mark.parametrize("path", [*sorted((APP / "speech").glob("*.py")), APP / "engine" / "sse.py"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [*sorted((APP / "speech").glob("*.py")), APP / "engine" / "sse.py"], ids=name_of
+)
 def test_the_pure_line_knows_no_device_no_network_and_no_clock(path: Path) -> None:
     assert {name.split(".")[0] for name in imported(path)} & IMPURE == set()
 
 
 def test_torch_is_imported_where_tensors_are_and_nowhere_else() -> None:
-    users = {name_of(path) for path in MODULES if any(name.split(".")[0] == "torch" for name in imported(path))}
+    users = {
+        name_of(path)
+        for path in MODULES
+        if any(name.split(".")[0] == "torch" for name in imported(path))
+    }
     assert "codec.neucodec" in users
     elsewhere = {name for name in users if not name.startswith("codec.")}
     assert elsewhere <= {"engine.nar", "engine.lm", "engine.one_pass"}

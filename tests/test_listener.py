@@ -7,7 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from app import listener as listener_module
-from app.listener import BACKGROUND_S, FIRST_WINDOW_TARGET_S, ClientGone, Levels, Listener, Playback, Spoken
+from app.listener import (
+    BACKGROUND_S,
+    FIRST_WINDOW_TARGET_S,
+    ClientGone,
+    Levels,
+    Listener,
+    Playback,
+    Spoken,
+)
 from app.samples import Samples
 from app.speech.encoders import Encoder, PcmEncoder
 from app.speech.fade import FADE_OUT_S
@@ -80,7 +88,11 @@ def sink() -> RecordingSink:
 
 
 def listening(
-    sink: RecordingSink, levels: Levels = AS_IT_IS, *, whole: bool = False, encoder: Encoder | None = None
+    sink: RecordingSink,
+    levels: Levels = AS_IT_IS,
+    *,
+    whole: bool = False,
+    encoder: Encoder | None = None,
 ) -> Listener:
     return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, Playback(RATE_HZ, whole=whole))
 
@@ -102,7 +114,9 @@ async def test_without_levelling_the_sound_is_as_it_was_after_the_fade(sink: Rec
 
 @pytest.mark.parametrize("levels", [AS_IT_IS, LEVELLED])
 @pytest.mark.parametrize("seconds", [[], [0.01], [0.1, 0.1], [0.4, 0.013, 0.4, 1.0, 0.007]])
-async def test_every_sample_is_sent_once(levels: Levels, seconds: list[float], sink: RecordingSink) -> None:
+async def test_every_sample_is_sent_once(
+    levels: Levels, seconds: list[float], sink: RecordingSink
+) -> None:
     before_s = counted("tts_audio_seconds_total")
     listener, total = listening(sink, levels), sum(round(part * RATE_HZ) for part in seconds)
     for part in seconds:
@@ -139,7 +153,9 @@ async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSin
     assert len(sink.samples) == RATE_HZ / 2
 
 
-async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(clock: Clock, sink: RecordingSink) -> None:
+async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
+    clock: Clock, sink: RecordingSink
+) -> None:
     listener = listening(sink)
     assert listener.lead_s == 0
     clock.now_s += 0.3  # nobody hears anything yet
@@ -152,7 +168,9 @@ async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(cloc
     assert listener.lead_s == pytest.approx(1.3 - FADE_OUT_S)
 
 
-async def test_a_window_is_due_when_the_listener_runs_dry(clock: Clock, sink: RecordingSink) -> None:
+async def test_a_window_is_due_when_the_listener_runs_dry(
+    clock: Clock, sink: RecordingSink
+) -> None:
     listener = listening(sink)
     clock.now_s += 0.02
     assert listener.deadline_s() == pytest.approx(1_000 + FIRST_WINDOW_TARGET_S)
@@ -169,7 +187,9 @@ async def test_a_whole_body_is_due_long_after_any_stream(clock: Clock, sink: Rec
     assert listener.deadline_s() == 1_002 + BACKGROUND_S
 
 
-@pytest.mark.parametrize(("whole", "late_s", "underruns"), [(False, 0.1, 1), (False, -0.1, 0), (True, 0.1, 0)])
+@pytest.mark.parametrize(
+    ("whole", "late_s", "underruns"), [(False, 0.1, 1), (False, -0.1, 0), (True, 0.1, 0)]
+)
 async def test_an_underrun_is_counted_where_somebody_listens(
     whole: bool, late_s: float, underruns: int, clock: Clock, sink: RecordingSink
 ) -> None:
@@ -216,7 +236,9 @@ async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> No
     assert listener.audio_s == 0
 
 
-async def test_sound_after_a_rest_is_waited_for_from_its_text_on(clock: Clock, sink: RecordingSink) -> None:
+async def test_sound_after_a_rest_is_waited_for_from_its_text_on(
+    clock: Clock, sink: RecordingSink
+) -> None:
     before = counted("tts_underruns_total")
     listener = listening(sink)
     await listener.hear(tone(0.5))

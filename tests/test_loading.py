@@ -89,7 +89,9 @@ async def until_ready(client: httpx.AsyncClient) -> None:
 async def test_what_cannot_be_loaded_is_tried_again_and_ready_says_so_meanwhile() -> None:
     engine, pauses = LateEngine(range(100)), Pauses()
     engine.failures = 2
-    async with begun(create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)) as client:
+    async with begun(
+        create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)
+    ) as client:
         for _ in range(2):
             await pauses.next()
             for answer in (await client.get("/ready"), await client.post(SPEECH, json=HELLO)):
@@ -109,7 +111,9 @@ async def test_what_cannot_be_loaded_is_tried_again_and_ready_says_so_meanwhile(
 async def test_pauses_grow_to_a_bound() -> None:
     engine, pauses = LateEngine([]), Pauses()
     engine.failures = 8
-    async with begun(create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)):
+    async with begun(
+        create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)
+    ):
         for _ in range(7):
             await pauses.next()
             pauses.end()
@@ -120,7 +124,9 @@ async def test_pauses_grow_to_a_bound() -> None:
 
 async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("")
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "voices"))
+    settings = settings_for_tests(
+        tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "voices")
+    )
     engine, pauses = LateEngine([]), Pauses()
     engine.failures = 1
     app = create_app(settings, engine=engine, codec=ToneCodec(), pause=pauses)
@@ -139,7 +145,9 @@ async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: 
 async def test_an_embedded_engine_whose_weights_come_late_loads_then(tmp_path: Path) -> None:
     weights = tmp_path / "weights.safetensors"
     engine, pauses = BuiltinEngine("nar", weights), Pauses()
-    async with begun(create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)) as client:
+    async with begun(
+        create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)
+    ) as client:
         await pauses.next()
         assert "weights.safetensors" in (await client.get("/ready")).json()["error"]["message"]
         weights.symlink_to(Path(__file__).parents[1] / "app" / "voices" / "token_model.safetensors")
@@ -177,7 +185,9 @@ async def test_the_metrics_tell_what_runs() -> None:
 
 
 @pytest.mark.parametrize("setting", ["replay_folder", "voices_folder"])
-async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(setting: str, tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(
+    setting: str, tmp_path: Path
+) -> None:
     folder, pauses = tmp_path / "kept", Pauses()
     folder.write_text("")
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", **{setting: str(folder)})
@@ -196,7 +206,9 @@ async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(setting: str
 async def test_a_folder_that_the_system_does_not_let_be_made_is_told(tmp_path: Path) -> None:
     pauses = Pauses()
     settings = settings_for_tests(replay_folder="/proc/nope")
-    async with begun(create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)) as client:
+    async with begun(
+        create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)
+    ) as client:
         await pauses.next()
         assert "REPLAY_FOLDER=/proc/nope: cannot be written" in (await client.get("/ready")).text
 
@@ -216,7 +228,9 @@ async def test_a_codec_that_finds_no_room_on_its_device_is_loaded_when_there_is_
         return really_load(choice, device, dtype, report)
 
     monkeypatch.setattr(loading, "_load", load)
-    async with begun(create_app(settings_for_tests(device="cpu"), engine=FixedEngine([]), pause=pauses)) as client:
+    async with begun(
+        create_app(settings_for_tests(device="cpu"), engine=FixedEngine([]), pause=pauses)
+    ) as client:
         for _ in range(2):
             await pauses.next()
             answer = await client.get("/ready")

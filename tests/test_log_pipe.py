@@ -52,14 +52,27 @@ def pipe() -> Generator[Pipe]:
 
 
 @contextmanager
-def logging_to(pipe: Pipe, folder: Path, **environment: str) -> Generator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+def logging_to(
+    pipe: Pipe, folder: Path, **environment: str
+) -> Generator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """A service that listens, and never becomes ready, since its weights are not there."""
     port = next(PORTS)
-    settings = {"HOST": "127.0.0.1", "PORT": str(port), "TTS_API": "http://127.0.0.1:9", "CODEC_WEIGHTS": "/nothing"}
+    settings = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "TTS_API": "http://127.0.0.1:9",
+        "CODEC_WEIGHTS": "/nothing",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "app"],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings, "LOG_LEVEL": "debug", **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            **settings,
+            "LOG_LEVEL": "debug",
+            **environment,
+        },
         stdout=subprocess.DEVNULL,
         stderr=pipe.writer,
     )
@@ -77,7 +90,9 @@ def logging_to(pipe: Pipe, folder: Path, **environment: str) -> Generator[tuple[
 
 @pytest.mark.fault(55)
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_pipe_that_is_not_read_does_not_stop_the_service(pipe: Pipe, tmp_path: Path, form: str) -> None:
+def test_a_pipe_that_is_not_read_does_not_stop_the_service(
+    pipe: Pipe, tmp_path: Path, form: str
+) -> None:
     with logging_to(pipe, tmp_path, LOG_FORMAT=form) as (process, client):
         for number in range(60):  # of which the pipe holds fifteen
             assert client.get(f"/{number}/{LONG}").status_code == 404
@@ -129,7 +144,9 @@ def test_lines_that_do_not_fit_are_dropped_and_counted_where_they_are_missing(pi
     *lines, notice, again = received.decode().splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(len(lines)))
     assert 10 < len(lines) < 100
-    assert notice == f"{1_000 - len(lines)} lines of the log were dropped: standard error was not read"
+    assert (
+        notice == f"{1_000 - len(lines)} lines of the log were dropped: standard error was not read"
+    )
     assert again == "again"
 
 
@@ -160,7 +177,9 @@ def test_a_fork_writes_its_own_lines_alone(pipe: Pipe) -> None:
         "stream.write('child\\n' if child == 0 else ''); stream.drain()\n"
         "os._exit(0) if child == 0 else os.waitpid(child, 0)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=20, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=20, check=True
+    )
     assert ran.stderr == b"parent\nchild\n"
 
 

@@ -47,7 +47,12 @@ async def test_an_answer_is_one_line_with_its_figures(caplog: pytest.LogCaptureF
     (line,) = lines_of(caplog)
     facts = facts_of(line)
     assert line.levelno == logging.INFO
-    assert (facts["request_id"], facts["path"], facts["status"], facts["broken"]) == ("mine", SPEECH, 200, False)
+    assert (facts["request_id"], facts["path"], facts["status"], facts["broken"]) == (
+        "mine",
+        SPEECH,
+        200,
+        False,
+    )
     assert (facts["audio_s"], facts["codec_tokens"], facts["format"]) == (2.0, 100, "pcm")
     assert facts["finish_reason"] == "stop"
     assert "retries" not in facts
@@ -72,7 +77,9 @@ async def test_a_failure_is_one_line_with_its_code(
 
 async def test_a_broken_answer_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    async with serving(FixedEngine([*range(100), 900, *range(50)]), ToneCodec(culprit=900)) as served:
+    async with serving(
+        FixedEngine([*range(100), 900, *range(50)]), ToneCodec(culprit=900)
+    ) as served:
         with pytest.raises(httpx.RemoteProtocolError):
             await served.client.post(SPEECH, json=HELLO, headers=NAME)
         await served.settle()
@@ -89,9 +96,13 @@ async def test_a_broken_answer_says_so(caplog: pytest.LogCaptureFixture) -> None
 KEYS = ("sk-first-1", "sk-second-2")
 
 
-async def test_a_line_tells_which_key_by_its_number_and_no_address(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_line_tells_which_key_by_its_number_and_no_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
-    async with serving(FixedEngine(range(100)), settings=settings_for_tests(api_keys=KEYS)) as served:
+    async with serving(
+        FixedEngine(range(100)), settings=settings_for_tests(api_keys=KEYS)
+    ) as served:
         for key in (*KEYS, "wrong"):
             await served.client.post(SPEECH, json=HELLO, headers={"authorization": f"Bearer {key}"})
         await served.settle()
@@ -102,14 +113,21 @@ async def test_a_line_tells_which_key_by_its_number_and_no_address(caplog: pytes
 
 @pytest.mark.parametrize(
     ("forwarded", "client"),
-    [(None, "127.0.0.1"), ("203.0.113.9", "203.0.113.9"), ("2001:db8::9", "2001:db8::9"), ("x status=200", None)],
+    [
+        (None, "127.0.0.1"),
+        ("203.0.113.9", "203.0.113.9"),
+        ("2001:db8::9", "2001:db8::9"),
+        ("x status=200", None),
+    ],
 )
 async def test_a_line_tells_the_clients_address_where_that_is_asked_for(
     forwarded: str | None, client: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
-    async with serving(FixedEngine(range(100)), settings=settings_for_tests(log_client_address=True)) as served:
+    async with serving(
+        FixedEngine(range(100)), settings=settings_for_tests(log_client_address=True)
+    ) as served:
         await served.client.get("/v1/models", headers=headers)
     (line,) = lines_of(caplog)
     assert facts_of(line).get("client") == client
@@ -121,7 +139,9 @@ async def test_a_proxy_that_is_not_trusted_names_nobody(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
-    async with serving(FixedEngine(range(100)), settings=settings_for_tests(log_client_address=True)) as served:
+    async with serving(
+        FixedEngine(range(100)), settings=settings_for_tests(log_client_address=True)
+    ) as served:
         await served.client.get("/v1/models", headers={"x-forwarded-for": "203.0.113.9"})
     (line,) = lines_of(caplog)
     assert facts_of(line)["client"] == "127.0.0.1"
@@ -164,7 +184,9 @@ def test_json_lines_are_objects(root: logging.Logger, capsys: pytest.CaptureFixt
 
 def test_a_service_logs_json_alone(tmp_path: Path) -> None:
     with running_in(tmp_path, LOG_FORMAT="json") as running:
-        httpx.post(f"{running.url}{SPEECH}", json=HELLO, headers=NAME, trust_env=False).raise_for_status()
+        httpx.post(
+            f"{running.url}{SPEECH}", json=HELLO, headers=NAME, trust_env=False
+        ).raise_for_status()
         running.process.terminate()
         _, output = running.ended(30)
     lines = [json.loads(line) for line in output.splitlines()]

@@ -41,10 +41,15 @@ def test_a_profile_that_needs_an_engine_says_so() -> None:
 
 
 def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Path) -> None:
-    assert create_app(settings_for_tests(speakers="heron")).state.service.profile.voices.default == "heron"
+    assert (
+        create_app(settings_for_tests(speakers="heron")).state.service.profile.voices.default
+        == "heron"
+    )
     with pytest.raises(ProfileError, match=r"SPEAKERS: .* not 'bob'"):
         create_app(settings_for_tests(speakers="lark,bob"))
-    written = (PRESETS / "builtin.toml").read_text().replace('"lark", "heron"', '"lark", "heron", "bob"')
+    written = (
+        (PRESETS / "builtin.toml").read_text().replace('"lark", "heron"', '"lark", "heron", "bob"')
+    )
     (tmp_path / "mine.toml").write_text(written)
     with pytest.raises(ProfileError, match=r"MODEL_PROFILE=.* not 'bob'"):
         create_app(settings_for_tests(model_profile=str(tmp_path / "mine.toml")))
@@ -52,16 +57,25 @@ def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Pat
 
 def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
     settings = settings_for_tests(
-        tts_api=ENGINE, model_name="mine", speakers="ana,ben", default_speaker="ben", default_max_tokens=100
+        tts_api=ENGINE,
+        model_name="mine",
+        speakers="ana,ben",
+        default_speaker="ben",
+        default_max_tokens=100,
     )
     profile = create_app(settings).state.service.profile
-    assert (profile.model, profile.voices.names, profile.voices.default) == ("mine", ("ana", "ben"), "ben")
+    assert (profile.model, profile.voices.names, profile.voices.default) == (
+        "mine",
+        ("ana", "ben"),
+        "ben",
+    )
     assert profile.sampling.max_tokens == 100
     assert profile.serves("Scicom-intl/Multilingual-TTS-1.7B-v0.1")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"), [("MAX_BATCH_SIZE", "many", "setting MAX_BATCH_SIZE"), ("SPEAKERS", "bob", "SPEAKERS")]
+    ("name", "value", "words"),
+    [("MAX_BATCH_SIZE", "many", "setting MAX_BATCH_SIZE"), ("SPEAKERS", "bob", "SPEAKERS")],
 )
 def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
     name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
@@ -81,7 +95,9 @@ async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixt
         assert (await served.client.get("/ready")).status_code == 503
     async with serving(FixedEngine([])) as served:
         assert (await served.client.get("/ready")).status_code == 200
-    absent, present = [message for message in caplog.messages if "codec" in message and "ready: " in message]
+    absent, present = [
+        message for message in caplog.messages if "codec" in message and "ready: " in message
+    ]
     assert absent.startswith("loaded: ")
     assert absent.endswith("; not ready: the engine cannot be reached")
     assert present.startswith("ready: ")

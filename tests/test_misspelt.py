@@ -29,14 +29,29 @@ def test_a_misspelt_name_is_told_with_what_was_meant(given: str, meant: str) -> 
 
 
 def test_settings_and_the_names_of_others_are_not_misspelt() -> None:
-    others = ["HOME", "HOSTNAME", "LOGNAME", "HF_TOKEN", "STRESS_API_KEY", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "LANG"]
+    others = [
+        "HOME",
+        "HOSTNAME",
+        "LOGNAME",
+        "HF_TOKEN",
+        "STRESS_API_KEY",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "LANG",
+    ]
     assert misspelt([*others, *Settings.model_fields], Settings.model_fields) == {}
 
 
 def test_no_name_of_our_own_files_is_misspelt() -> None:
-    files = [ROOT / name for name in (".env_example", *(path.name for path in ROOT.glob(".env_*dynamic*")))]
+    files = [
+        ROOT / name
+        for name in (".env_example", *(path.name for path in ROOT.glob(".env_*dynamic*")))
+    ]
     assert len(files) > 3
-    names = {name for file in files for name in re.findall(r"^#? ?([A-Z][A-Z_0-9]+)=", file.read_text(), re.MULTILINE)}
+    names = {
+        name
+        for file in files
+        for name in re.findall(r"^#? ?([A-Z][A-Z_0-9]+)=", file.read_text(), re.MULTILINE)
+    }
     for compose in ROOT.glob("*.yaml"):
         names |= set(re.findall(r"\$\{([A-Z_0-9]+)", compose.read_text()))
     assert len(names) > 40

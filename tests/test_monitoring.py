@@ -50,7 +50,11 @@ def series() -> set[str]:
     """Every name that a query may use."""
     names = set(OF_THE_PROCESS)
     for metric in map(described, collectors()):
-        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}[metric.type]
+        suffixes = {
+            "counter": ["_total"],
+            "histogram": ["_bucket", "_sum", "_count"],
+            "gauge": [""],
+        }[metric.type]
         names |= {metric.name + suffix for suffix in suffixes}
     return names
 
@@ -65,7 +69,10 @@ def queries() -> Iterator[tuple[str, str]]:
     for panel in dashboard()["panels"]:
         for target in panel.get("targets", ()):  # type: ignore[attr-defined]
             expression = target["expr"].replace("$__rate_interval", "1m")
-            yield str(panel["title"]), expression.replace("$instance", ".*").replace("$job", "speech-server")
+            yield (
+                str(panel["title"]),
+                expression.replace("$instance", ".*").replace("$job", "speech-server"),
+            )
 
 
 def test_the_page_lists_every_metric() -> None:
@@ -75,7 +82,9 @@ def test_the_page_lists_every_metric() -> None:
 
 def test_labels_come_from_the_flat_list_alone() -> None:
     assert all(isinstance(collector, Counter | Gauge | Histogram) for collector in collectors())
-    text = "\n".join(path.read_text() for path in (ROOT / "app").rglob("*.py") if path.name != "metrics.py")
+    text = "\n".join(
+        path.read_text() for path in (ROOT / "app").rglob("*.py") if path.name != "metrics.py"
+    )
     assert not re.search(r"prometheus_client import .*(Counter|Gauge|Histogram)", text)
 
 
@@ -86,7 +95,9 @@ def test_a_query_of_the_dashboard_asks_for_what_is_exported(title: str, expressi
 
 def test_every_metric_has_its_place_on_the_dashboard() -> None:
     asked = " ".join(expression for _, expression in queries())
-    assert [metric.name for metric in map(described, collectors()) if metric.name not in asked] == []
+    assert [
+        metric.name for metric in map(described, collectors()) if metric.name not in asked
+    ] == []
 
 
 def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
@@ -95,7 +106,11 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels:
         place: dict[str, int] = panel["gridPos"]  # type: ignore[assignment]
-        cells = {(place["x"] + dx, place["y"] + dy) for dx in range(place["w"]) for dy in range(place["h"])}
+        cells = {
+            (place["x"] + dx, place["y"] + dy)
+            for dx in range(place["w"])
+            for dy in range(place["h"])
+        }
         assert not cells & taken
         assert place["x"] + place["w"] <= 24
         taken |= cells
@@ -117,11 +132,20 @@ def test_prometheus_as_its_file_says_leaves_the_ports_of_others_alone() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Prometheus's promtool")
 def test_prometheus_understands_every_expression(tmp_path: Path) -> None:
-    rules = [{"record": f"dashboard:{index}", "expr": expression} for index, (_, expression) in enumerate(queries())]
+    rules = [
+        {"record": f"dashboard:{index}", "expr": expression}
+        for index, (_, expression) in enumerate(queries())
+    ]
     written = tmp_path / "dashboard.yml"
     written.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
-    for arguments in (["rules", str(written)], ["rules", str(ALERTS)], ["config", str(CONFIGURATION)]):
-        checked = subprocess.run(["promtool", "check", *arguments], capture_output=True, text=True, check=False)
+    for arguments in (
+        ["rules", str(written)],
+        ["rules", str(ALERTS)],
+        ["config", str(CONFIGURATION)],
+    ):
+        checked = subprocess.run(
+            ["promtool", "check", *arguments], capture_output=True, text=True, check=False
+        )
         assert checked.returncode == 0, checked.stderr
 
 

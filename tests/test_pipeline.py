@@ -37,7 +37,9 @@ class SplitEngine:
     """Reads one answer in the pieces given, and lets the others work after some of them."""
 
     def __init__(self, cuts: Sequence[int], rests: Sequence[int]) -> None:
-        self._pieces = [ANSWER[start:end] for start, end in pairwise([0, *sorted(cuts), len(ANSWER)])]
+        self._pieces = [
+            ANSWER[start:end] for start, end in pairwise([0, *sorted(cuts), len(ANSWER)])
+        ]
         self._rests = set(rests)
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
@@ -97,7 +99,9 @@ async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> b
     cuts=st.lists(st.integers(1, len(ANSWER) - 1), max_size=40, unique=True),
     rests=st.lists(st.integers(0, 6), max_size=3),
 )
-def test_any_split_of_the_engines_bytes_gives_identical_audio(exact: bool, cuts: list[int], rests: list[int]) -> None:
+def test_any_split_of_the_engines_bytes_gives_identical_audio(
+    exact: bool, cuts: list[int], rests: list[int]
+) -> None:
     whole = asyncio.run(spoken([], [], exact=exact))
     assert len(whole) == len(CODES) * 480 * 2
     assert asyncio.run(spoken(cuts, rests, exact=exact)) == whole

@@ -19,7 +19,11 @@ ENGINE = {"TTS_API": "http://127.0.0.1:9"}
 
 def prefetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
-    own = {"PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "HF_HOME": str(folder / "cache"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
     return subprocess.run(
         [sys.executable, "-m", "app.prefetch"],
         cwd=folder,
@@ -35,7 +39,9 @@ def hub_of(profile: str, **files: int) -> Hub:
     """The hub of a profile's codec, with files of so many bytes."""
     source = HubId.parse(load_profile(profile).codec.weights)
     assert source.revision
-    return Hub(source.repository, source.revision, {name: bytes(size) for name, size in files.items()})
+    return Hub(
+        source.repository, source.revision, {name: bytes(size) for name, size in files.items()}
+    )
 
 
 @pytest.mark.parametrize("profile", ["scicom", "orpheus"])
@@ -58,7 +64,10 @@ def test_the_profiles_revision_is_fetched_once_and_its_progress_told(tmp_path: P
     assert {path.split("/")[4] for path in asked} == {hub.commit}
     lines = first.stdout.splitlines()
     assert any(line.endswith("model.safetensors: 100% of 3 MB") for line in lines)
-    assert [line.split("/")[-1] for line in lines[-2:]] == ["model.safetensors: 3.0 MB", "config.json: 0.0 MB"]
+    assert [line.split("/")[-1] for line in lines[-2:]] == [
+        "model.safetensors: 3.0 MB",
+        "config.json: 0.0 MB",
+    ]
     assert first.stderr == ""
     cached = [path for path in (tmp_path / "cache").rglob("snapshots/*/*") if path.is_file()]
     assert sorted(path.name for path in cached) == sorted(files)
@@ -73,7 +82,10 @@ def test_a_repository_with_a_pickle_alone_gives_the_pickle(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("weights", "words"),
-    [("some/other", "neither a folder nor a repository"), ("neuphonic/neucodec@main", "has no model.safetensors or")],
+    [
+        ("some/other", "neither a folder nor a repository"),
+        ("neuphonic/neucodec@main", "has no model.safetensors or"),
+    ],
 )
 def test_what_the_hub_does_not_have_is_one_line(tmp_path: Path, weights: str, words: str) -> None:
     with serving(hub_of("scicom", **{"README.md": 10})) as hub:
@@ -88,7 +100,9 @@ def test_what_the_hub_does_not_have_is_one_line(tmp_path: Path, weights: str, wo
     "hub",
     [
         {"HF_HUB_OFFLINE": "1"},
-        pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, marks=pytest.mark.slow),  # 25 s of the hub's own retries
+        pytest.param(
+            {"HF_ENDPOINT": "http://127.0.0.1:9"}, marks=pytest.mark.slow
+        ),  # 25 s of the hub's own retries
     ],
 )
 def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path, hub: dict[str, str]) -> None:

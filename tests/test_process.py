@@ -47,13 +47,19 @@ def test_the_curl_line_of_the_readme_speaks(running: Running, tmp_path: Path) ->
 def test_the_embedded_voice_streams_what_it_says_whole(running: Running) -> None:
     body = {"input": "The train leaves at nine. Please be on time.", "response_format": "pcm"}
     streamed = httpx.post(f"{running.url}/v1/audio/speech", json=body, trust_env=False)
-    whole = httpx.post(f"{running.url}/v1/audio/speech", json={**body, "stream": False}, trust_env=False)
-    difference = np.frombuffer(streamed.content, "<i2").astype(int) - np.frombuffer(whole.content, "<i2")
+    whole = httpx.post(
+        f"{running.url}/v1/audio/speech", json={**body, "stream": False}, trust_env=False
+    )
+    difference = np.frombuffer(streamed.content, "<i2").astype(int) - np.frombuffer(
+        whole.content, "<i2"
+    )
     assert np.abs(difference).max() <= 1
 
 
 def test_text_that_the_embedded_voice_cannot_read_is_an_error(running: Running) -> None:
-    answer = httpx.post(f"{running.url}/v1/audio/speech", json={"input": "你好,世界"}, trust_env=False)
+    answer = httpx.post(
+        f"{running.url}/v1/audio/speech", json={"input": "你好,世界"}, trust_env=False
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_language")
 
 
@@ -63,7 +69,9 @@ def test_the_python_example_of_the_websocket_page_speaks(running: Running, tmp_p
     code = example.replace("ws://localhost:9091", running.url.replace("http", "ws")).replace(
         "connect(URL)", "connect(URL, proxy=None)"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, timeout=30, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, timeout=30, check=False
+    )
     assert ran.returncode == 0, ran.stderr.decode()
     assert [line.split("'")[3] for line in ran.stdout.decode().splitlines()] == ["started", "done"]
     sound = np.frombuffer((tmp_path / "answer.pcm").read_bytes(), "<i2") / 32767
@@ -74,7 +82,9 @@ def test_the_python_example_of_the_websocket_page_speaks(running: Running, tmp_p
 @pytest.mark.fault(30)
 def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: Path) -> None:
     with running_in(tmp_path) as service:
-        with connect(f"{service.url.replace('http', 'ws')}/v1/audio/speech/stream", proxy=None) as socket:
+        with connect(
+            f"{service.url.replace('http', 'ws')}/v1/audio/speech/stream", proxy=None
+        ) as socket:
             service.process.send_signal(signal.SIGTERM)
             with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(timeout=20)
@@ -102,10 +112,15 @@ def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
         ({"MODEL_PROFILE": "nobody"}, "nobody"),
         ({"MODEL_PROFILE": "scicom"}, "TTS_API"),
         ({"DEFAULT_SPEAKER": "nobody"}, "DEFAULT_SPEAKER"),
-        ({"SPEAKERS": "husein,bob"}, "SPEAKERS: the embedded engine has the voices lark, heron, not 'bob', 'husein'"),
+        (
+            {"SPEAKERS": "husein,bob"},
+            "SPEAKERS: the embedded engine has the voices lark, heron, not 'bob', 'husein'",
+        ),
     ],
 )
-def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment: dict[str, str], words: str) -> None:
+def test_bad_settings_end_it_with_one_readable_line(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
     service = start(tmp_path, **environment)
     status, output = service.ended(30)
     assert status != 0
@@ -113,7 +128,9 @@ def test_bad_settings_end_it_with_one_readable_line(tmp_path: Path, environment:
     assert len(output.strip().splitlines()) == 1
 
 
-def test_a_port_that_is_taken_ends_it_with_an_error_that_names_it(running: Running, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_ends_it_with_an_error_that_names_it(
+    running: Running, tmp_path: Path
+) -> None:
     status, output = start(tmp_path, PORT=str(running.port)).ended(30)
     assert status == 1
     assert "Traceback" not in output
@@ -138,7 +155,9 @@ def test_uvicorns_command_line_ends_with_one_line_where_a_setting_is_bad(tmp_pat
 
 
 @pytest.mark.fault(31)
-def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(tmp_path: Path) -> None:
+def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(
+    tmp_path: Path,
+) -> None:
     service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:
         deadline_s = time.monotonic() + 40

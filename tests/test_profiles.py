@@ -70,7 +70,12 @@ def test_the_readmes_request_is_served_by_the_embedded_default_too() -> None:
 
 @pytest.mark.parametrize(
     ("name", "codec", "slots", "first"),
-    [("builtin", "builtin", 1, 0), ("lark", "builtin", 1, 0), ("orpheus", "snac", 7, 10), ("scicom", "neucodec", 1, 0)],
+    [
+        ("builtin", "builtin", 1, 0),
+        ("lark", "builtin", 1, 0),
+        ("orpheus", "snac", 7, 10),
+        ("scicom", "neucodec", 1, 0),
+    ],
 )
 def test_the_presets_codecs(name: str, codec: str, slots: int, first: int) -> None:
     profile = load_profile(name)
@@ -88,7 +93,11 @@ def test_what_a_text_is_put_in(name: str) -> None:
 def test_the_same_names_lead_to_the_same_voices_embedded_and_behind_vllm() -> None:
     lark, builtin = load_profile("lark"), load_profile("builtin")
     assert (lark.voices, lark.codec, lark.tokens) == (builtin.voices, builtin.codec, builtin.tokens)
-    assert (lark.text_prompt, lark.sampling, lark.normalize) == (builtin.prompt, builtin.sampling, builtin.normalize)
+    assert (lark.text_prompt, lark.sampling, lark.normalize) == (
+        builtin.prompt,
+        builtin.sampling,
+        builtin.normalize,
+    )
     assert lark.typical_rms_db == builtin.typical_rms_db
 
 
@@ -100,7 +109,8 @@ def test_voices_are_found_by_name_alias_or_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Tara", "tara ", "../../etc/passwd", "x<|im_end|>", "a\r\nb", "x" * 10_000, "ｔara"]
+    "name",
+    ["", "Tara", "tara ", "../../etc/passwd", "x<|im_end|>", "a\r\nb", "x" * 10_000, "ｔara"],
 )
 def test_an_unknown_voice_is_refused_without_an_echo(name: str) -> None:
     with pytest.raises(VoiceNotFound) as caught:
@@ -111,12 +121,18 @@ def test_an_unknown_voice_is_refused_without_an_echo(name: str) -> None:
 
 def test_a_users_own_file(tmp_path: Path) -> None:
     profile = load_profile(written(tmp_path))
-    assert (profile.model, profile.tokens.first, profile.sampling.max_tokens) == ("me/my-voice", 3, 2048)
+    assert (profile.model, profile.tokens.first, profile.sampling.max_tokens) == (
+        "me/my-voice",
+        3,
+        2048,
+    )
     assert profile.voices.find("alloy") == "anna"
     assert profile.sampling.temperature is None
 
 
-def test_a_file_in_the_working_folder_needs_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_the_working_folder_needs_no_slash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert load_profile("own.toml").name == "own"
@@ -142,7 +158,9 @@ def test_a_file_in_the_working_folder_needs_no_slash(tmp_path: Path, monkeypatch
         ("[codec]", "[codec", "line 8"),
     ],
 )
-def test_a_bad_file_is_named_with_its_field_in_one_line(tmp_path: Path, before: str, after: str, field: str) -> None:
+def test_a_bad_file_is_named_with_its_field_in_one_line(
+    tmp_path: Path, before: str, after: str, field: str
+) -> None:
     assert OWN.count(before) == 1
     path = written(tmp_path, OWN.replace(before, after))
     with pytest.raises(ProfileError) as caught:
@@ -157,7 +175,13 @@ def test_a_bad_file_is_named_with_its_field_in_one_line(tmp_path: Path, before: 
 def test_a_file_that_is_not_text_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    for name in (str(path), str(tmp_path), str(tmp_path / "none.toml"), "nosuch", "../presets/scicom"):
+    for name in (
+        str(path),
+        str(tmp_path),
+        str(tmp_path / "none.toml"),
+        "nosuch",
+        "../presets/scicom",
+    ):
         with pytest.raises(ProfileError) as caught:
             load_profile(name)
         assert name in str(caught.value)
@@ -171,7 +195,11 @@ def scicom() -> Profile:
 
 def test_nothing_chosen_changes_nothing_that_is_sent(scicom: Profile) -> None:
     same = customise(scicom, sampling={"temperature": None})
-    assert (same.model, same.sampling, same.voices) == (scicom.model, scicom.sampling, scicom.voices)
+    assert (same.model, same.sampling, same.voices) == (
+        scicom.model,
+        scicom.sampling,
+        scicom.voices,
+    )
 
 
 def test_an_operators_model_name_keeps_the_others_as_aliases(scicom: Profile) -> None:
@@ -181,7 +209,9 @@ def test_an_operators_model_name_keeps_the_others_as_aliases(scicom: Profile) ->
     assert not scicom.serves("my-tts")
 
 
-def test_an_operators_voices_replace_the_profiles_and_aliases_still_lead_somewhere(scicom: Profile) -> None:
+def test_an_operators_voices_replace_the_profiles_and_aliases_still_lead_somewhere(
+    scicom: Profile,
+) -> None:
     own = customise(scicom, speakers=("jenny", "omar"), default_speaker="omar")
     assert own.voices.names == ("jenny", "omar")
     assert own.voices.find(None) == "omar"
@@ -200,7 +230,9 @@ def test_the_default_voice_of_an_operators_voices(scicom: Profile) -> None:
 
 
 def test_an_operators_sampling_defaults(scicom: Profile) -> None:
-    own = customise(scicom, sampling={"temperature": 0.0, "max_tokens": 100, "repetition_penalty": None})
+    own = customise(
+        scicom, sampling={"temperature": 0.0, "max_tokens": 100, "repetition_penalty": None}
+    )
     assert own.sampling.temperature == 0.0
     assert own.sampling.max_tokens == 100
     assert own.sampling.repetition_penalty == scicom.sampling.repetition_penalty
@@ -214,7 +246,9 @@ def test_neucodecs_model_alone_clones(name: str) -> None:
     assert (load_profile(name).clone_prompt is not None) == (name == "scicom")
 
 
-@pytest.mark.parametrize("template", ["{tokens}{text}", "{reference_text}{text}", CLONE + "{text}", ""])
+@pytest.mark.parametrize(
+    "template", ["{tokens}{text}", "{reference_text}{text}", CLONE + "{text}", ""]
+)
 def test_a_clone_prompt_needs_its_fields(tmp_path: Path, template: str) -> None:
     text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
     own = f'clone_prompt = "{template}"\n{text}'
@@ -229,8 +263,15 @@ def test_a_codec_that_cannot_encode_cannot_clone(tmp_path: Path) -> None:
 
 def test_an_own_profile_can_clone(tmp_path: Path) -> None:
     text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
-    assert load_profile(written(tmp_path, f'clone_prompt = "{CLONE}"\n{text}')).clone_prompt == CLONE
+    assert (
+        load_profile(written(tmp_path, f'clone_prompt = "{CLONE}"\n{text}')).clone_prompt == CLONE
+    )
 
 
 def test_names_and_aliases_are_known(scicom: Profile) -> None:
-    assert [scicom.voices.knows(name) for name in ("husein", "alloy", "nobody", "")] == [True, True, False, False]
+    assert [scicom.voices.knows(name) for name in ("husein", "alloy", "nobody", "")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

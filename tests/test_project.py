@@ -36,7 +36,9 @@ def interpolated(file: str) -> str:
 
 
 def defaults() -> Settings:
-    return Settings.model_validate({name: field.default for name, field in Settings.model_fields.items()})
+    return Settings.model_validate(
+        {name: field.default for name, field in Settings.model_fields.items()}
+    )
 
 
 @pytest.mark.parametrize("file", COMPOSE)
@@ -69,7 +71,9 @@ def test_the_engine_listens_where_the_service_looks() -> None:
     arguments = engine["command"]
     port = arguments[arguments.index("--port") + 1]
     assert environment_of("docker-compose.yaml", {})["TTS_API"] == f"http://vllm:{port}"
-    assert int(arguments[arguments.index("--max-num-seqs") + 1]) >= defaults().max_concurrent_requests
+    assert (
+        int(arguments[arguments.index("--max-num-seqs") + 1]) >= defaults().max_concurrent_requests
+    )
 
 
 def test_both_compose_files_of_the_service_differ_in_the_device_alone() -> None:
@@ -86,13 +90,18 @@ def test_settings_reach_the_container(file: str) -> None:
     """All come from .env, but those that the container fixes; those would be lost on their way."""
     service = yaml.safe_load(interpolated(file))["services"]["speech"]
     assert service["env_file"][1:] == [{"path": ".env", "required": False}]
-    assert set(service["environment"]) == {"HOST", "PORT"} | ({"DEVICE"} if "cpu" in file else set())
+    assert set(service["environment"]) == {"HOST", "PORT"} | (
+        {"DEVICE"} if "cpu" in file else set()
+    )
 
 
 @pytest.mark.parametrize("file", SERVICE)
 def test_the_file_that_env_file_names_has_the_last_word(file: str) -> None:
     """What it does not name comes from the shell or .env."""
-    mine, shells = {"TTS_API": "http://mine:9090", "HF_TOKEN": "mine"}, {"TTS_API": "http://shell:9090"}
+    mine, shells = (
+        {"TTS_API": "http://mine:9090", "HF_TOKEN": "mine"},
+        {"TTS_API": "http://shell:9090"},
+    )
     assert environment_of(file, mine, shells).items() >= mine.items()
     assert environment_of(file, {}, shells)["TTS_API"] == "http://shell:9090"
 
@@ -126,7 +135,9 @@ def test_what_the_service_writes_is_on_a_volume(file: str) -> None:
     assert mounted == set(json.loads(re.search(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[1]))  # type: ignore[index]
     used = set(re.findall(r"(?:HF_HOME|VOICES_FOLDER)=(\S+)", DOCKERFILE))
     assert mounted == used | {"/var/lib/speech/replays"}  # which REPLAY_FOLDER may name
-    (made,) = re.findall(r"install --directory --owner speech --mode 700 (.*)$", DOCKERFILE, re.MULTILINE)
+    (made,) = re.findall(
+        r"install --directory --owner speech --mode 700 (.*)$", DOCKERFILE, re.MULTILINE
+    )
     assert set(made.split()) == mounted
     assert service["read_only"]
     assert service["tmpfs"] == ["/tmp:exec,size=1g"]
@@ -151,13 +162,21 @@ def test_the_service_has_time_to_finish(file: str) -> None:
 
 
 def test_the_dockerfile_is_clean() -> None:
-    checked = subprocess.run([HADOLINT, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [HADOLINT, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_what_the_image_copies_exists_and_is_sent() -> None:
-    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    copied = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if re.match(r"COPY (?!--from)", line)]
+    sent = {
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = [
+        line.split()[1:-1] for line in DOCKERFILE.splitlines() if re.match(r"COPY (?!--from)", line)
+    ]
     names = {name for names in copied for name in names}
     assert names <= sent
     assert all((ROOT / name).exists() for name in names)
@@ -181,7 +200,9 @@ def test_ci_runs_targets_that_exist() -> None:
     targets = re.findall(r"^stage \d+ (\S+)", script.read_text(), re.MULTILINE)
     assert os.access(script, os.X_OK)
     assert targets[-1] == "test"
-    planned = subprocess.run(["make", "-n", *targets], cwd=ROOT, capture_output=True, text=True, check=False)
+    planned = subprocess.run(
+        ["make", "-n", *targets], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert planned.returncode == 0, planned.stderr
 
 
@@ -205,13 +226,21 @@ def test_what_the_service_imports_is_declared() -> None:
         for name in names
     } | {"pydantic", "starlette"}  # FastAPI's own, in the versions that it asks for
     by_module = packages_distributions()
-    packages = {name: {each.lower().replace("_", "-") for each in by_module[name]} for name in imported}
+    packages = {
+        name: {each.lower().replace("_", "-") for each in by_module[name]} for name in imported
+    }
     assert {name for name in imported if not packages[name] & declared} == set()
 
 
 def test_every_data_file_of_the_package_is_in_the_wheel() -> None:
-    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["app"]
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]["app"]
     packaged = {path for pattern in patterns for path in (ROOT / "app").glob(pattern)}
-    data = {path for path in (ROOT / "app").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".md")}
+    data = {
+        path
+        for path in (ROOT / "app").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".md")
+    }
     assert data
     assert data - packaged == set()

@@ -89,6 +89,9 @@ def test_a_replica_is_told_all_of_opentelemetrys_settings(
     monkeypatch.setenv("SOMEBODY_ELSES", "1")
     (tmp_path / ".env").write_text("OTEL_EXPORTER_OTLP_HEADERS=a=b\nMAX_VOICES=7\n")
     told = deployment.environment()
-    assert (told["OTEL_TRACES_SAMPLER"], told["OTEL_EXPORTER_OTLP_HEADERS"]) == ("always_off", "a=b")
+    assert (told["OTEL_TRACES_SAMPLER"], told["OTEL_EXPORTER_OTLP_HEADERS"]) == (
+        "always_off",
+        "a=b",
+    )
     assert told["MAX_VOICES"] == "7"
     assert "SOMEBODY_ELSES" not in told

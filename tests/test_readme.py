@@ -22,7 +22,11 @@ def settings_table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         value = field.default
-        shown = "" if value in (None, ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        shown = (
+            ""
+            if value in (None, ())
+            else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        )
         rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(rows) + "\n"
 
@@ -35,27 +39,44 @@ def test_the_settings_table_follows_the_code() -> None:
 
 def test_every_file_that_it_names_exists() -> None:
     named = re.findall(
-        r"`((?:app|bench|tests|voices|deploy)/[\w./-]*|[\w.-]+\.(?:yaml|md))`", README.read_text(encoding="utf-8")
+        r"`((?:app|bench|tests|voices|deploy)/[\w./-]*|[\w.-]+\.(?:yaml|md))`",
+        README.read_text(encoding="utf-8"),
     )
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_row_against_openai_names_a_test_that_exists() -> None:
-    assert "](docs/openai.md)" in README.read_text(encoding="utf-8").partition("## Routes")[2].partition("\n| ")[0]
-    tables = re.findall(r"\| OpenAI \| here \| test \|\n\|---.*\n((?:\|.*\n)+)", OPENAI.read_text(encoding="utf-8"))
+    assert (
+        "](docs/openai.md)"
+        in README.read_text(encoding="utf-8").partition("## Routes")[2].partition("\n| ")[0]
+    )
+    tables = re.findall(
+        r"\| OpenAI \| here \| test \|\n\|---.*\n((?:\|.*\n)+)", OPENAI.read_text(encoding="utf-8")
+    )
     rows = [row for table in tables for row in table.splitlines()]
     named = [re.findall(r"`(test_\w+)` \|$", row) for row in rows]
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")
+    )
     known = set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.MULTILINE))
     assert len(rows) >= 28
-    assert [row for row, names in zip(rows, named, strict=True) if not names or names[0] not in known] == []
+    assert [
+        row for row, names in zip(rows, named, strict=True) if not names or names[0] not in known
+    ] == []
 
 
 def test_the_versions_of_the_clients_are_those_that_are_installed() -> None:
     text = OPENAI.read_text(encoding="utf-8")
-    pins = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "clients").glob("requirements-*.txt"))
-    for shown, package in (("plugin", "livekit-plugins-openai"), ("service", "pipecat-ai"), ("LiteLLM", "litellm")):
+    pins = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "tests" / "clients").glob("requirements-*.txt")
+    )
+    for shown, package in (
+        ("plugin", "livekit-plugins-openai"),
+        ("service", "pipecat-ai"),
+        ("LiteLLM", "litellm"),
+    ):
         (version,) = re.findall(rf"^{package}==(\S+)$", pins, re.MULTILINE)
         assert f"{shown} {version} |" in text
     node = json.loads((ROOT / "tests" / "clients" / "package.json").read_text(encoding="utf-8"))

@@ -49,7 +49,9 @@ class SecondFails(FixedEngine):
 async def failed(served: Served, name: str = "broken") -> None:
     """A stream that fails in its second part."""
     with pytest.raises(Exception, match="incomplete chunked read"):
-        await served.client.post(SPEECH, json={**HELLO, "input": TEXT}, headers={"x-request-id": name})
+        await served.client.post(
+            SPEECH, json={**HELLO, "input": TEXT}, headers={"x-request-id": name}
+        )
 
 
 def files(folder: Path) -> list[Path]:
@@ -58,7 +60,9 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("exact", [True, False])
-async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(tmp_path: Path, exact: bool) -> None:
+async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(
+    tmp_path: Path, exact: bool
+) -> None:
     codec, folder = ToneCodec(tone_spec(exact=exact)), tmp_path / "replays"
     async with serving(
         SecondFails(CODES, gap_s=0.003),
@@ -82,26 +86,38 @@ async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(tmp_path: Pat
     np.testing.assert_allclose(sound_of(replay, codec), whole, atol=1e-6)
 
 
-async def test_nothing_is_kept_unless_it_is_asked_for_and_nothing_of_good_answers(tmp_path: Path) -> None:
+async def test_nothing_is_kept_unless_it_is_asked_for_and_nothing_of_good_answers(
+    tmp_path: Path,
+) -> None:
     async with serving(SecondFails(CODES, gap_s=0.003)) as served:
         await failed(served)
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(tmp_path))) as served:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(tmp_path))
+    ) as served:
         await served.client.post(SPEECH, json=HELLO)
         await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
     assert files(tmp_path) == []
 
 
 async def report(served: Served, name: str, key: str = "any") -> httpx.Response:
-    return await served.client.post(f"{SPEECH}/{name}/report", headers={"authorization": f"Bearer {key}"})
+    return await served.client.post(
+        f"{SPEECH}/{name}/report", headers={"authorization": f"Bearer {key}"}
+    )
 
 
 async def test_an_answer_that_sounded_wrong_is_kept_when_it_is_reported(tmp_path: Path) -> None:
     codec = ToneCodec()
-    async with serving(FixedEngine(CODES), codec, settings_for_tests(replay_folder=str(tmp_path))) as served:
+    async with serving(
+        FixedEngine(CODES), codec, settings_for_tests(replay_folder=str(tmp_path))
+    ) as served:
         await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "odd"})
         assert files(tmp_path) == []
         answer = await report(served, "odd")
-        assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (202, "odd", "completed")
+        assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (
+            202,
+            "odd",
+            "completed",
+        )
     (file,) = files(tmp_path)
     replay = read_replay(file)
     assert (replay.request_id, replay.cause) == ("odd", "reported")
@@ -109,9 +125,13 @@ async def test_an_answer_that_sounded_wrong_is_kept_when_it_is_reported(tmp_path
     np.testing.assert_allclose(sound_of(replay, codec), tones, atol=1e-6)
 
 
-async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(tmp_path: Path) -> None:
+async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "replays"
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(folder))) as served:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(replay_folder=str(folder))
+    ) as served:
         await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "odd"})
         folder.rmdir()
         folder.write_text("")  # whoever the tests run as, this cannot be written
@@ -123,11 +143,15 @@ async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(tm
     assert [read_replay(file).request_id for file in files(folder)] == ["odd"]
 
 
-async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_same(tmp_path: Path) -> None:
+async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_same(
+    tmp_path: Path,
+) -> None:
     folder = ReplayFolder(tmp_path)
     records, free = Records(replays=folder), threading.Event()
     with records.follow("odd", None) as progress:
-        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+        progress.begin(
+            cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+        )
     folder._writer.submit(free.wait, 30)
     reported = asyncio.create_task(records.report("odd", None))
     await asyncio.sleep(0)
@@ -138,15 +162,22 @@ async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_s
     assert len(files(tmp_path)) == 1
 
 
-async def test_what_was_cancelled_or_failed_can_be_reported_and_is_kept_once(tmp_path: Path) -> None:
+async def test_what_was_cancelled_or_failed_can_be_reported_and_is_kept_once(
+    tmp_path: Path,
+) -> None:
     settings = settings_for_tests(replay_folder=str(tmp_path))
     async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
         await failed(served)
         assert (await report(served, "broken")).status_code == 202
-        async with served.client.stream("POST", SPEECH, json=HELLO, headers={"x-request-id": "left"}) as answer:
+        async with served.client.stream(
+            "POST", SPEECH, json=HELLO, headers={"x-request-id": "left"}
+        ) as answer:
             await anext(answer.aiter_raw())
             running = await report(served, "left")
-            assert (running.status_code, running.json()["error"]["code"]) == (409, "request_not_kept")
+            assert (running.status_code, running.json()["error"]["code"]) == (
+                409,
+                "request_not_kept",
+            )
         await served.settle()
         assert (await report(served, "left")).status_code == 202
     assert sorted(read_replay(file).request_id for file in files(tmp_path)) == ["broken", "left"]
@@ -166,10 +197,14 @@ async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 1
 
 
-async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(tmp_path: Path) -> None:
+async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
+    tmp_path: Path,
+) -> None:
     records = Records(replays=ReplayFolder(tmp_path))
     with records.follow("odd", None) as progress:
-        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+        progress.begin(
+            cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+        )
     for _ in range(2):
         await records.report("odd", None)
     with pytest.raises(EngineError), records.follow("refused", None):
@@ -184,14 +219,18 @@ async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) ->
     records = Records(replays=ReplayFolder(tmp_path))
     for number in range(MOST_TRAILS + 1):
         with records.follow(f"r{number}", None) as progress:
-            progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+            progress.begin(
+                cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+            )
     assert (await records.report("r1", None)).status == "completed"
     with pytest.raises(NotKept, match="no longer"):
         await records.report("r0", None)
     records.close()
 
 
-async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_reports(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_reports(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "replays"
     settings = settings_for_tests(replay_folder=str(folder))
     async with serving(SecondFails(CODES, gap_s=0.003), settings=settings) as served:
@@ -258,7 +297,11 @@ def test_what_a_full_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) ->
 
 
 def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path: Path) -> None:
-    left, begun, other = tmp_path / ".123-left.json", tmp_path / ".456-begun.json", tmp_path / ".mine"
+    left, begun, other = (
+        tmp_path / ".123-left.json",
+        tmp_path / ".456-begun.json",
+        tmp_path / ".mine",
+    )
     for file in (left, begun, other):
         file.touch()
     for file in (left, other):
@@ -270,14 +313,18 @@ def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path:
     assert len(files(tmp_path)) == 3
 
 
-def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(tmp_path: Path) -> None:
+def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
+    tmp_path: Path,
+) -> None:
     replays = ReplayFolder(tmp_path)
     records = Records(replays=replays)
     records.close()
     for _ in range(MOST_WAITING + 1):
         assert not replays.keep(trail_of(10), "late", "engine_failed")
     with pytest.raises(EngineError, match="broke"), records.follow("late", None) as progress:
-        progress.begin(cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING)))
+        progress.begin(
+            cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+        )
         raise EngineError("broke")
     assert files(tmp_path) == []
 
@@ -296,9 +343,15 @@ def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [([], "FILE OUT.wav"), (["nowhere.json", "out.wav"], "nowhere.json"), (["pyproject.toml", "out.wav"], "JSON")],
+    [
+        ([], "FILE OUT.wav"),
+        (["nowhere.json", "out.wav"], "nowhere.json"),
+        (["pyproject.toml", "out.wav"], "JSON"),
+    ],
 )
-def test_what_cannot_be_replayed_ends_the_command_in_one_line(arguments: list[str], words: str) -> None:
+def test_what_cannot_be_replayed_ends_the_command_in_one_line(
+    arguments: list[str], words: str
+) -> None:
     assert words in ended_by(arguments)
 
 
@@ -319,7 +372,11 @@ def ended_by(arguments: list[str]) -> str:
     ],
 )
 def test_what_is_wrong_around_the_file_ends_it_in_one_line_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], out: str, words: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    out: str,
+    words: str,
 ) -> None:
     folder = ReplayFolder(tmp_path)
     folder.keep(trail_of(40), "r", "engine_length")

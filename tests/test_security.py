@@ -25,6 +25,13 @@ def test_every_threat_and_every_parser_names_a_test(head: str, least: int) -> No
 def test_the_settings_that_it_names_exist() -> None:
     from app.settings import Settings
 
-    for name in ("TTS_API", "API_KEYS", "VOICES_FOLDER", "CORS_ORIGINS", "ALLOWED_HOSTS", "MAX_AUDIO_S"):
+    for name in (
+        "TTS_API",
+        "API_KEYS",
+        "VOICES_FOLDER",
+        "CORS_ORIGINS",
+        "ALLOWED_HOSTS",
+        "MAX_AUDIO_S",
+    ):
         assert f"`{name}`" in TEXT
         assert name.lower() in Settings.model_fields

@@ -46,7 +46,12 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "field", "value"),
     [
-        ("TTS_API", "http://engine:8000/v1/completions", "tts_api", ("http://engine:8000/v1/completions",)),
+        (
+            "TTS_API",
+            "http://engine:8000/v1/completions",
+            "tts_api",
+            ("http://engine:8000/v1/completions",),
+        ),
         ("TTS_API", "http://a:1, https://b", "tts_api", ("http://a:1", "https://b")),
         ("TTS_API_KEY", "secret", "tts_api_key", (SecretStr("secret"),)),
         ("TTS_API_KEY", '["a,b"]', "tts_api_key", (SecretStr("a,b"),)),
@@ -77,7 +82,12 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("API_KEYS", "one, two", "api_keys", (SecretStr("one"), SecretStr("two"))),
         ("API_KEYS", '["a,b"]', "api_keys", (SecretStr("a,b"),)),
         ("CORS_ORIGINS", "*", "cors_origins", ("*",)),
-        ("CORS_ORIGINS", "https://a.example, http://b:80", "cors_origins", ("https://a.example", "http://b:80")),
+        (
+            "CORS_ORIGINS",
+            "https://a.example, http://b:80",
+            "cors_origins",
+            ("https://a.example", "http://b:80"),
+        ),
     ],
 )
 def test_documented_names_are_read(
@@ -88,8 +98,12 @@ def test_documented_names_are_read(
     assert getattr(Settings(), field) == value
 
 
-def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("PORT=1234\nHOST=::1\nTTS_API=\nSOMETHING_ELSE=1\n", encoding="utf-8")
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(
+        "PORT=1234\nHOST=::1\nTTS_API=\nSOMETHING_ELSE=1\n", encoding="utf-8"
+    )
     monkeypatch.setenv("PORT", "4321")
     settings = Settings()
     assert (settings.port, settings.host, settings.tts_api) == (4321, "::1", None)
@@ -157,7 +171,9 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         ("TTS_API", ","),
     ],
 )
-def test_a_bad_value_is_refused_by_name(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_value_is_refused_by_name(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, text)
     with pytest.raises(ValidationError) as caught:
         Settings()

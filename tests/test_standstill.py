@@ -37,11 +37,15 @@ def stand_still(seconds: float = LONG_S) -> None:
 
 
 @asynccontextmanager
-async def service(engine: ScriptedEngine, folder: Path) -> AsyncGenerator[tuple[Running, httpx.AsyncClient]]:
+async def service(
+    engine: ScriptedEngine, folder: Path
+) -> AsyncGenerator[tuple[Running, httpx.AsyncClient]]:
     """The service in a process of its own, with short limits."""
     limits = ("FIRST_TOKEN", "TOKEN_GAP", "REQUEST_READ", "CLIENT_WRITE", "CONNECT")
     short = {f"{name}_TIMEOUT_S": str(LIMIT_S) for name in limits}
-    running = start(folder, "tests.tone_service", TTS_API=engine.url, REQUEST_TIMEOUT_S="1.5", **short)
+    running = start(
+        folder, "tests.tone_service", TTS_API=engine.url, REQUEST_TIMEOUT_S="1.5", **short
+    )
     try:
         await asyncio.to_thread(wait_until_ready, running)
         async with httpx.AsyncClient(base_url=running.url, timeout=20, trust_env=False) as client:
@@ -60,10 +64,16 @@ async def freeze(running: Running) -> None:
 
 
 @pytest.mark.fault(57)
-async def test_a_process_that_is_stopped_for_longer_than_all_limits_breaks_nothing(tmp_path: Path) -> None:
+async def test_a_process_that_is_stopped_for_longer_than_all_limits_breaks_nothing(
+    tmp_path: Path,
+) -> None:
     late = [Send(head()), Sleep(0.6), *completion(CODES)[1:]]
     paced = completion(CODES, per_event=4, gap_s=0.02)
-    paused = [*completion(CODES[:60], per_event=4, finish=None)[:-2], Sleep(STILL_S), *completion(CODES[60:])[1:]]
+    paused = [
+        *completion(CODES[:60], per_event=4, finish=None)[:-2],
+        Sleep(STILL_S),
+        *completion(CODES[60:])[1:],
+    ]
     async with ScriptedEngine(good=CODES) as engine, service(engine, tmp_path) as (running, client):
         good = (await client.post(SPEECH, json=HELLO)).content
         engine._scripts[:] = [late, paced, paused]
@@ -79,7 +89,9 @@ async def test_a_process_that_is_stopped_for_longer_than_all_limits_breaks_nothi
         await freeze(running)
         writer.write(body[9:])
         answers = await asked
-        assert [(answer.status_code, answer.content == good) for answer in answers] == [(200, True)] * 3
+        assert [(answer.status_code, answer.content == good) for answer in answers] == [
+            (200, True)
+        ] * 3
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         writer.close()
         assert running.metric(f'tts_engine_up{{engine="{engine.name}"}}') == 1
@@ -126,7 +138,9 @@ async def test_a_limit_is_longer_by_a_standstill_and_ends_all_the_same() -> None
         stand_still()
         await asyncio.sleep(0.05)
         assert limit.when() == before_s
-        limit.reschedule(before_s)  # as one that counts from the beginning does, and knows of no standstill
+        limit.reschedule(
+            before_s
+        )  # as one that counts from the beginning does, and knows of no standstill
         await asyncio.sleep(0.05)
     assert not limit.expired()
     with pytest.raises(TimeoutError):

@@ -66,18 +66,25 @@ async def test_a_request_tells_how_long_each_stage_took(spans: InMemorySpanExpor
     found = named(spans)
     request = found[f"POST {SPEECH}"]
     assert f"{request.get_span_context().trace_id:032x}" == TRACE_ID
-    assert {parent(found[name]) for name in ("normalise", "engine", "decode", "decode.wait")} == {span_id(request)}
+    assert {parent(found[name]) for name in ("normalise", "engine", "decode", "decode.wait")} == {
+        span_id(request)
+    }
     assert parent(found["engine.first_token"]) == span_id(found["engine"])
     assert [event.name for event in request.events] == ["first_byte"]
     attributes = request.attributes or {}
     assert (attributes["speech.audio_s"], attributes["speech.codec_tokens"]) == (2.0, 100)
 
 
-async def test_stages_lie_within_their_request_and_follow_each_other(spans: InMemorySpanExporter) -> None:
+async def test_stages_lie_within_their_request_and_follow_each_other(
+    spans: InMemorySpanExporter,
+) -> None:
     async with serving(FixedEngine(range(100), gap_s=0.01)) as served:
         (await served.client.post(SPEECH, json=HELLO, headers=SAMPLED)).raise_for_status()
         await served.settle()
-    found, windows = named(spans), [span for span in spans.get_finished_spans() if span.name == "decode"]
+    found, windows = (
+        named(spans),
+        [span for span in spans.get_finished_spans() if span.name == "decode"],
+    )
     request = found[f"POST {SPEECH}"]
     assert len(windows) > 1
     for span in spans.get_finished_spans():
@@ -88,7 +95,9 @@ async def test_stages_lie_within_their_request_and_follow_each_other(spans: InMe
 
 async def test_no_span_holds_the_text(spans: InMemorySpanExporter) -> None:
     async with serving(FixedEngine(range(100))) as served:
-        await served.client.post(SPEECH, json={**HELLO, "input": "My secret is Xylophone."}, headers=SAMPLED)
+        await served.client.post(
+            SPEECH, json={**HELLO, "input": "My secret is Xylophone."}, headers=SAMPLED
+        )
         await served.settle()
     assert spans.get_finished_spans()
     assert not any("ylophone" in span.to_json() for span in spans.get_finished_spans())
@@ -119,7 +128,9 @@ async def test_probes_are_not_traced(spans: InMemorySpanExporter) -> None:
 
 async def test_the_engine_is_told_the_trace(spans: InMemorySpanExporter) -> None:
     async with ScriptedEngine([]) as fake:
-        engine = VllmEngine(fake.url, "tiny", TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1))
+        engine = VllmEngine(
+            fake.url, "tiny", TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
+        )
         async with serving(engine) as served:
             await served.client.post(SPEECH, json=HELLO, headers=SAMPLED)
             await served.client.post(SPEECH, json=HELLO)
@@ -137,7 +148,12 @@ class Collector(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.received.put((self.path, gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body))
+        self.received.put(
+            (
+                self.path,
+                gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body,
+            )
+        )
         self.send_response(200)
         self.end_headers()
 
@@ -155,7 +171,9 @@ def collector() -> Iterator[str]:
         thread.join()
 
 
-def test_the_service_exports_to_the_collector_of_its_settings(collector: str, tmp_path: Path) -> None:
+def test_the_service_exports_to_the_collector_of_its_settings(
+    collector: str, tmp_path: Path
+) -> None:
     (tmp_path / ".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={collector}\n")
     with running_in(tmp_path) as running:
         httpx.post(f"{running.url}{SPEECH}", json=HELLO, trust_env=False).raise_for_status()
@@ -168,4 +186,11 @@ def test_the_service_exports_to_the_collector_of_its_settings(collector: str, tm
     about = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
     assert about["service.name"] == "speech-server"
     names = {span.name for scope in resource.scope_spans for span in scope.spans}
-    assert {f"POST {SPEECH}", "engine", "engine.first_token", "decode", "decode.wait", "normalise"} <= names, output
+    assert {
+        f"POST {SPEECH}",
+        "engine",
+        "engine.first_token",
+        "decode",
+        "decode.wait",
+        "normalise",
+    } <= names, output

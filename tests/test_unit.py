@@ -37,7 +37,9 @@ def analyse(tmp_path: Path) -> Analyse:
     unit.write_text(UNIT.read_text().replace(PYTHON, sys.executable))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([program, *arguments, str(unit)], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [program, *arguments, str(unit)], capture_output=True, text=True, check=False
+        )
 
     return run
 

@@ -49,7 +49,14 @@ class AccessLog:
             await self._app(scope, receive, noted)
             broken = False
         finally:
-            _log(scope, {"status": status, "broken": broken, "duration_s": round(time.monotonic() - begun_s, 4)})
+            _log(
+                scope,
+                {
+                    "status": status,
+                    "broken": broken,
+                    "duration_s": round(time.monotonic() - begun_s, 4),
+                },
+            )
 
 
 def note(scope: Scope, **facts: str | int | float) -> None:
@@ -80,7 +87,14 @@ def _log(scope: Scope, outcome: Facts) -> None:
     if not log.isEnabledFor(level):
         return
     path = _path(scope)
-    log.log(level, "%s %s %s", scope.get("method", "GET"), path, words(facts), extra={**facts, "path": path})
+    log.log(
+        level,
+        "%s %s %s",
+        scope.get("method", "GET"),
+        path,
+        words(facts),
+        extra={**facts, "path": path},
+    )
 
 
 def _client(scope: Scope) -> dict[str, str]:

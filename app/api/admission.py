@@ -17,7 +17,9 @@ from app.listener import ClientGone
 from app.standstill import Limit
 
 RETRY_AFTER_S = 1
-KEPT_FOR_STREAMS = 1 / 8  # of the places: a client of a whole body does not hear how long it waits, so those give way
+KEPT_FOR_STREAMS = (
+    1 / 8
+)  # of the places: a client of a whole body does not hear how long it waits, so those give way
 RECHECK_S = 0.05  # while streams wait: their turn comes with time itself, as others get ahead of their clients
 Reason = Literal["places", "key"] | Shortage
 MESSAGES: dict[Reason, str] = {
@@ -47,7 +49,11 @@ class Admission:
     """
 
     def __init__(
-        self, limit: int, limit_per_key: int | None = None, utilisation: float = 0.0, wait_s: float = 0.0
+        self,
+        limit: int,
+        limit_per_key: int | None = None,
+        utilisation: float = 0.0,
+        wait_s: float = 0.0,
     ) -> None:
         """`utilisation`: the share of the decode devices' time that streams may need (0: not looked at)."""
         self._limit, self._limit_per_key = limit, limit_per_key
@@ -126,7 +132,9 @@ class Admission:
         if shortage is None:
             self._admit(stream)
         elif self._wait_s:
-            await self._wait(Turn(stream, shortage, asyncio.get_running_loop().create_future()), gone)
+            await self._wait(
+                Turn(stream, shortage, asyncio.get_running_loop().create_future()), gone
+            )
         else:
             raise _refusal(shortage)
         metrics.ADMISSION_WAIT.observe(time.monotonic() - begun_s)
@@ -138,7 +146,9 @@ class Admission:
         left = asyncio.ensure_future(gone()) if gone else None
         try:
             async with Limit(self._wait_s):
-                await asyncio.wait([turn.come, left] if left else [turn.come], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    [turn.come, left] if left else [turn.come], return_when=asyncio.FIRST_COMPLETED
+                )
         except TimeoutError:
             pass  # it is refused below, unless its turn has come at this very moment
         finally:
@@ -188,7 +198,11 @@ class Admission:
         return self.load.shortage(self._streams, stream, self._utilisation, time.monotonic())
 
     def _is_used_up(self, key: int | None) -> bool:
-        return key is not None and self._limit_per_key is not None and self._of_key[key] >= self._limit_per_key
+        return (
+            key is not None
+            and self._limit_per_key is not None
+            and self._of_key[key] >= self._limit_per_key
+        )
 
     def _count(self, key: int | None, change: int) -> None:
         self.in_flight += change

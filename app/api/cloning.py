@@ -26,13 +26,19 @@ log = logging.getLogger(__name__)
 class Cloner:
     """Uploads to references and stored voices."""
 
-    def __init__(self, profile: Profile, encoder: ReferenceEncoder, store: VoiceStore, limit_s: float) -> None:
+    def __init__(
+        self, profile: Profile, encoder: ReferenceEncoder, store: VoiceStore, limit_s: float
+    ) -> None:
         """`limit_s`: the longest wait for a reference, the queue included."""
         self.store = store
         self._profile, self._encoder, self._limit_s = profile, encoder, limit_s
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="clone")  # its thread begins with its first job
+        self._worker = ThreadPoolExecutor(
+            1, thread_name_prefix="clone"
+        )  # its thread begins with its first job
         self._waiting = 0
-        self._free = asyncio.Lock()  # held while the thread works, also where nobody waits for it any more
+        self._free = (
+            asyncio.Lock()
+        )  # held while the thread works, also where nobody waits for it any more
 
     async def start(self) -> None:
         """Read the stored voices; the encoder waits for its first use.
@@ -77,7 +83,10 @@ class Cloner:
         self.store.check(name)  # before the work
         recording = await self._encode(audio)
         voice = ClonedVoice(
-            name=name, reference_text=said, codes=recording.codes, sample_s=round(recording.length_s, 3)
+            name=name,
+            reference_text=said,
+            codes=recording.codes,
+            sample_s=round(recording.length_s, 3),
         )
         await asyncio.to_thread(self.store.add, voice)
         log.info("voice %s stored: %.1f s in %d codes", voice.id, voice.sample_s, len(voice.codes))
@@ -95,7 +104,9 @@ class Cloner:
 
     async def _encode(self, audio: bytes) -> Recording:
         if self._waiting >= MAX_WAITING:
-            raise overloaded("uploads", "too many references wait; try again shortly", RETRY_AFTER_S)
+            raise overloaded(
+                "uploads", "too many references wait; try again shortly", RETRY_AFTER_S
+            )
         self._waiting += 1
         try:
             async with Limit(self._limit_s):
@@ -104,7 +115,9 @@ class Cloner:
             raise DeadlineExceeded("the reference took longer than its limit") from exc
         except LoadError as exc:
             log.critical("cloning: %s", exc)
-            raise CloningUnavailable("the voice encoder cannot be loaded; the server's log says why") from exc
+            raise CloningUnavailable(
+                "the voice encoder cannot be loaded; the server's log says why"
+            ) from exc
         finally:
             self._waiting -= 1
 
@@ -116,7 +129,9 @@ class Cloner:
         """
         await self._free.acquire()
         decoding = self._encoder.decoding(audio)
-        working = asyncio.get_running_loop().run_in_executor(self._worker, self._encoder.encode, decoding)
+        working = asyncio.get_running_loop().run_in_executor(
+            self._worker, self._encoder.encode, decoding
+        )
         working.add_done_callback(self._worked)
         try:
             return await asyncio.shield(working)
@@ -133,11 +148,18 @@ class Cloner:
 def _said(text: str) -> str:
     """A reference's text as it may stand in a prompt."""
     if len(text) > MAX_TEXT_CHARACTERS:
-        raise InputTooLong(f"reference_text is longer than {MAX_TEXT_CHARACTERS} characters", param="reference_text")
+        raise InputTooLong(
+            f"reference_text is longer than {MAX_TEXT_CHARACTERS} characters",
+            param="reference_text",
+        )
     try:
         said = clean(text)
     except EmptyInput as exc:
-        raise EmptyInput("reference_text holds nothing that is spoken", param="reference_text") from exc
+        raise EmptyInput(
+            "reference_text holds nothing that is spoken", param="reference_text"
+        ) from exc
     if len(said) > 2 * MAX_TEXT_CHARACTERS:  # one character can stand for eighteen in NFKC
-        raise InputTooLong("reference_text is too long once its characters are written out", param="reference_text")
+        raise InputTooLong(
+            "reference_text is too long once its characters are written out", param="reference_text"
+        )
     return said

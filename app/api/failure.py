@@ -19,7 +19,13 @@ from app.api.access import facts_of, note
 from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.errors import ErrorBody, ServiceError
-from app.request_errors import BodyTooLarge, InvalidApiKey, InvalidHandshake, RequestError, UpgradeRequired
+from app.request_errors import (
+    BodyTooLarge,
+    InvalidApiKey,
+    InvalidHandshake,
+    RequestError,
+    UpgradeRequired,
+)
 
 log = logging.getLogger(__name__)
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
@@ -37,12 +43,16 @@ def failure_response(error: ServiceError, status: int | None = None) -> JSONResp
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     if error.repeats:
-        headers["x-should-retry"] = "false"  # the OpenAI SDKs obey it; otherwise they try twice more
+        headers["x-should-retry"] = (
+            "false"  # the OpenAI SDKs obey it; otherwise they try twice more
+        )
     if isinstance(error, InvalidApiKey):
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, UpgradeRequired):
         headers["upgrade"] = "websocket"
-        headers["connection"] = "upgrade, close"  # RFC 9110, 7.8: the first token belongs to the header above
+        headers["connection"] = (
+            "upgrade, close"  # RFC 9110, 7.8: the first token belongs to the header above
+        )
     if isinstance(error, InvalidHandshake):
         headers["sec-websocket-version"] = "13"  # RFC 6455, 4.4
     return _answer(status or error.status, error.body(), headers)
@@ -75,7 +85,9 @@ class LastResort:
         except Exception as exc:
             if isinstance(exc, ClientDisconnect):
                 _left(scope)
-            elif not isinstance(exc, ResponseBroken):  # which is raised on purpose, and logged where it broke
+            elif not isinstance(
+                exc, ResponseBroken
+            ):  # which is raised on purpose, and logged where it broke
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
                 if not started:
                     await failure_response(ServiceError("internal error"))(scope, receive, send)
@@ -111,7 +123,9 @@ async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)
     refused(request.scope, RequestError.code)
     first = exc.errors()[0]
-    field = next((str(part) for part in first["loc"] if part != "body" and isinstance(part, str)), None)
+    field = next(
+        (str(part) for part in first["loc"] if part != "body" and isinstance(part, str)), None
+    )
     message = f"{field}: {first['msg']}" if field else f"{first['msg']} ({BODY_RULE})"
     body = ErrorBody(message[:500], RequestError.type, field, str(first["type"]))
     return _answer(RequestError.status, body, {"x-should-retry": "false"})

@@ -113,7 +113,10 @@ class _Reader:
 
     def form(self) -> Form:
         """The parts that are complete."""
-        if any(part.name == CHARSET_FIELD and bytes(part.data).lower() not in UTF_8 for part in self._fields):
+        if any(
+            part.name == CHARSET_FIELD and bytes(part.data).lower() not in UTF_8
+            for part in self._fields
+        ):
             raise InvalidForm(NOT_UTF_8)
         try:
             texts = {part.name.decode(): part.data.decode() for part in self._fields}
@@ -165,7 +168,9 @@ def _check_boundaries(body: bytearray, boundary: bytes) -> None:
             found += 1
             end = at + len(boundary)
             padding = body[end : end + MAX_PADDING_BYTES]
-            if found > MAX_FIELDS + 2 or (len(padding) == MAX_PADDING_BYTES and not padding.strip(b" \t")):
+            if found > MAX_FIELDS + 2 or (
+                len(padding) == MAX_PADDING_BYTES and not padding.strip(b" \t")
+            ):
                 raise InvalidForm(TOO_MANY_PARTS)
             at = body.find(boundary, end, stop)
 

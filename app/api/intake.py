@@ -37,7 +37,9 @@ from app.speech.sentences import split
 from app.speech.windows import WindowPlan
 
 T = TypeVar("T")
-BUDGET_USED = 0.6  # a prompt's expected speech fills this much of the token budget; slow voices need the rest
+BUDGET_USED = (
+    0.6  # a prompt's expected speech fills this much of the token budget; slow voices need the rest
+)
 HORIZON_S = 0.2  # longest sound held back for the first estimate of the level
 
 
@@ -59,22 +61,31 @@ class Asking:
         return [self._part(piece, 0.0 if number else passage.pause_s) for number, piece in pieces]
 
     def _part(self, text: str, pause_s: float) -> Part:
-        return Part(render(self.template, **self.fields, text=text), pause_s, self.pace.bounds(text))
+        return Part(
+            render(self.template, **self.fields, text=text), pause_s, self.pace.bounds(text)
+        )
 
     def _pieces(self, text: str) -> list[str]:
         """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
-        return [piece for piece in split(text, self.most_characters) if any(map(str.isalnum, piece))]
+        return [
+            piece for piece in split(text, self.most_characters) if any(map(str.isalnum, piece))
+        ]
 
 
 class Intake:
     """Turns requests into work for one model, one codec and one set of defaults."""
 
-    def __init__(self, settings: Settings, profile: Profile, spec: CodecSpec, wording: Wording) -> None:
+    def __init__(
+        self, settings: Settings, profile: Profile, spec: CodecSpec, wording: Wording
+    ) -> None:
         self._settings, self._profile, self._spec, self._wording = settings, profile, spec, wording
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
         self._pace = Pace(
-            profile.characters_per_second, spec.frames_per_s, profile.longest_speech, profile.shortest_speech
+            profile.characters_per_second,
+            spec.frames_per_s,
+            profile.longest_speech,
+            profile.shortest_speech,
         )
 
     def speech(self, request: SpeechRequest, reference: Reference | None = None) -> Speech:
@@ -89,18 +100,30 @@ class Intake:
             spoken = self._wording.passages(request.input, self._manner(request))
         self._check_length(request, sum(map(self._least_s, spoken)))
         parts = [part for each in spoken for part in asking.parts(each)]
-        voice_s = sum(part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s for part in parts)
-        return replace(self._speech(request, asking, WrittenParts(parts)), expected_s=voice_s / request.speed)
+        voice_s = sum(
+            part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s for part in parts
+        )
+        return replace(
+            self._speech(request, asking, WrittenParts(parts)), expected_s=voice_s / request.speed
+        )
 
-    def dictation(self, request: SpeechRequest, reference: Reference | None = None) -> tuple[Speech, Script]:
+    def dictation(
+        self, request: SpeechRequest, reference: Reference | None = None
+    ) -> tuple[Speech, Script]:
         """The same for a text that is still to be written, and where to write it; `input` is not read.
 
         Raises:
             RequestError: a model, voice or value that this server does not serve.
         """
         if not request.stream or request.stream_format == "sse":
-            raise UnsupportedValue("stream, stream_format: an utterance is always a stream of audio", param="stream")
-        asking, manner, settings = self._asking(request, reference), self._manner(request), self._settings
+            raise UnsupportedValue(
+                "stream, stream_format: an utterance is always a stream of audio", param="stream"
+            )
+        asking, manner, settings = (
+            self._asking(request, reference),
+            self._manner(request),
+            self._settings,
+        )
         least_s = 0.0
 
         def parts_of(passage: Passage) -> list[Part]:
@@ -113,7 +136,9 @@ class Intake:
             self._check_length(request, least_s)
             return asking.parts(worded)
 
-        script = Script(parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s)
+        script = Script(
+            parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
+        )
         return self._speech(request, asking, script), script
 
     def _least_s(self, passage: Passage) -> float:
@@ -134,7 +159,9 @@ class Intake:
         """How the engine is asked. A reference takes its place in the context out of a generation's budget."""
         profile = self._profile
         if not profile.serves(request.model):
-            raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
+            raise ModelNotFound(
+                "this server does not serve that model (GET /v1/models)", param="model"
+            )
         budget = profile.sampling.max_tokens
         if reference is None:
             asked = request.voice.id if isinstance(request.voice, VoiceId) else request.voice
@@ -176,21 +203,32 @@ class Intake:
             UnsupportedValue: events were asked for in one piece, or an encoding of a format that has its own.
             UnsupportedSampleRate: the format cannot carry the rate.
         """
-        chosen, rate_hz = request.response_format or self._settings.default_response_format, self._rate_hz(request)
+        chosen, rate_hz = (
+            request.response_format or self._settings.default_response_format,
+            self._rate_hz(request),
+        )
         if not carries(chosen, rate_hz):
-            raise UnsupportedSampleRate(f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate")
+            raise UnsupportedSampleRate(
+                f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate"
+            )
         if request.stream_format == "sse" and not request.stream:
-            raise UnsupportedValue("stream_format: sse is a stream, but stream is false", param="stream_format")
+            raise UnsupportedValue(
+                "stream_format: sse is a stream, but stream is false", param="stream_format"
+            )
         companded = request.encoding != "pcm_s16le"
         if companded and chosen not in UNCOMPRESSED:
-            raise UnsupportedValue(f"encoding: {chosen} has its own; this one is for wav and pcm", param="encoding")
+            raise UnsupportedValue(
+                f"encoding: {chosen} has its own; this one is for wav and pcm", param="encoding"
+            )
         whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
             format=chosen,
             sample_rate_hz=rate_hz,
             encoding=request.encoding,
             bit_depth=(8 if companded else 16) if chosen in LOSSLESS else None,
-            make_encoder=partial(make_encoder, chosen, rate_hz, encoding=request.encoding, whole=not request.stream),
+            make_encoder=partial(
+                make_encoder, chosen, rate_hz, encoding=request.encoding, whole=not request.stream
+            ),
             delivery="events" if request.stream_format == "sse" else whole,
             write_limit_s=self._settings.client_write_timeout_s,
         )
@@ -222,7 +260,9 @@ class Intake:
     def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:
         default, frame_tokens = self._profile.sampling, self._layout.slots
         if request.max_tokens is not None and request.max_tokens < frame_tokens:
-            raise UnsupportedValue(f"max_tokens: the least sound takes {frame_tokens}", param="max_tokens")
+            raise UnsupportedValue(
+                f"max_tokens: the least sound takes {frame_tokens}", param="max_tokens"
+            )
         return Sampling(
             max_tokens=_either(request.max_tokens, budget_tokens),
             temperature=_either(request.temperature, default.temperature),

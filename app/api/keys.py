@@ -16,7 +16,9 @@ from app.request_errors import InvalidApiKey
 
 # Anywhere in the path: behind a prefix (uvicorn's --root-path) the routes are the same.
 KEYED = "/v1/"
-KEY_PROTOCOL = "openai-insecure-api-key."  # of a WebSocket whose page can send no header, as OpenAI has it
+KEY_PROTOCOL = (
+    "openai-insecure-api-key."  # of a WebSocket whose page can send no header, as OpenAI has it
+)
 SPEECH_PROTOCOL = "realtime"  # OpenAI's name for the one that is spoken
 
 

@@ -46,7 +46,9 @@ class BodyCap:
         limit_bytes = self._upload_bytes if is_upload else self._limit_bytes
         if lengths and _stated_bytes(lengths[0]) > limit_bytes:
             refused(scope, BodyTooLarge.code)
-            await failure_response(BodyTooLarge("the request body is too large"))(scope, receive, send)
+            await failure_response(BodyTooLarge("the request body is too large"))(
+                scope, receive, send
+            )
             return
         received = values = 0
 
@@ -56,7 +58,9 @@ class BodyCap:
             body: bytes = message.get("body", b"")
             received += len(body)
             if received > limit_bytes:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # our handler gives it its shape
+                raise HTTPException(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                )  # our handler gives it its shape
             values += 0 if is_upload else count_values(body)
             if values > self._most_values:
                 raise TooManyValues("the body holds too many values")

@@ -26,7 +26,9 @@ class Line:
 
     async def tell(self, kind: str, **fields: object) -> None:
         """Send a message in JSON; raises ClientGone as `_put` does."""
-        await self._put({"type": "websocket.send", "text": orjson.dumps({"type": kind, **fields}).decode()})
+        await self._put(
+            {"type": "websocket.send", "text": orjson.dumps({"type": kind, **fields}).decode()}
+        )
 
     async def tell_error(self, error: ServiceError, **fields: object) -> None:
         """Send what went wrong; after a failure of the server's the connection is closed."""
@@ -68,14 +70,20 @@ class WebSocketSink:
         """Send bytes that hold samples; raises ClientGone."""
         if not self.started:
             self.started = True
-            await self._line.tell("started", utterance=self._utterance, request_id=self._name, **self._format())
+            await self._line.tell(
+                "started", utterance=self._utterance, request_id=self._name, **self._format()
+            )
             data = self._encoder.header(None) + data
         await self._line.sound(data)
 
     async def finish(self, spoken: Spoken) -> None:
         """Say that this was all."""
         seconds = round(spoken.audio_s, 3)
-        said = {"usage": usage(spoken), "audio_seconds": seconds, "finish_reason": spoken.finish_reason}
+        said = {
+            "usage": usage(spoken),
+            "audio_seconds": seconds,
+            "finish_reason": spoken.finish_reason,
+        }
         await self._line.tell("done", utterance=self._utterance, **said)
 
     async def gone(self) -> None:
@@ -86,4 +94,10 @@ class WebSocketSink:
         answer = self._answer
         depth = {} if answer.bit_depth is None else {"bit_depth": answer.bit_depth}
         encoding = {"encoding": answer.encoding} if answer.format in UNCOMPRESSED else {}
-        return {"format": answer.format, "sample_rate": answer.sample_rate_hz, "channels": 1, **depth, **encoding}
+        return {
+            "format": answer.format,
+            "sample_rate": answer.sample_rate_hz,
+            "channels": 1,
+            **depth,
+            **encoding,
+        }

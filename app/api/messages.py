@@ -47,11 +47,19 @@ def read_message(data: str | bytes, most_values: int) -> Message:
     Raises:
         InvalidMessage: no JSON, none of ours, or too many values.
     """
-    if count_values(data if isinstance(data, bytes) else data.encode(errors="ignore")) > most_values:
+    if (
+        count_values(data if isinstance(data, bytes) else data.encode(errors="ignore"))
+        > most_values
+    ):
         raise InvalidMessage("the message holds too many values")
     try:
-        content = json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as exc:  # pydantic's own parser refuses half a character, too
+        content = json.loads(
+            data if isinstance(data, str) else data.decode(), parse_constant=_no_constant
+        )
+    except (
+        ValueError,
+        RecursionError,
+    ) as exc:  # pydantic's own parser refuses half a character, too
         raise InvalidMessage("a message must be JSON") from exc
     if not isinstance(content, dict):
         raise InvalidMessage("a message must be a JSON object")
@@ -60,7 +68,9 @@ def read_message(data: str | bytes, most_values: int) -> Message:
         return _MESSAGE.validate_python(fields)
     except ValidationError as exc:
         if exc.errors()[0]["type"].startswith("union_tag"):
-            raise InvalidMessage("type: one of session, text, flush, end, cancel", param="type") from exc
+            raise InvalidMessage(
+                "type: one of session, text, flush, end, cancel", param="type"
+            ) from exc
         raise _invalid(exc) from exc
 
 
@@ -70,7 +80,11 @@ def session_of(message: SessionMessage) -> SpeechRequest:
     Raises:
         InvalidMessage: a field that a speech request could not have.
     """
-    given = {name: _whole(value) for name, value in (message.model_extra or {}).items() if value is not None}
+    given = {
+        name: _whole(value)
+        for name, value in (message.model_extra or {}).items()
+        if value is not None
+    }
     try:
         return SpeechRequest.model_validate({"response_format": "pcm", **given, "input": ""})
     except ValidationError as exc:
@@ -81,7 +95,10 @@ def _whole(value: object) -> object:
     """A field's value without halves of characters, which no field can hold."""
     if isinstance(value, dict):  # the id of a voice
         fields = cast("dict[str, object]", value)
-        return {name: joined(field) if isinstance(field, str) else field for name, field in fields.items()}
+        return {
+            name: joined(field) if isinstance(field, str) else field
+            for name, field in fields.items()
+        }
     return joined(value) if isinstance(value, str) else value
 
 
@@ -93,5 +110,11 @@ def _invalid(error: ValidationError) -> InvalidMessage:
     """The first thing wrong, named by field and rule, without what was sent."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = next((str(part) for part in reversed(first["loc"]) if isinstance(part, str)), None)
-    field = None if field in {"session", "text", "flush", "end", "cancel"} and len(first["loc"]) == 1 else field
-    return InvalidMessage(f"{field}: {first['msg']}"[:500] if field else str(first["msg"])[:500], param=field)
+    field = (
+        None
+        if field in {"session", "text", "flush", "end", "cancel"} and len(first["loc"]) == 1
+        else field
+    )
+    return InvalidMessage(
+        f"{field}: {first['msg']}"[:500] if field else str(first["msg"])[:500], param=field
+    )

@@ -19,7 +19,14 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # Names below these are not in the public DNS, so no stranger can bind one to an address (RFC 6761, 6762, 8375, ICANN).
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".svc", ".test")
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+FORWARDED = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,9 @@ class OriginCheck:
       every public name that it does not list is refused.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], own: str, origins: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], own: str, origins: Collection[str]
+    ) -> None:
         """`hosts`: ALLOWED_HOSTS; `own`: HOST; `origins`: CORS_ORIGINS."""
         self._app = app
         self._hosts = frozenset(name.lower().strip("[]").rstrip(".") for name in hosts)
@@ -79,7 +88,8 @@ class OriginCheck:
         # A page cannot write the header that a browser adds; nor, without our leave, another origin's X-Forwarded-Host.
         direct = _port_of(scope) in DEFAULT_PORTS.values()
         return site == "same-origin" or any(
-            _is_same(origin, headers.get(name, ""), exact=direct) for name in ("host", "x-forwarded-host")
+            _is_same(origin, headers.get(name, ""), exact=direct)
+            for name in ("host", "x-forwarded-host")
         )
 
     def _is_ours(self, scope: Scope, headers: Headers) -> bool:
@@ -118,7 +128,9 @@ def _is_same(origin: str, host: str, *, exact: bool) -> bool:
     if own is None or asked is None or own.name != asked.name:
         return False
     port = own.port or DEFAULT_PORTS.get(scheme)
-    return port == asked.port or (asked.port is None and (not exact or port in DEFAULT_PORTS.values()))
+    return port == asked.port or (
+        asked.port is None and (not exact or port in DEFAULT_PORTS.values())
+    )
 
 
 def _authority(written: str) -> Authority | None:

@@ -99,7 +99,9 @@ def _answer(request: Request, name: str) -> Response:
     found = _files().get(name)
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    known = request.headers.get("if-none-match", "").replace("W/", "")  # a proxy that compresses weakens the tag
+    known = request.headers.get("if-none-match", "").replace(
+        "W/", ""
+    )  # a proxy that compresses weakens the tag
     if found.headers["etag"] in [tag.strip() for tag in known.split(",")]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=found.headers)
     return Response(found.content, headers=found.headers)

@@ -21,7 +21,9 @@ from app.trail import Trail
 
 MOST_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
-MOST_TRAILS = 100  # of good answers, which may still be reported: about 20 KB for a minute of NeuCodec
+MOST_TRAILS = (
+    100  # of good answers, which may still be reported: about 20 KB for a minute of NeuCodec
+)
 
 Status = Literal["in_progress", "completed", "failed", "cancelled"]
 
@@ -55,7 +57,11 @@ class Records:
     """The latest requests by their id, each seen with the API key alone with which it came."""
 
     def __init__(
-        self, most: int = MOST_RECORDS, kept_s: float = KEPT_S, *, replays: ReplayFolder | None = None
+        self,
+        most: int = MOST_RECORDS,
+        kept_s: float = KEPT_S,
+        *,
+        replays: ReplayFolder | None = None,
     ) -> None:
         """`replays` keeps the codes of what failed."""
         self._replays = replays
@@ -105,7 +111,9 @@ class Records:
             record.kept = self._replays.keep(record.trail, name, "reported")
         if record.kept is None:
             raise NotKept("too many wait to be written: report it again in a moment")
-        if not await asyncio.shield(asyncio.wrap_future(record.kept)):  # who waits may leave, and it is written
+        if not await asyncio.shield(
+            asyncio.wrap_future(record.kept)
+        ):  # who waits may leave, and it is written
             record.kept = None
             raise ReplayNotSaved("the codes could not be written; the server's log says why")
         return record
@@ -137,7 +145,9 @@ class Records:
 
     def _add(self, name: str, key: int | None, progress: Progress) -> Record:
         self._records.pop((key, name), None)
-        while self._records and (len(self._records) >= self._most or self._is_old(next(iter(self._records.values())))):
+        while self._records and (
+            len(self._records) >= self._most or self._is_old(next(iter(self._records.values())))
+        ):
             self._records.popitem(last=False)
         record = self._records[key, name] = Record(time.monotonic(), progress)
         return record

@@ -29,7 +29,10 @@ class RequestIds:
 
         async def named(message: Message) -> None:
             if message["type"] in ANSWERS:
-                message = {**message, "headers": [*message.get("headers", ()), (HEADER.encode(), name.encode())]}
+                message = {
+                    **message,
+                    "headers": [*message.get("headers", ()), (HEADER.encode(), name.encode())],
+                }
             await send(message)
 
         await self._app(scope, receive, named)

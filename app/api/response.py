@@ -25,9 +25,15 @@ from app.progress import Progress
 from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
 
 Delivery = Literal["stream", "whole", "events"]
-SINKS: dict[Delivery, type[ChunkedSink]] = {"stream": ChunkedSink, "whole": WholeSink, "events": EventSink}
+SINKS: dict[Delivery, type[ChunkedSink]] = {
+    "stream": ChunkedSink,
+    "whole": WholeSink,
+    "events": EventSink,
+}
 EVENTS = "text/event-stream"
-AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, EVENTS)}  # for the OpenAPI document
+AUDIO: dict[str, dict[str, object]] = {
+    kind: {} for kind in (*MEDIA_TYPES, EVENTS)
+}  # for the OpenAPI document
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,12 @@ class AudioResponse(Response):
         speed: float = 1.0,
     ) -> None:
         """`expected_s`: of sound at `speed`, as far as the text tells."""
-        self._speak, self._answer, self._admission, self._records = speak, answer, admission, records
+        self._speak, self._answer, self._admission, self._records = (
+            speak,
+            answer,
+            admission,
+            records,
+        )
         self._expected_s, self._speed = expected_s, speed
         self.background = None
         self.status_code = 200
@@ -83,7 +94,9 @@ class AudioResponse(Response):
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
         key, whole = key_number_of(scope), answer.delivery == "whole"
         try:
-            with self._records.follow(request_id_of(scope), key, self._expected_s, self._speed) as progress:
+            with self._records.follow(
+                request_id_of(scope), key, self._expected_s, self._speed
+            ) as progress:
                 async with self._admission.slot(key, None if whole else progress, sink.gone):
                     try:
                         spoken = await self._speak(sink, progress)
@@ -104,14 +117,18 @@ class AudioResponse(Response):
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
             note(scope, error="cut_off", reason="cut off at shutdown")
-            await _fail(Draining("the server is shutting down", retry_after_s=1), sink, scope, receive, send)
+            await _fail(
+                Draining("the server is shutting down", retry_after_s=1), sink, scope, receive, send
+            )
             raise
 
     def _audio_headers(self) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
 
 
-async def _fail(error: ServiceError, sink: ChunkedSink, scope: Scope, receive: Receive, send: Send) -> None:
+async def _fail(
+    error: ServiceError, sink: ChunkedSink, scope: Scope, receive: Receive, send: Send
+) -> None:
     """Answer with a failure's status, or raise ResponseBroken where another status has left."""
     if sink.started:
         try:

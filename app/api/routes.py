@@ -43,7 +43,10 @@ REFUSALS: dict[int | str, dict[str, object]] = {
     "/v1/audio/speech",
     response_class=Response,
     response_model=None,
-    responses={200: {"content": AUDIO, "description": "Audio, while it is being made."}, **REFUSALS},
+    responses={
+        200: {"content": AUDIO, "description": "Audio, while it is being made."},
+        **REFUSALS,
+    },
 )
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
     """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
@@ -69,7 +72,9 @@ async def status(request_id: str, request: Request, service: Here) -> SpeechStat
 )
 async def report(request_id: str, request: Request, service: Here) -> SpeechStatus:
     """Say that a request sounded wrong: its codes, not its text, are kept for a replay, where the server keeps any."""
-    return _status(request_id, await service.records.report(request_id, key_number_of(request.scope)))
+    return _status(
+        request_id, await service.records.report(request_id, key_number_of(request.scope))
+    )
 
 
 def _status(request_id: str, record: Record) -> SpeechStatus:
@@ -86,7 +91,9 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
     )
 
 
-@router.post("/v1/audio/normalize", responses={status: {"model": ErrorAnswer} for status in (400, 429)})
+@router.post(
+    "/v1/audio/normalize", responses={status: {"model": ErrorAnswer} for status in (400, 429)}
+)
 async def normalize(asked: NormalizeRequest, request: Request, service: Here) -> NormalizeAnswer:
     """The text as it would be spoken."""
     return NormalizeAnswer(output=await service.normalize(asked, key_number_of(request.scope)))

@@ -36,7 +36,9 @@ class SpeechRequest(RequestBody):
     """POST /v1/audio/speech. Unknown fields are ignored; null means absent."""
 
     input: str = Field(
-        description="The text to speak.", examples=["Hello! How can I help you?"], json_schema_extra={"minLength": 1}
+        description="The text to speak.",
+        examples=["Hello! How can I help you?"],
+        json_schema_extra={"minLength": 1},
     )
     model: str | None = Field(default=None, description="The served model's id or an alias.")
     voice: str | VoiceId | None = Field(default=None, description="A voice's name, alias or {id}.")
@@ -57,9 +59,12 @@ class SpeechRequest(RequestBody):
     stream_format: Literal["audio", "sse"] = Field(
         default="audio", description="sse: events with audio in base64, then usage."
     )
-    instructions: str | None = Field(default=None, max_length=4096, description="Accepted; no profile uses it yet.")
+    instructions: str | None = Field(
+        default=None, max_length=4096, description="Accepted; no profile uses it yet."
+    )
     stream: bool = Field(
-        default=True, description="False: one complete body with a Content-Length; any failure is a status."
+        default=True,
+        description="False: one complete body with a Content-Length; any failure is a status.",
     )
     temperature: Number | None = Field(default=None, ge=0, le=2)
     top_p: Number | None = Field(default=None, gt=0, le=1)
@@ -94,16 +99,21 @@ class SpeechRequest(RequestBody):
         "addresses and abbreviations as words. Unset: the profile's.",
     )
     language: LanguageChoice = Field(
-        default="auto", description="By whose rules `normalize` reads: en, ms, zh, ta, or auto, guessed by sentence."
+        default="auto",
+        description="By whose rules `normalize` reads: en, ms, zh, ta, or auto, guessed by sentence.",
     )
-    normalize_loudness: bool | None = Field(default=None, description="Level the answer to TARGET_RMS_DB.")
+    normalize_loudness: bool | None = Field(
+        default=None, description="Level the answer to TARGET_RMS_DB."
+    )
 
 
 class NormalizeRequest(RequestBody):
     """POST /v1/audio/normalize. Unknown fields are ignored; null means absent."""
 
     input: str = Field(
-        description="The text to speak.", examples=["It costs $12.50."], json_schema_extra={"minLength": 1}
+        description="The text to speak.",
+        examples=["It costs $12.50."],
+        json_schema_extra={"minLength": 1},
     )
     normalize: bool | None = Field(
         default=None,
@@ -162,7 +172,9 @@ class SpeechStatus(BaseModel):
     error_code: str | None
     audio_seconds: float
     usage: Usage
-    first_audio_seconds: float | None = Field(description="From the request to its first bytes of sound.")
+    first_audio_seconds: float | None = Field(
+        description="From the request to its first bytes of sound."
+    )
     retries: int
 
 

@@ -17,8 +17,12 @@ from app.speech.pauses import Passage, check_pauses, passages
 from app.speech.surrogates import SurrogatePairs
 from app.standstill import Limit
 
-STRETCH_CHARACTERS = 100  # segmented at once, in less than 10 ms where each of them is as hard as can be
-PartsOf = Callable[[Passage], list[Part]]  # of a passage of whole sentences; none where it says nothing
+STRETCH_CHARACTERS = (
+    100  # segmented at once, in less than 10 ms where each of them is as hard as can be
+)
+PartsOf = Callable[
+    [Passage], list[Part]
+]  # of a passage of whole sentences; none where it says nothing
 
 
 class Script:
@@ -62,7 +66,9 @@ class Script:
         for at in range(0, max(1, len(text)), STRETCH_CHARACTERS):
             if at:
                 await asyncio.sleep(0)
-            await self._write(lambda stretch=text[at : at + STRETCH_CHARACTERS]: self._feed.feed(stretch))
+            await self._write(
+                lambda stretch=text[at : at + STRETCH_CHARACTERS]: self._feed.feed(stretch)
+            )
 
     async def flush(self) -> None:
         """What is there shall be spoken."""
@@ -146,7 +152,9 @@ class Script:
         self._pauses_s.append(passage.pause_s)
         check_pauses(self._pauses_s)
         self._silence_s += passage.pause_s
-        parts = await beside(passage.text, partial(self._parts_of, Passage(self._silence_s, passage.text)))
+        parts = await beside(
+            passage.text, partial(self._parts_of, Passage(self._silence_s, passage.text))
+        )
         if parts:
             self._silence_s, self._speaks = 0.0, True
             self._put(parts)

@@ -39,7 +39,9 @@ MAX_TEXTS = 8  # to normalize at once: one is read, the others wait for it
 class Service:
     """One served model. `decoder` is None until the codec is warm; `problem` says why it is not."""
 
-    def __init__(self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording) -> None:
+    def __init__(
+        self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording
+    ) -> None:
         self.settings, self.profile, self.engine = settings, profile, engine
         self.cloner, self.wording = cloner, wording
         self.admission = Admission(
@@ -51,7 +53,9 @@ class Service:
         self.uploads = Places("uploads", settings.max_concurrent_uploads, self.admission)
         self._text_places = Places("texts", MAX_TEXTS, self.admission)
         self._texts = TextProcess(wording, settings.request_timeout_s)
-        self.records = Records(replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None)
+        self.records = Records(
+            replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None
+        )
         self.decoder: Scheduler | None = None
         self.problem = LOADING
         self.broken = self.draining = False
@@ -79,7 +83,9 @@ class Service:
         self.cloner.close()
         await self._texts.close()
 
-    async def answer(self, request: SpeechRequest, reference: Reference | None = None) -> AudioResponse:
+    async def answer(
+        self, request: SpeechRequest, reference: Reference | None = None
+    ) -> AudioResponse:
         """The response that will speak; with a reference, in its voice.
 
         Raises:
@@ -92,10 +98,17 @@ class Service:
         self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer = intake.answer(request)
-        speech = await beside(request.input, partial(intake.speech, request, reference or self._stored(request)))
+        speech = await beside(
+            request.input, partial(intake.speech, request, reference or self._stored(request))
+        )
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return AudioResponse(
-            speak, answer, self.admission, self.records, expected_s=speech.expected_s, speed=request.speed
+            speak,
+            answer,
+            self.admission,
+            self.records,
+            expected_s=speech.expected_s,
+            speed=request.speed,
         )
 
     def utterance(self, session: SpeechRequest) -> Utterance:
@@ -107,7 +120,10 @@ class Service:
         """
         decoder = self._decoder()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
-        answer, (speech, script) = intake.answer(session), intake.dictation(session, self._stored(session))
+        answer, (speech, script) = (
+            intake.answer(session),
+            intake.dictation(session, self._stored(session)),
+        )
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return Utterance(script, answer, session.speed, speak, self.admission, self.records)
 
@@ -151,7 +167,12 @@ class Service:
         return not self.broken and (self.decoder is None or self.decoder.failure is None)
 
     async def _speak(
-        self, speech: Speech, decoder: Scheduler, make_encoder: Callable[[], Encoder], sink: Sink, progress: Progress
+        self,
+        speech: Speech,
+        decoder: Scheduler,
+        make_encoder: Callable[[], Encoder],
+        sink: Sink,
+        progress: Progress,
     ) -> Spoken:
         return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 

@@ -20,8 +20,12 @@ from app.standstill import Limit
 
 Headers = list[tuple[bytes, bytes]]
 FINISH_REASON = "x-finish-reason"  # of a whole body: a stream's header leaves before it is known
-PIECE_BYTES = 65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
-BLOCK_BYTES = 1 << 20  # of a body that is held: large enough for the allocator to give it back at once
+PIECE_BYTES = (
+    65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
+)
+BLOCK_BYTES = (
+    1 << 20
+)  # of a body that is held: large enough for the allocator to give it back at once
 
 
 class ChunkedSink:
@@ -29,8 +33,15 @@ class ChunkedSink:
 
     _encoder: Encoder
 
-    def __init__(self, send: Send, receive: Receive, headers: Headers, write_limit_s: float) -> None:
-        self._send, self._receive, self._headers, self._write_limit_s = send, receive, headers, write_limit_s
+    def __init__(
+        self, send: Send, receive: Receive, headers: Headers, write_limit_s: float
+    ) -> None:
+        self._send, self._receive, self._headers, self._write_limit_s = (
+            send,
+            receive,
+            headers,
+            write_limit_s,
+        )
         self.started = False
 
     def begin(self, encoder: Encoder) -> None:
@@ -41,7 +52,9 @@ class ChunkedSink:
         """Send a chunk; raises ClientGone after the write limit."""
         if not self.started:
             self.started = True
-            await self._put({"type": "http.response.start", "status": 200, "headers": self._headers})
+            await self._put(
+                {"type": "http.response.start", "status": 200, "headers": self._headers}
+            )
             data = self._encoder.header(None) + data
         await self._put_body(data)
 
@@ -62,7 +75,13 @@ class ChunkedSink:
 
     async def _put_body(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE_BYTES):
-            await self._put({"type": "http.response.body", "body": data[at : at + PIECE_BYTES], "more_body": True})
+            await self._put(
+                {
+                    "type": "http.response.body",
+                    "body": data[at : at + PIECE_BYTES],
+                    "more_body": True,
+                }
+            )
 
     async def _put(self, message: Message) -> None:
         await deliver(message, self._send, self._write_limit_s)
@@ -114,7 +133,9 @@ class WholeSink(ChunkedSink):
             (b"content-length", str(len(header) + self._body.size).encode()),
             (FINISH_REASON.encode(), spoken.finish_reason.encode()),
         ]
-        await self._put({"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]})
+        await self._put(
+            {"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]}
+        )
         await self._put_body(header)
         for piece in self._body.pieces():
             await self._put_body(piece)
@@ -127,7 +148,9 @@ class EventSink(ChunkedSink):
     async def finish(self, spoken: Spoken) -> None:
         """Tell the usage, and end the body."""
         reason = spoken.finish_reason
-        await self._tell({"type": "speech.audio.done", "usage": usage(spoken), "finish_reason": reason})
+        await self._tell(
+            {"type": "speech.audio.done", "usage": usage(spoken), "finish_reason": reason}
+        )
         await self._end()
 
     async def fail(self, error: ServiceError) -> NoReturn:

@@ -54,8 +54,12 @@ class TextProcess:
             except TimeoutError as exc:
                 raise DeadlineExceeded("the text takes too long to normalize") from exc
             except (OSError, EOFError) as exc:
-                log.error("the process that normalizes texts has ended, or cannot be started: %r", exc)
-                raise NotReady("texts cannot be normalized now; try again shortly", retry_after_s=1) from exc
+                log.error(
+                    "the process that normalizes texts has ended, or cannot be started: %r", exc
+                )
+                raise NotReady(
+                    "texts cannot be normalized now; try again shortly", retry_after_s=1
+                ) from exc
             finally:
                 if not answered:
                     self._kill()  # an answer that comes later would be taken for that to the next text

@@ -15,7 +15,9 @@ from app.request_errors import BodyTooLarge
 F = TypeVar("F", bound=BaseModel)
 
 
-async def read_upload(request: Request, file: str, fields: type[F], limit_bytes: int) -> tuple[bytes, F]:
+async def read_upload(
+    request: Request, file: str, fields: type[F], limit_bytes: int
+) -> tuple[bytes, F]:
     """The file in the field `file`, and the other fields. Its name and type are not looked at.
 
     Raises:
@@ -31,7 +33,9 @@ async def read_upload(request: Request, file: str, fields: type[F], limit_bytes:
     form = await asyncio.to_thread(read_form, body, boundary)
     data = form.files.get(file)
     if data is None:
-        raise RequestValidationError([{"type": "missing", "loc": ("body", file), "msg": "a file is required"}])
+        raise RequestValidationError(
+            [{"type": "missing", "loc": ("body", file), "msg": "a file is required"}]
+        )
     if len(data) > limit_bytes:
         raise BodyTooLarge(f"{file} is larger than {limit_bytes} bytes", param=file)
     return data, _fields(form, fields)
@@ -50,8 +54,14 @@ def form_schema(file: str, fields: type[BaseModel]) -> dict[str, object]:
     """The OpenAPI description of such a body."""
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
-    binary = {"type": "string", "format": "binary", "description": "wav, mp3, flac, ogg, opus, m4a, webm, aac or aiff."}
+    binary = {
+        "type": "string",
+        "format": "binary",
+        "description": "wav, mp3, flac, ogg, opus, m4a, webm, aac or aiff.",
+    }
     properties = cast("dict[str, object]", schema["properties"])
     schema["properties"] = {file: binary, **properties}
     schema["required"] = [file, *schema.get("required", [])]
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }

@@ -50,7 +50,11 @@ class Utterance:
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info("request %s: cancelled", name, extra={"request_id": name, "error": "cancelled", **named(key)})
+            log.info(
+                "request %s: cancelled",
+                name,
+                extra={"request_id": name, "error": "cancelled", **named(key)},
+            )
             raise
         finally:
             self.script.close()

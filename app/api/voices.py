@@ -90,9 +90,17 @@ async def speakers(service: Here) -> list[str]:
 async def add_voice(request: Request, service: Here) -> StoredVoice:
     """Keep a voice: a recording of some seconds, and what is said in it."""
     service.cloner.check()
-    with service.uploads.place(key_number_of(request.scope)):  # before the body, which is kept in memory
-        audio, fields = await read_upload(request, "audio_sample", VoiceFields, service.settings.max_reference_bytes)
-        return _shown(await while_there(request, service.cloner.add(fields.name, audio, fields.reference_text)))
+    with service.uploads.place(
+        key_number_of(request.scope)
+    ):  # before the body, which is kept in memory
+        audio, fields = await read_upload(
+            request, "audio_sample", VoiceFields, service.settings.max_reference_bytes
+        )
+        return _shown(
+            await while_there(
+                request, service.cloner.add(fields.name, audio, fields.reference_text)
+            )
+        )
 
 
 @router.delete(VOICES_PATH + "/{voice_id}", responses=errors(404, 500))
@@ -115,16 +123,26 @@ async def delete_voice(voice_id: str, service: Here) -> DeletedVoice:
 async def clone(request: Request, service: Here) -> AudioResponse:
     """Speak a text in the voice of a recording, which is not kept."""
     service.cloner.check()
-    with service.uploads.place(key_number_of(request.scope)):  # before the body, which is kept in memory
-        audio, fields = await read_upload(request, "reference_audio", CloneFields, service.settings.max_reference_bytes)
+    with service.uploads.place(
+        key_number_of(request.scope)
+    ):  # before the body, which is kept in memory
+        audio, fields = await read_upload(
+            request, "reference_audio", CloneFields, service.settings.max_reference_bytes
+        )
         speech = fields.model_copy(update={"voice": None})
-        await service.answer(speech)  # what cannot be spoken is refused before the reference costs seconds
-        reference = await while_there(request, service.cloner.reference(audio, fields.reference_text))
+        await service.answer(
+            speech
+        )  # what cannot be spoken is refused before the reference costs seconds
+        reference = await while_there(
+            request, service.cloner.reference(audio, fields.reference_text)
+        )
     return await service.answer(speech, reference)
 
 
 def _shown(voice: ClonedVoice) -> StoredVoice:
-    return StoredVoice(id=voice.id, name=voice.name, aliases=[], created_at=voice.created, sample_s=voice.sample_s)
+    return StoredVoice(
+        id=voice.id, name=voice.name, aliases=[], created_at=voice.created, sample_s=voice.sample_s
+    )
 
 
 def _aliases(known: Voices, name: str) -> list[str]:

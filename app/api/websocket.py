@@ -29,7 +29,9 @@ from app.standstill import Limit
 log = logging.getLogger(__name__)
 
 PATH = "/v1/audio/speech/stream"
-SHUTDOWN = "speech.shutdown"  # an event of our own server's: begin nothing new, close when all is said
+SHUTDOWN = (
+    "speech.shutdown"  # an event of our own server's: begin nothing new, close when all is said
+)
 MOST_UTTERANCES = 8  # of one connection: the one that speaks, and those whose turn comes
 
 
@@ -37,10 +39,21 @@ class Connection:
     """One client: its messages are read at all times, its utterances spoken one after another."""
 
     def __init__(
-        self, service: Service, receive: Receive, line: Line, tasks: asyncio.TaskGroup, key: int | None
+        self,
+        service: Service,
+        receive: Receive,
+        line: Line,
+        tasks: asyncio.TaskGroup,
+        key: int | None,
     ) -> None:
         """`tasks`: one for each utterance; `key`: the number of the client's API key, which may have a limit."""
-        self._service, self._receive, self._line, self._tasks, self._key = service, receive, line, tasks, key
+        self._service, self._receive, self._line, self._tasks, self._key = (
+            service,
+            receive,
+            line,
+            tasks,
+            key,
+        )
         self._session = session_of(SessionMessage(type="session"))
         self._speaking: dict[int, asyncio.Task[None]] = {}  # by number, until they are over
         self._written: tuple[int, Script] | None = None  # the utterance whose text has not ended
@@ -85,13 +98,18 @@ class Connection:
         if isinstance(message, SessionMessage):
             self._set(message)
         elif isinstance(message, TextMessage):
-            await self._write(self._written or await self._begin(), lambda script: script.feed(message.text))
+            await self._write(
+                self._written or await self._begin(), lambda script: script.feed(message.text)
+            )
         elif message.type == "cancel":
             self._written = None
             await self._stop(self._speaking)
             await self._line.tell("cancelled")
         elif self._written:
-            written, self._written = self._written, self._written if message.type == "flush" else None
+            written, self._written = (
+                self._written,
+                self._written if message.type == "flush" else None,
+            )
             await self._write(written, Script.flush if message.type == "flush" else Script.end)
         elif message.type == "end":
             raise EmptyInput("no text has come before the end", param="text")
@@ -103,7 +121,9 @@ class Connection:
         self._service.utterance(session)  # raises what is wrong with it, now
         self._session = session
 
-    async def _write(self, written: tuple[int, Script], change: Callable[[Script], Awaitable[None]]) -> None:
+    async def _write(
+        self, written: tuple[int, Script], change: Callable[[Script], Awaitable[None]]
+    ) -> None:
         """Add to an utterance's text; one whose text is at fault is over."""
         number, script = written
         try:
@@ -121,19 +141,27 @@ class Connection:
         if self._leaving or len(self._speaking) >= MOST_UTTERANCES:
             utterance.script.close()  # up to its end the text is dropped
             if not self._leaving:
-                await self._refuse(Overloaded("too many utterances wait on this connection"), self._count)
+                await self._refuse(
+                    Overloaded("too many utterances wait on this connection"), self._count
+                )
             return written
-        task = self._tasks.create_task(self._speak(utterance, self._count, list(self._speaking.values())))
+        task = self._tasks.create_task(
+            self._speak(utterance, self._count, list(self._speaking.values()))
+        )
         self._speaking[self._count] = task
         task.add_done_callback(lambda _, number=self._count: self._speaking.pop(number))
         return written
 
-    async def _speak(self, utterance: Utterance, number: int, before: list[asyncio.Task[None]]) -> None:
+    async def _speak(
+        self, utterance: Utterance, number: int, before: list[asyncio.Task[None]]
+    ) -> None:
         if before:
             await asyncio.wait(before)
         try:
             name = f"{self._name}-{number}"
-            await utterance.speak(WebSocketSink(self._line, utterance.answer, number, name), name, self._key)
+            await utterance.speak(
+                WebSocketSink(self._line, utterance.answer, number, name), name, self._key
+            )
         except ServiceError as exc:
             if exc is not utterance.script.fault:  # which is told where it was seen
                 await self._fail(exc, number)

@@ -46,7 +46,9 @@ class Wording:
             UnsupportedValue: pauses that are too long.
         """
         if len(text) > self.most_characters:
-            raise InputTooLong(f"input is longer than {self.most_characters} characters", param="input")
+            raise InputTooLong(
+                f"input is longer than {self.most_characters} characters", param="input"
+            )
         found: list[Passage] = []
         silence_s = 0.0
         for passage in passages(text):
@@ -61,7 +63,10 @@ class Wording:
     def text(self, text: str, manner: Manner) -> str:
         """The same as one text, its pauses written out."""
         spoken = self.passages(text, manner)
-        pauses = [f"[pause:{round(passage.pause_s * 1000)}ms]" if passage.pause_s else "" for passage in spoken]
+        pauses = [
+            f"[pause:{round(passage.pause_s * 1000)}ms]" if passage.pause_s else ""
+            for passage in spoken
+        ]
         words = zip(pauses, (passage.text for passage in spoken), strict=True)
         return " ".join(word for pair in words for word in pair if word)
 
@@ -77,5 +82,7 @@ class Wording:
     def _worded(self, text: str, manner: Manner) -> str:
         cleaned = self._lexicon.apply(prepare(text, normalize=manner.normalize))
         if len(cleaned) > 2 * self.most_characters:  # one character can stand for eighteen in NFKC
-            raise InputTooLong("input is too long once its characters are written out", param="input")
+            raise InputTooLong(
+                "input is too long once its characters are written out", param="input"
+            )
         return clean(normalise(cleaned, manner.language) if manner.normalize else cleaned)

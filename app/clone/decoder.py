@@ -72,7 +72,9 @@ class Task:
     def of(cls, line: bytes) -> Task:
         """The task that `line` wrote."""
         size, containers, rate, samples, open_s, cpu_s, memory = line.decode().split()
-        return cls(int(size), containers, int(rate), int(samples), float(open_s), int(cpu_s), int(memory))
+        return cls(
+            int(size), containers, int(rate), int(samples), float(open_s), int(cpu_s), int(memory)
+        )
 
 
 class Refused(Exception):
@@ -158,7 +160,9 @@ def decode(data: bytes, task: Task, output: BinaryIO) -> None:
 
 def _resampled(container: InputContainer, rate_hz: int) -> Iterator[AudioFrame]:
     """Frames at that rate, in one plane: PyAV reads past the eight planes that FFmpeg has for eight channels."""
-    resampler = AudioResampler(format="flt", rate=rate_hz)  # raises ValueError where the input's format changes
+    resampler = AudioResampler(
+        format="flt", rate=rate_hz
+    )  # raises ValueError where the input's format changes
     for frame in _frames(container, _stream(container)):
         yield from resampler.resample(frame)
     yield from resampler.resample(None)

@@ -17,7 +17,9 @@ from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong
 from app.samples import Samples
 
-MEMORY_BYTES = 160_000_000  # FFmpeg needs about 30 MB for a file of the longest length in any usual format
+MEMORY_BYTES = (
+    160_000_000  # FFmpeg needs about 30 MB for a file of the longest length in any usual format
+)
 PADDING_S = 0.1
 UNAVAILABLE = "recordings cannot be decoded; the server's log says why"
 MESSAGES: dict[int, str] = {  # by the status of the process
@@ -76,7 +78,9 @@ class Processes:
         """A process that waits for a task; raises OSError. Linux kills it when the calling thread ends."""
         with self._lock:
             process, self._spare = self._spare, None
-            if process is not None and process.poll() is not None:  # it was idle, and something has killed it
+            if (
+                process is not None and process.poll() is not None
+            ):  # it was idle, and something has killed it
                 _end(process)
                 process = None
             return process or _start()
@@ -117,7 +121,9 @@ class Decoding:
             ReferenceTooLong: more sound than the limits allow.
             CloningUnavailable: the process cannot be started.
         """
-        timer = threading.Timer(self._limits.decode_s, self._kill, ("the file takes too long to decode",))
+        timer = threading.Timer(
+            self._limits.decode_s, self._kill, ("the file takes too long to decode",)
+        )
         timer.daemon = True
         try:
             process = self._take()

@@ -40,7 +40,9 @@ class ReferenceDecoding:
 
     def __init__(self, data: bytes, limits: ReferenceLimits, processes: Processes) -> None:
         self._limits = limits
-        self._decoding = Decoding(data, DecodeLimits(CONTAINERS, RATE_HZ, limits.max_s, limits.decode_s), processes)
+        self._decoding = Decoding(
+            data, DecodeLimits(CONTAINERS, RATE_HZ, limits.max_s, limits.decode_s), processes
+        )
 
     def cancel(self) -> None:
         """End the work: the client has left, or the service ends. `run` raises InvalidAudio."""

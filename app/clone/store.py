@@ -21,7 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from app import metrics
 from app.errors import LoadError, VoiceNotSaved
 from app.folder import prepare, write_whole
-from app.request_errors import InvalidName, RequestError, StoredVoiceNotFound, TooManyVoices, VoiceExists
+from app.request_errors import (
+    InvalidName,
+    RequestError,
+    StoredVoiceNotFound,
+    TooManyVoices,
+    VoiceExists,
+)
 from app.speech.text import clean
 
 MAX_NAME_CHARACTERS = 64
@@ -110,7 +116,9 @@ class VoiceStore:
         try:
             paths = sorted(self._folder.iterdir())
         except OSError as exc:
-            raise LoadError(f"VOICES_FOLDER={self._folder}: cannot be read ({exc.strerror})") from exc
+            raise LoadError(
+                f"VOICES_FOLDER={self._folder}: cannot be read ({exc.strerror})"
+            ) from exc
         for path in paths:
             self._load_file(path)
         self._tell()
@@ -150,7 +158,9 @@ class VoiceStore:
         """
         with self._lock:
             if voice_id not in self._voices:
-                raise StoredVoiceNotFound("no stored voice has that id (GET /v1/audio/voices)", param="id")
+                raise StoredVoiceNotFound(
+                    "no stored voice has that id (GET /v1/audio/voices)", param="id"
+                )
             if self._folder is not None:
                 try:
                     (self._folder / f"{voice_id}.json").unlink(missing_ok=True)
@@ -180,7 +190,9 @@ class VoiceStore:
     def _write(self, folder: Path, voice: ClonedVoice) -> None:
         path = folder / f"{voice.id}.json"
         try:
-            write_whole(path, path.with_suffix(".tmp"), voice.model_dump_json().encode(), durable=True)
+            write_whole(
+                path, path.with_suffix(".tmp"), voice.model_dump_json().encode(), durable=True
+            )
             _sync(folder)
         except OSError as exc:
             log.error("a voice cannot be saved: %s", exc.strerror)

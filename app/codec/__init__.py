@@ -39,15 +39,21 @@ class CodecSpec:
     right_context_frames: int  # the least look-ahead
     exact: bool  # windows with this context sound the same as decoding everything at once
     max_window_frames: int  # context included
-    frame_steps: tuple[int, ...] = ()  # lengths that windows are padded to in a call; none: to the longest
-    call_frames: int | None = None  # what a call costs before its first frame, in frames, where that is known
+    frame_steps: tuple[
+        int, ...
+    ] = ()  # lengths that windows are padded to in a call; none: to the longest
+    call_frames: int | None = (
+        None  # what a call costs before its first frame, in frames, where that is known
+    )
 
     @property
     def frames_per_s(self) -> float:
         """Frames in a second of audio."""
         return self.sample_rate_hz / self.samples_per_frame
 
-    def plan(self, first_window_s: float, overlap_s: float, *, whole: bool = False, seeded: bool = False) -> WindowPlan:
+    def plan(
+        self, first_window_s: float, overlap_s: float, *, whole: bool = False, seeded: bool = False
+    ) -> WindowPlan:
         """The plan of a request for this codec: see `plan_windows`."""
         return plan_windows(
             first_window_s=first_window_s,

@@ -79,7 +79,9 @@ class Cuda:
     def capture(self, run: Callable[[], None]) -> Replay:
         """See `Accelerator.capture`. Other threads may copy meanwhile: the capture is this thread's alone."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        ):
             run()
         return graph.replay
 

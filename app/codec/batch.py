@@ -30,7 +30,9 @@ class Batch:
         return cls(codes, np.array([window.first_frame for window in windows]), lengths)
 
 
-def sounding(rows: NDArray[np.float32], windows: Sequence[CodeWindow], samples_per_frame: int) -> list[Samples]:
+def sounding(
+    rows: NDArray[np.float32], windows: Sequence[CodeWindow], samples_per_frame: int
+) -> list[Samples]:
     """Of rows (windows, samples), what each window's own frames sound like, its context left out."""
     return [
         row[window.context_frames * samples_per_frame : len(window.codes) * samples_per_frame]

@@ -40,7 +40,9 @@ def builtin_codec(decoder: Decoder, device: str) -> EagerCodec:
     def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
         codes = codes[..., 0]
         place = torch.arange(codes.shape[1], device=codes.device)
-        valid = (torch.ones_like(first_frames) * codes.shape[1] if frames is None else frames).unsqueeze(1) > place
+        valid = (
+            torch.ones_like(first_frames) * codes.shape[1] if frames is None else frames
+        ).unsqueeze(1) > place
         return decoder(codes, valid, first_frames)
 
     return EagerCodec(SPEC, network, device)

@@ -65,7 +65,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.mel = LogMel()
         self.embed = nn.Linear(2 * MEL_BANDS, CHANNELS)
-        self.blocks = nn.Sequential(*(ConvNeXtBlock(CHANNELS, 3 * CHANNELS, look_ahead=3) for _ in range(4)))
+        self.blocks = nn.Sequential(
+            *(ConvNeXtBlock(CHANNELS, 3 * CHANNELS, look_ahead=3) for _ in range(4))
+        )
         self.norm = nn.LayerNorm(CHANNELS)
         self.head = nn.Linear(CHANNELS, DIGITS)
 
@@ -80,7 +82,9 @@ class Encoder(nn.Module):
         """
         mel = self.mel(samples)
         batch, steps, bands = mel.shape
-        stacked = (mel.reshape(batch, steps // 2, 2 * bands) + 4) / 3  # about zero mean, unit spread
+        stacked = (
+            mel.reshape(batch, steps // 2, 2 * bands) + 4
+        ) / 3  # about zero mean, unit spread
         latent = self.head(self.norm(self.blocks(self.embed(stacked)))).float()
         return torch.tanh(latent + math.atanh(0.5 / HALF_RANGE)) * HALF_RANGE - 0.5
 

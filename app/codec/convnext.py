@@ -27,4 +27,6 @@ class ConvNeXtBlock(nn.Module):
         """(batch, steps, channels) -> the same; steps outside count as zero."""
         padded = functional.pad(hidden.transpose(1, 2), self.padding)
         mixed = self.norm(self.depthwise(padded).transpose(1, 2))
-        return hidden + self.scale * self.project(functional.gelu(self.expand(mixed), approximate="tanh"))
+        return hidden + self.scale * self.project(
+            functional.gelu(self.expand(mixed), approximate="tanh")
+        )

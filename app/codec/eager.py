@@ -21,7 +21,9 @@ Network = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 class EagerCodec:
     """A `Codec` around a network that keeps the rows of a batch apart."""
 
-    def __init__(self, spec: CodecSpec, network: Network, device: str, *, one_by_one: bool = False) -> None:
+    def __init__(
+        self, spec: CodecSpec, network: Network, device: str, *, one_by_one: bool = False
+    ) -> None:
         """`one_by_one`: a batch is decoded row after row, where the device is faster so."""
         self.spec = spec
         self.network = network
@@ -40,7 +42,8 @@ class EagerCodec:
         """Decode windows in one padded call."""
         batch = Batch.of(windows)
         codes, first_frames, frames = (
-            torch.from_numpy(array).to(self.device) for array in (batch.codes, batch.first_frames, batch.frames)
+            torch.from_numpy(array).to(self.device)
+            for array in (batch.codes, batch.first_frames, batch.frames)
         )
         equal = batch.frames.min() == batch.codes.shape[1]
         sound = self.network(codes, first_frames, None if equal else frames)

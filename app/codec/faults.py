@@ -13,7 +13,11 @@ from app.codec import DeviceLost, OutOfMemory
 P = ParamSpec("P")
 T = TypeVar("T")
 
-NO_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")  # of CUDA, its libraries, and a CPU
+NO_MEMORY = (
+    "out of memory",
+    "STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator",
+)  # of CUDA, its libraries, and a CPU
 BROKEN = ("CUDA error", "cuDNN error", "device-side assert", "illegal memory access")
 
 
@@ -39,7 +43,9 @@ def translated(call: Callable[P, T]) -> Callable[P, T]:
 
 def _fault(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | None:
     text = str(exc)
-    if isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in NO_MEMORY):
+    if isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(
+        sign in text for sign in NO_MEMORY
+    ):
         return OutOfMemory(text.partition("\n")[0])
     if isinstance(exc, torch.AcceleratorError) or any(sign in text for sign in BROKEN):
         return DeviceLost(text.partition("\n")[0])

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 BATCHES_UNDER_WAY = 2
 TIMED_CALLS = 5
-FULL_SCALE = 2.0  # of int16 samples: loud answers peak at 1.2, and are limited later, not clipped here
+FULL_SCALE = (
+    2.0  # of int16 samples: loud answers peak at 1.2, and are limited later, not clipped here
+)
 INT16_STEPS = 32_767 / FULL_SCALE
 
 
@@ -40,7 +42,9 @@ class Buffers:
     peaks: Tensor  # float32, a row's largest sample; not finite where the row is not sound
 
     @classmethod
-    def of(cls, shape: tuple[int, int], codes_per_frame: int, samples_per_frame: int, new: NewTensor) -> Buffers:
+    def of(
+        cls, shape: tuple[int, int], codes_per_frame: int, samples_per_frame: int, new: NewTensor
+    ) -> Buffers:
         """For a largest batch of (rows, frames)."""
         rows, frames = shape
         return cls(
@@ -51,7 +55,9 @@ class Buffers:
         )
 
 
-NewTensor = Callable[[int, torch.dtype | None], Tensor]  # elements and their type; None: the sound's
+NewTensor = Callable[
+    [int, torch.dtype | None], Tensor
+]  # elements and their type; None: the sound's
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,13 @@ class GraphedCodec:
     """An `OverlappingCodec`. What fits no shape of the grid is decoded operation by operation, and counted."""
 
     def __init__(
-        self, eager: EagerCodec, accelerator: Accelerator, grid: Grid, *, narrow: bool, compiled: bool = False
+        self,
+        eager: EagerCodec,
+        accelerator: Accelerator,
+        grid: Grid,
+        *,
+        narrow: bool,
+        compiled: bool = False,
     ) -> None:
         """`narrow`: sound comes back as int16, half the bytes; `compiled`: through torch.compile, shapes left open."""
         self.spec = replace(eager.spec, frame_steps=grid.frames)
@@ -85,8 +97,12 @@ class GraphedCodec:
 
         shape = (self._rows, frames), self.spec.codes_per_frame, self.spec.samples_per_frame
         self._buffers = Buffers.of(*shape, on_device)
-        self._buffers.place[self._rows :] = 1  # no row may be empty: softmax and norms would give NaN
-        self._free = deque(Slot(Buffers.of(*shape, on_host), accelerator.event()) for _ in range(BATCHES_UNDER_WAY))
+        self._buffers.place[self._rows :] = (
+            1  # no row may be empty: softmax and norms would give NaN
+        )
+        self._free = deque(
+            Slot(Buffers.of(*shape, on_host), accelerator.event()) for _ in range(BATCHES_UNDER_WAY)
+        )
         self._graphs: dict[tuple[int, int], Replay] = {}
 
     @torch.inference_mode()
@@ -107,7 +123,12 @@ class GraphedCodec:
         self._accelerator.settle()
         held = self._accelerator.memory_bytes()
         metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(held)
-        log.info("%d decode graphs in %.1f s, %.0f MB", len(shapes), time.monotonic() - begun_s, held / 1e6)
+        log.info(
+            "%d decode graphs in %.1f s, %.0f MB",
+            len(shapes),
+            time.monotonic() - begun_s,
+            held / 1e6,
+        )
 
     def _call_frames(self, smallest: tuple[int, int], largest: tuple[int, int]) -> int | None:
         """What a call costs before its first frame, in frames: from the line through two timed shapes."""
@@ -176,7 +197,8 @@ class GraphedCodec:
         """
         rows, frames = shape
         used_codes, used_samples = (
-            rows * frames * count for count in (self.spec.codes_per_frame, self.spec.samples_per_frame)
+            rows * frames * count
+            for count in (self.spec.codes_per_frame, self.spec.samples_per_frame)
         )
         pinned, buffers = slot.pinned, self._buffers
         codes = pinned.codes[:used_codes].view(rows, frames, -1).numpy()
@@ -203,13 +225,17 @@ class GraphedCodec:
             rows = used.view(len(windows), -1).numpy()
             return [
                 _sound(row[window.context_frames * per_frame : len(window.codes) * per_frame], peak)
-                for row, window, peak in zip(rows, windows, slot.pinned.peaks.tolist(), strict=False)
+                for row, window, peak in zip(
+                    rows, windows, slot.pinned.peaks.tolist(), strict=False
+                )
             ]
         finally:
             self._free.append(slot)
 
 
-def _sound(samples: np.ndarray[tuple[int], np.dtype[np.int16 | np.float32]], peak: float) -> Samples:
+def _sound(
+    samples: np.ndarray[tuple[int], np.dtype[np.int16 | np.float32]], peak: float
+) -> Samples:
     if not np.isfinite(peak):
         return np.full(len(samples), np.nan, np.float32)
     if samples.dtype == np.float32:

@@ -31,4 +31,6 @@ class Grid:
 
     def largest_first(self) -> Iterator[tuple[int, int]]:
         """Every shape, those with the most padded frames first: the memory of the first serves all."""
-        return iter(sorted(product(self.rows, self.frames), key=lambda shape: (-shape[0] * shape[1], shape)))
+        return iter(
+            sorted(product(self.rows, self.frames), key=lambda shape: (-shape[0] * shape[1], shape))
+        )

@@ -26,7 +26,10 @@ from tqdm import tqdm
 from app.errors import LoadError
 
 Report = Callable[[str], None]
-DECODER_FILES = "model.safetensors", "pytorch_model.bin"  # either holds a decoder; the first is looked for first
+DECODER_FILES = (
+    "model.safetensors",
+    "pytorch_model.bin",
+)  # either holds a decoder; the first is looked for first
 REPORT_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -92,28 +95,38 @@ def fetch(source: HubId, *names: str, report: Report = log_progress) -> Path:
         # A cached copy is used without asking: an unreachable hub costs 25 s of retries otherwise.
         return _cached(source, names) or _download(source, names, report)
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as exc:
-        raise CodecWeightsError(f"{source}: neither a folder nor a repository that the hub shows us") from exc
+        raise CodecWeightsError(
+            f"{source}: neither a folder nor a repository that the hub shows us"
+        ) from exc
     except LocalEntryNotFoundError as exc:
         raise CodecWeightsError(
             f"{source}: the hub cannot be reached and its cache here has no {wanted}; "
             "name a local folder, or `random` to run everything but the sound"
         ) from exc
     except (httpx.HTTPError, OSError) as exc:
-        raise CodecWeightsError(f"{source}: {wanted} cannot be downloaded ({type(exc).__name__})") from exc
+        raise CodecWeightsError(
+            f"{source}: {wanted} cannot be downloaded ({type(exc).__name__})"
+        ) from exc
 
 
 def _cached(source: HubId, names: tuple[str, ...]) -> Path | None:
-    found = (try_to_load_from_cache(source.repository, name, revision=source.revision) for name in names)
+    found = (
+        try_to_load_from_cache(source.repository, name, revision=source.revision) for name in names
+    )
     return next((Path(path) for path in found if isinstance(path, str)), None)
 
 
 def _download(source: HubId, names: tuple[str, ...], report: Report) -> Path:
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # each retry would be two lines of its own
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # each retry would be two lines of its own
     for name in names:
         report(f"{source}: asking the hub for {name}")
         bar = cast("Any", partial(_Progress, file_name=name, source=source, report=report))
         with suppress(RemoteEntryNotFoundError):
-            return Path(hf_hub_download(source.repository, name, revision=source.revision, tqdm_class=bar))
+            return Path(
+                hf_hub_download(source.repository, name, revision=source.revision, tqdm_class=bar)
+            )
     raise CodecWeightsError(f"{source}: the repository has no {' or '.join(names)}")
 
 

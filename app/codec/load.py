@@ -19,7 +19,10 @@ from app.errors import LoadError
 
 log = logging.getLogger(__name__)
 CodecName = Literal["neucodec", "snac", "builtin"]
-CPU_LEFT_CONTEXT_S, GPU_LEFT_CONTEXT_S = 1.0, 3.0  # context is paid for in full on a CPU, hardly on a GPU
+CPU_LEFT_CONTEXT_S, GPU_LEFT_CONTEXT_S = (
+    1.0,
+    3.0,
+)  # context is paid for in full on a CPU, hardly on a GPU
 NEUCODEC_FRAMES_PER_S = 50
 WARM_FRAMES = 32
 GRAPH_FRAMES = {"neucodec": (32, 64, 96, 128, 192, 256, 384), "snac": (8, 12, 16, 24, 32, 64)}
@@ -79,7 +82,9 @@ def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> C
 def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec:
     on_cpu = device == "cpu"
     if on_cpu:
-        torch.set_num_threads(1)  # a decode worker is a core; two threads were slower on a busy machine
+        torch.set_num_threads(
+            1
+        )  # a decode worker is a core; two threads were slower on a busy machine
     else:
         # Float32 means float32: products in TF32, cuDNN's default, would be 64 dB from it.
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -89,7 +94,12 @@ def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec
         log.warning("%s overflows in float16: using bfloat16", choice.name)
         dtype = torch.bfloat16
         codec = _load(choice, device, dtype, report)
-    log.info("%s codec on %s in %s", choice.name, device, "float32" if choice.name == "builtin" else dtype)
+    log.info(
+        "%s codec on %s in %s",
+        choice.name,
+        device,
+        "float32" if choice.name == "builtin" else dtype,
+    )
     grid = None if on_cpu else graph_grid(choice, codec)
     if grid is None:
         _finite(codec)  # the first call of a shape pays for plans and memory
@@ -109,7 +119,9 @@ def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
         return None
     frames = GRAPH_FRAMES[choice.name]
     if choice.graph_s is not None:
-        frames = tuple(max(1, round(seconds * codec.spec.frames_per_s)) for seconds in choice.graph_s)
+        frames = tuple(
+            max(1, round(seconds * codec.spec.frames_per_s)) for seconds in choice.graph_s
+        )
     return Grid.up_to(choice.max_batch, frames)
 
 
@@ -127,7 +139,9 @@ def _load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) 
     usual_s = CPU_LEFT_CONTEXT_S if device == "cpu" else GPU_LEFT_CONTEXT_S
     seconds = usual_s if choice.left_context_s is None else choice.left_context_s
     frames = round(seconds * NEUCODEC_FRAMES_PER_S)
-    return load_neucodec(choice.weights, device=device, dtype=dtype, left_context_frames=frames, report=report)
+    return load_neucodec(
+        choice.weights, device=device, dtype=dtype, left_context_frames=frames, report=report
+    )
 
 
 def _finite(codec: EagerCodec) -> bool:

@@ -28,14 +28,23 @@ RENAMES = (
     (".post_attention_layernorm.", ".ffn_norm."),
 )
 PREFIXES = ("generator.", "fc_post_a.", "acoustic_decoder.", "quantizer.project_out.")
-OURS = (("qkv.", "att.c_attn."), ("out.", "att.c_proj."), ("up.", "mlp.fc1."), ("down.", "mlp.fc2."))
+OURS = (
+    ("qkv.", "att.c_attn."),
+    ("out.", "att.c_proj."),
+    ("up.", "mlp.fc1."),
+    ("down.", "mlp.fc2."),
+)
 
 
 MAX_WINDOW_FRAMES = 384
-CPU_HOP_FRAMES = 72  # look-ahead included: a window of 97 frames is 0.25 s of a core, for which others wait
+CPU_HOP_FRAMES = (
+    72  # look-ahead included: a window of 97 frames is 0.25 s of a core, for which others wait
+)
 
 
-def neucodec_spec(left_context_frames: int, max_window_frames: int = MAX_WINDOW_FRAMES) -> CodecSpec:
+def neucodec_spec(
+    left_context_frames: int, max_window_frames: int = MAX_WINDOW_FRAMES
+) -> CodecSpec:
     """Its windows are not exact: attention and norms hear the whole window."""
     return CodecSpec(
         name="neucodec",
@@ -79,7 +88,10 @@ def load_neucodec(
     else:
         path = find_file(weights, *DECODER_FILES, report=report)
         state = decoder_state(read_tensors(path, PREFIXES), decoder, str(path))
-    narrow = {name for name, module in decoder.named_modules() if isinstance(module, nn.Linear)} - {"code", "head"}
+    narrow = {name for name, module in decoder.named_modules() if isinstance(module, nn.Linear)} - {
+        "code",
+        "head",
+    }
     types = {name: dtype if name.rpartition(".")[0] in narrow else torch.float32 for name in state}
     placed = {name: tensor.to(device, types[name], copy=True) for name, tensor in state.items()}
     try:
@@ -112,7 +124,11 @@ def decoder_state(tensors: Tensors, decoder: VocosDecoder, source: str) -> Tenso
     if any(name.startswith("acoustic_decoder.") for name in tensors):
         tensors = {_published(name): tensor for name, tensor in tensors.items()}
     try:
-        state = {name: _parameter(name, tensors) for name, _ in decoder.named_parameters() if name[:5] != "code."}
+        state = {
+            name: _parameter(name, tensors)
+            for name, _ in decoder.named_parameters()
+            if name[:5] != "code."
+        }
         state |= _fold(tensors)
     except KeyError as exc:
         raise CodecWeightsError(f"{source}: has no tensor {exc.args[0]}") from exc
@@ -142,7 +158,9 @@ def _parameter(name: str, tensors: Tensors) -> Tensor:
         return torch.cat([tensors[key.replace("c_attn", f"{part}_proj")] for part in "qkv"])
     if key not in tensors and f"{key}_v" in tensors:
         direction, size = tensors[f"{key}_v"].float(), tensors[f"{key}_g"].float()
-        return _gemm(direction * (size / torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True)))
+        return _gemm(
+            direction * (size / torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True))
+        )
     return _gemm(tensors[key])
 
 

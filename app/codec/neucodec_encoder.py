@@ -47,7 +47,9 @@ class NeuCodecEncoder:
         """The codes of at least 0.1 s of 16 kHz sound, 50 a second, each 0 <= code < 65,536."""
         # One sample and then up to a whole hop, as NeuCodecFeatureExtractor pads.
         padded = np.pad(samples, (0, HOP_SAMPLES - len(samples) % HOP_SAMPLES))
-        features = self._features(padded, sampling_rate=RATE_HZ, return_tensors="pt")["input_features"]
+        features = self._features(padded, sampling_rate=RATE_HZ, return_tensors="pt")[
+            "input_features"
+        ]
         sound = torch.from_numpy(padded)[None, None]
         with torch.inference_mode():
             encoded = self._model.encode(sound.to(self._device), features.to(self._device))
@@ -65,7 +67,9 @@ def load_encoder(weights: str, device: str) -> NeuCodecEncoder:
     try:
         from transformers import NeuCodecModel  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
     except ImportError as exc:
-        raise LoadError("cloning needs the package transformers: pip install 'speech-server[clone]'") from exc
+        raise LoadError(
+            "cloning needs the package transformers: pip install 'speech-server[clone]'"
+        ) from exc
     model = _random_model() if weights == RANDOM else _read_model(weights)
     return NeuCodecEncoder(model.eval().requires_grad_(False).to(device), device)
 
@@ -81,10 +85,14 @@ def _read_model(weights: str) -> NeuCodecModel:
             folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as exc:
-        raise LoadError(f"{weights}: not NeuCodec in transformers' layout ({type(exc).__name__})") from exc
+        raise LoadError(
+            f"{weights}: not NeuCodec in transformers' layout ({type(exc).__name__})"
+        ) from exc
     model, found = cast("tuple[NeuCodecModel, dict[str, set[str]]]", loaded)
     # transformers only warns of tensors that are missing, and leaves them random.
-    missing = sorted(name for name in found["missing_keys"] if not name.startswith("acoustic_decoder."))
+    missing = sorted(
+        name for name in found["missing_keys"] if not name.startswith("acoustic_decoder.")
+    )
     if missing:
         raise LoadError(f"{weights}: has no tensor {missing[0]}")
     del model.acoustic_decoder  # 0.75 GB that is not needed here
@@ -97,7 +105,9 @@ def _folder(weights: str) -> Path:
         find_file(weights, "model.safetensors")
         return find_file(weights, "config.json").parent
     except LoadError as exc:
-        raise LoadError(f"{exc}; cloning needs config.json and model.safetensors, as transformers writes them") from exc
+        raise LoadError(
+            f"{exc}; cloning needs config.json and model.safetensors, as transformers writes them"
+        ) from exc
 
 
 def _random_model() -> NeuCodecModel:
@@ -105,7 +115,11 @@ def _random_model() -> NeuCodecModel:
 
     log.warning("RANDOM ENCODER: a small network of noise, whose codes have nothing of the voice")
     listening = Wav2Vec2BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, vocab_size=8
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=16,
+        vocab_size=8,
     )
     config = NeuCodecConfig(
         hidden_size=64,
@@ -118,5 +132,7 @@ def _random_model() -> NeuCodecModel:
         semantic_model_config=listening,
     )
     model = NeuCodecModel(config)
-    model.load_state_dict(draw_tensors(model, seed=0), strict=False)  # all but buffers, which are computed
+    model.load_state_dict(
+        draw_tensors(model, seed=0), strict=False
+    )  # all but buffers, which are computed
     return model

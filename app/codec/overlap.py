@@ -16,7 +16,10 @@ def overlap_add(waves: Tensor, hop: int) -> Tensor:
     parts = width // hop
     padded = functional.pad(waves, (0, 0, parts - 1, parts - 1))
     # Part h of frame t - h adds to hop t: with h' = parts - 1 - h its samples begin at t x width + h' x (width - hop).
-    shape, strides = (batch, frames + parts - 1, parts, hop), (padded.stride(0), width, width - hop, 1)
+    shape, strides = (
+        (batch, frames + parts - 1, parts, hop),
+        (padded.stride(0), width, width - hop, 1),
+    )
     total = padded.as_strided(shape, strides, (parts - 1) * hop).sum(2).flatten(1)
     cut = (width - hop) // 2
     return total[:, cut : cut + frames * hop]

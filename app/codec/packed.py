@@ -18,7 +18,9 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """(..., in) to (..., out), in the weight's type."""
         if self.weight.is_mkldnn:
-            product = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
+            product = torch.ops.mkldnn._linear_pointwise(
+                input, self.weight, self.bias, "none", [], ""
+            )
             return cast(Tensor, product)
         return functional.linear(input, self.weight, self.bias)
 
@@ -29,7 +31,9 @@ def pack(network: nn.Module) -> None:
     Without it oneDNN reorders a weight at every call: 1.06 to 1.15 times a NeuCodec call of 320 to 60 rows.
     The two operators are those that torch.compile's "freezing" writes; torch names no public ones.
     """
-    if not (torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("avx512_bf16")):
+    if not (
+        torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("avx512_bf16")
+    ):
         return
     for layer in network.modules():
         if isinstance(layer, Linear) and layer.weight.dtype == torch.bfloat16:

@@ -63,5 +63,7 @@ def pulses(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
 
 def _between(steps: Tensor) -> Tensor:
     """Steps (batch, steps), each at the middle of its 240 samples, joined by straight lines."""
-    joined = functional.interpolate(steps.unsqueeze(1), scale_factor=STEP_SAMPLES, mode="linear", align_corners=False)
+    joined = functional.interpolate(
+        steps.unsqueeze(1), scale_factor=STEP_SAMPLES, mode="linear", align_corners=False
+    )
     return joined.squeeze(1)

@@ -17,7 +17,9 @@ from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
 from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 
-with warnings.catch_warnings():  # the package scripts its activation on import, which torch 2.10 and later deprecate
+with (
+    warnings.catch_warnings()
+):  # the package scripts its activation on import, which torch 2.10 and later deprecate
     warnings.simplefilter("ignore", DeprecationWarning)
     from snac import SNAC
     from snac.layers import Snake1d
@@ -25,7 +27,11 @@ with warnings.catch_warnings():  # the package scripts its activation on import,
 
 FRAME_SAMPLES = 2_048
 LATENTS = 4  # in a frame
-SLOTS = ((0, 0, 0, 0), (1, 1, 4, 4), (2, 3, 5, 6))  # the code of each latent, for each codebook: coarse, mid, fine
+SLOTS = (
+    (0, 0, 0, 0),
+    (1, 1, 4, 4),
+    (2, 3, 5, 6),
+)  # the code of each latent, for each codebook: coarse, mid, fine
 NOISE_FRAMES = 256  # after 21.8 s the noise repeats
 CPU_WINDOW_FRAMES, GPU_WINDOW_FRAMES = 32, 64
 
@@ -49,7 +55,14 @@ class Stage(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, snake: nn.Module, up: nn.Module, gain: nn.Module, units: Sequence[nn.Module], rate: int) -> None:
+    def __init__(
+        self,
+        snake: nn.Module,
+        up: nn.Module,
+        gain: nn.Module,
+        units: Sequence[nn.Module],
+        rate: int,
+    ) -> None:
         super().__init__()
         self.snake, self.up, self.gain = snake, up, gain
         self.units = nn.ModuleList(units)
@@ -91,15 +104,21 @@ class SnacDecoder(nn.Module):
         layers = list(cast(nn.Sequential, _plain(model.decoder.model)))
         rates = np.cumprod([LATENTS, *model.decoder_rates])[1:].tolist()
         self.entry = nn.Sequential(*layers[:2])
-        self.stages = nn.ModuleList(_stage(block, rate) for block, rate in zip(layers[2:-3], rates, strict=True))
+        self.stages = nn.ModuleList(
+            _stage(block, rate) for block, rate in zip(layers[2:-3], rates, strict=True)
+        )
         self.exit = nn.Sequential(*layers[-3:])
         tables = [_table(cast(VectorQuantize, _plain(book))) for book in model.quantizer.quantizers]
         self.register_buffer("tables", torch.stack(tables))
-        self.register_buffer("slots", torch.tensor(SLOTS))  # on the device: a list would be copied there at each call
+        self.register_buffer(
+            "slots", torch.tensor(SLOTS)
+        )  # on the device: a list would be copied there at each call
 
     def forward(self, codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
         """Codes (batch, frames, 7) to samples (batch, 2048 x frames); see `Network`."""
-        books = [table[codes[..., slots]] for table, slots in zip(self.tables, self.slots, strict=True)]
+        books = [
+            table[codes[..., slots]] for table, slots in zip(self.tables, self.slots, strict=True)
+        ]
         x = _cut(torch.stack(books).sum(0).flatten(1, 2).transpose(1, 2), LATENTS, frames)
         x = _cut(self.entry(x), LATENTS, frames)
         for stage in self.stages:
@@ -144,7 +163,9 @@ def snac_spec(max_window_frames: int) -> CodecSpec:
     )
 
 
-def load_snac(weights: str, *, device: str, dtype: torch.dtype, report: Report = log_progress) -> EagerCodec:
+def load_snac(
+    weights: str, *, device: str, dtype: torch.dtype, report: Report = log_progress
+) -> EagerCodec:
     """Read the decoder of SNAC 24 kHz.
 
     Args:
@@ -160,20 +181,31 @@ def load_snac(weights: str, *, device: str, dtype: torch.dtype, report: Report =
     if weights == RANDOM:
         state = _draw(model)
     else:
-        state = read_tensors(find_file(weights, *DECODER_FILES, report=report), ("decoder.", "quantizer."))
+        state = read_tensors(
+            find_file(weights, *DECODER_FILES, report=report), ("decoder.", "quantizer.")
+        )
     try:
         missing = model.load_state_dict(
-            {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()}, False, assign=True
+            {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()},
+            False,
+            assign=True,
         )[0]
     except RuntimeError as exc:
         raise CodecWeightsError(f"{weights}: not the size of SNAC 24 kHz") from exc
-    needed = [name for name in missing if not name.startswith("encoder.") and ".in_proj." not in name]
+    needed = [
+        name for name in missing if not name.startswith("encoder.") and ".in_proj." not in name
+    ]
     if needed:
         raise CodecWeightsError(f"{weights}: has no tensor {needed[0]}")
     decoder = SnacDecoder(model).to(device, dtype).eval().requires_grad_(False)
     # On a CPU four windows of 32 frames are 1.3 to 1.6 times faster one after the other than as one batch.
     on_cpu = torch.device(device).type == "cpu"
-    return EagerCodec(snac_spec(CPU_WINDOW_FRAMES if on_cpu else GPU_WINDOW_FRAMES), decoder, device, one_by_one=on_cpu)
+    return EagerCodec(
+        snac_spec(CPU_WINDOW_FRAMES if on_cpu else GPU_WINDOW_FRAMES),
+        decoder,
+        device,
+        one_by_one=on_cpu,
+    )
 
 
 def _published_model() -> SNAC:
@@ -196,7 +228,14 @@ def _published_model() -> SNAC:
 def _draw(model: SNAC) -> Tensors:
     state = draw_tensors(model, seed=0)
     for name in state:
-        if name.endswith((".linear.parametrizations.weight.original0", ".block.3.parametrizations.weight.original0")):
-            state[name] *= 0.3  # noise and residual branches small beside the signal, as in a trained decoder
+        if name.endswith(
+            (
+                ".linear.parametrizations.weight.original0",
+                ".block.3.parametrizations.weight.original0",
+            )
+        ):
+            state[name] *= (
+                0.3  # noise and residual branches small beside the signal, as in a trained decoder
+            )
     state["decoder.model.7.parametrizations.weight.original0"] *= 0.2
     return state

@@ -54,7 +54,9 @@ class FrameNetwork(nn.Module):
             *(ConvNeXtBlock(channels, wide) for _ in range(frame_blocks - 1)),
         )
         self.upsample = nn.Linear(channels, STEPS_PER_FRAME * channels)
-        self.step_blocks = nn.Sequential(*(ConvNeXtBlock(channels, wide) for _ in range(step_blocks)))
+        self.step_blocks = nn.Sequential(
+            *(ConvNeXtBlock(channels, wide) for _ in range(step_blocks))
+        )
         self.norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, outputs)
 
@@ -93,16 +95,22 @@ class Decoder(nn.Module):
         """
         values = values_of(digits_of(codes))
         pitch_hz = self.pitch_of(values, valid)
-        steps = torch.arange(pitch_hz.shape[1], device=codes.device) + STEPS_PER_FRAME * first_frame.unsqueeze(1)
+        steps = torch.arange(
+            pitch_hz.shape[1], device=codes.device
+        ) + STEPS_PER_FRAME * first_frame.unsqueeze(1)
         noise = self.noise[steps % NOISE_STEPS]
-        return self.sound(self.levels(values, valid), valid, pitch_hz, first_frame * FRAME_SAMPLES, noise)
+        return self.sound(
+            self.levels(values, valid), valid, pitch_hz, first_frame * FRAME_SAMPLES, noise
+        )
 
     def pitch_of(self, values: Tensor, valid: Tensor) -> Tensor:
         """Numbers of codes (batch, frames, 8) -> pitch in Hz (batch, steps), 0 where unvoiced.
 
         Behind a row's own codes its last pitch goes on, as if nothing came there.
         """
-        logarithm, voicing = pitch_numbers(self.pitch(values.to(self.pitch.head.weight.dtype), valid))
+        logarithm, voicing = pitch_numbers(
+            self.pitch(values.to(self.pitch.head.weight.dtype), valid)
+        )
         pitch_hz = torch.where(voicing > 0, logarithm.exp(), 0)
         last = STEPS_PER_FRAME * valid.sum(1, keepdim=True) - 1
         return pitch_hz.gather(1, torch.arange(pitch_hz.shape[1], device=last.device).minimum(last))
@@ -112,12 +120,19 @@ class Decoder(nn.Module):
         harmonic, breath = self.envelopes(values, valid).float().chunk(2, -1)
         return Levels((harmonic - 3).clamp(max=LOUDEST_HARMONIC), breath - 4)
 
-    def sound(self, levels: Levels, valid: Tensor, pitch_hz: Tensor, first_sample: Tensor, noise: Tensor) -> Tensor:
+    def sound(
+        self, levels: Levels, valid: Tensor, pitch_hz: Tensor, first_sample: Tensor, noise: Tensor
+    ) -> Tensor:
         """Pulses at a pitch, and noise (its spectrum, (batch, steps, 481)), through envelopes."""
         real = valid.repeat_interleave(STEPS_PER_FRAME, dim=1)
-        source = pulses(pitch_hz.double(), first_sample) * real.repeat_interleave(STEP_SAMPLES, dim=1)
+        source = pulses(pitch_hz.double(), first_sample) * real.repeat_interleave(
+            STEP_SAMPLES, dim=1
+        )
         voice = self.minimum_phase(levels.harmonic @ self.bands)
-        spectrum = self.spectrum(source) * voice + noise * (levels.breath @ self.bands).clamp(max=LOUDEST_NOISE).exp()
+        spectrum = (
+            self.spectrum(source) * voice
+            + noise * (levels.breath @ self.bands).clamp(max=LOUDEST_NOISE).exp()
+        )
         return self._synthesise(spectrum, real)
 
     def minimum_phase(self, log_magnitude: Tensor) -> Tensor:

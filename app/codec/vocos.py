@@ -43,8 +43,12 @@ class Rows:
     def of(cls, lengths: Tensor, frames: int, dtype: torch.dtype) -> Rows:
         """From `lengths` (batch,), each >= 1: with no frame at all softmax and norms would give NaN."""
         keys = torch.arange(frames, device=lengths.device) < lengths[:, None]
-        bias = torch.zeros(keys.shape, dtype=dtype, device=keys.device).masked_fill_(~keys, -torch.inf)
-        return cls(lengths.float()[:, None, None, None], keys[..., None].float(), bias[:, None, None])
+        bias = torch.zeros(keys.shape, dtype=dtype, device=keys.device).masked_fill_(
+            ~keys, -torch.inf
+        )
+        return cls(
+            lengths.float()[:, None, None, None], keys[..., None].float(), bias[:, None, None]
+        )
 
 
 class FrameNorm(nn.Module):
@@ -135,7 +139,9 @@ class VocosDecoder(nn.Module):
         self.post_net = nn.ModuleList(ConvBlock(size.width) for _ in range(2))
         self.final_layer_norm = nn.LayerNorm(size.width, EPS)
         self.head = nn.Linear(size.width, WINDOW_SAMPLES + 2)
-        self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES, device="cpu"), persistent=False)
+        self.register_buffer(
+            "window", torch.hann_window(WINDOW_SAMPLES, device="cpu"), persistent=False
+        )
 
     def forward(self, codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
         """Codes (batch, frames, 1) to samples (batch, 480 x frames); see `Network`. Positions do not matter here."""
@@ -149,7 +155,9 @@ class VocosDecoder(nn.Module):
     def _inverse_stft(self, spectrum: Tensor, rows: Rows) -> Tensor:
         """(batch, frames, 1922) of log magnitudes and phases to (batch, 480 x frames), each row as if alone."""
         magnitude, phase = spectrum.chunk(2, dim=-1)
-        waves = torch.fft.irfft(torch.polar(magnitude.exp().clamp(max=100.0), phase), WINDOW_SAMPLES)
+        waves = torch.fft.irfft(
+            torch.polar(magnitude.exp().clamp(max=100.0), phase), WINDOW_SAMPLES
+        )
         window = self.window * rows.valid
         sound = overlap_add(waves * window, HOP_SAMPLES)
         return sound / overlap_add(self.window * window, HOP_SAMPLES).clamp(min=1e-11)

@@ -33,7 +33,9 @@ def pick_dtype(setting: DtypeSetting, device: str) -> torch.dtype:
         return DTYPES[setting]
     if torch.device(device).type == "cuda":
         return torch.float16
-    native = any(torch.cpu.get_capabilities().get(flag) for flag in ("avx512_bf16", "amx_bf16", "bf16"))
+    native = any(
+        torch.cpu.get_capabilities().get(flag) for flag in ("avx512_bf16", "amx_bf16", "bf16")
+    )
     return torch.bfloat16 if native else torch.float32
 
 
@@ -44,11 +46,26 @@ def read_tensors(path: Path, prefixes: tuple[str, ...]) -> Tensors:
         CodecWeightsError: not a safetensors file or a pickle of tensors, or no such tensor in it.
     """
     try:
-        tensors = _read_safetensors(path, prefixes) if path.suffix == ".safetensors" else _read_pickle(path, prefixes)
-    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError) as exc:
-        raise CodecWeightsError(f"{path}: not a readable file of weights ({type(exc).__name__})") from exc
+        tensors = (
+            _read_safetensors(path, prefixes)
+            if path.suffix == ".safetensors"
+            else _read_pickle(path, prefixes)
+        )
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        SafetensorError,
+        pickle.UnpicklingError,
+    ) as exc:
+        raise CodecWeightsError(
+            f"{path}: not a readable file of weights ({type(exc).__name__})"
+        ) from exc
     if not tensors:
-        raise CodecWeightsError(f"{path}: has no tensor named {' or '.join(f'{prefix}*' for prefix in prefixes)}")
+        raise CodecWeightsError(
+            f"{path}: has no tensor named {' or '.join(f'{prefix}*' for prefix in prefixes)}"
+        )
     return tensors
 
 

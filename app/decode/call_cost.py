@@ -16,11 +16,15 @@ from app.decode.queue import BatchLimits
 log = logging.getLogger(__name__)
 
 TIMED_CALLS = 3  # of each size; the shortest counts
-UNDER_LOAD = 1.3  # times the cost on a CPU that is busy otherwise: there are more callers than cores then
+UNDER_LOAD = (
+    1.3  # times the cost on a CPU that is busy otherwise: there are more callers than cores then
+)
 CPU_FRAMES = 256  # of the larger call on a CPU, where a frame costs the same in every call
 
 
-def measure_call_cost(codec: Codec, limits: BatchLimits, first_frames: int, other_cores: int | None) -> CallCost | None:
+def measure_call_cost(
+    codec: Codec, limits: BatchLimits, first_frames: int, other_cores: int | None
+) -> CallCost | None:
     """Time calls of one small window and of a large batch (blocks; 0.3 s for the built-in codec on a CPU).
 
     `other_cores`: on a CPU the cores beside the one that decodes, which are kept at work meanwhile; None: not a CPU.
@@ -45,13 +49,19 @@ def measure_call_cost(codec: Codec, limits: BatchLimits, first_frames: int, othe
     call_frames = max(0.0, small_s / s_per_frame - small_frames)
     if other_cores is not None:
         s_per_frame *= UNDER_LOAD
-    log.info("a decode call costs %.1f ms, and %.3f ms a frame", call_frames * s_per_frame * 1e3, s_per_frame * 1e3)
+    log.info(
+        "a decode call costs %.1f ms, and %.3f ms a frame",
+        call_frames * s_per_frame * 1e3,
+        s_per_frame * 1e3,
+    )
     return CallCost(call_frames, s_per_frame)
 
 
 def _window(spec: CodecSpec, frames: int) -> CodeWindow:
     """Return a window of noise: valid codes, always the same."""
-    codes = np.random.default_rng(0).integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32)
+    codes = np.random.default_rng(0).integers(
+        0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32
+    )
     return CodeWindow(codes)
 
 

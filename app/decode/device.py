@@ -58,4 +58,8 @@ class Device:
     @property
     def unanswered(self) -> list[Job]:
         """All that may have no result yet."""
-        return [job for jobs in (*(call.jobs for call in list(self.running)), self.taken, self.done) for job in jobs]
+        return [
+            job
+            for jobs in (*(call.jobs for call in list(self.running)), self.taken, self.done)
+            for job in jobs
+        ]

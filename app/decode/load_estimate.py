@@ -17,12 +17,16 @@ from app.speech.windows import LEAD_MARGIN_S, WindowPlan
 
 CALLS, WINDOWS = 48, 96  # that are remembered
 SLOW_CALL = 0.8  # rank among those calls of the one whose cost is expected
-LEAST_CALLS = 8  # observed, below which nothing is predicted where no call was measured at the start
+LEAST_CALLS = (
+    8  # observed, below which nothing is predicted where no call was measured at the start
+)
 FIRST_WINDOW_S = 0.4  # of the voice in a stream's first window, as a rule
 # From twice the time in which a first window should come, in steps within which the need cannot pass a utilisation of
 # 0.8. The longest stands for ever: what a stream needs beyond it, it needs at the same rate.
 HORIZONS_S: Final = 0.2 * 2 ** (np.arange(22) / 3)
-MOST_OF_ONE = 0.5  # of the time that streams may need: one that asks for more by its speed counts as this
+MOST_OF_ONE = (
+    0.5  # of the time that streams may need: one that asks for more by its speed counts as this
+)
 LATE_S = 2.0  # how long a late window counts
 LATE_SHARE = 0.1  # of the windows of that time: a single hiccup among many streams is none
 LEAST_LATE = 2  # and a single hiccup of a single stream neither
@@ -87,7 +91,9 @@ class Demand:
         """Return the demand of streams."""
         begun = np.array([state.started for state in states])
         columns = zip(*map(_numbers, states), strict=True)
-        window_s, growth, longest_s, speed, lead_s, left_s, arrived_s, pace = (np.array(column) for column in columns)
+        window_s, growth, longest_s, speed, lead_s, left_s, arrived_s, pace = (
+            np.array(column) for column in columns
+        )
         dry_s: Seconds = np.maximum(0.0, np.where(begun, lead_s, window_s) - LEAD_MARGIN_S)
         later_s = np.minimum(longest_s, growth * window_s)
         next_s = np.where(begun[:, None] & (dry_s[:, None] >= HORIZONS_S), 0.0, window_s[:, None])
@@ -103,12 +109,20 @@ class Demand:
 
     def windows(self, sound_s: Needs) -> Needs:
         """Return the number of windows in which so much sound is decoded, as they grow; not a whole number."""
-        window_s, growth, longest_s = self.window_s[:, None], self.growth[:, None], self.longest_s[:, None]
+        window_s, growth, longest_s = (
+            self.window_s[:, None],
+            self.growth[:, None],
+            self.longest_s[:, None],
+        )
         rate = np.maximum(growth - 1, 1e-6)  # windows that stay as they are grow by next to nothing
         growing = np.log(np.maximum(longest_s / window_s, 1)) / np.log1p(rate)
         grown_s = window_s * np.expm1(growing * np.log1p(rate)) / rate
         early = np.log1p(rate * np.minimum(sound_s, grown_s) / window_s) / np.log1p(rate)
-        return np.where(sound_s > 0, np.maximum(1.0, early + np.maximum(0.0, sound_s - grown_s) / longest_s), 0.0)
+        return np.where(
+            sound_s > 0,
+            np.maximum(1.0, early + np.maximum(0.0, sound_s - grown_s) / longest_s),
+            0.0,
+        )
 
     @property
     def soonest_s(self) -> float:
@@ -155,13 +169,20 @@ class LoadEstimate:
         measured: CallCost | None = None,
     ) -> None:
         """`plan`: the windows of a stream; `measured`: the cost of a call, where it was timed at the start."""
-        self._limits, self._devices, self._plan, self._frames_per_s = limits, devices, plan, frames_per_s
+        self._limits, self._devices, self._plan, self._frames_per_s = (
+            limits,
+            devices,
+            plan,
+            frames_per_s,
+        )
         self._call_frames = limits.call_frames if measured is None else measured.call_frames
         known = [] if measured is None else [measured.s_per_frame] * LEAST_CALLS
         self._s_per_frame: deque[float] = deque(known, maxlen=CALLS)
         self._sent: deque[SentWindow] = deque(maxlen=WINDOWS)
         self._late_since_s = -math.inf
-        self.engine_cost: Callable[[], EngineCost | None] = lambda: None  # of an engine on this machine
+        self.engine_cost: Callable[[], EngineCost | None] = lambda: (
+            None
+        )  # of an engine on this machine
 
     def called(self, seconds: float, rows: int, longest_frames: int) -> None:
         """Take note of a call of so many windows, which has kept a device busy."""
@@ -189,7 +210,9 @@ class LoadEstimate:
         relevant = demand.soonest_s < HORIZONS_S
         if len(self._s_per_frame) >= LEAST_CALLS:
             busy_s = self._busy_s(demand, utilisation)
-            too_much = (busy_s > utilisation * HORIZONS_S) | (busy_s + self._blocked_s(demand) > HORIZONS_S)
+            too_much = (busy_s > utilisation * HORIZONS_S) | (
+                busy_s + self._blocked_s(demand) > HORIZONS_S
+            )
             if (too_much & relevant).any():
                 return "decode"
         if cost := self.engine_cost():
@@ -203,7 +226,9 @@ class LoadEstimate:
         since_s = max(now_s - LATE_S, self._late_since_s)
         s_per_frame = self._usual_s_per_frame if self._s_per_frame else math.inf
         recent = [
-            window.late for window in list(self._sent) if window.at_s >= since_s and self._was_fair(window, s_per_frame)
+            window.late
+            for window in list(self._sent)
+            if window.at_s >= since_s and self._was_fair(window, s_per_frame)
         ]
         return sum(recent) >= max(LEAST_LATE, math.ceil(LATE_SHARE * len(recent)))
 
@@ -215,7 +240,9 @@ class LoadEstimate:
 
     def _busy_s(self, demand: Demand, utilisation: float) -> Horizons:
         plan, begun, needed_s = self._plan, demand.started[:, None], demand.needed_s
-        first_s = np.where(begun, 0.0, np.minimum(needed_s, demand.window_s[:, None]))  # decoded without context
+        first_s = np.where(
+            begun, 0.0, np.minimum(needed_s, demand.window_s[:, None])
+        )  # decoded without context
         work_frames = self._frames(demand, needed_s - first_s)
         first_frames = plan.first_hop + plan.right
         calls = 1 / self._shared(int((~demand.started).sum()), first_frames)
@@ -231,7 +258,11 @@ class LoadEstimate:
         new_frames = sound_s * demand.speed[:, None] * self._frames_per_s
         shared = self._shared(len(demand.started), context + self._plan.first_hop)
         calls = windows / shared
-        return calls if self._call_frames is None else new_frames + windows * context + calls * self._call_frames
+        return (
+            calls
+            if self._call_frames is None
+            else new_frames + windows * context + calls * self._call_frames
+        )
 
     def _blocked_s(self, demand: Demand) -> Horizons:
         """Return the time for which what is due within each horizon may wait for a call that has just begun.
@@ -272,7 +303,11 @@ class LoadEstimate:
 
 def _engine_busy_s(demand: Demand, cost: EngineCost) -> Horizons:
     """Return the seconds of the engine that streams need: for codes that are due and have not arrived."""
-    unmade_s = np.maximum(0.0, demand.due_s - demand.arrived_s[:, None]) * demand.speed[:, None] * cost.s_per_voice_s
+    unmade_s = (
+        np.maximum(0.0, demand.due_s - demand.arrived_s[:, None])
+        * demand.speed[:, None]
+        * cost.s_per_voice_s
+    )
     return np.where(unmade_s > 0, np.maximum(unmade_s, cost.least_s), 0.0).sum(0)
 
 

@@ -72,7 +72,9 @@ class Scheduler:
         self._over = threading.Event()  # every thread has ended, or one has failed
         self._watchdog = Watchdog(call_limit_s, self._give_up)
         self._devices = [
-            Device(codec, self._watchdog.watch(), depth=2 if isinstance(codec, OverlappingCodec) else 1)
+            Device(
+                codec, self._watchdog.watch(), depth=2 if isinstance(codec, OverlappingCodec) else 1
+            )
             for codec in codecs
         ]
         self._threads = [
@@ -135,7 +137,11 @@ class Scheduler:
 
     def _check_open(self) -> None:
         if self._closing:
-            raise CodecFailed("decoding has failed") if self.failure else NotReady("the server is closing")
+            raise (
+                CodecFailed("decoding has failed")
+                if self.failure
+                else NotReady("the server is closing")
+            )
 
     def _work(self, device: Device) -> None:
         try:
@@ -202,7 +208,9 @@ class Scheduler:
         self.load.called(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
-    def _decode(self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding) -> list[Result]:
+    def _decode(
+        self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding
+    ) -> list[Result]:
         try:
             with device.watch:
                 decoded = list(zip(windows, decoding(), strict=True))
@@ -216,7 +224,11 @@ class Scheduler:
             half = len(windows) // 2
             decode = device.codec.decode
             halves = windows[:half], windows[half:]
-            return [result for part in halves for result in self._decode(device, part, partial(decode, part))]
+            return [
+                result
+                for part in halves
+                for result in self._decode(device, part, partial(decode, part))
+            ]
         return [self._checked(window, samples) for window, samples in decoded]
 
     def _checked(self, window: CodeWindow, samples: Samples) -> Result:
@@ -225,7 +237,11 @@ class Scheduler:
         ):
             return samples
         metrics.DECODE_FAILURES.inc()
-        log.error("the codec returned %d samples for %d frames, or not numbers", len(samples), len(window.codes))
+        log.error(
+            "the codec returned %d samples for %d frames, or not numbers",
+            len(samples),
+            len(window.codes),
+        )
         return CodecFailed("the codec returned something that is not sound")
 
     def _fail_waiting(self, error: CodecFailed | NotReady) -> None:

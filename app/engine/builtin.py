@@ -50,7 +50,11 @@ class _Answer(Budget):
     @property
     def due_s(self) -> float:
         """The moment at which a client that hears what there is in real time runs dry."""
-        return self._first_s + self.tokens / TOKENS_PER_S if self.tokens else self._asked_s + FIRST_DUE_S
+        return (
+            self._first_s + self.tokens / TOKENS_PER_S
+            if self.tokens
+            else self._asked_s + FIRST_DUE_S
+        )
 
     def spend(self, numbers: TokenNumbers) -> None:
         """Pass on what there is room for; see `Budget.spend`."""
@@ -144,7 +148,9 @@ class BuiltinEngine:
         self._model.check()
         voice, text = voice_and_text(prompt)
         if voice not in VOICES:
-            raise VoiceNotFound(f"the embedded engine has the voices {', '.join(VOICES)}", param="voice")
+            raise VoiceNotFound(
+                f"the embedded engine has the voices {', '.join(VOICES)}", param="voice"
+            )
         answer = _Answer(sampling.max_tokens, on_tokens)
         reading = await self._reader.read(text, lambda: answer.due_s)
         try:
@@ -161,7 +167,10 @@ class BuiltinEngine:
         """Speak a few sentences into nothing, with the other cores at work as they are under load."""
         if self._kind == "lm":
             return
-        prompt, sampling = render(PROMPT, voice=VOICES[0], text=SAMPLE), Sampling(max_tokens=MOST_TOKENS)
+        prompt, sampling = (
+            render(PROMPT, voice=VOICES[0], text=SAMPLE),
+            Sampling(max_tokens=MOST_TOKENS),
+        )
         with busy_cores(cores() - 1):
             for _ in range(SAMPLES):
                 await self.generate(prompt, sampling, lambda _: None)

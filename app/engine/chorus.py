@@ -41,7 +41,11 @@ class Chorus:
         return None not in self._singers
 
     def join(
-        self, phonemes: Sequence[int], temperature: float, seed: int | Sequence[int], voice: str = VOICES[0]
+        self,
+        phonemes: Sequence[int],
+        temperature: float,
+        seed: int | Sequence[int],
+        voice: str = VOICES[0],
     ) -> int:
         """Begin a request of padded phoneme ids: its prompt is read, 4 to 14 ms. Returns its row.
 
@@ -75,7 +79,9 @@ class Chorus:
         for row, singer in taken.items():
             tokens[row], positions[row] = singer.token, singer.position
             self._noise[row] = next(singer.noise)
-        drawn = draw(self._stepper.step(tokens, positions), self._temperatures[:count], self._noise[:count])
+        drawn = draw(
+            self._stepper.step(tokens, positions), self._temperatures[:count], self._noise[:count]
+        )
         for row, singer in taken.items():
             if (code := drawn[row]) is None:
                 self.leave(row)

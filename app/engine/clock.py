@@ -28,7 +28,10 @@ class TokenClock:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._alarm.cancel()
         await self._scope.__aexit__(kind, error, trace)

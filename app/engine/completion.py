@@ -16,7 +16,13 @@ _FINISH_REASONS: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "le
 
 
 def request_body(
-    model: str, prompt: str, sampling: Sampling, *, stop_token_ids: tuple[int, ...], stream_interval: int, ids: bool
+    model: str,
+    prompt: str,
+    sampling: Sampling,
+    *,
+    stop_token_ids: tuple[int, ...],
+    stream_interval: int,
+    ids: bool,
 ) -> bytes:
     """The JSON of POST /v1/completions; fields that are None stay away, so the engine's defaults hold.
 
@@ -77,7 +83,9 @@ class Completion:
                 self.progress += 1
                 found = self._tokens.feed(text, token_ids, last_is_end=finish_reason == "stop")
                 if found and self._limit is not None and max(found) >= self._limit:
-                    raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
+                    raise EngineProtocolError(
+                        "the engine sent a token outside the codec's vocabulary"
+                    )
                 numbers += found
                 self._finish_reason = finish_reason or None
                 if finish_reason == "stop":

@@ -68,7 +68,9 @@ class Conductor:
         """Load the model (0.1 s) and start the thread."""
         chorus = await asyncio.to_thread(self._load)
         loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, args=(chorus, loop), name="builtin-engine-lm", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, args=(chorus, loop), name="builtin-engine-lm", daemon=True
+        )
         self._thread.start()
 
     async def close(self) -> None:
@@ -138,7 +140,9 @@ class Conductor:
             del self._singing[row]
         if (part := self._next(chorus)) is not None:
             delivery = part.delivery
-            row = chorus.join(part.phonemes, delivery.temperature, (delivery.seed, part.number), delivery.voice)
+            row = chorus.join(
+                part.phonemes, delivery.temperature, (delivery.seed, part.number), delivery.voice
+            )
             self._singing[row] = part
         return not self._closing
 
@@ -163,7 +167,9 @@ class Conductor:
                 if part.made_frames < part.limit_frames:
                     continue
                 chorus.leave(row)
-                part.failure = EngineLength("the embedded engine did not come to the end of a sentence")
+                part.failure = EngineLength(
+                    "the embedded engine did not come to the end of a sentence"
+                )
             part.ended = True
 
     def _deliver(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -30,7 +30,9 @@ class DeadlineThread:
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Argument], Result], argument: Argument, due_s: float) -> Result:
+    async def run(
+        self, work: Callable[[Argument], Result], argument: Argument, due_s: float
+    ) -> Result:
         """Return the result of `work`, or raise what it raises; cancelled before its turn, it is left out.
 
         `due_s` is on the clock of time.monotonic().

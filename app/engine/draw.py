@@ -48,4 +48,6 @@ def draw(logits: Floats, temperatures: Floats, noise: Floats) -> list[int | None
 
 def greedy(logits: Floats) -> list[int | None]:
     """What temperature 0 draws from (rows, 34)."""
-    return draw(logits, np.zeros(len(logits), np.float32), np.zeros((len(logits), NOISES), np.float32))
+    return draw(
+        logits, np.zeros(len(logits), np.float32), np.zeros((len(logits), NOISES), np.float32)
+    )

@@ -45,7 +45,9 @@ class EmbeddedModel(Protocol):
         """Never return: raise EngineError when the model's thread has died."""
         ...
 
-    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float) -> None:
+    async def speak(
+        self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float
+    ) -> None:
         """Speak a request's piece of that number, calling `on_codes` on the event loop as codes arrive.
 
         `due_s`: when its client runs dry (time.monotonic()), for a model that speaks one piece at a time.

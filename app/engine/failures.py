@@ -37,7 +37,11 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> ServiceError:
         return EngineOverloaded("the engine's queue is full", retry_after_s=_seconds(retry_after))
     if status == HTTPStatus.BAD_REQUEST and _TOO_LONG.search(body):
         return InputTooLong("the text does not fit the model's context", param="input")
-    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):
+    if status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ):
         return EngineRefused("the engine refused the request")
     return EngineError("the engine refused the request")
 
@@ -55,6 +59,8 @@ def connection_failure(exc: aiohttp.ClientError) -> EngineError:
         case aiohttp.ClientConnectorError():
             return EngineUnreachable("the engine cannot be reached")
         case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError():
-            return EngineTruncated("the engine closed the connection before the speech was complete")
+            return EngineTruncated(
+                "the engine closed the connection before the speech was complete"
+            )
         case _:
             return EngineProtocolError("the engine's answer is not valid HTTP")

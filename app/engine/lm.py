@@ -61,7 +61,9 @@ class Norm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> the same."""
         wide = x.float()
-        return (wide * (wide.square().mean(-1, keepdim=True) + EPSILON).rsqrt()).to(x.dtype) * self.weight.to(x.dtype)
+        return (wide * (wide.square().mean(-1, keepdim=True) + EPSILON).rsqrt()).to(
+            x.dtype
+        ) * self.weight.to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -144,8 +146,12 @@ class LanguageModel(nn.Module):
     def embed(self, tokens: Tensor) -> Tensor:
         """Tokens (batch, steps) -> (batch, steps, hidden)."""
         is_code = (tokens >= FIRST_CODE).unsqueeze(-1)
-        digits = functional.one_hot(digits_of((tokens - FIRST_CODE).clamp_min(0)), LEVELS).flatten(-2)
-        return torch.where(is_code, self.digit(digits.to(self.digit.weight.dtype)), self.text(tokens % FIRST_CODE))
+        digits = functional.one_hot(digits_of((tokens - FIRST_CODE).clamp_min(0)), LEVELS).flatten(
+            -2
+        )
+        return torch.where(
+            is_code, self.digit(digits.to(self.digit.weight.dtype)), self.text(tokens % FIRST_CODE)
+        )
 
     def forward(self, tokens: Tensor, seen: dict[int, list[Tensor]] | None = None) -> Tensor:
         """Tokens (batch, steps), padded on the right -> (batch, steps, 34): what may follow each.
@@ -153,7 +159,9 @@ class LanguageModel(nn.Module):
         `seen` names the layers whose first head's log weights are wanted.
         """
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        angle = (positions.unsqueeze(-1) * self.rates).unsqueeze(-2)  # (…, steps, 1 head, width / 2)
+        angle = (positions.unsqueeze(-1) * self.rates).unsqueeze(
+            -2
+        )  # (…, steps, 1 head, width / 2)
         turn = torch.polar(torch.ones_like(angle), angle)
         hidden = self.embed(tokens)
         for number, layer in enumerate(self.layers):

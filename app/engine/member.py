@@ -13,7 +13,14 @@ from random import Random
 from app import metrics
 from app.engine import Engine, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.standing import Patience, Standing
-from app.errors import EngineError, EngineNoAudio, EngineOverloaded, EngineRefused, EngineTimeout, ServiceError
+from app.errors import (
+    EngineError,
+    EngineNoAudio,
+    EngineOverloaded,
+    EngineRefused,
+    EngineTimeout,
+    ServiceError,
+)
 from app.request_errors import InputTooLong
 
 log = logging.getLogger(__name__)
@@ -31,7 +38,10 @@ class Member:
         self._news = asyncio.Event()
         self._asking, self._answers = asyncio.Lock(), 0
         self._answer: EngineError | None = None  # to the latest question
-        self._up, self._streams = metrics.ENGINE_UP.labels(name), metrics.ENGINE_STREAMS.labels(name)
+        self._up, self._streams = (
+            metrics.ENGINE_UP.labels(name),
+            metrics.ENGINE_STREAMS.labels(name),
+        )
         self._up.set(1)
         self._well = True  # as it was told
 
@@ -144,7 +154,11 @@ class Call:
     """
 
     def __init__(
-        self, member: Member, others: Sequence[Member], on_tokens: OnTokens, before: Sequence[Call] = ()
+        self,
+        member: Member,
+        others: Sequence[Member],
+        on_tokens: OnTokens,
+        before: Sequence[Call] = (),
     ) -> None:
         """`others`: those that could be asked in its place; `before`: disputed answers to the same request."""
         self.member, self._others, self._on_tokens, self._before = member, others, on_tokens, before

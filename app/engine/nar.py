@@ -40,11 +40,15 @@ class TransformerBlock(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, steps, channels) -> the same."""
         batch, steps, channels = hidden.shape
-        joint = self.query_key_value(self.attention_norm(hidden)).view(batch, steps, 3, HEADS, channels // HEADS)
+        joint = self.query_key_value(self.attention_norm(hidden)).view(
+            batch, steps, 3, HEADS, channels // HEADS
+        )
         query, key, value = joint.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(rotate(query), rotate(key), value)
         hidden = hidden + self.output(mixed.transpose(1, 2).reshape(batch, steps, channels))
-        return hidden + self.project(functional.gelu(self.expand(self.feed_norm(hidden)), approximate="tanh"))
+        return hidden + self.project(
+            functional.gelu(self.expand(self.feed_norm(hidden)), approximate="tanh")
+        )
 
 
 def rotate(heads: Tensor) -> Tensor:
@@ -72,7 +76,9 @@ class TokenModel(nn.Module):
         self.duration_block = ConvNeXtBlock(text, 2 * text, kernel=3, look_ahead=1)
         self.duration_head = nn.Linear(text, 1)
         self.frame_embed = nn.Linear(text + POSITION_FEATURES, frame)
-        self.frame_blocks = nn.Sequential(*(ConvNeXtBlock(frame, 3 * frame, look_ahead=3) for _ in range(6)))
+        self.frame_blocks = nn.Sequential(
+            *(ConvNeXtBlock(frame, 3 * frame, look_ahead=3) for _ in range(6))
+        )
         self.frame_norm = nn.LayerNorm(frame)
         self.frame_head = nn.Linear(frame, DIGITS * LEVELS)
 

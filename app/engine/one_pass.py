@@ -51,7 +51,9 @@ class OnePass:
         """Never return: what fails in the reader's thread fails for its piece alone."""
         await asyncio.get_running_loop().create_future()
 
-    async def speak(self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float) -> None:
+    async def speak(
+        self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float
+    ) -> None:
         """See `EmbeddedModel.speak`."""
         model = self._loaded()
         voiced = replace(piece, ids=padded(piece.ids, delivery.voice))
@@ -79,4 +81,6 @@ def codes_of_piece(model: TokenModel, piece: Piece) -> list[int]:
     codes, units = model(torch.tensor(piece.ids))
     lead_frames = int(units[0].item() * FRAMES_PER_UNIT)
     tail_frames = 0 if piece.ends_sentence else int(units[-2:].sum().item() * FRAMES_PER_UNIT)
-    return cast(list[int], codes[max(0, lead_frames - LEAD_FRAMES) : len(codes) - tail_frames].tolist())
+    return cast(
+        list[int], codes[max(0, lead_frames - LEAD_FRAMES) : len(codes) - tail_frames].tolist()
+    )

@@ -91,13 +91,17 @@ class Phonemiser:
         self._ids = ids
         self._rules = cast(_SpeechRules, G2P())
         for word, phonemes in PRONUNCIATIONS.items():
-            self._rules.lexicon.golds.d.update({word: phonemes, word.lower(): phonemes, word.capitalize(): phonemes})
+            self._rules.lexicon.golds.d.update(
+                {word: phonemes, word.lower(): phonemes, word.capitalize(): phonemes}
+            )
         _ = self._rules.oov  # loaded on first use otherwise, 0.1 s into somebody's request
 
     def sentences(self, text: str) -> list[str]:
         """Text as words, split into sentences and long ones at clauses or words, of at most 200 characters."""
         legible = LONG_WORD.sub(r"\g<0> ", read_english("".join(map(_plain, text))))
-        legible = LETTER_END.sub("\n", legible)  # taken for an initial otherwise, but initials have no stop left
+        legible = LETTER_END.sub(
+            "\n", legible
+        )  # taken for an initial otherwise, but initials have no stop left
         sentences = cast(list[str], Hibari.split_sentences(legible))  # pyright: ignore[reportUnknownMemberType]
         return [piece for sentence in sentences for piece in split_evenly(sentence, TEXT_LIMIT)]
 
@@ -110,7 +114,9 @@ class Phonemiser:
 
     def _read(self, sentence: str) -> str:
         """The phonemes of words, with a space where the text had one."""
-        sentence = LETTER_STOP.sub(" .", sentence.replace("’", "'"))  # "M." is one word, and no pause, to the rules
+        sentence = LETTER_STOP.sub(
+            " .", sentence.replace("’", "'")
+        )  # "M." is one word, and no pause, to the rules
         words = self._rules.tokenize(" ".join(sentence.split()))
         texts = [word.text for word in words]
         for index, word in enumerate(words):
@@ -142,7 +148,9 @@ def is_letter(words: Sequence[str], index: int) -> bool:
     if words[index] == "I":
         return False
     if behind in DIGITS:
-        return before not in FULL_STOPS or (index + 2 < len(words) and words[index + 2] in {*DIGITS, ",", "."})
+        return before not in FULL_STOPS or (
+            index + 2 < len(words) and words[index + 2] in {*DIGITS, ",", "."}
+        )
     inside = before[0].isalnum() or before in INNER_PAUSES
     return inside and not (behind[0].isupper() and len(behind) > 1)
 
@@ -160,7 +168,10 @@ def split_evenly(text: str, limit: int) -> list[str]:
     if len(text) <= limit:
         return [text] if text else []
     cut = _middle(text)
-    return [*split_evenly(_closed(text[:cut].strip(), ","), limit), *split_evenly(text[cut:], limit)]
+    return [
+        *split_evenly(_closed(text[:cut].strip(), ","), limit),
+        *split_evenly(text[cut:], limit),
+    ]
 
 
 def _middle(text: str) -> int:

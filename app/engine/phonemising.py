@@ -80,7 +80,9 @@ class PhonemeEngine:
             raise UnsupportedLanguage("this voice reads English only", param="input")
         return answer.ended("stop")
 
-    async def _speak(self, reading: Reading, voice: str, sampling: Sampling, answer: _Answer) -> None:
+    async def _speak(
+        self, reading: Reading, voice: str, sampling: Sampling, answer: _Answer
+    ) -> None:
         while (pieces := await reading.sentence()) is not None:
             for piece in pieces:
                 answer.pieces += 1
@@ -98,5 +100,7 @@ class PhonemeEngine:
     def _prompt(self, voice: str, piece: Piece) -> str:
         """What the other engine is asked: phonemes without the pads around them."""
         return render(
-            self._template, voice=voice, phonemes="".join(self._symbols[number] for number in piece.ids[1:-1])
+            self._template,
+            voice=voice,
+            phonemes="".join(self._symbols[number] for number in piece.ids[1:-1]),
         )

@@ -30,11 +30,16 @@ class Pool:
     """
 
     def __init__(
-        self, engines: Sequence[tuple[str, Engine]], patience: Patience | None = None, seed: int | None = None
+        self,
+        engines: Sequence[tuple[str, Engine]],
+        patience: Patience | None = None,
+        seed: int | None = None,
     ) -> None:
         """`engines` with their names in logs and metrics."""
         self._chance = Random(seed)
-        self._members = [Member(name, engine, patience or Patience(), self._chance) for name, engine in engines]
+        self._members = [
+            Member(name, engine, patience or Patience(), self._chance) for name, engine in engines
+        ]
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -12,7 +12,15 @@ from app.engine.phonemes import Phonemiser, Piece
 from app.errors import EngineError, EngineUnreachable
 
 # What reading arbitrary text with somebody else's rules can raise, and torch's and the executor's RuntimeError.
-FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -42,7 +50,9 @@ class Reader:
         """The time that the thread has worked in all."""
         return 0.0 if self._worker is None else self._worker.busy_s
 
-    async def run(self, work: Callable[[Argument], Result], argument: Argument, due_s: float | None = None) -> Result:
+    async def run(
+        self, work: Callable[[Argument], Result], argument: Argument, due_s: float | None = None
+    ) -> Result:
         """Have the thread do something that is due at `due_s` (time.monotonic()), or at once.
 
         Raises:
@@ -52,7 +62,9 @@ class Reader:
         if self._worker is None:
             raise EngineUnreachable("the embedded engine is not loaded")
         try:
-            return await self._worker.run(work, argument, time.monotonic() if due_s is None else due_s)
+            return await self._worker.run(
+                work, argument, time.monotonic() if due_s is None else due_s
+            )
         except FAILURES as exc:
             raise EngineError("the embedded engine could not read this text") from exc
 
@@ -62,13 +74,17 @@ class Reader:
         if phonemiser is None:
             raise EngineUnreachable("the embedded engine is not loaded")
         sentences = await self.run(phonemiser.sentences, text, due_s())
-        return Reading(lambda sentence: self.run(phonemiser.pieces, sentence, due_s()), iter(sentences))
+        return Reading(
+            lambda sentence: self.run(phonemiser.pieces, sentence, due_s()), iter(sentences)
+        )
 
 
 class Reading:
     """A text in pieces, read a sentence ahead of who asks for them: reading takes 1 to 20 ms a sentence."""
 
-    def __init__(self, read: Callable[[str], Coroutine[None, None, list[Piece]]], sentences: Iterator[str]) -> None:
+    def __init__(
+        self, read: Callable[[str], Coroutine[None, None, list[Piece]]], sentences: Iterator[str]
+    ) -> None:
         self._read, self._sentences = read, sentences
         self._ahead = self._begin()
 

@@ -28,9 +28,18 @@ class EngineResolver(AbstractResolver):
         """Look a name up; raises OSError where there is no such name."""
 
         def look_up() -> list[ResolveResult]:
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            found = socket.getaddrinfo(
+                host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+            )
             return [
-                ResolveResult(hostname=host, host=_numeric(place), port=port, family=kind, proto=proto, flags=NUMERIC)
+                ResolveResult(
+                    hostname=host,
+                    host=_numeric(place),
+                    port=port,
+                    family=kind,
+                    proto=proto,
+                    flags=NUMERIC,
+                )
                 for kind, _, proto, _, place in found
             ]
 

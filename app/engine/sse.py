@@ -14,7 +14,9 @@ import orjson
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 
 MAX_LINE_BYTES: Final = 1_000_000
-MAX_COUNT: Final = 2**31 - 1  # of a token's id, and of tokens; no model and no context comes near it
+MAX_COUNT: Final = (
+    2**31 - 1
+)  # of a token's id, and of tokens; no model and no context comes near it
 _DONE: Final = b"[DONE]"
 _IGNORED_FIELDS: Final = (b":", b"event:", b"id:", b"retry:", b"\r")
 
@@ -47,7 +49,9 @@ class EventStream:
     """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # of a line whose end has not come; joined once, so that cost is linear
+        self._parts: list[
+            bytes
+        ] = []  # of a line whose end has not come; joined once, so that cost is linear
         self._size_bytes = 0
         self._finished = self._done = False
 
@@ -120,7 +124,11 @@ def _event(payload: bytes) -> Event:
         if not choices:
             return Event("", usage=_usage(usage) if usage else None)
         choice = choices[0]
-        text, token_ids, finish_reason = choice["text"], choice.get("token_ids"), choice.get("finish_reason")
+        text, token_ids, finish_reason = (
+            choice["text"],
+            choice.get("token_ids"),
+            choice.get("finish_reason"),
+        )
         if type(text) is not str or not (token_ids is None or _are_ids(token_ids)):
             raise TypeError
         if finish_reason is not None and type(finish_reason) is not str:

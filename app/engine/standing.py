@@ -17,7 +17,9 @@ class Patience:
     failures: int = 2  # in a row put an engine out of use
     backoff_s: float = 0.5  # to the first question to an engine out of use; doubled each time
     longest_backoff_s: float = 10.0
-    trial_s: float = 60.0  # without a failure, after which good probes alone make an engine well again
+    trial_s: float = (
+        60.0  # without a failure, after which good probes alone make an engine well again
+    )
 
 
 class Rank(IntEnum):

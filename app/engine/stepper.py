@@ -55,16 +55,26 @@ class Stepper:
         """Raises ValueError for weights with which scores could overflow."""
         shape = self._shape = model.shape
         rows = _whole_chunks(rows)
-        self._layers = [_laid_out(layer, shape) for layer in model.layers if isinstance(layer, Layer)]
-        self._head = _after_norm(model.head.weight.numpy(force=True), model.norm.weight.numpy(force=True))
-        self._low, self._high = _tables(model.digit.weight.numpy(force=True).T, model.text.weight.numpy(force=True))
+        self._layers = [
+            _laid_out(layer, shape) for layer in model.layers if isinstance(layer, Layer)
+        ]
+        self._head = _after_norm(
+            model.head.weight.numpy(force=True), model.norm.weight.numpy(force=True)
+        )
+        self._low, self._high = _tables(
+            model.digit.weight.numpy(force=True).T, model.text.weight.numpy(force=True)
+        )
         angle = np.arange(LONGEST_TOKENS)[:, None] * model.rates.numpy(force=True)
-        self._turns = np.exp(1j * angle).astype(np.complex64)[:, None]  # (positions, 1 head, width / 2)
+        self._turns = np.exp(1j * angle).astype(np.complex64)[
+            :, None
+        ]  # (positions, 1 head, width / 2)
         size = (shape.layers, 2, rows, shape.key_heads, LONGEST_TOKENS, shape.head_width + 1)
         self._kept = np.zeros(size, np.float32)  # keys, then values with their 1
         self._flat = self._kept.reshape(shape.layers, -1, shape.head_width + 1)
         part_row_head = np.arange(2 * rows * shape.key_heads).reshape(2, rows, shape.key_heads)
-        self._lines = part_row_head.swapaxes(0, 1) * LONGEST_TOKENS  # of position 0 in _flat: (rows, 2, key heads)
+        self._lines = (
+            part_row_head.swapaxes(0, 1) * LONGEST_TOKENS
+        )  # of position 0 in _flat: (rows, 2, key heads)
 
     def begin(self, row: int, prompt: Sequence[int]) -> None:
         """Read a prompt into a row, whatever was there before; its length is the next token's position."""
@@ -76,11 +86,17 @@ class Stepper:
         self._kept[:, 1, row, :, :steps, -1] = 1
         for number, weights in enumerate(self._layers):
             heads = self._turned(hidden, weights, self._turns[:padded])
-            keys, values = heads[:, shape.heads :].reshape(padded, 2, shape.key_heads, -1).transpose(1, 2, 0, 3)
+            keys, values = (
+                heads[:, shape.heads :]
+                .reshape(padded, 2, shape.key_heads, -1)
+                .transpose(1, 2, 0, 3)
+            )
             self._kept[number, 0, row, :, :steps, :-1] = keys[:, :steps]
             self._kept[number, 1, row, :, :steps, :-1] = values[:, :steps]
             # (chunks, key heads, group, chunk's rows, …)
-            query = heads[:, : shape.heads].reshape(-1, CHUNK_ROWS, shape.key_heads, shape.group, shape.head_width)
+            query = heads[:, : shape.heads].reshape(
+                -1, CHUNK_ROWS, shape.key_heads, shape.group, shape.head_width
+            )
             weight = np.exp(query.transpose(0, 2, 3, 1, 4) @ keys[:, None].swapaxes(-1, -2)) * past
             mixed = (weight @ values[:, None]) / weight.sum(-1, keepdims=True)
             hidden += mixed.transpose(0, 3, 1, 2, 4).reshape(*hidden.shape[:2], -1) @ weights.output
@@ -99,12 +115,19 @@ class Stepper:
         turns = self._turns[at]
         lines = self._lines[:asked] + at[:asked, None, None]
         self._flat[:, lines[:, 1], -1] = 1
-        mixed = np.zeros((count // CHUNK_ROWS, CHUNK_ROWS, self._shape.heads * self._shape.head_width), np.float32)
+        mixed = np.zeros(
+            (count // CHUNK_ROWS, CHUNK_ROWS, self._shape.heads * self._shape.head_width),
+            np.float32,
+        )
         hidden = self._embed(np.array([*tokens, *idle]))
         for number, weights in enumerate(self._layers):
             heads = self._turned(hidden, weights, turns)
-            self._flat[number][lines, :-1] = heads[:asked, self._shape.heads :].reshape(*lines.shape, -1)
-            looked = self._look(heads[:asked, : self._shape.heads], self._kept[number, :, :asked], blocks)
+            self._flat[number][lines, :-1] = heads[:asked, self._shape.heads :].reshape(
+                *lines.shape, -1
+            )
+            looked = self._look(
+                heads[:asked, : self._shape.heads], self._kept[number, :, :asked], blocks
+            )
             mixed.reshape(count, -1)[:asked] = looked.reshape(asked, -1)
             hidden += mixed @ weights.output
             hidden = _fed(hidden, weights)
@@ -120,7 +143,9 @@ class Stepper:
     def _turned(self, hidden: Floats, weights: _Weights, turns: NDArray[np.complex64]) -> Floats:
         """(chunks, 4, hidden) -> (count, heads and twice the key heads, width), queries and keys in their positions."""
         shape = self._shape
-        joint = (_scaled(hidden) @ weights.query_key_value).reshape(len(turns), -1, shape.head_width)
+        joint = (_scaled(hidden) @ weights.query_key_value).reshape(
+            len(turns), -1, shape.head_width
+        )
         turned = joint[:, : shape.heads + shape.key_heads]
         turned /= _size_of(turned)
         turned *= weights.head_norms
@@ -134,7 +159,9 @@ class Stepper:
         keys, values = kept[:, :, :, : blocks * BLOCK_POSITIONS].reshape(
             2, len(query), shape.key_heads, blocks, BLOCK_POSITIONS, -1
         )
-        scores = query.reshape(len(query), shape.key_heads, 1, shape.group, -1) @ keys[..., :-1].swapaxes(-1, -2)
+        scores = query.reshape(len(query), shape.key_heads, 1, shape.group, -1) @ keys[
+            ..., :-1
+        ].swapaxes(-1, -2)
         mixed = np.add.reduce(np.exp(scores, scores) @ values, 2)
         return mixed[..., :-1] / mixed[..., -1:]
 
@@ -189,7 +216,9 @@ def _laid_out(layer: Layer, shape: Shape) -> _Weights:
         _after_norm(joint, weights["input_layernorm.weight"]),
         _head_norms(weights["self_attn.q_norm.weight"], weights["self_attn.k_norm.weight"], shape),
         _matrix(output),
-        np.stack([_after_norm(part, weights["post_attention_layernorm.weight"]) for part in halves]),
+        np.stack(
+            [_after_norm(part, weights["post_attention_layernorm.weight"]) for part in halves]
+        ),
         np.stack(np.split(_matrix(down), blocks)),
     )
 

@@ -41,11 +41,15 @@ class EngineLimits:
     """How long the engine may take, and how it batches what it sends."""
 
     connect_s: float = 2.0
-    first_token_s: float = 15.0  # from the start of the request, its wait in the engine's queue included
+    first_token_s: float = (
+        15.0  # from the start of the request, its wait in the engine's queue included
+    )
     token_gap_s: float = 5.0
     end_s: float = 1.0  # from the finish reason to the end of the answer, which carries only counts
     check_s: float = 2.0
-    keep_alive_s: float = 4.0  # below vLLM's 5 s, or a request may meet a connection that is being closed
+    keep_alive_s: float = (
+        4.0  # below vLLM's 5 s, or a request may meet a connection that is being closed
+    )
     stream_interval: int = 8  # tokens per event after the first
 
 
@@ -87,7 +91,9 @@ class VllmEngine:
         self._resolver = EngineResolver()
         self._session = aiohttp.ClientSession(
             # aiohttp's default of 100 connections would be a queue that nobody sees.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=limits.keep_alive_s, resolver=self._resolver),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=limits.keep_alive_s, resolver=self._resolver
+            ),
             headers=headers,
             # Connecting includes the lookup of the name. Reading has no limit here, because TokenClock holds it.
             timeout=aiohttp.ClientTimeout(connect=limits.connect_s, sock_connect=limits.connect_s),
@@ -142,7 +148,9 @@ class VllmEngine:
             return
         missed, self._model_missed = self._model_missed, catalogue.lacks(self._model)
         if self._model_missed and not missed:
-            logger.warning("engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model)
+            logger.warning(
+                "engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model
+            )
 
     async def lost(self) -> None:
         """Never return: an engine that is gone may be there again for the next request."""
@@ -175,12 +183,16 @@ class VllmEngine:
         self._refusals.well(time.monotonic())
         return generation
 
-    async def _read(self, body: bytes, completion: Completion, clock: TokenClock, on_tokens: OnTokens) -> None:
+    async def _read(
+        self, body: bytes, completion: Completion, clock: TokenClock, on_tokens: OnTokens
+    ) -> None:
         url = f"{self._base}/v1/completions"
         headers: dict[str, str] = {}
         tracing.pass_on(headers)
         begun_s = time.monotonic()
-        async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as response:
+        async with self._opened().post(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as response:
             tracing.record("engine.connect", begun_s, time.monotonic())
             await self._accept(response)
             progress = 0

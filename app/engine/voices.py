@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "voices"
-TOKEN_MODEL = FOLDER / "token_model.safetensors"  # its header holds the phoneme table of both models
+TOKEN_MODEL = (
+    FOLDER / "token_model.safetensors"
+)  # its header holds the phoneme table of both models
 LANGUAGE_MODEL = FOLDER / "language_model.safetensors"
 
 VOICES = ("lark", "heron")

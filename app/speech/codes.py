@@ -49,7 +49,10 @@ class CodeArray:
         """
         layout = self._layout
         wanted = [number - layout.first for number in numbers if number >= layout.first]
-        if min(numbers, default=0) < 0 or max(wanted, default=0) >= layout.slots * layout.vocabulary:
+        if (
+            min(numbers, default=0) < 0
+            or max(wanted, default=0) >= layout.slots * layout.vocabulary
+        ):
             raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
         if self.tokens + len(wanted) > self._max_tokens:
             raise EngineProtocolError("the engine sent more tokens than it was allowed")

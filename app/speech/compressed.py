@@ -25,8 +25,12 @@ class Compression:
     container: str
     encoder: str
     rates_hz: tuple[int, ...] = ()
-    bits_per_s: Mapping[int, int] = field(default_factory=dict[int, int])  # up to a rate; lossless: none
-    streaming: Mapping[str, str] = field(default_factory=dict[str, str])  # where the start cannot be written again
+    bits_per_s: Mapping[int, int] = field(
+        default_factory=dict[int, int]
+    )  # up to a rate; lossless: none
+    streaming: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # where the start cannot be written again
 
     def bit_rate(self, rate_hz: int) -> int | None:
         """What speech at this rate gets."""
@@ -37,7 +41,9 @@ LOSSY = {16_000: 32_000, 24_000: 64_000, 48_000: 96_000}
 COMPRESSIONS: dict[str, Compression] = {
     "mp3": Compression("mp3", "libmp3lame", MPEG_RATES_HZ, LOSSY, {"write_xing": "0"}),
     # A page may wait for a whole second of sound unless it is told not to.
-    "opus": Compression("ogg", "libopus", (8_000, 12_000, 16_000, 24_000, 48_000), LOSSY, {"page_duration": "20000"}),
+    "opus": Compression(
+        "ogg", "libopus", (8_000, 12_000, 16_000, 24_000, 48_000), LOSSY, {"page_duration": "20000"}
+    ),
     "aac": Compression("adts", "aac", MPEG_RATES_HZ, LOSSY),
     "flac": Compression("flac", "flac"),
     "pcm_mulaw": Compression("mulaw", "pcm_mulaw"),
@@ -121,9 +127,17 @@ class CompressedEncoder:
         chosen = COMPRESSIONS[name]
         self._rate_hz = sample_rate_hz
         self._outlet = _HeadedOutlet() if whole else _Outlet()
-        options = {"flush_packets": "1", "id3v2_version": "0", **({} if whole else chosen.streaming)}
-        self._container = av.open(self._outlet, "w", format=chosen.container, container_options=options)
-        self._stream = cast(AudioStream, self._container.add_stream(chosen.encoder, rate=sample_rate_hz))
+        options = {
+            "flush_packets": "1",
+            "id3v2_version": "0",
+            **({} if whole else chosen.streaming),
+        }
+        self._container = av.open(
+            self._outlet, "w", format=chosen.container, container_options=options
+        )
+        self._stream = cast(
+            AudioStream, self._container.add_stream(chosen.encoder, rate=sample_rate_hz)
+        )
         self._stream.layout = "mono"
         self._stream.codec_context.thread_count = ONE
         if bits := chosen.bit_rate(sample_rate_hz):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from app.speech.sentences import spoken_length
 
-LONGEST_EXTRA_S = 5.0  # beyond its text's share: a short text may be said slowly, between two silences
+LONGEST_EXTRA_S = (
+    5.0  # beyond its text's share: a short text may be said slowly, between two silences
+)
 SHORTEST_S = 2.0  # expected speech below which a text is too short to be missed
 SIGN_LETTERS = 8  # of the name of a sign such as ∑ or ½
 QUICKEST = 1.5  # times its usual pace, the most at which a voice speaks
@@ -42,7 +44,11 @@ class Pace:
 
     def bounds(self, text: str) -> Bounds:
         """Of the speech of `text`."""
-        letters = spoken_length(text) + NAME_LETTERS * len(_LONE_LETTER.findall(text)) + SIGN_LETTERS * _signs(text)
+        letters = (
+            spoken_length(text)
+            + NAME_LETTERS * len(_LONE_LETTER.findall(text))
+            + SIGN_LETTERS * _signs(text)
+        )
         expected_s = letters / self.characters_per_s
         most_s = LONGEST_EXTRA_S + self.longest * expected_s
         surely_s = sum(map(str.isalnum, text)) / self.characters_per_s
@@ -61,4 +67,8 @@ class Pace:
 
 def _signs(text: str) -> int:
     """Signs beyond ASCII; `spoken_length` knows the others."""
-    return 0 if text.isascii() else sum(unicodedata.category(sign)[0] == "S" for sign in text if sign > "\x7f")
+    return (
+        0
+        if text.isascii()
+        else sum(unicodedata.category(sign)[0] == "S" for sign in text if sign > "\x7f")
+    )

@@ -24,7 +24,9 @@ CONTENT_TYPES: dict[Format, str] = {
 MEDIA_TYPES = (*CONTENT_TYPES.values(), g711.BASIC, *g711.RTP_TYPES.values())
 LOSSLESS = ("wav", "pcm", "flac")
 UNCOMPRESSED = ("wav", "pcm")
-UNKNOWN_SIZE = 0xFFFFFFFF  # read as "until the end" by soundfile, wave, scipy, ffmpeg, sox and Chromium
+UNKNOWN_SIZE = (
+    0xFFFFFFFF  # read as "until the end" by soundfile, wave, scipy, ffmpeg, sox and Chromium
+)
 WAV_HEADER_BYTES = 44
 
 
@@ -82,7 +84,9 @@ class WavEncoder(PcmEncoder):
         data = UNKNOWN_SIZE if body_bytes is None else body_bytes
         riff = UNKNOWN_SIZE if body_bytes is None else body_bytes + WAV_HEADER_BYTES - 8
         fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16)
-        return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
+        return (
+            struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
+        )
 
 
 def carries(name: Format, sample_rate_hz: int) -> bool:

@@ -39,7 +39,12 @@ class G711WavEncoder(CompressedEncoder):
         riff = UNKNOWN_SIZE if body_bytes is None else body_bytes + HEADER_BYTES - 8
         fmt = struct.pack("<4sIHHIIHHH", b"fmt ", 18, self._tag, 1, rate, rate, 1, 8, 0)
         fact = struct.pack("<4sII", b"fact", 4, data)
-        return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + fact + struct.pack("<4sI", b"data", data)
+        return (
+            struct.pack("<4sI4s", b"RIFF", riff, b"WAVE")
+            + fmt
+            + fact
+            + struct.pack("<4sI", b"data", data)
+        )
 
     def finish(self) -> bytes:
         """The byte that makes an odd length even."""

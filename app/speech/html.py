@@ -16,7 +16,10 @@ _INLINE = (
 )
 # No attribute holds < or > here, so that no two matches look at the same text: the time is linear in it.
 _ATTRIBUTES = r"(?:\s[^<>]{0,4000})?"
-_TAG = re.compile(rf"<(?P<close>/?)(?P<name>{_BLOCKS}|{_INLINE})(?P<attributes>{_ATTRIBUTES})\s?/?>", re.IGNORECASE)
+_TAG = re.compile(
+    rf"<(?P<close>/?)(?P<name>{_BLOCKS}|{_INLINE})(?P<attributes>{_ATTRIBUTES})\s?/?>",
+    re.IGNORECASE,
+)
 _UNSEEN = re.compile(
     rf"<(script|style){_ATTRIBUTES}>(?:(?!</?\1)[\s\S])*+</\1\s?>|<!--(?:(?!<!--|-->)[\s\S])*+-->|<!doctype[^<>]{{0,200}}>",
     re.IGNORECASE,

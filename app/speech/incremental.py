@@ -11,7 +11,9 @@ from app.speech.sentences import sentences, spoken_length
 
 FIRST_CLAUSE = 20  # letters: less is not worth a generation of its own
 LONGEST = 1_000  # characters: a sentence that is longer ends at the next space
-MOST_STOPS = 400  # places behind punctuation: a sentence with more of them ends at the next space, too
+MOST_STOPS = (
+    400  # places behind punctuation: a sentence with more of them ends at the next space, too
+)
 LONGEST_RUN = 2_000  # characters: a sentence that has no such space ends here
 STRETCH = 1_000  # characters that are taken at once, so that a cut copies little of the text
 
@@ -82,7 +84,9 @@ class SentenceFeed:
         start = mark.start()
         if not mark.group()[0].isalnum():
             return [mark.end()]
-        if self._stops < MOST_STOPS and any(unicodedata.category(character) == "Po" for character in gap):
+        if self._stops < MOST_STOPS and any(
+            unicodedata.category(character) == "Po" for character in gap
+        ):
             if ends := _sentence_ends(self._buffer[: start + 1], last=False):
                 return ends
             self._stops += 1
@@ -110,6 +114,8 @@ def _sentence_ends(text: str, *, last: bool) -> list[int]:
     """Places in a text behind its sentences, and with `last` the text's own end."""
     pieces = sentences(text)
     ends = [
-        end for piece, end in zip(pieces, accumulate(map(len, pieces)), strict=True) if not _NUMBER.fullmatch(piece)
+        end
+        for piece, end in zip(pieces, accumulate(map(len, pieces)), strict=True)
+        if not _NUMBER.fullmatch(piece)
     ]
     return sorted({*ends, len(text)}) if last else [end for end in ends if end < len(text)]

@@ -12,7 +12,9 @@ BLOCK_S = 0.02
 VOICED_DB = -45.0  # a block above this level counts as speech
 SPEECH_BLOCKS = 3  # in a row; less is a click, since no syllable is as short as 40 ms
 LOCK_BLOCKS = 45  # 0.9 s: the gain is fixed this long after speech is recognised
-PRIOR_BLOCKS = 8  # the profile's typical level weighs as much at first, and nothing when the gain is fixed
+PRIOR_BLOCKS = (
+    8  # the profile's typical level weighs as much at first, and nothing when the gain is fixed
+)
 MAX_GAIN_DB = 20.0  # -36 dBFS reach the default target
 KNEE = 0.8  # below it the limiter is transparent
 
@@ -69,7 +71,9 @@ class Leveller:
     alone, on a fixed grid of 20 ms, so the way they were chunked cannot be heard.
     """
 
-    def __init__(self, sample_rate_hz: int, *, target_db: float, typical_db: float, horizon_s: float) -> None:
+    def __init__(
+        self, sample_rate_hz: int, *, target_db: float, typical_db: float, horizon_s: float
+    ) -> None:
         self._block = round(sample_rate_hz * BLOCK_S)
         self._horizon = self._block * max(1, int(horizon_s / BLOCK_S))
         self._target_db = target_db
@@ -97,8 +101,14 @@ class Leveller:
         if self._gain is not None and self._level.locked:
             return limit(ready * np.float32(self._gain))
         whole = count // self._block * self._block
-        parts = [part for part in (ready[:whole].reshape(-1, self._block), ready[whole:][None]) if part.size]
-        return limit(np.concatenate([(part * self._envelope(part)).reshape(-1) for part in parts] or [ready]))
+        parts = [
+            part
+            for part in (ready[:whole].reshape(-1, self._block), ready[whole:][None])
+            if part.size
+        ]
+        return limit(
+            np.concatenate([(part * self._envelope(part)).reshape(-1) for part in parts] or [ready])
+        )
 
     def _envelope(self, blocks: Samples) -> Samples:
         """The gain over each block (blocks, samples): a line from the estimate before it to the one after."""

@@ -39,7 +39,9 @@ class Lexicon:
         """`entries`: what is written, which begins with a letter or digit, and what is said for it."""
         self._entries: dict[str, list[_Entry]] = defaultdict(list)
         for written, spoken in entries:
-            self._entries[_first(written).lower()].append(_Entry(written, spoken, written[1:] != written[1:].lower()))
+            self._entries[_first(written).lower()].append(
+                _Entry(written, spoken, written[1:] != written[1:].lower())
+            )
         for found in self._entries.values():
             found.sort(key=lambda entry: (-len(entry.written), not entry.exact))
 
@@ -86,7 +88,9 @@ class Lexicon:
 
     def _at(self, text: str, start: re.Match[str]) -> _Entry | None:
         entries = self._entries.get(start.group().lower(), ())
-        if not entries or _is_inside(text[max(0, start.start() - 1) : start.start()], start.group()[0]):
+        if not entries or _is_inside(
+            text[max(0, start.start() - 1) : start.start()], start.group()[0]
+        ):
             return None
         return next((entry for entry in entries if entry.stands_at(text, start.start())), None)
 
@@ -128,4 +132,6 @@ def _is_inside(beside: str, edge: str) -> bool:
 
 
 def _is_in_words(character: str) -> bool:
-    return character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"  # a Tamil vowel
+    return (
+        character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
+    )  # a Tamil vowel

@@ -49,5 +49,7 @@ def open_pause(text: str) -> int:
     """Where a pause begins whose end has not come yet; the text's length where none does."""
     start = text.rfind("[", max(0, len(text) - LONGEST_PAUSE))
     tail = text[start:].casefold() if start >= 0 else "]"
-    begun = tail.startswith("[pause:"[: len(tail)]) and "]" not in tail and len(tail) < LONGEST_PAUSE
+    begun = (
+        tail.startswith("[pause:"[: len(tail)]) and "]" not in tail and len(tail) < LONGEST_PAUSE
+    )
     return start if begun else len(text)

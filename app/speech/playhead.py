@@ -12,7 +12,9 @@ class Playhead:
 
     def __init__(self) -> None:
         self._dry_s: float | None = None  # when all that was sent has been heard; None: nothing was
-        self._waits = True  # whether that is when it begins to wait: not while it takes its sound late
+        self._waits = (
+            True  # whether that is when it begins to wait: not while it takes its sound late
+        )
 
     def dry(self, now_s: float) -> bool:
         """Whether there is nothing left to hear."""
@@ -26,4 +28,6 @@ class Playhead:
         """Sound of such a length was sent, from one time to the other."""
         dry_s = max(begun_s, self._dry_s or begun_s) + audio_s
         self._waits = ended_s <= dry_s
-        self._dry_s = dry_s if self._waits else ended_s + audio_s  # the last of it, at least, is still to be heard
+        self._dry_s = (
+            dry_s if self._waits else ended_s + audio_s
+        )  # the last of it, at least, is still to be heard

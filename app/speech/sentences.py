@@ -9,7 +9,24 @@ import sentencex  # pyright: ignore[reportMissingTypeStubs]
 
 # Malay abbreviations, which sentencex takes for the end of a sentence (measured on each, 1.0.32).
 ABBREVIATIONS = (
-    *("En", "Pn", "Tn", "Hj", "Hjh", "Ust", "Ustz", "Ir", "Ts", "Jln", "Lrg", "Kg", "Tmn", "Bdr", "Sdn", "Bil"),
+    *(
+        "En",
+        "Pn",
+        "Tn",
+        "Hj",
+        "Hjh",
+        "Ust",
+        "Ustz",
+        "Ir",
+        "Ts",
+        "Jln",
+        "Lrg",
+        "Kg",
+        "Tmn",
+        "Bdr",
+        "Sdn",
+        "Bil",
+    ),
     *("cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel"),
 )
 END_CHARACTERS = 8  # of a sentence hold any of them, its point and what stands before
@@ -83,14 +100,20 @@ def split(text: str, max_characters: int) -> list[str]:
     """
     if spoken_length(text) <= max_characters:
         return [text]
-    pieces = _pack(text, max_characters, (sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall))
+    pieces = _pack(
+        text, max_characters, (sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall)
+    )
     return [piece.strip() for piece in pieces if piece.strip()]
 
 
-def _pack(text: str, max_characters: int, cuts: tuple[Callable[[str], list[str]], ...]) -> list[str]:
+def _pack(
+    text: str, max_characters: int, cuts: tuple[Callable[[str], list[str]], ...]
+) -> list[str]:
     """Units of the first cut, as many to a piece as fit; units that do not fit are cut by the next."""
     if not cuts:
-        return [text[start : start + max_characters] for start in range(0, len(text), max_characters)]
+        return [
+            text[start : start + max_characters] for start in range(0, len(text), max_characters)
+        ]
     pieces = [""]
     used = 0
     for unit in _speaking(cuts[0](text)):

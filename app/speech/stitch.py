@@ -35,6 +35,8 @@ class Stitcher:
         blend = min(len(self._tail), len(own))
         if blend:
             tail = self._tail[:blend]
-            own[:blend] = tail + (own[:blend] - tail) * rise(blend)  # where they agree, nothing changes
+            own[:blend] = tail + (own[:blend] - tail) * rise(
+                blend
+            )  # where they agree, nothing changes
         self._tail = decoded[end : end + self._fade_samples].copy()
         return own

@@ -22,4 +22,8 @@ class SurrogatePairs:
 
 def joined(text: str) -> str:
     """The text with each pair of surrogates as the character that it stands for, and without those alone."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+    )

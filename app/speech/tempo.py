@@ -11,7 +11,9 @@ from av.filter import Graph
 from app.samples import Samples
 from app.speech.ffmpeg import ONE
 
-BLOCK_SAMPLES = 1024  # the filter always sees blocks of this size, so the way audio was chunked cannot be heard
+BLOCK_SAMPLES = (
+    1024  # the filter always sees blocks of this size, so the way audio was chunked cannot be heard
+)
 SILENCE_SAMPLES = 12 * BLOCK_SAMPLES
 STAGE = 2.0  # beyond twice or half the speed one stage skips sound; two share the work
 
@@ -44,7 +46,9 @@ class Tempo:
         if self._graph is None:
             return self._pending
         left = round((self._fed + len(self._pending)) / self._speed) - self._given
-        rest = self._filtered(self._graph, np.append(self._pending, np.zeros(SILENCE_SAMPLES, np.float32)))
+        rest = self._filtered(
+            self._graph, np.append(self._pending, np.zeros(SILENCE_SAMPLES, np.float32))
+        )
         self._graph = None
         return rest[:left]
 

@@ -10,11 +10,15 @@ from app.speech.emoji import without_emoji
 from app.speech.html import without_html
 from app.speech.markdown import plain
 
-MAX_MARKS = 4  # combining marks in a row; Vietnamese and Tibetan need two and three, floods have hundreds
+MAX_MARKS = (
+    4  # combining marks in a row; Vietnamese and Tibetan need two and three, floods have hundreds
+)
 VIRAMA = 9  # canonical combining class of the marks after which a joiner has a meaning (RFC 5892, appendix A)
 JOINERS = frozenset("\u200c\u200d")
 # Unicode's Default_Ignorable_Code_Point, as far as it is not a control, format or unassigned character.
-_IGNORABLE = re.compile(r"[\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u3164\uFE00-\uFE0F\uFFA0\U000E0100-\U000E01EF]")
+_IGNORABLE = re.compile(
+    r"[\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u3164\uFE00-\uFE0F\uFFA0\U000E0100-\U000E01EF]"
+)
 _DELIMITER = re.compile(r"<\||\|>")
 _TAG_START = re.compile(r"<(?=[\w/!])")
 

@@ -42,7 +42,9 @@ class TokenText:
         for match in self._token.finditer(text):
             digits = match[1]
             if digits is None:
-                raise EngineProtocolError("the engine sent a token that is malformed or out of range")
+                raise EngineProtocolError(
+                    "the engine sent a token that is malformed or out of range"
+                )
             numbers.append(int(digits))
             end = match.end()
         self.tail = self._unfinished(text, end) if end < len(text) else ""
@@ -83,7 +85,9 @@ class TokenIds:
         self._unseen: list[int] = []  # ids whose text has not come in full
         self._ahead: list[int] = []  # numbers given from ids alone, whose text may still come
 
-    def feed(self, text: str, ids: Sequence[int] | None = None, *, last_is_end: bool = False) -> list[int]:
+    def feed(
+        self, text: str, ids: Sequence[int] | None = None, *, last_is_end: bool = False
+    ) -> list[int]:
         """The numbers of one event; `last_is_end`: its last id is the token that ended the generation.
 
         Raises:

@@ -10,7 +10,9 @@ LEAD_MARGIN_S = 0.05  # kept in hand for the network and the event loop
 # Ladders for codecs whose boundaries can be heard: (least pace, growth of the hop). A pace is engine
 # speed over real time; a hop may grow by less than the pace without the listener running dry.
 LADDERS = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
-GROWTH_WHEN_PRESSED = 2  # of an exact codec's windows: larger ones cost less, and keep other streams waiting
+GROWTH_WHEN_PRESSED = (
+    2  # of an exact codec's windows: larger ones cost less, and keep other streams waiting
+)
 SEEDED_GROWTH = 1.15  # one ladder for every request with a seed, so that its sound is reproducible
 
 
@@ -131,7 +133,13 @@ class WindowSchedule:
         last = ended and self.done + hop + plan.right > available
         if last:
             end = available
-        window = Window(max(0, self.done - plan.left), self.done, end, available if last else end + plan.right, last)
+        window = Window(
+            max(0, self.done - plan.left),
+            self.done,
+            end,
+            available if last else end + plan.right,
+            last,
+        )
         self.finished, self._decoded, self._new = last, window.stop - window.start, end - self.done
         self.done = end
         return window
@@ -162,4 +170,6 @@ class WindowSchedule:
         hop = min(most, (spare_s + arrived * wait_s) / (wait_s + cost_s))
         if most < plan.first_hop:  # too late already: large windows catch up soonest
             most, hop = plan.max_hop, arrived
-        self._most, self._hop = (min(plan.max_hop, max(plan.first_hop, int(value))) for value in (most, hop))
+        self._most, self._hop = (
+            min(plan.max_hop, max(plan.first_hop, int(value))) for value in (most, hop)
+        )

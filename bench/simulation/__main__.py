@@ -40,12 +40,20 @@ def cases(cost: str) -> Iterator[Named]:
     if cost == "cpu":
         for left in (25, 50):
             for streams in CPU_STREAMS:
-                yield f"deadline, left {left}", f"{streams} streams", on_cpu(Case(streams, seconds=200.0), left)
+                yield (
+                    f"deadline, left {left}",
+                    f"{streams} streams",
+                    on_cpu(Case(streams, seconds=200.0), left),
+                )
     elif cost == "h200-graphed/10":
         for own_calls in (True, False):
             name = "deadline" if own_calls else "deadline, any lengths"
             for streams in (100, 200, 400):
-                yield name, f"{streams} streams", Case(streams, cost=TENTH, pace=FAST, own_calls=own_calls)
+                yield (
+                    name,
+                    f"{streams} streams",
+                    Case(streams, cost=TENTH, pace=FAST, own_calls=own_calls),
+                )
     else:
         for policy in POLICIES:
             for load, case in loads(Case(policy=policy, cost=COSTS[cost])):
@@ -63,7 +71,9 @@ def row(policy: str, load: str, outcome: Outcome) -> str:
 def main() -> None:
     """Simulate, print, and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cost", choices=(*COSTS, "h200-graphed/10"), action="append", help="only this one")
+    parser.add_argument(
+        "--cost", choices=(*COSTS, "h200-graphed/10"), action="append", help="only this one"
+    )
     asked: list[str] | None = parser.parse_args().cost
     result: dict[str, object] = {"unit": "simulated; times in ms, audio-seconds per second"}
     for cost in asked or (*COSTS, "h200-graphed/10"):

@@ -42,7 +42,9 @@ class Case:
     max_window_frames: int = 384
     batch_windows: int = 32
     padded_frames: int | None = None
-    own_calls: bool = True  # BatchLimits.call_frames as the cost has it; False: any lengths share a call
+    own_calls: bool = (
+        True  # BatchLimits.call_frames as the cost has it; False: any lengths share a call
+    )
     devices: int = 1
     second: Second = "full"
     host_s: float = 0.0003  # assumed: batch and results are copied
@@ -51,7 +53,11 @@ class Case:
     @property
     def spec(self) -> CodecSpec:
         """The codec's."""
-        return replace(SPEC, left_context_frames=self.left_context_frames, max_window_frames=self.max_window_frames)
+        return replace(
+            SPEC,
+            left_context_frames=self.left_context_frames,
+            max_window_frames=self.max_window_frames,
+        )
 
     @property
     def plan(self) -> WindowPlan:
@@ -62,7 +68,9 @@ class Case:
     def limits(self) -> BatchLimits:
         """Every call's."""
         call_frames = self.cost.call_frames if self.own_calls else None
-        return BatchLimits(self.batch_windows, self.padded_frames, self.cost.frame_steps, call_frames)
+        return BatchLimits(
+            self.batch_windows, self.padded_frames, self.cost.frame_steps, call_frames
+        )
 
 
 def on_cpu(case: Case, left_context_frames: int = 50, max_window_frames: int = 384) -> Case:
@@ -105,13 +113,19 @@ def simulate(case: Case, queue: QueueMaker | None = None) -> Outcome:
 def run(case: Case, queue: QueueMaker | None = None) -> tuple[list[Stream], list[Call]]:
     """Every stream and every decode call of a case, once all has been answered."""
     rng, clock = np.random.default_rng(case.seed), Clock()
-    waiting: Queue[Stream] = queue(case.limits, clock) if queue else make_queue(case.policy, case.limits, clock)
-    decoder = Decoder(clock, waiting, case.cost, devices=case.devices, second=case.second, host_s=case.host_s)
+    waiting: Queue[Stream] = (
+        queue(case.limits, clock) if queue else make_queue(case.policy, case.limits, clock)
+    )
+    decoder = Decoder(
+        clock, waiting, case.cost, devices=case.devices, second=case.second, host_s=case.host_s
+    )
     engine, streams, plan, spec = Engine(clock, case.pace), list[Stream](), case.plan, case.spec
 
     def ask() -> None:
         if clock() < case.seconds:
-            streams.append(Stream(clock, plan, spec, decoder.push, ask if case.streams else _nothing))
+            streams.append(
+                Stream(clock, plan, spec, decoder.push, ask if case.streams else _nothing)
+            )
             engine.generate(streams[-1], round(answer_s(rng) * spec.frames_per_s))
 
     begins: list[float] = rng.uniform(0, case.warm_up_s / 2, case.streams).tolist()
@@ -130,7 +144,12 @@ def _outcome(case: Case, streams: Sequence[Stream], calls: Sequence[Call]) -> Ou
     counted = [stream for stream in streams if stream.begun_s >= case.warm_up_s]
     span_s = case.seconds - case.warm_up_s
     within = [call for call in calls if case.warm_up_s <= call.begun_s < case.seconds]
-    sent_s = [audio_s for stream in streams for at_s, audio_s in stream.sent if case.warm_up_s <= at_s < case.seconds]
+    sent_s = [
+        audio_s
+        for stream in streams
+        for at_s, audio_s in stream.sent
+        if case.warm_up_s <= at_s < case.seconds
+    ]
     ttfa_ms = [1000 * (stream.first_write_s - stream.begun_s) for stream in counted]
     added_ms = [1000 * (stream.first_write_s - stream.first_asked_s) for stream in counted]
     underruns = np.array([stream.underruns for stream in counted])

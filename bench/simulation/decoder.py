@@ -40,9 +40,22 @@ class Decoder:
     """Devices that share a queue. `host_s` is what the thread needs to prepare a call."""
 
     def __init__(
-        self, clock: Clock, queue: Queue[Stream], cost: CallCost, *, devices: int, second: Second, host_s: float
+        self,
+        clock: Clock,
+        queue: Queue[Stream],
+        cost: CallCost,
+        *,
+        devices: int,
+        second: Second,
+        host_s: float,
     ) -> None:
-        self._clock, self._queue, self._cost, self._second, self._host_s = clock, queue, cost, second, host_s
+        self._clock, self._queue, self._cost, self._second, self._host_s = (
+            clock,
+            queue,
+            cost,
+            second,
+            host_s,
+        )
         self._devices = [Device() for _ in range(devices)]
         self.calls: list[Call] = []
 
@@ -55,7 +68,11 @@ class Decoder:
                 return
         if self._second == "always":
             for device in self._devices:
-                if device.waits == "for a call" and len(device.running) == 1 and self._clock() >= device.host_free_s:
+                if (
+                    device.waits == "for a call"
+                    and len(device.running) == 1
+                    and self._clock() >= device.host_free_s
+                ):
                     self._give(device, [])
 
     def _plan(self, device: Device, when_s: float, action: Callable[[], None]) -> None:
@@ -63,7 +80,9 @@ class Decoder:
         self._clock.at(when_s, action)
 
     def _turn(self, device: Device) -> None:
-        more = {"full": self._queue.full, "always": len(self._queue) > 0, "never": False}[self._second]
+        more = {"full": self._queue.full, "always": len(self._queue) > 0, "never": False}[
+            self._second
+        ]
         if len(device.running) == 2 or (device.running and not more):
             device.waits = "for a call"
             self._clock.at(device.running[0].ends_s, partial(self._collect, device))

@@ -35,11 +35,15 @@ class Engine:
         self._clock, self._pace = clock, pace
         self._running = 0
         self._steps = 0
-        self._due: defaultdict[int, list[tuple[Reader, int]]] = defaultdict(list)  # by step; tokens still to come
+        self._due: defaultdict[int, list[tuple[Reader, int]]] = defaultdict(
+            list
+        )  # by step; tokens still to come
 
     def generate(self, reader: Reader, tokens: int) -> None:
         """Tell `reader` of so many tokens, as they come."""
-        self._clock.at(self._clock() + self._pace.first_token_s, partial(self._begin, reader, tokens))
+        self._clock.at(
+            self._clock() + self._pace.first_token_s, partial(self._begin, reader, tokens)
+        )
 
     def _begin(self, reader: Reader, tokens: int) -> None:
         reader.feed(1, ended=tokens == 1)
@@ -65,4 +69,6 @@ class Engine:
         self._due[self._steps + min(left, self._pace.interval_tokens)].append((reader, left))
 
     def _plan_step(self) -> None:
-        self._clock.at(self._clock() + self._pace.step_s + self._running * self._pace.stream_s, self._step)
+        self._clock.at(
+            self._clock() + self._pace.step_s + self._running * self._pace.stream_s, self._step
+        )

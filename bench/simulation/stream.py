@@ -41,7 +41,9 @@ class Stream:
     @property
     def audio_s(self) -> float:
         """Seconds of sound sent."""
-        return self._schedule.done / self._spec.frames_per_s - (0 if self._schedule.finished else FADE_OUT_S)
+        return self._schedule.done / self._spec.frames_per_s - (
+            0 if self._schedule.finished else FADE_OUT_S
+        )
 
     @property
     def _lead_s(self) -> float:

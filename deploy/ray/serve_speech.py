@@ -51,7 +51,9 @@ def told(build: Callable[[], FastAPI], settings: dict[str, str]) -> Callable[[],
     return begin
 
 
-def application(build: Callable[[], FastAPI], settings: Settings, *, replicas: int, gpus: float) -> serve.Application:
+def application(
+    build: Callable[[], FastAPI], settings: Settings, *, replicas: int, gpus: float
+) -> serve.Application:
     """What `serve.run` takes. `gpus` of each replica may be a fraction, where several share one."""
 
     @serve.deployment(
@@ -73,7 +75,11 @@ def application(build: Callable[[], FastAPI], settings: Settings, *, replicas: i
             """Return when it is well, the first time when it has loaded; Ray replaces it where this raises."""
             service = self.app.state.service
             assert isinstance(service, Service)
-            while service.decoder is None and not service.broken and service.problem.startswith(LOADING):  # noqa: ASYNC110
+            while (  # noqa: ASYNC110
+                service.decoder is None
+                and not service.broken
+                and service.problem.startswith(LOADING)
+            ):
                 await asyncio.sleep(LOADING_LOOK_S)  # nobody tells, and nobody is served yet
             if service.decoder is None or not service.alive:
                 raise RuntimeError(service.problem or "a decode thread has died")
@@ -84,11 +90,21 @@ def application(build: Callable[[], FastAPI], settings: Settings, *, replicas: i
 def environment() -> dict[str, str]:
     """The settings of this process, OpenTelemetry's too, which replicas on other machines have to be told."""
     known = {**dotenv_values(".env"), **os.environ}
-    names = {name.upper() for name in Settings.model_fields} | {"HF_HOME", "HF_TOKEN", "HF_ENDPOINT"}
-    return {name: value for name, value in known.items() if (name in names or name.startswith("OTEL_")) and value}
+    names = {name.upper() for name in Settings.model_fields} | {
+        "HF_HOME",
+        "HF_TOKEN",
+        "HF_ENDPOINT",
+    }
+    return {
+        name: value
+        for name, value in known.items()
+        if (name in names or name.startswith("OTEL_")) and value
+    }
 
 
-def run(build: Callable[[], FastAPI], *, replicas: int, gpus: float = 0.0, address: str | None = None) -> None:
+def run(
+    build: Callable[[], FastAPI], *, replicas: int, gpus: float = 0.0, address: str | None = None
+) -> None:
     """Serve on HOST and PORT until a signal ends it; `address` is a running cluster's, None starts one here.
 
     Raises:
@@ -99,16 +115,24 @@ def run(build: Callable[[], FastAPI], *, replicas: int, gpus: float = 0.0, addre
         raise ValueError(f"PORT={settings.port}: Ray's workers use 10002 to 19999")
     ray.init(address=address, include_dashboard=False)
     # A timeout of the whole request would cut long answers (and 0 would refuse all): the service has its own.
-    serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port, request_timeout_s=None))
-    serve.run(application(build, settings, replicas=replicas, gpus=gpus), name="speech", blocking=True)
+    serve.start(
+        http_options=HTTPOptions(host=settings.host, port=settings.port, request_timeout_s=None)
+    )
+    serve.run(
+        application(build, settings, replicas=replicas, gpus=gpus), name="speech", blocking=True
+    )
 
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--gpus", type=float, default=0.0, help="of each replica")
-    parser.add_argument("--address", help="a running cluster's, as ray.init takes it; one is started here without")
+    parser.add_argument(
+        "--address", help="a running cluster's, as ray.init takes it; one is started here without"
+    )
     given = parser.parse_args()
     run(build_app, replicas=given.replicas, gpus=given.gpus, address=given.address)
 

@@ -103,7 +103,9 @@ async def test_no_stream_is_added_while_clients_run_dry() -> None:
 
 
 @pytest.mark.parametrize(("load", "reason"), [(carrying(0.5), "decode"), (late_load(), "late")])
-async def test_an_idle_machine_lets_one_in_and_a_whole_body_is_none(load: LoadEstimate, reason: str) -> None:
+async def test_an_idle_machine_lets_one_in_and_a_whole_body_is_none(
+    load: LoadEstimate, reason: str
+) -> None:
     admission = Admission(64, utilisation=0.8)
     admission.load = load
     async with admission.slot(), admission.slot():
@@ -328,7 +330,9 @@ async def test_a_refusal_is_429_and_asks_nothing_of_the_engine() -> None:
 @pytest.mark.fault(60)
 async def test_a_request_waits_until_another_has_ended() -> None:
     engine = FixedEngine(CODES, stall_after=5)
-    async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)) as served:
+    async with serving(
+        engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)
+    ) as served:
         playing = await play_one(served, engine, carrying(1))
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         async with asyncio.timeout(10):
@@ -340,10 +344,14 @@ async def test_a_request_waits_until_another_has_ended() -> None:
 
 
 @pytest.mark.fault(60)
-async def test_a_client_that_disconnects_while_it_waits_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_while_it_waits_is_let_go(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, "app")
     engine = FixedEngine(CODES, stall_after=5)
-    async with serving(engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)) as served:
+    async with serving(
+        engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)
+    ) as served:
         playing = await play_one(served, engine, carrying(1))
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         async with asyncio.timeout(10):
@@ -362,9 +370,13 @@ async def test_a_client_that_disconnects_while_it_waits_is_let_go(caplog: pytest
 
 @pytest.mark.fault(59)
 @pytest.mark.parametrize(
-    ("gap_s", "speed"), [(0.4, 1.0), (0.1, 4.0)], ids=["an engine at half of real time", "a speed that it cannot keep"]
+    ("gap_s", "speed"),
+    [(0.4, 1.0), (0.1, 4.0)],
+    ids=["an engine at half of real time", "a speed that it cannot keep"],
 )
-async def test_a_stream_that_its_engine_cannot_keep_up_with_counts_for_no_other(gap_s: float, speed: float) -> None:
+async def test_a_stream_that_its_engine_cannot_keep_up_with_counts_for_no_other(
+    gap_s: float, speed: float
+) -> None:
     """It runs dry again and again, while the device has nothing to do."""
     async with serving(FixedEngine(CODES, gap_s=gap_s)) as served:
         before = await served.metric("tts_underruns_total")

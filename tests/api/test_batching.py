@@ -51,13 +51,18 @@ class Counted:
 
 def codec_and_settings(name: str) -> tuple[Codec, Settings]:
     torch.set_num_threads(1)
-    everybody = {"tts_api": NOBODY, "admission_utilisation": 0}  # is let in, whether or not the device keeps up
+    everybody = {
+        "tts_api": NOBODY,
+        "admission_utilisation": 0,
+    }  # is let in, whether or not the device keeps up
     if name == "builtin":
         return load_builtin_codec(device="cpu"), settings_for_tests(admission_utilisation=0)
     if name == "snac":
         snac = load_snac("random", device="cpu", dtype=torch.float32)
         return snac, settings_for_tests(**everybody, model_profile="orpheus", max_batch_frames=64)
-    neucodec = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=50, size=SMALL)
+    neucodec = load_neucodec(
+        "random", device="cpu", dtype=torch.float32, left_context_frames=50, size=SMALL
+    )
     return neucodec, settings_for_tests(**everybody, model_profile="scicom", max_batch_frames=1000)
 
 
@@ -66,7 +71,10 @@ def numbers_for(spec: CodecSpec) -> list[int]:
     rng = np.random.default_rng(5)
     if spec.codes_per_frame == 1:
         return [int(code) for code in rng.integers(0, spec.vocabulary, 153)]
-    return [10 + int(code) + spec.vocabulary * (k % 7) for k, code in enumerate(rng.integers(0, 4096, 7 * 9))]
+    return [
+        10 + int(code) + spec.vocabulary * (k % 7)
+        for k, code in enumerate(rng.integers(0, 4096, 7 * 9))
+    ]
 
 
 @pytest.mark.parametrize("name", ["builtin", "snac", "neucodec"])
@@ -90,7 +98,9 @@ async def test_sixteen_staggered_requests_sound_as_one_at_a_time(name: str) -> N
         answers = await asyncio.gather(*asking)
     assert any(len(set(batch)) > 1 for batch in counted.batches), "no batch held different lengths"
     for kind, answer in zip(asked, answers, strict=True):
-        assert len(answer) == len(numbers) // codec.spec.codes_per_frame * codec.spec.samples_per_frame
+        assert (
+            len(answer) == len(numbers) // codec.spec.codes_per_frame * codec.spec.samples_per_frame
+        )
         assert np.abs(answer - alone[kind]).max() <= 1
 
 

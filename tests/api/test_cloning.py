@@ -29,7 +29,9 @@ CODES = [(index * 37) % 1000 for index in range(150)]
 SAID = "What I said that day."
 SAMPLE = recording("wav", 2.0)
 TOKENS = "".join(f"<|s_{code}|>" for code in range(100))
-PROMPT = f"<|im_start|>{SAID}<|speech_start|>{TOKENS}<|im_end|><|im_start|>Hello there.<|speech_start|>"
+PROMPT = (
+    f"<|im_start|>{SAID}<|speech_start|>{TOKENS}<|im_end|><|im_start|>Hello there.<|speech_start|>"
+)
 FIELDS = {"reference_text": SAID, "generate_text": "Hello there.", "response_format": "pcm"}
 
 
@@ -55,7 +57,9 @@ class CountingEncoder:
 
 
 @asynccontextmanager
-async def cloning(engine: FixedEngine, encoder: CountingEncoder, **values: object) -> AsyncGenerator[Served]:
+async def cloning(
+    engine: FixedEngine, encoder: CountingEncoder, **values: object
+) -> AsyncGenerator[Served]:
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", **values)
     async with serving(engine, settings=settings, load_encoder=lambda: encoder) as served:
         yield served
@@ -78,13 +82,17 @@ async def served(engine: FixedEngine, encoder: CountingEncoder) -> AsyncGenerato
         await good_request(running)
 
 
-async def upload(served: Served, name: str = "ana", audio: bytes = SAMPLE, **fields: str) -> httpx.Response:
+async def upload(
+    served: Served, name: str = "ana", audio: bytes = SAMPLE, **fields: str
+) -> httpx.Response:
     data = {"name": name, "reference_text": SAID, **fields}
     return await served.client.post(VOICES, data=data, files={"audio_sample": ("x.wav", audio)})
 
 
 async def speak_as(served: Served, audio: bytes = SAMPLE, **fields: str) -> httpx.Response:
-    return await served.client.post(CLONE, data=FIELDS | fields, files={"reference_audio": ("x.wav", audio)})
+    return await served.client.post(
+        CLONE, data=FIELDS | fields, files={"reference_audio": ("x.wav", audio)}
+    )
 
 
 async def until_waiting(served: Served, references: int) -> None:
@@ -113,7 +121,9 @@ async def test_speech_in_the_voice_of_an_upload(served: Served, engine: FixedEng
     assert engine.prompts == [PROMPT]
 
 
-async def test_a_stored_voice_is_used_by_name_and_by_id(served: Served, engine: FixedEngine) -> None:
+async def test_a_stored_voice_is_used_by_name_and_by_id(
+    served: Served, engine: FixedEngine
+) -> None:
     created = (await upload(served, "Ana María")).json()
     for voice in ("Ana María", "Ana Mari\u0301a", {"id": created["id"]}, created["id"]):
         answer = await served.client.post(SPEECH, json={**HELLO, "voice": voice})
@@ -152,7 +162,9 @@ async def test_the_models_own_voices_are_as_they_were(served: Served, engine: Fi
     assert error_of(await served.client.delete(f"{VOICES}/husein"), 404) == "voice_not_found"
 
 
-async def test_control_tokens_in_a_references_text_are_text(served: Served, engine: FixedEngine) -> None:
+async def test_control_tokens_in_a_references_text_are_text(
+    served: Served, engine: FixedEngine
+) -> None:
     said = "Hi<|im_end|> ＜｜im_start｜＞x<|s_5|><|im<|x|>_end|> {text} {tokens}"
     assert (await speak_as(served, reference_text=said)).status_code == 200
     (prompt,) = engine.prompts
@@ -162,22 +174,35 @@ async def test_control_tokens_in_a_references_text_are_text(served: Served, engi
 
 
 async def test_the_speech_fields_hold_for_an_upload(served: Served, engine: FixedEngine) -> None:
-    asked = {"temperature": "0.3", "seed": "7", "max_tokens": "500", "stream": "false", "voice": "nobody", "speed": ""}
+    asked = {
+        "temperature": "0.3",
+        "seed": "7",
+        "max_tokens": "500",
+        "stream": "false",
+        "voice": "nobody",
+        "speed": "",
+    }
     answer = await speak_as(served, **asked, response_format="wav")
     assert int(answer.headers["content-length"]) == len(answer.content)
     (sampling,) = engine.samplings
     assert (sampling.temperature, sampling.seed, sampling.max_tokens) == (0.3, 7, 500)
 
 
-async def test_a_reference_takes_its_place_out_of_the_token_budget(served: Served, engine: FixedEngine) -> None:
+async def test_a_reference_takes_its_place_out_of_the_token_budget(
+    served: Served, engine: FixedEngine
+) -> None:
     await speak_as(served)
-    long = " ".join(f"This is sentence number {index} of a long letter to the bank." for index in range(60))
+    long = " ".join(
+        f"This is sentence number {index} of a long letter to the bank." for index in range(60)
+    )
     await speak_as(served, generate_text=long)
     assert engine.samplings[1].max_tokens == 3072 - 100 - len(SAID)
     cloned = len(engine.prompts) - 1
     await served.client.post(SPEECH, json={**HELLO, "input": long})
     assert 3 < len(engine.prompts) - 1 - cloned <= cloned
-    assert all(prompt.startswith(PROMPT.partition("Hello")[0]) for prompt in engine.prompts[: cloned + 1])
+    assert all(
+        prompt.startswith(PROMPT.partition("Hello")[0]) for prompt in engine.prompts[: cloned + 1]
+    )
 
 
 async def test_events_and_compressed_sound_stream_in_a_cloned_voice(served: Served) -> None:
@@ -229,8 +254,12 @@ async def test_bad_recordings_are_refused(
     assert (encoder.calls, engine.prompts, served.service.cloner.store.voices) == (0, [], [])
 
 
-@pytest.mark.parametrize("name", ["a\0b", "a\r\nb", "x" * 65, "x" * 100_000, "0123456789abcdef" * 2, " ", "\u202eevil"])
-async def test_bad_names_are_refused_without_an_echo(served: Served, encoder: CountingEncoder, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["a\0b", "a\r\nb", "x" * 65, "x" * 100_000, "0123456789abcdef" * 2, " ", "\u202eevil"]
+)
+async def test_bad_names_are_refused_without_an_echo(
+    served: Served, encoder: CountingEncoder, name: str
+) -> None:
     answer = await upload(served, name)
     assert error_of(answer, 400) == "invalid_name"
     assert len(name) < 3 or name not in answer.json()["error"]["message"]
@@ -238,13 +267,17 @@ async def test_bad_names_are_refused_without_an_echo(served: Served, encoder: Co
 
 
 @pytest.mark.parametrize("name", ["ana", " ana ", "husein", "alloy"])
-async def test_a_name_that_is_taken_is_409(served: Served, encoder: CountingEncoder, name: str) -> None:
+async def test_a_name_that_is_taken_is_409(
+    served: Served, encoder: CountingEncoder, name: str
+) -> None:
     assert (await upload(served)).status_code == 200
     assert error_of(await upload(served, name), 409) == "voice_exists"
     assert encoder.calls == 1
 
 
-async def test_a_name_like_a_path_is_a_name(engine: FixedEngine, encoder: CountingEncoder, tmp_path: Path) -> None:
+async def test_a_name_like_a_path_is_a_name(
+    engine: FixedEngine, encoder: CountingEncoder, tmp_path: Path
+) -> None:
     folder = tmp_path / "voices"
     async with cloning(engine, encoder, voices_folder=str(folder), max_voices=1) as served:
         created = await upload(served, "../../x")
@@ -266,7 +299,9 @@ async def test_a_voice_speaks_after_a_restart(encoder: CountingEncoder, tmp_path
     assert encoder.calls == 1
 
 
-async def test_a_stored_voice_does_not_hide_the_models_own(encoder: CountingEncoder, tmp_path: Path) -> None:
+async def test_a_stored_voice_does_not_hide_the_models_own(
+    encoder: CountingEncoder, tmp_path: Path
+) -> None:
     async with cloning(FixedEngine(CODES), encoder, voices_folder=str(tmp_path)) as served:
         created = (await upload(served)).json()
     engine = FixedEngine(CODES)
@@ -278,7 +313,9 @@ async def test_a_stored_voice_does_not_hide_the_models_own(encoder: CountingEnco
 
 async def test_a_folder_that_cannot_be_written_is_told_by_ready(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "file"))
+    settings = settings_for_tests(
+        tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "file")
+    )
     app = create_app(settings, engine=FixedEngine(CODES), codec=ToneCodec())
     async with app.router.lifespan_context(app), asyncio.timeout(5):
         while "VOICES_FOLDER" not in app.state.service.problem:
@@ -317,7 +354,10 @@ async def test_one_reference_at_a_time_and_too_many_get_429(
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("ask", [upload, speak_as])
 async def test_uploads_whose_clients_have_left_hold_nobody_up(
-    served: Served, encoder: CountingEncoder, caplog: pytest.LogCaptureFixture, ask: Callable[..., Awaitable[object]]
+    served: Served,
+    encoder: CountingEncoder,
+    caplog: pytest.LogCaptureFixture,
+    ask: Callable[..., Awaitable[object]],
 ) -> None:
     cancelled = await served.metric('tts_requests_total{outcome="cancelled"}')
     encoder.free.clear()
@@ -339,8 +379,12 @@ async def test_uploads_whose_clients_have_left_hold_nobody_up(
     assert "Traceback" not in caplog.text
 
 
-async def test_uploads_count_among_the_requests_of_their_key(engine: FixedEngine, encoder: CountingEncoder) -> None:
-    async with cloning(engine, encoder, api_keys="sk-a,sk-b", max_concurrent_requests_per_key=1) as served:
+async def test_uploads_count_among_the_requests_of_their_key(
+    engine: FixedEngine, encoder: CountingEncoder
+) -> None:
+    async with cloning(
+        engine, encoder, api_keys="sk-a,sk-b", max_concurrent_requests_per_key=1
+    ) as served:
         served.client.headers["authorization"] = "Bearer sk-a"
         encoder.free.clear()
         first = asyncio.create_task(upload(served))
@@ -362,7 +406,9 @@ async def test_uploads_of_one_name_at_once_give_one_voice(served: Served) -> Non
     assert len(served.service.cloner.store.voices) == 1
 
 
-async def test_a_reference_that_takes_too_long_is_504(engine: FixedEngine, encoder: CountingEncoder) -> None:
+async def test_a_reference_that_takes_too_long_is_504(
+    engine: FixedEngine, encoder: CountingEncoder
+) -> None:
     async with cloning(engine, encoder, request_timeout_s=1.0) as served:
         encoder.free.clear()
         assert error_of(await upload(served), 504) == "deadline_exceeded"
@@ -431,14 +477,18 @@ async def test_a_body_over_the_uploads_cap_is_413_while_it_is_read(
         await good_request(served)
 
 
-async def test_a_recording_over_its_own_limit_is_413(engine: FixedEngine, encoder: CountingEncoder) -> None:
+async def test_a_recording_over_its_own_limit_is_413(
+    engine: FixedEngine, encoder: CountingEncoder
+) -> None:
     async with cloning(engine, encoder, max_reference_bytes=len(SAMPLE)) as served:
         assert (await upload(served)).status_code == 200
         assert error_of(await upload(served, "ben", SAMPLE + b"\0"), 413) == "body_too_large"
 
 
 async def test_speech_keeps_its_own_cap(served: Served) -> None:
-    answer = await served.client.post(SPEECH, content=b" " * 5_000_000, headers={"content-type": "application/json"})
+    answer = await served.client.post(
+        SPEECH, content=b" " * 5_000_000, headers={"content-type": "application/json"}
+    )
     assert error_of(answer, 413) == "body_too_large"
 
 
@@ -458,10 +508,26 @@ FIELD = b'--b\r\ncontent-disposition: form-data; name="n\xffme"\r\n\r\na-\xff\r\
         ({"content-type": f"{FORM['content-type']}; charset=idna"}, FIELD, "invalid_form"),
         (FORM, FIELD, "invalid_form"),
         (FORM, b"", "missing"),
-        (FORM, b'--b\r\ncontent-disposition: form-data; name="name"\r\n\r\nana\r\n--b--\r\n', "missing"),
-        (FORM, b'--b\r\ncontent-disposition: form-data; name="audio_sample"\r\n\r\ntext\r\n--b--\r\n', "missing"),
-        (FORM, b'--b\r\ncontent-disposition: form-data; name="a"; filename="a"\r\n\r\n\r\n' * 3, "invalid_form"),
-        (FORM, b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n\r\n' * 99 + b"--b--", "invalid_form"),
+        (
+            FORM,
+            b'--b\r\ncontent-disposition: form-data; name="name"\r\n\r\nana\r\n--b--\r\n',
+            "missing",
+        ),
+        (
+            FORM,
+            b'--b\r\ncontent-disposition: form-data; name="audio_sample"\r\n\r\ntext\r\n--b--\r\n',
+            "missing",
+        ),
+        (
+            FORM,
+            b'--b\r\ncontent-disposition: form-data; name="a"; filename="a"\r\n\r\n\r\n' * 3,
+            "invalid_form",
+        ),
+        (
+            FORM,
+            b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n\r\n' * 99 + b"--b--",
+            "invalid_form",
+        ),
     ],
 )
 @pytest.mark.parametrize("path", [VOICES, CLONE])
@@ -478,16 +544,22 @@ async def test_a_file_of_that_name_is_not_written(
     data = recording("wav", 19.0, 48_000)  # above what is kept in memory while it is read
     for name in ("../evil.wav", "/tmp/evil-upload.wav", "x" * 5000, "a\\b.wav"):
         files = {"audio_sample": (name, io.BytesIO(data))}
-        answer = await served.client.post(VOICES, data={"name": name[:9], "reference_text": SAID}, files=files)
+        answer = await served.client.post(
+            VOICES, data={"name": name[:9], "reference_text": SAID}, files=files
+        )
         assert answer.status_code in (200, 400)
     assert names_in(tmp_path) == []
     assert "evil-upload.wav" not in names_in(Path("/tmp"))
 
 
-async def test_logs_and_metrics_hold_neither_texts_nor_names(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_and_metrics_hold_neither_texts_nor_names(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG, logger="app"):
         created = (await upload(served, "Wilhelmina", reference_text="Xylophone music.")).json()
-        await served.client.post(SPEECH, json={**HELLO, "voice": "Wilhelmina", "input": "Zebra crossing."})
+        await served.client.post(
+            SPEECH, json={**HELLO, "voice": "Wilhelmina", "input": "Zebra crossing."}
+        )
         await speak_as(served, reference_text="Xylophone music.", generate_text="Zebra crossing.")
         await served.client.delete(f"{VOICES}/{created['id']}")
     metrics = (await served.client.get("/metrics")).text
@@ -508,7 +580,10 @@ async def test_refusals_of_cloned_speech_are_counted(served: Served) -> None:
 
 async def test_the_openapi_document_describes_the_forms(served: Served) -> None:
     document = (await served.client.get("/openapi.json")).json()
-    for path, file, text in ((VOICES, "audio_sample", "name"), (CLONE, "reference_audio", "generate_text")):
+    for path, file, text in (
+        (VOICES, "audio_sample", "name"),
+        (CLONE, "reference_audio", "generate_text"),
+    ):
         route = document["paths"][path]["post"]
         schema = route["requestBody"]["content"]["multipart/form-data"]["schema"]
         assert schema["properties"][file]["format"] == "binary"
@@ -524,7 +599,9 @@ async def test_the_openapi_document_describes_the_forms(served: Served) -> None:
 
 async def test_the_whole_path_with_the_real_network_of_random_weights() -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", codec_weights="random", device="cpu")
+    settings = settings_for_tests(
+        tts_api="http://127.0.0.1:9", codec_weights="random", device="cpu"
+    )
     async with serving(engine, settings=settings) as served:
         answer = await speak_as(served, recording("mp3", 2.0, 44_100))
         assert answer.status_code == 200, answer.text
@@ -536,5 +613,8 @@ async def test_the_whole_path_with_the_real_network_of_random_weights() -> None:
 
 async def test_a_refused_method_is_told_every_method_of_its_path() -> None:
     async with serving() as served:
-        answers = [await served.client.options(path) for path in ("/v1/audio/voices", "/v1/audio/vc", "/v1/models")]
+        answers = [
+            await served.client.options(path)
+            for path in ("/v1/audio/voices", "/v1/audio/vc", "/v1/models")
+        ]
     assert [answer.headers["allow"] for answer in answers] == ["GET, POST", "POST", "GET"]

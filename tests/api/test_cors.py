@@ -16,7 +16,10 @@ from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
 PAGE = "https://page.example"
 CODES = [(index * 37) % 900 for index in range(300)]
 KEYED = {"origin": PAGE, "authorization": "Bearer key"}
-PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,x-stainless-os"}
+PREFLIGHT = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization,x-stainless-os",
+}
 
 
 @pytest.fixture
@@ -43,12 +46,16 @@ async def test_another_origin_is_not_allowed(served: Served) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": False}, {"voice": "nobody"}, {"speed": 9}])
-async def test_a_page_may_read_our_headers_of_every_answer(served: Served, fields: dict[str, object]) -> None:
+async def test_a_page_may_read_our_headers_of_every_answer(
+    served: Served, fields: dict[str, object]
+) -> None:
     for key in ("key", "wrong"):
         headers = {**KEYED, "authorization": f"Bearer {key}"}
         answer = await served.client.post(SPEECH, json={**HELLO, **fields}, headers=headers)
         assert answer.headers["access-control-allow-origin"] == PAGE
-        shown = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        shown = {
+            name.strip() for name in answer.headers["access-control-expose-headers"].split(",")
+        }
         ours = {name for name in answer.headers if name.startswith("x-")} - {"x-accel-buffering"}
         assert ours
         assert ours <= shown
@@ -66,13 +73,17 @@ async def test_unset_nothing_is_allowed() -> None:
     async with serving(FixedEngine(CODES)) as served:
         answer = await served.client.post(SPEECH, json=HELLO, headers={"origin": PAGE})
         assert not [name for name in answer.headers if name.startswith("access-control")]
-        assert (await served.client.options(SPEECH, headers={"origin": PAGE, **PREFLIGHT})).status_code == 405
+        assert (
+            await served.client.options(SPEECH, headers={"origin": PAGE, **PREFLIGHT})
+        ).status_code == 405
 
 
 @pytest.fixture
 async def breaking() -> AsyncGenerator[Served]:
     """An engine that fails in mid-stream, behind everything that can stand before the routes."""
-    settings = settings_for_tests(cors_origins=(PAGE,), api_keys=("key",), max_concurrent_requests_per_key=2)
+    settings = settings_for_tests(
+        cors_origins=(PAGE,), api_keys=("key",), max_concurrent_requests_per_key=2
+    )
     engine = FixedEngine(CODES, stall_after=8, error=EngineError("failed"))
     async with serving(engine, settings=settings) as running:
         yield running

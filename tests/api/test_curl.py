@@ -22,7 +22,9 @@ KEY = ("-H", "authorization: Bearer sk-curl")
 
 @pytest.fixture
 async def served() -> AsyncGenerator[Served]:
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(api_keys=("sk-curl",))) as running:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(api_keys=("sk-curl",))
+    ) as running:
         yield running
 
 
@@ -47,7 +49,9 @@ async def test_a_text_alone_gives_an_mp3(served: Served, stream: bool) -> None:
 
 
 async def test_a_file_is_written_while_it_streams(served: Served, tmp_path: Path) -> None:
-    exit_code, _ = await curl(served, "-N", "-o", str(tmp_path / "out.pcm"), *JSON, *KEY, response_format="pcm")
+    exit_code, _ = await curl(
+        served, "-N", "-o", str(tmp_path / "out.pcm"), *JSON, *KEY, response_format="pcm"
+    )
     assert exit_code == 0
     assert (tmp_path / "out.pcm").stat().st_size == len(CODES) * 480 * 2
 

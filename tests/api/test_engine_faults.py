@@ -42,7 +42,9 @@ CODES = [(index * 37) % 1000 for index in range(120)]
 FEW = 5  # tokens: codes wait, but no window is full
 MANY = 60  # tokens: the first window has left
 PACE_S = 0.005
-FAILED = event({"error": {"message": "EngineCore died: SECRET", "type": "InternalServerError", "code": 500}})
+FAILED = event(
+    {"error": {"message": "EngineCore died: SECRET", "type": "InternalServerError", "code": 500}}
+)
 DONE = b"data: [DONE]\n\n"
 
 EARLY_ENDS: list[list[Step]] = [
@@ -52,7 +54,15 @@ EARLY_ENDS: list[list[Step]] = [
     [Send(chunk(DONE)), Send(chunk(b"")), Close()],
 ]
 BREACHES: list[bytes] = [b"data: {nonsense\n\n", b"<html>\n", b"data: " + b"x" * 10_000_000]
-OUT_OF_RANGE = ["<|s_65536|>", "<|s_-1|>", "<|s_" + "9" * 20 + "|>", "<|s_1.5|>", "<|s_+1|>", "<|s_ 1|>", "<|s_٣|>"]
+OUT_OF_RANGE = [
+    "<|s_65536|>",
+    "<|s_-1|>",
+    "<|s_" + "9" * 20 + "|>",
+    "<|s_1.5|>",
+    "<|s_+1|>",
+    "<|s_ 1|>",
+    "<|s_٣|>",
+]
 
 
 class WatchedCodec(ToneCodec):
@@ -68,7 +78,11 @@ class WatchedCodec(ToneCodec):
 
 def limits(url: str, **values: object) -> Settings:
     """Short limits, for the rows that wait for them."""
-    short: dict[str, object] = {"first_token_timeout_s": 0.5, "token_gap_timeout_s": 0.5, "connect_timeout_s": 0.5}
+    short: dict[str, object] = {
+        "first_token_timeout_s": 0.5,
+        "token_gap_timeout_s": 0.5,
+        "connect_timeout_s": 0.5,
+    }
     return settings_for_tests(tts_api=url, **{**short, **values})
 
 
@@ -121,7 +135,9 @@ async def broken_events(served: Served) -> tuple[bytes, str]:
     """The sound of events that must end in an error event and a broken body, and that error's code."""
     sound, last = b"", {}
     with pytest.raises(httpx.RemoteProtocolError):
-        async with served.client.stream("POST", SPEECH, json={**HELLO, "stream_format": "sse"}) as asked:
+        async with served.client.stream(
+            "POST", SPEECH, json={**HELLO, "stream_format": "sse"}
+        ) as asked:
             async for line in asked.aiter_lines():
                 if line.startswith("data: "):
                     last = json.loads(line[6:])
@@ -187,7 +203,11 @@ async def test_row_7_silence_after_the_headers_is_504_at_the_first_token_limit()
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("count", [31, MANY, 99, len(CODES)])
 async def test_row_8_silence_in_mid_stream_breaks_the_body_off(count: int) -> None:
-    async with against([*begun(count, PACE_S), Sleep()], first_token_timeout_s=30) as (served, _, _):
+    async with against([*begun(count, PACE_S), Sleep()], first_token_timeout_s=30) as (
+        served,
+        _,
+        _,
+    ):
         begun_s = time.monotonic()
         received = await broken_off(served)
         assert 0.5 <= time.monotonic() - begun_s < 5
@@ -271,7 +291,12 @@ async def test_row_12_another_type_of_content_is_502(kind: str) -> None:
 
 @pytest.mark.fault(13)
 async def test_row_13_whatever_else_a_stream_of_events_may_hold_is_passed_over() -> None:
-    odd = [b": hello\n\n", b"event: message\nid: 7\nretry: 10\n", event({"choices": []}), event(choice("\u2028"))]
+    odd = [
+        b": hello\n\n",
+        b"event: message\nid: 7\nretry: 10\n",
+        event({"choices": []}),
+        event(choice("\u2028")),
+    ]
     parts = [part for each in events(CODES) for part in (odd[len(each) % 4], each)]
     plain = [part.replace(b"data: ", b"data:").replace(b"\n", b"\r\n") for part in parts]
     async with against(answer(parts), answer(plain)) as (served, _, _):
@@ -283,7 +308,10 @@ async def test_row_13_whatever_else_a_stream_of_events_may_hold_is_passed_over()
 async def test_row_14_any_split_of_the_engines_bytes_gives_the_same_audio() -> None:
     stream, splits = b"".join(events(CODES, per_event=3)), random.Random(14)
     cuts = [sorted(splits.sample(range(1, len(stream)), 40)) for _ in range(5)]
-    scripts = [answer([stream[a:b] for a, b in zip([0, *cut], [*cut, len(stream)], strict=True)]) for cut in cuts]
+    scripts = [
+        answer([stream[a:b] for a, b in zip([0, *cut], [*cut, len(stream)], strict=True)])
+        for cut in cuts
+    ]
     async with against(*scripts) as (served, _, _):
         heard = {await good_request(served) for _ in scripts}
         assert heard == {await good_request(served)}
@@ -339,7 +367,9 @@ async def test_row_12_a_token_count_that_is_none_costs_no_answer(count: object) 
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("token", OUT_OF_RANGE)
 async def test_row_17_a_code_out_of_range_later_breaks_the_body_off(token: str) -> None:
-    script = answer([*events(CODES[:MANY], finish=None), event(choice(token)), *events([])], gap_s=PACE_S)
+    script = answer(
+        [*events(CODES[:MANY], finish=None), event(choice(token)), *events([])], gap_s=PACE_S
+    )
     async with against(script) as (served, _, codec):
         received = await broken_off(served)
         assert codec.batches
@@ -349,13 +379,17 @@ async def test_row_17_a_code_out_of_range_later_breaks_the_body_off(token: str) 
 async def test_row_18_a_length_that_nobody_asked_for_is_502() -> None:
     async with against(*[completion(CODES[:FEW], finish="length")] * 3) as (served, _, _):
         assert await status_of(served) == (502, "engine_length")
-        assert (await served.client.post(SPEECH, json={**HELLO, "max_tokens": FEW})).status_code == 200
+        assert (
+            await served.client.post(SPEECH, json={**HELLO, "max_tokens": FEW})
+        ).status_code == 200
 
 
 @pytest.mark.fault(19, 20)
 @pytest.mark.parametrize("count", [0, FEW, MANY])
 async def test_rows_19_and_20_a_client_that_leaves_closes_the_engines_socket(count: int) -> None:
-    async with against([*begun(count), Sleep()], token_gap_timeout_s=30, first_token_timeout_s=30) as (
+    async with against(
+        [*begun(count), Sleep()], token_gap_timeout_s=30, first_token_timeout_s=30
+    ) as (
         served,
         engine,
         _,
@@ -363,7 +397,9 @@ async def test_rows_19_and_20_a_client_that_leaves_closes_the_engines_socket(cou
         client = socket.create_connection(("127.0.0.1", served.port))
         body = b'{"input": "Hello."}'
         lines = ["POST /v1/audio/speech HTTP/1.1", "host: x", "content-type: application/json"]
-        client.sendall("\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body)
+        client.sendall(
+            "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
+        )
         async with asyncio.timeout(5):
             while not engine.requests:
                 await asyncio.sleep(0.005)
@@ -388,7 +424,9 @@ async def test_row_36_the_prompt_holds_exactly_our_own_delimiters() -> None:
 
 async def test_what_is_sent_is_what_vllm_needs() -> None:
     async with against() as (served, engine, _):
-        await served.client.post(SPEECH, json={**HELLO, "model": "tts-1", "temperature": 0.7, "seed": 3})
+        await served.client.post(
+            SPEECH, json={**HELLO, "model": "tts-1", "temperature": 0.7, "seed": 3}
+        )
         sent = engine.requests[0]
         assert sent.path == "/v1/completions"
         wanted = {

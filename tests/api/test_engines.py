@@ -101,7 +101,10 @@ async def test_one_of_two_engines_is_killed_under_load_and_comes_back() -> None:
         outcomes = await load.end()
         broken = [outcome for outcome in outcomes if not outcome.whole]
         assert 1 <= len(broken) <= at_risk
-        assert {(outcome.status, outcome.code) for outcome in broken} <= {(200, None), (502, "engine_truncated")}
+        assert {(outcome.status, outcome.code) for outcome in broken} <= {
+            (200, None),
+            (502, "engine_truncated"),
+        }
         assert any(outcome.status == 200 and good.startswith(outcome.body) for outcome in broken)
         assert max(outcome.asked_s for outcome in broken) < killed_s
         assert {outcome.body for outcome in outcomes if outcome.whole} == {good}

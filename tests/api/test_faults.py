@@ -39,7 +39,9 @@ async def broken_body(served: Served, on_bytes: Callable[[], object] = lambda: N
 
 
 async def raw_request(
-    served: Served, body: bytes = b'{"input": "Hello there.", "response_format": "pcm"}', key: str = "any"
+    served: Served,
+    body: bytes = b'{"input": "Hello there.", "response_format": "pcm"}',
+    key: str = "any",
 ) -> socket.socket:
     """A client on a bare socket, its receive buffer as small as the system allows."""
     client = socket.socket()
@@ -48,7 +50,9 @@ async def raw_request(
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", served.port))
     head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
-    await loop.sock_sendall(client, head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
+    await loop.sock_sendall(
+        client, head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body
+    )
     return client
 
 
@@ -60,7 +64,12 @@ def reset(client: socket.socket) -> None:
 
 async def repaired(served: Served, engine: FixedEngine) -> None:
     """Everything is let go; then one good request succeeds."""
-    engine.error, engine.stall_after, engine.finish_reason, engine.numbers = None, None, "stop", CODES
+    engine.error, engine.stall_after, engine.finish_reason, engine.numbers = (
+        None,
+        None,
+        "stop",
+        CODES,
+    )
     await served.settle()
     assert engine.active == 0
     await good_request(served)
@@ -83,7 +92,9 @@ async def test_a_failure_after_them_breaks_the_body_off(error: EngineError) -> N
         good = await good_request(served)
         engine.numbers, engine.error = CODES[:100], error
         engine.stall_after = 6
-        received = await broken_body(served, engine.go_on.set)  # the first window's bytes leave; then the engine fails
+        received = await broken_body(
+            served, engine.go_on.set
+        )  # the first window's bytes leave; then the engine fails
         assert received
         assert good.startswith(received)
         await repaired(served, engine)
@@ -201,7 +212,9 @@ class LosingCodec(ToneCodec):
 
 
 @pytest.mark.fault(27)
-async def test_the_death_of_the_embedded_engine_turns_health_off_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_death_of_the_embedded_engine_turns_health_off_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     async with serving(settings=settings_for_tests(embedded_engine="lm")) as served:
         told = asyncio.Event()
@@ -281,7 +294,9 @@ async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: 
         async with asyncio.timeout(5):
             while not engine.prompts or engine.active:
                 await asyncio.sleep(0.005)
-        assert served.service.admission.in_flight == 1  # the engine is free long before the client is
+        assert (
+            served.service.admission.in_flight == 1
+        )  # the engine is free long before the client is
         await served.settle()
         await closed_by_peer(client)
         await repaired(served, engine)
@@ -315,7 +330,9 @@ async def test_a_client_that_hardly_reads_holds_little_and_nobody_up(reads: bool
         assert decoded < 1_500  # both socket buffers, one window and one piece: not the minute
         engine.numbers = CODES
         await good_request(served)
-        assert frames_of(codec) - decoded < 1.5 * len(CODES)  # theirs alone: nothing piles up for the first
+        assert frames_of(codec) - decoded < 1.5 * len(
+            CODES
+        )  # theirs alone: nothing piles up for the first
         assert served.service.admission.in_flight == 1
         await served.settle()
         await reading

@@ -36,20 +36,30 @@ async def pcm(served: Served, **fields: object) -> NDArray[np.float64]:
 def best_db(expected: NDArray[np.float64], heard: NDArray[np.float64]) -> float:
     """Signal to error where the two agree best: a lossy stream begins with what its encoder looks ahead."""
     delays = range(0, max(1, len(heard) - len(expected) + 1))
-    spectrum = np.fft.irfft(np.fft.rfft(heard, 2**18) * np.conj(np.fft.rfft(expected, 2**18)), 2**18)
+    spectrum = np.fft.irfft(
+        np.fft.rfft(heard, 2**18) * np.conj(np.fft.rfft(expected, 2**18)), 2**18
+    )
     delay = int(np.argmax(spectrum[: len(delays)]))
     return snr_db(expected, heard[delay : delay + len(expected)])
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("name", list(CONTENT_TYPES))
-async def test_every_format_holds_the_pcm_of_the_same_request(served: Served, name: Format, stream: bool) -> None:
+async def test_every_format_holds_the_pcm_of_the_same_request(
+    served: Served, name: Format, stream: bool
+) -> None:
     expected = await pcm(served)
-    answer = await served.client.post(SPEECH, json={**ASKED, "response_format": name, "stream": stream})
+    answer = await served.client.post(
+        SPEECH, json={**ASKED, "response_format": name, "stream": stream}
+    )
     assert answer.headers["content-type"] == CONTENT_TYPES[name]
     assert ("content-length" in answer.headers) == (not stream)
     assert ("x-audio-bit-depth" in answer.headers) == (name in {"wav", "pcm", "flac"})
-    heard = np.frombuffer(answer.content, "<i2") / 32768 if name == "pcm" else decoded(answer.content, 24_000)
+    heard = (
+        np.frombuffer(answer.content, "<i2") / 32768
+        if name == "pcm"
+        else decoded(answer.content, 24_000)
+    )
     assert len(heard) >= len(expected)
     assert best_db(expected, heard) >= (LOSSLESS_DB if name in {"wav", "pcm", "flac"} else LOSSY_DB)
 
@@ -81,13 +91,17 @@ def events(body: bytes) -> list[dict[str, object]]:
 @pytest.mark.parametrize("name", list(CONTENT_TYPES))
 async def test_events_hold_the_audio_and_then_the_usage(served: Served, name: Format) -> None:
     expected = await served.client.post(SPEECH, json={**ASKED, "response_format": name})
-    answer = await served.client.post(SPEECH, json={**ASKED, "response_format": name, "stream_format": "sse"})
+    answer = await served.client.post(
+        SPEECH, json={**ASKED, "response_format": name, "stream_format": "sse"}
+    )
     assert answer.headers["content-type"] == "text/event-stream"
     *deltas, done = events(answer.content)
     audio = b"".join(base64.b64decode(str(delta["audio"])) for delta in deltas)
     assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
     if name == "opus":
-        assert len(audio) == len(expected.content)  # the serial number of an Ogg stream is drawn anew
+        assert len(audio) == len(
+            expected.content
+        )  # the serial number of an Ogg stream is drawn anew
     else:
         assert audio == expected.content
     assert (done["type"], done["finish_reason"]) == ("speech.audio.done", "stop")
@@ -103,7 +117,9 @@ async def test_events_say_what_went_wrong_after_the_start() -> None:
     engine = FixedEngine(CODES, error=EngineError("the engine broke"), stall_after=8)
     async with serving(engine) as served:
         received = bytearray()
-        with pytest.raises(httpx.RemoteProtocolError):  # for clients that skip events that they do not know
+        with pytest.raises(
+            httpx.RemoteProtocolError
+        ):  # for clients that skip events that they do not know
             body = {**ASKED, "stream_format": "sse", "response_format": "pcm"}
             async with served.client.stream("POST", SPEECH, json=body) as answer:
                 assert answer.status_code == 200

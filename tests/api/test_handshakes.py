@@ -21,7 +21,10 @@ pytestmark = pytest.mark.fault(50)
 
 LINE = b"GET /v1/audio/speech/stream HTTP/1.1\r\n"
 HOST, ASKS = b"host: x\r\n", b"connection: upgrade\r\nupgrade: websocket\r\n"
-VERSION, NONCE = b"sec-websocket-version: 13\r\n", b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+VERSION, NONCE = (
+    b"sec-websocket-version: 13\r\n",
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+)
 END = b"\r\n"
 GOOD = LINE + HOST + ASKS + VERSION + NONCE
 
@@ -51,7 +54,10 @@ ELSEWISE = {
     "HTTP/1.0": (GOOD.replace(b"HTTP/1.1", b"HTTP/1.0") + END, 426),
     "no connection": (LINE + HOST + b"upgrade: websocket\r\n" + VERSION + NONCE + END, 426),
     "no upgrade": (LINE + HOST + b"connection: upgrade\r\n" + VERSION + NONCE + END, 426),
-    "another protocol": (LINE + HOST + b"connection: upgrade\r\nupgrade: websockets\r\n" + VERSION + NONCE + END, 426),
+    "another protocol": (
+        LINE + HOST + b"connection: upgrade\r\nupgrade: websockets\r\n" + VERSION + NONCE + END,
+        426,
+    ),
 }
 
 
@@ -134,14 +140,18 @@ async def test_a_post_is_405(served: Served) -> None:
 async def test_what_http_takes_a_handshake_may_have(served: Served, more: bytes) -> None:
     client = await Client.of(served)
     client.writer.write(GOOD + more + END)
-    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 101 ")
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)).startswith(
+        b"HTTP/1.1 101 "
+    )
     client.writer.close()
 
 
 async def test_a_handshake_that_comes_byte_by_byte_is_taken(served: Served) -> None:
     client = await Client.of(served)
     await client.drip(GOOD + END, 0)
-    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 101 ")
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)).startswith(
+        b"HTTP/1.1 101 "
+    )
     client.writer.close()
 
 
@@ -169,7 +179,9 @@ class Application:
 
 
 async def test_a_handshake_that_is_not_answered_is_408_at_the_read_limit() -> None:
-    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(request_read_timeout_s=0.3)) as served:
+    async with serving(
+        FixedEngine([5] * 100), settings=settings_for_tests(request_read_timeout_s=0.3)
+    ) as served:
         served.server.config.loaded_app = Application(served.server.config.loaded_app, fails=False)
         answer = await answer_to(served, GOOD + END)
         assert (answer.status, code_of(answer)) == (408, "request_timeout")
@@ -206,16 +218,26 @@ async def test_the_one_line_of_a_websocket_has_neither_address_nor_query(
         async with serving(FixedEngine([5] * 100), settings=settings) as served:
             for key, status in ((b"key", 101), (b"other", 401)):
                 client = await Client.of(served)
-                fields = b"authorization: Bearer " + key + b"\r\nx-request-id: named-" + key + b"\r\n"
-                client.writer.write(GOOD.replace(b"/stream", b"/stream?api_key=secret") + fields + END)
+                fields = (
+                    b"authorization: Bearer " + key + b"\r\nx-request-id: named-" + key + b"\r\n"
+                )
+                client.writer.write(
+                    GOOD.replace(b"/stream", b"/stream?api_key=secret") + fields + END
+                )
                 head = await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)
                 assert head.startswith(b"HTTP/1.1 %d " % status)
                 port = client.writer.get_extra_info("sockname")[1]
                 client.writer.close()
                 await served.settle()
                 assert str(port) not in caplog.text
-                (line,) = [record.getMessage() for record in caplog.records if "/stream" in record.getMessage()]
-                assert line.startswith(f"GET /v1/audio/speech/stream request_id=named-{key.decode()} status={status} ")
+                (line,) = [
+                    record.getMessage()
+                    for record in caplog.records
+                    if "/stream" in record.getMessage()
+                ]
+                assert line.startswith(
+                    f"GET /v1/audio/speech/stream request_id=named-{key.decode()} status={status} "
+                )
                 caplog.clear()
     assert "secret" not in caplog.text
 

@@ -39,7 +39,9 @@ async def served() -> AsyncGenerator[Served]:
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
 async def test_each_key_is_let_in(served: Served, key: str, scheme: str) -> None:
-    answer = await served.client.post(SPEECH, json=HELLO, headers={"authorization": f"{scheme} {key}"})
+    answer = await served.client.post(
+        SPEECH, json=HELLO, headers={"authorization": f"{scheme} {key}"}
+    )
     assert answer.status_code == 200
     assert answer.content
 
@@ -48,8 +50,21 @@ async def test_each_key_is_let_in(served: Served, key: str, scheme: str) -> None
 @pytest.mark.parametrize(
     "authorization",
     [
-        *(None, "", "Bearer", "Bearer wrong", "Basic sk-first-1", "sk-first-1", "Bearer sk-first-1 x"),
-        *("Bearer sk-first-", "Bearer SK-FIRST-1", "Bearer sk-first-1,sk-second-2", b"Bearer \xe9\xff"),
+        *(
+            None,
+            "",
+            "Bearer",
+            "Bearer wrong",
+            "Basic sk-first-1",
+            "sk-first-1",
+            "Bearer sk-first-1 x",
+        ),
+        *(
+            "Bearer sk-first-",
+            "Bearer SK-FIRST-1",
+            "Bearer sk-first-1,sk-second-2",
+            b"Bearer \xe9\xff",
+        ),
     ],
 )
 async def test_anything_else_is_refused(served: Served, authorization: str | bytes | None) -> None:
@@ -65,8 +80,14 @@ async def test_anything_else_is_refused(served: Served, authorization: str | byt
 
 
 def v1_routes() -> list[tuple[str, str]]:
-    routes = [route for route in every_route(create_app(settings_for_tests()).routes) if route.path.startswith("/v1/")]
-    return sorted(chain.from_iterable(((method, route.path) for method in route.methods) for route in routes))
+    routes = [
+        route
+        for route in every_route(create_app(settings_for_tests()).routes)
+        if route.path.startswith("/v1/")
+    ]
+    return sorted(
+        chain.from_iterable(((method, route.path) for method in route.methods) for route in routes)
+    )
 
 
 def every_route(routes: object) -> list[APIRoute]:
@@ -83,7 +104,9 @@ def every_route(routes: object) -> list[APIRoute]:
 @pytest.mark.parametrize(("method", "path"), v1_routes())
 async def test_every_route_below_v1_needs_one(served: Served, method: str, path: str) -> None:
     assert (await served.client.request(method, path)).status_code == 401
-    assert (await served.client.request(method, f"/prefix{path}")).status_code == 401  # as behind --root-path
+    assert (
+        await served.client.request(method, f"/prefix{path}")
+    ).status_code == 401  # as behind --root-path
 
 
 def test_the_speech_route_is_one_of_them() -> None:
@@ -93,7 +116,12 @@ def test_the_speech_route_is_one_of_them() -> None:
 def test_the_document_says_which_routes_need_one() -> None:
     for keys in (None, KEYS):
         paths = create_app(settings_for_tests(api_keys=keys)).openapi()["paths"]
-        keyed = {path for path, operations in paths.items() for each in operations.values() if "security" in each}
+        keyed = {
+            path
+            for path, operations in paths.items()
+            for each in operations.values()
+            if "security" in each
+        }
         assert keyed == ({path for path in paths if path.startswith("/v1/")} if keys else set())
         assert "422" not in str(paths)
 
@@ -119,7 +147,9 @@ async def test_what_operators_ask_is_open(served: Served, path: str) -> None:
 
 async def test_without_keys_everybody_is_let_in() -> None:
     async with serving(FixedEngine(CODES)) as served:
-        assert (await served.client.post(SPEECH, json=HELLO, headers=bearer("any"))).status_code == 200
+        assert (
+            await served.client.post(SPEECH, json=HELLO, headers=bearer("any"))
+        ).status_code == 200
 
 
 async def test_a_wrong_key_is_refused_before_the_body_is_read(served: Served) -> None:
@@ -139,8 +169,13 @@ async def test_no_key_stands_in_logs_metrics_errors_or_documents(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    answers = [await served.client.post(SPEECH, json=HELLO, headers=bearer(key)) for key in (*KEYS, "sk-wrong-3")]
-    answers.append(await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"}, headers=bearer(KEYS[0])))
+    answers = [
+        await served.client.post(SPEECH, json=HELLO, headers=bearer(key))
+        for key in (*KEYS, "sk-wrong-3")
+    ]
+    answers.append(
+        await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"}, headers=bearer(KEYS[0]))
+    )
     answers += [await served.client.get(path) for path in OPEN]
     told = [caplog.text] + [f"{answer.headers} {answer.text}" for answer in answers]
     ours = [record for record in caplog.records if record.name.startswith("app")]
@@ -184,7 +219,9 @@ async def test_a_client_that_leaves_gives_its_keys_place_back() -> None:
         client.close()
         await served.settle()
         engine.go_on.set()
-        assert (await served.client.post(SPEECH, json=HELLO, headers=bearer(KEYS[0]))).status_code == 200
+        assert (
+            await served.client.post(SPEECH, json=HELLO, headers=bearer(KEYS[0]))
+        ).status_code == 200
 
 
 def test_a_key_is_found_by_its_number() -> None:
@@ -195,11 +232,23 @@ def test_a_key_is_found_by_its_number() -> None:
 
 
 @pytest.mark.fault(39)
-def test_every_known_key_is_compared_wherever_the_match_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_known_key_is_compared_wherever_the_match_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     keys, compared = ApiKeys([f"sk-{number}" for number in range(5)]), []
     compare = hmac.compare_digest
-    monkeypatch.setattr(hmac, "compare_digest", lambda left, right: compared.append(len(left)) or compare(left, right))
-    for key, number in ((b"sk-0", 0), (b"sk-4", 4), (b"sk-9", None), (b"", None), (b"s" * 100_000, None)):
+    monkeypatch.setattr(
+        hmac,
+        "compare_digest",
+        lambda left, right: compared.append(len(left)) or compare(left, right),
+    )
+    for key, number in (
+        (b"sk-0", 0),
+        (b"sk-4", 4),
+        (b"sk-9", None),
+        (b"", None),
+        (b"s" * 100_000, None),
+    ):
         compared.clear()
         assert keys.find(key) == number
         assert compared == [32] * 5
@@ -214,7 +263,10 @@ def stream_of(served: Served) -> str:
     [
         (["realtime", "openai-insecure-api-key.sk-second-2"], "realtime"),
         (["openai-insecure-api-key.sk-second-2", "realtime"], "realtime"),
-        (["realtime", "openai-insecure-api-key.sk-second-2", "openai-beta.realtime-v1"], "realtime"),
+        (
+            ["realtime", "openai-insecure-api-key.sk-second-2", "openai-beta.realtime-v1"],
+            "realtime",
+        ),
         (["other", "openai-insecure-api-key.sk-second-2"], "other"),
         (["openai-insecure-api-key.sk-second-2"], "openai-insecure-api-key.sk-second-2"),
     ],
@@ -235,11 +287,14 @@ async def test_a_page_offers_its_key_as_a_sub_protocol(
 
 @pytest.mark.fault(39)
 @pytest.mark.parametrize(
-    "offered", [["realtime"], ["openai-insecure-api-key."], ["openai-insecure-api-key.wrong"], ["sk-first-1"]]
+    "offered",
+    [["realtime"], ["openai-insecure-api-key."], ["openai-insecure-api-key.wrong"], ["sk-first-1"]],
 )
 async def test_another_sub_protocol_is_no_key(served: Served, offered: list[str]) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with connect(stream_of(served), proxy=None, subprotocols=[Subprotocol(name) for name in offered]):
+        async with connect(
+            stream_of(served), proxy=None, subprotocols=[Subprotocol(name) for name in offered]
+        ):
             pass
     assert refused.value.response.status_code == 401
 
@@ -258,6 +313,8 @@ async def test_an_open_service_accepts_the_sub_protocol_that_it_speaks(
 ) -> None:
     async with (
         serving(FixedEngine(CODES)) as served,
-        connect(stream_of(served), proxy=None, subprotocols=[Subprotocol(name) for name in offered]) as socket,
+        connect(
+            stream_of(served), proxy=None, subprotocols=[Subprotocol(name) for name in offered]
+        ) as socket,
     ):
         assert socket.subprotocol == accepted

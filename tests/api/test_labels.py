@@ -17,7 +17,9 @@ from tests.serving import HELLO, SPEECH, Served, good_request, serving
 def series() -> set[str]:
     """Every sample that /metrics shows, by name and labels."""
     return {
-        f"{sample.name}{sorted(sample.labels.items())}" for metric in REGISTRY.collect() for sample in metric.samples
+        f"{sample.name}{sorted(sample.labels.items())}"
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
     }
 
 
@@ -44,13 +46,17 @@ async def ask_all(served: Served, bodies: list[bytes]) -> list[bytes]:
 async def test_a_thousand_random_voices_add_no_metric() -> None:
     draw = random.Random(40)
     names = [f"voice-{draw.getrandbits(64):016x}" for _ in range(1_000)]
-    asked = [{"voice": name} for name in names[:700]] + [{"voice": {"id": name}} for name in names[700:900]]
+    asked = [{"voice": name} for name in names[:700]] + [
+        {"voice": {"id": name}} for name in names[700:900]
+    ]
     asked += [{name: name, "voice": name} for name in names[900:]]
     async with serving(FixedEngine([code * 37 % 900 for code in range(40)])) as served:
         await served.client.post(SPEECH, json={**HELLO, "voice": "nobody"})
         await good_request(served)
         before = series()
-        statuses = await ask_all(served, [json.dumps({**HELLO, **fields}).encode() for fields in asked])
+        statuses = await ask_all(
+            served, [json.dumps({**HELLO, **fields}).encode() for fields in asked]
+        )
         assert set(statuses) == {b"400"}
         for name in names[:50]:
             assert (await served.client.get(f"/{name}")).status_code == 404

@@ -42,14 +42,22 @@ async def error_of(served: Served, **fields: object) -> tuple[int, str]:
 
 
 @pytest.mark.fault(53)
-@pytest.mark.parametrize("fields", [{"stream": False}, {"stream_format": "sse", "response_format": "flac"}, {}])
-async def test_a_text_that_surely_takes_longer_is_refused_before_the_engine_is_asked(fields: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "fields", [{"stream": False}, {"stream_format": "sse", "response_format": "flac"}, {}]
+)
+async def test_a_text_that_surely_takes_longer_is_refused_before_the_engine_is_asked(
+    fields: dict[str, object],
+) -> None:
     engine = FixedEngine(range(5))
     async with serving(engine) as served:
         asked = {"input": DIGITS, "speed": 0.25, "sample_rate": 48_000, **fields}
         answer = await served.client.post(SPEECH, json={**HELLO, **asked})
         error = answer.json()["error"]
-        assert (answer.status_code, error["code"], error["param"]) == (400, "audio_too_long", "input")
+        assert (answer.status_code, error["code"], error["param"]) == (
+            400,
+            "audio_too_long",
+            "input",
+        )
         assert "1800 s" in error["message"]
         assert engine.prompts == []
         await good_request(served)
@@ -62,7 +70,10 @@ async def test_a_whole_body_that_becomes_too_long_is_an_error_after_one_attempt(
         assert await error_of(served, stream=False) == (502, "audio_too_long")
         assert len(engine.prompts) == 1
         assert await good_answer_s(served, speed=2) == pytest.approx(1.5, abs=0.01)
-        assert await error_of(served, stream=False, speed=0.5, response_format="mp3") == (502, "audio_too_long")
+        assert await error_of(served, stream=False, speed=0.5, response_format="mp3") == (
+            502,
+            "audio_too_long",
+        )
 
 
 async def good_answer_s(served: Served, **fields: object) -> float:
@@ -85,10 +96,14 @@ async def test_a_stream_that_becomes_too_long_is_broken_off_at_the_limit() -> No
 
 @pytest.mark.fault(53)
 async def test_events_tell_that_an_answer_became_too_long() -> None:
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(max_audio_s=LIMIT_S)) as served:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(max_audio_s=LIMIT_S)
+    ) as served:
         received = bytearray()
         with pytest.raises(httpx.RemoteProtocolError):
-            async with served.client.stream("POST", SPEECH, json={**HELLO, "stream_format": "sse"}) as answer:
+            async with served.client.stream(
+                "POST", SPEECH, json={**HELLO, "stream_format": "sse"}
+            ) as answer:
                 async for chunk in answer.aiter_raw():
                     received += chunk
         last = orjson.loads(received.split(b"\n\n")[-2].removeprefix(b"data: "))
@@ -97,10 +112,14 @@ async def test_events_tell_that_an_answer_became_too_long() -> None:
 
 @pytest.mark.fault(53)
 async def test_pauses_count_as_they_are_heard() -> None:
-    async with serving(FixedEngine(range(10)), settings=settings_for_tests(max_audio_s=LIMIT_S)) as served:
+    async with serving(
+        FixedEngine(range(10)), settings=settings_for_tests(max_audio_s=LIMIT_S)
+    ) as served:
         pause = "Hello. [pause:3s] Hello."
         assert await error_of(served, input=pause) == (400, "audio_too_long")
-        assert await good_answer_s(served, input=pause, speed=2) == pytest.approx((3 + 0.4) / 2, abs=0.01)
+        assert await good_answer_s(served, input=pause, speed=2) == pytest.approx(
+            (3 + 0.4) / 2, abs=0.01
+        )
 
 
 async def told(served: Served, *messages: dict[str, object]) -> dict[str, object]:
@@ -118,7 +137,9 @@ async def told(served: Served, *messages: dict[str, object]) -> dict[str, object
 
 @pytest.mark.fault(53)
 async def test_an_utterance_has_the_same_limit() -> None:
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(max_audio_s=LIMIT_S)) as served:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(max_audio_s=LIMIT_S)
+    ) as served:
         text: dict[str, object] = {"type": "text", "text": "Hello there."}
         error = await told(served, text, {"type": "end"})
         assert (error["type"], error["code"]) == ("server_error", "audio_too_long")
@@ -129,7 +150,14 @@ async def test_an_utterance_has_the_same_limit() -> None:
 
 @pytest.mark.parametrize(
     ("text", "speed"),
-    [(DIGITS, 1.0), (PROSE, 1.0), (PROSE, 0.25), (PROSE.upper(), 0.25), (MANDARIN, 1.0), (TAMIL, 0.5)],
+    [
+        (DIGITS, 1.0),
+        (PROSE, 1.0),
+        (PROSE, 0.25),
+        (PROSE.upper(), 0.25),
+        (MANDARIN, 1.0),
+        (TAMIL, 0.5),
+    ],
 )
 async def test_the_longest_texts_are_let_in(text: str, speed: float) -> None:
     async with serving(FixedEngine(range(3))) as served:

@@ -35,7 +35,9 @@ async def test_the_engine_is_asked_for_words_where_the_request_or_else_the_profi
     profile: str, fields: dict[str, object], asked: str
 ) -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(model_profile=profile, tts_api=ELSEWHERE if profile == "scicom" else None)
+    settings = settings_for_tests(
+        model_profile=profile, tts_api=ELSEWHERE if profile == "scicom" else None
+    )
     async with serving(engine, settings=settings) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": PAY, **fields})
         assert answer.status_code == 200
@@ -61,7 +63,8 @@ async def test_the_text_as_it_would_be_spoken(body: dict[str, object], output: s
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("", "empty_input"), ("**  **", "empty_input"), ("a" * 5_000, "string_too_long")]
+    ("text", "code"),
+    [("", "empty_input"), ("**  **", "empty_input"), ("a" * 5_000, "string_too_long")],
 )
 async def test_what_could_not_be_spoken_is_refused(text: str, code: str) -> None:
     async with serving(FixedEngine(CODES)) as served:
@@ -85,7 +88,10 @@ REFUSED = 'tts_refused_total{reason="texts"}'
 async def test_of_many_texts_at_once_some_are_refused_and_speech_goes_on() -> None:
     async with serving(FixedEngine(CODES)) as served:
         before = await served.metric(REFUSED)
-        asked = [asyncio.create_task(served.client.post(NORMALIZE, json={"input": LONG})) for _ in range(40)]
+        asked = [
+            asyncio.create_task(served.client.post(NORMALIZE, json={"input": LONG}))
+            for _ in range(40)
+        ]
         await good_request(served)
         answers = await asyncio.gather(*asked)
         refused = [answer for answer in answers if answer.status_code == 429]
@@ -104,14 +110,18 @@ async def test_a_text_to_normalize_is_one_of_the_requests_of_its_key() -> None:
 
         async def normalize(key: str) -> int:
             headers = {"authorization": f"Bearer {key}"}
-            return (await served.client.post(NORMALIZE, json={"input": LONG}, headers=headers)).status_code
+            return (
+                await served.client.post(NORMALIZE, json={"input": LONG}, headers=headers)
+            ).status_code
 
         assert set(await asyncio.gather(*(normalize("sk-a") for _ in range(5)))) == {200, 429}
         assert await asyncio.gather(normalize("sk-a"), normalize("sk-b")) == [200, 200]
 
 
 @pytest.mark.fault(46)
-async def test_a_text_to_normalize_is_not_read_where_speech_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_text_to_normalize_is_not_read_where_speech_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Wording, "text", None)
     async with serving(FixedEngine(CODES)) as served:
         answer = await served.client.post(NORMALIZE, json={"input": PAY})
@@ -128,7 +138,9 @@ async def test_a_process_that_has_ended_is_started_again() -> None:
         asked = asyncio.create_task(served.client.post(NORMALIZE, json={"input": PAY}))
         while not texts._turn.locked():
             await asyncio.sleep(0.005)
-        assert (await served.client.get("/health")).status_code == 200  # others are served meanwhile
+        assert (
+            await served.client.get("/health")
+        ).status_code == 200  # others are served meanwhile
         os.kill(process.pid, signal.SIGKILL)
         assert (await asked).status_code == 503
         assert (await served.client.post(NORMALIZE, json={"input": PAY})).status_code == 200
@@ -138,7 +150,9 @@ async def test_a_process_that_has_ended_is_started_again() -> None:
 
 
 async def test_a_text_that_takes_too_long_is_504_and_its_answer_is_given_to_no_other() -> None:
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(request_timeout_s=2.0)) as served:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(request_timeout_s=2.0)
+    ) as served:
         texts = served.service._texts
         await texts.text(PAY, Manner(normalize=True))
         process = texts._process
@@ -159,4 +173,8 @@ async def test_the_lexicon_and_the_limit_hold_in_the_process(tmp_path: Path) -> 
         assert answer.json() == {"output": "Five dollars."}
         answer = await served.client.post(NORMALIZE, json={"input": "a" * 21})
         error = answer.json()["error"]
-        assert (answer.status_code, error["code"], error["param"]) == (400, "string_too_long", "input")
+        assert (answer.status_code, error["code"], error["param"]) == (
+            400,
+            "string_too_long",
+            "input",
+        )

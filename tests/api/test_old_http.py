@@ -62,7 +62,9 @@ async def test_a_url_of_the_limit_is_served(served: Served) -> None:
 
 async def test_the_limit_holds_for_a_handshake(served: Served) -> None:
     url = b"/v1/audio/speech/stream?" + b"y" * 10_000
-    head, _ = await answer_to(served, b"GET " + url + b" HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    head, _ = await answer_to(
+        served, b"GET " + url + b" HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    )
     assert head.startswith(b"HTTP/1.1 414 ")
 
 
@@ -74,7 +76,9 @@ async def test_a_length_with_leading_zeros_is_what_it_says(served: Served, digit
     assert json.loads(body)["error"]["code"] == "missing"
 
 
-@pytest.mark.parametrize("digits", [b"9" * 5_000, b"9" * 20, b"9" * 19, b"0" * 5_000 + b"9" * 9], ids=len)
+@pytest.mark.parametrize(
+    "digits", [b"9" * 5_000, b"9" * 20, b"9" * 19, b"0" * 5_000 + b"9" * 9], ids=len
+)
 async def test_a_length_beyond_all_limits_is_refused(served: Served, digits: bytes) -> None:
     head = b"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: "
     head, body = await answer_to(served, head + digits + b"\r\n\r\n{}")
@@ -85,20 +89,41 @@ async def test_a_length_beyond_all_limits_is_refused(served: Served, digits: byt
 @pytest.mark.parametrize(
     "flood",
     [
-        *(b"a:\r\n" * 10_000, b"cookie: a=b\r\n" * 3_500, b"connection: " + b"a," * 25_000 + b"b\r\n"),
-        *(b"accept-encoding: " + b"a," * 25_000 + b"b\r\n", b"x-forwarded-for: " + b"a," * 25_000 + b"b\r\n"),
-        *(b"authorization: bearer " + b"a " * 25_000 + b"b\r\n", b"origin: " + b"http://" * 7_000 + b"\r\n"),
+        *(
+            b"a:\r\n" * 10_000,
+            b"cookie: a=b\r\n" * 3_500,
+            b"connection: " + b"a," * 25_000 + b"b\r\n",
+        ),
+        *(
+            b"accept-encoding: " + b"a," * 25_000 + b"b\r\n",
+            b"x-forwarded-for: " + b"a," * 25_000 + b"b\r\n",
+        ),
+        *(
+            b"authorization: bearer " + b"a " * 25_000 + b"b\r\n",
+            b"origin: " + b"http://" * 7_000 + b"\r\n",
+        ),
     ],
     ids=lambda flood: flood[:16].decode(),
 )
-async def test_as_many_headers_as_the_limit_takes_are_answered(served: Served, flood: bytes) -> None:
-    head, _ = await answer_to(served, b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + flood + b"\r\n")
+async def test_as_many_headers_as_the_limit_takes_are_answered(
+    served: Served, flood: bytes
+) -> None:
+    head, _ = await answer_to(
+        served, b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + flood + b"\r\n"
+    )
     assert head.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("fields", [b"", b"x-long: " + b"y" * 60_000 + b"\r\n"], ids=["one", "two"])
-async def test_headers_over_the_limit_are_431_also_in_one_piece(served: Served, fields: bytes) -> None:
-    long = b"GET /health HTTP/1.1\r\nhost: x\r\n" + fields + b"x: " + b"y" * (6_000 if fields else 66_000)
+async def test_headers_over_the_limit_are_431_also_in_one_piece(
+    served: Served, fields: bytes
+) -> None:
+    long = (
+        b"GET /health HTTP/1.1\r\nhost: x\r\n"
+        + fields
+        + b"x: "
+        + b"y" * (6_000 if fields else 66_000)
+    )
     head, _ = await answer_to(served, long + b"\r\nconnection: close\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 431 ")
 
@@ -115,7 +140,13 @@ async def test_the_websockets_route_without_an_upgrade_is_426(served: Served) ->
 async def test_a_client_older_than_chunks_gets_none(served: Served, version: bytes) -> None:
     """A client of an unknown version gets a body that any client reads."""
     head, body = await answer_to(
-        served, b"POST " + SPEECH.encode() + b" HTTP/" + version + b"\r\nconnection: keep-alive\r\n" + SIZED
+        served,
+        b"POST "
+        + SPEECH.encode()
+        + b" HTTP/"
+        + version
+        + b"\r\nconnection: keep-alive\r\n"
+        + SIZED,
     )
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"transfer-encoding" not in head

@@ -54,12 +54,17 @@ async def models(served: Served) -> list[str]:
 async def voices(served: Served) -> dict[str, str]:
     """As `get_available_voices`."""
     try:
-        return {voice["id"]: voice["name"] for voice in (await listed(served, "/audio/voices")).get("voices", [])}
+        return {
+            voice["id"]: voice["name"]
+            for voice in (await listed(served, "/audio/voices")).get("voices", [])
+        }
     except aiohttp.ClientError:
         return {name: name for name in FALLBACK_VOICES}
 
 
-async def speech(served: Served, payload: dict[str, object], key: str = "") -> bytes | tuple[int, str]:
+async def speech(
+    served: Served, payload: dict[str, object], key: str = ""
+) -> bytes | tuple[int, str]:
     """As `speech`: the bytes that it keeps as mp3, or the status and the words that its user sees.
 
     aiohttp lets go of an answer whose status it raises, so that its user is shown the status, never the message.
@@ -90,14 +95,22 @@ async def test_what_it_falls_back_to_where_keys_are_set_is_spoken() -> None:
         names, known = await models(served), await voices(served)
         assert (names, list(known)) == (FALLBACK_MODELS, FALLBACK_VOICES)
         for name in known:
-            assert isinstance(await speech(served, {**SENTENCE, "model": names[0], "voice": name}, KEY), bytes)
+            assert isinstance(
+                await speech(served, {**SENTENCE, "model": names[0], "voice": name}, KEY), bytes
+            )
         told = await speech(served, {**SENTENCE, "model": names[0]}, "sk-wrong")
         assert told[0] == 401
 
 
 async def test_its_additional_parameters_are_taken(served: Served) -> None:
     """`TTS_OPENAI_PARAMS`, which an administrator writes as JSON."""
-    payload = {**SENTENCE, "model": "tts-1", "speed": 2.0, "response_format": "mp3", "anything": True}
+    payload = {
+        **SENTENCE,
+        "model": "tts-1",
+        "speed": 2.0,
+        "response_format": "mp3",
+        "anything": True,
+    }
     mp3 = await speech(served, payload)
     assert isinstance(mp3, bytes)
     assert len(decoded(mp3, 24_000)) == pytest.approx(len(CODES) * 240, abs=3 * 1152)
@@ -123,6 +136,8 @@ async def test_an_answer_that_breaks_off_is_not_kept() -> None:
     engine = FixedEngine(CODES, error=EngineError("failed"), stall_after=8)
     engine.go_on.set()
     async with serving(engine) as served:
-        told = await speech(served, {**SENTENCE, "model": "tts-1", "response_format": "pcm", "stream": True})
+        told = await speech(
+            served, {**SENTENCE, "model": "tts-1", "response_format": "pcm", "stream": True}
+        )
     assert isinstance(told, tuple)
     assert told[1].startswith("External: ")

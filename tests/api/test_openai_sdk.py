@@ -47,7 +47,9 @@ async def test_create_gets_an_mp3_with_all_the_samples(served: Served) -> None:
 async def test_its_voices_and_models_are_known(served: Served, name: str) -> None:
     async with sdk(served) as client:
         for model in ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15"):
-            answer = await client.audio.speech.create(model=model, voice=name, input="Hi.", response_format="wav")
+            answer = await client.audio.speech.create(
+                model=model, voice=name, input="Hi.", response_format="wav"
+            )
             assert answer.content[:4] == b"RIFF"
         answer = await client.audio.speech.create(model="tts-1", voice={"id": name}, input="Hi.")
         assert answer.content
@@ -56,7 +58,9 @@ async def test_its_voices_and_models_are_known(served: Served, name: str) -> Non
 async def test_with_streaming_response_gets_the_samples_as_they_come(served: Served) -> None:
     async with (
         sdk(served) as client,
-        client.audio.speech.with_streaming_response.create(**DEFAULTS, response_format="pcm") as answer,  # type: ignore[arg-type]
+        client.audio.speech.with_streaming_response.create(
+            **DEFAULTS, response_format="pcm"
+        ) as answer,  # type: ignore[arg-type]
     ):
         assert answer.request_id
         assert answer.request_id == answer.headers["x-request-id"]

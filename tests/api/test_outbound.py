@@ -24,7 +24,9 @@ _connections: list[tuple[object, ...]] = []
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
     if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
-        _connections.append((event, *arguments[-1:]) if event == "socket.connect" else (event, *arguments[:2]))
+        _connections.append(
+            (event, *arguments[-1:]) if event == "socket.connect" else (event, *arguments[:2])
+        )
 
 
 sys.addaudithook(_note)
@@ -77,14 +79,19 @@ async def test_a_visit_to_the_trap_is_noticed() -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             await client.get(f"http://{address}/")
     assert visits
-    assert [port for _, (_, port) in _connected(_connections) if str(port) == address.rpartition(":")[2]]
+    assert [
+        port for _, (_, port) in _connected(_connections) if str(port) == address.rpartition(":")[2]
+    ]
 
 
 @pytest.mark.fault(38)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_of_the_engine_is_a_failure(status: int) -> None:
     with trap() as (address, visits):
-        async with watched(refusal(status, b"", f"location: http://{address}/v1/completions")) as (served, engine):
+        async with watched(refusal(status, b"", f"location: http://{address}/v1/completions")) as (
+            served,
+            engine,
+        ):
             answer = await served.client.post(SPEECH, json=HELLO)
             assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_failed")
             assert address not in answer.text
@@ -122,11 +129,23 @@ async def test_addresses_in_fields_are_text() -> None:
                         route, json={**HELLO, "input": f"Hello {text}", "normalize": True}
                     )
                     assert answer.status_code == 200, answer.text
-            for name in ("voice", "model", "instructions", "response_format", "reference_audio", "lora", "callback"):
-                answer = await served.client.post(SPEECH, json={**HELLO, name: url}, headers={"referer": url})
+            for name in (
+                "voice",
+                "model",
+                "instructions",
+                "response_format",
+                "reference_audio",
+                "lora",
+                "callback",
+            ):
+                answer = await served.client.post(
+                    SPEECH, json={**HELLO, name: url}, headers={"referer": url}
+                )
                 assert answer.status_code in (200, 400, 404)
             headers = {"host": address, "x-forwarded-host": address, "forwarded": f"host={address}"}
-            assert (await served.client.post(SPEECH, json=HELLO, headers=headers)).status_code == 200
+            assert (
+                await served.client.post(SPEECH, json=HELLO, headers=headers)
+            ).status_code == 200
             assert {request.path for request in engine.requests} == {"/v1/completions"}
     assert visits == []
 
@@ -156,11 +175,17 @@ async def test_uploads_are_read_and_never_followed() -> None:
                 "response_format": "pcm",
             }
             for data in uploads(url):
-                for route, field in (("/v1/audio/voices", "audio_sample"), ("/v1/audio/vc", "reference_audio")):
+                for route, field in (
+                    ("/v1/audio/voices", "audio_sample"),
+                    ("/v1/audio/vc", "reference_audio"),
+                ):
                     answer = await served.client.post(
                         route, data=form, files={field: (url, data, "application/x-mpegurl")}
                     )
-                    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_audio"), data
+                    assert (answer.status_code, answer.json()["error"]["code"]) == (
+                        400,
+                        "invalid_audio",
+                    ), data
             good = {"reference_audio": (url, recording("wav", 2.0), "audio/x-mpegurl")}
             answer = await served.client.post(
                 "/v1/audio/vc", data={**form, "reference_text": f"See {url}."}, files=good

@@ -45,7 +45,9 @@ class Elements(HTMLParser):
 
     def values(self, attribute: str) -> list[str]:
         """All values of an attribute, word by word."""
-        return [word for _, attributes in self.found for word in attributes.get(attribute, "").split()]
+        return [
+            word for _, attributes in self.found for word in attributes.get(attribute, "").split()
+        ]
 
 
 @pytest.fixture
@@ -83,7 +85,9 @@ async def test_the_head_of_the_page_is_answered(served: Served) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "..%2Fmain.py", "%2e%2e%2fsettings.py", "index.html%00"])
+@pytest.mark.parametrize(
+    "name", ["nothing.js", "..%2Fmain.py", "%2e%2e%2fsettings.py", "index.html%00"]
+)
 async def test_there_is_nothing_else_to_be_had(served: Served, name: str) -> None:
     answer = await served.client.get(f"/page/{name}")
     assert answer.status_code == 404
@@ -102,14 +106,27 @@ def test_nothing_is_inline() -> None:
     assert [script["src"] for script in scripts] == ["page/page.js"]
     assert all(tag != "style" for tag, _ in elements.found)
     assert [
-        name for _, attributes in elements.found for name in attributes if name[:2] == "on" or name == "style"
+        name
+        for _, attributes in elements.found
+        for name in attributes
+        if name[:2] == "on" or name == "style"
     ] == []
 
 
 def test_everything_that_is_loaded_exists() -> None:
-    loaded = [value for value in [*Elements().values("src"), *Elements().values("href")] if value.startswith("page/")]
-    imported = [name for file in FOLDER.glob("*.js") for name in re.findall(r'from "\./(.+)"', file.read_text())]
-    assert {*(value.removeprefix("page/") for value in loaded), *imported, "index.html"} == set(FILES)
+    loaded = [
+        value
+        for value in [*Elements().values("src"), *Elements().values("href")]
+        if value.startswith("page/")
+    ]
+    imported = [
+        name
+        for file in FOLDER.glob("*.js")
+        for name in re.findall(r'from "\./(.+)"', file.read_text())
+    ]
+    assert {*(value.removeprefix("page/") for value in loaded), *imported, "index.html"} == set(
+        FILES
+    )
 
 
 def test_every_id_that_is_used_exists_once() -> None:
@@ -124,21 +141,32 @@ def test_every_id_that_is_used_exists_once() -> None:
 
 def test_every_control_has_a_name() -> None:
     elements = Elements()
-    controls = [attributes for tag, attributes in elements.found if tag in ("textarea", "select", "input")]
+    controls = [
+        attributes for tag, attributes in elements.found if tag in ("textarea", "select", "input")
+    ]
     assert len(controls) == 5
     assert {attributes["id"] for attributes in controls} <= set(elements.values("for"))
-    assert [attributes.get("aria-label") for tag, attributes in elements.found if tag == "canvas"] != [None]
+    assert [
+        attributes.get("aria-label") for tag, attributes in elements.found if tag == "canvas"
+    ] != [None]
     roles = {
-        attributes["id"]: attributes["role"] for _, attributes in elements.found if {"id", "role"} <= {*attributes}
+        attributes["id"]: attributes["role"]
+        for _, attributes in elements.found
+        if {"id", "role"} <= {*attributes}
     }
     assert (roles["status"], roles["error"]) == ("status", "alert")
 
 
 async def test_the_limits_are_those_of_the_speech_route(served: Served) -> None:
     limits = (await served.client.get("/page/limits")).json()
-    fields = (await served.client.get("/openapi.json")).json()["components"]["schemas"]["SpeechRequest"]["properties"]
+    fields = (await served.client.get("/openapi.json")).json()["components"]["schemas"][
+        "SpeechRequest"
+    ]["properties"]
     assert limits["formats"] == fields["response_format"]["anyOf"][0]["enum"]
-    assert (limits["slowest"], limits["fastest"]) == (fields["speed"]["minimum"], fields["speed"]["maximum"])
+    assert (limits["slowest"], limits["fastest"]) == (
+        fields["speed"]["minimum"],
+        fields["speed"]["maximum"],
+    )
     assert limits["input_characters"] == 100
     assert limits["voice"] in (await served.client.get("/v1/audio/speaker")).json()
     assert limits["model"] == (await served.client.get("/v1/models")).json()["data"][0]["id"]
@@ -176,7 +204,12 @@ def contrast(one: str, other: str) -> float:
 def test_text_and_edges_stand_out(scheme: int) -> None:
     found = colours(re.findall(r":root \{(.*?)\}", text_of("page.css"), re.DOTALL)[scheme])
     pairs = [(ink, ground) for ink in ("ink", "quiet", "accent") for ground in ("ground", "panel")]
-    for ink, ground in [*pairs, ("on-accent", "accent"), ("wrong", "panel"), ("wrong", "wrong-ground")]:
+    for ink, ground in [
+        *pairs,
+        ("on-accent", "accent"),
+        ("wrong", "panel"),
+        ("wrong", "wrong-ground"),
+    ]:
         assert contrast(found[ink], found[ground]) >= 4.5, (ink, ground)
     for edge in ("edge", "accent"):
         assert contrast(found[edge], found["panel"]) >= 3, edge

@@ -18,7 +18,9 @@ from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings
 async def served(request: pytest.FixtureRequest) -> AsyncGenerator[Served]:
     settings = settings_for_tests(tts_api="http://127.0.0.1:9")
     async with serving(FixedEngine(range(100)), settings=settings) as running:
-        running.server.config.root_path = request.param  # as uvicorn puts before every path of a new connection
+        running.server.config.root_path = (
+            request.param
+        )  # as uvicorn puts before every path of a new connection
         yield running
         await good_request(running)
 
@@ -51,10 +53,14 @@ async def test_refusals_are_counted(served: Served) -> None:
     assert await served.metric(row) == before + 1
 
 
-async def test_probes_are_neither_in_the_log_nor_traced(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_probes_are_neither_in_the_log_nor_traced(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, logger="app"):
         await served.client.get("/health")
     assert [record for record in caplog.records if record.name == "app.api.access"] == []
     prefix = served.server.config.root_path
     assert TELEMETRY["exclude"]({"type": "http", "path": f"{prefix}/health", "root_path": prefix})
-    assert not TELEMETRY["exclude"]({"type": "http", "path": f"{prefix}{SPEECH}", "root_path": prefix})
+    assert not TELEMETRY["exclude"](
+        {"type": "http", "path": f"{prefix}{SPEECH}", "root_path": prefix}
+    )

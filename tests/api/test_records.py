@@ -30,7 +30,9 @@ async def status(served: Served, name: str, key: str = "any") -> dict[str, objec
 
 
 @pytest.mark.parametrize(("fields", "reason"), [({}, "stop"), ({"max_tokens": 200}, "length")])
-async def test_the_finish_reason_is_told_where_it_can_be_known(fields: dict[str, object], reason: str) -> None:
+async def test_the_finish_reason_is_told_where_it_can_be_known(
+    fields: dict[str, object], reason: str
+) -> None:
     engine = FixedEngine(CODES, finish_reason="stop" if reason == "stop" else "length")
     async with serving(engine) as served:
         whole = await served.client.post(SPEECH, json={**HELLO, **fields, "stream": False})
@@ -42,7 +44,11 @@ async def test_the_finish_reason_is_told_where_it_can_be_known(fields: dict[str,
         assert done["finish_reason"] == reason
         for answer in (whole, stream, events):
             said = await status(served, answer.headers["x-request-id"])
-            assert (said["status"], said["finish_reason"], said["error_code"]) == ("completed", reason, None)
+            assert (said["status"], said["finish_reason"], said["error_code"]) == (
+                "completed",
+                reason,
+                None,
+            )
 
 
 async def test_a_record_says_what_an_answer_came_to() -> None:
@@ -70,8 +76,16 @@ async def test_a_record_says_how_an_answer_failed_and_how_often_it_was_tried() -
     async with serving(engine) as served:
         await served.client.post(SPEECH, json=HELLO, headers=named("failed"))
         said = await status(served, "failed")
-        assert (said["status"], said["finish_reason"], said["error_code"]) == ("failed", None, "engine_truncated")
-        assert (said["retries"], said["audio_seconds"], said["first_audio_seconds"]) == (1, 0.0, None)
+        assert (said["status"], said["finish_reason"], said["error_code"]) == (
+            "failed",
+            None,
+            "engine_truncated",
+        )
+        assert (said["retries"], said["audio_seconds"], said["first_audio_seconds"]) == (
+            1,
+            0.0,
+            None,
+        )
         engine.error, engine.numbers = None, CODES
         await good_request(served)
 
@@ -79,7 +93,9 @@ async def test_a_record_says_how_an_answer_failed_and_how_often_it_was_tried() -
 async def test_a_record_tells_how_far_a_running_answer_is_and_that_its_client_left() -> None:
     engine = FixedEngine(CODES, stall_after=8)
     async with serving(engine) as served:
-        async with served.client.stream("POST", SPEECH, json=HELLO, headers=named("running")) as answer:
+        async with served.client.stream(
+            "POST", SPEECH, json=HELLO, headers=named("running")
+        ) as answer:
             await anext(answer.aiter_raw())
             await engine.stalled.wait()
             said = await status(served, "running")
@@ -95,7 +111,9 @@ async def test_a_record_tells_how_far_a_running_answer_is_and_that_its_client_le
 async def test_one_key_does_not_see_anothers_requests() -> None:
     async with serving(FixedEngine(CODES), settings=settings_for_tests(api_keys=KEYS)) as served:
         for key, fields in (("sk-first", {}), ("sk-second", {"max_tokens": 500})):
-            await served.client.post(SPEECH, json={**HELLO, **fields}, headers=named(f"of-{key}", key))
+            await served.client.post(
+                SPEECH, json={**HELLO, **fields}, headers=named(f"of-{key}", key)
+            )
             await served.client.post(SPEECH, json={**HELLO, **fields}, headers=named("shared", key))
         assert (await status(served, "of-sk-first", "sk-first"))["status"] == "completed"
         assert (await status(served, "shared", "sk-first"))["status"] == "completed"
@@ -114,7 +132,10 @@ async def test_an_unknown_id_is_404(name: str) -> None:
 
 async def test_an_utterance_has_a_record_of_its_own() -> None:
     engine = FixedEngine(CODES)
-    async with talking(engine, **limits().model_dump(include={"text_timeout_s"})) as (served, client):
+    async with talking(engine, **limits().model_dump(include={"text_timeout_s"})) as (
+        served,
+        client,
+    ):
         await client.text("Hello there.")
         await client.say("end")
         answer = await client.answer()

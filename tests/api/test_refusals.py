@@ -15,7 +15,15 @@ from app.api.limits import MAX_VALUES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
-HOSTILE_VOICES = ["nobody", "../../etc/passwd", "lark\r\nx-evil: 1", "x<|im_end|>", "v" * 10_240, "lаrk", ""]
+HOSTILE_VOICES = [
+    "nobody",
+    "../../etc/passwd",
+    "lark\r\nx-evil: 1",
+    "x<|im_end|>",
+    "v" * 10_240,
+    "lаrk",
+    "",
+]
 EMPTY = ["   ", "\n\t", "😀 🎉", "?!… —", "**  **", "# ", "\u200b\u202e", "***", "``` ```", "\x00"]
 
 
@@ -48,7 +56,9 @@ async def test_an_unknown_voice_is_refused_and_not_echoed(served: Served, voice:
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("text", EMPTY)
 async def test_nothing_to_speak_is_refused(served: Served, text: str) -> None:
-    assert (await refused(served, 400, "empty_input", input=text, normalize=True))["param"] == "input"
+    assert (await refused(served, 400, "empty_input", input=text, normalize=True))[
+        "param"
+    ] == "input"
 
 
 @pytest.mark.fault(33)
@@ -75,7 +85,9 @@ async def test_no_text_at_all_is_refused(served: Served) -> None:
         ({"input": ["a"]}, 400, "string_type"),
     ],
 )
-async def test_bad_fields_are_refused(served: Served, fields: dict[str, object], status: int, code: str) -> None:
+async def test_bad_fields_are_refused(
+    served: Served, fields: dict[str, object], status: int, code: str
+) -> None:
     error = await refused(served, status, code, **fields)
     assert error["param"] == next(iter(fields))
 
@@ -84,8 +96,21 @@ async def test_bad_fields_are_refused(served: Served, fields: dict[str, object],
 @pytest.mark.parametrize(
     "body",
     [
-        *(b"{", b"[]", b"null", b'"x"', b"", b"\xff", b"\xef\xbb\xbf{}", b'{"input": "a"} {"input": "b"}'),
-        *(b'{"input": "a", "temperature": NaN}', b'{"input": "a", "speed": 1e999}', b'{"input": "\\ud800"}'),
+        *(
+            b"{",
+            b"[]",
+            b"null",
+            b'"x"',
+            b"",
+            b"\xff",
+            b"\xef\xbb\xbf{}",
+            b'{"input": "a"} {"input": "b"}',
+        ),
+        *(
+            b'{"input": "a", "temperature": NaN}',
+            b'{"input": "a", "speed": 1e999}',
+            b'{"input": "\\ud800"}',
+        ),
         *(
             b'{"input": ' + b"[" * 100_000,
             b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
@@ -95,7 +120,9 @@ async def test_bad_fields_are_refused(served: Served, fields: dict[str, object],
     ids=lambda body: repr(body[:40]),
 )
 async def test_bad_json_is_400_in_the_same_shape(served: Served, body: bytes) -> None:
-    answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    answer = await served.client.post(
+        SPEECH, content=body, headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 400, answer.text
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
@@ -118,7 +145,9 @@ async def test_json_of_a_million_values_is_refused_before_it_is_read(
     body, loads = VALUES % FLOODS[flood], json.loads
     read: list[object] = []
     monkeypatch.setattr(json, "loads", lambda data, **how: read.append(data) or loads(data, **how))
-    answer = await served.client.post(path, content=body, headers={"content-type": "application/json"})
+    answer = await served.client.post(
+        path, content=body, headers={"content-type": "application/json"}
+    )
     monkeypatch.undo()
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_many_values")
     assert read == []
@@ -127,19 +156,27 @@ async def test_json_of_a_million_values_is_refused_before_it_is_read(
 @pytest.mark.fault(35)
 async def test_values_within_the_limit_are_read(served: Served) -> None:
     body = VALUES % (b"[" + b",".join([b"1"] * (MAX_VALUES - 10)) + b"]")
-    answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    answer = await served.client.post(
+        SPEECH, content=body, headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("field", ["seed", "speed", "sample_rate", "top_k"])
-@pytest.mark.parametrize("number", [b"%b", b"-%b", b"0.%b", b"%b.5", b"1e%b", b'"%b"', b'"-%b"', b'"1_%b"'])
-async def test_a_number_of_a_million_digits_is_refused_or_rounded(served: Served, field: str, number: bytes) -> None:
+@pytest.mark.parametrize(
+    "number", [b"%b", b"-%b", b"0.%b", b"%b.5", b"1e%b", b'"%b"', b'"-%b"', b'"1_%b"']
+)
+async def test_a_number_of_a_million_digits_is_refused_or_rounded(
+    served: Served, field: str, number: bytes
+) -> None:
     body = b'{"input": "Hello there.", "response_format": "pcm", "%b": %b}' % (
         field.encode(),
         number % (b"9" * 1_000_000),
     )
-    answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    answer = await served.client.post(
+        SPEECH, content=body, headers={"content-type": "application/json"}
+    )
     rounded = number == b"0.%b" and field != "sample_rate"  # to 1
     assert answer.status_code == (200 if rounded else 400)
     assert rounded or len(answer.content) < 1_024
@@ -147,9 +184,12 @@ async def test_a_number_of_a_million_digits_is_refused_or_rounded(served: Served
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize(
-    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "nonsense", "a/b; c=" + "d" * 999]
+    "kind",
+    [None, "text/plain", "application/x-www-form-urlencoded", "nonsense", "a/b; c=" + "d" * 999],
 )
-async def test_json_that_is_not_called_json_is_400_or_read(served: Served, kind: str | None) -> None:
+async def test_json_that_is_not_called_json_is_400_or_read(
+    served: Served, kind: str | None
+) -> None:
     headers = {} if kind is None else {"content-type": kind}
     answer = await served.client.post(SPEECH, content=b'{"input": "Hello there."}', headers=headers)
     assert answer.status_code in (200, 400), answer.text
@@ -160,8 +200,17 @@ async def test_json_that_is_not_called_json_is_400_or_read(served: Served, kind:
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("word", ["Quagmire", "Quag\r\nx-evil: 1\r\n", "ｑuagmire\u2028"])
 async def test_no_text_of_a_request_stands_in_a_header(served: Served, word: str) -> None:
-    for fields in ({}, {"voice": word}, {"model": word}, {"stream": False}, {"response_format": word}, {"speed": word}):
-        answer = await served.client.post(SPEECH, json={**HELLO, "input": word, "instructions": word, **fields})
+    for fields in (
+        {},
+        {"voice": word},
+        {"model": word},
+        {"stream": False},
+        {"response_format": word},
+        {"speed": word},
+    ):
+        answer = await served.client.post(
+            SPEECH, json={**HELLO, "input": word, "instructions": word, **fields}
+        )
         told = str(answer.headers.multi_items()).lower()
         assert "uag" not in told
         assert "evil" not in told
@@ -174,7 +223,9 @@ async def test_errors_that_repeat_say_so(served: Served) -> None:
 
 @pytest.mark.fault(35)
 async def test_unknown_fields_are_ignored(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={**HELLO, "unheard_of": 1, "instructions": "Be kind."})
+    answer = await served.client.post(
+        SPEECH, json={**HELLO, "unheard_of": 1, "instructions": "Be kind."}
+    )
     assert answer.status_code == 200
 
 
@@ -219,7 +270,9 @@ async def test_a_body_over_the_cap_is_413_in_the_same_shape(served: Served, chun
             yield b" " * 100_000
 
     content = parts() if chunked else b" " * 5_000_000
-    answer = await served.client.post(SPEECH, content=content, headers={"content-type": "application/json"})
+    answer = await served.client.post(
+        SPEECH, content=content, headers={"content-type": "application/json"}
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
@@ -242,7 +295,9 @@ async def test_a_body_of_200_mb_is_413_and_not_kept() -> None:
         assert (await told).startswith(b"HTTP/1.1 413 ")
         assert peak < 40_000_000
         with contextlib.suppress(ConnectionError):
-            await asyncio.wait_for(reader.read(), 5)  # the rest is not read for ever: the connection ends
+            await asyncio.wait_for(
+                reader.read(), 5
+            )  # the rest is not read for ever: the connection ends
         writer.close()
         await good_request(served)
 
@@ -252,7 +307,10 @@ async def test_a_compressed_body_is_not_opened(served: Served) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     answer = await served.client.post(SPEECH, content=bomb, headers=headers)
-    assert (answer.status_code, set(answer.json()["error"])) == (400, {"message", "type", "param", "code"})
+    assert (answer.status_code, set(answer.json()["error"])) == (
+        400,
+        {"message", "type", "param", "code"},
+    )
 
 
 @pytest.mark.fault(31)
@@ -266,18 +324,27 @@ async def test_without_its_engine_it_is_alive_and_not_ready() -> None:
         await served.settle()
 
 
-@pytest.mark.parametrize("name", ["speed", "stream", "normalize", "stream_format", "voice", "seed", "playback_speed"])
+@pytest.mark.parametrize(
+    "name", ["speed", "stream", "normalize", "stream_format", "voice", "seed", "playback_speed"]
+)
 async def test_null_means_absent(served: Served, name: str) -> None:
     assert (await served.client.post(SPEECH, json={**HELLO, name: None})).status_code == 200
 
 
 async def test_a_text_as_long_as_any_is_let_in_however_its_json_is_written() -> None:
     most = 400_000
-    async with serving(FixedEngine([]), settings=settings_for_tests(max_input_characters=most)) as served:
-        for characters, voice, code in ((most, "nobody", "voice_not_found"), (most + 1, None, "string_too_long")):
+    async with serving(
+        FixedEngine([]), settings=settings_for_tests(max_input_characters=most)
+    ) as served:
+        for characters, voice, code in (
+            (most, "nobody", "voice_not_found"),
+            (most + 1, None, "string_too_long"),
+        ):
             body = json.dumps({"input": "\N{GRINNING FACE}" * characters, "voice": voice}).encode()
             assert len(body) > 12 * most
-            answer = await served.client.post(SPEECH, content=body, headers={"content-type": "application/json"})
+            answer = await served.client.post(
+                SPEECH, content=body, headers={"content-type": "application/json"}
+            )
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
@@ -288,7 +355,11 @@ async def test_fewer_tokens_than_one_frame_needs_are_refused_without_asking() ->
     async with serving(engine, ToneCodec(spec), settings) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "max_tokens": 6})
         error = answer.json()["error"]
-        assert (answer.status_code, error["code"], error["param"]) == (400, "unsupported_value", "max_tokens")
+        assert (answer.status_code, error["code"], error["param"]) == (
+            400,
+            "unsupported_value",
+            "max_tokens",
+        )
         assert engine.prompts == []
 
 

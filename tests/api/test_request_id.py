@@ -23,7 +23,9 @@ OURS = re.compile(r"[0-9a-f]{32}")
 
 @pytest.fixture
 async def served() -> AsyncGenerator[Served]:
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(api_keys=("key",))) as running:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(api_keys=("key",))
+    ) as running:
         running.client.headers["authorization"] = "Bearer key"
         yield running
 
@@ -60,7 +62,10 @@ async def test_every_refusal_has_an_id_and_says_that_it_repeats(served: Served) 
 
 
 async def test_every_success_has_one(served: Served) -> None:
-    answers = [await served.client.get(path) for path in ("/health", "/ready", "/metrics", "/docs", "/v1/models")]
+    answers = [
+        await served.client.get(path)
+        for path in ("/health", "/ready", "/metrics", "/docs", "/v1/models")
+    ]
     for stream in (True, False):
         answers.append(await served.client.post(SPEECH, json={**HELLO, "stream": stream}))
     assert [answer.status_code for answer in answers] == [200] * 7
@@ -69,16 +74,24 @@ async def test_every_success_has_one(served: Served) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "A-z_09", "f" * 64])
-async def test_the_callers_own_is_taken_over(served: Served, name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_callers_own_is_taken_over(
+    served: Served, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     for fields in ({}, {"voice": "nobody"}, {"stream": False}):
-        answer = await served.client.post(SPEECH, json={**HELLO, **fields}, headers={"x-request-id": name})
+        answer = await served.client.post(
+            SPEECH, json={**HELLO, **fields}, headers={"x-request-id": name}
+        )
         assert answer.headers["x-request-id"] == name
     assert len([line for line in caplog.messages if f"request_id={name} " in line]) == 3
 
 
-@pytest.mark.parametrize("name", ["", "f" * 65, "a b", "a;b", "ä", "a%0d%0aevil: 1", "../x", "a\tb"])
-async def test_another_is_replaced(served: Served, name: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "name", ["", "f" * 65, "a b", "a;b", "ä", "a%0d%0aevil: 1", "../x", "a\tb"]
+)
+async def test_another_is_replaced(
+    served: Served, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "app")
     headers = [(b"x-request-id", name.encode())]
     answer = await served.client.post(SPEECH, json=HELLO, headers=headers)  # type: ignore[arg-type]
@@ -103,11 +116,16 @@ async def test_no_header_gets_through_that_could_break_one(value: bytes) -> None
 
 
 @pytest.mark.parametrize("error", [EngineError("failed"), KeyError("a bug")])
-async def test_failures_and_bugs_have_one_too(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+async def test_failures_and_bugs_have_one_too(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(FixedEngine([], error=error)) as served:
         answer = await served.client.post(SPEECH, json=HELLO, headers={"x-request-id": "mine"})
         expected = error if isinstance(error, ServiceError) else ServiceError("")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (expected.status, expected.code)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (
+            expected.status,
+            expected.code,
+        )
         assert answer.headers["x-request-id"] == "mine"
         assert "request_id=mine " in caplog.text
         assert "x-should-retry" not in answer.headers
@@ -131,10 +149,14 @@ GET = b"GET /health HTTP/1.1\r\n"
 async def test_the_servers_own_refusals_have_one(
     status: int, before: bytes, after: bytes, sane: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = settings_for_tests(request_read_timeout_s=0.4, api_keys=("sane" if status == 401 else None))
+    settings = settings_for_tests(
+        request_read_timeout_s=0.4, api_keys=("sane" if status == 401 else None)
+    )
     async with serving(FixedEngine(CODES), settings=settings) as served:
         client = await Client.of(served)
-        client.writer.write(before + b"x-request-id: " + (b"mine" if sane else b"a;b") + b"\r\n" + after)
+        client.writer.write(
+            before + b"x-request-id: " + (b"mine" if sane else b"a;b") + b"\r\n" + after
+        )
         head = (await client.rest()).partition(b"\r\n\r\n")[0].decode()
         assert head.startswith(f"HTTP/1.1 {status} ")
         (name,) = re.findall(r"(?im)^x-request-id: (.*?)\r?$", head)

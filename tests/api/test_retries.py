@@ -9,7 +9,17 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.api.test_engine_faults import CODES, EARLY_ENDS, FEW, MANY, PACE_S, begun, broken_off, scripted, status_of
+from tests.api.test_engine_faults import (
+    CODES,
+    EARLY_ENDS,
+    FEW,
+    MANY,
+    PACE_S,
+    begun,
+    broken_off,
+    scripted,
+    status_of,
+)
 from tests.counted import counted
 from tests.engine.scripted import (
     Close,
@@ -49,7 +59,9 @@ async def whole(served: Served, **fields: object) -> httpx.Response:
 
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("end", EARLY_ENDS)
-async def test_an_answer_that_breaks_off_before_the_first_byte_is_asked_for_again(end: Sequence[Step]) -> None:
+async def test_an_answer_that_breaks_off_before_the_first_byte_is_asked_for_again(
+    end: Sequence[Step],
+) -> None:
     before = counted("tts_retries_total", reason="engine_truncated")
     async with between([*begun(FEW), *end]) as (served, engine, _):
         assert len(await good_request(served)) == len(CODES) * 480 * 2
@@ -80,7 +92,10 @@ async def test_a_whole_body_may_begin_again_until_its_end(response_format: str) 
     async with between([*lost, Sleep(0.3), Reset()]) as (served, engine, _):
         body = await whole(served, response_format=response_format, input="Hello there.")
         assert len(engine.requests) == 2
-        assert body.content == (await whole(served, response_format=response_format, input="Hello there.")).content
+        assert (
+            body.content
+            == (await whole(served, response_format=response_format, input="Hello there.")).content
+        )
 
 
 @pytest.mark.fault(16)
@@ -118,9 +133,15 @@ async def test_a_lost_connection_is_no_matter_of_dice() -> None:
         (CODES[:9], "stop", "short"),
     ],
 )
-async def test_a_runaway_is_asked_for_again_then_502(codes: list[int], finish: str, kind: str) -> None:
+async def test_a_runaway_is_asked_for_again_then_502(
+    codes: list[int], finish: str, kind: str
+) -> None:
     before = counted("tts_runaways_total", kind=kind)
-    async with between(*[completion(codes, finish=finish, per_event=10)] * 3) as (served, engine, _):
+    async with between(*[completion(codes, finish=finish, per_event=10)] * 3) as (
+        served,
+        engine,
+        _,
+    ):
         failed = await whole(served)
         assert (failed.status_code, failed.json()["error"]["code"]) == (502, "engine_length")
         assert len(engine.requests) == 2
@@ -134,7 +155,11 @@ async def test_silence_in_the_sound_is_a_runaway_though_no_code_repeats() -> Non
     before = counted("tts_runaways_total", kind="silence")
     silent = [*CODES[:20], *([MUTE] * 60 + [1_990]) * 4, *CODES[:20]]
     loud = [*CODES[:20], *([MUTE] * 60 + [1_991]) * 4, *CODES[:20]]
-    async with between(completion(silent, per_event=10), completion(loud, per_event=10)) as (served, engine, codec):
+    async with between(completion(silent, per_event=10), completion(loud, per_event=10)) as (
+        served,
+        engine,
+        codec,
+    ):
         codec.mutes = frozenset({MUTE, 1_990})
         got = await whole(served)
         assert (got.status_code, len(engine.requests)) == (200, 2)
@@ -144,7 +169,11 @@ async def test_silence_in_the_sound_is_a_runaway_though_no_code_repeats() -> Non
 
 @pytest.mark.fault(18)
 async def test_a_runaway_after_the_first_byte_breaks_the_body_off() -> None:
-    async with between(completion([*CODES, *LOOP], gap_s=0.001, per_event=5)) as (served, engine, _):
+    async with between(completion([*CODES, *LOOP], gap_s=0.001, per_event=5)) as (
+        served,
+        engine,
+        _,
+    ):
         asked = {**HELLO, "max_tokens": 1_000}
         with pytest.raises(httpx.RemoteProtocolError):
             await served.client.post(SPEECH, json=asked)
@@ -172,15 +201,23 @@ async def test_pauses_that_the_text_asks_for_are_no_silence() -> None:
 
 async def test_what_cannot_pass_is_not_asked_for_again() -> None:
     breach: list[Step] = [*begun(FEW), Send(chunk(b"data: {nonsense\n\n"))]
-    async with between(refusal(500, b"{}"), refusal(503, b"{}"), breach, [*begun(FEW), Sleep()]) as (served, engine, _):
-        for number, code in enumerate(["engine_failed", "engine_overloaded", "engine_protocol", "engine_timeout"], 1):
+    async with between(
+        refusal(500, b"{}"), refusal(503, b"{}"), breach, [*begun(FEW), Sleep()]
+    ) as (served, engine, _):
+        for number, code in enumerate(
+            ["engine_failed", "engine_overloaded", "engine_protocol", "engine_timeout"], 1
+        ):
             assert (await status_of(served))[1] == code
             assert len(engine.requests) == number
 
 
 async def test_the_limit_holds_for_both_attempts_together() -> None:
     late: list[Step] = [Send(begun(0)[0].data), Sleep(0.7), Close()]  # type: ignore[union-attr]
-    async with between(late, late, request_timeout_s=1.0, first_token_timeout_s=5) as (served, engine, _):
+    async with between(late, late, request_timeout_s=1.0, first_token_timeout_s=5) as (
+        served,
+        engine,
+        _,
+    ):
         begun_s = asyncio.get_running_loop().time()
         assert await status_of(served) == (504, "deadline_exceeded")
         assert asyncio.get_running_loop().time() - begun_s < 1.35

@@ -15,7 +15,18 @@ from websockets.sync.client import connect as connect_sync
 
 from tests.api.test_cloning import CountingEncoder
 from tests.clone.recordings import recording
-from tests.engine.scripted import Close, ScriptedEngine, Send, Step, choice, chunk, completion, event, head, refusal
+from tests.engine.scripted import (
+    Close,
+    ScriptedEngine,
+    Send,
+    Step,
+    choice,
+    chunk,
+    completion,
+    event,
+    head,
+    refusal,
+)
 from tests.fakes import ToneCodec
 from tests.process import running_in
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -24,7 +35,9 @@ KEY, WRONG_KEY, ENGINE_KEY = "sk-zebra-1", "sk-walrus-2", "sk-lemur-3"
 TEXT = "Quagmire Zephyrine is at home"
 SECRETS = (KEY, WRONG_KEY, ENGINE_KEY, "Quagmire", "Zephyrine", "quagmire")
 CODES = [(index * 37) % 1000 for index in range(120)]
-ECHO = json.dumps({"error": {"message": f"cannot say {TEXT} with {ENGINE_KEY}", "type": "x", "code": 400}}).encode()
+ECHO = json.dumps(
+    {"error": {"message": f"cannot say {TEXT} with {ENGINE_KEY}", "type": "x", "code": 400}}
+).encode()
 
 
 def failures() -> list[list[Step]]:
@@ -34,7 +47,11 @@ def failures() -> list[list[Step]]:
         refusal(400, ECHO),
         refusal(401, ECHO),
         [*completion(CODES)[:60], Send(chunk(event({"error": {"message": TEXT}}))), Close()],
-        [Send(head()), Send(chunk(event(choice(TEXT)) + b"data: " + TEXT.encode() + b"\n\n")), Close()],
+        [
+            Send(head()),
+            Send(chunk(event(choice(TEXT)) + b"data: " + TEXT.encode() + b"\n\n")),
+            Close(),
+        ],
         [Close()],
     ]
 
@@ -48,27 +65,50 @@ async def ask_everything(served: Served, failing: int) -> None:
             await served.client.post(SPEECH, json=body, headers=ours)
         except httpx.RemoteProtocolError:
             continue
-    for fields in ({}, {"stream": False}, {"stream_format": "sse"}, {"voice": TEXT}, {"model": TEXT}, {"speed": TEXT}):
-        await served.client.post(SPEECH, json={**body, "instructions": TEXT, **fields}, headers=ours)
+    for fields in (
+        {},
+        {"stream": False},
+        {"stream_format": "sse"},
+        {"voice": TEXT},
+        {"model": TEXT},
+        {"speed": TEXT},
+    ):
+        await served.client.post(
+            SPEECH, json={**body, "instructions": TEXT, **fields}, headers=ours
+        )
     await served.client.post(SPEECH, content=b'{"input": "' + TEXT.encode(), headers=ours)
-    await served.client.post(SPEECH, json={**body, TEXT: TEXT}, headers={"authorization": f"Bearer {WRONG_KEY}"})
+    await served.client.post(
+        SPEECH, json={**body, TEXT: TEXT}, headers={"authorization": f"Bearer {WRONG_KEY}"}
+    )
     await served.client.post("/v1/audio/normalize", json={"input": TEXT}, headers=ours)
-    form = {"name": "Quagmire", "reference_text": TEXT, "generate_text": TEXT, "response_format": "pcm"}
+    form = {
+        "name": "Quagmire",
+        "reference_text": TEXT,
+        "generate_text": TEXT,
+        "response_format": "pcm",
+    }
     for route, field in (("/v1/audio/voices", "audio_sample"), ("/v1/audio/vc", "reference_audio")):
         for data in (recording("wav", 2.0), TEXT.encode()):
-            await served.client.post(route, data=form, files={field: ("Quagmire.wav", data)}, headers=ours)
+            await served.client.post(
+                route, data=form, files={field: ("Quagmire.wav", data)}, headers=ours
+            )
     await speak_over_a_socket(served)
 
 
 async def speak_over_a_socket(served: Served) -> None:
     """A good utterance, and messages that are none."""
     url = f"ws://127.0.0.1:{served.port}/v1/audio/speech/stream"
-    async with connect(url, proxy=None, additional_headers={"authorization": f"Bearer {KEY}"}) as client:
+    async with connect(
+        url, proxy=None, additional_headers={"authorization": f"Bearer {KEY}"}
+    ) as client:
         await client.send(f"{{{TEXT}")
         await client.send(json.dumps({"type": "session", "voice": TEXT}))
         await client.send(json.dumps({"type": "text", "text": TEXT}))
         await client.send(json.dumps({"type": "end"}))
-        while not (isinstance(message := await client.recv(), str) and json.loads(message)["type"] == "done"):
+        while not (
+            isinstance(message := await client.recv(), str)
+            and json.loads(message)["type"] == "done"
+        ):
             pass
 
 
@@ -84,10 +124,16 @@ async def test_no_key_and_no_text_is_logged_at_any_level(caplog: pytest.LogCaptu
         caplog.set_level(logging.DEBUG, name)
     scripts = failures()
     async with ScriptedEngine(scripts, good=CODES) as engine:
-        settings = settings_for_tests(tts_api=engine.url, tts_api_key=ENGINE_KEY, api_keys=KEY, log_level="debug")
+        settings = settings_for_tests(
+            tts_api=engine.url, tts_api_key=ENGINE_KEY, api_keys=KEY, log_level="debug"
+        )
         async with serving(None, ToneCodec(), settings, load_encoder=CountingEncoder) as served:
             await ask_everything(served, len(scripts))
-            told = [f"{record.name}: {caplog.handler.format(record)}" for record in caplog.records if served_by(record)]
+            told = [
+                f"{record.name}: {caplog.handler.format(record)}"
+                for record in caplog.records
+                if served_by(record)
+            ]
             told += (await served.client.get("/metrics")).text.splitlines()
             told.append(repr(served.service.settings))
             served.client.headers["authorization"] = f"Bearer {KEY}"
@@ -106,18 +152,34 @@ def served_by(record: logging.LogRecord) -> bool:
 def test_a_process_at_the_debug_level_writes_neither(tmp_path: Path) -> None:
     pronunciations = tmp_path / "words.tsv"
     pronunciations.write_text("hello\thullo\n")
-    with running_in(tmp_path, LOG_LEVEL="debug", API_KEYS=KEY, PRONUNCIATIONS=str(pronunciations)) as service:
+    with running_in(
+        tmp_path, LOG_LEVEL="debug", API_KEYS=KEY, PRONUNCIATIONS=str(pronunciations)
+    ) as service:
         ours = {"authorization": f"Bearer {KEY}"}
-        for fields in ({}, {"voice": TEXT}, {"stream": False}, {"normalize": True}, {"input": "你好 Quagmire"}):
+        for fields in (
+            {},
+            {"voice": TEXT},
+            {"stream": False},
+            {"normalize": True},
+            {"input": "你好 Quagmire"},
+        ):
             body = {**HELLO, "input": TEXT, **fields}
             httpx.post(service.url + SPEECH, json=body, headers=ours, trust_env=False, timeout=30)
         refused = {"authorization": f"Bearer {WRONG_KEY}"}
-        assert httpx.post(service.url + SPEECH, json=HELLO, headers=refused, trust_env=False).status_code == 401
+        assert (
+            httpx.post(
+                service.url + SPEECH, json=HELLO, headers=refused, trust_env=False
+            ).status_code
+            == 401
+        )
         url = service.url.replace("http", "ws") + "/v1/audio/speech/stream"
         with connect_sync(url, proxy=None, additional_headers=ours) as client:
             client.send(json.dumps({"type": "text", "text": TEXT}))
             client.send(json.dumps({"type": "end"}))
-            while not (isinstance(message := client.recv(timeout=20), str) and json.loads(message)["type"] == "done"):
+            while not (
+                isinstance(message := client.recv(timeout=20), str)
+                and json.loads(message)["type"] == "done"
+            ):
                 pass
         service.process.send_signal(signal.SIGTERM)
         _, output = service.ended(30)

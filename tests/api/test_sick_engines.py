@@ -129,6 +129,10 @@ async def test_with_one_engine_a_refusal_stays_what_it_is(kind: str) -> None:
         serving(None, ToneCodec(), limits(engine.url)) as served,
     ):
         got = await served.client.post(SPEECH, json=PROSE)
-        codes = {"400": "engine_failed", "stop at once": "engine_no_audio", "out of range": "engine_protocol"}
+        codes = {
+            "400": "engine_failed",
+            "stop at once": "engine_no_audio",
+            "out of range": "engine_protocol",
+        }
         assert (got.status_code, got.json()["error"]["code"]) == (502, codes[kind])
         assert len(engine.requests) == (2 if kind == "stop at once" else 1)

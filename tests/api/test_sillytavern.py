@@ -35,8 +35,19 @@ async def served() -> AsyncGenerator[Served]:
 
 async def generate(served: Served, key: str = "", **fields: object) -> httpx.Response:
     """As `custom.post('/generate-voice')`: every field is always there; without a key its place stays empty."""
-    body = {"response_format": "mp3", "voice": "alloy", "speed": 1, "model": "tts-1", "input": "Hello.", **fields}
-    headers = {**NODE_FETCH, "content-type": "application/json", "authorization": f"Bearer {key}".strip()}
+    body = {
+        "response_format": "mp3",
+        "voice": "alloy",
+        "speed": 1,
+        "model": "tts-1",
+        "input": "Hello.",
+        **fields,
+    }
+    headers = {
+        **NODE_FETCH,
+        "content-type": "application/json",
+        "authorization": f"Bearer {key}".strip(),
+    }
     return await served.client.post(SPEECH, json=body, headers=headers)
 
 
@@ -71,7 +82,9 @@ async def test_roleplay_is_read_without_its_signs() -> None:
 
 
 async def test_a_refusal_is_a_text_that_it_shows() -> None:
-    async with serving(FixedEngine(CODES), settings=settings_for_tests(api_keys=("sk-tavern",))) as served:
+    async with serving(
+        FixedEngine(CODES), settings=settings_for_tests(api_keys=("sk-tavern",))
+    ) as served:
         assert (await generate(served, "sk-tavern")).status_code == 200
         for refused, status in (
             (await generate(served), 401),

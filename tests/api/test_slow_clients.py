@@ -27,7 +27,9 @@ pytestmark = pytest.mark.fault(23)
 
 @pytest.fixture
 async def served() -> AsyncGenerator[Served]:
-    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(request_read_timeout_s=LIMIT_S)) as running:
+    async with serving(
+        FixedEngine([5] * 100), settings=settings_for_tests(request_read_timeout_s=LIMIT_S)
+    ) as running:
         yield running
         await good_request(running)
         assert running.service.admission.in_flight == 0
@@ -68,7 +70,11 @@ class Client:
     async def answer(self) -> tuple[bytes, bytes]:
         """One answer with a length: its head and its body."""
         head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        length = next(
+            int(line[15:])
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        )
         return head, await self.reader.readexactly(length)
 
 
@@ -104,7 +110,9 @@ async def dripped(served: Served, at_once: bytes, slowly: bytes) -> Client:
     ],
     ids=["head", "headers", "body", "last byte", "chunks", "handshake"],
 )
-async def test_a_request_that_does_not_arrive_in_time_is_408(served: Served, at_once: bytes, slowly: bytes) -> None:
+async def test_a_request_that_does_not_arrive_in_time_is_408(
+    served: Served, at_once: bytes, slowly: bytes
+) -> None:
     await dripped(served, at_once, slowly)
     assert served.service.engine.prompts == []  # type: ignore[attr-defined]
 
@@ -135,13 +143,19 @@ async def test_an_upload_that_goes_on_at_a_fair_pace_may_take_longer(served: Ser
         await asyncio.sleep(0.1)
     assert asyncio.get_running_loop().time() - begun_s > 2 * LIMIT_S
     client.writer.write(BODY)
-    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(b"HTTP/1.1 200")
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(
+        b"HTTP/1.1 200"
+    )
     client.writer.close()
 
 
-async def test_an_answer_that_takes_longer_than_the_limit_is_not_cut_for_half_a_request_behind_it() -> None:
+async def test_an_answer_that_takes_longer_than_the_limit_is_not_cut_for_half_a_request_behind_it() -> (
+    None
+):
     engine = FixedEngine([5] * 100, gap_s=0.15)  # 1.5 s
-    async with serving(engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)) as served:
+    async with serving(
+        engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)
+    ) as served:
         client = await Client.of(served)
         client.writer.write(SIZED + BODY + b"GET /health HTT")
         received = await client.rest()
@@ -185,7 +199,9 @@ async def test_a_websocket_outlives_the_limit_of_its_handshake(served: Served) -
     [(LAST_CHUNK, b"x: y\r\n"), (LAST_CHUNK + b"x: ", b"yyyyyyyy"), (CHUNKED + b"2;", b"extended")],
     ids=["trailers", "a trailer", "an extension"],
 )
-async def test_what_is_no_body_behind_the_headers_is_431_above_the_same_limit(before: bytes, again: bytes) -> None:
+async def test_what_is_no_body_behind_the_headers_is_431_above_the_same_limit(
+    before: bytes, again: bytes
+) -> None:
     async with serving(FixedEngine([5] * 100)) as served:
         client = await Client.of(served)
         client.writer.write(before)
@@ -200,7 +216,9 @@ async def test_what_is_no_body_behind_the_headers_is_431_above_the_same_limit(be
 
 
 async def test_trailers_without_end_behind_a_refusal_are_closed_before_a_key_is_known() -> None:
-    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(api_keys="key")) as served:
+    async with serving(
+        FixedEngine([5] * 100), settings=settings_for_tests(api_keys="key")
+    ) as served:
         client = await Client.of(served)
         client.writer.write(CHUNKED + b"2\r\n{}\r\n0\r\n")
         assert (await client.answer())[0].startswith(b"HTTP/1.1 401 ")
@@ -230,7 +248,9 @@ async def test_a_body_of_many_small_chunks_is_no_endless_head(served: Served) ->
     client = await Client.of(served)
     chunks = b"".join(b"1\r\n" + bytes([byte]) + b"\r\n" for byte in b" " * 100_000 + BODY)
     client.writer.write(CHUNKED + chunks + b"0\r\n\r\n")
-    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(b"HTTP/1.1 200")
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(
+        b"HTTP/1.1 200"
+    )
     client.writer.close()
 
 
@@ -243,7 +263,9 @@ async def test_chunks_whose_sizes_come_apart_are_no_endless_head() -> None:
                 client.writer.write(piece)
                 await asyncio.sleep(0.002)
         client.writer.write(b"0\r\n\r\n")
-        assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(b"HTTP/1.1 200")
+        assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 10)).startswith(
+            b"HTTP/1.1 200"
+        )
         client.writer.close()
         await good_request(served)
 
@@ -269,9 +291,13 @@ async def test_a_large_body_before_half_a_head_is_no_endless_head(served: Served
     ],
     ids=["half a body", "half a chunk", "an endless head", "nonsense", "an empty line"],
 )
-async def test_what_comes_behind_a_request_does_not_break_into_its_answer(at_once: bytes, later: bytes) -> None:
+async def test_what_comes_behind_a_request_does_not_break_into_its_answer(
+    at_once: bytes, later: bytes
+) -> None:
     engine = FixedEngine([5] * 100, gap_s=0.15)  # 1.5 s
-    async with serving(engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)) as served:
+    async with serving(
+        engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)
+    ) as served:
         client = await Client.of(served)
         client.writer.write(SIZED + BODY + at_once)
         await asyncio.sleep(0.1)
@@ -314,7 +340,9 @@ async def test_a_client_that_leaves_before_it_has_asked_is_no_failure_of_the_ser
     caplog.set_level(logging.INFO, "app")
     kind = "application/json" if path == SPEECH else "multipart/form-data; boundary=b"
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n--b\r\n"
-    async with serving(FixedEngine([5] * 100), settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+    async with serving(
+        FixedEngine([5] * 100), settings=settings_for_tests(tts_api="http://127.0.0.1:9")
+    ) as served:
         before = counted("tts_requests_total", outcome="cancelled")
         client = await Client.of(served)
         client.writer.write(head.encode())
@@ -343,7 +371,9 @@ async def test_a_request_that_does_not_arrive_is_logged_as_it_was_answered(
     assert "error=request_timeout" in line.message
 
 
-async def test_an_upload_that_is_given_up_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_upload_that_is_given_up_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     settings = settings_for_tests(request_read_timeout_s=LIMIT_S, tts_api="http://127.0.0.1:9")
     head = b"POST /v1/audio/vc HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
     async with serving(FixedEngine([5] * 100), settings=settings) as served:

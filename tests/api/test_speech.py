@@ -42,7 +42,9 @@ async def test_a_streamed_wav_says_that_its_size_is_unknown(served: Served) -> N
 
 
 async def test_a_whole_wav_has_exact_sizes(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={"input": "Hello.", "response_format": "wav", "stream": False})
+    answer = await served.client.post(
+        SPEECH, json={"input": "Hello.", "response_format": "wav", "stream": False}
+    )
     assert int(answer.headers["content-length"]) == len(answer.content)
     with wave.open(io.BytesIO(answer.content)) as sound:
         assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24000, 1, 2)
@@ -56,25 +58,35 @@ async def test_every_window_schedule_gives_the_whole_answers_samples(
 ) -> None:
     schedule = {**HELLO, "playback_speed": first_s, "playback_overlap_speed": overlap_s}
     streamed = await served.client.post(SPEECH, json={**schedule, "normalize_loudness": False})
-    whole = await served.client.post(SPEECH, json={**HELLO, "stream": False, "normalize_loudness": False})
+    whole = await served.client.post(
+        SPEECH, json={**HELLO, "stream": False, "normalize_loudness": False}
+    )
     assert streamed.content == whole.content
 
 
 async def test_the_answer_is_levelled_only_where_asked(served: Served) -> None:
     plain = await served.client.post(SPEECH, json={**HELLO, "normalize_loudness": False})
     levelled = await served.client.post(SPEECH, json={**HELLO, "normalize_loudness": True})
-    rms = [np.sqrt(np.mean((np.frombuffer(a.content, "<i2")[24000:] / 32767) ** 2)) for a in (plain, levelled)]
+    rms = [
+        np.sqrt(np.mean((np.frombuffer(a.content, "<i2")[24000:] / 32767) ** 2))
+        for a in (plain, levelled)
+    ]
     assert 20 * np.log10(rms[1]) == pytest.approx(-16, abs=1.5)
     assert abs(20 * np.log10(rms[0]) + 16) > 1.5
 
 
 async def test_audio_leaves_before_the_generation_has_ended() -> None:
     engine = FixedEngine(CODES, stall_after=8)
-    async with serving(engine) as served, served.client.stream("POST", SPEECH, json=HELLO) as answer:
+    async with (
+        serving(engine) as served,
+        served.client.stream("POST", SPEECH, json=HELLO) as answer,
+    ):
         chunks = answer.aiter_raw()
         first = await anext(chunks)
         assert first
-        await asyncio.wait_for(engine.stalled.wait(), 10)  # it has more to say, and does not before it is let go
+        await asyncio.wait_for(
+            engine.stalled.wait(), 10
+        )  # it has more to say, and does not before it is let go
         engine.go_on.set()
         rest = b"".join([chunk async for chunk in chunks])
     assert len(first + rest) == len(CODES) * 480 * 2
@@ -84,7 +96,10 @@ async def test_audio_leaves_before_the_generation_has_ended() -> None:
 async def test_the_first_window_is_heard_without_the_second(first_s: float) -> None:
     engine = FixedEngine(CODES, burst=round(first_s * 50) + 1, stall_after=1)
     asked = {**HELLO, "playback_speed": first_s}
-    async with serving(engine) as served, served.client.stream("POST", SPEECH, json=asked) as answer:
+    async with (
+        serving(engine) as served,
+        served.client.stream("POST", SPEECH, json=asked) as answer,
+    ):
         chunks = answer.aiter_raw()
         async with asyncio.timeout(10):
             assert await anext(chunks)
@@ -96,7 +111,10 @@ async def test_the_first_window_is_heard_without_the_second(first_s: float) -> N
 async def test_what_has_arrived_is_heard_before_the_client_runs_dry() -> None:
     """The engine gives 2 s at once, then pauses: its pace promised more, but no client hears what is waited for."""
     engine = FixedEngine(CODES, burst=100, stall_after=1)
-    async with serving(engine) as served, served.client.stream("POST", SPEECH, json=HELLO) as answer:
+    async with (
+        serving(engine) as served,
+        served.client.stream("POST", SPEECH, json=HELLO) as answer,
+    ):
         heard, chunks = 0, answer.aiter_raw()
         async with asyncio.timeout(10):
             while heard < 2 * 480 * 90:
@@ -109,11 +127,16 @@ async def test_what_has_arrived_is_heard_before_the_client_runs_dry() -> None:
 
 async def test_long_text_is_one_continuous_answer() -> None:
     engine = FixedEngine(CODES)
-    sentences = [f"This is sentence number {index} of a long letter to the bank." for index in range(60)]
+    sentences = [
+        f"This is sentence number {index} of a long letter to the bank." for index in range(60)
+    ]
     async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": " ".join(sentences)})
     assert len(engine.prompts) > 3
-    spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
+    spoken = [
+        prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>")
+        for prompt in engine.prompts
+    ]
     assert " ".join(spoken) == " ".join(sentences)
     assert len(answer.content) == len(engine.prompts) * len(CODES) * 480 * 2
 
@@ -124,7 +147,10 @@ async def test_a_pause_is_exact_silence_between_two_generations() -> None:
     async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
         body = {**HELLO, "input": text, "normalize_loudness": False}
         sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2")
-    spoken = [prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
+    spoken = [
+        prompt.removeprefix("<|im_start|>husein: ").removesuffix("<|speech_start|>")
+        for prompt in engine.prompts
+    ]
     assert spoken == ["Please hold.", "Thank you."]
     part = len(CODES) * 480
     lengths = (2_400, part, 12_000, part, 6_000)
@@ -141,9 +167,15 @@ async def test_only_pauses_are_nothing_to_speak(served: Served) -> None:
 async def test_parts_of_a_long_text_join_without_a_click() -> None:
     spec = tone_spec(samples_per_frame=450)  # a part ends within a wave
     async with serving(
-        FixedEngine([500] * 80), ToneCodec(spec), settings_for_tests(tts_api=ENGINE, default_max_tokens=1_500)
+        FixedEngine([500] * 80),
+        ToneCodec(spec),
+        settings_for_tests(tts_api=ENGINE, default_max_tokens=1_500),
     ) as served:
-        body = {**HELLO, "input": "This is a sentence of a long letter. " * 40, "normalize_loudness": False}
+        body = {
+            **HELLO,
+            "input": "This is a sentence of a long letter. " * 40,
+            "normalize_loudness": False,
+        }
         sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2") / 32767
     inner = np.abs(np.diff(sound[1_000:10_000])).max()
     assert np.abs(np.diff(sound)).max() <= 1.05 * inner
@@ -157,7 +189,12 @@ async def test_sampling_comes_from_the_request_then_the_settings_then_the_profil
         await good_request(served)
     asked, default = engine.samplings
     assert (asked.temperature, asked.top_k, asked.seed, asked.max_tokens) == (0.9, 5, 7, 2000)
-    assert (default.temperature, default.top_k, default.seed, default.max_tokens) == (0.9, None, None, FOR_HELLO)
+    assert (default.temperature, default.top_k, default.seed, default.max_tokens) == (
+        0.9,
+        None,
+        None,
+        FOR_HELLO,
+    )
 
 
 async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
@@ -169,7 +206,9 @@ async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
 async def test_an_asked_token_limit_ends_the_answer_not_each_part_of_the_text() -> None:
     engine = FixedEngine(CODES, finish_reason="length")
     async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
-        answer = await served.client.post(SPEECH, json={**HELLO, "input": "One sentence. " * 200, "max_tokens": 150})
+        answer = await served.client.post(
+            SPEECH, json={**HELLO, "input": "One sentence. " * 200, "max_tokens": 150}
+        )
     assert len(engine.prompts) == 1
     assert len(answer.content) == len(CODES) * 480 * 2
 
@@ -212,7 +251,9 @@ async def test_requests_at_once_sound_as_one_at_a_time() -> None:
 async def test_models_voices_and_operations(served: Served) -> None:
     get = served.client.get
     assert (await get("/v1/models")).json()["data"][0]["id"] == "builtin-english"
-    assert (await get("/v1/models/Scicom-intl/Multilingual-TTS-1.7B-v0.1")).json()["object"] == "model"
+    assert (await get("/v1/models/Scicom-intl/Multilingual-TTS-1.7B-v0.1")).json()[
+        "object"
+    ] == "model"
     assert (await get("/v1/models/other")).json()["error"]["code"] == "model_not_found"
     assert (await get("/v1/audio/speaker")).json() == ["lark", "heron"]
     voices = (await get("/v1/audio/voices")).json()["voices"]
@@ -231,7 +272,9 @@ FIRST = ("window_seconds_count", "window_seconds_sum", "audio_seconds_sum")
 
 
 async def test_the_first_window_is_counted_without_the_engines_part() -> None:
-    engine = FixedEngine(CODES, burst=10, gap_s=0.05)  # 21 frames for the first 0.4 s: after two gaps
+    engine = FixedEngine(
+        CODES, burst=10, gap_s=0.05
+    )  # 21 frames for the first 0.4 s: after two gaps
     before = [counted(f"tts_first_{name}") for name in FIRST]
     async with serving(engine) as served:
         await good_request(served)

@@ -27,7 +27,9 @@ LIMITS = settings_for_tests(client_write_timeout_s=0.5)
 
 def untaken(served: Served) -> list[int]:
     """Bytes that wait for their clients, of each connection that has some."""
-    sizes = [each.transport.get_write_buffer_size() for each in served.server.server_state.connections]
+    sizes = [
+        each.transport.get_write_buffer_size() for each in served.server.server_state.connections
+    ]
     return [size for size in sizes if size]
 
 
@@ -39,7 +41,9 @@ async def nothing_untaken(served: Served) -> None:
 
 
 @pytest.mark.fault(22)
-async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A short answer fits the buffers: it is complete, and all is let go, before anybody has taken it."""
     caplog.set_level(logging.INFO, "app")
     engine, limits = FixedEngine(CODES[:60]), LIMITS  # 1.2 s of pcm: 58 kB
@@ -124,9 +128,15 @@ async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
         if len(sent) > 2:
             await asyncio.get_running_loop().create_future()
 
-    answer = AudioAnswer("pcm", 24_000, "pcm_s16le", 16, lambda: make_encoder("pcm", 24_000), "events", 0.05)
+    answer = AudioAnswer(
+        "pcm", 24_000, "pcm_s16le", 16, lambda: make_encoder("pcm", 24_000), "events", 0.05
+    )
     response = AudioResponse(speak, answer, Admission(1, None, 0.0), Records())
-    scope = {"type": "http", "state": {"request_id": "x"}, "extensions": {"speech.abort": aborted.set}}
+    scope = {
+        "type": "http",
+        "state": {"request_id": "x"},
+        "extensions": {"speech.abort": aborted.set},
+    }
     with pytest.raises(ResponseBroken, match="engine_truncated"):
         await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
     assert aborted.is_set()

@@ -25,9 +25,16 @@ TEXT, CONTINUATION, CLOSE, PING = 0x1, 0x0, 0x8, 0x9
 
 def frame(kind: int, data: bytes = b"", *, last: bool = True) -> bytes:
     """A frame as a client sends it, masked (RFC 6455, 5.2); `data` is shorter than 64 KB."""
-    length = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack("!H", len(data))
+    length = (
+        bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack("!H", len(data))
+    )
     mask = os.urandom(4)
-    return bytes([0x80 * last | kind]) + length + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+    return (
+        bytes([0x80 * last | kind])
+        + length
+        + mask
+        + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+    )
 
 
 def said(**message: object) -> bytes:
@@ -48,7 +55,11 @@ async def connected(served: Served) -> AsyncGenerator[socket.socket]:
 
 
 def sockets(served: Served) -> list[AbortableWebSocket]:
-    return [each for each in served.server.server_state.connections if isinstance(each, AbortableWebSocket)]
+    return [
+        each
+        for each in served.server.server_state.connections
+        if isinstance(each, AbortableWebSocket)
+    ]
 
 
 @pytest.mark.fault(22)
@@ -58,7 +69,9 @@ async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit() 
     async with serving(FixedEngine(CODES[:60]), settings=limits, send_buffer_bytes=4096) as served:
         async with connected(served) as client:
             loop = asyncio.get_running_loop()
-            await loop.sock_sendall(client, said(type="text", text="Hello there.") + said(type="end"))
+            await loop.sock_sendall(
+                client, said(type="text", text="Hello there.") + said(type="end")
+            )
             async with asyncio.timeout(10):
                 while not untaken(served):
                     await asyncio.sleep(0.005)
@@ -98,7 +111,10 @@ async def test_empty_parts_of_a_message_are_not_kept() -> None:
 UNMASKED = b"\x81\x02{}"
 BROKEN = {
     "a text that is not UTF-8": (frame(TEXT, b"\xff"), 1007),
-    "half a character": (frame(TEXT, b'{"type": "\xc3', last=False) + frame(CONTINUATION, b'\xff"}'), 1007),
+    "half a character": (
+        frame(TEXT, b'{"type": "\xc3', last=False) + frame(CONTINUATION, b'\xff"}'),
+        1007,
+    ),
     "half a surrogate": (frame(TEXT, b"\xed\xa0\xbd"), 1007),
     "no mask": (UNMASKED, 1002),
     "an unknown kind": (frame(0x3, b"a"), 1002),
@@ -131,4 +147,6 @@ async def test_a_frame_that_breaks_the_protocol_closes_its_connection_alone(
             await loop.sock_sendall(other, said(type="cancel"))
             assert b"cancelled" in await asyncio.wait_for(loop.sock_recv(other, 1024), 10)
         await good_request(served)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING or record.exc_info] == []
+    assert [
+        record for record in caplog.records if record.levelno >= logging.WARNING or record.exc_info
+    ] == []

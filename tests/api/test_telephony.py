@@ -46,7 +46,10 @@ async def test_raw_bytes_are_what_a_media_stream_wants(
     body = {**ASKED, "response_format": "pcm", "encoding": encoding, "stream": stream}
     answer = await served.client.post(SPEECH, json=body)
     assert answer.headers["content-type"] == kind
-    assert (answer.headers["x-audio-sample-rate"], answer.headers["x-audio-bit-depth"]) == ("8000", "8")
+    assert (answer.headers["x-audio-sample-rate"], answer.headers["x-audio-bit-depth"]) == (
+        "8000",
+        "8",
+    )
     expected, heard = await sixteen_bits(served), decoded(answer.content, 8_000, container)
     assert len(heard) == len(answer.content) == len(expected)
     assert snr_db(expected, heard) >= LEAST_DB
@@ -75,34 +78,58 @@ async def test_events_and_a_web_socket_carry_the_same_bytes(served: Served) -> N
     deltas = events(answer.content)[:-1]
     assert b"".join(base64.b64decode(str(delta["audio"])) for delta in deltas) == expected
     sound = b""
-    async with connect(f"ws://127.0.0.1:{served.port}{SPEECH}/stream", proxy=None) as socket, asyncio.timeout(10):
-        for message in ({"type": "session", **fields}, {"type": "text", "text": ASKED["input"]}, {"type": "end"}):
+    async with (
+        connect(f"ws://127.0.0.1:{served.port}{SPEECH}/stream", proxy=None) as socket,
+        asyncio.timeout(10),
+    ):
+        for message in (
+            {"type": "session", **fields},
+            {"type": "text", "text": ASKED["input"]},
+            {"type": "end"},
+        ):
             await socket.send(json.dumps(message))
         started = json.loads(await socket.recv())
         while isinstance(message := await socket.recv(), bytes):
             sound += message
-    assert (started["encoding"], started["sample_rate"], started["bit_depth"]) == ("pcm_mulaw", 8_000, 8)
+    assert (started["encoding"], started["sample_rate"], started["bit_depth"]) == (
+        "pcm_mulaw",
+        8_000,
+        8,
+    )
     assert sound == expected
 
 
 @pytest.mark.parametrize("name", ["mp3", "opus", "aac", "flac", None])
-async def test_a_format_with_an_encoding_of_its_own_refuses_another(served: Served, name: str | None) -> None:
-    answer = await served.client.post(SPEECH, json={**ASKED, "response_format": name, "encoding": "pcm_mulaw"})
+async def test_a_format_with_an_encoding_of_its_own_refuses_another(
+    served: Served, name: str | None
+) -> None:
+    answer = await served.client.post(
+        SPEECH, json={**ASKED, "response_format": name, "encoding": "pcm_mulaw"}
+    )
     error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["param"]) == (400, "unsupported_value", "encoding")
-    answer = await served.client.post(SPEECH, json={**ASKED, "response_format": name, "encoding": "pcm_s16le"})
+    assert (answer.status_code, error["code"], error["param"]) == (
+        400,
+        "unsupported_value",
+        "encoding",
+    )
+    answer = await served.client.post(
+        SPEECH, json={**ASKED, "response_format": name, "encoding": "pcm_s16le"}
+    )
     assert answer.status_code == 200
 
 
 async def test_an_unknown_encoding_is_refused(served: Served) -> None:
-    answer = await served.client.post(SPEECH, json={**ASKED, "response_format": "wav", "encoding": "gsm"})
+    answer = await served.client.post(
+        SPEECH, json={**ASKED, "response_format": "wav", "encoding": "gsm"}
+    )
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "encoding")
 
 
 async def test_an_odd_number_of_samples_is_padded_in_one_piece_alone(served: Served) -> None:
     body = {**ASKED, "response_format": "wav", "encoding": "pcm_mulaw", "sample_rate": 8_003}
     streamed, whole = [
-        (await served.client.post(SPEECH, json={**body, "stream": stream})).content for stream in (True, False)
+        (await served.client.post(SPEECH, json={**body, "stream": stream})).content
+        for stream in (True, False)
     ]
     assert len(streamed) - HEADER_BYTES == 24_009
     assert len(whole) == HEADER_BYTES + 24_010

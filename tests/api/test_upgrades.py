@@ -56,7 +56,9 @@ def chunked(body: bytes) -> bytes:
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
 @pytest.mark.parametrize("asking", ASKING)
-async def test_an_upgrade_is_ignored_and_the_body_read(served: Served, asking: str, apart: bool) -> None:
+async def test_an_upgrade_is_ignored_and_the_body_read(
+    served: Served, asking: str, apart: bool
+) -> None:
     head = sized(ASKING[asking], BODY)
     packets = (head, BODY, LAST) if apart else (head + BODY + LAST,)
     assert await asked(served, *packets) == [200, 200]
@@ -86,11 +88,15 @@ async def test_a_head_that_comes_in_two_pieces_is_no_other(served: Served, cut: 
 
 
 @pytest.mark.parametrize("asking", ["java", "unknown", "websocket", "list"])
-async def test_the_request_behind_one_without_a_body_is_answered(served: Served, asking: str) -> None:
+async def test_the_request_behind_one_without_a_body_is_answered(
+    served: Served, asking: str
+) -> None:
     first = b"GET /health HTTP/1.1\r\nhost: x\r\n" + ASKING[asking] + b"\r\n"
     assert await asked(served, first, LAST) == [200, 200]
     assert await asked(served, first * 3 + LAST) == [200] * 4
-    assert await asked(served, first + sized(ASKING[asking], BODY) + BODY + first + LAST) == [200] * 4
+    assert (
+        await asked(served, first + sized(ASKING[asking], BODY) + BODY + first + LAST) == [200] * 4
+    )
 
 
 async def test_close_and_upgrade_is_the_last_request(served: Served) -> None:
@@ -100,7 +106,10 @@ async def test_close_and_upgrade_is_the_last_request(served: Served) -> None:
 
 
 async def test_two_framings_of_a_body_are_refused(served: Served) -> None:
-    for framing in (b"content-length: 3\r\ntransfer-encoding: chunked\r\n", b"transfer-encoding: gzip\r\n"):
+    for framing in (
+        b"content-length: 3\r\ntransfer-encoding: chunked\r\n",
+        b"transfer-encoding: gzip\r\n",
+    ):
         assert await asked(served, HEAD + ASKING["java"] + framing + b"\r\n", SMUGGLED) == [400]
 
 
@@ -139,14 +148,18 @@ PROTOCOLS = [b"websocket", b"h2c, WebSocket", b"h2c\r\nupgrade: websocket", b"we
 async def test_a_websocket_is_taken_up_among_others(served: Served, protocols: bytes) -> None:
     client = await Client.of(served)
     client.writer.write(HANDSHAKE.replace(b"upgrade: websocket", b"upgrade: " + protocols) + KEY)
-    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 101 ")
+    assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 10)).startswith(
+        b"HTTP/1.1 101 "
+    )
     client.writer.write(said(type="cancel"))
     assert b"cancelled" in await asyncio.wait_for(client.reader.read(1000), 10)
     client.writer.close()
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
-async def test_messages_that_come_before_the_handshake_is_answered_are_heard(served: Served, apart: bool) -> None:
+async def test_messages_that_come_before_the_handshake_is_answered_are_heard(
+    served: Served, apart: bool
+) -> None:
     client = await Client.of(served)
     message = said(type="cancel")
     client.writer.write(HANDSHAKE + KEY + message[: 4 if apart else None])

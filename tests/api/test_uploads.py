@@ -21,7 +21,16 @@ from app.api.form import (
     MAX_TYPE_CHARACTERS,
 )
 from app.settings import Settings
-from tests.api.test_cloning import CLONE, CODES, FIELDS, SAID, SAMPLE, VOICES, CountingEncoder, cloning
+from tests.api.test_cloning import (
+    CLONE,
+    CODES,
+    FIELDS,
+    SAID,
+    SAMPLE,
+    VOICES,
+    CountingEncoder,
+    cloning,
+)
 from tests.clone.hostile import eight_planes, of_samples
 from tests.clone.recordings import recording
 from tests.clone.test_decoding import is_running
@@ -30,7 +39,11 @@ from tests.serving import HELLO, SPEECH, Served, good_request
 
 UPLOADS = Settings.model_fields["max_concurrent_uploads"].default
 TYPE = "multipart/form-data; boundary=b"
-FILE = b'--b\r\ncontent-disposition: form-data; name="audio_sample"; filename="x"\r\n\r\n' + SAMPLE + b"\r\n"
+FILE = (
+    b'--b\r\ncontent-disposition: form-data; name="audio_sample"; filename="x"\r\n\r\n'
+    + SAMPLE
+    + b"\r\n"
+)
 END = b"--b--\r\n"
 
 
@@ -45,7 +58,11 @@ def field(name: str, value: str | bytes, *headers: str) -> bytes:
     """A part of a form."""
     value = value.encode() if isinstance(value, str) else value
     lines = "".join(f"{header}\r\n" for header in headers)
-    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n{lines}\r\n'.encode() + value + b"\r\n"
+    return (
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n{lines}\r\n'.encode()
+        + value
+        + b"\r\n"
+    )
 
 
 async def send(served: Served, *parts: bytes, content_type: str = TYPE) -> httpx.Response:
@@ -68,17 +85,25 @@ def code_of(answer: httpx.Response, status: int = 400) -> str:
 
 
 @pytest.mark.fault(44)
-async def test_a_recording_that_breaks_its_decoder_is_refused_and_the_next_one_is_heard(served: Served) -> None:
+async def test_a_recording_that_breaks_its_decoder_is_refused_and_the_next_one_is_heard(
+    served: Served,
+) -> None:
     assert code_of(await speak_as(served, eight_planes())) == "reference_too_short"
     assert code_of(await speak_as(served, of_samples(40_000_000))) == "invalid_audio"
     assert (await speak_as(served, SAMPLE)).status_code == 200
 
 
 @pytest.mark.fault(44)
-async def test_a_decoder_that_crashes_is_a_refusal(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = "import os, sys; sys.stdin.buffer.readline(); os.write(1, b'R'); os.kill(os.getpid(), 11)"
+async def test_a_decoder_that_crashes_is_a_refusal(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import os, sys; sys.stdin.buffer.readline(); os.write(1, b'R'); os.kill(os.getpid(), 11)"
+    )
     with monkeypatch.context() as patch:
-        patch.setattr("app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program])
+        patch.setattr(
+            "app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+        )
         assert code_of(await speak_as(served, SAMPLE)) == "invalid_audio"
         served.service.cloner._encoder.close()  # the spare process is such a program too
     assert (await speak_as(served, SAMPLE)).status_code == 200
@@ -91,7 +116,9 @@ async def test_a_client_that_leaves_ends_the_decoding_of_its_recording(
     begun = tmp_path / "begun"
     program = f"import pathlib, os, time; pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(60)"
     with monkeypatch.context() as patch:
-        patch.setattr("app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program])
+        patch.setattr(
+            "app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+        )
         asked = asyncio.create_task(speak_as(served, SAMPLE))
         async with asyncio.timeout(10):
             while not (begun.exists() and begun.read_text()):
@@ -121,15 +148,21 @@ CHARSETS = [
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("charset", CHARSETS)
-async def test_a_charset_but_utf_8_is_refused_before_a_field_is_decoded(served: Served, charset: str) -> None:
+async def test_a_charset_but_utf_8_is_refused_before_a_field_is_decoded(
+    served: Served, charset: str
+) -> None:
     texts = field("name", "a" * 100_000 + "-" + "b" * 300_000), field("reference_text", SAID)
     answer = await send(served, FILE, *texts, END, content_type=f"{TYPE}; charset={charset}")
     assert code_of(answer) == "invalid_form"
     kind = f"Content-Type: text/plain; charset={charset}"
-    answer = await send(served, FILE, field("name", "ana", kind), field("reference_text", SAID), END)
+    answer = await send(
+        served, FILE, field("name", "ana", kind), field("reference_text", SAID), END
+    )
     assert code_of(answer) == "invalid_form"
     named = field("_charset_", charset.strip('"'))
-    answer = await send(served, FILE, named, field("name", "ana"), field("reference_text", SAID), END)
+    answer = await send(
+        served, FILE, named, field("name", "ana"), field("reference_text", SAID), END
+    )
     assert code_of(answer) == "invalid_form"
 
 
@@ -137,7 +170,11 @@ async def test_a_charset_but_utf_8_is_refused_before_a_field_is_decoded(served: 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"Utf-8"', "utf8"])
 async def test_utf_8_may_be_named(served: Served, charset: str) -> None:
     kind = f"Content-Type: text/plain; charset={charset}"
-    parts = field("name", "Ana María", kind), field("reference_text", SAID), field("_charset_", charset.strip('"'))
+    parts = (
+        field("name", "Ana María", kind),
+        field("reference_text", SAID),
+        field("_charset_", charset.strip('"')),
+    )
     answer = await send(served, FILE, *parts, END, content_type=f"{TYPE}; charset={charset}")
     assert answer.status_code == 200, answer.text
     assert answer.json()["name"] == "Ana María"
@@ -145,7 +182,9 @@ async def test_utf_8_may_be_named(served: Served, charset: str) -> None:
 
 @pytest.mark.fault(45)
 async def test_a_field_that_is_not_in_utf_8_is_refused(served: Served) -> None:
-    answer = await send(served, FILE, field("name", "Jos\xe9".encode("latin-1")), field("reference_text", SAID), END)
+    answer = await send(
+        served, FILE, field("name", "Jos\xe9".encode("latin-1")), field("reference_text", SAID), END
+    )
     assert code_of(answer) == "invalid_form"
 
 
@@ -169,7 +208,10 @@ BREACHES = {
     "a part without a name": (TYPE, FILE + TEXTS + UNNAMED + END),
     "a part without headers": (TYPE, FILE + TEXTS + b"--b\r\n\r\nx\r\n" + END),
     "blanks behind a boundary": (TYPE, FILE + TEXTS + b"--b" + b" " * MAX_PADDING_BYTES + b"\r\n"),
-    "what is nearly a boundary": (TYPE, FILE + TEXTS + field("a", b"\r\n--bx" * (MAX_FIELDS + 3)) + END),
+    "what is nearly a boundary": (
+        TYPE,
+        FILE + TEXTS + field("a", b"\r\n--bx" * (MAX_FIELDS + 3)) + END,
+    ),
     "a preamble": (TYPE, b"x" * 1_000 + FILE + TEXTS + END),
 }
 
@@ -189,7 +231,9 @@ async def test_a_form_beyond_a_limit_is_refused(served: Served, name: str) -> No
         FILE + TEXTS + END + b"x" * 1_000_000,
         FILE + TEXTS + b"--b  \t\r\n" + field("a", "")[5:] + END,
         FILE.replace(b'filename="x"', b"filename=\"x\"; filename*=punycode''x-") + TEXTS + END,
-        FILE.replace(b'filename="x"', b'filename="x"\r\nContent-Type: audio/wav; charset=binary') + TEXTS + END,
+        FILE.replace(b'filename="x"', b'filename="x"\r\nContent-Type: audio/wav; charset=binary')
+        + TEXTS
+        + END,
         FILE + TEXTS + field("a", b"\r\n--" * 10_000) + END,
     ],
 )
@@ -200,16 +244,22 @@ async def test_a_form_within_the_limits_is_read(served: Served, body: bytes) -> 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("name", ["seed", "speed"])
-async def test_a_number_of_a_million_digits_in_a_field_is_refused(served: Served, name: str) -> None:
+async def test_a_number_of_a_million_digits_in_a_field_is_refused(
+    served: Served, name: str
+) -> None:
     data = {**FIELDS, name: "9" * 1_000_000}
-    answer = await served.client.post(CLONE, data=data, files={"reference_audio": ("x.wav", SAMPLE)})
+    answer = await served.client.post(
+        CLONE, data=data, files={"reference_audio": ("x.wav", SAMPLE)}
+    )
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == name
     assert len(answer.content) < 1_024
 
 
 @pytest.mark.fault(46)
-async def test_an_upload_needs_no_temporary_file(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upload_needs_no_temporary_file(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
     audio = recording("float", 19.0, 48_000)
     assert len(audio) > 3_000_000
@@ -220,7 +270,13 @@ async def test_an_upload_needs_no_temporary_file(served: Served, monkeypatch: py
 async def begin_upload(served: Served, *headers: str, path: str = VOICES) -> asyncio.StreamWriter:
     """An upload whose body does not go on."""
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-type: {TYPE}", "content-length: 1000000", *headers]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "host: x",
+        f"content-type: {TYPE}",
+        "content-length: 1000000",
+        *headers,
+    ]
     writer.write("\r\n".join([*lines, "", ""]).encode() + FILE)
     await writer.drain()
     return writer
@@ -267,13 +323,19 @@ async def test_an_unfinished_upload_is_one_of_the_requests_of_its_key() -> None:
         await until_taken(served, 1)
         for key, status in (("sk-a", 429), ("sk-b", 200)):
             headers = {"authorization": f"Bearer {key}"}
-            assert (await served.client.post(SPEECH, json=HELLO, headers=headers)).status_code == status
+            assert (
+                await served.client.post(SPEECH, json=HELLO, headers=headers)
+            ).status_code == status
         writer.close()
 
 
 def children() -> list[str]:
     """The processes that this one has started."""
-    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
+    return [
+        child
+        for task in Path("/proc/self/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 @pytest.mark.fault(44)

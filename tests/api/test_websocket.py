@@ -124,7 +124,9 @@ def outcomes() -> Counter[str]:
     """How many requests of this process have ended in each way."""
     (family,) = [family for family in REGISTRY.collect() if family.name == "tts_requests"]
     totals = [sample for sample in family.samples if sample.name.endswith("_total")]
-    return Counter({sample.labels["outcome"]: int(sample.value) for sample in totals if sample.value})
+    return Counter(
+        {sample.labels["outcome"]: int(sample.value) for sample in totals if sample.value}
+    )
 
 
 def url_of(served: Served) -> str:
@@ -158,14 +160,18 @@ async def idle(engine: FixedEngine, served: Served) -> None:
 
 
 async def posted(served: Served, text: str, **fields: object) -> bytes:
-    answer = await served.client.post(SPEECH, json={"input": text, "response_format": "pcm", **EXACT, **fields})
+    answer = await served.client.post(
+        SPEECH, json={"input": text, "response_format": "pcm", **EXACT, **fields}
+    )
     assert answer.status_code == 200, answer.text
     return answer.content
 
 
 @pytest.mark.parametrize("size", [1, 5, 1_000])
 async def test_text_in_pieces_sounds_as_one_post_of_it(size: int) -> None:
-    text = "[pause:100ms] Good morning to all of you. [pause: 0.5 s] How are you today? [pause:250ms]"
+    text = (
+        "[pause:100ms] Good morning to all of you. [pause: 0.5 s] How are you today? [pause:250ms]"
+    )
     async with talking(ReadingEngine()) as (served, client):
         await client.say("session", **EXACT)
         await client.text(text, size)
@@ -204,7 +210,9 @@ async def test_sound_comes_before_the_text_has_ended() -> None:
         await client.text("This is the first sentence. A")
         assert (await client.message())["type"] == "started"
         heard = b""
-        while len(heard) < len(CODES) * 480 * 2:  # all of the first sentence, though the second is not written
+        while (
+            len(heard) < len(CODES) * 480 * 2
+        ):  # all of the first sentence, though the second is not written
             received = await client.socket.recv()
             assert isinstance(received, bytes)
             heard += received
@@ -253,15 +261,24 @@ async def test_utterances_are_spoken_in_turn_and_text_may_come_before_its_turn()
             await client.text(sentence, 7)
             await client.say("end")
         answers = [await client.answer() for _ in range(3)]
-        assert [answer.audio for answer in answers] == [await posted(served, sentence) for sentence in SENTENCES[:3]]
+        assert [answer.audio for answer in answers] == [
+            await posted(served, sentence) for sentence in SENTENCES[:3]
+        ]
     assert [answer.started["utterance"] for answer in answers] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"response_format": "mp3"}, {"speed": 1.5}, {"response_format": "wav", "sample_rate": 8_000}, {"voice": "jenny"}],
+    [
+        {"response_format": "mp3"},
+        {"speed": 1.5},
+        {"response_format": "wav", "sample_rate": 8_000},
+        {"voice": "jenny"},
+    ],
 )
-async def test_formats_speeds_rates_and_voices_are_those_of_a_post(fields: dict[str, object]) -> None:
+async def test_formats_speeds_rates_and_voices_are_those_of_a_post(
+    fields: dict[str, object],
+) -> None:
     async with talking(ReadingEngine()) as (served, client):
         await client.say("session", **EXACT, **fields)
         await client.text(SENTENCES[0], 4)
@@ -272,8 +289,12 @@ async def test_formats_speeds_rates_and_voices_are_those_of_a_post(fields: dict[
     assert answer.started["sample_rate"] == fields.get("sample_rate", 24_000)
 
 
-@pytest.mark.parametrize("fields", [{"response_format": "mp3"}, {"speed": 1.7}, {"response_format": "opus"}])
-async def test_the_end_of_a_sentence_is_heard_while_the_next_is_not_written(fields: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "fields", [{"response_format": "mp3"}, {"speed": 1.7}, {"response_format": "opus"}]
+)
+async def test_the_end_of_a_sentence_is_heard_while_the_next_is_not_written(
+    fields: dict[str, object],
+) -> None:
     """Filters and encoders keep sound back; a rest pushes it through. Whatever comes now is silence."""
     async with talking(FixedEngine([900] * 50)) as (_, client):
         await client.say("session", **{**EXACT, "speed": 1.0, **fields})
@@ -290,7 +311,11 @@ async def test_the_end_of_a_sentence_is_heard_while_the_next_is_not_written(fiel
                     break
                 assert isinstance(received, bytes)
                 heard += received
-        sound = decoded(heard, 24_000) if "response_format" in fields else np.frombuffer(heard, "<i2") / 32768
+        sound = (
+            decoded(heard, 24_000)
+            if "response_format" in fields
+            else np.frombuffer(heard, "<i2") / 32768
+        )
         assert len(sound) >= 24_000 / float(fields.get("speed", 1.0)) + 2_000  # type: ignore[arg-type]
         assert np.abs(sound[-480:]).max() < 0.02
 
@@ -368,7 +393,10 @@ async def test_a_client_that_leaves_frees_everything(stall_after: int) -> None:
         ('{"type": "session", "voice": "nobody"}', "voice_not_found"),
         ('{"type": "session", "model": "nothing"}', "model_not_found"),
         ('{"type": "session", "speed": 9}', "invalid_message"),
-        ('{"type": "session", "response_format": "mp3", "sample_rate": 47999}', "unsupported_sample_rate"),
+        (
+            '{"type": "session", "response_format": "mp3", "sample_rate": 47999}',
+            "unsupported_sample_rate",
+        ),
         ('{"type": "session", "stream": false}', "unsupported_value"),
         ('{"type": "session", "stream_format": "sse"}', "unsupported_value"),
     ],
@@ -431,7 +459,10 @@ async def test_the_rest_of_a_text_whose_utterance_is_over_is_dropped() -> None:
 
 async def test_a_full_service_is_an_error_and_no_close() -> None:
     engine = FixedEngine(CODES, stall_after=0)
-    async with talking(engine, max_concurrent_requests=1) as (served, client), connected(served) as other:
+    async with (
+        talking(engine, max_concurrent_requests=1) as (served, client),
+        connected(served) as other,
+    ):
         await client.text("This is the first sentence. A")
         await engine.stalled.wait()
         await other.text("This is another sentence. A")
@@ -459,7 +490,9 @@ async def test_a_connection_may_have_eight_utterances() -> None:
 
 @pytest.mark.parametrize("after", [0, 100])
 async def test_a_failing_engine_is_an_error_and_a_close(after: int) -> None:
-    engine = FixedEngine(CODES[:after] if after else CODES[:12], gap_s=0.01, error=EngineError("failed"))
+    engine = FixedEngine(
+        CODES[:after] if after else CODES[:12], gap_s=0.01, error=EngineError("failed")
+    )
     async with serving(engine, settings=limits()) as served:
         async with connected(served) as client:
             await client.text("This is a sentence.")
@@ -471,13 +504,17 @@ async def test_a_failing_engine_is_an_error_and_a_close(after: int) -> None:
                     messages += [json.loads(received)] if isinstance(received, str) else []
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "engine_failed")
-        assert [message["type"] for message in messages] == (["started", "error"] if after else ["error"])
+        assert [message["type"] for message in messages] == (
+            ["started", "error"] if after else ["error"]
+        )
         assert messages[-1]["utterance"] == 1
         engine.error = None
         await good_request(served)
 
 
-async def test_a_bug_of_ours_is_an_error_without_details_and_a_close(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_of_ours_is_an_error_without_details_and_a_close(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     engine = FixedEngine(CODES[:12], error=ZeroDivisionError("SECRET"))
     async with serving(engine, settings=limits()) as served:
         async with connected(served) as client:
@@ -512,7 +549,10 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
         await idle(engine, served)
         await served.settle()
         async with asyncio.timeout(2):  # while it still does not read
-            while any(isinstance(each, AbortableWebSocket) for each in served.server.server_state.connections):
+            while any(
+                isinstance(each, AbortableWebSocket)
+                for each in served.server.server_state.connections
+            ):
                 await asyncio.sleep(0.005)
         socket.transport.resume_reading()
         assert await client.closed() is None  # broken off, not closed
@@ -595,7 +635,10 @@ HALVES = [  # JSON as a program sends it that counts in UTF-16: the text of each
     (["Good \\ud83d", "", "\\ude00 morning to you."], "Good \U0001f600 morning to you."),
     (["Good \\ud83d morning to you."], "Good  morning to you."),
     (["Good \\ude00 morning", " to you\\ud83d"], "Good  morning to you"),
-    (["\\ude00Good morning to\\ud83d", "\\ud83d", "\\ud83d\\ude00 you."], "Good morning to\U0001f600 you."),
+    (
+        ["\\ude00Good morning to\\ud83d", "\\ud83d", "\\ud83d\\ude00 you."],
+        "Good morning to\U0001f600 you.",
+    ),
     (["Good morning, \\ud840", "\\udc00 is a word."], "Good morning, \U00020000 is a word."),
 ]
 
@@ -619,7 +662,9 @@ async def test_a_character_cut_between_messages_is_joined_and_half_of_one_is_dro
 
 @pytest.mark.fault(49)
 @pytest.mark.parametrize("between", ["flush", "end"])
-async def test_words_are_kept_where_a_flush_or_an_end_stands_between_two_halves(between: str) -> None:
+async def test_words_are_kept_where_a_flush_or_an_end_stands_between_two_halves(
+    between: str,
+) -> None:
     engine = FixedEngine(CODES)
     async with talking(engine) as (_, client):
         await client.socket.send('{"type": "text", "text": "Good morning \\ud83d"}')
@@ -664,7 +709,9 @@ async def test_json_made_to_break_a_parser_is_an_invalid_message(data: str | byt
 async def test_a_text_after_its_own_error_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     segmented: list[int] = []
     segment = segmenter._segment  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(segmenter, "_segment", lambda lang, text: segmented.append(len(text)) or segment(lang, text))
+    monkeypatch.setattr(
+        segmenter, "_segment", lambda lang, text: segmented.append(len(text)) or segment(lang, text)
+    )
     async with talking(FixedEngine(CODES), max_input_characters=100) as (_, client):
         await client.text("a" * 101)
         assert await client.error() == "string_too_long"
@@ -674,7 +721,9 @@ async def test_a_text_after_its_own_error_is_dropped(monkeypatch: pytest.MonkeyP
         await client.text("b" * 1_000)
         await client.say("end")
         await client.say("end")
-        assert await client.error() == "empty_input"  # the answer to the second end: all before it has been read
+        assert (
+            await client.error() == "empty_input"
+        )  # the answer to the second end: all before it has been read
         assert sum(segmented) == before
         await client.speaks()
 
@@ -682,9 +731,15 @@ async def test_a_text_after_its_own_error_is_dropped(monkeypatch: pytest.MonkeyP
 @pytest.mark.fault(47)
 @pytest.mark.parametrize(
     "messages",
-    [["{no json"], ['{"type": "text", "text": "."}', '{"type": "end"}'], ['{"type": "session", "voice": "nobody"}']],
+    [
+        ["{no json"],
+        ['{"type": "text", "text": "."}', '{"type": "end"}'],
+        ['{"type": "session", "voice": "nobody"}'],
+    ],
 )
-async def test_a_client_whose_messages_are_refused_without_end_is_closed(messages: list[str]) -> None:
+async def test_a_client_whose_messages_are_refused_without_end_is_closed(
+    messages: list[str],
+) -> None:
     async with talking(FixedEngine(CODES)) as (served, client):
         for _ in range(MOST_REFUSALS + 20):
             for message in messages:
@@ -711,7 +766,9 @@ async def test_a_client_whose_messages_are_refused_without_end_is_closed(message
         ('{"type": "text", "text": "%s"}' % ("a.a." * 250), 150),
     ],
 )
-async def test_others_have_their_turn_between_messages_and_within_long_ones(message: str, turns: int) -> None:
+async def test_others_have_their_turn_between_messages_and_within_long_ones(
+    message: str, turns: int
+) -> None:
     """All messages are there at once, as in one packet; the loop's other tasks run meanwhile."""
     settings = limits(max_input_characters=60_000)
     async with serving(FixedEngine(CODES), settings=settings) as served:
@@ -719,7 +776,11 @@ async def test_others_have_their_turn_between_messages_and_within_long_ones(mess
         ticks = 0
 
         async def receive() -> dict[str, object]:
-            return {"type": "websocket.receive", "text": left.pop()} if left else {"type": "websocket.disconnect"}
+            return (
+                {"type": "websocket.receive", "text": left.pop()}
+                if left
+                else {"type": "websocket.disconnect"}
+            )
 
         async def send(_: object) -> None:
             pass

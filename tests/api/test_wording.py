@@ -23,13 +23,17 @@ from tests.serving import SPEECH, serving, settings_for_tests
 )
 async def test_the_language_is_the_callers(language: str, spoken: str) -> None:
     async with serving(FixedEngine([1])) as served:
-        answer = await served.client.post("/v1/audio/normalize", json={"input": "105", "language": language})
+        answer = await served.client.post(
+            "/v1/audio/normalize", json={"input": "105", "language": language}
+        )
     assert answer.json()["output"].casefold() == spoken
 
 
 async def test_an_unknown_language_is_refused() -> None:
     async with serving(FixedEngine([1])) as served:
-        answer = await served.client.post("/v1/audio/normalize", json={"input": "105", "language": "fr"})
+        answer = await served.client.post(
+            "/v1/audio/normalize", json={"input": "105", "language": "fr"}
+        )
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "language")
 
 
@@ -55,7 +59,9 @@ async def test_others_are_served_while_a_long_text_is_read(monkeypatch: pytest.M
 async def test_the_lexicon_speaks_before_the_rules_and_without_them(tmp_path: Path) -> None:
     lexicon = tmp_path / "words.tsv"
     lexicon.write_text("# names\nMaxis\tmack siss\n4G\tfour gee\n", encoding="utf-8")
-    async with serving(FixedEngine([1]), settings=settings_for_tests(pronunciations=str(lexicon))) as served:
+    async with serving(
+        FixedEngine([1]), settings=settings_for_tests(pronunciations=str(lexicon))
+    ) as served:
         for normalize in (True, False):
             body = {"input": "Maxis has 4G.", "normalize": normalize}
             answer = await served.client.post("/v1/audio/normalize", json=body)

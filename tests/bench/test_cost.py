@@ -54,7 +54,9 @@ def test_the_cpus_cost_is_what_was_measured() -> None:
     shapes = json.loads((RESULTS / "codecs.json").read_text(encoding="utf-8"))["neucodec bfloat16"]
     for shape, audio_s_per_s in shapes.items():
         rows, frames = map(int, shape.split(" x "))
-        assert rows * frames / 50 / CPU_BF16.call_s(rows, frames) == pytest.approx(audio_s_per_s, rel=0.1)
+        assert rows * frames / 50 / CPU_BF16.call_s(rows, frames) == pytest.approx(
+            audio_s_per_s, rel=0.1
+        )
 
 
 def test_the_stub_has_neucodecs_spec() -> None:

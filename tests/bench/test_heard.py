@@ -11,7 +11,9 @@ from bench.heard import BYTES_PER_S, Answer, percentile
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(1, 100))
-def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float], percent: int) -> None:
+def test_a_percentile_is_a_value_that_so_many_do_not_exceed(
+    values: list[float], percent: int
+) -> None:
     found = percentile(values, percent)
     assert found in values
     assert sum(value <= found for value in values) >= percent / 100 * len(values)

@@ -23,7 +23,9 @@ FIRST_S = 0.02
 @pytest.fixture
 async def url() -> AsyncGenerator[str]:
     paced = PacedEngine(Pace(step_s=0.0005, first_s=FIRST_S), vocabulary=1000, window_tokens=12)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(paced), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(paced), "127.0.0.1", 0
+    )
     running = asyncio.create_task(paced.run())
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     running.cancel()
@@ -35,7 +37,9 @@ async def read(url: str, prompt: str, tokens: int) -> list[list[int]]:
     engine = VllmEngine(url, "paced", SYNTAX, limits=EngineLimits(stream_interval=5))
     await engine.start()
     events: list[list[int]] = []
-    generation = await engine.generate(prompt, Sampling(max_tokens=tokens), lambda numbers: events.append([*numbers]))
+    generation = await engine.generate(
+        prompt, Sampling(max_tokens=tokens), lambda numbers: events.append([*numbers])
+    )
     await engine.close()
     assert generation.finish_reason == "length"
     return events
@@ -50,7 +54,9 @@ async def test_streams_of_different_lengths_all_get_their_tokens(url: str) -> No
     lengths = [1, 6, 40, 41, 42]
     answers = await asyncio.gather(*(read(url, f"number {length}", length) for length in lengths))
     for length, events in zip(lengths, answers, strict=True):
-        assert [number for event in events for number in event] == [index * 7919 % 1000 for index in range(length)]
+        assert [number for event in events for number in event] == [
+            index * 7919 % 1000 for index in range(length)
+        ]
 
 
 async def test_it_says_when_it_sent_the_first_windows_and_how_many_steps_it_took(url: str) -> None:
@@ -70,11 +76,19 @@ async def test_it_says_when_it_sent_the_first_windows_and_how_many_steps_it_took
 
 @pytest.mark.parametrize(
     ("per_character", "most", "tokens", "reason"),
-    [(None, 40, 40, "length"), (2.5, 40, 25, "stop"), (2.5, 20, 20, "length"), (0.01, 40, 1, "stop")],
+    [
+        (None, 40, 40, "length"),
+        (2.5, 40, 25, "stop"),
+        (2.5, 20, 20, "length"),
+        (0.01, 40, 1, "stop"),
+    ],
 )
 def test_an_answer_ends_by_itself_where_its_text_says_so(
     per_character: float | None, most: int, tokens: int, reason: str
 ) -> None:
-    http = b"POST /v1/completions HTTP/1.1\r\n\r\n" + json.dumps({"prompt": "0123456789", "max_tokens": most}).encode()
+    http = (
+        b"POST /v1/completions HTTP/1.1\r\n\r\n"
+        + json.dumps({"prompt": "0123456789", "max_tokens": most}).encode()
+    )
     request = Request.of(http, per_character)
     assert (request.tokens, request.finish_reason) == (tokens, reason)

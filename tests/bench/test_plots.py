@@ -21,7 +21,9 @@ def test_a_picture_is_small_and_shows_every_policy(tmp_path: Path) -> None:
     ]
     figure = draw_simulation(rows, "title")
     assert [len(axes.lines) for axes in figure.axes] == [len(NAMES)] * 2
-    assert all(len(line.get_xdata()) == 2 for axes in figure.axes for line in axes.lines), "streams only"
+    assert all(len(line.get_xdata()) == 2 for axes in figure.axes for line in axes.lines), (
+        "streams only"
+    )
     save(figure, tmp_path / "plots" / "a.png")
     assert 1_000 < (tmp_path / "plots" / "a.png").stat().st_size < 100_000
 
@@ -29,14 +31,26 @@ def test_a_picture_is_small_and_shows_every_policy(tmp_path: Path) -> None:
 def test_a_load_is_drawn_for_each_codec_and_policy_and_doubtful_figures_are_hollow() -> None:
     from bench.plots import draw_load
 
-    measures = ("audio_s_per_s", *(f"first_{what}_ms_p{part}" for what in ("audio", "window") for part in (50, 99)))
+    measures = (
+        "audio_s_per_s",
+        *(f"first_{what}_ms_p{part}" for what in ("audio", "window") for part in (50, 99)),
+    )
     figures = dict.fromkeys(measures, 5.0)
     rows: list[dict[str, object]] = [
-        {"codec": codec, "policy": policy, "streams": streams, "believable": streams != 200, **figures}
+        {
+            "codec": codec,
+            "policy": policy,
+            "streams": streams,
+            "believable": streams != 200,
+            **figures,
+        }
         for codec, policy in (("free", "deadline"), ("stub", "deadline"), ("stub", "one by one"))
         for streams in (1, 200, None)
     ]
     figure = draw_load(rows, "title")
     assert [len(legend.get_texts()) for legend in figure.legends] == [3]
     marks = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
-    assert {(line.get_xdata()[0], line.get_fillstyle()) for line in marks} == {(1, "full"), (200, "none")}
+    assert {(line.get_xdata()[0], line.get_fillstyle()) for line in marks} == {
+        (1, "full"),
+        (200, "none"),
+    }

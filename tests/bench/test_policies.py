@@ -43,7 +43,9 @@ def test_what_comes_within_the_collection_time_shares_a_call() -> None:
     early = pushed(queue, 1, 2)
     clock.now_s = 0.02
     late = pushed(queue, 3)
-    assert all(window.opened for window in early) and not late[0].opened, "chosen when the batch is sealed"
+    assert all(window.opened for window in early) and not late[0].opened, (
+        "chosen when the batch is sealed"
+    )
     assert queue.full
     assert (taken(queue), taken(queue), taken(queue)) == ([1, 2], [3], [])
 
@@ -99,7 +101,9 @@ def test_every_window_that_is_waited_for_goes_once_and_no_call_is_too_large(
         if not batch:
             break
         assert len(batch) <= 4
-        assert len(batch) == 1 or max(w.frames for w in batch) * len(batch) <= (padded_frames or 1000)
+        assert len(batch) == 1 or max(w.frames for w in batch) * len(batch) <= (
+            padded_frames or 1000
+        )
         gone += batch
     assert len(queue) == 0 and not queue.drain()
     assert sorted(map(id, gone)) == sorted(id(window) for window in windows if not window.dropped)
@@ -122,7 +126,9 @@ async def test_the_real_scheduler_works_with_each(policy: Policy) -> None:
     scheduler.start()
     try:
         windows = [CodeWindow(np.full((3 + place % 2, 1), place, np.int32)) for place in range(9)]
-        sounds = await asyncio.gather(*[scheduler.decode(partial(_same, window), 0) for window in windows])
+        sounds = await asyncio.gather(
+            *[scheduler.decode(partial(_same, window), 0) for window in windows]
+        )
     finally:
         await asyncio.to_thread(scheduler.close)
     for window, sound in zip(windows, sounds, strict=True):

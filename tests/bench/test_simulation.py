@@ -69,7 +69,9 @@ def test_under_overload_batches_of_what_is_urgent_carry_more(policy: Policy) -> 
 
 
 def test_lengths_that_do_not_fit_together_do_not_share_a_call() -> None:
-    padding_counts = replace(SHORT, streams=100, cost=CallCost(0.0008, 12e-6, frame_steps=(32, 64, 128, 256, 384)))
+    padding_counts = replace(
+        SHORT, streams=100, cost=CallCost(0.0008, 12e-6, frame_steps=(32, 64, 128, 256, 384))
+    )
     own, any_lengths = simulate(padding_counts), simulate(replace(padding_counts, own_calls=False))
     assert own.audio_s_per_s > 1.2 * any_lengths.audio_s_per_s
     assert own.ttfa_ms_p99 < any_lengths.ttfa_ms_p99

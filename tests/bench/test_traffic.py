@@ -11,7 +11,9 @@ from app.speech.normalise import normalise
 from bench.traffic import TOKENS_PER_S, Traffic, word
 from bench.trial import word_of
 
-TRAFFIC = Traffic("http://127.0.0.1:1", begin_s=100.0, warm_s=3.0, counted_s=8.0, streams=4, rate=40.0)
+TRAFFIC = Traffic(
+    "http://127.0.0.1:1", begin_s=100.0, warm_s=3.0, counted_s=8.0, streams=4, rate=40.0
+)
 
 
 def test_it_survives_json() -> None:

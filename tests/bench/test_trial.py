@@ -16,7 +16,10 @@ def test_the_delay_that_was_added_begins_when_the_engine_had_sent_the_codes() ->
         Answer("qc", 2.0, 2.5, 4.0, 5.0, 2, 0.25),
         Answer.failed("qd", 2.0, "status 503"),
     ]
-    row = listened(answers, {"first_windows": {"<|a|>jenny: One qb<|b|>": 1.19, "<|a|>jenny: Two. qc<|b|>": 2.4}})
+    row = listened(
+        answers,
+        {"first_windows": {"<|a|>jenny: One qb<|b|>": 1.19, "<|a|>jenny: Two. qc<|b|>": 2.4}},
+    )
     assert (row["requests"], row["failures"]) == (3, 1)
     assert (row["first_audio_ms_p50"], row["first_audio_ms_p99"]) == (200.0, 500.0)
     assert (row["added_ms_p50"], row["added_ms_p99"]) == (10.0, 100.0)

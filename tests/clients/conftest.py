@@ -53,7 +53,9 @@ class Client:
 
     async def say(self, url: str, text: str, action: str = "whole", **chosen: str) -> Said:
         """What becomes of a text."""
-        asked = json.dumps({"url": f"{url}/v1", "key": KEY, "text": text, "action": action, **chosen})
+        asked = json.dumps(
+            {"url": f"{url}/v1", "key": KEY, "text": text, "action": action, **chosen}
+        )
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(f"{asked}\n")
@@ -76,7 +78,9 @@ def command(name: str) -> list[str]:
 
 
 @pytest.fixture(scope="session", params=["livekit", "pipecat", "litellm", "node"])
-def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Client]:
+def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Client]:
     name = request.param
     try:
         started = command(name)
@@ -109,14 +113,18 @@ def pcm(running: Running, text: str, voice: str) -> bytes:
     """The same text by the same voice, whole and without a format's own delay."""
     body = {"input": text, "voice": voice, "response_format": "pcm", "stream": False}
     headers = {"authorization": f"Bearer {KEY}"}
-    return httpx.post(f"{running.url}/v1/audio/speech", json=body, headers=headers, trust_env=False).content
+    return httpx.post(
+        f"{running.url}/v1/audio/speech", json=body, headers=headers, trust_env=False
+    ).content
 
 
 def outcomes(running: Running) -> dict[str, float]:
     """Speech requests so far, by outcome."""
     rows = httpx.get(f"{running.url}/metrics", trust_env=False).text.splitlines()
     start_of_row = 'tts_requests_total{outcome="'
-    counted = [row.removeprefix(start_of_row).split('"} ') for row in rows if row.startswith(start_of_row)]
+    counted = [
+        row.removeprefix(start_of_row).split('"} ') for row in rows if row.startswith(start_of_row)
+    ]
     return {name: float(number) for name, number in counted}
 
 
@@ -124,7 +132,9 @@ def since(running: Running, before: dict[str, float]) -> dict[str, float]:
     """The outcomes since then, once nothing is in flight."""
     deadline_s = time.monotonic() + 10
     while running.metric("tts_requests_in_flight"):
-        assert time.monotonic() < deadline_s, "a request that nobody waits for still holds its place"
+        assert time.monotonic() < deadline_s, (
+            "a request that nobody waits for still holds its place"
+        )
         time.sleep(0.05)
     more = {name: number - before.get(name, 0) for name, number in outcomes(running).items()}
     return {name: number for name, number in more.items() if number}

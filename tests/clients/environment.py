@@ -25,7 +25,16 @@ def python_with(name: str) -> Path:
     if not (mark.is_file() and mark.read_text() == pins.read_text()):
         run(sys.executable, "-m", "venv", "--clear", str(folder))
         constraints = ("--constraint", str(HERE / "constraints.txt"))
-        run(*uv(python), "pip", "install", "--python", str(python), *constraints, "--requirements", str(pins))
+        run(
+            *uv(python),
+            "pip",
+            "install",
+            "--python",
+            str(python),
+            *constraints,
+            "--requirements",
+            str(pins),
+        )
         mark.write_text(pins.read_text())
     return python
 

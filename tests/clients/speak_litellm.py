@@ -14,7 +14,13 @@ from litellm import aspeech
 async def speak(asked: dict[str, str]) -> dict[str, object]:
     model, voice = asked.get("model", "tts-1"), asked.get("voice", "alloy")
     speaking = asyncio.create_task(
-        aspeech(f"openai/{model}", asked["text"], voice=voice, api_base=asked["url"], api_key=asked["key"])
+        aspeech(
+            f"openai/{model}",
+            asked["text"],
+            voice=voice,
+            api_base=asked["url"],
+            api_key=asked["key"],
+        )
     )
     if asked["action"] == "leave":
         await served(asked["url"])
@@ -30,7 +36,10 @@ async def speak(asked: dict[str, str]) -> dict[str, object]:
 async def served(url: str) -> None:
     """Return when the service is at work: LiteLLM has no stream whose first bytes would tell."""
     async with httpx.AsyncClient(trust_env=False) as client:
-        while "tts_requests_in_flight 1.0" not in (await client.get(url.replace("/v1", "/metrics"))).text:
+        while (
+            "tts_requests_in_flight 1.0"
+            not in (await client.get(url.replace("/v1", "/metrics"))).text
+        ):
             await asyncio.sleep(0.02)
 
 

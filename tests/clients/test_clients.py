@@ -17,7 +17,12 @@ TEXT = "The train leaves at nine. Please be on time."
 LONG = "The train leaves at nine, and it will not wait for anyone who is late. " * 50
 MP3_DELAY = 3 * 1152  # samples that an mp3 encoder and decoder add at most
 CODES = [(index * 37) % 900 for index in range(300)]
-ERRORS = {"livekit": "APIStatusError", "pipecat": "ErrorFrame", "litellm": "BadRequestError", "node": "BadRequestError"}
+ERRORS = {
+    "livekit": "APIStatusError",
+    "pipecat": "ErrorFrame",
+    "litellm": "BadRequestError",
+    "node": "BadRequestError",
+}
 
 
 def samples(said: Said) -> int:

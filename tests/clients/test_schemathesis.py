@@ -27,8 +27,24 @@ async def test_every_answer_is_as_the_document_says(service: Running, tmp_path: 
     except CannotInstall as exc:
         pytest.skip(f"schemathesis cannot be installed: {exc}")
     process = await asyncio.create_subprocess_exec(
-        *(str(command), "run", f"{service.url}/openapi.json", "--header", f"Authorization: Bearer {KEY}"),
-        *("--checks", "all", "--exclude-checks", LEFT_OUT, "--max-examples", "40", "--seed", "1", "--no-shrink"),
+        *(
+            str(command),
+            "run",
+            f"{service.url}/openapi.json",
+            "--header",
+            f"Authorization: Bearer {KEY}",
+        ),
+        *(
+            "--checks",
+            "all",
+            "--exclude-checks",
+            LEFT_OUT,
+            "--max-examples",
+            "40",
+            "--seed",
+            "1",
+            "--no-shrink",
+        ),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

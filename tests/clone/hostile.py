@@ -11,7 +11,9 @@ import numpy as np
 from tests.clone.recordings import recording, tone
 
 
-def surround(codec: str, layout: str, samples: int, container: str = "wav", rate_hz: int = 16_000) -> bytes:
+def surround(
+    codec: str, layout: str, samples: int, container: str = "wav", rate_hz: int = 16_000
+) -> bytes:
     """A tone that falls from channel to channel, by 1/n of its level."""
     channels = av.AudioLayout(layout).nb_channels
     falling = np.linspace(1, 1 / channels, channels, dtype=np.float32)

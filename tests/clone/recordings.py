@@ -41,7 +41,9 @@ def recording(
     samples = tone(length_s, rate_hz, channels) if sound is None else np.atleast_2d(sound)
     file = io.BytesIO()
     with av.open(file, "w", format=container_name) as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="stereo" if channels == 2 else "mono")
+        stream = container.add_stream(
+            codec, rate=rate_hz, layout="stereo" if channels == 2 else "mono"
+        )
         assert isinstance(stream, av.AudioStream)
         for start in range(0, samples.shape[1], 960):
             block = np.ascontiguousarray(samples[:, start : start + 960])

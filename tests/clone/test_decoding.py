@@ -31,12 +31,16 @@ CHANGING = changing()
 
 
 def decoding(limit_s: float = 10.0, processes: Processes | None = None) -> Decoding:
-    return Decoding(SAMPLE, DecodeLimits(CONTAINERS, RATE_HZ, 5.0, limit_s), processes or Processes())
+    return Decoding(
+        SAMPLE, DecodeLimits(CONTAINERS, RATE_HZ, 5.0, limit_s), processes or Processes()
+    )
 
 
 def replace_decoder(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Have another program stand in for the decoder."""
-    monkeypatch.setattr("app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program])
+    monkeypatch.setattr(
+        "app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+    )
 
 
 def is_running(process_id: int) -> bool:
@@ -69,7 +73,9 @@ def test_eight_planes_of_a_hundred_samples_are_too_short() -> None:
         ("pcm_f32le", "5.1", "matroska"),
     ],
 )
-def test_the_channels_of_a_surround_recording_are_averaged(codec: str, layout: str, container: str) -> None:
+def test_the_channels_of_a_surround_recording_are_averaged(
+    codec: str, layout: str, container: str
+) -> None:
     samples = decode_reference(surround(codec, layout, 2 * RATE_HZ, container), LIMITS)
     channels = {"7.1": 8, "5.1": 6}[layout]
     mean = np.linspace(1, 1 / channels, channels).mean()
@@ -126,13 +132,17 @@ def test_a_decoder_that_fails_is_a_refusal(name: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit(1)", "import no_such_module"])
-def test_a_decoder_that_does_not_start_is_no_fault_of_the_file(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_does_not_start_is_no_fault_of_the_file(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     replace_decoder(monkeypatch, program)
     with pytest.raises(CloningUnavailable):
         decoding().run()
 
 
-def test_a_process_that_cannot_be_started_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_be_started_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("app.clone.decoding.command", lambda _: ["/no/such/python"])
     with pytest.raises(CloningUnavailable):
         decoding().run()
@@ -180,7 +190,11 @@ def test_the_next_process_waits_for_its_file_and_ends_with_the_others() -> None:
 
 def test_refused_files_leave_no_descriptor_and_no_process() -> None:
     def left() -> tuple[int, int]:
-        children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children").read_text().split()
+        children = (
+            Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children")
+            .read_text()
+            .split()
+        )
         return len(list(Path("/proc/self/fd").iterdir())), len(children)
 
     before = left()
@@ -206,7 +220,9 @@ def test_the_process_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:
     wait_for_end(process_id)
 
 
-def test_the_process_reads_no_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_reads_no_module_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("av", "json", "app"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
@@ -253,7 +269,9 @@ kinds = resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resourc
 print([resource.getrlimit(kind) for kind in kinds], len(os.sched_getaffinity(0)))
 bytearray({MEMORY_BYTES})
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     limits = [(most, most) for most in (MEMORY_BYTES, 7, 0, 0, MAX_DESCRIPTORS)]
     assert done.stdout == f"{limits} 1\n"
     assert "MemoryError" in done.stderr

@@ -14,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.clone.reference import RATE_HZ, ReferenceLimits, decode_reference
-from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooLong, ReferenceTooShort, RequestError
+from app.request_errors import (
+    InvalidAudio,
+    ReferenceSilent,
+    ReferenceTooLong,
+    ReferenceTooShort,
+    RequestError,
+)
 from tests.clone.recordings import CODECS, film, recording, tone, with_cover
 
 LIMITS = ReferenceLimits(min_s=1.0, max_s=5.0)
@@ -34,7 +40,10 @@ def pitch_hz(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize(
     ("kind", "rate_hz", "channels"),
-    [*((kind, rate, 1) for kind in CODECS for rate in RATES[kind]), *((kind, 48_000, 2) for kind in CODECS)],
+    [
+        *((kind, rate, 1) for kind in CODECS for rate in RATES[kind]),
+        *((kind, 48_000, 2) for kind in CODECS),
+    ],
 )
 def test_every_usual_format_is_read(kind: str, rate_hz: int, channels: int) -> None:
     samples = decode_reference(recording(kind, 2.0, rate_hz, channels), LIMITS)
@@ -68,7 +77,9 @@ def test_a_streamed_wav_that_does_not_know_its_size_is_read() -> None:
     assert len(decode_reference(bytes(data), LIMITS)) == 2 * RATE_HZ
 
 
-@pytest.mark.parametrize(("length_s", "fits"), [(0.9, False), (1.0, True), (5.0, True), (5.2, False), (60, False)])
+@pytest.mark.parametrize(
+    ("length_s", "fits"), [(0.9, False), (1.0, True), (5.0, True), (5.2, False), (60, False)]
+)
 def test_the_length_has_limits(length_s: float, fits: bool) -> None:
     data = recording("flac", length_s)
     if fits:
@@ -95,7 +106,9 @@ def flac_claiming(length_s: float) -> bytes:
 
 
 def text_playlist() -> bytes:
-    return b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+    return (
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+    )
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
@@ -113,7 +126,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "m4a cut in half": lambda: (data := recording("m4a", 4.0))[: len(data) // 2],
     "webm's header": lambda: recording("webm", 4.0, 48_000)[:300],
     "wav's header": lambda: recording("wav", 4.0)[:60],
-    "wav of an unknown codec": lambda: recording("wav", 2.0)[:20] + b"\x34\x12" + recording("wav", 2.0)[22:],
+    "wav of an unknown codec": lambda: (
+        recording("wav", 2.0)[:20] + b"\x34\x12" + recording("wav", 2.0)[22:]
+    ),
     "4 kHz": lambda: recording("wav", 4.0, 4_000),
     "no numbers": lambda: recording("float", sound=np.full((1, 32_000), np.nan, np.float32)),
 }
@@ -170,7 +185,9 @@ def test_a_playlist_does_not_read_this_machines_files(
     end=st.integers(0, 20_000),
 )
 @settings(max_examples=30, deadline=None)
-def test_damage_gives_sound_or_a_refusal(kind: str, cuts: list[tuple[int, bytes]], end: int) -> None:
+def test_damage_gives_sound_or_a_refusal(
+    kind: str, cuts: list[tuple[int, bytes]], end: int
+) -> None:
     data = bytearray(recording(kind, 1.2, 48_000 if kind == "webm" else 16_000))
     for at, noise in cuts:
         data[at : at + len(noise)] = noise

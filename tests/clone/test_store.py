@@ -21,7 +21,12 @@ TEXT = "What was said that day."
 
 
 def voice(name: str = "ana", **changes: object) -> ClonedVoice:
-    fields: dict[str, object] = {"name": name, "reference_text": TEXT, "codes": (1, 2, 65_535), "sample_s": 3.25}
+    fields: dict[str, object] = {
+        "name": name,
+        "reference_text": TEXT,
+        "codes": (1, 2, 65_535),
+        "sample_s": 3.25,
+    }
     return ClonedVoice.model_validate(fields | changes)
 
 
@@ -104,7 +109,9 @@ def test_only_an_id_removes(store: VoiceStore, asked: str) -> None:
     assert len(store.voices) == 1
 
 
-def test_without_a_folder_voices_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_folder_voices_are_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     store = VoiceStore(None, 10)
     store.load()
@@ -115,12 +122,19 @@ def test_without_a_folder_voices_are_in_memory(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
-@given(name=st.one_of(st.text(max_size=80), st.sampled_from(["../../x", "/etc/passwd", "a\0", "CON", "%2e%2e", "."])))
+@given(
+    name=st.one_of(
+        st.text(max_size=80),
+        st.sampled_from(["../../x", "/etc/passwd", "a\0", "CON", "%2e%2e", "."]),
+    )
+)
 @example(name="x" * MAX_NAME_CHARACTERS)
 @example(name="\ud800")
 @example(name="e\u0301" * 64)
 @settings(max_examples=100, deadline=None)
-def test_any_name_is_kept_as_it_is_or_refused(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_any_name_is_kept_as_it_is_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
     folder = tmp_path_factory.mktemp("names") / "voices"
     store = reopened(folder)
     try:
@@ -137,7 +151,19 @@ def test_any_name_is_kept_as_it_is_or_refused(tmp_path_factory: pytest.TempPathF
 
 
 @pytest.mark.parametrize(
-    "name", ["", "  ", "\0", "a\nb", "a\u202eb", "\ud800", "x" * 65, "x" * 10**7, "0123456789abcdef" * 2, "\ue000"]
+    "name",
+    [
+        "",
+        "  ",
+        "\0",
+        "a\nb",
+        "a\u202eb",
+        "\ud800",
+        "x" * 65,
+        "x" * 10**7,
+        "0123456789abcdef" * 2,
+        "\ue000",
+    ],
 )
 def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
     with pytest.raises(InvalidName):
@@ -159,13 +185,20 @@ BAD_FIELDS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("fault", [*BAD_FIELDS, "cut", "empty", "not text", "huge", "a folder"])
-def test_a_corrupt_file_is_skipped_with_a_line(store: VoiceStore, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrupt_file_is_skipped_with_a_line(
+    store: VoiceStore, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
     bad, good = voice("bad"), voice("good")
     store.add(bad)
     store.add(good)
     path = folder_of(store) / f"{bad.id}.json"
     data = path.read_bytes()
-    contents = {"cut": data[:-9], "empty": b"", "not text": b"\xff" * 99, "huge": data + b" " * 1_000_000}
+    contents = {
+        "cut": data[:-9],
+        "empty": b"",
+        "not text": b"\xff" * 99,
+        "huge": data + b" " * 1_000_000,
+    }
     if fault == "a folder":
         path.unlink()
         path.mkdir()
@@ -179,7 +212,9 @@ def test_a_corrupt_file_is_skipped_with_a_line(store: VoiceStore, fault: str, ca
     assert TEXT not in caplog.text
 
 
-def test_two_files_of_one_name_give_one_voice(store: VoiceStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_files_of_one_name_give_one_voice(
+    store: VoiceStore, caplog: pytest.LogCaptureFixture
+) -> None:
     store.add(voice())
     other = voice()
     (folder_of(store) / f"{other.id}.json").write_text(other.model_dump_json())
@@ -197,7 +232,9 @@ def test_what_a_crash_left_behind_is_no_voice_and_goes(store: VoiceStore) -> Non
     assert foreign.exists()
 
 
-def test_a_disk_that_fails_loses_nothing_and_leaves_nothing(store: VoiceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_loses_nothing_and_leaves_nothing(
+    store: VoiceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 

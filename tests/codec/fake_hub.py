@@ -44,7 +44,10 @@ def serving(hub: Hub) -> Iterator[Hub]:
             content = hub.find(self.path)
             self.send_response(200 if content is not None else 404)
             if content is None:
-                self.send_header("X-Error-Code", "EntryNotFound" if hub.repository in self.path else "RepoNotFound")
+                self.send_header(
+                    "X-Error-Code",
+                    "EntryNotFound" if hub.repository in self.path else "RepoNotFound",
+                )
             self.send_header("X-Repo-Commit", hub.commit)
             self.send_header("ETag", f'"{hashlib.sha256(content or b"").hexdigest()}"')
             self.send_header("Content-Length", str(len(content or b"")))

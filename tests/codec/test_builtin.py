@@ -42,7 +42,9 @@ def noise(frames: int, seed: int = 0) -> Codes:
     return np.random.default_rng(seed).integers(0, VOCABULARY, (frames, 1)).astype(np.int32)
 
 
-def in_windows(codec: EagerCodec, codes: Codes, hops: list[int], left: int = 78, right: int = 4) -> Samples:
+def in_windows(
+    codec: EagerCodec, codes: Codes, hops: list[int], left: int = 78, right: int = 4
+) -> Samples:
     """Decode in windows whose own frames follow `hops`, the last one repeated."""
     parts: list[Samples] = []
     done = 0
@@ -66,7 +68,9 @@ def test_spec_describes_what_decode_returns(codec: EagerCodec) -> None:
 
 @pytest.mark.parametrize("hops", [[1], [5, 10, 20, 40], [25], [7, 3, 50], [100]])
 @pytest.mark.parametrize("source", ["noise", "speech"])
-def test_windows_sound_as_one_pass(codec: EagerCodec, spoken: Codes, hops: list[int], source: str) -> None:
+def test_windows_sound_as_one_pass(
+    codec: EagerCodec, spoken: Codes, hops: list[int], source: str
+) -> None:
     codes = noise(230) if source == "noise" else spoken
     whole = codec.decode([CodeWindow(codes)])[0]
     assert snr_db(whole, in_windows(codec, codes, hops)) >= 90
@@ -80,7 +84,9 @@ def test_the_context_is_not_longer_than_needed(codec: EagerCodec, left: int, rig
 
 
 def test_a_batch_of_mixed_lengths_sounds_as_each_alone(codec: EagerCodec, spoken: Codes) -> None:
-    windows = [CodeWindow(noise(frames, frames)) for frames in (1, 2, 3, 17, 64, 130)] + [CodeWindow(spoken)]
+    windows = [CodeWindow(noise(frames, frames)) for frames in (1, 2, 3, 17, 64, 130)] + [
+        CodeWindow(spoken)
+    ]
     together = codec.decode(windows)
     for window, samples in zip(windows, together, strict=True):
         (alone,) = codec.decode([window])
@@ -103,7 +109,9 @@ def test_digits_count_from_the_least_significant() -> None:
     assert torch.equal(codes_of(digits), codes)
 
 
-def test_speech_survives_the_round_trip(codec: EagerCodec, encoder: BuiltinEncoder, spoken: Codes) -> None:
+def test_speech_survives_the_round_trip(
+    codec: EagerCodec, encoder: BuiltinEncoder, spoken: Codes
+) -> None:
     (speech,) = codec.decode([CodeWindow(spoken)])
     codes = encoder.encode(speech)
     assert codes.shape == spoken.shape
@@ -122,4 +130,6 @@ def test_encoding_fills_the_last_frame(encoder: BuiltinEncoder) -> None:
 def mel_distance(first: Samples, second: Samples) -> float:
     """Mean difference of the log-mel spectrograms."""
     mel = LogMel()
-    return float((mel(torch.as_tensor(first)[None]) - mel(torch.as_tensor(second)[None])).abs().mean())
+    return float(
+        (mel(torch.as_tensor(first)[None]) - mel(torch.as_tensor(second)[None])).abs().mean()
+    )

@@ -18,17 +18,25 @@ FULL = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
+    ),
     MemoryError(),
 ]
 LOST = [
-    torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might"),
+    torch.AcceleratorError(
+        "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might"
+    ),
     torch.AcceleratorError("CUDA error: device-side assert triggered"),
     torch.AcceleratorError("CUDA error: unspecified launch failure"),
     RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
 ]
-OTHERS = [RuntimeError("The size of tensor a (3) must match"), ValueError("a shape"), IndexError("a row")]
+OTHERS = [
+    RuntimeError("The size of tensor a (3) must match"),
+    ValueError("a shape"),
+    IndexError("a row"),
+]
 
 
 def raising(error: Exception) -> None:
@@ -37,7 +45,9 @@ def raising(error: Exception) -> None:
 
 @pytest.mark.fault(26)
 @pytest.mark.parametrize("error", FULL)
-def test_no_memory_is_told_after_what_was_held_is_given_back(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_memory_is_told_after_what_was_held_is_given_back(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given_back: list[bool] = []
     monkeypatch.setattr(faults, "_give_back", lambda: given_back.append(True))
     with pytest.raises(OutOfMemory) as told:
@@ -47,7 +57,9 @@ def test_no_memory_is_told_after_what_was_held_is_given_back(error: Exception, m
 
 
 @pytest.mark.fault(26)
-def test_the_batchs_tensors_are_free_when_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batchs_tensors_are_free_when_memory_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     held: list[weakref.ref[torch.Tensor]] = []
 
     def network(*_: object) -> torch.Tensor:
@@ -83,7 +95,9 @@ def test_other_failures_stay_what_they_are(error: Exception) -> None:
 
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("call", ["copying", "waiting"])
-def test_a_graphs_device_is_lost_where_it_is_given_work_and_where_it_is_waited_for(call: str) -> None:
+def test_a_graphs_device_is_lost_where_it_is_given_work_and_where_it_is_waited_for(
+    call: str,
+) -> None:
     """CUDA reports a failed kernel at whatever call comes next."""
 
     class Lost:

@@ -47,7 +47,9 @@ def told(asked: CodeWindow) -> Samples:
     return np.repeat(values[asked.context_frames :], SPEC.samples_per_frame).astype(np.float32)
 
 
-def graphed(host: Host | None = None, *, narrow: bool = False, network: object = code_values) -> GraphedCodec:
+def graphed(
+    host: Host | None = None, *, narrow: bool = False, network: object = code_values
+) -> GraphedCodec:
     codec = GraphedCodec(EagerCodec(SPEC, network, "cpu"), host or Host(), GRID, narrow=narrow)  # type: ignore[arg-type]
     codec.capture()
     return codec
@@ -85,7 +87,9 @@ def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(graphs, "time", clock)
-    codec = GraphedCodec(EagerCodec(replace(SPEC, exact=exact), code_values, "cpu"), Timed(clock), GRID, narrow=False)
+    codec = GraphedCodec(
+        EagerCodec(replace(SPEC, exact=exact), code_values, "cpu"), Timed(clock), GRID, narrow=False
+    )
     codec.capture()
     assert codec.spec.call_frames == call_frames
 
@@ -94,7 +98,8 @@ def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_
 def test_windows_get_their_own_sound_without_their_context(narrow: bool) -> None:
     codec = graphed(narrow=narrow)
     windows = [
-        window(codec, frames, seed, context) for seed, (frames, context) in enumerate([(1, 0), (33, 20), (5, 4)])
+        window(codec, frames, seed, context)
+        for seed, (frames, context) in enumerate([(1, 0), (33, 20), (5, 4)])
     ]
     for asked, samples in zip(windows, codec.decode(windows), strict=True):
         assert samples.dtype == np.float32
@@ -142,7 +147,10 @@ def test_two_batches_may_be_under_way() -> None:
     batches = [[window(codec, 30, 1)], [window(codec, 20, 2), window(codec, 7, 3)]]
     first, second = (codec.begin(batch) for batch in batches)
     for batch, decoded in zip(batches, (first(), second()), strict=True):
-        assert all(np.abs(samples - told(asked)).max() < 1e-6 for asked, samples in zip(batch, decoded, strict=True))
+        assert all(
+            np.abs(samples - told(asked)).max() < 1e-6
+            for asked, samples in zip(batch, decoded, strict=True)
+        )
     third = codec.begin(batches[0])  # the places are free again
     assert np.abs(third()[0] - told(batches[0][0])).max() < 1e-6
 
@@ -150,7 +158,9 @@ def test_two_batches_may_be_under_way() -> None:
 @pytest.mark.parametrize("lengths", [(65,), (1, 1, 1, 1, 1)])
 def test_what_fits_no_shape_is_decoded_all_the_same_and_counted(lengths: tuple[int, ...]) -> None:
     host = Host()
-    codec = graphed(host, network=lambda codes, places, frames: code_values(codes, places, full(codes, frames)))
+    codec = graphed(
+        host, network=lambda codes, places, frames: code_values(codes, places, full(codes, frames))
+    )
     windows = [window(codec, frames, seed) for seed, frames in enumerate(lengths)]
     missed = metrics.GRAPH_MISSES._value.get()  # pyright: ignore[reportPrivateUsage]
     for asked, samples in zip(windows, codec.decode(windows), strict=True):
@@ -164,7 +174,9 @@ def full(codes: Tensor, frames: Tensor | None) -> Tensor:
 
 
 def test_sound_over_full_scale_is_kept_for_the_limiter() -> None:
-    codec = graphed(narrow=True, network=lambda codes, *_: torch.full((len(codes), codes.shape[1] * 4), 1.7))
+    codec = graphed(
+        narrow=True, network=lambda codes, *_: torch.full((len(codes), codes.shape[1] * 4), 1.7)
+    )
     (samples,) = codec.decode([window(codec, 3, 0)])
     assert np.abs(samples - 1.7).max() < 1e-4
 
@@ -196,7 +208,9 @@ def test_a_batch_that_cannot_be_begun_gives_its_place_back() -> None:
 def test_real_codecs_in_a_shape_sound_as_alone(name: str) -> None:
     if name == "neucodec":
         size = Size(width=128, depth=2)
-        eager = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size)
+        eager = load_neucodec(
+            "random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size
+        )
         grid, lengths = GRID, (1, 30, 33)
     else:
         eager = load_snac("random", device="cpu", dtype=torch.float32)

@@ -30,7 +30,9 @@ def test_a_path_that_is_not_there(weights: str) -> None:
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:
-    with pytest.raises(CodecWeightsError, match=r"the folder has no model\.safetensors or pytorch_model\.bin"):
+    with pytest.raises(
+        CodecWeightsError, match=r"the folder has no model\.safetensors or pytorch_model\.bin"
+    ):
         find_file(str(tmp_path), "model.safetensors", "pytorch_model.bin")
 
 
@@ -55,4 +57,7 @@ def test_a_cached_copy_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("0" * 40)
     (snapshot / "pytorch_model.bin").touch()
-    assert find_file("some/codec", "model.safetensors", "pytorch_model.bin") == snapshot / "pytorch_model.bin"
+    assert (
+        find_file("some/codec", "model.safetensors", "pytorch_model.bin")
+        == snapshot / "pytorch_model.bin"
+    )

@@ -32,12 +32,16 @@ SPEC = tone_spec(samples_per_frame=480)
         ("cuda:0,cuda:1", True, ("cuda:0", "cuda:1")),
     ],
 )
-def test_devices(setting: str, gpu: bool, devices: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices(
+    setting: str, gpu: bool, devices: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert pick_devices(setting) == devices
 
 
-@pytest.mark.parametrize(("setting", "gpu"), [("cuda", False), ("cuda:0,cuda:1", False), ("cuda:1,cuda:1", True)])
+@pytest.mark.parametrize(
+    ("setting", "gpu"), [("cuda", False), ("cuda:0,cuda:1", False), ("cuda:1,cuda:1", True)]
+)
 def test_devices_that_cannot_be(setting: str, gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     with pytest.raises(LoadError, match=setting):
@@ -49,9 +53,9 @@ def test_graph_lengths_are_seconds_and_may_be_none() -> None:
     assert graph_grid(CodecChoice("neucodec", "random", max_batch=2), codec) == Grid(
         (1, 2), (32, 64, 96, 128, 192, 256, 384)
     )
-    assert graph_grid(CodecChoice("neucodec", "random", graph_s=(2.0, 0.64, 0.64), max_batch=1), codec) == Grid(
-        (1,), (32, 100)
-    )
+    assert graph_grid(
+        CodecChoice("neucodec", "random", graph_s=(2.0, 0.64, 0.64), max_batch=1), codec
+    ) == Grid((1,), (32, 100))
     assert graph_grid(CodecChoice("snac", "random", graph_s=()), codec) is None
     assert graph_grid(CodecChoice("builtin", "builtin"), codec) is None
 
@@ -68,7 +72,9 @@ def test_a_codec_that_overflows_in_float16_runs_in_bfloat16_unless_float16_was_a
     monkeypatch.setattr(
         loading,
         "_load",
-        lambda choice, device, dtype, report: EagerCodec(SPEC, lambda codes, *_: network(dtype, codes), device),
+        lambda choice, device, dtype, report: EagerCodec(
+            SPEC, lambda codes, *_: network(dtype, codes), device
+        ),
     )
     with caplog.at_level(logging.WARNING):
         codec = load_codec(CodecChoice("neucodec", "random", dtype=setting), "cpu")  # type: ignore[arg-type]
@@ -91,8 +97,14 @@ class Full(Host):
 
 @pytest.mark.fault(61)
 @pytest.mark.parametrize("where", ["weights", "first call", "graphs"])
-def test_no_room_on_the_device_while_loading_is_a_load_error(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = full_network if where == "first call" else (lambda codes, *_: codes[..., 0].repeat_interleave(480, 1) / 9)
+def test_no_room_on_the_device_while_loading_is_a_load_error(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = (
+        full_network
+        if where == "first call"
+        else (lambda codes, *_: codes[..., 0].repeat_interleave(480, 1) / 9)
+    )
 
     def load(*_: object) -> EagerCodec:
         if where == "weights":
@@ -118,6 +130,8 @@ def test_float32_is_float32_on_a_device_with_and_without_graphs(
     monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, network, "cpu"))
     monkeypatch.setattr(accelerator, "Cuda", lambda _: Host())
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    load_codec(CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda")
+    load_codec(
+        CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda"
+    )
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

@@ -36,7 +36,11 @@ def reference_model(size: Size) -> NeuCodecModel:
         quantization_dim=size.width + 16,
         encoder_hidden_size=4,
         semantic_model_config=Wav2Vec2BertConfig(
-            hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16, vocab_size=8
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            intermediate_size=16,
+            vocab_size=8,
         ),
     )
     with no_init_weights():
@@ -60,7 +64,11 @@ def published_layout(tensors: dict[str, Tensor], heads: int) -> dict[str, Tensor
         "acoustic_decoder.head.linear.": "generator.head.out.",
         "quantizer.": "generator.quantizer.",
     }
-    layers = {"input_layernorm": "att_norm", "post_attention_layernorm": "ffn_norm", "self_attn.o_proj": "att.c_proj"}
+    layers = {
+        "input_layernorm": "att_norm",
+        "post_attention_layernorm": "ffn_norm",
+        "self_attn.o_proj": "att.c_proj",
+    }
     layers |= {"mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
     found = {
         new + name.removeprefix(old): tensor
@@ -70,11 +78,18 @@ def published_layout(tensors: dict[str, Tensor], heads: int) -> dict[str, Tensor
     }
     for index in range(SMALL.depth):
         old, new = f"acoustic_decoder.layers.{index}.", f"generator.backbone.transformers.{index}."
-        found |= {f"{new}{there}.weight": tensors[f"{old}{here}.weight"] for here, there in layers.items()}
+        found |= {
+            f"{new}{there}.weight": tensors[f"{old}{here}.weight"] for here, there in layers.items()
+        }
         query, key, value = (tensors[f"{old}self_attn.{part}_proj.weight"] for part in "qkv")
-        pairs = [m.view(heads, 2, -1, m.shape[1]).transpose(1, 2).reshape(m.shape) for m in (query, key)]
+        pairs = [
+            m.view(heads, 2, -1, m.shape[1]).transpose(1, 2).reshape(m.shape) for m in (query, key)
+        ]
         found[f"{new}att.c_attn.weight"] = torch.cat([*pairs, value])
-    return found | {"CodecEnc.conv_blocks.0.bias": torch.zeros(3), "generator.head.istft.window": torch.zeros(1920)}
+    return found | {
+        "CodecEnc.conv_blocks.0.bias": torch.zeros(3),
+        "generator.head.istft.window": torch.zeros(1920),
+    }
 
 
 def window(frames: int, seed: int = 0) -> CodeWindow:
@@ -83,7 +98,11 @@ def window(frames: int, seed: int = 0) -> CodeWindow:
 
 def decode_by_reference(model: NeuCodecModel, codes: CodeWindow) -> Samples:
     with torch.inference_mode():
-        return model.decode(torch.from_numpy(codes.codes.T[None].astype(np.int64))).audio_values[0, 0].numpy()
+        return (
+            model.decode(torch.from_numpy(codes.codes.T[None].astype(np.int64)))
+            .audio_values[0, 0]
+            .numpy()
+        )
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +118,9 @@ def folder(reference: NeuCodecModel, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def load(weights: Path | str, dtype: torch.dtype = torch.float32) -> EagerCodec:
-    return load_neucodec(str(weights), device="cpu", dtype=dtype, left_context_frames=50, size=SMALL)
+    return load_neucodec(
+        str(weights), device="cpu", dtype=dtype, left_context_frames=50, size=SMALL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +129,9 @@ def codec(folder: Path) -> EagerCodec:
 
 
 @pytest.mark.parametrize("frames", [1, 7, 50])
-def test_one_row_equals_transformers(reference: NeuCodecModel, codec: EagerCodec, frames: int) -> None:
+def test_one_row_equals_transformers(
+    reference: NeuCodecModel, codec: EagerCodec, frames: int
+) -> None:
     """Ours has no rotary embedding and theirs has: it cancels."""
     expected = decode_by_reference(reference, window(frames))
     assert snr_db(expected, codec.decode([window(frames)])[0]) >= 90
@@ -162,13 +185,21 @@ def test_a_missing_tensor_is_named(reference: NeuCodecModel, tmp_path: Path) -> 
     tensors = published_layout(reference.state_dict(), heads=SMALL.width // 64)
     del tensors["generator.backbone.post_net.1.conv2.weight"]
     torch.save(tensors, tmp_path / "pytorch_model.bin")
-    with pytest.raises(CodecWeightsError, match=r"no tensor generator\.backbone\.post_net\.1\.conv2\.weight"):
+    with pytest.raises(
+        CodecWeightsError, match=r"no tensor generator\.backbone\.post_net\.1\.conv2\.weight"
+    ):
         load(tmp_path)
 
 
 def test_another_size_is_refused(folder: Path) -> None:
     with pytest.raises(CodecWeightsError, match="not the size of NeuCodec"):
-        load_neucodec(str(folder), device="cpu", dtype=torch.float32, left_context_frames=50, size=Size(256, 2))
+        load_neucodec(
+            str(folder),
+            device="cpu",
+            dtype=torch.float32,
+            left_context_frames=50,
+            size=Size(256, 2),
+        )
 
 
 def test_random_weights_are_repeatable_and_of_ordinary_size() -> None:
@@ -193,7 +224,11 @@ def test_spec(codec: EagerCodec) -> None:
 
 
 @pytest.mark.parametrize(("left", "most"), [(25, 97), (50, 122), (384, 384)])
-def test_windows_on_a_cpu_are_short_for_context_is_paid_for_and_others_wait(left: int, most: int) -> None:
-    codec = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=left, size=SMALL)
+def test_windows_on_a_cpu_are_short_for_context_is_paid_for_and_others_wait(
+    left: int, most: int
+) -> None:
+    codec = load_neucodec(
+        "random", device="cpu", dtype=torch.float32, left_context_frames=left, size=SMALL
+    )
     assert codec.spec.max_window_frames == most
     assert neucodec_spec(left).max_window_frames == 384

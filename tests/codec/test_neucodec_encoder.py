@@ -47,7 +47,9 @@ def test_our_call_is_transformers_own(encoder: NeuCodecEncoder, samples: int) ->
     """Sound padded by one sample and then to whole hops, features of it as they come, no masks."""
     padded = np.zeros((samples // 320 + 1) * 320, np.float32)
     padded[:samples] = sound(samples)
-    features = SeamlessM4TFeatureExtractor(padding_value=1.0)(padded, sampling_rate=16_000, return_tensors="pt")
+    features = SeamlessM4TFeatureExtractor(padding_value=1.0)(
+        padded, sampling_rate=16_000, return_tensors="pt"
+    )
     assert features["attention_mask"].all()
     with torch.inference_mode():
         expected = encoder._model.encode(
@@ -64,7 +66,9 @@ def test_another_sound_has_other_codes(encoder: NeuCodecEncoder) -> None:
     assert encoder.encode(noise) != encoder.encode(sound(16_000))
 
 
-def test_weights_are_read_from_a_folder_without_the_decoder(encoder: NeuCodecEncoder, saved: Path) -> None:
+def test_weights_are_read_from_a_folder_without_the_decoder(
+    encoder: NeuCodecEncoder, saved: Path
+) -> None:
     loaded = load_encoder(str(saved), "cpu")
     assert loaded.encode(sound(16_000)) == encoder.encode(sound(16_000))
     assert not hasattr(loaded._model, "acoustic_decoder")
@@ -79,8 +83,12 @@ def test_a_missing_tensor_is_an_error_and_not_noise(saved: Path, tmp_path: Path)
         load_encoder(str(tmp_path), "cpu")
 
 
-@pytest.mark.parametrize(("missing", "wanted"), [("config.json", "config.json"), ("model.safetensors", "safetensors")])
-def test_a_folder_in_another_layout_is_named(saved: Path, tmp_path: Path, missing: str, wanted: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "wanted"), [("config.json", "config.json"), ("model.safetensors", "safetensors")]
+)
+def test_a_folder_in_another_layout_is_named(
+    saved: Path, tmp_path: Path, missing: str, wanted: str
+) -> None:
     for name in {"config.json", "model.safetensors"} - {missing}:
         (tmp_path / name).symlink_to(saved / name)
     with pytest.raises(LoadError, match=wanted) as caught:

@@ -6,7 +6,9 @@ from torch import nn
 
 from app.codec.packed import Linear, pack
 
-multiplies_bfloat16 = torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("avx512_bf16", False)
+multiplies_bfloat16 = torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get(
+    "avx512_bf16", False
+)
 
 
 def layer(dtype: torch.dtype, *, bias: bool = True) -> Linear:
@@ -21,7 +23,9 @@ def test_a_packed_layer_gives_the_same_product(rows: int, bias: bool) -> None:
     packed = layer(torch.bfloat16, bias=bias)
     pack(packed)
     given = torch.randn(2, rows, 96, dtype=torch.bfloat16)
-    exact = nn.functional.linear(given.double(), *(p.double() for p in layer(torch.bfloat16, bias=bias).parameters()))
+    exact = nn.functional.linear(
+        given.double(), *(p.double() for p in layer(torch.bfloat16, bias=bias).parameters())
+    )
     assert packed(given).shape == (2, rows, 160)
     assert packed(given).dtype == torch.bfloat16
     assert torch.allclose(packed(given).double(), exact, rtol=2**-8, atol=2**-8)
@@ -29,7 +33,9 @@ def test_a_packed_layer_gives_the_same_product(rows: int, bias: bool) -> None:
 
 @pytest.mark.skipif(not multiplies_bfloat16, reason="needs a processor that multiplies bfloat16")
 def test_bfloat16_weights_of_a_whole_network_are_packed_and_keep_their_type() -> None:
-    network = nn.Sequential(layer(torch.bfloat16), nn.Sequential(layer(torch.bfloat16)), layer(torch.float32))
+    network = nn.Sequential(
+        layer(torch.bfloat16), nn.Sequential(layer(torch.bfloat16)), layer(torch.float32)
+    )
     pack(network)
     weights = [module.weight for module in network.modules() if isinstance(module, Linear)]
     assert [weight.is_mkldnn for weight in weights] == [True, True, False]

@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from app.codec.pulses import BLOCK_SAMPLES, HIGHEST_HARMONIC_HZ, STEP_SAMPLES, phases, pulses, wrapped
+from app.codec.pulses import (
+    BLOCK_SAMPLES,
+    HIGHEST_HARMONIC_HZ,
+    STEP_SAMPLES,
+    phases,
+    pulses,
+    wrapped,
+)
 
 RATE = 24_000
 

@@ -64,8 +64,12 @@ def test_equals_the_package(package: SNAC, folder: Path) -> None:
     frames = codes(9)
     books = [frames[:, slots].reshape(1, -1) for slots in ([0], [1, 4], [2, 3, 5, 6])]
     with torch.inference_mode():
-        expected: Tensor = package.decode([torch.from_numpy(book.astype(np.int64)) for book in books])
-    [samples] = load_snac(str(folder), device="cpu", dtype=torch.float32).decode([CodeWindow(frames)])
+        expected: Tensor = package.decode(
+            [torch.from_numpy(book.astype(np.int64)) for book in books]
+        )
+    [samples] = load_snac(str(folder), device="cpu", dtype=torch.float32).decode(
+        [CodeWindow(frames)]
+    )
     assert snr_db(expected[0, 0].numpy(), samples) >= 90
 
 
@@ -81,7 +85,9 @@ def test_windows_with_context_equal_one_shot(codec: EagerCodec, schedule: tuple[
         parts.append(slice((done - start) * FRAME, (done - start + own) * FRAME))
         done += own
     for decoded in (codec.decode(windows), codec.decode_batch(windows)):
-        streamed = np.concatenate([samples[part] for samples, part in zip(decoded, parts, strict=True)])
+        streamed = np.concatenate(
+            [samples[part] for samples, part in zip(decoded, parts, strict=True)]
+        )
         assert snr_db(expected, streamed) >= 90
 
 

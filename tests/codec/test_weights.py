@@ -27,7 +27,9 @@ def test_only_the_wanted_tensors_are_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
-@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1", b"\x80\x02}q\x00."])
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1", b"\x80\x02}q\x00."]
+)
 def test_a_file_that_holds_no_tensors(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CodecWeightsError) as caught:
@@ -43,7 +45,9 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "model.safetensors")
-    with pytest.raises(CodecWeightsError, match=r"has no tensor named generator\.\* or fc_post_a\.\*"):
+    with pytest.raises(
+        CodecWeightsError, match=r"has no tensor named generator\.\* or fc_post_a\.\*"
+    ):
         read_tensors(tmp_path / "model.safetensors", ("generator.", "fc_post_a."))
 
 
@@ -71,5 +75,7 @@ def test_random_weights_are_seeded_and_announced(caplog: pytest.LogCaptureFixtur
 def test_auto_is_bfloat16_where_the_cpu_multiplies_it(
     monkeypatch: pytest.MonkeyPatch, setting: str, capability: str, expected: torch.dtype
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True, "architecture": "x86_64"})
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {capability: True, "architecture": "x86_64"}
+    )
     assert pick_dtype(setting, "cpu") is expected

@@ -36,7 +36,9 @@ WAIT_S = 3.0  # ADMISSION_WAIT_S
 AUDIBLE_S = 0.05  # of a gap, as in the measured overload
 HOP, CONTEXT = 20, 60
 PLAN = WindowPlan(first_hop=HOP, max_hop=HOP, left=CONTEXT, right=0, exact=False)
-STEADY = StreamState(longest_s=0.4, started=True)  # a client that hears as fast as it gets, for ever
+STEADY = StreamState(
+    longest_s=0.4, started=True
+)  # a client that hears as fast as it gets, for ever
 AHEAD = replace(STEADY, lead_s=1.0)
 FRESH = StreamState(longest_s=0.4)
 
@@ -52,7 +54,11 @@ class Listed:
 
 
 def estimate(
-    limits: BatchLimits | None = None, *, frame_s: float = 0.001, devices: int = 1, plan: WindowPlan = PLAN
+    limits: BatchLimits | None = None,
+    *,
+    frame_s: float = 0.001,
+    devices: int = 1,
+    plan: WindowPlan = PLAN,
 ) -> LoadEstimate:
     """Devices on which a frame costs that much; windows have 20 frames, and 60 of context."""
     limits = limits or BatchLimits(1, call_frames=0)
@@ -70,7 +76,11 @@ def busy_s(load: LoadEstimate, *states: StreamState, horizon_s: float = 3.2) -> 
 
 
 def shortage(
-    load: LoadEstimate, streams: int, newcomer: StreamState = AHEAD, bound: float = BOUND, now_s: float = 50.0
+    load: LoadEstimate,
+    streams: int,
+    newcomer: StreamState = AHEAD,
+    bound: float = BOUND,
+    now_s: float = 50.0,
 ) -> Shortage | None:
     return load.shortage([Listed()] * streams, Listed(newcomer), bound, now_s)
 
@@ -96,7 +106,9 @@ def test_a_cost_measured_at_the_start_counts_before_the_first_call() -> None:
 def test_first_windows_count_for_streams_that_have_not_begun(call_frames: int) -> None:
     """A device makes so many of them, and no more, before the sound of the first one has been heard."""
     load = estimate(BatchLimits(1, call_frames=call_frames))
-    beginning = Listed(replace(FRESH, left_s=0.1))  # short answers: nothing but their beginning counts
+    beginning = Listed(
+        replace(FRESH, left_s=0.1)
+    )  # short answers: nothing but their beginning counts
     first_s = (call_frames + HOP) * 0.001
     admitted = next(n for n in range(100) if load.shortage([beginning] * n, beginning, BOUND, 0.0))
     horizon_s = min(horizon_s for horizon_s in HORIZONS_S if horizon_s > 0.4 - LEAD_MARGIN_S)
@@ -107,7 +119,10 @@ def test_first_windows_count_for_streams_that_have_not_begun(call_frames: int) -
 def test_what_is_due_may_wait_for_a_call_that_is_not() -> None:
     """Nine windows of 80 ms make a call: it does not begin where another stream is due in 0.3 s."""
     load = estimate(BatchLimits(9, call_frames=0))
-    due, later = replace(STEADY, lead_s=0.3, left_s=0.4), Listed(replace(STEADY, lead_s=5.0, left_s=0.4))
+    due, later = (
+        replace(STEADY, lead_s=0.3, left_s=0.4),
+        Listed(replace(STEADY, lead_s=5.0, left_s=0.4)),
+    )
     assert load.shortage([Listed(due)], later, BOUND, 0.0) is None
     assert load.shortage([Listed(due), *[later] * 8], later, 10.0, 0.0) == "decode"
     assert load.shortage([later] * 9, later, 10.0, 0.0) is None
@@ -150,8 +165,12 @@ def test_a_first_call_that_takes_seconds_does_not_count() -> None:
     assert needed(load, 4) == pytest.approx(4 * 0.08 / 0.4)
 
 
-@given(st.integers(1, 200), st.integers(1, 4), st.integers(1, 32), st.sampled_from([None, 0, 8, 600]))
-def test_one_more_stream_never_needs_less(streams: int, devices: int, most: int, call_frames: int | None) -> None:
+@given(
+    st.integers(1, 200), st.integers(1, 4), st.integers(1, 32), st.sampled_from([None, 0, 8, 600])
+)
+def test_one_more_stream_never_needs_less(
+    streams: int, devices: int, most: int, call_frames: int | None
+) -> None:
     load = estimate(BatchLimits(most, call_frames=call_frames), devices=devices)
     assert needed(load, streams + 1) >= needed(load, streams) - 1e-9
 
@@ -176,7 +195,9 @@ def test_windows_are_due_as_a_whole_when_the_sound_before_them_has_been_heard() 
 def test_an_answer_needs_no_more_than_is_left_of_it() -> None:
     """Twice as many streams fit where each has half of the horizon left."""
     load = estimate()
-    assert busy_s(load, *[replace(STEADY, left_s=1.6)] * 6) == pytest.approx(busy_s(load, *[STEADY] * 3))
+    assert busy_s(load, *[replace(STEADY, left_s=1.6)] * 6) == pytest.approx(
+        busy_s(load, *[STEADY] * 3)
+    )
 
 
 @pytest.mark.fault(59)
@@ -219,7 +240,9 @@ def late_window(at_s: float = 10.0, *, late: bool = True, slack_s: float = 10.0)
         ([True] * 10 + [False] * 80, True),
     ],
 )
-def test_a_single_accident_is_none_and_a_tenth_of_the_windows_is_one(lates: list[bool], late: bool) -> None:
+def test_a_single_accident_is_none_and_a_tenth_of_the_windows_is_one(
+    lates: list[bool], late: bool
+) -> None:
     load = estimate()
     for was_late in lates:
         load.sent(late_window(late=was_late))
@@ -231,8 +254,12 @@ def test_a_single_accident_is_none_and_a_tenth_of_the_windows_is_one(lates: list
 
 
 @pytest.mark.fault(59)
-@pytest.mark.parametrize(("slack_s", "late"), [(-3.0, False), (FAIR_SLACK_S, False), (FAIR_SLACK_S + 0.03, True)])
-def test_a_window_whose_codes_came_too_late_for_a_free_device_is_not_the_devices(slack_s: float, late: bool) -> None:
+@pytest.mark.parametrize(
+    ("slack_s", "late"), [(-3.0, False), (FAIR_SLACK_S, False), (FAIR_SLACK_S + 0.03, True)]
+)
+def test_a_window_whose_codes_came_too_late_for_a_free_device_is_not_the_devices(
+    slack_s: float, late: bool
+) -> None:
     """Its own decoding takes 20 ms."""
     load = estimate()
     for _ in range(50):
@@ -244,7 +271,9 @@ def test_a_window_whose_codes_came_too_late_for_a_free_device_is_not_the_devices
 def test_an_engine_on_this_machine_makes_so_many_first_sentences_and_no_more() -> None:
     load = estimate(frame_s=1e-6)
     load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, least_s=0.04)
-    admitted = next(n for n in range(100) if load.shortage([Listed(FRESH)] * n, Listed(FRESH), BOUND, 0.0))
+    admitted = next(
+        n for n in range(100) if load.shortage([Listed(FRESH)] * n, Listed(FRESH), BOUND, 0.0)
+    )
     horizon_s = min(horizon_s for horizon_s in HORIZONS_S if horizon_s > 0.4 - LEAD_MARGIN_S)
     assert admitted == int(BOUND * horizon_s / 0.04)
     assert load.shortage([Listed(FRESH)] * 50, Listed(FRESH), BOUND, 0.0) == "engine"
@@ -263,9 +292,17 @@ def test_such_an_engine_has_nothing_more_to_do_for_what_has_arrived() -> None:
 
 @pytest.mark.parametrize(
     ("growth", "longest_s", "sound_s", "windows"),
-    [(1.0, 0.4, 4.0, 10), (2.0, 9.9, 0.4, 1), (2.0, 9.9, 2.8, 3), (2.0, 1.6, 6.0, 5), (2.0, 0.8, 2.8, 4)],
+    [
+        (1.0, 0.4, 4.0, 10),
+        (2.0, 9.9, 0.4, 1),
+        (2.0, 9.9, 2.8, 3),
+        (2.0, 1.6, 6.0, 5),
+        (2.0, 0.8, 2.8, 4),
+    ],
 )
-def test_windows_grow_up_to_the_longest(growth: float, longest_s: float, sound_s: float, windows: float) -> None:
+def test_windows_grow_up_to_the_longest(
+    growth: float, longest_s: float, sound_s: float, windows: float
+) -> None:
     """0.4 s, 0.8 s, 1.6 s and so on."""
     demand = Demand.of([StreamState(window_s=0.4, growth=growth, longest_s=longest_s)])
     assert demand.windows(np.full((1, 1), sound_s))[0, 0] == pytest.approx(windows, rel=1e-3)
@@ -295,7 +332,10 @@ class Answer:
 
     def state(self) -> StreamState:
         now_s = self.machine.now_s
-        arrived = min(self.frames, max(0.0, now_s - self.begun_s - 0.05) * self.pace / FRAME_S) - self.done
+        arrived = (
+            min(self.frames, max(0.0, now_s - self.begun_s - 0.05) * self.pace / FRAME_S)
+            - self.done
+        )
         return StreamState(
             window_s=self.hop * FRAME_S,
             growth=2.0 if self.machine.longest > self.hop else 1.0,
@@ -337,10 +377,17 @@ class Machine:
     def estimate(self, *, measured: bool) -> LoadEstimate:
         plan = WindowPlan(self.hop, max(self.hop, self.longest), self.context, 1, exact=False)
         cost = CallCost(self.call_frames, self.frame_s) if measured else None
-        return LoadEstimate(BatchLimits(self.windows, call_frames=self.call_frames), 1, plan, 1 / FRAME_S, cost)
+        return LoadEstimate(
+            BatchLimits(self.windows, call_frames=self.call_frames), 1, plan, 1 / FRAME_S, cost
+        )
 
     def run(
-        self, arrivals: Sequence[float], *, bound: float = BOUND, wait_s: float = WAIT_S, measured: bool = True
+        self,
+        arrivals: Sequence[float],
+        *,
+        bound: float = BOUND,
+        wait_s: float = WAIT_S,
+        measured: bool = True,
     ) -> tuple[list[Answer], int]:
         """Everything that comes, in virtual time: the answers that began, and how many requests were refused."""
         load, answers, refused = self.estimate(measured=measured), list[Answer](), 0
@@ -349,7 +396,9 @@ class Machine:
         self.now_s = 0.0
         while coming or waiting or any(answer.done < answer.frames for answer in answers):
             while coming and coming[0] <= self.now_s:
-                waiting.append(Answer(self, coming.popleft(), frames=400, pace=self.pace, hop=self.hop))
+                waiting.append(
+                    Answer(self, coming.popleft(), frames=400, pace=self.pace, hop=self.hop)
+                )
             playing = [answer for answer in answers if answer.done < answer.frames]
             while waiting and self._admits(load, playing, waiting[0], bound):
                 waiting[0].begun_s = self.now_s
@@ -358,19 +407,31 @@ class Machine:
             while waiting and self.now_s - waiting[0].asked_s >= wait_s:
                 waiting.popleft()
                 refused += 1
-            ready = sorted((a for a in playing if a.ready_s <= self.now_s), key=lambda a: a.deadline_s(self.now_s))
+            ready = sorted(
+                (a for a in playing if a.ready_s <= self.now_s),
+                key=lambda a: a.deadline_s(self.now_s),
+            )
             if ready:
                 self._decode(load, ready[: self.windows])
             else:
                 rechecked = [self.now_s + 0.05] if waiting else []
-                self.now_s = min([*rechecked, *list(coming)[:1], *(answer.ready_s for answer in playing)], default=0.0)
+                self.now_s = min(
+                    [*rechecked, *list(coming)[:1], *(answer.ready_s for answer in playing)],
+                    default=0.0,
+                )
         return answers, refused
 
-    def _admits(self, load: LoadEstimate, playing: Sequence[Answer], newcomer: Answer, bound: float) -> bool:
+    def _admits(
+        self, load: LoadEstimate, playing: Sequence[Answer], newcomer: Answer, bound: float
+    ) -> bool:
         """Decide as `Admission` does."""
         if not playing:
             load.began_alone(self.now_s)
-        return not playing or bound == math.inf or load.shortage(playing, newcomer, bound, self.now_s) is None
+        return (
+            not playing
+            or bound == math.inf
+            or load.shortage(playing, newcomer, bound, self.now_s) is None
+        )
 
     def _decode(self, load: LoadEstimate, batch: Sequence[Answer]) -> None:
         asked_s = {id(answer): max(answer.ready_s, answer.begun_s) for answer in batch}
@@ -382,7 +443,9 @@ class Machine:
         for answer, frames in zip(batch, lengths, strict=True):
             new_s = min(answer.hop, answer.frames - answer.done) * FRAME_S
             late = answer.playhead.dry(self.now_s)
-            load.sent(SentWindow(self.now_s, frames, deadlines_s[id(answer)] - asked_s[id(answer)], late))
+            load.sent(
+                SentWindow(self.now_s, frames, deadlines_s[id(answer)] - asked_s[id(answer)], late)
+            )
             answer.gaps += late and answer.playhead.lead_s(self.now_s) < -AUDIBLE_S
             answer.playhead.feed(self.now_s, self.now_s, new_s)
             answer.done += answer.hop
@@ -416,7 +479,12 @@ def with_gaps(answers: Sequence[Answer]) -> int:
 
 @pytest.mark.fault(24)
 @settings(max_examples=20, deadline=None)
-@given(machine=MACHINES, seed=st.integers(0, 99), wait_s=st.sampled_from([0.0, WAIT_S]), measured=st.booleans())
+@given(
+    machine=MACHINES,
+    seed=st.integers(0, 99),
+    wait_s=st.sampled_from([0.0, WAIT_S]),
+    measured=st.booleans(),
+)
 def test_in_a_crowd_admitted_streams_hear_no_gap_and_the_device_is_used(
     machine: Machine, seed: int, wait_s: float, measured: bool
 ) -> None:
@@ -431,8 +499,12 @@ def test_in_a_crowd_admitted_streams_hear_no_gap_and_the_device_is_used(
 @pytest.mark.fault(60)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(machine=MACHINES, burst=st.integers(2, 60))
-@example(machine=Machine(carries=10, call_frames=8, windows=4, hop=20, context=50, pace=8.0), burst=50)
-def test_in_a_burst_at_a_cold_start_admitted_streams_hear_no_gap(machine: Machine, burst: int) -> None:
+@example(
+    machine=Machine(carries=10, call_frames=8, windows=4, hop=20, context=50, pace=8.0), burst=50
+)
+def test_in_a_burst_at_a_cold_start_admitted_streams_hear_no_gap(
+    machine: Machine, burst: int
+) -> None:
     """All at once, nothing seen before: those that cannot be kept in sound yet wait, in order.
 
     An engine at 1.6 times real time leaves their second windows no time to wait for one another.

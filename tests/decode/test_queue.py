@@ -41,8 +41,13 @@ def test_a_short_window_does_not_join_much_longer_ones() -> None:
 
 
 def test_padding_is_counted_over_the_whole_call() -> None:
-    assert batches(in_order(50, 50, 50, 100), BatchLimits(8, call_frames=150)) == [[50, 50, 50, 100]]
-    assert batches(in_order(50, 50, 50, 100), BatchLimits(8, call_frames=149)) == [[50, 50, 50], [100]]
+    assert batches(in_order(50, 50, 50, 100), BatchLimits(8, call_frames=150)) == [
+        [50, 50, 50, 100]
+    ]
+    assert batches(in_order(50, 50, 50, 100), BatchLimits(8, call_frames=149)) == [
+        [50, 50, 50],
+        [100],
+    ]
 
 
 def test_lengths_that_are_rounded_alike_bring_no_padding() -> None:
@@ -69,7 +74,9 @@ def test_a_dropped_window_is_neither_opened_nor_decoded() -> None:
 def test_the_most_urgent_window_goes_first_and_every_window_once(
     asked: list[tuple[int, float]], call_frames: int, padded_frames: int | None
 ) -> None:
-    queue: DeadlineQueue[Asked] = DeadlineQueue(BatchLimits(16, padded_frames, (64, 256), call_frames))
+    queue: DeadlineQueue[Asked] = DeadlineQueue(
+        BatchLimits(16, padded_frames, (64, 256), call_frames)
+    )
     waiting = [Asked(*each) for each in asked]
     for window in waiting:
         queue.push(window)

@@ -146,7 +146,10 @@ async def test_what_waits_while_the_device_works_is_the_next_batch() -> None:
         codec.gate.set()
         results = await asyncio.gather(first, *others)
     assert codec.sizes == [1, 7]
-    assert [result.tolist() for result in results] == [sound_of(1), *[sound_of(code, code) for code in range(2, 9)]]
+    assert [result.tolist() for result in results] == [
+        sound_of(1),
+        *[sound_of(code, code) for code in range(2, 9)],
+    ]
 
 
 async def test_without_dynamic_batching_a_call_is_one_window() -> None:
@@ -164,7 +167,9 @@ async def test_the_earliest_deadline_goes_first_and_equals_in_turn() -> None:
     async with running(codec, windows=2) as scheduler:
         first = await busy(scheduler, codec)
         deadlines = {50: 5.0, 10: 1.0, 30: 3.0, 31: 3.0, 11: -7.0}
-        others = await queued(*[scheduler.decode(window_of(code), at_s) for code, at_s in deadlines.items()])
+        others = await queued(
+            *[scheduler.decode(window_of(code), at_s) for code, at_s in deadlines.items()]
+        )
         codec.gate.set()
         await asyncio.gather(first, *others)
     assert codec.firsts == [1, 11, 10, 30, 31, 50]
@@ -175,7 +180,9 @@ async def test_a_window_is_chosen_when_the_device_is_free() -> None:
     codec, arrived = GateCodec(), [7]
     async with running(codec) as scheduler:
         first = await busy(scheduler, codec)
-        (late,) = await queued(scheduler.decode(lambda: CodeWindow(np.array([arrived]).T.astype(np.int32)), 1))
+        (late,) = await queued(
+            scheduler.decode(lambda: CodeWindow(np.array([arrived]).T.astype(np.int32)), 1)
+        )
         arrived.append(8)
         codec.gate.set()
         await first
@@ -238,7 +245,9 @@ async def test_cancelling_a_window_in_flight_takes_nothing_from_the_others_of_it
     assert codec.sizes == [2]
 
 
-async def test_the_queue_gauge_returns_to_0_when_all_that_waits_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_gauge_returns_to_0_when_all_that_waits_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     codec, emptied = GateCodec(), threading.Event()
     async with running(codec) as scheduler:
         first = await busy(scheduler, codec)
@@ -283,7 +292,9 @@ async def test_a_wrong_number_of_results_is_nobodys_sound() -> None:
     codec = GateCodec()
     async with running(codec) as scheduler:
         first = await busy(scheduler, codec)
-        others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, TOO_FEW_RESULTS, 4)])
+        others = await queued(
+            *[scheduler.decode(window_of(code), 1) for code in (2, TOO_FEW_RESULTS, 4)]
+        )
         codec.gate.set()
         await first
         results = await asyncio.gather(*others, return_exceptions=True)
@@ -319,7 +330,9 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
 
 
 @pytest.mark.fault(27)
-async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(deaths: list[type[BaseException]]) -> None:
+async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(
+    deaths: list[type[BaseException]],
+) -> None:
     codec = GateCodec()
     async with running(codec, windows=2) as scheduler:
         first = await busy(scheduler, codec)
@@ -335,10 +348,14 @@ async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(deaths:
     assert codec.firsts == [1, 2, DIES]
 
 
-async def test_when_one_of_two_threads_dies_the_other_ends_its_call(deaths: list[type[BaseException]]) -> None:
+async def test_when_one_of_two_threads_dies_the_other_ends_its_call(
+    deaths: list[type[BaseException]],
+) -> None:
     codecs = GateCodec(), GateCodec()
     async with running(*codecs, windows=1) as scheduler:
-        one, two = await queued(scheduler.decode(window_of(2), 0), scheduler.decode(window_of(DIES), 0))
+        one, two = await queued(
+            scheduler.decode(window_of(2), 0), scheduler.decode(window_of(DIES), 0)
+        )
         for codec in codecs:
             await asyncio.to_thread(codec.entered.wait)
         (waiting,) = await queued(scheduler.decode(window_of(3), 1))
@@ -365,7 +382,9 @@ async def test_a_thread_that_dies_of_its_own_results_leaves_nobody_waiting(
     assert deaths == [ValueError]
 
 
-async def test_a_window_that_cannot_be_chosen_leaves_nobody_waiting(deaths: list[type[BaseException]]) -> None:
+async def test_a_window_that_cannot_be_chosen_leaves_nobody_waiting(
+    deaths: list[type[BaseException]],
+) -> None:
     def broken() -> CodeWindow:
         raise LookupError
 
@@ -389,7 +408,10 @@ async def test_two_devices_work_at_the_same_time() -> None:
             await asyncio.to_thread(codec.entered.wait)
         for codec in codecs:
             codec.gate.set()
-        assert [result.tolist() for result in await asyncio.gather(*tasks)] == [sound_of(2), sound_of(3)]
+        assert [result.tolist() for result in await asyncio.gather(*tasks)] == [
+            sound_of(2),
+            sound_of(3),
+        ]
 
 
 def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
@@ -428,7 +450,9 @@ async def test_a_batch_that_does_not_fit_is_halved_and_a_window_that_does_not_fa
     async with running(codec) as scheduler:
         first = await busy(scheduler, codec)
         sizes = {2: 3, 3: 3, 4: 10, 5: 3, 6: 3, 7: 3}
-        others = await queued(*[scheduler.decode(window_of(code, frames), 1) for code, frames in sizes.items()])
+        others = await queued(
+            *[scheduler.decode(window_of(code, frames), 1) for code, frames in sizes.items()]
+        )
         codec.gate.set()
         await first
         results = await asyncio.gather(*others, return_exceptions=True)
@@ -449,7 +473,9 @@ async def test_a_call_that_does_not_come_back_fails_all_and_is_not_waited_for(
     (onlooker,) = await queued(scheduler.lost())
     first = await busy(scheduler, codec)
     (waiting,) = await queued(scheduler.decode(window_of(2), 1))
-    results = await asyncio.wait_for(asyncio.gather(first, waiting, onlooker, return_exceptions=True), 10)
+    results = await asyncio.wait_for(
+        asyncio.gather(first, waiting, onlooker, return_exceptions=True), 10
+    )
     assert all(isinstance(result, CodecFailed) for result in results)
     assert isinstance(scheduler.failure, DecodeHung)
     assert "self.gate.wait" in caplog.text  # where it hangs
@@ -470,7 +496,9 @@ def join_threads() -> None:
 
 
 @pytest.mark.fault(27)
-async def test_a_lost_device_is_told_to_all_who_wait_for_that(deaths: list[type[BaseException]]) -> None:
+async def test_a_lost_device_is_told_to_all_who_wait_for_that(
+    deaths: list[type[BaseException]],
+) -> None:
     codec = GateCodec(is_open=True)
     async with running(codec) as scheduler:
         gone, onlooker = await queued(scheduler.lost(), scheduler.lost())
@@ -485,17 +513,23 @@ async def test_a_lost_device_is_told_to_all_who_wait_for_that(deaths: list[type[
 
 STEP = st.one_of(
     st.tuples(st.just("submit"), st.integers(1, 1_000)),
-    st.tuples(st.just("submit"), st.sampled_from([RAISES, NOT_A_NUMBER, TOO_SHORT, TOO_FEW_RESULTS])),
+    st.tuples(
+        st.just("submit"), st.sampled_from([RAISES, NOT_A_NUMBER, TOO_SHORT, TOO_FEW_RESULTS])
+    ),
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("yield"), st.integers(0, 3)),
 )
 
 
-async def _interleave(steps: list[tuple[str, int]], workers: int, windows: int, padded: int | None) -> None:
+async def _interleave(
+    steps: list[tuple[str, int]], workers: int, windows: int, padded: int | None
+) -> None:
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     tasks: list[tuple[int, asyncio.Task[Samples]]] = []
-    async with running(*[GateCodec(is_open=True) for _ in range(workers)], windows=windows, padded=padded) as scheduler:
+    async with running(
+        *[GateCodec(is_open=True) for _ in range(workers)], windows=windows, padded=padded
+    ) as scheduler:
         for step, value in steps:
             if step == "submit":
                 work = scheduler.decode(window_of(value, 1 + value % 9), value % 5)
@@ -555,15 +589,28 @@ async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full
     codec.let_go.release(3)
     await asyncio.gather(*tasks)
     await asyncio.to_thread(scheduler.close)
-    assert codec.log == ["begin [1, 2]", "begin [3, 4]", "end [1, 2]", "end [3, 4]", "begin [5]", "end [5]"]
+    assert codec.log == [
+        "begin [1, 2]",
+        "begin [3, 4]",
+        "end [1, 2]",
+        "end [3, 4]",
+        "begin [5]",
+        "end [5]",
+    ]
 
 
 async def test_a_batch_that_cannot_be_begun_fails_its_culprit_alone() -> None:
     codec = OverlapCodec()
     codec.let_go.release(100)
     async with running(codec) as scheduler:
-        tasks = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, NOT_A_NUMBER, RAISES, 4)])
+        tasks = await queued(
+            *[scheduler.decode(window_of(code), 1) for code in (2, NOT_A_NUMBER, RAISES, 4)]
+        )
         results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[1], CodecFailed)
-    heard = [result.tolist() for result in (results[0], results[3]) if not isinstance(result, BaseException)]
+    heard = [
+        result.tolist()
+        for result in (results[0], results[3])
+        if not isinstance(result, BaseException)
+    ]
     assert heard == [sound_of(2), sound_of(4)]

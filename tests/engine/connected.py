@@ -26,7 +26,9 @@ LONG = list(range(100, 140))
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, limits: EngineLimits | None = None, api_key: str | None = None) -> AsyncIterator[VllmEngine]:
+async def opened(
+    url: str, limits: EngineLimits | None = None, api_key: str | None = None
+) -> AsyncIterator[VllmEngine]:
     engine = VllmEngine(url, "tiny", SPEECH, api_key=api_key, limits=limits)
     await engine.start()
     try:
@@ -56,7 +58,9 @@ async def against(
         assert await numbers_of(engine) == list(GOOD)
 
 
-async def failure_of(script: Sequence[Step], limits: EngineLimits | None = None) -> tuple[ServiceError, list[int]]:
+async def failure_of(
+    script: Sequence[Step], limits: EngineLimits | None = None
+) -> tuple[ServiceError, list[int]]:
     """The error that a script leads to and the numbers before it; exactly one request must have been sent."""
     found: list[int] = []
     async with against(script, limits=limits) as (engine, fake):

@@ -75,7 +75,10 @@ class Request:
 
 
 def head(
-    status: int = 200, content_type: str = "text/event-stream; charset=utf-8", *lines: str, keep_alive: bool = False
+    status: int = 200,
+    content_type: str = "text/event-stream; charset=utf-8",
+    *lines: str,
+    keep_alive: bool = False,
 ) -> bytes:
     """The status line and headers of a chunked answer."""
     reason = HTTPStatus(status).phrase
@@ -99,19 +102,36 @@ def tokens(numbers: Sequence[int]) -> str:
     return "".join(f"{PREFIX}{number}{SUFFIX}" for number in numbers)
 
 
-def choice(text: str, ids: Sequence[int] | None = None, finish: str | None = None) -> dict[str, object]:
+def choice(
+    text: str, ids: Sequence[int] | None = None, finish: str | None = None
+) -> dict[str, object]:
     """A completion's event, as vLLM words it."""
     token_ids = None if ids is None else list(ids)
-    fields = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish, "token_ids": token_ids}
+    fields = {
+        "index": 0,
+        "text": text,
+        "logprobs": None,
+        "finish_reason": finish,
+        "token_ids": token_ids,
+    }
     return {"id": "cmpl-1", "object": "text_completion", "model": "tiny", "choices": [fields]}
 
 
-def events(numbers: Sequence[int], *, ids: bool = True, per_event: int = 1, finish: str | None = "stop") -> list[bytes]:
+def events(
+    numbers: Sequence[int], *, ids: bool = True, per_event: int = 1, finish: str | None = "stop"
+) -> list[bytes]:
     """The events of a completion: tokens, the finishing one, the usage and `[DONE]`. No `finish`: tokens alone."""
     parts = [list(numbers[i : i + per_event]) for i in range(0, len(numbers), per_event)]
-    out = [event(choice(tokens(part), [n + ID_OFFSET for n in part] if ids else None)) for part in parts]
+    out = [
+        event(choice(tokens(part), [n + ID_OFFSET for n in part] if ids else None))
+        for part in parts
+    ]
     if finish is not None:
-        usage = {"prompt_tokens": 9, "completion_tokens": len(numbers) + 1, "total_tokens": len(numbers) + 10}
+        usage = {
+            "prompt_tokens": 9,
+            "completion_tokens": len(numbers) + 1,
+            "total_tokens": len(numbers) + 10,
+        }
         out.append(event(choice("", [END_ID] if ids else None, finish)))
         out.append(event({"id": "cmpl-1", "choices": [], "usage": usage}))
         out.append(b"data: [DONE]\n\n")
@@ -142,9 +162,16 @@ def completion(
     return answer(parts, gap_s=gap_s, keep_alive=keep_alive)
 
 
-def refusal(status: int, body: bytes, *lines: str, content_type: str = "application/json") -> list[Step]:
+def refusal(
+    status: int, body: bytes, *lines: str, content_type: str = "application/json"
+) -> list[Step]:
     """An answer before the stream: a status, header lines and a whole body."""
-    fields = [f"content-type: {content_type}", f"content-length: {len(body)}", "connection: close", *lines]
+    fields = [
+        f"content-type: {content_type}",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *lines,
+    ]
     top = "\r\n".join([f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *fields, "", ""])
     return [Send(top.encode() + body), Close()]
 
@@ -174,7 +201,10 @@ class _Connection(asyncio.Protocol):
         self._received += data
         before, blank, body = self._received.partition(b"\r\n\r\n")
         first, *lines = before.decode("latin-1").split("\r\n")
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        fields = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
         if blank and len(body) >= int(fields.get("content-length", 0)):
             self._received = b""
             method, path, _ = first.split(" ")
@@ -193,12 +223,16 @@ class _Connection(asyncio.Protocol):
                 case Close():
                     self.transport.close()
                 case Reset():
-                    await asyncio.sleep(0.01)  # what was written goes out first: a reset discards the rest
+                    await asyncio.sleep(
+                        0.01
+                    )  # what was written goes out first: a reset discards the rest
                     self.break_off()
 
     def break_off(self) -> None:
         """Close with a reset."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         self.transport.abort()
 
 
@@ -208,7 +242,9 @@ class ScriptedEngine:
     GET /v1/models answers `models`; None: 404, as a gateway does.
     """
 
-    def __init__(self, scripts: Sequence[Sequence[Step]] = (), *, good: Sequence[int] = GOOD) -> None:
+    def __init__(
+        self, scripts: Sequence[Sequence[Step]] = (), *, good: Sequence[int] = GOOD
+    ) -> None:
         self._scripts = list(scripts)
         self.good = good
         self.health = 200
@@ -231,7 +267,10 @@ class ScriptedEngine:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._server.close()
         for connection in list(self.connections):
@@ -249,7 +288,9 @@ class ScriptedEngine:
     async def revive(self) -> None:
         """Listen (again), on the same port."""
         loop, port = asyncio.get_running_loop(), self._place.getsockname()[1]
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port, reuse_port=True)
+        self._server = await loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", port, reuse_port=True
+        )
 
     @property
     def open_connections(self) -> int:

@@ -11,7 +11,9 @@ SMALL = Shape(hidden=48, layers=3, heads=3, key_heads=1, head_width=16, feed=64)
 END_WEIGHT = 70.0  # as large as random weights make the sum over all codes now and then
 
 
-def small_model(shape: Shape = SMALL, seed: int = 0, end_weight: float = END_WEIGHT) -> LanguageModel:
+def small_model(
+    shape: Shape = SMALL, seed: int = 0, end_weight: float = END_WEIGHT
+) -> LanguageModel:
     """Random weights; with an `end_weight` of 1 it never ends."""
     torch.manual_seed(seed)
     model = new_model(shape).eval()

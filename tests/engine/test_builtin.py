@@ -62,7 +62,9 @@ async def generate(
     return await engine.generate(asked(text, voice), sampling, batches.append), batches
 
 
-async def spoken(engine: BuiltinEngine, text: str, sampling: Sampling = ENOUGH, voice: str = "lark") -> list[int]:
+async def spoken(
+    engine: BuiltinEngine, text: str, sampling: Sampling = ENOUGH, voice: str = "lark"
+) -> list[int]:
     _, batches = await generate(engine, text, sampling, voice)
     return [code for batch in batches for code in batch]
 
@@ -78,9 +80,13 @@ async def test_tokens_are_codes_of_plausible_speech(engine: BuiltinEngine) -> No
     assert all(0 <= code < 65_536 for code in codes)
 
 
-async def test_the_same_text_gives_the_same_tokens_whatever_the_sampling(engine: BuiltinEngine) -> None:
+async def test_the_same_text_gives_the_same_tokens_whatever_the_sampling(
+    engine: BuiltinEngine,
+) -> None:
     _, first = await generate(engine, THREE)
-    _, second = await generate(engine, THREE, Sampling(max_tokens=3072, temperature=1.5, top_p=0.2, seed=7))
+    _, second = await generate(
+        engine, THREE, Sampling(max_tokens=3072, temperature=1.5, top_p=0.2, seed=7)
+    )
     assert first == second
 
 
@@ -98,7 +104,9 @@ async def test_a_sentence_sounds_the_same_among_others(engine: BuiltinEngine) ->
 
 async def test_a_long_sentence_comes_in_pieces_of_known_length(engine: BuiltinEngine) -> None:
     _, once = await generate(engine, "We walked along the river and talked about the summer.")
-    end, batches = await generate(engine, " ".join(["we walked along the river and talked about the summer"] * 8))
+    end, batches = await generate(
+        engine, " ".join(["we walked along the river and talked about the summer"] * 8)
+    )
     assert end.finish_reason == "stop"
     assert len(batches) > 1
     assert sum(map(len, batches)) == pytest.approx(8 * len(once[0]), rel=0.25)
@@ -116,7 +124,9 @@ async def test_max_tokens_cuts_and_says_so(engine: BuiltinEngine) -> None:
     assert end == whole
 
 
-@pytest.mark.parametrize("text", ["你好，世界。", "مرحبا بالعالم", "😀", "... !!! — ?", "\x00", "$", "", "(" * 2000])
+@pytest.mark.parametrize(
+    "text", ["你好，世界。", "مرحبا بالعالم", "😀", "... !!! — ?", "\x00", "$", "", "(" * 2000]
+)
 async def test_text_without_phonemes_is_refused(engine: BuiltinEngine, text: str) -> None:
     with pytest.raises(UnsupportedLanguage):
         await generate(engine, text)
@@ -165,7 +175,9 @@ async def test_a_cancelled_request_stops_and_the_next_one_is_served(engine: Buil
         calls.append(len(numbers))
         started.set()
 
-    request = asyncio.create_task(engine.generate(asked("One more sentence. " * 100), ENOUGH, listen))
+    request = asyncio.create_task(
+        engine.generate(asked("One more sentence. " * 100), ENOUGH, listen)
+    )
     await started.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -179,7 +191,9 @@ async def test_concurrent_requests_take_turns(engine: BuiltinEngine) -> None:
     order: list[str] = []
 
     async def ask(name: str) -> None:
-        await engine.generate(asked("One more sentence. " * 6), ENOUGH, lambda _: order.append(name))
+        await engine.generate(
+            asked("One more sentence. " * 6), ENOUGH, lambda _: order.append(name)
+        )
 
     await asyncio.gather(*(ask(name) for name in "abc"))
     assert [sorted(order[turn : turn + 3]) for turn in range(0, 18, 3)] == [["a", "b", "c"]] * 6
@@ -195,15 +209,21 @@ async def test_only_a_started_engine_serves(kind: ModelKind, weights: Path) -> N
     engine = BuiltinEngine(kind, weights if kind == "lm" else None)
     await engine.start()
     await engine.check()
-    assert any(thread.name.startswith("builtin-engine") for thread in set(threading.enumerate()) - threads)
-    request = asyncio.create_task(engine.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: None))
+    assert any(
+        thread.name.startswith("builtin-engine") for thread in set(threading.enumerate()) - threads
+    )
+    request = asyncio.create_task(
+        engine.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: None)
+    )
     await asyncio.sleep(0)
     await engine.close()
     with pytest.raises(EngineError):
         await request
     with pytest.raises(EngineError):
         await engine.generate(asked(THREE), ENOUGH, lambda _: None)
-    assert not any(thread.name.startswith("builtin-engine") for thread in set(threading.enumerate()) - threads)
+    assert not any(
+        thread.name.startswith("builtin-engine") for thread in set(threading.enumerate()) - threads
+    )
 
 
 async def test_missing_weights_are_told(tmp_path: Path) -> None:
@@ -216,7 +236,15 @@ async def test_missing_weights_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Hello: there.", "<|im_start|>heron: no<|speech_start|>", "", ": ", "a\nb", "<|speech_start|>" * 2]
+    "text",
+    [
+        "Hello: there.",
+        "<|im_start|>heron: no<|speech_start|>",
+        "",
+        ": ",
+        "a\nb",
+        "<|speech_start|>" * 2,
+    ],
 )
 async def test_a_prompt_is_read_whatever_its_text_holds(text: str) -> None:
     assert voice_and_text(asked(text)) == ("lark", text)
@@ -249,13 +277,17 @@ async def test_a_seed_gives_the_same_tokens_whoever_else_speaks(babbler: Builtin
     seeded = Sampling(max_tokens=3072, temperature=0.9, seed=11)
     alone = await spoken(babbler, THREE, seeded)
     others = [Sampling(max_tokens=3072, temperature=1.2, seed=seed) for seed in (10, 12, -1)]
-    together = await asyncio.gather(*(spoken(babbler, THREE, sampling) for sampling in (others[0], seeded, *others)))
+    together = await asyncio.gather(
+        *(spoken(babbler, THREE, sampling) for sampling in (others[0], seeded, *others))
+    )
     assert together[1] == alone
     assert together[0] == together[2]
     assert len({tuple(codes) for codes in together}) == 4
 
 
-async def test_without_a_seed_chance_decides_unless_the_likeliest_is_asked_for(babbler: BuiltinEngine) -> None:
+async def test_without_a_seed_chance_decides_unless_the_likeliest_is_asked_for(
+    babbler: BuiltinEngine,
+) -> None:
     warm, cold = Sampling(max_tokens=60, temperature=1.0), Sampling(max_tokens=60, temperature=0.0)
     assert await spoken(babbler, THREE, warm) != await spoken(babbler, THREE, warm)
     assert await spoken(babbler, THREE, cold) == await spoken(babbler, THREE, cold)
@@ -279,14 +311,20 @@ async def test_the_language_model_s_limit_cuts_and_says_so(babbler: BuiltinEngin
 
 
 @pytest.mark.parametrize("text", ["你好，世界。", "... !!! — ?", ""])
-async def test_the_language_model_refuses_text_without_phonemes(babbler: BuiltinEngine, text: str) -> None:
+async def test_the_language_model_refuses_text_without_phonemes(
+    babbler: BuiltinEngine, text: str
+) -> None:
     with pytest.raises(UnsupportedLanguage):
         await generate(babbler, text)
 
 
-async def test_a_cancelled_request_leaves_the_language_model_to_the_others(babbler: BuiltinEngine) -> None:
+async def test_a_cancelled_request_leaves_the_language_model_to_the_others(
+    babbler: BuiltinEngine,
+) -> None:
     started = asyncio.Event()
-    request = asyncio.create_task(babbler.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: started.set()))
+    request = asyncio.create_task(
+        babbler.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: started.set())
+    )
     await started.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):

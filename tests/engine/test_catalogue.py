@@ -9,14 +9,25 @@ from app.engine.catalogue import Catalogue
 VLLM = b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/models/tts"}, {"id": "lora"}]}'
 
 
-@pytest.mark.parametrize(("model", "lacks"), [("tts", False), ("lora", False), ("/models/tts", True), ("other", True)])
+@pytest.mark.parametrize(
+    ("model", "lacks"), [("tts", False), ("lora", False), ("/models/tts", True), ("other", True)]
+)
 def test_a_model_is_listed_or_not(model: str, lacks: bool) -> None:
     assert Catalogue.read(VLLM).lacks(model) is lacks
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html></html>", b"[]", b"null", b"{}", b'{"data": []}', b'{"data": ["tts"]}', b'{"data": {"id": 1}}'],
+    [
+        b"",
+        b"<html></html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"data": []}',
+        b'{"data": ["tts"]}',
+        b'{"data": {"id": 1}}',
+    ],
 )
 def test_what_is_no_list_of_models_lacks_none(body: bytes) -> None:
     assert not Catalogue.read(body).lacks("tts")

@@ -63,7 +63,9 @@ async def until(happened: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-async def speak(conductor: Conductor, piece: Piece, delivery: Delivery = MANNER, number: int = 0) -> list[int]:
+async def speak(
+    conductor: Conductor, piece: Piece, delivery: Delivery = MANNER, number: int = 0
+) -> list[int]:
     """The codes until the piece is ended for being too long."""
     codes: list[int] = []
     await listen_to(conductor, piece, codes.extend, delivery, number)
@@ -71,7 +73,11 @@ async def speak(conductor: Conductor, piece: Piece, delivery: Delivery = MANNER,
 
 
 async def listen_to(
-    conductor: Conductor, piece: Piece, on_codes: OnTokens, delivery: Delivery = MANNER, number: int = 0
+    conductor: Conductor,
+    piece: Piece,
+    on_codes: OnTokens,
+    delivery: Delivery = MANNER,
+    number: int = 0,
 ) -> None:
     with suppress(EngineLength):
         await conductor.speak(piece, number, delivery, on_codes)
@@ -122,7 +128,8 @@ async def test_codes_depend_on_the_manner_and_the_number_and_not_on_the_others()
             Delivery("lark", 0.0, 9),
         ]
         together = await asyncio.gather(
-            *(speak(conductor, LONG, delivery) for delivery in deliveries), speak(conductor, LONG, number=1)
+            *(speak(conductor, LONG, delivery) for delivery in deliveries),
+            speak(conductor, LONG, number=1),
         )
     assert together[0] == alone
     assert together[4] == together[5]

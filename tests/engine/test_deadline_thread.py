@@ -49,7 +49,10 @@ async def held() -> AsyncIterator[Held]:
 @pytest.mark.fault(60)
 async def test_the_earliest_deadline_goes_first_and_equal_ones_in_their_order(held: Held) -> None:
     holding = await held.hold()
-    tasks = [await held.add(name, due_s) for name, due_s in (("b", 2.0), ("c", 3.0), ("a", 1.0), ("d", 3.0))]
+    tasks = [
+        await held.add(name, due_s)
+        for name, due_s in (("b", 2.0), ("c", 3.0), ("a", 1.0), ("d", 3.0))
+    ]
     held.let_go()
     await asyncio.gather(holding, *tasks)
     assert held.done == ["a", "b", "c", "d"]

@@ -31,7 +31,9 @@ def test_the_digits_make_the_code() -> None:
 
 def test_at_temperature_0_the_end_competes_with_the_likeliest_code() -> None:
     assert greedy(np.stack([numbers(code=7, end=159.0), numbers(code=7, end=161.0)])) == [7, None]
-    every_code_alike = numbers(code=0, end=1.0, sure=0.0)  # their sum is e^11 times as likely as any of them
+    every_code_alike = numbers(
+        code=0, end=1.0, sure=0.0
+    )  # their sum is e^11 times as likely as any of them
     assert greedy(every_code_alike[None]) == [None]
     assert None not in drawn(every_code_alike, 1.0, 400)
 
@@ -60,11 +62,15 @@ def test_a_row_draws_the_same_in_any_batch() -> None:
     noise = np.stack(list(islice(noise_of(5), 16)))
     heat = np.linspace(0, 1.5, 16, dtype=np.float32)
     together = draw(logits, heat, noise)
-    assert [draw(logits[row:][:1], heat[row:][:1], noise[row:][:1])[0] for row in range(16)] == together
+    assert [
+        draw(logits[row:][:1], heat[row:][:1], noise[row:][:1])[0] for row in range(16)
+    ] == together
 
 
 def test_noise_follows_the_seed() -> None:
-    first, again, other, part = (np.stack(list(islice(noise_of(seed), 100))) for seed in (1, 1, 2, (1, 1)))
+    first, again, other, part = (
+        np.stack(list(islice(noise_of(seed), 100))) for seed in (1, 1, 2, (1, 1))
+    )
     assert first.shape == (100, NOISES)
     assert first.dtype == np.float32
     assert np.array_equal(first, again)

@@ -25,8 +25,23 @@ SENTENCES = (Path(__file__).parents[2] / "bench" / "sentences.txt").read_text().
 PROSE = [*SENTENCES[::20], " ".join(SENTENCES[:3])]
 # What takes longer to say than to write, says the same often, or is silent between its words.
 ODD = [
-    *("Thank you.", "7", "1234567890", "$1,234,567.89 by 12:45 on 3/4/2025.", "https://a.b/c?d=e&f=g#h", "w " * 12),
-    *("x, y, z. " * 4, "w.w.w." * 4, "www " * 8, "ha ha ha ha ha ha!", "No... no... no.", "½ ∑ 1e10", "ABCDEFGHIJ"),
+    *(
+        "Thank you.",
+        "7",
+        "1234567890",
+        "$1,234,567.89 by 12:45 on 3/4/2025.",
+        "https://a.b/c?d=e&f=g#h",
+        "w " * 12,
+    ),
+    *(
+        "x, y, z. " * 4,
+        "w.w.w." * 4,
+        "www " * 8,
+        "ha ha ha ha ha ha!",
+        "No... no... no.",
+        "½ ∑ 1e10",
+        "ABCDEFGHIJ",
+    ),
 ]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,16 +59,22 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[BuiltinEngine]
 @pytest.mark.parametrize("texts", [PROSE, ODD], ids=["prose", "odd"])
 async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[str]) -> None:
     codec = load_codec(CodecChoice("builtin", "builtin"), "cpu", print)
-    pace = Pace(PROFILE.characters_per_second, codec.spec.frames_per_s, longest=2.0, shortest=0.25)  # half of the room
+    pace = Pace(
+        PROFILE.characters_per_second, codec.spec.frames_per_s, longest=2.0, shortest=0.25
+    )  # half of the room
     for text in texts:
         prompt = render(PROFILE.prompt, voice="lark", text=text)
         codes: list[int] = []
         try:
-            await engine.generate(prompt, Sampling(max_tokens=10_000, temperature=0.4, seed=3), codes.extend)
+            await engine.generate(
+                prompt, Sampling(max_tokens=10_000, temperature=0.4, seed=3), codes.extend
+            )
         except EngineLength:
             continue  # the language model babbles at times on a single word, and says so itself
         frames = np.array(codes, np.int32)[:, None]
         bounds = pace.bounds(text)
         assert bounds.least_frames <= len(frames) < bounds.most_frames, text
         assert not Repetition(codec.spec.frames_per_s).feed(frames), text
-        assert not Quiet(codec.spec.sample_rate_hz).feed(codec.decode([CodeWindow(frames)])[0]), text
+        assert not Quiet(codec.spec.sample_rate_hz).feed(codec.decode([CodeWindow(frames)])[0]), (
+            text
+        )

@@ -12,9 +12,15 @@ from app.engine.voices import TOKEN_MODEL
 IDS = phoneme_ids(TOKEN_MODEL.read_bytes())
 SYMBOLS = {number: symbol for symbol, number in IDS.items()}
 SPOKEN = [
-    ("Your passport number is A1234567.", "jˌʊɹ pˈæspˌɔɹt nˈʌmbəɹ ɪz ˈA wˈʌn tˈu θɹˈi, fˈɔɹ fˈIv sˈɪks sˈɛvən."),
+    (
+        "Your passport number is A1234567.",
+        "jˌʊɹ pˈæspˌɔɹt nˈʌmbəɹ ɪz ˈA wˈʌn tˈu θɹˈi, fˈɔɹ fˈIv sˈɪks sˈɛvən.",
+    ),
     ("A1234567 is the number.", "ˈA wˈʌn tˈu θɹˈi, fˈɔɹ fˈIv sˈɪks sˈɛvən ɪz ðə nˈʌmbəɹ."),
-    ("Please pay RM1,250.50.", "plˈiz pˈA wˈʌn θˈWzᵊnd tˈu hˈʌndɹəd fˈɪfti ɹˈɪŋɡɪt ænd fˈɪfti sˈɛn."),
+    (
+        "Please pay RM1,250.50.",
+        "plˈiz pˈA wˈʌn θˈWzᵊnd tˈu hˈʌndɹəd fˈɪfti ɹˈɪŋɡɪt ænd fˈɪfti sˈɛn.",
+    ),
     ("We open at 9:30 am.", "wˌi ˈOpᵊn æt nˈIn θˈɜɹTi ˈA ˈɛm."),
     ("It starts at 8 p.m. Please come.", "ˌɪt stˈɑɹts æt ˈAt pˈi ˈɛm. | plˈiz kˈʌm."),
     ("Meet me at KLIA2.", "mˈit mˌi æt kˈA ˈɛl ˈI ˈA tˈu."),
@@ -32,7 +38,10 @@ SPOKEN = [
     ("She has a PhD.", "ʃˌi hæz ɐ pˈi ˈAʧ dˈi."),
     ("An SMS was sent.", "ɐn ˈɛs ˈɛm ˈɛs wʌz sˈɛnt."),
     ("Write to john.tan@example.com.", "ɹˈIt tə ʤˈɑn dˈɑt tˈæn æt ɪɡzˈæmpəl dˈɑt kˈɑm."),
-    ("Visit https://www.example.com/help.", "vˈɪzət dˈʌbᵊlju dˈʌbᵊlju dˈʌbᵊlju dˈɑt ɪɡzˈæmpəl dˈɑt kˈɑm slˈæʃ hˈɛlp."),
+    (
+        "Visit https://www.example.com/help.",
+        "vˈɪzət dˈʌbᵊlju dˈʌbᵊlju dˈʌbᵊlju dˈɑt ɪɡzˈæmpəl dˈɑt kˈɑm slˈæʃ hˈɛlp.",
+    ),
     ("Unit B-12-3A", "jˈunət bˈi, twˈɛlv, θɹˈi ˈA."),
     ("Call 03-7955 1234.", "kˈɔl zˈɪɹO θɹˈi, sˈɛvən nˈIn fˈIv fˈIv, wˈʌn tˈu θɹˈi fˈɔɹ."),
     ("It is -5°C.", "ˌɪt ɪz mˈInəs fˈIv dəɡɹˈiz sˈɛlsiəs."),
@@ -101,14 +110,20 @@ def letters(text: str) -> str:
 
 
 def test_sentences_are_hibaris(phonemiser: Phonemiser) -> None:
-    assert phonemiser.sentences("Dr. Smith is in. Go on!\nNext line") == ["Doctor Smith is in.", "Go on!", "Next line"]
+    assert phonemiser.sentences("Dr. Smith is in. Go on!\nNext line") == [
+        "Doctor Smith is in.",
+        "Go on!",
+        "Next line",
+    ]
 
 
 def test_what_the_rules_cannot_read_is_made_legible(phonemiser: Phonemiser) -> None:
     assert phonemiser.sentences("Card 4111 1111 1111 1111.") == [
         "Card four one one one, one one one one, one one one one, one one one one."
     ]
-    assert phonemiser.sentences("1,250,000.50") == ["one million two hundred fifty thousand point five zero"]
+    assert phonemiser.sentences("1,250,000.50") == [
+        "one million two hundred fifty thousand point five zero"
+    ]
     assert phonemiser.sentences("① İ x²") == ["one I x squared"]
     assert max(map(len, phonemiser.sentences("x" * 100)[0].split())) == 45
 
@@ -119,7 +134,9 @@ def test_a_letter_may_end_a_sentence(phonemiser: Phonemiser) -> None:
 
 
 @pytest.mark.parametrize(("text", "phonemes"), SPOKEN, ids=[text for text, _ in SPOKEN])
-def test_what_a_call_centre_says_has_the_right_sounds(phonemiser: Phonemiser, text: str, phonemes: str) -> None:
+def test_what_a_call_centre_says_has_the_right_sounds(
+    phonemiser: Phonemiser, text: str, phonemes: str
+) -> None:
     assert sounds(phonemiser, text) == phonemes
 
 
@@ -129,12 +146,19 @@ def test_malaysian_names_use_the_models_phonemes_alone() -> None:
 
 
 def test_a_name_is_read_alike_in_every_case(phonemiser: Phonemiser) -> None:
-    assert len({sounds(phonemiser, f"to {name}.") for name in ("Petaling", "PETALING", "petaling")}) == 1
+    assert (
+        len({sounds(phonemiser, f"to {name}.") for name in ("Petaling", "PETALING", "petaling")})
+        == 1
+    )
 
 
 def sounds(phonemiser: Phonemiser, text: str) -> str:
-    pieces = [piece for sentence in phonemiser.sentences(text) for piece in phonemiser.pieces(sentence)]
-    return " | ".join("".join(SYMBOLS[number] for number in piece.ids if number != PAD) for piece in pieces)
+    pieces = [
+        piece for sentence in phonemiser.sentences(text) for piece in phonemiser.pieces(sentence)
+    ]
+    return " | ".join(
+        "".join(SYMBOLS[number] for number in piece.ids if number != PAD) for piece in pieces
+    )
 
 
 def test_every_piece_is_padded_and_ends_in_a_pause(phonemiser: Phonemiser) -> None:
@@ -151,7 +175,9 @@ def test_every_piece_is_padded_and_ends_in_a_pause(phonemiser: Phonemiser) -> No
 def test_any_text_gives_pieces_the_model_knows(phonemiser: Phonemiser, text: str) -> None:
     for sentence in phonemiser.sentences(text):
         assert len(sentence) <= TEXT_LIMIT
-        assert all(3 <= len(piece.ids) <= PHONEME_LIMIT + 2 for piece in phonemiser.pieces(sentence))
+        assert all(
+            3 <= len(piece.ids) <= PHONEME_LIMIT + 2 for piece in phonemiser.pieces(sentence)
+        )
 
 
 @pytest.mark.fault(33)
@@ -160,4 +186,6 @@ def test_no_word_is_longer_than_the_rules_can_read(phonemiser: Phonemiser, unit:
     """They take a time that is cubic in the parts of a word."""
     sentences = phonemiser.sentences(unit * 2_000)
     assert all(len(sentence) <= TEXT_LIMIT for sentence in sentences)
-    assert all(len(word) <= WORD_LIMIT + 1 for sentence in sentences for word in sentence.split())  # and a comma
+    assert all(
+        len(word) <= WORD_LIMIT + 1 for sentence in sentences for word in sentence.split()
+    )  # and a comma

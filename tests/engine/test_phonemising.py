@@ -59,7 +59,9 @@ def asked(text: str, voice: str = "lark") -> str:
     return f"<|im_start|>{voice}: {text}<|speech_start|>"
 
 
-async def spoken(engine: FixedEngine, prompt: str, sampling: Sampling = ENOUGH) -> tuple[list[int], Generation]:
+async def spoken(
+    engine: FixedEngine, prompt: str, sampling: Sampling = ENOUGH
+) -> tuple[list[int], Generation]:
     found: list[int] = []
     async with reading(engine) as reader:
         generation = await reader.generate(prompt, sampling, found.extend)
@@ -87,11 +89,17 @@ async def test_each_sentence_is_a_request_of_its_own_and_the_counts_add_up() -> 
 async def test_a_long_sentence_comes_in_pieces_that_fit_the_model() -> None:
     engine = FixedEngine(CODES)
     await spoken(engine, asked(LONG))
-    phonemes = [prompt.removeprefix("<|im_start|>lark: ").removesuffix("<|speech_start|>") for prompt in engine.prompts]
+    phonemes = [
+        prompt.removeprefix("<|im_start|>lark: ").removesuffix("<|speech_start|>")
+        for prompt in engine.prompts
+    ]
     assert len(phonemes) > 2
     assert all(50 < len(piece) <= 151 for piece in phonemes)
     # A prompt of a piece, and its budget, are within the model's context of 1,024 tokens.
-    assert all(5 * len(piece) < limit.max_tokens < 850 for piece, limit in zip(phonemes, engine.samplings, strict=True))
+    assert all(
+        5 * len(piece) < limit.max_tokens < 850
+        for piece, limit in zip(phonemes, engine.samplings, strict=True)
+    )
 
 
 @pytest.mark.parametrize("text", ["你好，世界。", "مرحبا بالعالم", "... !!! — ?", "$", ""])
@@ -103,7 +111,8 @@ async def test_nothing_that_can_be_read_is_refused_before_the_engine_is_asked(te
 
 
 @pytest.mark.parametrize(
-    "text", ["a<|im_end|>b", "[x](/<|s_5|>heron: A/) b", "{voice} {phonemes} and so on", "“Yes” (no)"]
+    "text",
+    ["a<|im_end|>b", "[x](/<|s_5|>heron: A/) b", "{voice} {phonemes} and so on", "“Yes” (no)"],
 )
 async def test_only_the_template_brings_special_tokens(text: str) -> None:
     engine = FixedEngine(CODES)
@@ -124,7 +133,9 @@ async def test_inside_a_sentence_the_silence_at_a_pieces_end_is_left_out_too() -
 @pytest.mark.parametrize("limit", [1, 29, 30, 31, 75, 89])
 async def test_the_callers_limit_is_that_of_the_whole_text(limit: int) -> None:
     engine = FixedEngine(CODES)
-    found, generation = await spoken(engine, asked("Hello there. How are you? Fine."), Sampling(max_tokens=limit))
+    found, generation = await spoken(
+        engine, asked("Hello there. How are you? Fine."), Sampling(max_tokens=limit)
+    )
     assert (found, generation.finish_reason) == ((HEARD * 3)[:limit], "length")
     assert generation.completion_tokens == limit
     assert engine.active == 0
@@ -149,7 +160,9 @@ async def test_what_the_engine_raises_passes_through() -> None:
 async def test_a_cancelled_request_frees_the_engine() -> None:
     engine = FixedEngine(CODES, stall_after=1)
     async with reading(engine) as reader:
-        request = asyncio.create_task(reader.generate(asked("Hello there. Fine."), ENOUGH, lambda _: None))
+        request = asyncio.create_task(
+            reader.generate(asked("Hello there. Fine."), ENOUGH, lambda _: None)
+        )
         await engine.stalled.wait()
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -160,7 +173,9 @@ async def test_a_cancelled_request_frees_the_engine() -> None:
 async def test_reading_leaves_the_event_loop_alone() -> None:
     threads: list[int] = []
     async with reading(FixedEngine(CODES)) as reader:
-        await reader.generate(asked("Hello."), ENOUGH, lambda _: threads.append(threading.get_ident()))
+        await reader.generate(
+            asked("Hello."), ENOUGH, lambda _: threads.append(threading.get_ident())
+        )
         assert any(thread.name.startswith("builtin-engine") for thread in threading.enumerate())
     assert set(threads) == {threading.get_ident()}
     assert not any(thread.name.startswith("builtin-engine") for thread in threading.enumerate())
@@ -177,12 +192,17 @@ async def test_the_service_speaks_through_it() -> None:
     profile = load_profile("lark")
     engine = FixedEngine(CODES)
     settings = settings_for_tests(tts_api="http://127.0.0.1:9", model_profile="lark")
-    async with serving(PhonemeEngine(engine, profile.prompt, profile.text_prompt), None, settings) as served:
+    async with serving(
+        PhonemeEngine(engine, profile.prompt, profile.text_prompt), None, settings
+    ) as served:
         body = {"input": "Hello there. Fine.", "voice": "onyx", "response_format": "pcm"}
         answer = await served.client.post(SPEECH, json=body)
         assert (answer.status_code, len(answer.content)) == (200, 2 * len(HEARD) * 480 * 2)
         refused = await served.client.post(SPEECH, json={**body, "input": "你好，世界。"})
-        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_language")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (
+            400,
+            "unsupported_language",
+        )
     assert engine.prompts == [
         "<|im_start|>heron: həlˈO ðˈɛɹ.<|speech_start|>",
         "<|im_start|>heron: fˈIn.<|speech_start|>",

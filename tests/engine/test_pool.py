@@ -52,14 +52,19 @@ from tests.engine.scripted import (
 )
 
 QUICK = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
-UNWATCHED = Patience(silence_s=3600, doubt_s=3600, backoff_s=3600, longest_backoff_s=3600)  # but for the first probe
+UNWATCHED = Patience(
+    silence_s=3600, doubt_s=3600, backoff_s=3600, longest_backoff_s=3600
+)  # but for the first probe
 LIMITS = EngineLimits(connect_s=0.5, first_token_s=1.0, token_gap_s=1.0)
 ELSEWHERE = list(range(500, 520))
 
 
 @asynccontextmanager
 async def pool_of(
-    *urls: str, patience: Patience = UNWATCHED, limits: EngineLimits = LIMITS, keys: Sequence[str] = ()
+    *urls: str,
+    patience: Patience = UNWATCHED,
+    limits: EngineLimits = LIMITS,
+    keys: Sequence[str] = (),
 ) -> AsyncGenerator[Pool]:
     """A pool over URLs, watched; at the end nothing of it is left."""
     before = asyncio.all_tasks()
@@ -71,7 +76,9 @@ async def pool_of(
     pool = Pool(engines, patience, seed=1)
     await pool.start()
     try:
-        await until(lambda: all(member.standing.due_s > 0 for member in pool._members))  # asked for the first time
+        await until(
+            lambda: all(member.standing.due_s > 0 for member in pool._members)
+        )  # asked for the first time
         yield pool
     finally:
         await pool.close()
@@ -135,7 +142,9 @@ NO_TOKEN: dict[str, list[Step]] = {
 
 @pytest.mark.fault(3, 5, 7, 10, 43)
 @pytest.mark.parametrize("script", NO_TOKEN.values(), ids=NO_TOKEN.keys())
-async def test_a_failure_before_the_first_token_is_another_engines_turn(script: Sequence[Step]) -> None:
+async def test_a_failure_before_the_first_token_is_another_engines_turn(
+    script: Sequence[Step],
+) -> None:
     async with (
         ScriptedEngine([script] * 8) as bad,
         ScriptedEngine() as good,
@@ -188,7 +197,11 @@ async def test_a_request_that_all_engines_refuse_is_the_callers_fault_and_no_eng
     status: int, body: bytes, kind: type[ServiceError]
 ) -> None:
     scripts = [refusal(status, body)] * 4
-    async with ScriptedEngine(scripts) as one, ScriptedEngine(scripts) as two, pool_of(one.url, two.url) as pool:
+    async with (
+        ScriptedEngine(scripts) as one,
+        ScriptedEngine(scripts) as two,
+        pool_of(one.url, two.url) as pool,
+    ):
         for asked in (1, 2, 3, 4):
             with pytest.raises(kind):
                 await heard(pool)
@@ -204,15 +217,26 @@ async def test_a_request_that_all_engines_refuse_is_the_callers_fault_and_no_eng
 @pytest.mark.fault(16, 56)
 async def test_an_empty_answer_of_all_engines_is_no_engines_fault() -> None:
     scripts = [completion([])] * 4
-    async with ScriptedEngine(scripts) as one, ScriptedEngine(scripts) as two, pool_of(one.url, two.url) as pool:
+    async with (
+        ScriptedEngine(scripts) as one,
+        ScriptedEngine(scripts) as two,
+        pool_of(one.url, two.url) as pool,
+    ):
         assert [await heard(pool) for _ in range(4)] == [[]] * 4
         assert all(member.standing.proven for member in pool._members)
 
 
 @pytest.mark.fault(56)
 async def test_a_refusal_is_believed_although_another_engine_is_full() -> None:
-    full, refused = [refusal(503, b"{}", "retry-after: 20")] * 3, [refusal(400, b"maximum context length")] * 3
-    async with ScriptedEngine(full) as one, ScriptedEngine(refused) as two, pool_of(one.url, two.url) as pool:
+    full, refused = (
+        [refusal(503, b"{}", "retry-after: 20")] * 3,
+        [refusal(400, b"maximum context length")] * 3,
+    )
+    async with (
+        ScriptedEngine(full) as one,
+        ScriptedEngine(refused) as two,
+        pool_of(one.url, two.url) as pool,
+    ):
         for _ in range(3):
             with pytest.raises(InputTooLong):
                 await heard(pool)
@@ -273,7 +297,9 @@ async def test_the_second_attempt_at_an_answer_goes_to_another_engine() -> None:
 
 
 @pytest.mark.fault(56)
-async def test_an_answer_that_is_rejected_is_no_good_one_and_one_that_is_blamed_is_a_failure() -> None:
+async def test_an_answer_that_is_rejected_is_no_good_one_and_one_that_is_blamed_is_a_failure() -> (
+    None
+):
     async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
         for _ in range(2):
             answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
@@ -298,7 +324,10 @@ async def test_one_engine_alone_has_no_answer_to_compare_with() -> None:
 @pytest.mark.fault(3)
 async def test_every_engine_is_asked_exactly_once() -> None:
     async with AsyncExitStack() as stack:
-        fakes = [await stack.enter_async_context(ScriptedEngine([refusal(500, b"SECRET")])) for _ in range(3)]
+        fakes = [
+            await stack.enter_async_context(ScriptedEngine([refusal(500, b"SECRET")]))
+            for _ in range(3)
+        ]
         pool = await stack.enter_async_context(pool_of(*(fake.url for fake in fakes)))
         with pytest.raises(EngineError) as caught:
             await heard(pool)
@@ -340,7 +369,9 @@ async def test_the_least_loaded_engine_is_chosen() -> None:
     held = [[Send(head()), Wait(gate), *completion(GOOD)[1:]]] * 30
     async with AsyncExitStack() as stack:
         fakes = [await stack.enter_async_context(ScriptedEngine(held)) for _ in range(3)]
-        pool = await stack.enter_async_context(pool_of(*(fake.url for fake in fakes), limits=EngineLimits()))
+        pool = await stack.enter_async_context(
+            pool_of(*(fake.url for fake in fakes), limits=EngineLimits())
+        )
         running = [asyncio.create_task(heard(pool)) for _ in range(9)]
         await until(lambda: sum(len(fake.requests) for fake in fakes) == 9)
         assert [len(fake.requests) for fake in fakes] == [3, 3, 3]
@@ -375,8 +406,12 @@ async def test_cancelling_closes_the_connection_and_blames_nobody() -> None:
         await pool.check()
 
 
-@pytest.mark.parametrize("error", [EngineProtocolError("mine"), TimeoutError("mine"), ValueError("mine")])
-async def test_an_exception_of_the_receiver_passes_through_and_blames_nobody(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [EngineProtocolError("mine"), TimeoutError("mine"), ValueError("mine")]
+)
+async def test_an_exception_of_the_receiver_passes_through_and_blames_nobody(
+    error: Exception,
+) -> None:
     def on_tokens(numbers: TokenNumbers) -> None:
         raise error
 
@@ -387,7 +422,9 @@ async def test_an_exception_of_the_receiver_passes_through_and_blames_nobody(err
             assert caught.value is error
             assert len(one.requests) + len(two.requests) == asked
         assert up(one)
-        assert failures(one, EngineProtocolError.code) + failures(two, EngineProtocolError.code) == 0
+        assert (
+            failures(one, EngineProtocolError.code) + failures(two, EngineProtocolError.code) == 0
+        )
 
 
 @pytest.mark.fault(43)
@@ -408,7 +445,11 @@ async def test_one_blip_puts_no_engine_out() -> None:
 
 @pytest.mark.fault(43)
 async def test_a_killed_engine_is_out_of_use_until_it_is_back() -> None:
-    async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url, patience=QUICK) as pool:
+    async with (
+        ScriptedEngine() as one,
+        ScriptedEngine() as two,
+        pool_of(one.url, two.url, patience=QUICK) as pool,
+    ):
         await one.kill()
         await until(lambda: not up(one))
         assert failures(one, "probe") >= 2
@@ -439,7 +480,10 @@ async def test_the_only_engine_restarts() -> None:
 
 
 async def test_an_engine_that_is_well_is_asked_how_it_is_only_where_no_request_tells() -> None:
-    async with ScriptedEngine([completion(range(300), gap_s=0.005)]) as fake, pool_of(fake.url, patience=QUICK) as pool:
+    async with (
+        ScriptedEngine([completion(range(300), gap_s=0.005)]) as fake,
+        pool_of(fake.url, patience=QUICK) as pool,
+    ):
         await until(lambda: fake.probes >= 3)
         probes = fake.probes
         await heard(pool)
@@ -468,7 +512,9 @@ async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes()
         async with asyncio.timeout(5):
             found = await asyncio.gather(*running, return_exceptions=True)
         assert not up(bad)
-        assert [type(each) for each in found if each != list(GOOD)] == [EngineTimeout]  # the stream that had begun
+        assert [type(each) for each in found if each != list(GOOD)] == [
+            EngineTimeout
+        ]  # the stream that had begun
         assert len(good.requests) == 9
         assert [await heard(pool) for _ in range(4)] == [list(GOOD)] * 4
 
@@ -505,8 +551,13 @@ async def test_an_engine_that_is_slow_with_one_and_serves_others_keeps_its_stand
         assert await running == list(range(100))
 
 
-async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(caplog: pytest.LogCaptureFixture) -> None:
-    async with ScriptedEngine([refusal(404, b"{}")] * 6) as engine, pool_of(engine.url, patience=QUICK) as pool:
+async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        ScriptedEngine([refusal(404, b"{}")] * 6) as engine,
+        pool_of(engine.url, patience=QUICK) as pool,
+    ):
         for _ in range(6):
             with pytest.raises(EngineError):
                 await heard(pool)
@@ -516,10 +567,14 @@ async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(capl
         assert len([record for record in caplog.records if "well" in record.getMessage()]) == 1
         assert await heard(pool) == list(GOOD)
         assert up(engine)
-    assert [record.getMessage() for record in caplog.records][-1] == f"engine {engine.name} is well again"
+    assert [record.getMessage() for record in caplog.records][
+        -1
+    ] == f"engine {engine.name} is well again"
 
 
-async def test_each_engine_gets_its_own_key_and_no_log_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_engine_gets_its_own_key_and_no_log_tells_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     refused = refusal(401, b"{}")
     with caplog.at_level(logging.DEBUG):
         async with (
@@ -554,14 +609,20 @@ async def test_engines_that_stream_each_in_its_own_way() -> None:
 
 
 @pytest.mark.fault(43)
-async def test_a_piece_of_phonemes_goes_to_another_engine_although_the_one_before_was_heard() -> None:
+async def test_a_piece_of_phonemes_goes_to_another_engine_although_the_one_before_was_heard() -> (
+    None
+):
     prompt = "<|im_start|>lark: Hello there. All is well. Good night.<|speech_start|>"
     reset: list[Sequence[Step]] = [[Reset()]] * 3
     async with ScriptedEngine(reset, good=LONG) as one, ScriptedEngine(good=LONG) as two:
         limits, patience = EngineLimits(), Patience(failures=100)
-        engines = [(fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (one, two)]
+        engines = [
+            (fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (one, two)
+        ]
         reader = PhonemeEngine(
-            Pool(engines, patience, seed=1), "{voice}: {phonemes}", "<|im_start|>{voice}: {text}<|speech_start|>"
+            Pool(engines, patience, seed=1),
+            "{voice}: {phonemes}",
+            "<|im_start|>{voice}: {text}<|speech_start|>",
         )
         await reader.start()
         found: list[int] = []
@@ -620,7 +681,9 @@ async def test_a_first_token_at_the_last_moment_counts() -> None:
     assert await engine.call.run("Hello.", SAMPLING) == Generation("stop")
 
 
-async def test_a_watch_that_fails_is_told_and_requests_go_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_watch_that_fails_is_told_and_requests_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     engine = Broken()
     pool = Pool([("broken", engine)])
     await pool.start()
@@ -646,7 +709,9 @@ def hang(names: str, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 @pytest.mark.fault(58)
-async def test_a_name_that_resolves_slowly_holds_no_other_engine_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_resolves_slowly_holds_no_other_engine_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = hang("slow.test", monkeypatch)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     limits = EngineLimits(connect_s=0.3, first_token_s=5, check_s=0.3)
@@ -654,7 +719,11 @@ async def test_a_name_that_resolves_slowly_holds_no_other_engine_up(monkeypatch:
         port = good.url.rpartition(":")[2]
         urls = f"http://slow.test:{port}", f"http://localhost:{port}"
         try:
-            pool = Pool([(url, VllmEngine(url, "tiny", SPEECH, limits=limits)) for url in urls], UNWATCHED, seed=1)
+            pool = Pool(
+                [(url, VllmEngine(url, "tiny", SPEECH, limits=limits)) for url in urls],
+                UNWATCHED,
+                seed=1,
+            )
             await pool.start()
             await pool.check()
             assert await asyncio.gather(*(heard(pool) for _ in range(16))) == [list(GOOD)] * 16
@@ -665,7 +734,9 @@ async def test_a_name_that_resolves_slowly_holds_no_other_engine_up(monkeypatch:
 
 
 @pytest.mark.fault(2, 58)
-async def test_the_connect_limit_covers_the_lookup_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_connect_limit_covers_the_lookup_of_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = hang("slow.test", monkeypatch)
     limits = EngineLimits(connect_s=0.2, first_token_s=30, check_s=30)
     engine = VllmEngine("http://slow.test:1", "tiny", SPEECH, limits=limits)
@@ -693,7 +764,9 @@ async def test_many_who_ask_at_once_are_one_question_to_each_engine(health: int)
         for member in pool._members:
             member.standing.silent(0.0)
         asked = await asyncio.gather(*(pool.check() for _ in range(200)), return_exceptions=True)
-        assert {type(answer) for answer in asked} == ({EngineError} if health == 503 else {type(None)})
+        assert {type(answer) for answer in asked} == (
+            {EngineError} if health == 503 else {type(None)}
+        )
         assert (one.probes, two.probes) == (1, 1)
 
 
@@ -714,7 +787,10 @@ async def test_one_engine_that_is_well_is_enough_while_another_does_not_answer()
     limits = EngineLimits(check_s=30)
     async with ScriptedEngine() as frozen, ScriptedEngine() as good:
         frozen.frozen = True
-        engines = [(fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (frozen, good)]
+        engines = [
+            (fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits))
+            for fake in (frozen, good)
+        ]
         pool = Pool(engines, UNWATCHED)
         for _, engine in engines:
             await engine.start()

@@ -13,7 +13,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_status_is_told_once_until_the_engine_is_well_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_is_told_once_until_the_engine_is_well_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     refusals = Refusals("gpu:9090")
     for now_s in (0.0, 1.0, 10.0, 10_000.0):
         refusals.tell(500, now_s)
@@ -23,7 +25,9 @@ def test_a_status_is_told_once_until_the_engine_is_well_again(caplog: pytest.Log
     assert len(lines(caplog)) == 2
 
 
-def test_a_status_that_comes_between_good_answers_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_that_comes_between_good_answers_is_told_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     refusals = Refusals("gpu:9090")
     for second in range(2 * int(QUIET_S)):
         refusals.tell(400, second)

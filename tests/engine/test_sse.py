@@ -37,7 +37,16 @@ def test_a_completion_of_vllm() -> None:
         b'data: {"choices":[{"text":"a"}]}',
         b'data: {"choices":[{"text":"a","token_ids":null,"finish_reason":null}],"usage":null}\n\n',
     ],
-    ids=["plain", "no space", "spaces", "CRLF", "other fields", "empty data", "no line end", "nulls"],
+    ids=[
+        "plain",
+        "no space",
+        "spaces",
+        "CRLF",
+        "other fields",
+        "empty data",
+        "no line end",
+        "nulls",
+    ],
 )
 def test_what_streams_may_look_like(data: bytes) -> None:
     assert read(data) == [Event("a")]
@@ -51,7 +60,9 @@ def test_text_is_whatever_json_says(text: str) -> None:
 
 @pytest.mark.fault(13)
 def test_usage_without_counts() -> None:
-    assert read(b'data: {"choices":[],"usage":{"prompt_tokens":"many"}}\n\n') == [Event("", usage=Usage(None, None))]
+    assert read(b'data: {"choices":[],"usage":{"prompt_tokens":"many"}}\n\n') == [
+        Event("", usage=Usage(None, None))
+    ]
 
 
 @pytest.mark.fault(12)
@@ -79,10 +90,14 @@ BEHIND = {
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND.keys())
 @pytest.mark.parametrize("at_once", [True, False])
-def test_data_behind_the_finish_reason_is_neither_speech_nor_a_failure(behind: bytes, at_once: bool) -> None:
+def test_data_behind_the_finish_reason_is_neither_speech_nor_a_failure(
+    behind: bytes, at_once: bool
+) -> None:
     stream, wanted = EventStream(), [Event("<|s_1|>", None, "stop"), Event("", usage=Usage(9, 3))]
     data = [FINISHED, USAGE, behind, behind]
-    found = stream.feed(b"".join(data)) if at_once else [e for part in data for e in stream.feed(part)]
+    found = (
+        stream.feed(b"".join(data)) if at_once else [e for part in data for e in stream.feed(part)]
+    )
     assert found + stream.finish() == wanted
 
 
@@ -98,11 +113,15 @@ def test_data_behind_done_is_not_read() -> None:
 @pytest.mark.fault(14)
 @given(st.data())
 def test_any_split_gives_the_same_events(data: st.DataObject) -> None:
-    whole = b": hello\r\n\r\n" + b"".join(events(GOOD, per_event=3)) + event(choice("zażółć\u2028😀"))
+    whole = (
+        b": hello\r\n\r\n" + b"".join(events(GOOD, per_event=3)) + event(choice("zażółć\u2028😀"))
+    )
     cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)))))
     stream = EventStream()
     found = [
-        e for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True) for e in stream.feed(whole[start:end])
+        e
+        for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)
+        for e in stream.feed(whole[start:end])
     ]
     assert found + stream.finish() == read(whole)
 
@@ -159,7 +178,9 @@ def test_garbage_raises_nothing_but_engine_errors(data: bytes) -> None:
 
 
 @pytest.mark.fault(11)
-@pytest.mark.parametrize("error", [{"message": "CUDA out of memory: <secret>", "code": 500}, "Unauthorized <secret>"])
+@pytest.mark.parametrize(
+    "error", [{"message": "CUDA out of memory: <secret>", "code": 500}, "Unauthorized <secret>"]
+)
 def test_an_error_under_200_is_a_failure_and_its_text_stays_here(error: object) -> None:
     with pytest.raises(EngineError, match="failed") as caught:
         read(b"".join(events([1], finish=None)) + event({"error": error}) + b"data: [DONE]\n\n")

@@ -77,7 +77,11 @@ def test_failures_with_good_generations_between_them_are_no_row() -> None:
 def test_on_trial_it_gets_one_request_at_a_time_until_one_has_ended_well() -> None:
     engine = put_out(standing())
     engine.answered(11.0)
-    assert [engine.rank(streams, 11.0) for streams in (0, 1, 2)] == [Rank.GOOD, Rank.DOUBTED, Rank.DOUBTED]
+    assert [engine.rank(streams, 11.0) for streams in (0, 1, 2)] == [
+        Rank.GOOD,
+        Rank.DOUBTED,
+        Rank.DOUBTED,
+    ]
     engine.served(11.0)
     assert engine.rank(2, 12.0) is Rank.GOOD
 
@@ -145,11 +149,15 @@ def test_an_engine_that_somebody_else_hears_is_not_stalled() -> None:
     assert not engine.stalls(100.0, 105.0)
 
 
-STEPS = st.lists(st.sampled_from(["failed", "old", "silent", "answered", "served", "full"]), max_size=40)
+STEPS = st.lists(
+    st.sampled_from(["failed", "old", "silent", "answered", "served", "full"]), max_size=40
+)
 
 
 @given(STEPS)
-def test_whatever_happens_it_is_asked_again_soon_and_a_good_probe_takes_it_back(steps: list[str]) -> None:
+def test_whatever_happens_it_is_asked_again_soon_and_a_good_probe_takes_it_back(
+    steps: list[str],
+) -> None:
     engine, now_s = standing(), 100.0
     for step in steps:
         now_s += 1

@@ -11,7 +11,10 @@ from app.engine.stepper import Floats, Stepper
 from tests.engine.small_lm import SMALL, small_model
 
 GROUPED = Shape(hidden=64, layers=2, heads=4, key_heads=2, head_width=16, feed=512)
-PROMPTS = [prompt_of([0, *range(30 + row, 40 + 7 * row), 0], ("lark", "heron")[row % 2]) for row in range(11)]
+PROMPTS = [
+    prompt_of([0, *range(30 + row, 40 + 7 * row), 0], ("lark", "heron")[row % 2])
+    for row in range(11)
+]
 
 
 def codes_of(row: int, count: int) -> list[int]:
@@ -27,7 +30,9 @@ def stepped(stepper: Stepper, rows: list[int], steps: int, watched: int) -> Floa
     codes = [codes_of(row, steps) for row in rows]
     for step in range(steps):
         positions = [len(PROMPTS[row]) + step for row in rows]
-        seen.append(stepper.step([of_row[step] for of_row in codes], positions)[rows.index(watched)])
+        seen.append(
+            stepper.step([of_row[step] for of_row in codes], positions)[rows.index(watched)]
+        )
     return np.stack(seen)
 
 
@@ -52,7 +57,13 @@ def test_what_is_kept_gives_what_the_whole_pass_gives(shape: Shape) -> None:
 def test_a_row_is_the_same_to_the_last_bit_whoever_else_is_there(shape: Shape) -> None:
     stepper = Stepper(small_model(shape), 12)
     alone = stepped(stepper, [5], 140, 5)
-    for rows in ([5, 1], [2, 5, 10], [10, 1, 2, 3, 5], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [9, 8, 7, 6, 4, 3, 2, 5]):
+    for rows in (
+        [5, 1],
+        [2, 5, 10],
+        [10, 1, 2, 3, 5],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        [9, 8, 7, 6, 4, 3, 2, 5],
+    ):
         assert np.array_equal(stepped(stepper, rows, 140, 5), alone)
 
 
@@ -69,7 +80,10 @@ def test_a_row_that_is_not_used_does_not_matter() -> None:
     alone = stepped(stepper, [5], 20, 5)
     stepper.begin(6, PROMPTS[5])
     codes = codes_of(5, 20)
-    numbers = [stepper.step([0] * 6 + [code], [0] * 6 + [len(PROMPTS[5]) + step])[6] for step, code in enumerate(codes)]
+    numbers = [
+        stepper.step([0] * 6 + [code], [0] * 6 + [len(PROMPTS[5]) + step])[6]
+        for step, code in enumerate(codes)
+    ]
     assert np.array_equal(np.stack(numbers), alone)
 
 

@@ -36,7 +36,9 @@ async def test_the_request() -> None:
     async with ScriptedEngine() as fake:
         engine = VllmEngine(fake.url, "tiny", SPEECH, api_key="key-1", stop_token_ids=(7,))
         await engine.start()
-        await engine.generate("Héllo.", Sampling(max_tokens=50, temperature=0.6, seed=3), lambda _: None)
+        await engine.generate(
+            "Héllo.", Sampling(max_tokens=50, temperature=0.6, seed=3), lambda _: None
+        )
         await engine.close()
     request = fake.requests[0]
     assert (request.method, request.path) == ("POST", "/v1/completions")
@@ -93,7 +95,10 @@ async def test_proxy_variables_and_redirects_lead_nowhere(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("finish", ["stop", "length"])
 async def test_good_answers(ids: bool, per_event: int, finish: str) -> None:
     found: list[int] = []
-    async with against(completion(LONG, ids=ids, per_event=per_event, finish=finish)) as (engine, _):
+    async with against(completion(LONG, ids=ids, per_event=per_event, finish=finish)) as (
+        engine,
+        _,
+    ):
         generation = await engine.generate("Hello.", SAMPLING, found.extend)
     assert found == LONG
     assert generation == Generation("stop" if finish == "stop" else "length", 9, 41)
@@ -146,7 +151,9 @@ async def test_more_requests_at_once_than_any_default_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [[Sleep()], [Send(head()), Sleep()], [*completion(LONG)[:5], Sleep()]], ids=["sent", "headers", "tokens"]
+    "script",
+    [[Sleep()], [Send(head()), Sleep()], [*completion(LONG)[:5], Sleep()]],
+    ids=["sent", "headers", "tokens"],
 )
 async def test_cancelling_closes_the_connection_at_once(script: Sequence[Step]) -> None:
     async with against(script) as (engine, fake):
@@ -162,7 +169,9 @@ async def test_cancelling_closes_the_connection_at_once(script: Sequence[Step]) 
             await fake.until_closed()
 
 
-@pytest.mark.parametrize("error", [EngineProtocolError("mine"), TimeoutError("mine"), ValueError("mine")])
+@pytest.mark.parametrize(
+    "error", [EngineProtocolError("mine"), TimeoutError("mine"), ValueError("mine")]
+)
 async def test_an_exception_of_the_receiver_passes_through(error: Exception) -> None:
     def on_tokens(numbers: TokenNumbers) -> None:
         raise error

@@ -123,7 +123,9 @@ async def test_a_refusal_is_told_by_its_status_until_the_engine_is_well(
 
 
 @pytest.mark.fault(5, 6)
-@pytest.mark.parametrize(("status", "body"), [(429, b"{}"), (503, b"{}"), (400, b"maximum context length")])
+@pytest.mark.parametrize(
+    ("status", "body"), [(429, b"{}"), (503, b"{}"), (400, b"maximum context length")]
+)
 async def test_refusals_that_are_in_order_are_not_told(
     status: int, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,7 +137,16 @@ async def test_refusals_that_are_in_order_are_not_told(
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("30", 30), ("3600", 30), ("0", 1), ("soon", 1), ("-5", 1), ("9" * 5000, 1), (None, 1)],
+    [
+        ("7", 7),
+        ("30", 30),
+        ("3600", 30),
+        ("0", 1),
+        ("soon", 1),
+        ("-5", 1),
+        ("9" * 5000, 1),
+        (None, 1),
+    ],
 )
 async def test_row_5_overloaded(status: int, header: str | None, seconds: int) -> None:
     lines = [] if header is None else [f"retry-after: {header}"]
@@ -148,7 +159,10 @@ async def test_row_5_overloaded(status: int, header: str | None, seconds: int) -
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        ("This model's maximum context length is 2048 tokens. However, your prompt contains …", InputTooLong),
+        (
+            "This model's maximum context length is 2048 tokens. However, your prompt contains …",
+            InputTooLong,
+        ),
         ("… (parameter=input_tokens, value=2049)", InputTooLong),
         ("max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)", InputTooLong),
         ("max_tokens=4000 cannot be greater than max_model_len=2048.", EngineRefused),
@@ -200,7 +214,9 @@ async def test_row_7_silence_before_the_first_token(script: Sequence[Step]) -> N
 
 
 @pytest.mark.fault(8)
-@pytest.mark.parametrize("rest", [[Sleep()], COMMENTS, EMPTY], ids=["nothing", "comments", "events without tokens"])
+@pytest.mark.parametrize(
+    "rest", [[Sleep()], COMMENTS, EMPTY], ids=["nothing", "comments", "events without tokens"]
+)
 async def test_row_8_silence_between_tokens(rest: Sequence[Step]) -> None:
     limits, started_s = EngineLimits(first_token_s=30, token_gap_s=0.2), time.monotonic()
     error, found = await failure_of([*completion(LONG)[:6], *rest], limits)
@@ -266,7 +282,9 @@ async def test_after_the_finish_reason_nothing_can_fail(end: Sequence[Step]) -> 
     ids=["tokens", "nonsense", "an error", "usage", "behind DONE", "a line without end"],
 )
 @pytest.mark.parametrize("merged", [True, False])
-async def test_whatever_comes_behind_the_finish_reason_changes_nothing(behind: list[bytes], merged: bool) -> None:
+async def test_whatever_comes_behind_the_finish_reason_changes_nothing(
+    behind: list[bytes], merged: bool
+) -> None:
     parts, found = [*events(GOOD)[:-2], *behind], list[int]()
     async with against(answer([b"".join(parts)] if merged else parts), limits=SHORT) as (engine, _):
         assert await engine.generate("Hello.", SAMPLING, found.extend) == Generation("stop")
@@ -344,10 +362,15 @@ STREAM = b": hello\r\n\r\n" + event(choice("ł\u2028")) + b"".join(events(LONG[:
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=30, unique=True), st.booleans())
 def test_row_14_any_split_of_the_bytes(cuts: list[int], pauses: bool) -> None:
     marks = sorted(cuts)
-    parts = [STREAM[start:end] for start, end in zip([0, *marks], [*marks, len(STREAM)], strict=True)]
+    parts = [
+        STREAM[start:end] for start, end in zip([0, *marks], [*marks, len(STREAM)], strict=True)
+    ]
 
     async def run() -> list[int]:
-        async with ScriptedEngine([answer(parts, gap_s=0.0001 if pauses else 0)]) as fake, opened(fake.url) as engine:
+        async with (
+            ScriptedEngine([answer(parts, gap_s=0.0001 if pauses else 0)]) as fake,
+            opened(fake.url) as engine,
+        ):
             return await numbers_of(engine)
 
     assert asyncio.run(run()) == LONG[:12]
@@ -355,7 +378,10 @@ def test_row_14_any_split_of_the_bytes(cuts: list[int], pauses: bool) -> None:
 
 @pytest.mark.fault(15)
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, len(tokens(LONG))), max_size=30), st.sampled_from(["", "\n", " and <|x|> "]))
+@given(
+    st.lists(st.integers(0, len(tokens(LONG))), max_size=30),
+    st.sampled_from(["", "\n", " and <|x|> "]),
+)
 def test_row_15_any_split_of_the_text(cuts: list[int], between: str) -> None:
     text = between + between.join(tokens([number]) for number in LONG)
     marks = sorted(cuts)
@@ -379,7 +405,9 @@ async def test_ids_where_an_event_has_no_text() -> None:
 OTHER = b'{"data": [{"id": "other"}]}'
 
 
-async def test_an_engine_that_does_not_list_the_model_is_told_once_and_well(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_engine_that_does_not_list_the_model_is_told_once_and_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with ScriptedEngine() as fake, opened(fake.url) as engine:
         fake.models = OTHER
         for _ in range(3):
@@ -396,7 +424,9 @@ async def test_an_engine_that_does_not_list_the_model_is_told_once_and_well(capl
     ]
 
 
-@pytest.mark.parametrize("models", [None, b'{"data": [{"id": "tiny"}]}', b'{"data": []}', b"<html></html>"])
+@pytest.mark.parametrize(
+    "models", [None, b'{"data": [{"id": "tiny"}]}', b'{"data": []}', b"<html></html>"]
+)
 async def test_an_engine_that_lists_the_model_or_none_is_not_remarked_upon(
     models: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,13 +27,17 @@ CASES = [(name, dtype) for name in LENGTHS for dtype in LEAST_DB]
 
 
 def choice(name: str, dtype: str, *, graphs: bool, compiled: bool = False) -> CodecChoice:
-    return CodecChoice(name, "random", dtype, graph_s=None if graphs else (), compiled=compiled, max_batch=8)  # type: ignore[arg-type]
+    return CodecChoice(
+        name, "random", dtype, graph_s=None if graphs else (), compiled=compiled, max_batch=8
+    )  # type: ignore[arg-type]
 
 
 def windows(codec: Codec, name: str) -> list[CodeWindow]:
     rng, spec = np.random.default_rng(0), codec.spec
     return [
-        CodeWindow(rng.integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32), 13 * frames)
+        CodeWindow(
+            rng.integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32), 13 * frames
+        )
         for frames in LENGTHS[name]
     ]
 
@@ -48,7 +52,11 @@ def worst_db(expected: list[Samples], actual: list[Samples]) -> float:
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def loaded(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, Codec, Codec]]:
     name, dtype = request.param
-    yield name, dtype, *(load_codec(choice(name, dtype, graphs=graphs), "cuda") for graphs in (True, False))
+    yield (
+        name,
+        dtype,
+        *(load_codec(choice(name, dtype, graphs=graphs), "cuda") for graphs in (True, False)),
+    )
     torch.cuda.empty_cache()
 
 

@@ -24,16 +24,25 @@ def main() -> None:
     """Check and print."""
     values = json.load(sys.stdin)
     found = lint(str(CHART), values, strict=True)
-    problems = [message for message in found["messages"] if message["severity"] > 1]  # 1: an icon is recommended
+    problems = [
+        message for message in found["messages"] if message["severity"] > 1
+    ]  # 1: an icon is recommended
     if problems or found["errors"]:
         sys.exit(f"{problems} {found['errors']}")
     rendered = Chart.load(str(CHART)).render(values, name="speech", namespace="tts")
-    manifests = [yaml.safe_load(text) for path, text in rendered.items() if path.endswith(".yaml") and text.strip()]
+    manifests = [
+        yaml.safe_load(text)
+        for path, text in rendered.items()
+        if path.endswith(".yaml") and text.strip()
+    ]
     for manifest in filter(None, manifests):
         for version in () if manifest["kind"] in FOREIGN else VERSIONS:
             kubernetes_validate.validate(manifest, version, strict=True)
     (notes,) = (text for path, text in rendered.items() if path.endswith("NOTES.txt"))
-    json.dump({"NOTES": notes, **{manifest["kind"]: manifest for manifest in manifests if manifest}}, sys.stdout)
+    json.dump(
+        {"NOTES": notes, **{manifest["kind"]: manifest for manifest in manifests if manifest}},
+        sys.stdout,
+    )
 
 
 if __name__ == "__main__":

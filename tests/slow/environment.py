@@ -21,6 +21,15 @@ def python_with(name: str, *more: str) -> Path:
     python, mark = folder / "bin" / "python", folder / "installed.txt"
     if not (mark.is_file() and mark.read_text() == pins.read_text()):
         run(sys.executable, "-m", "venv", "--clear", str(folder))
-        run(*uv(python), "pip", "install", "--python", str(python), "--requirements", str(pins), *more)
+        run(
+            *uv(python),
+            "pip",
+            "install",
+            "--python",
+            str(python),
+            "--requirements",
+            str(pins),
+            *more,
+        )
         mark.write_text(pins.read_text())
     return python

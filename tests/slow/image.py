@@ -24,7 +24,9 @@ LAYERS = "/mnt"  # within the namespace, where a file system in memory hides wha
 PYTHON = sys.base_prefix
 PROBE = """mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w /mnt/m
 mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/m"""
-PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}  # of this network
+PIP = {
+    name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))
+}  # of this network
 
 
 def can_build() -> bool:
@@ -58,7 +60,11 @@ def instructions(dockerfile: str) -> list[tuple[str, str]]:
     """Keyword and arguments of each instruction, continuation lines joined, comments left out."""
     lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n", " ", "\n".join(lines))
-    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in joined.splitlines() if line.strip()]
+    return [
+        (line.split(maxsplit=1)[0], line.split(maxsplit=1)[1])
+        for line in joined.splitlines()
+        if line.strip()
+    ]
 
 
 class Image:
@@ -88,9 +94,13 @@ class Image:
         command = ["nsenter", f"--target={self._namespace}", "--mount", "sh", "-ec", script]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    def container(self, stage: Stage, command: list[str], environment: Mapping[str, str]) -> list[str]:
+    def container(
+        self, stage: Stage, command: list[str], environment: Mapping[str, str]
+    ) -> list[str]:
         """The command line that runs a command as a container of the stage would: its user, its environment only."""
-        variables = [f"{name}={value}" for name, value in {**stage.environment, **environment}.items()]
+        variables = [
+            f"{name}={value}" for name, value in {**stage.environment, **environment}.items()
+        ]
         person = f"--userspec={stage.user}:{stage.user}"
         inner = ["sh", "-c", f'cd {stage.folder} && exec "$@"', "sh", *command]
         run = ["chroot", person, "--groups=", stage.root, "env", "-i", *variables, *inner]
@@ -103,7 +113,9 @@ class Image:
             kept = f"{LAYERS}/volume{volume.replace('/', '-')}"
             self.inside(f"cp -a {root}{volume} {kept}")
             self.inside(f"mount --bind {kept} {root}{volume}")
-        self.inside(f"mount -t tmpfs -o mode=1777 tmp {root}/tmp && mount -o remount,ro,bind {root}")
+        self.inside(
+            f"mount -t tmpfs -o mode=1777 tmp {root}/tmp && mount -o remount,ro,bind {root}"
+        )
         self.inside(f"mount -o remount,ro,bind {root}/usr/local")
 
     def _begin(self, name: str) -> Stage:
@@ -123,7 +135,9 @@ class Image:
     def _overlay(self, name: str, lower: str, target: str) -> None:
         place = f"{LAYERS}/{name}"
         layers = f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work"
-        self.inside(f"mkdir -p {place}/upper {place}/work {target} && mount -t overlay layers -o {layers} {target}")
+        self.inside(
+            f"mkdir -p {place}/upper {place}/work {target} && mount -t overlay layers -o {layers} {target}"
+        )
 
     def _variables(self, rest: str, stage: Stage) -> dict[str, str]:
         pairs = (word.partition("=") for word in shlex.split(rest))
@@ -131,14 +145,21 @@ class Image:
 
     def _run(self, rest: str, stage: Stage) -> None:
         script = re.sub(r"^(--mount=\S+\s+)+", "", rest)
-        variables = {**PIP, **stage.environment, **{key: value for key, value in self._arguments.items() if value}}
+        variables = {
+            **PIP,
+            **stage.environment,
+            **{key: value for key, value in self._arguments.items() if value},
+        }
         subprocess.run(self.container(stage, ["sh", "-ec", script], variables), check=True)
 
     def _copy(self, rest: str, stage: Stage) -> None:
         *sources, target = rest.split()
         if not target.startswith("/"):
             target = f"{stage.folder}/{target}"
-        origin, left_out = str(ROOT), f"find {stage.root}{target} -name __pycache__ -prune -exec rm -r {{}} +"
+        origin, left_out = (
+            str(ROOT),
+            f"find {stage.root}{target} -name __pycache__ -prune -exec rm -r {{}} +",
+        )
         if sources[0].startswith("--from="):
             origin, left_out = self.stages[sources.pop(0).removeprefix("--from=")].root, ":"
         for source in sources:
@@ -170,7 +191,9 @@ class Image:
 @contextmanager
 def built(dockerfile: Path, **arguments: str) -> Iterator[Image]:
     """The image until the block ends."""
-    with subprocess.Popen(["unshare", "--mount", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        ["unshare", "--mount", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdin
         assert holder.stdout
         holder.stdin.write(b"x")  # it comes back from within the namespace

@@ -54,7 +54,9 @@ def python() -> Path:
 
 def checked(python: Path, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     command = [str(python), str(HERE / "check_chart.py")]
-    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, input=json.dumps(values), capture_output=True, text=True, check=False
+    )
 
 
 def rendered(python: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +79,12 @@ def test_the_defaults_are_the_embedded_voice_on_two_replicas(python: Path) -> No
     assert manifests["Deployment"]["spec"]["replicas"] == 2
     (container,) = pod(manifests)["containers"]
     assert "initContainers" not in pod(manifests)
-    assert variables(container) == {"DEVICE": "cpu", "HOST": "0.0.0.0", "PORT": "9091", "SHUTDOWN_GRACE_S": "30"}
+    assert variables(container) == {
+        "DEVICE": "cpu",
+        "HOST": "0.0.0.0",
+        "PORT": "9091",
+        "SHUTDOWN_GRACE_S": "30",
+    }
 
 
 def test_a_pod_that_ends_has_time_for_its_answers(python: Path) -> None:
@@ -91,9 +98,17 @@ def test_a_pod_that_ends_has_time_for_its_answers(python: Path) -> None:
 
 def test_it_is_asked_what_the_service_answers(python: Path) -> None:
     (container,) = pod(rendered(python, {}))["containers"]
-    paths = {probe: container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
-    assert paths == {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/ready"}
-    assert container["ports"] == [{"name": "http", "containerPort": Settings.model_fields["port"].default}]
+    paths = {
+        probe: container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")
+    }
+    assert paths == {
+        "startupProbe": "/health",
+        "livenessProbe": "/health",
+        "readinessProbe": "/ready",
+    }
+    assert container["ports"] == [
+        {"name": "http", "containerPort": Settings.model_fields["port"].default}
+    ]
 
 
 def test_every_container_is_nobody_special_and_writes_to_volumes_alone(python: Path) -> None:
@@ -110,7 +125,9 @@ def test_every_container_is_nobody_special_and_writes_to_volumes_alone(python: P
                 "capabilities": {"drop": ["ALL"]},
             }
         (container,) = described["containers"]
-        mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+        mounted = {
+            mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")
+        }
         image = json.loads(re.findall(r"^VOLUME (.*)$", DOCKERFILE, re.MULTILINE)[0])
         assert mounted == {*image, "/tmp"}
 
@@ -129,22 +146,31 @@ def test_everything_at_once(python: Path) -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert container["envFrom"] == [{"secretRef": {"name": "keys"}}]
     assert manifests["ConfigMap"]["data"] == EVERYTHING["files"]
-    claims = {volume["name"]: volume.get("persistentVolumeClaim") for volume in described["volumes"]}
+    claims = {
+        volume["name"]: volume.get("persistentVolumeClaim") for volume in described["volumes"]
+    }
     assert claims["cache"] == {"claimName": "weights"}
     assert claims["voices"] == {"claimName": "voices"}
 
 
-@pytest.mark.parametrize(("through", "kind"), [("hpa", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")])
+@pytest.mark.parametrize(
+    ("through", "kind"), [("hpa", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")]
+)
 def test_it_scales_by_the_streams_in_flight(python: Path, through: str, kind: str) -> None:
     manifests = rendered(python, {"autoscaling": {"enabled": True, "through": through}})
     assert "replicas" not in manifests["Deployment"]["spec"]
-    assert manifests[kind]["spec"]["scaleTargetRef"]["name"] == manifests["Deployment"]["metadata"]["name"]
+    assert (
+        manifests[kind]["spec"]["scaleTargetRef"]["name"]
+        == manifests["Deployment"]["metadata"]["name"]
+    )
     assert metrics.IN_FLIGHT.describe()[0].name in json.dumps(manifests[kind])
 
 
 @pytest.mark.parametrize("through", ["hpa", "keda"])
 def test_replicas_go_one_at_a_time_and_late(python: Path, through: str) -> None:
-    manifests = rendered(python, {"autoscaling": {"enabled": True, "through": through, "scaleDownS": 123}})
+    manifests = rendered(
+        python, {"autoscaling": {"enabled": True, "through": through, "scaleDownS": 123}}
+    )
     if through == "keda":
         specification = manifests["ScaledObject"]["spec"]
         assert "cooldownPeriod" not in specification  # it counts on the way to no replica alone
@@ -176,14 +202,19 @@ def test_settings_arrive_as_they_are_written(python: Path) -> None:
 
 def test_a_rollout_can_do_with_the_gpus_there_are(python: Path) -> None:
     manifests = rendered(python, {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}})
-    assert manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 0}
+    assert manifests["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {
+        "maxUnavailable": 1,
+        "maxSurge": 0,
+    }
 
 
 @pytest.mark.parametrize(
     ("values", "is_open"),
     [({}, True), ({"secretName": "keys"}, False), ({"settings": {"API_KEYS": "sk-one"}}, False)],
 )
-def test_the_notes_say_whether_it_is_open(python: Path, values: dict[str, Any], is_open: bool) -> None:
+def test_the_notes_say_whether_it_is_open(
+    python: Path, values: dict[str, Any], is_open: bool
+) -> None:
     assert ("open to everybody" in rendered(python, values)["NOTES"]) == is_open
 
 
@@ -209,7 +240,9 @@ def type_errors(manifest: dict[str, Any], folder: Path) -> str:
 
 
 def test_kedas_object_is_as_kedas_own_definition_has_it(python: Path, tmp_path: Path) -> None:
-    manifest = rendered(python, {"autoscaling": {"enabled": True, "through": "keda"}})["ScaledObject"]
+    manifest = rendered(python, {"autoscaling": {"enabled": True, "through": "keda"}})[
+        "ScaledObject"
+    ]
     assert type_errors(manifest, tmp_path) == ""
     manifest["spec"]["minReplicas"] = manifest["spec"].pop("minReplicaCount")
     assert "minReplicas" in type_errors(manifest, tmp_path)
@@ -228,7 +261,9 @@ def test_kedas_object_is_as_kedas_own_definition_has_it(python: Path, tmp_path: 
         ({"settings": {"SPEAKERS": {"husein": True}}}, "SPEAKERS"),
     ],
 )
-def test_values_that_cannot_be_are_refused(python: Path, values: dict[str, Any], named: str) -> None:
+def test_values_that_cannot_be_are_refused(
+    python: Path, values: dict[str, Any], named: str
+) -> None:
     refused = checked(python, values)
     assert refused.returncode != 0
     assert named in refused.stderr
@@ -240,7 +275,9 @@ def test_a_parent_chart_may_give_its_globals(python: Path) -> None:
 
 def test_the_chart_is_the_packages_version() -> None:
     chart = yaml.safe_load((ROOT / "deploy" / "helm" / "Chart.yaml").read_text())
-    (version,) = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    (version,) = re.findall(
+        r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
     assert chart["appVersion"] == version
 
 

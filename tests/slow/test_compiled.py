@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.mark.filterwarnings("ignore")  # of torch.compile about itself
 def test_compiled_neucodec_is_near_the_eager_one_at_every_shape() -> None:
     size = Size(width=128, depth=1)
-    eager = load_neucodec("random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size)
+    eager = load_neucodec(
+        "random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size
+    )
     codec = GraphedCodec(eager, Host(), Grid((1, 2, 4), (32, 64)), narrow=False, compiled=True)
     codec.capture()
     rng = np.random.default_rng(0)

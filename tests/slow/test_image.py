@@ -48,7 +48,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(image: Image, stage: Stage, environment: Mapping[str, str], port: int) -> Iterator[Running]:
+def running(
+    image: Image, stage: Stage, environment: Mapping[str, str], port: int
+) -> Iterator[Running]:
     """The stage's CMD, on this machine's network and so on a port of its own."""
     own = {**environment, "HOST": "127.0.0.1", "PORT": str(port)}
     command = image.container(stage, stage.command, own)
@@ -61,11 +63,24 @@ def running(image: Image, stage: Stage, environment: Mapping[str, str], port: in
 
 
 def curl(url: str, body: Mapping[str, object], *options: str) -> subprocess.CompletedProcess[bytes]:
-    asked = ["curl", "-sS", "--noproxy", "*", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
-    return subprocess.run([*asked, *options, f"{url}/v1/audio/speech"], capture_output=True, check=True)
+    asked = [
+        "curl",
+        "-sS",
+        "--noproxy",
+        "*",
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        json.dumps(body),
+    ]
+    return subprocess.run(
+        [*asked, *options, f"{url}/v1/audio/speech"], capture_output=True, check=True
+    )
 
 
-def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, free_port: int) -> None:
+def test_the_cpu_service_speaks_without_an_engine(
+    image: Image, service: Stage, free_port: int
+) -> None:
     environment = environment_of("docker-compose-cpu.yaml", {"API_KEYS": "sk-one,sk-two"})
     with running(image, service, environment, free_port) as started:
         wait_until_ready(started)
@@ -76,10 +91,16 @@ def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, 
         health = image.container(service, service.health, {"PORT": str(free_port)})
         assert subprocess.run(health, check=False).returncode == 0
         stress = image.stages["stress-test"]
-        load = {**environment_of("stress-test.yaml", {}, {"LOCAL_TTS_API": started.url}), "CONCURRENCY": "4"}
+        load = {
+            **environment_of("stress-test.yaml", {}, {"LOCAL_TTS_API": started.url}),
+            "CONCURRENCY": "4",
+        }
         asked = {**load, "STRESS_API_KEY": "sk-one"}
         report = subprocess.run(
-            image.container(stress, stress.command, asked), capture_output=True, text=True, check=False
+            image.container(stress, stress.command, asked),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert "=== SLO LATENCY REPORT ===\nTotal Requests: 4\n" in report.stdout, report.stderr
         assert report.returncode == 0, report.stdout
@@ -91,7 +112,9 @@ def test_the_cpu_service_speaks_without_an_engine(image: Image, service: Stage, 
     assert subprocess.run(health, capture_output=True, check=False).returncode != 0
 
 
-def test_the_process_is_nobody_special_and_can_write_to_its_volumes_alone(image: Image, service: Stage) -> None:
+def test_the_process_is_nobody_special_and_can_write_to_its_volumes_alone(
+    image: Image, service: Stage
+) -> None:
     script = """
 import os, pathlib
 print(os.getuid())
@@ -103,7 +126,9 @@ for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"]
     except OSError:
         pass
 """
-    ran = subprocess.run(image.container(service, ["python", "-c", script], {}), capture_output=True, check=True)
+    ran = subprocess.run(
+        image.container(service, ["python", "-c", script], {}), capture_output=True, check=True
+    )
     volumes = ["/var/cache/huggingface", "/var/lib/speech/voices", "/var/lib/speech/replays"]
     assert ran.stdout.decode().split() == ["10001", "/tmp", *volumes]
 
@@ -113,16 +138,27 @@ def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
 ) -> None:
     with paced_engine("--tokens-per-s", "380") as engine:
         chosen = {"TTS_API": engine, "CODEC_WEIGHTS": "random"}
-        with running(image, service, environment_of("docker-compose-cpu.yaml", chosen), free_port) as started:
+        with running(
+            image, service, environment_of("docker-compose-cpu.yaml", chosen), free_port
+        ) as started:
             wait_until_ready(started)
             form = {"name": "me", "reference_text": "A tone."}
             files = {"audio_sample": ("me.wav", recording("wav", 2.0))}
-            kept = httpx.post(f"{started.url}/v1/audio/voices", data=form, files=files, timeout=120, trust_env=False)
+            kept = httpx.post(
+                f"{started.url}/v1/audio/voices",
+                data=form,
+                files=files,
+                timeout=120,
+                trust_env=False,
+            )
             assert kept.status_code == 200, kept.text
             answer = curl(started.url, {**SPEECH, "voice": "me", "max_tokens": 100}).stdout
     assert len(answer) == 44 + 2 * 24_000 * 2
     folder = image.container(service, ["ls", service.environment["VOICES_FOLDER"]], {})
-    assert f"{kept.json()['id']}.json" in subprocess.run(folder, capture_output=True, check=True).stdout.decode()
+    assert (
+        f"{kept.json()['id']}.json"
+        in subprocess.run(folder, capture_output=True, check=True).stdout.decode()
+    )
 
 
 def test_the_hub_that_cannot_be_reached_is_one_line(image: Image, service: Stage) -> None:

@@ -93,8 +93,16 @@ def page(browser: Browser, url: str) -> Generator[Page]:
     page.set_default_timeout(LIMIT_MS)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if "Security Policy" in message.text else None)
-    page.on("request", lambda request: None if request.url.startswith((url, "blob:")) else wrong.append(request.url))
+    page.on(
+        "console",
+        lambda message: wrong.append(message.text) if "Security Policy" in message.text else None,
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((url, "blob:")) else wrong.append(request.url)
+        ),
+    )
     page.goto(url)
     until(page, "Ready")
     yield page
@@ -104,7 +112,9 @@ def page(browser: Browser, url: str) -> Generator[Page]:
 
 def until(page: Page, words: str) -> None:
     """Wait for a status; on a loaded machine Done tells also of gaps."""
-    page.wait_for_function("(words) => document.getElementById('status').textContent.startsWith(words)", arg=words)
+    page.wait_for_function(
+        "(words) => document.getElementById('status').textContent.startsWith(words)", arg=words
+    )
 
 
 def speak(page: Page, text: str, name: str = "pcm") -> None:
@@ -116,7 +126,9 @@ def speak(page: Page, text: str, name: str = "pcm") -> None:
 
 def spoken(url: str, **fields: object) -> bytes:
     """The service's own answer."""
-    answer = httpx.post(f"{url}/v1/audio/speech", json={"voice": "lark", **fields}, trust_env=False, timeout=30)
+    answer = httpx.post(
+        f"{url}/v1/audio/speech", json={"voice": "lark", **fields}, trust_env=False, timeout=30
+    )
     answer.raise_for_status()
     return answer.content
 
@@ -130,7 +142,9 @@ def test_every_sample_of_the_answer_is_heard(page: Page, url: str) -> None:
     whole = spoken(url, input="The train leaves at nine. Please be on time.", response_format="pcm")
     assert page.evaluate(RUN)["scheduled"] == len(whole) / 2
     assert page.evaluate(RUN)["state"] == "closed"
-    assert float(page.inner_text("#length").removesuffix(" s")) == pytest.approx(len(whole) / 48_000, abs=0.01)
+    assert float(page.inner_text("#length").removesuffix(" s")) == pytest.approx(
+        len(whole) / 48_000, abs=0.01
+    )
     for figure in ("#first", "#whole"):
         assert re.fullmatch(r"\d+ ms|\d+\.\d\d s", page.inner_text(figure))
 
@@ -147,7 +161,9 @@ def test_samples_do_not_depend_on_how_the_stream_was_cut(page: Page, name: str) 
     header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0" + bytes(16) + b"data\xff\xff\xff\xff"
     stream = (header if name == "wav" else b"") + sound
     for sizes in ([1], [3, 5], [44], [45, 4096], [100_000]):
-        assert page.evaluate(READ, [base64.b64encode(stream).decode(), name, sizes]) == samples, sizes
+        assert page.evaluate(READ, [base64.b64encode(stream).decode(), name, sizes]) == samples, (
+            sizes
+        )
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -156,7 +172,9 @@ def test_every_format_is_heard_and_kept(page: Page, url: str, name: str) -> None
     until(page, "Done")
     assert page.evaluate(DRAWN) > 0.3
     length_s = page.evaluate(RUN)["scheduled"] / 24_000
-    assert length_s == pytest.approx(len(spoken(url, input="Good morning.", response_format="pcm")) / 48_000, abs=0.15)
+    assert length_s == pytest.approx(
+        len(spoken(url, input="Good morning.", response_format="pcm")) / 48_000, abs=0.15
+    )
     kept = base64.b64decode(page.evaluate(FILE))
     if name == "wav":  # with the sizes that a stream cannot know
         with wave.open(io.BytesIO(kept)) as file:
@@ -240,10 +258,14 @@ def test_frames_are_heard_before_the_answer_is_whole(page: Page, url: str, name:
 
 @pytest.mark.parametrize("name", ["mp3", "aac"])
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 44_100, 48_000])
-def test_frames_do_not_depend_on_how_the_stream_was_cut(page: Page, url: str, name: str, rate_hz: int) -> None:
+def test_frames_do_not_depend_on_how_the_stream_was_cut(
+    page: Page, url: str, name: str, rate_hz: int
+) -> None:
     sound = spoken(url, input="Good morning.", response_format=name, sample_rate=rate_hz)
     encoded = base64.b64encode(sound).decode()
-    lengths = [page.evaluate(FRAMES, [encoded, name, rate_hz, sizes]) for sizes in ([1], [7, 500], [10**6])]
+    lengths = [
+        page.evaluate(FRAMES, [encoded, name, rate_hz, sizes]) for sizes in ([1], [7, 500], [10**6])
+    ]
     pcm = spoken(url, input="Good morning.", response_format="pcm", sample_rate=rate_hz)
     assert len(set(lengths)) == 1
     assert len(pcm) / 2 <= lengths[0] <= len(pcm) / 2 + 0.27 * rate_hz
@@ -260,7 +282,9 @@ def test_an_audio_element_plays_it(browser: Browser, url: str, name: str, stream
     )
     length_s = len(spoken(url, input="Good morning.", response_format="pcm")) / 48_000
     page = browser.new_page()  # an empty one: our own page's policy lets no element play
-    played = page.evaluate(ELEMENT, [base64.b64encode(answer.content).decode(), answer.headers["content-type"]])
+    played = page.evaluate(
+        ELEMENT, [base64.b64encode(answer.content).decode(), answer.headers["content-type"]]
+    )
     page.close()
     assert played["error"] is None
     assert played["ended"]
@@ -293,11 +317,15 @@ def opened(page: Page, url: str, key: str) -> str:
         socket.onopen = () => resolve(socket.protocol);
         socket.onerror = () => resolve("failed");
     })"""
-    return str(page.evaluate(script, [f"{url.replace('http', 'ws', 1)}/v1/audio/speech/stream", key]))
+    return str(
+        page.evaluate(script, [f"{url.replace('http', 'ws', 1)}/v1/audio/speech/stream", key])
+    )
 
 
 @pytest.mark.fault(48)
-def test_the_websocket_opens_with_a_key_from_its_own_page_alone(browser: Browser, tmp_path: Path) -> None:
+def test_the_websocket_opens_with_a_key_from_its_own_page_alone(
+    browser: Browser, tmp_path: Path
+) -> None:
     with running_in(tmp_path, API_KEYS="sk-page-1") as running:
         page = browser.new_page()
         page.goto(running.url)
@@ -331,10 +359,23 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     page.focus("#text")
     reached: list[str] = []
     for _ in range(10):
-        reached.append(page.evaluate("document.activeElement.id || document.activeElement.localName"))
+        reached.append(
+            page.evaluate("document.activeElement.id || document.activeElement.localName")
+        )
         assert page.evaluate(OUTLINED) != "none", reached[-1]
         page.keyboard.press("Tab")
-    assert reached == ["text", "voice", "format", "speed", "speak", "stop", "download", "summary", "summary", "a"]
+    assert reached == [
+        "text",
+        "voice",
+        "format",
+        "speed",
+        "speak",
+        "stop",
+        "download",
+        "summary",
+        "summary",
+        "a",
+    ]
     page.focus("#voice")
     page.keyboard.press("ArrowDown")
     page.focus("#speed")
@@ -370,13 +411,17 @@ def test_a_phone_shows_it_without_scrolling_sideways(page: Page) -> None:
     page.evaluate("document.getElementById('error').textContent = 'x'.repeat(300)")
     page.fill("#text", "y" * 300)
     assert page.evaluate(OVERFLOW) <= 0
-    heights = page.evaluate("[...document.querySelectorAll('button, select')].map((it) => it.offsetHeight)")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('button, select')].map((it) => it.offsetHeight)"
+    )
     assert min(heights) >= 44
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_audit_finds_nothing(page: Page, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="make setup-browser installs it")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="make setup-browser installs it"
+    )
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     speak(page, "Good morning.")
     until(page, "Done")
@@ -384,7 +429,9 @@ def test_an_audit_finds_nothing(page: Page, scheme: str) -> None:
     page.evaluate("document.getElementById('error').textContent = 'Something is wrong.'")
     audit = axe.Axe().run(page).response
     assert "color-contrast" in [rule["id"] for rule in audit["passes"]]
-    assert [(rule["id"], node["target"]) for rule in audit["violations"] for node in rule["nodes"]] == []
+    assert [
+        (rule["id"], node["target"]) for rule in audit["violations"] for node in rule["nodes"]
+    ] == []
 
 
 def take_picture() -> None:

@@ -17,7 +17,9 @@ from tests.test_monitoring import queries
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian's package will do)"),
+    pytest.mark.skipif(
+        shutil.which("prometheus") is None, reason="needs Prometheus (Debian's package will do)"
+    ),
 ]
 
 CONFIG = """
@@ -45,9 +47,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(service: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def prometheus(
+    service: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("prometheus")
-    (folder / "prometheus.yml").write_text(CONFIG.format(target=service.url.removeprefix("http://")))
+    (folder / "prometheus.yml").write_text(
+        CONFIG.format(target=service.url.removeprefix("http://"))
+    )
     address = f"127.0.0.1:{next(PORTS)}"
     command = [
         "prometheus",
@@ -55,7 +61,9 @@ def prometheus(service: Running, tmp_path_factory: pytest.TempPathFactory) -> It
         "--storage.tsdb.path=data",
         f"--web.listen-address={address}",
     ]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         with httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=10) as client:
             yield client
@@ -88,7 +96,9 @@ def until(prometheus: httpx.Client, expression: str, limit_s: float = 30) -> Non
 def test_the_dashboards_queries_are_answered(service: Running, prometheus: httpx.Client) -> None:
     until(prometheus, 'up{job="speech-server"} == 1')
     for _ in range(3):
-        httpx.post(f"{service.url}{SPEECH}", json=HELLO, trust_env=False, timeout=30).raise_for_status()
+        httpx.post(
+            f"{service.url}{SPEECH}", json=HELLO, trust_env=False, timeout=30
+        ).raise_for_status()
         time.sleep(1.5)  # a scrape apart, so that there are rates
     until(prometheus, "rate(tts_first_audio_seconds_count[1m]) > 0")
     for title, expression in queries():

@@ -45,7 +45,11 @@ class Site:
 def sited(name: str, folder: Path, limit: int = 64) -> Iterator[Site]:
     if not proxied.installed(name):
         pytest.skip(f"{name} is not installed")
-    settings = {"MAX_CONCURRENT_REQUESTS": str(limit), "SHUTDOWN_GRACE_S": "10", "LOG_LEVEL": "warning"}
+    settings = {
+        "MAX_CONCURRENT_REQUESTS": str(limit),
+        "SHUTDOWN_GRACE_S": "10",
+        "LOG_LEVEL": "warning",
+    }
     paced = partial(running_in, folder, "tests.slow.paced_service", **settings)
     with paced() as first, paced() as second, PROXIES[name](first.port, second.port, folder) as url:
         until_up(url)
@@ -61,7 +65,9 @@ def until_up(url: str) -> None:
 
 
 @pytest.fixture(scope="module", params=PROXIES)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     with sited(request.param, tmp_path_factory.mktemp(request.param)) as site:
         yield site
 
@@ -81,7 +87,9 @@ async def ask(client: httpx.AsyncClient, text: str) -> int | str:
     """The bytes of an answer, or what became of it: a status, or the error's name."""
     size = 0
     try:
-        async with client.stream("POST", SPEECH, json={"input": text, "response_format": "pcm"}) as answer:
+        async with client.stream(
+            "POST", SPEECH, json={"input": text, "response_format": "pcm"}
+        ) as answer:
             if answer.status_code != 200:
                 return str(answer.status_code)
             async for chunk in answer.aiter_raw():
@@ -117,7 +125,9 @@ async def until_in_flight(service: Running, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def under_way(asking: httpx.AsyncClient, site: Site, count: int) -> list[asyncio.Task[int | str]]:
+async def under_way(
+    asking: httpx.AsyncClient, site: Site, count: int
+) -> list[asyncio.Task[int | str]]:
     """So many answers, half of them each service's."""
     running = [asyncio.create_task(ask(asking, CALM)) for _ in range(count)]
     for service in site.services:
@@ -151,7 +161,16 @@ async def test_a_failure_in_mid_stream_is_visible(site: Site) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_says_18(site: Site, tmp_path: Path) -> None:
     body = json.dumps({"input": "Please break.", "response_format": "pcm"})
-    command = ["curl", "-s", "--noproxy", "*", "-o", str(tmp_path / "sound"), "-H", "Content-Type: application/json"]
+    command = [
+        "curl",
+        "-s",
+        "--noproxy",
+        "*",
+        "-o",
+        str(tmp_path / "sound"),
+        "-H",
+        "Content-Type: application/json",
+    ]
     ended = subprocess.run([*command, "-d", body, f"{site.url}{SPEECH}"], check=False)
     assert ended.returncode == 18
     assert 0 < (tmp_path / "sound").stat().st_size < ALL_BYTES
@@ -161,7 +180,9 @@ async def test_a_client_that_leaves_frees_its_place(site: Site) -> None:
     async with client(site.url) as asking:
         leaving = asyncio.create_task(ask(asking, CALM))
         async with asyncio.timeout(10):
-            while not sum([await asyncio.to_thread(in_flight, service) for service in site.services]):
+            while not sum(
+                [await asyncio.to_thread(in_flight, service) for service in site.services]
+            ):
                 await asyncio.sleep(0.02)
         leaving.cancel()
     for service in site.services:
@@ -198,7 +219,9 @@ def test_a_body_that_does_not_come_troubles_no_service(site: Site) -> None:
 async def test_a_large_body_is_refused_and_an_upload_is_not(site: Site) -> None:
     async with client(site.url) as asking:
         form = {"name": "me", "reference_text": "x"}
-        upload = await asking.post("/v1/audio/voices", data=form, files={"audio_sample": bytes(9_000_000)})
+        upload = await asking.post(
+            "/v1/audio/voices", data=form, files={"audio_sample": bytes(9_000_000)}
+        )
         assert upload.json()["error"]["code"] == "cloning_not_supported"
         large = await asking.post(SPEECH, json={"input": "x" * 20_000_000})
         assert large.status_code == 413
@@ -208,7 +231,9 @@ def answer_to(url: str, target: str) -> bytes:
     """The whole answer to a GET whose target is sent as it stands."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        connection.sendall(
+            f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode()
+        )
         return b"".join(iter(partial(connection.recv, 65536), b""))
 
 
@@ -232,14 +257,26 @@ ASKING = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings:
 def test_a_java_client_with_its_defaults_gets_its_sound(site: Site) -> None:
     """Through a proxy, and without one."""
     for url in (site.url, site.services[0].url):
-        ended = subprocess.run(["java", str(JAVA), url + SPEECH, BODY], capture_output=True, text=True, check=True)
+        ended = subprocess.run(
+            ["java", str(JAVA), url + SPEECH, BODY], capture_output=True, text=True, check=True
+        )
         assert ended.stdout.splitlines() == [f"200 {ALL_BYTES}"] * 2
 
 
 @pytest.mark.fault(51)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_that_asks_for_http_2_gets_its_sound(site: Site, tmp_path: Path) -> None:
-    command = ["curl", "-s", "--noproxy", "*", "--http2", "-o", str(tmp_path / "sound"), "-w", "%{http_code}"]
+    command = [
+        "curl",
+        "-s",
+        "--noproxy",
+        "*",
+        "--http2",
+        "-o",
+        str(tmp_path / "sound"),
+        "-w",
+        "%{http_code}",
+    ]
     command += ["-H", "Content-Type: application/json", "-d", BODY]
     for url in (site.url, site.services[0].url):
         ended = subprocess.run([*command, url + SPEECH], capture_output=True, text=True, check=True)
@@ -248,7 +285,9 @@ def test_curl_that_asks_for_http_2_gets_its_sound(site: Site, tmp_path: Path) ->
 
 
 @pytest.mark.fault(51)
-@pytest.mark.parametrize("asking", [ASKING, "connection: upgrade\r\nupgrade: foo, bar\r\n"], ids=["h2c", "others"])
+@pytest.mark.parametrize(
+    "asking", [ASKING, "connection: upgrade\r\nupgrade: foo, bar\r\n"], ids=["h2c", "others"]
+)
 def test_a_body_behind_an_upgrade_is_never_another_request(site: Site, asking: str) -> None:
     """Its bytes are a request; as a body they are no JSON, and so 400."""
     smuggled = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -283,7 +322,10 @@ def test_a_websocket_is_passed_on_also_among_others(site: Site, protocols: str) 
 @pytest.mark.fault(50)
 def test_a_handshake_that_is_not_valid_is_answered(site: Site) -> None:
     """With a body it is no handshake to HAProxy, which passes it on as a request that asks for nothing."""
-    assert handshake(site.url, "websocket", "content-length: 5\r\n\r\nhello").split()[1] in (b"400", b"426")
+    assert handshake(site.url, "websocket", "content-length: 5\r\n\r\nhello").split()[1] in (
+        b"400",
+        b"426",
+    )
     assert handshake(site.url, "websocket", "origin: a\r\norigin: b\r\n").split()[1] == b"400"
 
 
@@ -334,7 +376,13 @@ async def test_a_service_that_starts_again_is_not_noticed(own_site: Site, tmp_pa
     ready = asyncio.Event()
     async with client(own_site.url) as asking:
         asked = [asyncio.create_task(asked_until(ready, asking)) for _ in range(3)]
-        again = start(tmp_path, "tests.slow.paced_service", PORT=str(first.port), LOADING_S="4", LOG_LEVEL="warning")
+        again = start(
+            tmp_path,
+            "tests.slow.paced_service",
+            PORT=str(first.port),
+            LOADING_S="4",
+            LOG_LEVEL="warning",
+        )
         try:
             await asyncio.to_thread(wait_until_ready, replace(again, url=first.url))
             ready.set()
@@ -348,7 +396,9 @@ def test_no_service_is_an_answer_that_clients_can_read(tmp_path: Path) -> None:
     with sited("haproxy", tmp_path) as site:
         for service in site.services:
             service.end()
-        answer = httpx.post(f"{site.url}{SPEECH}", json={"input": CALM}, trust_env=False, timeout=10)
+        answer = httpx.post(
+            f"{site.url}{SPEECH}", json={"input": CALM}, trust_env=False, timeout=10
+        )
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/json"
     assert int(answer.headers["retry-after"]) > 0

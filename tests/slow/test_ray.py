@@ -27,13 +27,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     except CannotInstall as exc:
         pytest.skip(f"Ray cannot be installed: {exc}")
     port = next(PORTS)  # above those of Ray's own processes, 10,002 to 19,999
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/deploy/ray", "HOST": "127.0.0.1", "PORT": str(port)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}:{ROOT}/deploy/ray",
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
     environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_DOCKER_CPU_WARNING": "1"}
     log = tmp_path_factory.mktemp("ray") / "log.txt"
     command = [str(python), "-m", "tests.slow.ray_site"]
     with (
         log.open("w") as output,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as process,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output
+        ) as process,
     ):
         running = Running(process, f"http://127.0.0.1:{port}", port, log)
         try:
@@ -81,7 +88,10 @@ async def test_a_client_that_leaves_frees_its_place(site: Running) -> None:
         leaving = asyncio.create_task(ask(asking, CALM))
         await asyncio.sleep(0.5)
         leaving.cancel()
-    async with client(site.url) as asking, asyncio.timeout(1.5):  # half of what the answer would have lasted
+    async with (
+        client(site.url) as asking,
+        asyncio.timeout(1.5),
+    ):  # half of what the answer would have lasted
         quiet = 0
         while quiet < 10:  # each question goes to one of the replicas
             text = (await asking.get("/metrics")).text

@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 PROXIES = {"haproxy": proxied.haproxy, "nginx": proxied.nginx}
 REQUESTS = 12
 Temper = Literal["speaks", "is not ready", "dies over it", "breaks off", "refuses connections"]
-NOT_READY = {"error": {"message": "loading", "type": "server_error", "param": None, "code": "not_ready"}}
+NOT_READY = {
+    "error": {"message": "loading", "type": "server_error", "param": None, "code": "not_ready"}
+}
 
 
 @dataclass
@@ -37,7 +39,9 @@ class Upstream:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             if head.startswith("get"):
-                writer.write(response("200 OK", b"{}"))  # HAProxy's question: every server here says that it is ready
+                writer.write(
+                    response("200 OK", b"{}")
+                )  # HAProxy's question: every server here says that it is ready
             else:
                 length = int(head.split("content-length:")[1].split()[0])
                 self.speak(json.loads(await reader.readexactly(length))["input"], writer)
@@ -62,7 +66,9 @@ def response(status: str, body: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def site(proxy: str, tempers: tuple[Temper, Temper], folder: Path) -> AsyncGenerator[tuple[str, list[Upstream]]]:
+async def site(
+    proxy: str, tempers: tuple[Temper, Temper], folder: Path
+) -> AsyncGenerator[tuple[str, list[Upstream]]]:
     """A proxy's URL, and the servers behind it."""
     if not proxied.installed(proxy):
         pytest.skip(f"{proxy} is not installed")
@@ -85,7 +91,11 @@ async def asked(url: str, padding: int = 0) -> list[httpx.Response | None]:
     async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
         for number in range(REQUESTS):
             try:
-                answers.append(await client.post("/v1/audio/speech", json={"input": str(number), "x": "x" * padding}))
+                answers.append(
+                    await client.post(
+                        "/v1/audio/speech", json={"input": str(number), "x": "x" * padding}
+                    )
+                )
             except httpx.RemoteProtocolError:
                 answers.append(None)
     return answers
@@ -93,7 +103,9 @@ async def asked(url: str, padding: int = 0) -> list[httpx.Response | None]:
 
 def most_often(upstreams: list[Upstream]) -> int:
     """How often one request was begun, by whichever servers."""
-    return max(sum((upstream.taken_up for upstream in upstreams), Counter[str]()).values(), default=0)
+    return max(
+        sum((upstream.taken_up for upstream in upstreams), Counter[str]()).values(), default=0
+    )
 
 
 @pytest.mark.parametrize("padding", [0, 1_000_000])

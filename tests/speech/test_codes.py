@@ -35,7 +35,9 @@ SNAC_NUMBERS = st.lists(
     st.one_of(
         st.just([0, 9]),
         st.builds(lambda code: snac_frame(*[code] * 7), st.integers(0, 4_095)),
-        st.builds(lambda slot, code: [10 + slot * 4_096 + code], st.integers(0, 6), st.integers(0, 4_095)),
+        st.builds(
+            lambda slot, code: [10 + slot * 4_096 + code], st.integers(0, 6), st.integers(0, 4_095)
+        ),
     ),
     max_size=30,
 ).map(lambda parts: [number for part in parts for number in part])
@@ -53,11 +55,15 @@ def test_seven_slots_lose_their_offsets() -> None:
     ]
 
 
-STREAMS = st.one_of(st.tuples(st.just(SNAC), SNAC_NUMBERS), st.tuples(st.just(NEUCODEC), NEUCODEC_NUMBERS))
+STREAMS = st.one_of(
+    st.tuples(st.just(SNAC), SNAC_NUMBERS), st.tuples(st.just(NEUCODEC), NEUCODEC_NUMBERS)
+)
 
 
 @given(stream=STREAMS, cuts=st.lists(st.integers(0, 250), max_size=12))
-def test_any_split_gives_the_same_frames(stream: tuple[FrameLayout, list[int]], cuts: list[int]) -> None:
+def test_any_split_gives_the_same_frames(
+    stream: tuple[FrameLayout, list[int]], cuts: list[int]
+) -> None:
     layout, numbers = stream
     whole = filled(layout, numbers)
     split = CodeArray(layout, ROOM)
@@ -105,10 +111,15 @@ def test_a_number_outside_the_vocabulary_is_refused_with_all_that_came_beside_it
         (snac_frame(1, 2, 3)[1:], 2),  # begins out of turn
         (snac_frame(1, 2, 3), 3),  # a new slot 0 comes too early
         (snac_frame(1, 2, 3) + snac_frame(1, 2, 3, 4, 5)[4:], 4),  # one slot is left out
-        (snac_frame(1, 2) + snac_frame(1, 2)[1:] + snac_frame(1, 2, 3)[2:], 4),  # one slot comes twice
+        (
+            snac_frame(1, 2) + snac_frame(1, 2)[1:] + snac_frame(1, 2, 3)[2:],
+            4,
+        ),  # one slot comes twice
     ],
 )
-def test_after_a_slot_out_of_turn_the_next_slot_0_begins_a_frame(numbers: list[int], dropped: int) -> None:
+def test_after_a_slot_out_of_turn_the_next_slot_0_begins_a_frame(
+    numbers: list[int], dropped: int
+) -> None:
     codes = filled(SNAC, numbers + snac_frame(9, 8, 7, 6, 5, 4, 3))
     assert rows(codes) == [[9, 8, 7, 6, 5, 4, 3]]
     assert codes.dropped == dropped

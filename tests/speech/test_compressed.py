@@ -13,8 +13,17 @@ from app.speech.compressed import COMPRESSIONS, _HeadedOutlet
 from app.speech.encoders import CONTENT_TYPES, Format, carries, make_encoder
 
 NAMES: tuple[Format, ...] = ("mp3", "opus", "aac", "flac")
-PAIRS = [(name, rate_hz) for name in NAMES for rate_hz in (COMPRESSIONS[name].rates_hz or (8_000, 24_000, 44_100))]
-PADDING_S = {"mp3": 0.17, "opus": 0.0, "aac": 0.18, "flac": 0.0}  # a stream cannot say what its ends hold too much
+PAIRS = [
+    (name, rate_hz)
+    for name in NAMES
+    for rate_hz in (COMPRESSIONS[name].rates_hz or (8_000, 24_000, 44_100))
+]
+PADDING_S = {
+    "mp3": 0.17,
+    "opus": 0.0,
+    "aac": 0.18,
+    "flac": 0.0,
+}  # a stream cannot say what its ends hold too much
 
 
 def tone(rate_hz: int, seconds: float = 1.0) -> NDArray[np.float32]:
@@ -22,9 +31,14 @@ def tone(rate_hz: int, seconds: float = 1.0) -> NDArray[np.float32]:
     return (0.4 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32)
 
 
-def encoded(name: Format, samples: NDArray[np.float32], rate_hz: int, *, whole: bool, chunk: int = 997) -> bytes:
+def encoded(
+    name: Format, samples: NDArray[np.float32], rate_hz: int, *, whole: bool, chunk: int = 997
+) -> bytes:
     encoder = make_encoder(name, rate_hz, whole=whole)
-    body = b"".join(encoder.feed(samples[at : at + chunk]) for at in range(0, len(samples), chunk)) + encoder.finish()
+    body = (
+        b"".join(encoder.feed(samples[at : at + chunk]) for at in range(0, len(samples), chunk))
+        + encoder.finish()
+    )
     return encoder.header(None) + body
 
 
@@ -60,10 +74,14 @@ def test_flac_loses_nothing() -> None:
     assert np.array_equal(np.rint(read * 32768).astype(int), np.rint(samples * 32767).astype(int))
 
 
-@pytest.mark.parametrize("name", ["mp3", "aac", "flac"])  # an Ogg stream's serial number is drawn anew each time
+@pytest.mark.parametrize(
+    "name", ["mp3", "aac", "flac"]
+)  # an Ogg stream's serial number is drawn anew each time
 def test_a_whole_body_is_what_ffmpeg_writes_into_a_file(name: Format) -> None:
     chosen, samples, file = COMPRESSIONS[name], tone(24_000, 2.5), io.BytesIO()
-    with av.open(file, "w", format=chosen.container, container_options={"id3v2_version": "0"}) as container:
+    with av.open(
+        file, "w", format=chosen.container, container_options={"id3v2_version": "0"}
+    ) as container:
         stream = container.add_stream(chosen.encoder, rate=24_000, layout="mono")
         stream.bit_rate = chosen.bit_rate(24_000) or 0
         steps = np.rint(samples * np.float32(32767)).astype(np.int16)
@@ -97,7 +115,9 @@ def test_a_whole_body_says_how_long_it_is(name: Format) -> None:
     assert seconds == pytest.approx(2.5, abs=0.09)
 
 
-@pytest.mark.parametrize(("name", "rate_hz"), [(name, rate_hz) for name, rate_hz in PAIRS if rate_hz >= 22_050])
+@pytest.mark.parametrize(
+    ("name", "rate_hz"), [(name, rate_hz) for name, rate_hz in PAIRS if rate_hz >= 22_050]
+)
 def test_bytes_leave_while_sound_comes_in(name: Format, rate_hz: int) -> None:
     """No more than 150 ms of sound are held: what has left, cut anywhere, decodes to almost all that went in."""
     encoder, fed = make_encoder(name, rate_hz), 0

@@ -28,7 +28,9 @@ def test_an_honest_answer_lies_well_within() -> None:
     assert bounds.most_frames > 4 * honest_frames
 
 
-@pytest.mark.parametrize("slow", ["1" * 40, "ABCD " * 10, "w " * 40, "你好" * 20, "∑ " * 20, "$ % & " * 10])
+@pytest.mark.parametrize(
+    "slow", ["1" * 40, "ABCD " * 10, "w " * 40, "你好" * 20, "∑ " * 20, "$ % & " * 10]
+)
 def test_what_takes_longer_to_say_than_to_write_may_last_longer(slow: str) -> None:
     assert most_s(slow) > 1.5 * most_s("e" * len(slow))
 
@@ -45,7 +47,9 @@ def test_a_pace_without_a_shortest_allows_any() -> None:
 @given(st.text(max_size=200), st.text(max_size=50))
 def test_more_text_may_last_longer_and_the_bounds_are_in_order(text: str, more: str) -> None:
     bounds = PACE.bounds(text)
-    assert 0 <= bounds.least_frames < bounds.most_frames <= PACE.bounds(f"{text} {more}").most_frames
+    assert (
+        0 <= bounds.least_frames < bounds.most_frames <= PACE.bounds(f"{text} {more}").most_frames
+    )
 
 
 def test_the_quickest_speech_counts_what_is_surely_said() -> None:

@@ -30,7 +30,9 @@ def test_emoji_go(text: str, said: str) -> None:
     assert without_emoji(text) == said
 
 
-@pytest.mark.parametrize("text", ["5 °C → 6 ½ ™ © ® № ± × ÷ €", "①②❶", "你好，世界", "நன்றி", "a ‐ b – c…", "x² + y³"])
+@pytest.mark.parametrize(
+    "text", ["5 °C → 6 ½ ™ © ® № ± × ÷ €", "①②❶", "你好，世界", "நன்றி", "a ‐ b – c…", "x² + y³"]
+)
 def test_signs_that_are_read_stay(text: str) -> None:
     assert without_emoji(text) == text
 

@@ -46,7 +46,9 @@ def test_wave_reads_the_file(rate_hz: int, streamed: bool) -> None:
 def test_soundfile_reads_the_file(streamed: bool) -> None:
     soundfile = pytest.importorskip("soundfile")
     samples = noise(1_001)
-    read, rate_hz = soundfile.read(io.BytesIO(wav(samples, 24_000, streamed=streamed)), dtype="int16")
+    read, rate_hz = soundfile.read(
+        io.BytesIO(wav(samples, 24_000, streamed=streamed)), dtype="int16"
+    )
     assert rate_hz == 24_000
     assert np.array_equal(read, np.rint(samples * 32767).astype(np.int16))
 
@@ -54,19 +56,41 @@ def test_soundfile_reads_the_file(streamed: bool) -> None:
 @given(rate_hz=st.integers(8_000, 48_000), count=st.one_of(st.none(), st.integers(0, 2**30)))
 def test_every_header_holds_the_rate_and_the_sizes(rate_hz: int, count: int | None) -> None:
     header = make_encoder("wav", rate_hz).header(None if count is None else count * 2)
-    riff, riff_bytes, form, fmt, fmt_bytes, tag, channels, rate, rate_bytes, align, bits, data, data_bytes = (
-        struct.unpack("<4sI4s4sIHHIIHH4sI", header)
-    )
+    (
+        riff,
+        riff_bytes,
+        form,
+        fmt,
+        fmt_bytes,
+        tag,
+        channels,
+        rate,
+        rate_bytes,
+        align,
+        bits,
+        data,
+        data_bytes,
+    ) = struct.unpack("<4sI4s4sIHHIIHH4sI", header)
     assert len(header) == WAV_HEADER_BYTES
     assert (riff, form, fmt, data) == (b"RIFF", b"WAVE", b"fmt ", b"data")
-    assert (fmt_bytes, tag, channels, rate, rate_bytes, align, bits) == (16, 1, 1, rate_hz, rate_hz * 2, 2, 16)
+    assert (fmt_bytes, tag, channels, rate, rate_bytes, align, bits) == (
+        16,
+        1,
+        1,
+        rate_hz,
+        rate_hz * 2,
+        2,
+        16,
+    )
     unknown = count is None
     assert data_bytes == (0xFFFFFFFF if unknown else count * 2)
     assert riff_bytes == (0xFFFFFFFF if unknown else count * 2 + 36)
 
 
 @given(rate_hz=st.integers(8_000, 48_000), count=st.integers(0, 3_000), streamed=st.booleans())
-def test_every_wav_is_read_whatever_its_rate_and_length(rate_hz: int, count: int, streamed: bool) -> None:
+def test_every_wav_is_read_whatever_its_rate_and_length(
+    rate_hz: int, count: int, streamed: bool
+) -> None:
     with wave.open(io.BytesIO(wav(noise(count), rate_hz, streamed=streamed))) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, rate_hz)
         assert len(file.readframes(10**9)) == 2 * count

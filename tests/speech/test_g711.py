@@ -22,11 +22,16 @@ LEAST_DB = 36
 def speechlike(count: int) -> NDArray[np.float32]:
     """A tone that swells and fades, so that steps of every size are used."""
     time_s = np.arange(count) / 8_000
-    return (0.7 * np.sin(2 * np.pi * 440 * time_s) * np.sin(2 * np.pi * 1.5 * time_s)).astype(np.float32)
+    return (0.7 * np.sin(2 * np.pi * 440 * time_s) * np.sin(2 * np.pi * 1.5 * time_s)).astype(
+        np.float32
+    )
 
 
 def body(encoder: Encoder, samples: NDArray[np.float32], chunk: int = 10**6) -> bytes:
-    return b"".join(encoder.feed(samples[at : at + chunk]) for at in range(0, len(samples), chunk)) + encoder.finish()
+    return (
+        b"".join(encoder.feed(samples[at : at + chunk]) for at in range(0, len(samples), chunk))
+        + encoder.finish()
+    )
 
 
 def wav(law: Law, samples: NDArray[np.float32], *, whole: bool, rate_hz: int = 8_000) -> bytes:
@@ -41,18 +46,29 @@ def test_every_step_is_encoded_as_g711_says(law: Law) -> None:
     steps = np.arange(-32767, 32768)
     encoder = make_encoder("pcm", 8_000, encoding=law)
     data = encoder.feed((steps / 32767).astype(np.float32))
-    assert (len(data), encoder.finish(), encoder.delay_samples, encoder.header(None)) == (len(steps), b"", 0, b"")
+    assert (len(data), encoder.finish(), encoder.delay_samples, encoder.header(None)) == (
+        len(steps),
+        b"",
+        0,
+        b"",
+    )
     with av.open(io.BytesIO(data), format=law.removeprefix("pcm_")) as file:
-        heard = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)]).astype(int)
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)]).astype(
+            int
+        )
     levels = np.unique(heard)
     assert len(levels) == {"pcm_mulaw": 255, "pcm_alaw": 256}[law]
     nearest = np.abs(levels[None, :] - steps[::7, None]).min(1)
-    assert (np.abs(heard[::7] - steps[::7]) - nearest).max() <= 8  # at the thresholds between two levels
+    assert (
+        np.abs(heard[::7] - steps[::7]) - nearest
+    ).max() <= 8  # at the thresholds between two levels
 
 
 @pytest.mark.parametrize("law", LAWS)
 def test_silence_is_the_laws_own(law: Law) -> None:
-    assert set(make_encoder("pcm", 8_000, encoding=law).feed(np.zeros(160, np.float32))) == {SILENCE[law]}
+    assert set(make_encoder("pcm", 8_000, encoding=law).feed(np.zeros(160, np.float32))) == {
+        SILENCE[law]
+    }
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -62,7 +78,10 @@ def test_soundfile_and_ffmpeg_read_the_wav(law: Law, count: int, whole: bool) ->
     samples = speechlike(count)
     file = wav(law, samples, whole=whole)
     with av.open(io.BytesIO(file)) as opened:
-        assert (opened.streams.audio[0].codec_context.name, opened.streams.audio[0].rate) == (law, 8_000)
+        assert (opened.streams.audio[0].codec_context.name, opened.streams.audio[0].rate) == (
+            law,
+            8_000,
+        )
         heard = np.concatenate([frame.to_ndarray()[0] for frame in opened.decode(audio=0)])
     assert len(heard) == count
     assert snr_db(samples, heard / 32767) >= LEAST_DB
@@ -73,14 +92,30 @@ def test_soundfile_and_ffmpeg_read_the_wav(law: Law, count: int, whole: bool) ->
 
 
 @pytest.mark.parametrize(("count", "padding"), [(1_000, 0), (1_001, 1)])
-def test_a_whole_header_tells_the_samples_and_an_odd_length_is_padded(count: int, padding: int) -> None:
+def test_a_whole_header_tells_the_samples_and_an_odd_length_is_padded(
+    count: int, padding: int
+) -> None:
     file = wav("pcm_mulaw", speechlike(count), whole=True, rate_hz=16_000)
     assert len(file) == HEADER_BYTES + count + padding
-    riff, riff_bytes, form, fmt, fmt_bytes, tag, channels, rate, rate_bytes, align, bits, extra = struct.unpack_from(
-        "<4sI4s4sIHHIIHHH", file
+    riff, riff_bytes, form, fmt, fmt_bytes, tag, channels, rate, rate_bytes, align, bits, extra = (
+        struct.unpack_from("<4sI4s4sIHHIIHHH", file)
     )
-    assert (riff, riff_bytes, form, fmt, fmt_bytes) == (b"RIFF", len(file) - 8, b"WAVE", b"fmt ", 18)
-    assert (tag, channels, rate, rate_bytes, align, bits, extra) == (TAGS["pcm_mulaw"], 1, 16_000, 16_000, 1, 8, 0)
+    assert (riff, riff_bytes, form, fmt, fmt_bytes) == (
+        b"RIFF",
+        len(file) - 8,
+        b"WAVE",
+        b"fmt ",
+        18,
+    )
+    assert (tag, channels, rate, rate_bytes, align, bits, extra) == (
+        TAGS["pcm_mulaw"],
+        1,
+        16_000,
+        16_000,
+        1,
+        8,
+        0,
+    )
     assert struct.unpack_from("<4sII4sI", file, 38) == (b"fact", 4, count, b"data", count)
 
 
@@ -88,7 +123,9 @@ def test_a_whole_header_tells_the_samples_and_an_odd_length_is_padded(count: int
 def test_chunks_do_not_change_the_bytes(law: Law) -> None:
     samples = speechlike(4_001)
     for name in ("wav", "pcm"):
-        one, many = (body(make_encoder(name, 8_000, encoding=law), samples, chunk) for chunk in (10**6, 313))
+        one, many = (
+            body(make_encoder(name, 8_000, encoding=law), samples, chunk) for chunk in (10**6, 313)
+        )
         assert one == many
         assert len(one) == 4_001  # of a stream, which is never padded
 

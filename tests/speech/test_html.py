@@ -16,10 +16,16 @@ from app.speech.text import prepare
         ("<p>Hello <b>Siti</b>!</p><p>Your bill is ready.</p>", "Hello Siti!\nYour bill is ready."),
         ("Line one<br/>line two<BR>three", "Line one line two three"),
         ("<ul>\n    <li>milk</li>\n    <li>bread</li>\n</ul>", "milk.\nbread"),
-        ("<table><tr><th>Plan</th><th>RM</th></tr><tr><td>A</td> <td>5</td></tr></table>", "Plan, RM.\nA, 5"),
+        (
+            "<table><tr><th>Plan</th><th>RM</th></tr><tr><td>A</td> <td>5</td></tr></table>",
+            "Plan, RM.\nA, 5",
+        ),
         ('See <a href="https://example.com/?a=1&amp;b=2">our site</a>.', "See our site."),
         ("<img src=x alt='a red cat'> sat, <img src=y> too", "a red cat sat, too"),
-        ("<!-- hidden --><style>p { x: y }</style>Seen<script>if (a<b) alert('x')</script>", "Seen"),
+        (
+            "<!-- hidden --><style>p { x: y }</style>Seen<script>if (a<b) alert('x')</script>",
+            "Seen",
+        ),
         ("<!DOCTYPE html><html><body><h1>Title</h1>text</body></html>", "Title.\ntext"),
         ("H<sub>2</sub>O costs &lt; RM5 &amp; more", "H2O costs < RM5 & more"),
         ("<p>It is **bold** here</p>", "It is bold here"),
@@ -58,13 +64,28 @@ def test_html_cannot_put_a_special_token_together() -> None:
     assert "<|" not in prepare("x <<b>|im_end|<i>> y", normalize=True)
 
 
-@given(st.text(st.one_of(st.sampled_from("<>/!-=\"' abp&;\n"), st.characters(codec=None)), max_size=80))
+@given(
+    st.text(st.one_of(st.sampled_from("<>/!-=\"' abp&;\n"), st.characters(codec=None)), max_size=80)
+)
 def test_any_text_is_read(text: str) -> None:
     without_html(text)
 
 
 @pytest.mark.parametrize(
-    "piece", ["<", "<a ", "<a b='", "</a", "<!--", "<script>", "<style><", "<!doctype", "<td>", "</td>   ", "<b>x</b>"]
+    "piece",
+    [
+        "<",
+        "<a ",
+        "<a b='",
+        "</a",
+        "<!--",
+        "<script>",
+        "<style><",
+        "<!doctype",
+        "<td>",
+        "</td>   ",
+        "<b>x</b>",
+    ],
 )
 def test_hostile_texts_take_linear_time(piece: str) -> None:
     """The standard html.parser takes 48 s for "<a " 20,000 times."""

@@ -14,8 +14,37 @@ from app.speech.pauses import LONGEST_PAUSE, passages
 from app.speech.sentences import sentences
 
 WORDS = [
-    *("word", "Hi.", "no,", "yes!", "你好。", "再见！", "En.", "well:", "1.", "2)", "3.5", "Dr.", "U.S.", "p.m.", "😀"),
-    *("The", "[pause:500ms]", "[pause: 1.5 s]", "[paused", "[1]", '"So?', '"', "\n", "- item", "é", "हिन्दी", "(a)"),
+    *(
+        "word",
+        "Hi.",
+        "no,",
+        "yes!",
+        "你好。",
+        "再见！",
+        "En.",
+        "well:",
+        "1.",
+        "2)",
+        "3.5",
+        "Dr.",
+        "U.S.",
+        "p.m.",
+        "😀",
+    ),
+    *(
+        "The",
+        "[pause:500ms]",
+        "[pause: 1.5 s]",
+        "[paused",
+        "[1]",
+        '"So?',
+        '"',
+        "\n",
+        "- item",
+        "é",
+        "हिन्दी",
+        "(a)",
+    ),
 ]
 WRITTEN = st.one_of(
     st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join),
@@ -43,9 +72,13 @@ def test_the_sentences_do_not_depend_on_the_pieces(text: str, ends: list[int]) -
 
 
 @given(WRITTEN, st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), max_size=12))
-def test_no_word_is_lost_or_doubled_and_no_pause_is_cut(text: str, ends: list[tuple[int, bool]]) -> None:
+def test_no_word_is_lost_or_doubled_and_no_pause_is_cut(
+    text: str, ends: list[tuple[int, bool]]
+) -> None:
     feed, found = SentenceFeed(), list[str]()
-    for piece, (_, flush) in zip(cut(text, [end for end, _ in ends]), [*ends, (0, False)], strict=False):
+    for piece, (_, flush) in zip(
+        cut(text, [end for end, _ in ends]), [*ends, (0, False)], strict=False
+    ):
         found += feed.feed(piece) + (feed.flush() if flush else [])
     found += feed.finish()
     assert without_spaces("".join(found)) == without_spaces(text)
@@ -90,7 +123,10 @@ def test_the_first_piece_ends_at_a_clause_and_later_ones_do_not() -> None:
 
 
 def test_a_number_in_a_sentence_or_before_a_list_item_ends_nothing() -> None:
-    assert given_by(["1. Open the app.\n2. Close it.\n"]) == ["1. Open the app.\n", "2. Close it.\n"]
+    assert given_by(["1. Open the app.\n2. Close it.\n"]) == [
+        "1. Open the app.\n",
+        "2. Close it.\n",
+    ]
     assert given_by(["It costs 3.", "50 in all. Yes."]) == ["It costs 3.50 in all. ", "Yes."]
 
 
@@ -158,7 +194,9 @@ def segmented(pieces: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     given: list[int] = []
     segment = segmenter._segment  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(
-        segmenter, "_segment", lambda language, text: given.append(len(text)) or segment(language, text)
+        segmenter,
+        "_segment",
+        lambda language, text: given.append(len(text)) or segment(language, text),
     )
     given_by(pieces)
     monkeypatch.undo()
@@ -167,7 +205,9 @@ def segmented(pieces: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_the_work_is_linear_in_the_text_however_it_is_cut(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_is_linear_in_the_text_however_it_is_cut(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = 4_000
     short, long = (unit * (times * size // len(unit)) for times in (1, 2))
     for cut_up in (list, lambda text: [text]):
@@ -182,7 +222,9 @@ def test_no_sentence_is_kept_without_bound_and_the_pieces_are_the_same_beyond_it
     text = unit * (7_000 // len(unit))
     found = given_by([text])
     assert max(map(len, found), default=0) <= 2_000 + LONGEST_PAUSE
-    assert found == given_by(list(text)) == given_by(cut(text, [7, 1_999, 2_000, 2_001, 3_100, 6_500]))
+    assert (
+        found == given_by(list(text)) == given_by(cut(text, [7, 1_999, 2_000, 2_001, 3_100, 6_500]))
+    )
     assert without_spaces("".join(found)) == without_spaces(text)
 
 
@@ -192,8 +234,12 @@ def test_a_pause_is_not_cut_where_a_sentence_is_too_long(place: int) -> None:
     text = "x" * place + "[pause: 1.5 s]" + "y" * 3_000
     found = given_by([text])
     assert found == given_by(list(text))
-    assert [passage.pause_s for piece in found for passage in passages(piece) if passage.pause_s] == [1.5]
+    assert [
+        passage.pause_s for piece in found for passage in passages(piece) if passage.pause_s
+    ] == [1.5]
 
 
 def test_an_old_letter_in_a_pause_is_one_wherever_it_is_cut() -> None:
-    assert given_by(list("a [pauſe:1s] b")) == given_by(["a [pauſe:1s] b"]) == ["a [pauſe:1s]", " b"]
+    assert (
+        given_by(list("a [pauſe:1s] b")) == given_by(["a [pauſe:1s] b"]) == ["a [pauſe:1s]", " b"]
+    )

@@ -30,7 +30,9 @@ def silence(seconds: float) -> Samples:
 
 def speech(level_db: float, *, bursts: int = 12) -> Samples:
     """Bursts of noise of 100 to 280 ms at `level_db`, with silences of 60 ms between them."""
-    parts = [[noise(0.1 + 0.06 * (index % 4), level_db, index), silence(0.06)] for index in range(bursts)]
+    parts = [
+        [noise(0.1 + 0.06 * (index % 4), level_db, index), silence(0.06)] for index in range(bursts)
+    ]
     return np.concatenate([part for pair in parts for part in pair])
 
 
@@ -71,7 +73,9 @@ def test_chunks_cannot_be_heard(sizes: list[int], horizon_s: float, level_db: in
 
 @pytest.mark.parametrize("level_db", [-35, -30, -25, -20, -15, -10])
 @pytest.mark.parametrize("target_db", [-16.0, -20.0])
-def test_the_voiced_part_is_within_1_db_of_the_target_after_the_first_second(level_db: int, target_db: float) -> None:
+def test_the_voiced_part_is_within_1_db_of_the_target_after_the_first_second(
+    level_db: int, target_db: float
+) -> None:
     samples = speech(level_db)
     later = voiced_after(samples, levelled(samples, target_db=target_db), 1.0)
     assert db(later) == pytest.approx(target_db, abs=1)
@@ -93,7 +97,9 @@ def test_the_gain_is_constant_once_it_is_locked() -> None:
 def test_the_locked_gain_counts_every_block_of_the_first_940_ms_once() -> None:
     samples = np.repeat(np.float32([0.03, 0.1]), [10 * 480, 90 * 480])
     level_db = 10 * np.log10((10 * 0.03**2 + 37 * 0.1**2) / 47)
-    assert gains_db(samples, levelled(samples))[-1] == pytest.approx(TARGET_DB - level_db, abs=0.001)
+    assert gains_db(samples, levelled(samples))[-1] == pytest.approx(
+        TARGET_DB - level_db, abs=0.001
+    )
 
 
 def test_the_gain_moves_without_steps() -> None:

@@ -65,7 +65,9 @@ def test_what_is_said_is_not_looked_up_again() -> None:
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "words.tsv"
-    path.write_bytes("\ufeff# names\r\nGrab\tgraeb\r\n\r\n  # more\nＫＬＩＡ\tK L I A\nGrab\tgraeb\n".encode())
+    path.write_bytes(
+        "\ufeff# names\r\nGrab\tgraeb\r\n\r\n  # more\nＫＬＩＡ\tK L I A\nGrab\tgraeb\n".encode()
+    )
     lexicon = Lexicon.read(path)
     assert len(lexicon) == 2
     assert lexicon.apply("GRAB to KLIA") == "graeb to K L I A"
@@ -96,7 +98,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         Lexicon.read(tmp_path / "none.tsv")
 
 
-@given(st.text(max_size=60), st.dictionaries(st.from_regex(r"[a-zé你]\w{0,4}", fullmatch=True), st.text(max_size=5)))
+@given(
+    st.text(max_size=60),
+    st.dictionaries(st.from_regex(r"[a-zé你]\w{0,4}", fullmatch=True), st.text(max_size=5)),
+)
 def test_any_text_is_read(text: str, entries: dict[str, str]) -> None:
     Lexicon(entries.items()).apply(text)
 
@@ -108,7 +113,9 @@ def test_words_between_spaces_are_all_found(words: list[str]) -> None:
     assert lexicon.apply(" ".join(words)) == " ".join(names.get(word, word) for word in words)
 
 
-@pytest.mark.parametrize("text", ["a" * 200_000, "a " * 100_000, "a b " * 50_000, "你" * 100_000, "é̂" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "a " * 100_000, "a b " * 50_000, "你" * 100_000, "é̂" * 50_000]
+)
 def test_hostile_texts_take_linear_time(text: str) -> None:
     lexicon = Lexicon([("a b c d", "x"), ("a b c", "y"), ("你好", "z")])
     assert lexicon.apply(text) is text

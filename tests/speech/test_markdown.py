@@ -130,12 +130,21 @@ def test_hostile_markdown_takes_linear_time(unit: str) -> None:
     assert least_s(lambda: plain(long)) < 32 * least_s(lambda: plain(short))
 
 
-@given(st.text(st.sampled_from("aZé你9 .,!?'-:;"), max_size=40).map(str.strip).filter(lambda text: text[:1] not in "-"))
+@given(
+    st.text(st.sampled_from("aZé你9 .,!?'-:;"), max_size=40)
+    .map(str.strip)
+    .filter(lambda text: text[:1] not in "-")
+)
 def test_plain_text_keeps_all_but_whitespace(text: str) -> None:
     assert plain(text).split() == text.split()
 
 
-@given(st.text(st.one_of(st.sampled_from("#*_`~[]()!>-+|\\<&;1. \n\tab"), st.characters(codec=None)), max_size=80))
+@given(
+    st.text(
+        st.one_of(st.sampled_from("#*_`~[]()!>-+|\\<&;1. \n\tab"), st.characters(codec=None)),
+        max_size=80,
+    )
+)
 def test_any_text_is_read(text: str) -> None:
     plain(text).encode()
 

@@ -14,15 +14,64 @@ from app.speech.text import clean
 
 PAIRS = [
     tuple(line.split("\t"))
-    for line in Path(__file__).with_name("normalise_english.tsv").read_text(encoding="utf-8").splitlines()
+    for line in Path(__file__)
+    .with_name("normalise_english.tsv")
+    .read_text(encoding="utf-8")
+    .splitlines()
 ]
 WRITTEN = st.lists(
     st.one_of(
         st.sampled_from(
             [
-                *("RM", "$", "1", "12", "007", "1,250.50", "9:30", "am", "p.m.", "15/3/2026", "2026-03-15", "-", "–"),
-                *(" ", " ", " ", ".", ",", ":", "/", "%", "km", "GB", "No.", "Dr.", "A", "B-12", "@", "example.com"),
-                *("+60", "#", "https://", "*", "°C", "x", "SMS", "U.S.", "J.", "Tan", "the", "March", "IV", "'s"),
+                *(
+                    "RM",
+                    "$",
+                    "1",
+                    "12",
+                    "007",
+                    "1,250.50",
+                    "9:30",
+                    "am",
+                    "p.m.",
+                    "15/3/2026",
+                    "2026-03-15",
+                    "-",
+                    "–",
+                ),
+                *(
+                    " ",
+                    " ",
+                    " ",
+                    ".",
+                    ",",
+                    ":",
+                    "/",
+                    "%",
+                    "km",
+                    "GB",
+                    "No.",
+                    "Dr.",
+                    "A",
+                    "B-12",
+                    "@",
+                    "example.com",
+                ),
+                *(
+                    "+60",
+                    "#",
+                    "https://",
+                    "*",
+                    "°C",
+                    "x",
+                    "SMS",
+                    "U.S.",
+                    "J.",
+                    "Tan",
+                    "the",
+                    "March",
+                    "IV",
+                    "'s",
+                ),
                 *("(", ")", "٣", "²"),
             ]
         ),
@@ -128,7 +177,11 @@ def unshortened(text: str) -> bool:
 
 
 @settings(deadline=None)
-@given(st.text(alphabet=st.sampled_from("abcdefgh ijklmno,pqrstu'vwxyz?!éüñ"), max_size=200).filter(unshortened))
+@given(
+    st.text(alphabet=st.sampled_from("abcdefgh ijklmno,pqrstu'vwxyz?!éüñ"), max_size=200).filter(
+        unshortened
+    )
+)
 def test_text_without_digits_symbols_and_capitals_is_returned_unchanged(text: str) -> None:
     assert normalise(text) is text
 

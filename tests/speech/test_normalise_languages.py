@@ -16,7 +16,10 @@ LANGUAGES = {"en": "english", "ms": "malay", "zh": "mandarin", "ta": "tamil"}
 PAIRS = {
     language: [
         tuple(line.split("\t"))
-        for line in Path(__file__).with_name(f"normalise_{name}.tsv").read_text(encoding="utf-8").splitlines()
+        for line in Path(__file__)
+        .with_name(f"normalise_{name}.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()
     ]
     for language, name in LANGUAGES.items()
 }
@@ -40,7 +43,24 @@ WRITTEN = st.lists(
                     "-",
                     "–",
                 ),
-                *(" ", " ", ".", ",", ":", "/", "%", "km", "GB", "No.", "Pn.", "A", "B-12", "@", "example.com", "ke-3"),
+                *(
+                    " ",
+                    " ",
+                    ".",
+                    ",",
+                    ":",
+                    "/",
+                    "%",
+                    "km",
+                    "GB",
+                    "No.",
+                    "Pn.",
+                    "A",
+                    "B-12",
+                    "@",
+                    "example.com",
+                    "ke-3",
+                ),
                 *(
                     "+60",
                     "#",
@@ -59,7 +79,21 @@ WRITTEN = st.lists(
                     "ஆம்",
                     "க்கு",
                 ),
-                *("க்கு", "மணி", "–", "நவம்பர்", "தேதி", "(", ")", "٣", "²", "buku2", "1990-an", "yg", "jam 2030"),
+                *(
+                    "க்கு",
+                    "மணி",
+                    "–",
+                    "நவம்பர்",
+                    "தேதி",
+                    "(",
+                    ")",
+                    "٣",
+                    "²",
+                    "buku2",
+                    "1990-an",
+                    "yg",
+                    "jam 2030",
+                ),
             ]
         ),
         st.text(max_size=4),
@@ -90,10 +124,15 @@ NASTY = {
 
 def test_there_are_enough_sentences() -> None:
     least = {"en": 300, "ms": 300, "zh": 60, "ta": 60}
-    assert all(len(PAIRS[language]) == len(dict(PAIRS[language])) >= count for language, count in least.items())
+    assert all(
+        len(PAIRS[language]) == len(dict(PAIRS[language])) >= count
+        for language, count in least.items()
+    )
 
 
-@pytest.mark.parametrize(("language", "written", "spoken"), OTHERS, ids=[written for _, written, _ in OTHERS])
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"), OTHERS, ids=[written for _, written, _ in OTHERS]
+)
 def test_a_sentence_is_said_as_people_say_it(language: str, written: str, spoken: str) -> None:
     assert normalise(written) == spoken
     assert normalise(spoken) == spoken
@@ -116,7 +155,10 @@ def test_a_sentence_by_itself_is_in_its_language(language: str) -> None:
             "Baki anda RM5.  Thank you for calling, press 1.\n请按1。",
             "Baki anda lima ringgit.  Thank you for calling, press one.\n请按一。",
         ),
-        ("Please transfer RM50 ke akaun saya.", "Please transfer lima puluh ringgit ke akaun saya."),
+        (
+            "Please transfer RM50 ke akaun saya.",
+            "Please transfer lima puluh ringgit ke akaun saya.",
+        ),
         ("Please pay RM50 at the kaunter.", "Please pay fifty ringgit at the kaunter."),
         ("สวัสดี 5 คน. Press 5.", "สวัสดี 5 คน. Press five."),
         ("Привет 5. 5 こんにちは 5。", "Привет 5. 5 こんにちは 5。"),

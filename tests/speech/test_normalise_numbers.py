@@ -93,7 +93,20 @@ def test_dates() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("It is {}.", "1-{}", "{}-{}", "RM{}", "${}.50", "{}%", "{} km", "{}:30", "{}/{}/{}", "{}th", "{}.{}", "1/{}"),
+        *(
+            "It is {}.",
+            "1-{}",
+            "{}-{}",
+            "RM{}",
+            "${}.50",
+            "{}%",
+            "{} km",
+            "{}:30",
+            "{}/{}/{}",
+            "{}th",
+            "{}.{}",
+            "1/{}",
+        ),
         *(
             "FY{}",
             "year {}",
@@ -109,6 +122,8 @@ def test_dates() -> None:
         ),
     ],
 )
-def test_a_number_of_thousands_of_digits_is_read_wherever_it_stands(text: str, language: Language) -> None:
+def test_a_number_of_thousands_of_digits_is_read_wherever_it_stands(
+    text: str, language: Language
+) -> None:
     """Python converts at most 4,300 digits."""
     assert READERS[language]().read(text.replace("{}", "9" * 5_000))

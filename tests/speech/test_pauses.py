@@ -14,10 +14,16 @@ from app.speech.pauses import Passage, passages
     ("text", "expected"),
     [
         ("One moment.", [Passage(0, "One moment.")]),
-        ("Please hold. [pause:500ms] Thank you.", [Passage(0, "Please hold. "), Passage(0.5, " Thank you.")]),
+        (
+            "Please hold. [pause:500ms] Thank you.",
+            [Passage(0, "Please hold. "), Passage(0.5, " Thank you.")],
+        ),
         ("[pause: 1.5 s]Hello[PAUSE:2s]", [Passage(0, ""), Passage(1.5, "Hello"), Passage(2, "")]),
         ("[pause:1s][pause:1s]x", [Passage(0, ""), Passage(1, ""), Passage(1, "x")]),
-        ("[pause:] [pause:5] [pause:5m] [pause", [Passage(0, "[pause:] [pause:5] [pause:5m] [pause")]),
+        (
+            "[pause:] [pause:5] [pause:5m] [pause",
+            [Passage(0, "[pause:] [pause:5] [pause:5m] [pause")],
+        ),
     ],
 )
 def test_pauses_part_the_text(text: str, expected: list[Passage]) -> None:
@@ -30,7 +36,13 @@ def test_long_silence_is_refused(text: str) -> None:
         passages(text)
 
 
-@given(st.lists(st.text(max_size=20).filter(lambda text: "[" not in text and "]" not in text), min_size=1, max_size=9))
+@given(
+    st.lists(
+        st.text(max_size=20).filter(lambda text: "[" not in text and "]" not in text),
+        min_size=1,
+        max_size=9,
+    )
+)
 def test_no_text_is_lost(texts: list[str]) -> None:
     found = passages("[pause:20ms]".join(texts))
     assert [passage.text for passage in found] == texts

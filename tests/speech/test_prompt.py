@@ -30,24 +30,37 @@ SYNTAX = (
     "{voice}",
     "{text}",
 )
-PIECES = st.one_of(st.sampled_from(SYNTAX), st.sampled_from("<>|＜｜＞*`a \n\0\ud800\u200b\u202e\u0338"))
+PIECES = st.one_of(
+    st.sampled_from(SYNTAX), st.sampled_from("<>|＜｜＞*`a \n\0\ud800\u200b\u202e\u0338")
+)
 
 
 def test_voice_and_text_fill_their_places() -> None:
-    assert render("<|a|>{voice}: {text}<|b|>", voice="husein", text="Hello") == "<|a|>husein: Hello<|b|>"
+    assert (
+        render("<|a|>{voice}: {text}<|b|>", voice="husein", text="Hello")
+        == "<|a|>husein: Hello<|b|>"
+    )
 
 
 def test_braces_are_text() -> None:
-    assert render("{voice}: {text} {x} {}", voice="{text}", text="{voice} {0} {") == "{text}: {voice} {0} { {x} {}"
+    assert (
+        render("{voice}: {text} {x} {}", voice="{text}", text="{voice} {0} {")
+        == "{text}: {voice} {0} { {x} {}"
+    )
 
 
 @given(text=st.text())
 def test_a_prompt_is_parsed_into_what_it_was_rendered_from(text: str) -> None:
     template = "<|a|>{voice}: {text}<|b|>"
-    assert parse(template, render(template, voice="husein", text=text)) == {"voice": "husein", "text": text}
+    assert parse(template, render(template, voice="husein", text=text)) == {
+        "voice": "husein",
+        "text": text,
+    }
 
 
-@pytest.mark.parametrize("prompt", ["", "<|a|>husein Hello<|b|>", "<|a|>husein: Hello", " <|a|>husein: Hello<|b|>"])
+@pytest.mark.parametrize(
+    "prompt", ["", "<|a|>husein Hello<|b|>", "<|a|>husein: Hello", " <|a|>husein: Hello<|b|>"]
+)
 def test_a_prompt_of_another_form_is_refused(prompt: str) -> None:
     with pytest.raises(ValueError, match="not a prompt"):
         parse("<|a|>{voice}: {text}<|b|>", prompt)
@@ -56,12 +69,18 @@ def test_a_prompt_of_another_form_is_refused(prompt: str) -> None:
 @pytest.mark.fault(36)
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("normalize", [True, False])
-@given(text=st.lists(st.one_of(PIECES, st.text(st.characters(codec=None), max_size=3)), max_size=20).map("".join))
+@given(
+    text=st.lists(
+        st.one_of(PIECES, st.text(st.characters(codec=None), max_size=3)), max_size=20
+    ).map("".join)
+)
 @example(text="x<|im<|x|>_end|>")
 @example(text="a＜｜im_end｜＞<custom_token_5>")
 @example(text="a<")
 @example(text="|>a|")
-def test_the_prompt_holds_exactly_its_own_delimiters(template: str, normalize: bool, text: str) -> None:
+def test_the_prompt_holds_exactly_its_own_delimiters(
+    template: str, normalize: bool, text: str
+) -> None:
     try:
         prompt = render(template, voice="husein", text=prepare(text, normalize=normalize))
     except EmptyInput:

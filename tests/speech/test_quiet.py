@@ -49,5 +49,8 @@ def test_it_is_found_exactly_where_it_is_however_the_sound_is_cut(
 ) -> None:
     blocks = [heard for count, heard in spans for _ in range(count)]
     sound = np.repeat(np.array(blocks, np.float32), RATE_HZ // 50) * np.float32(0.1)
-    longest = max((len(run) for run in "".join("#" if heard else "." for heard in blocks).split("#")), default=0)
+    longest = max(
+        (len(run) for run in "".join("#" if heard else "." for heard in blocks).split("#")),
+        default=0,
+    )
     assert is_quiet(sound, sizes) == (longest > 150)

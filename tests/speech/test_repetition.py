@@ -43,7 +43,9 @@ def test_every_loop_is_found_soon(before: list[int], period: list[int], slots: i
     assert found_at(codes, [1] * len(codes)) is not None
 
 
-@given(codes=st.lists(st.integers(0, 1), max_size=600), sizes=st.lists(st.integers(0, 90), max_size=20))
+@given(
+    codes=st.lists(st.integers(0, 1), max_size=600), sizes=st.lists(st.integers(0, 90), max_size=20)
+)
 def test_the_way_codes_arrive_makes_no_difference(codes: list[int], sizes: list[int]) -> None:
     whole = frames_of([*codes, *[1] * 170])
     assert found_at(whole, sizes) is not None
@@ -56,11 +58,18 @@ def test_a_short_period_may_repeat_for_less_than_three_seconds(period: int) -> N
     """A second of silence is one code, fifty times."""
     before = list(range(1_000, 1_000 + 3 * STRIDE_FRAMES))
     span = LEAST_FRAMES - period
-    assert found_at(frames_of([*before, *(list(range(period)) * LEAST_FRAMES)[:span], *range(2_000, 2_100)])) is None
+    assert (
+        found_at(
+            frames_of([*before, *(list(range(period)) * LEAST_FRAMES)[:span], *range(2_000, 2_100)])
+        )
+        is None
+    )
 
 
 def test_seven_times_the_same_second_is_no_loop() -> None:
-    assert found_at(frames_of([*range(900, 950), *list(range(50)) * 7, *range(2_000, 2_100)])) is None
+    assert (
+        found_at(frames_of([*range(900, 950), *list(range(50)) * 7, *range(2_000, 2_100)])) is None
+    )
 
 
 @given(st.lists(st.integers(0, 65_535), max_size=600, unique=True))

@@ -20,12 +20,20 @@ def test_text_that_fits_is_one_piece(text: str) -> None:
 
 
 def test_whole_sentences_are_packed() -> None:
-    assert split("One two. Three. Four five six. Seven.", 20) == ["One two. Three.", "Four five six.", "Seven."]
+    assert split("One two. Three. Four five six. Seven.", 20) == [
+        "One two. Three.",
+        "Four five six.",
+        "Seven.",
+    ]
 
 
 def test_a_long_sentence_is_cut_after_clauses() -> None:
     text = "When the rain stops, we shall walk to the river; nobody minds."
-    assert split(text, 30) == ["When the rain stops,", "we shall walk to the river;", "nobody minds."]
+    assert split(text, 30) == [
+        "When the rain stops,",
+        "we shall walk to the river;",
+        "nobody minds.",
+    ]
 
 
 def test_a_long_clause_is_cut_between_words() -> None:
@@ -33,7 +41,12 @@ def test_a_long_clause_is_cut_between_words() -> None:
 
 
 def test_chinese_is_cut_at_its_own_stops() -> None:
-    assert split("你好吗？我很好，谢谢你。再见！", 16) == ["你好吗？", "我很好，", "谢谢你。", "再见！"]
+    assert split("你好吗？我很好，谢谢你。再见！", 16) == [
+        "你好吗？",
+        "我很好，",
+        "谢谢你。",
+        "再见！",
+    ]
 
 
 def test_text_without_spaces_is_cut_hard() -> None:
@@ -41,7 +54,8 @@ def test_text_without_spaces_is_cut_hard() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "letters"), [("seven", 5), ("7", 6), ("7,777", 25), ("BBC", 12), ("Bank", 4), ("你好", 8), ("$5", 12)]
+    ("text", "letters"),
+    [("seven", 5), ("7", 6), ("7,777", 25), ("BBC", 12), ("Bank", 4), ("你好", 8), ("$5", 12)],
 )
 def test_what_takes_long_to_say_counts_for_more(text: str, letters: int) -> None:
     assert spoken_length(text) == letters
@@ -75,7 +89,10 @@ def test_a_word_that_ends_like_an_abbreviation_does() -> None:
 
 
 @given(
-    st.text(st.one_of(st.sampled_from("abc .,;!?。，\n"), st.characters(codec="utf-8")), min_size=1), st.integers(1, 30)
+    st.text(
+        st.one_of(st.sampled_from("abc .,;!?。，\n"), st.characters(codec="utf-8")), min_size=1
+    ),
+    st.integers(1, 30),
 )
 def test_pieces_fit_and_nothing_is_lost(text: str, max_characters: int) -> None:
     pieces = split(text, max_characters)
@@ -86,7 +103,8 @@ def test_pieces_fit_and_nothing_is_lost(text: str, max_characters: int) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["word", "Hi.", "no,", "yes!", "你好。", "En.", "well:"]), min_size=1), st.integers(8, 30)
+    st.lists(st.sampled_from(["word", "Hi.", "no,", "yes!", "你好。", "En.", "well:"]), min_size=1),
+    st.integers(8, 30),
 )
 def test_every_piece_holds_something_to_speak(words: list[str], max_characters: int) -> None:
     assert all(any(map(str.isalnum, piece)) for piece in split(" ".join(words), max_characters))

@@ -17,7 +17,9 @@ RATE_HZ = 24_000
 FRAME_SAMPLES = 480
 FADE_SAMPLES = round(FADE_S * RATE_HZ)
 SINE_HZ = 200
-SINE_STEP = 2 * np.pi * SINE_HZ / RATE_HZ  # the largest step between two samples of a sine of amplitude 1
+SINE_STEP = (
+    2 * np.pi * SINE_HZ / RATE_HZ
+)  # the largest step between two samples of a sine of amplitude 1
 
 
 def windows_over(total: int, *, first_hop: int, left: int, right: int) -> list[Window]:
@@ -58,7 +60,9 @@ def test_an_identity_codec_gives_the_signal_back_exactly(  # noqa: PLR0917
     assert np.array_equal(np.concatenate(parts), signal)
 
 
-def drifting_sine(windows: list[Window], fade_samples: int, *, frame_samples: int = FRAME_SAMPLES) -> Samples:
+def drifting_sine(
+    windows: list[Window], fade_samples: int, *, frame_samples: int = FRAME_SAMPLES
+) -> Samples:
     """A codec whose gain and phase differ a little from window to window, stitched."""
     stitcher = Stitcher(frame_samples, fade_samples)
     parts: list[Samples] = []
@@ -73,8 +77,12 @@ def largest_step(samples: Samples) -> float:
     return float(np.abs(np.diff(samples)).max())
 
 
-@pytest.mark.parametrize(("first_hop", "left", "right"), [(20, 50, 10), (5, 50, 1), (7, 0, 1), (1, 3, 2)])
-def test_no_step_at_a_seam_is_larger_than_the_sines_own(first_hop: int, left: int, right: int) -> None:
+@pytest.mark.parametrize(
+    ("first_hop", "left", "right"), [(20, 50, 10), (5, 50, 1), (7, 0, 1), (1, 3, 2)]
+)
+def test_no_step_at_a_seam_is_larger_than_the_sines_own(
+    first_hop: int, left: int, right: int
+) -> None:
     windows = windows_over(301, first_hop=first_hop, left=left, right=right)
     assert len(windows) > 5
     stitched = drifting_sine(windows, FADE_SAMPLES)

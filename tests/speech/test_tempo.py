@@ -35,7 +35,11 @@ def test_the_length_is_divided_to_the_sample(speed: float, seconds: float) -> No
 
 
 @settings(max_examples=30, deadline=None)
-@given(samples=st.integers(0, 30_000), speed=st.floats(0.25, 4.0), sizes=st.lists(st.integers(0, 9_000), max_size=5))
+@given(
+    samples=st.integers(0, 30_000),
+    speed=st.floats(0.25, 4.0),
+    sizes=st.lists(st.integers(0, 9_000), max_size=5),
+)
 def test_any_length_is_divided_by_any_speed(samples: int, speed: float, sizes: list[int]) -> None:
     assert len(played(voice(samples / RATE_HZ), speed, sizes)) == round(samples / speed)
 

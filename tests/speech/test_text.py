@@ -95,7 +95,9 @@ def test_any_text_is_clean_or_refused(text: str) -> None:
     assert clean(cleaned) == cleaned
     assert unicodedata.is_normalized("NFKC", cleaned)
     assert not re.search(r"<\||\|>|<[\w/!]|\s\s|^\s|\s$", cleaned)
-    assert not any(unicodedata.category(c).startswith("C") and c not in "\u200c\u200d" for c in cleaned)
+    assert not any(
+        unicodedata.category(c).startswith("C") and c not in "\u200c\u200d" for c in cleaned
+    )
     cleaned.encode()
 
 

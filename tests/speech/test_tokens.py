@@ -10,9 +10,24 @@ from app.speech.tokens import TokenIds, TokenText
 
 SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
 CUSTOM = TokenSyntax(prefix="<custom_token_", suffix=">", first=10, slots=7)
-NESTED = TokenSyntax(prefix="|>%<|s_", suffix="|>", first=0, slots=1)  # the suffix lies within the prefix
+NESTED = TokenSyntax(
+    prefix="|>%<|s_", suffix="|>", first=0, slots=1
+)  # the suffix lies within the prefix
 SYNTAXES = st.sampled_from([SPEECH, CUSTOM, NESTED])
-BETWEEN = ["", " ", "\n", "<", "<|", "<|s", "<|S_1|>", "|>", "<|im_end|>", "<custom_token>", "ł😀", "5|>"]
+BETWEEN = [
+    "",
+    " ",
+    "\n",
+    "<",
+    "<|",
+    "<|s",
+    "<|S_1|>",
+    "|>",
+    "<|im_end|>",
+    "<custom_token>",
+    "ł😀",
+    "5|>",
+]
 OFFSET, END = 151_936, 151_645
 
 
@@ -26,8 +41,14 @@ def pieces(text: str, cuts: set[int]) -> list[str]:
 
 
 @pytest.mark.fault(15)
-@given(SYNTAXES, st.lists(st.tuples(st.integers(0, 10**9 - 1), st.sampled_from(BETWEEN))), st.sets(st.integers(0, 999)))
-def test_any_split_gives_the_same_numbers(syntax: TokenSyntax, parts: list[tuple[int, str]], cuts: set[int]) -> None:
+@given(
+    SYNTAXES,
+    st.lists(st.tuples(st.integers(0, 10**9 - 1), st.sampled_from(BETWEEN))),
+    st.sets(st.integers(0, 999)),
+)
+def test_any_split_gives_the_same_numbers(
+    syntax: TokenSyntax, parts: list[tuple[int, str]], cuts: set[int]
+) -> None:
     text = "".join(between + write(syntax, [number]) for number, between in parts)
     whole = TokenText(syntax).feed(text)
     split = TokenText(syntax)
@@ -57,7 +78,26 @@ def test_what_is_a_token(text: str, numbers: list[int]) -> None:
 @pytest.mark.fault(17)
 @pytest.mark.parametrize(
     "number",
-    ["", "x", " 1", "1 ", "+1", "1.5", "1e3", "0x1F", "1_0", "1,2", "٣", "１", "²", "1|", "1|x", "1<|s_2", "\n", "1\n"],
+    [
+        "",
+        "x",
+        " 1",
+        "1 ",
+        "+1",
+        "1.5",
+        "1e3",
+        "0x1F",
+        "1_0",
+        "1,2",
+        "٣",
+        "１",
+        "²",
+        "1|",
+        "1|x",
+        "1<|s_2",
+        "\n",
+        "1\n",
+    ],
 )
 def test_a_malformed_token_is_a_breach_and_is_never_skipped(number: str) -> None:
     text = f"<|s_1|><|s_{number}|>"
@@ -132,7 +172,9 @@ def test_text_with_and_without_ids_agree(syntax: TokenSyntax, groups: list[list[
 
 
 @given(st.lists(st.lists(st.integers(0, 65_535), min_size=1, max_size=4), min_size=1), st.data())
-def test_events_without_text_are_read_from_their_ids(groups: list[list[int]], data: st.DataObject) -> None:
+def test_events_without_text_are_read_from_their_ids(
+    groups: list[list[int]], data: st.DataObject
+) -> None:
     tokens = learned()
     for group in groups:
         hidden = data.draw(st.booleans())
@@ -141,13 +183,17 @@ def test_events_without_text_are_read_from_their_ids(groups: list[list[int]], da
 
 @pytest.mark.fault(15)
 @given(st.lists(st.integers(0, 65_535), min_size=1), st.sets(st.integers(0, 999)))
-def test_text_that_is_cut_anywhere_still_agrees_with_its_ids(numbers: list[int], cuts: set[int]) -> None:
+def test_text_that_is_cut_anywhere_still_agrees_with_its_ids(
+    numbers: list[int], cuts: set[int]
+) -> None:
     tokens, found = learned(), list[int]()
     text, told = write(SPEECH, numbers), 0
     read = 0
     for piece in pieces(text, cuts):
         read += len(piece)
-        begun = text[:read].count("<") if piece else told  # an id comes with the first letter of its token
+        begun = (
+            text[:read].count("<") if piece else told
+        )  # an id comes with the first letter of its token
         found += tokens.feed(piece, ids_of(numbers[told:begun])) if piece else []
         told = begun
     assert found == numbers

@@ -15,7 +15,9 @@ MOST_FRAMES = 400
 
 
 @st.composite
-def plans(draw: st.DrawFn, *, exact: st.SearchStrategy[bool], seeded: st.SearchStrategy[bool]) -> WindowPlan:
+def plans(
+    draw: st.DrawFn, *, exact: st.SearchStrategy[bool], seeded: st.SearchStrategy[bool]
+) -> WindowPlan:
     left, right = draw(st.integers(0, 50)), draw(st.integers(0, 12))
     return plan_windows(
         first_window_s=draw(st.floats(0.1, 10)),
@@ -56,7 +58,9 @@ def run(plan: WindowPlan, total: int, data: st.DataObject) -> list[Window]:
 
 
 @given(plan=ANY_PLAN, total=st.integers(1, MOST_FRAMES), data=st.data())
-def test_windows_cover_every_frame_once_with_their_context(plan: WindowPlan, total: int, data: st.DataObject) -> None:
+def test_windows_cover_every_frame_once_with_their_context(
+    plan: WindowPlan, total: int, data: st.DataObject
+) -> None:
     windows = run(plan, total, data)
     assert [window.begin for window in windows] == [0, *(window.end for window in windows[:-1])]
     assert windows[-1].end == windows[-1].stop == total
@@ -69,7 +73,9 @@ def test_windows_cover_every_frame_once_with_their_context(plan: WindowPlan, tot
 
 
 @given(plan=ANY_PLAN, total=st.integers(1, MOST_FRAMES), data=st.data())
-def test_hops_grow_no_further_than_the_largest_window(plan: WindowPlan, total: int, data: st.DataObject) -> None:
+def test_hops_grow_no_further_than_the_largest_window(
+    plan: WindowPlan, total: int, data: st.DataObject
+) -> None:
     windows = run(plan, total, data)
     assert all(window.end - window.begin <= plan.max_hop for window in windows[:-1])
     least = 1 if plan.exact else plan.first_hop
@@ -77,18 +83,24 @@ def test_hops_grow_no_further_than_the_largest_window(plan: WindowPlan, total: i
 
 
 @given(plan=SEEDED_LADDER, total=st.integers(1, MOST_FRAMES), data=st.data())
-def test_a_seeded_ladder_does_not_depend_on_time(plan: WindowPlan, total: int, data: st.DataObject) -> None:
+def test_a_seeded_ladder_does_not_depend_on_time(
+    plan: WindowPlan, total: int, data: st.DataObject
+) -> None:
     assert run(plan, total, data) == run(plan, total, data)
 
 
 @given(total=st.integers(1, MOST_FRAMES), pace=st.floats(0.5, 10), data=st.data())
-def test_an_unseeded_ladder_depends_on_the_first_pace_alone(total: int, pace: float, data: st.DataObject) -> None:
+def test_an_unseeded_ladder_depends_on_the_first_pace_alone(
+    total: int, pace: float, data: st.DataObject
+) -> None:
     plan = WindowPlan(first_hop=20, max_hop=200, left=50, right=10, exact=False)
     ladders: list[list[Window]] = []
     for later_pace in (pace, data.draw(st.floats(0.5, 10))):
         schedule, windows = WindowSchedule(plan), []
         while not schedule.finished:
-            windows.append(schedule.take(min(total, schedule.wanted), ended=schedule.wanted >= total))
+            windows.append(
+                schedule.take(min(total, schedule.wanted), ended=schedule.wanted >= total)
+            )
             s_per_frame = 0.02 / (pace if len(windows) == 1 else later_pace)
             schedule.grow(Supply(total, s_per_frame, frame_s=0.02, lead_s=1, decode_s=0.01))
         ladders.append(windows)
@@ -97,10 +109,19 @@ def test_an_unseeded_ladder_depends_on_the_first_pace_alone(total: int, pace: fl
 
 @pytest.mark.parametrize(
     ("pace", "hops"),
-    [(0.9, [20, 20, 20]), (1.49, [20, 20, 20]), (1.5, [20, 23, 26]), (2.19, [20, 23, 26]), (2.2, [20, 40, 80])],
+    [
+        (0.9, [20, 20, 20]),
+        (1.49, [20, 20, 20]),
+        (1.5, [20, 23, 26]),
+        (2.19, [20, 23, 26]),
+        (2.2, [20, 40, 80]),
+    ],
 )
 def test_the_ladder_of_each_pace(pace: float, hops: list[int]) -> None:
-    schedule, found = WindowSchedule(WindowPlan(first_hop=20, max_hop=200, left=50, right=10, exact=False)), []
+    schedule, found = (
+        WindowSchedule(WindowPlan(first_hop=20, max_hop=200, left=50, right=10, exact=False)),
+        [],
+    )
     for _ in hops:
         window = schedule.take(schedule.wanted, ended=False)
         schedule.grow(Supply(0, 0.02 / pace - 1e-12, frame_s=0.02, lead_s=1, decode_s=0))
@@ -119,7 +140,9 @@ def after_the_first(supply: Supply) -> WindowSchedule:
 
 
 @given(plan=ANY_PLAN, arrived=st.integers(0, MOST_FRAMES), ended=st.booleans())
-def test_the_first_window_is_the_plans_first_hop(plan: WindowPlan, arrived: int, ended: bool) -> None:
+def test_the_first_window_is_the_plans_first_hop(
+    plan: WindowPlan, arrived: int, ended: bool
+) -> None:
     schedule = WindowSchedule(plan)
     available = schedule.wanted + arrived
     assert schedule.take(available, ended=ended) == Window(
@@ -128,7 +151,9 @@ def test_the_first_window_is_the_plans_first_hop(plan: WindowPlan, arrived: int,
 
 
 def test_an_exact_codec_takes_all_that_has_arrived() -> None:
-    schedule = after_the_first(Supply(frames=23, s_per_frame=0.01, frame_s=0.02, lead_s=0.4, decode_s=0.001))
+    schedule = after_the_first(
+        Supply(frames=23, s_per_frame=0.01, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+    )
     assert schedule.take(170, ended=False) == Window(0, 20, 167, 170, last=False)
     assert schedule.take(1_000, ended=False) == Window(127, 167, 367, 370, last=False)
     assert schedule.take(1_000, ended=True) == Window(327, 367, 567, 570, last=False)
@@ -159,7 +184,9 @@ def test_a_listener_who_has_run_dry_is_served_with_all_there_is() -> None:
 
 @pytest.mark.fault(60)
 def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait() -> None:
-    schedule = after_the_first(Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001))
+    schedule = after_the_first(
+        Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+    )
     assert schedule.take(400, ended=True, pressed=True) == Window(0, 20, 60, 63, last=False)
     assert schedule.take(400, ended=True, pressed=True) == Window(20, 60, 140, 143, last=False)
     assert schedule.take(400, ended=True) == Window(100, 140, 340, 343, last=False)
@@ -167,7 +194,9 @@ def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait(
 
 @pytest.mark.fault(60)
 def test_a_client_that_would_run_dry_need_not_await_more_than_a_first_window() -> None:
-    exact = after_the_first(Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001))
+    exact = after_the_first(
+        Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+    )
     assert (exact.least_wanted, exact.wanted > exact.least_wanted) == (20 + 20 + 3, True)
     ladder = WindowSchedule(replace(EXACT, exact=False, growth=2.0))
     ladder.take(100, ended=False)
@@ -177,10 +206,14 @@ def test_a_client_that_would_run_dry_need_not_await_more_than_a_first_window() -
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_after_a_rest_the_windows_are_as_small_as_at_first(exact: bool) -> None:
-    schedule = WindowSchedule(WindowPlan(first_hop=10, max_hop=100, left=5, right=2, exact=exact, growth=2.0))
+    schedule = WindowSchedule(
+        WindowPlan(first_hop=10, max_hop=100, left=5, right=2, exact=exact, growth=2.0)
+    )
     for _ in range(4):
         schedule.take(1_000, ended=False)
-        schedule.grow(Supply(frames=1_000, s_per_frame=0.001, frame_s=0.02, lead_s=9, decode_s=0.001))
+        schedule.grow(
+            Supply(frames=1_000, s_per_frame=0.001, frame_s=0.02, lead_s=9, decode_s=0.001)
+        )
     schedule.begin()
     assert schedule.wanted > 50
     schedule.restart()
@@ -188,7 +221,9 @@ def test_after_a_rest_the_windows_are_as_small_as_at_first(exact: bool) -> None:
     assert schedule.take(1_000, ended=True).end == 10
 
 
-def plan_of(first_window_s: float = 0.4, overlap_s: float = 0.2, *, left: int = 50, whole: bool = False) -> WindowPlan:
+def plan_of(
+    first_window_s: float = 0.4, overlap_s: float = 0.2, *, left: int = 50, whole: bool = False
+) -> WindowPlan:
     return plan_windows(
         first_window_s=first_window_s,
         overlap_s=overlap_s,
@@ -205,7 +240,9 @@ def test_seconds_become_frames() -> None:
     assert plan_of() == WindowPlan(first_hop=20, max_hop=324, left=50, right=10, exact=False)
     assert plan_of(0.1, 0).first_hop == 5
     assert plan_of(0.4, 0).right == 1
-    assert plan_of(0.4, 2) == WindowPlan(first_hop=20, max_hop=184, left=100, right=100, exact=False)
+    assert plan_of(0.4, 2) == WindowPlan(
+        first_hop=20, max_hop=184, left=100, right=100, exact=False
+    )
 
 
 def test_the_first_hop_is_clamped_to_the_largest_window_less_context() -> None:
@@ -218,7 +255,9 @@ def test_the_first_hop_is_clamped_to_the_largest_window_less_context() -> None:
 @given(
     first_window_s=st.floats(0.1, 10),
     overlap_s=st.floats(0, 2),
-    codec=st.sampled_from([(50.0, 50, 1, 384), (50.0, 300, 1, 384), (11.71875, 3, 3, 32), (93.75, 40, 3, 512)]),
+    codec=st.sampled_from(
+        [(50.0, 50, 1, 384), (50.0, 300, 1, 384), (11.71875, 3, 3, 32), (93.75, 40, 3, 512)]
+    ),
 )
 def test_windows_of_every_codec_fit_and_keep_its_own_context(
     first_window_s: float, overlap_s: float, codec: tuple[float, int, int, int]
@@ -255,7 +294,9 @@ GPU = Decoder(call_s=0.005, share=0.0005)
 CPU = Decoder(call_s=0.005, share=0.08)
 
 
-def underruns(plan: WindowPlan, *, pace: float, frames_per_s: float, decoder: Decoder, seconds: float = 30) -> int:
+def underruns(
+    plan: WindowPlan, *, pace: float, frames_per_s: float, decoder: Decoder, seconds: float = 30
+) -> int:
     """Windows after the first that come too late for a listener who began at the first."""
     frame_s, total = 1 / frames_per_s, round(seconds * frames_per_s)
     s_per_frame = frame_s / pace
@@ -267,7 +308,9 @@ def underruns(plan: WindowPlan, *, pace: float, frames_per_s: float, decoder: De
         window = schedule.take(available, ended=available == total)
         now_s += decoder.cost_s(window, frame_s)
         late += window.begin > 0 and now_s > heard_until_s
-        heard_until_s = (heard_until_s if window.begin else now_s) + (window.end - window.begin) * frame_s
+        heard_until_s = (heard_until_s if window.begin else now_s) + (
+            window.end - window.begin
+        ) * frame_s
         arrived = min(total, int(now_s / s_per_frame + 1e-6))
         schedule.grow(Supply(arrived, s_per_frame, frame_s, heard_until_s - now_s, now_s - asked_s))
     return late
@@ -276,14 +319,21 @@ def underruns(plan: WindowPlan, *, pace: float, frames_per_s: float, decoder: De
 @pytest.mark.parametrize("pace", [1.1, 1.5, 1.54, 1.6, 2.2, 2.5, 8.0])
 @pytest.mark.parametrize("decoder", [GPU, CPU], ids=["gpu", "cpu"])
 @pytest.mark.parametrize("first_window_s", [0.25, 0.4, 1.0])
-def test_a_ladder_does_not_let_the_listener_run_dry(pace: float, decoder: Decoder, first_window_s: float) -> None:
+def test_a_ladder_does_not_let_the_listener_run_dry(
+    pace: float, decoder: Decoder, first_window_s: float
+) -> None:
     left = 150 if decoder is GPU else 50
-    assert underruns(plan_of(first_window_s, left=left), pace=pace, frames_per_s=50, decoder=decoder) == 0
+    assert (
+        underruns(plan_of(first_window_s, left=left), pace=pace, frames_per_s=50, decoder=decoder)
+        == 0
+    )
 
 
 @pytest.mark.parametrize("pace", [1.1, 1.6, 2.5, 8.0])
 @pytest.mark.parametrize("decoder", [GPU, CPU], ids=["gpu", "cpu"])
-@pytest.mark.parametrize("codec", [(11.71875, 3, 3, 32), (50.0, 40, 3, 512)], ids=["snac", "builtin"])
+@pytest.mark.parametrize(
+    "codec", [(11.71875, 3, 3, 32), (50.0, 40, 3, 512)], ids=["snac", "builtin"]
+)
 @pytest.mark.parametrize("first_window_s", [0.25, 0.4, 1.0])
 def test_an_exact_codecs_windows_do_not_let_the_listener_run_dry(
     pace: float, decoder: Decoder, codec: tuple[float, int, int, int], first_window_s: float

@@ -22,7 +22,9 @@ Answer = Callable[[Writer], Awaitable[None]]
 
 def tone(seconds: float, *, level: float = 0.25, rate_hz: int = RATE_HZ) -> NDArray[np.float32]:
     """A hum that begins and ends at zero."""
-    return (level * np.sin(2 * np.pi * 200 * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
+    return (level * np.sin(2 * np.pi * 200 * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(
+        np.float32
+    )
 
 
 def pcm(samples: NDArray[np.float32]) -> bytes:
@@ -52,7 +54,10 @@ def whole(body: bytes, *, status: str = "200 OK", declared: int | None = None) -
 
     async def answer(writer: Writer) -> None:
         length = len(body) if declared is None else declared
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body)
+        writer.write(
+            f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode()
+            + body
+        )
 
     return answer
 

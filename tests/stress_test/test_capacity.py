@@ -34,7 +34,9 @@ def figures(*outcomes: Outcome, timing: Timing = IN_TIME) -> Figures:
     return Figures.of(Run(outcomes, (timing,), 10.0))
 
 
-def level(listeners: int, *, broken: str | None = None, timing: Timing = IN_TIME, rate: float = 2.5) -> Level:
+def level(
+    listeners: int, *, broken: str | None = None, timing: Timing = IN_TIME, rate: float = 2.5
+) -> Level:
     return Level(listeners, rate, 3, figures(spoken(), timing=timing), broken)
 
 
@@ -52,7 +54,9 @@ async def test_the_search_ends_close_to_what_a_server_carries(capacity: int, mos
         assert capacity == 0
     else:
         assert found.listeners <= capacity
-        assert found.listeners == most or (capacity + 1) <= max(found.listeners + 1, EDGE * found.listeners)
+        assert found.listeners == most or (capacity + 1) <= max(
+            found.listeners + 1, EDGE * found.listeners
+        )
 
 
 async def test_a_load_that_was_late_itself_ends_the_search_and_carries_nothing() -> None:
@@ -83,7 +87,9 @@ def test_a_broken_promise_is_named(outcomes: tuple[Outcome, ...], said: str | No
 def test_a_level_counts_the_audio_of_its_steady_part_and_the_most_at_once() -> None:
     load = level_load(Load("", duration_s=8.0, processes=4), 3)
     assert (load.ramp_s, load.concurrency, load.processes, load.listening) == (2.0, 3, 3, True)
-    outcomes = tuple(spoken(number=n, due_s=due_s, latency_s=4.0) for n, due_s in enumerate((0.0, 1.0, 5.0)))
+    outcomes = tuple(
+        spoken(number=n, due_s=due_s, latency_s=4.0) for n, due_s in enumerate((0.0, 1.0, 5.0))
+    )
     found = Level.of(load, Run(outcomes, (IN_TIME,), 9.0), PROMISE)
     assert found.audio_s_per_s == pytest.approx((2 / 4 + 3 / 4 + 3 / 4) * 5.0 / 6, abs=1e-3)
     assert (found.listeners, found.in_flight, found.broken) == (3, 2, None)
@@ -95,7 +101,13 @@ def test_an_interrupted_level_is_none() -> None:
 
 
 def test_what_to_set_and_what_an_hour_costs() -> None:
-    sizing = Sizing(PROMISE, [level(10), level(20, rate=20.0), level(40, broken="underruns")], 64, price=3.0, use=0.3)
+    sizing = Sizing(
+        PROMISE,
+        [level(10), level(20, rate=20.0), level(40, broken="underruns")],
+        64,
+        price=3.0,
+        use=0.3,
+    )
     said = "\n".join(sizing.report())
     assert "Listeners: 20 (20.0 audio-seconds per second, 3 requests in flight at the most)" in said
     assert "To Plan For: 14 (the chart's streamsPerReplica: 2)" in said
@@ -111,7 +123,9 @@ def test_what_to_set_and_what_an_hour_costs() -> None:
 async def test_a_listener_hears_an_answer_to_its_end_and_one_who_was_refused_waits() -> None:
     async def due(answer: Answer, seconds: float) -> list[float]:
         async with serving(answer) as server:
-            done = await run(Load(server.url, concurrency=1, duration_s=seconds, listening=True), lambda _: None)
+            done = await run(
+                Load(server.url, concurrency=1, duration_s=seconds, listening=True), lambda _: None
+            )
         return [outcome.due_s for outcome in done.outcomes]
 
     heard, waited = await asyncio.gather(due(GOOD, 1.0), due(REFUSED, 1.5))
@@ -138,8 +152,12 @@ async def test_the_command_says_what_it_found(
     assert [tried["listeners"] for tried in written["levels"]] == ([1, 2] if status == 0 else [1])
 
 
-@pytest.mark.parametrize("arguments", [["--underruns", "2"], ["--use", "0"], ["--json", "/nowhere/at/all.json"]])
-def test_what_cannot_be_ends_with_a_message(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--underruns", "2"], ["--use", "0"], ["--json", "/nowhere/at/all.json"]]
+)
+def test_what_cannot_be_ends_with_a_message(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["capacity", *arguments])
     assert ended.value.code == 2

@@ -22,7 +22,10 @@ def result(load: Load, *outcomes: Outcome) -> Result:
 
 
 A = result(Load("http://a"), spoken(latency_s=1.0), spoken(latency_s=3.0), failed("timed out"))
-B = result(Load("http://a", concurrency=100), spoken(latency_s=3.0, steps=None, seam_steps=None, underruns=2))
+B = result(
+    Load("http://a", concurrency=100),
+    spoken(latency_s=3.0, steps=None, seam_steps=None, underruns=2),
+)
 
 
 def row(name: str, table: str) -> list[str]:
@@ -64,7 +67,9 @@ def test_the_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert printed.endswith(compare(A, B) + "\n")
 
 
-def test_the_command_says_what_is_wrong_with_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_is_wrong_with_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, _ = write(tmp_path)
     assert main(["compare", first, str(tmp_path / "none.json")]) == 2
     assert "none.json: No such file" in capsys.readouterr().err

@@ -14,7 +14,9 @@ STAGE = re.compile(r"^FROM \S+ AS stress-test$.*?(?=^FROM )", re.MULTILINE | re.
 
 def imported() -> set[str]:
     """Every package that the code imports, at any place, but for Python's and its own."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "stress_test").glob("*.py")]
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "stress_test").glob("*.py")
+    ]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

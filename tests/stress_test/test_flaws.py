@@ -28,7 +28,15 @@ def square(half_period: int) -> Samples:
 
 
 @pytest.mark.parametrize(
-    "signal", [tone(2.0, level=0.9), voice_like(2.0), np.zeros(0, np.float32), tone(0.001), square(110), square(50)]
+    "signal",
+    [
+        tone(2.0, level=0.9),
+        voice_like(2.0),
+        np.zeros(0, np.float32),
+        tone(0.001),
+        square(110),
+        square(50),
+    ],
 )
 def test_an_unbroken_signal_has_no_steps(signal: Samples) -> None:
     assert steps(signal, RATE_HZ).tolist() == []
@@ -64,10 +72,16 @@ def test_a_step_is_of_a_seam_when_a_chunk_ends_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pauses_s", "expected_s"), [([], []), ([0.9], []), ([1.5], [1.5]), ([1.2, 0.5, 2.0], [1.2, 2.0])]
+    ("pauses_s", "expected_s"),
+    [([], []), ([0.9], []), ([1.5], [1.5]), ([1.2, 0.5, 2.0], [1.2, 2.0])],
 )
-def test_long_silences_within_the_speech_are_found(pauses_s: list[float], expected_s: list[float]) -> None:
-    parts = [tone(0.5), *(np.concatenate([np.zeros(round(s * RATE_HZ), np.float32), tone(0.5)]) for s in pauses_s)]
+def test_long_silences_within_the_speech_are_found(
+    pauses_s: list[float], expected_s: list[float]
+) -> None:
+    parts = [
+        tone(0.5),
+        *(np.concatenate([np.zeros(round(s * RATE_HZ), np.float32), tone(0.5)]) for s in pauses_s),
+    ]
     assert silences_s(np.concatenate(parts), RATE_HZ) == pytest.approx(expected_s, abs=0.02)
 
 

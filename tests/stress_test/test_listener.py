@@ -39,7 +39,9 @@ def test_moments_count_from_when_the_request_was_due() -> None:
 
 def test_a_wav_header_is_not_the_first_audio() -> None:
     body = streamed_wav(tone(1.0))
-    assert heard((0.1, body[:44]), (0.4, body[44:]), response_format="wav").first_audio_s == pytest.approx(0.4)
+    assert heard(
+        (0.1, body[:44]), (0.4, body[44:]), response_format="wav"
+    ).first_audio_s == pytest.approx(0.4)
 
 
 def test_a_stream_that_runs_dry_is_an_underrun() -> None:
@@ -87,7 +89,9 @@ def test_what_came_of_a_broken_answer_is_no_success() -> None:
     assert outcome.error == "broken body"
 
 
-@pytest.mark.parametrize("outcome", [spoken(), spoken(steps=None, seam_steps=None), failed("timed out")])
+@pytest.mark.parametrize(
+    "outcome", [spoken(), spoken(steps=None, seam_steps=None), failed("timed out")]
+)
 def test_an_outcome_survives_as_json(outcome: Spoken | Failed) -> None:
     assert from_json(to_json(outcome)) == outcome
 

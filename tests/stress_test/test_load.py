@@ -41,16 +41,30 @@ def test_arrivals_are_as_frequent_as_asked_within_the_time_and_follow_the_seed()
     assert 0 <= due_s[0] < due_s[-1] < 4.0
     assert due_s == [ask.due_s for ask in OPEN.asks()]
     gaps = [later - earlier for earlier, later in itertools.pairwise(due_s)]
-    assert sum(gap < 0.01 for gap in gaps) > 0.25 * len(gaps)  # a Poisson process crowds; equal steps would not
+    assert sum(gap < 0.01 for gap in gaps) > 0.25 * len(
+        gaps
+    )  # a Poisson process crowds; equal steps would not
 
 
 @settings(deadline=None)
 @given(st.integers(1, 7), st.integers(1, 40), st.booleans())
-def test_the_shares_of_several_processes_are_the_load(processes: int, count: int, is_open: bool) -> None:
+def test_the_shares_of_several_processes_are_the_load(
+    processes: int, count: int, is_open: bool
+) -> None:
     rate = 20.0 if is_open else None
     load = Load("", concurrency=count, requests=count, rate=rate, duration_s=2.0, ramp_s=1.0)
-    parts = Load("", concurrency=count, requests=count, rate=rate, duration_s=2.0, ramp_s=1.0, processes=processes)
-    asks = sorted((ask for share in parts.shares() for ask in share.asks()), key=lambda ask: ask.number)
+    parts = Load(
+        "",
+        concurrency=count,
+        requests=count,
+        rate=rate,
+        duration_s=2.0,
+        ramp_s=1.0,
+        processes=processes,
+    )
+    asks = sorted(
+        (ask for share in parts.shares() for ask in share.asks()), key=lambda ask: ask.number
+    )
     assert asks == list(load.asks())
     assert len(asks) == load.expected
     assert sorted(at_s for share in parts.shares() for at_s in share.places) == load.places
@@ -62,6 +76,8 @@ def test_a_load_survives_its_journey_and_hides_its_key() -> None:
     assert "secret" not in repr(load) + str(load.parameters())
 
 
-@pytest.mark.parametrize(("load", "expected"), [(Load("", requests=7), 7), (Load("", duration_s=1.0), None)])
+@pytest.mark.parametrize(
+    ("load", "expected"), [(Load("", requests=7), 7), (Load("", duration_s=1.0), None)]
+)
 def test_how_many_there_will_be_is_known_or_not(load: Load, expected: int | None) -> None:
     assert load.expected == expected

@@ -34,7 +34,12 @@ def test_without_anything_it_is_the_load_of_the_published_figures() -> None:
 
 
 def test_the_environment_sets_what_it_did_and_a_key() -> None:
-    environment = {"CONCURRENCY": "7", "WARMUP_COUNT": "0", "LOCAL_TTS_API": "http://a:1", "API_KEY": "k"}
+    environment = {
+        "CONCURRENCY": "7",
+        "WARMUP_COUNT": "0",
+        "LOCAL_TTS_API": "http://a:1",
+        "API_KEY": "k",
+    }
     load = parse([], environment).load
     assert (load.concurrency, load.requests, load.warmup_count) == (7, 7, 0)
     assert (load.base_url, load.api_key) == ("http://a:1", "k")
@@ -45,11 +50,15 @@ def test_the_environment_sets_what_it_did_and_a_key() -> None:
 def test_options_choose_the_load(tmp_path: Path) -> None:
     sentences = tmp_path / "sentences.txt"
     sentences.write_text("One.\n\n Two. \n", encoding="utf-8")
-    load = parse(["--sentences", str(sentences), "--rate", "2.5", "--duration", "60", "--format", "mp3"], {}).load
+    load = parse(
+        ["--sentences", str(sentences), "--rate", "2.5", "--duration", "60", "--format", "mp3"], {}
+    ).load
     assert load.texts == ("One.", "Two.")
     assert (load.rate, load.duration_s, load.requests) == (2.5, 60.0, None)
     assert "then 2.5 requests a second for 60 s to" in describe(load)
-    load = parse(["--requests", "200", "--concurrency", "8", "--whole", "--processes", "2"], {}).load
+    load = parse(
+        ["--requests", "200", "--concurrency", "8", "--whole", "--processes", "2"], {}
+    ).load
     assert (load.requests, load.concurrency, load.stream, load.processes) == (200, 8, False, 2)
     assert "then 200 requests, 8 in flight, to" in describe(load)
     assert parse(["--duration", "5"], {}).load.requests is None
@@ -116,13 +125,19 @@ def test_a_terminal_sees_a_bar_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [(GOOD, 0), (refused("429 Too Many Requests", "overloaded"), 1), (whole(b""), 1)]
+    ("answer", "status"),
+    [(GOOD, 0), (refused("429 Too Many Requests", "overloaded"), 1), (whole(b""), 1)],
 )
 async def test_the_exit_status_says_whether_all_spoke(answer: Answer, status: int) -> None:
     async with serving(answer) as server:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stress_test"),
-            env={**os.environ, "CONCURRENCY": "2", "WARMUP_COUNT": "1", "LOCAL_TTS_API": server.url},
+            env={
+                **os.environ,
+                "CONCURRENCY": "2",
+                "WARMUP_COUNT": "1",
+                "LOCAL_TTS_API": server.url,
+            },
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -157,7 +172,9 @@ async def test_an_interrupted_load_reports_what_it_has_heard(processes: str) -> 
         async with asyncio.timeout(30):
             while server.in_flight < 2 or len(server.bodies) < 6:
                 await asyncio.sleep(0.02)
-        await asyncio.sleep(0.2)  # in which the last of four may not have been listened to, but the first has
+        await asyncio.sleep(
+            0.2
+        )  # in which the last of four may not have been listened to, but the first has
         process.send_signal(signal.SIGINT)
         printed, said = await process.communicate()
     assert process.returncode == 130

@@ -19,7 +19,9 @@ from stress_test.processes import Run
 from stress_test.result import Result
 from tests.stress_test.outcomes import failed, spoken
 
-MANY = [spoken(number=number, due_s=number / 100, latency_s=1 + number % 7) for number in range(1_000)]
+MANY = [
+    spoken(number=number, due_s=number / 100, latency_s=1 + number % 7) for number in range(1_000)
+]
 
 
 def made(*outcomes: Outcome, url: str = "http://a", lag_ms: float = 1.0) -> str:
@@ -47,7 +49,9 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("outcomes", [[spoken(), failed("timed out")], [failed("timed out")], [], MANY])
+@pytest.mark.parametrize(
+    "outcomes", [[spoken(), failed("timed out")], [failed("timed out")], [], MANY]
+)
 def test_the_page_is_whole_and_asks_nobody_for_anything(outcomes: list[Outcome]) -> None:
     text = made(*outcomes)
     tags = Tags(text)
@@ -106,5 +110,7 @@ def test_marks_lie_within_the_picture() -> None:
     plot.dots([(0.0, 0.0), (3.0, 70.0)], "a", "all")
     svg = plot.svg()
     assert 'aria-label="a &lt; b"' in svg
-    places = [(float(x), float(y)) for x, y in re.findall(r'class="a" cx="([\d.]+)" cy="([\d.]+)"', svg)]
+    places = [
+        (float(x), float(y)) for x, y in re.findall(r'class="a" cx="([\d.]+)" cy="([\d.]+)"', svg)
+    ]
     assert places == [(58.0, 256.0), (506.0, pytest.approx(256 - 226 * 70 / 80, abs=0.06))]

@@ -70,7 +70,9 @@ async def test_nobody_listening_is_a_kind_of_its_own() -> None:
 
 
 async def test_good_answers_are_heard_among_bad_ones() -> None:
-    async with serving(GOOD, refused("429 Too Many Requests", "overloaded"), GOOD, nothing) as server:
+    async with serving(
+        GOOD, refused("429 Too Many Requests", "overloaded"), GOOD, nothing
+    ) as server:
         figures = Figures.of(await loaded(Load(server.url, concurrency=4, requests=8)))
     assert (figures.requests, figures.failed) == (8, 4)
     assert figures.errors == {"status 429 overloaded": 2, "broken off before a status": 2}
@@ -93,20 +95,35 @@ async def test_what_arrives_late_is_an_underrun_and_a_header_no_first_audio() ->
 async def test_a_join_is_where_the_server_ends_a_chunk() -> None:
     answer = streamed(pcm(tone(0.5)), pcm(tone(0.5) + np.float32(0.4)))
     async with serving(answer) as server:
-        (outcome,) = (await loaded(Load(server.url, concurrency=1, requests=1, response_format="pcm"))).outcomes
+        (outcome,) = (
+            await loaded(Load(server.url, concurrency=1, requests=1, response_format="pcm"))
+        ).outcomes
     assert isinstance(outcome, Spoken)
     assert (outcome.steps, outcome.seam_steps) == (1, 1)
 
 
 async def test_a_request_carries_the_key_and_what_was_chosen() -> None:
     async with serving(GOOD) as server:
-        await loaded(Load(server.url, texts=("Hello.",), voice="lark", concurrency=1, requests=1, api_key="secret"))
-    assert server.bodies == [{"input": "Hello.", "voice": "lark", "response_format": "wav", "stream": True}]
+        await loaded(
+            Load(
+                server.url,
+                texts=("Hello.",),
+                voice="lark",
+                concurrency=1,
+                requests=1,
+                api_key="secret",
+            )
+        )
+    assert server.bodies == [
+        {"input": "Hello.", "voice": "lark", "response_format": "wav", "stream": True}
+    ]
     assert "Authorization: Bearer secret\r\n" in server.heads[0]
 
 
 @pytest.mark.parametrize(("concurrency", "requests", "most"), [(4, 12, 4), (6, 6, 6)])
-async def test_a_closed_loop_keeps_so_many_in_flight(concurrency: int, requests: int, most: int) -> None:
+async def test_a_closed_loop_keeps_so_many_in_flight(
+    concurrency: int, requests: int, most: int
+) -> None:
     async with serving(slow(0.05, GOOD)) as server:
         done = await loaded(Load(server.url, concurrency=concurrency, requests=requests))
     assert server.most_in_flight == most
@@ -118,7 +135,9 @@ async def test_a_closed_loop_of_some_duration_ends() -> None:
         done = await loaded(Load(server.url, concurrency=2, duration_s=0.3, ramp_s=0.1))
     assert 2 <= len(done.outcomes) <= 14
     assert max(outcome.due_s for outcome in done.outcomes) < 0.3
-    assert min(outcome.due_s for outcome in done.outcomes[1:]) >= 0.05  # the second place begins later
+    assert (
+        min(outcome.due_s for outcome in done.outcomes[1:]) >= 0.05
+    )  # the second place begins later
 
 
 async def test_an_open_loop_does_not_wait_for_the_server() -> None:
@@ -150,7 +169,9 @@ async def test_a_late_start_counts_from_when_it_was_due() -> None:
 
 async def test_several_processes_are_one_load() -> None:
     async with serving(slow(0.2, GOOD), refused("502 Bad Gateway", "engine_failed")) as server:
-        done = await loaded(Load(server.url, concurrency=6, requests=12, processes=3, api_key="secret"))
+        done = await loaded(
+            Load(server.url, concurrency=6, requests=12, processes=3, api_key="secret")
+        )
     assert [outcome.number for outcome in done.outcomes] == list(range(12))
     assert len(done.timings) == 3
     assert errors_of(done.outcomes) == {"status 502 engine_failed": 6}

@@ -36,7 +36,9 @@ def test_the_capacities_of_the_deployment_page_are_those_that_were_found() -> No
     for file in results:
         found = json.loads(file.read_text(encoding="utf-8"))
         (row,) = [line for line in page.splitlines() if line.startswith("|") and file.name in line]
-        (carried,) = [tried for tried in found["levels"] if tried["listeners"] == found["carried_listeners"]]
+        (carried,) = [
+            tried for tried in found["levels"] if tried["listeners"] == found["carried_listeners"]
+        ]
         shown = [cell.strip() for cell in row.split("|")[2:5]]
         cost = "" if found["hour_costs"] is None else f"{found['hour_costs']:.3f}"
         assert shown == [str(found["carried_listeners"]), str(carried["in_flight"]), cost]

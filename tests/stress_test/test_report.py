@@ -77,7 +77,11 @@ def test_the_report_is_word_for_word() -> None:
 
 
 def test_failures_are_counted_and_never_averaged() -> None:
-    refused = [failed("status 502 engine_failed"), failed("status 502 engine_failed"), failed("timed out")]
+    refused = [
+        failed("status 502 engine_failed"),
+        failed("status 502 engine_failed"),
+        failed("timed out"),
+    ]
     text = report(of(spoken(latency_s=2.0, audio_s=4.0), *refused))
     assert "Total Requests: 4\nMin Time: 2.000s" in text
     assert "Avg Audio Duration: 4.000s" in text
@@ -112,7 +116,11 @@ def test_percentiles_interpolate() -> None:
     ("late_s", "lag_ms", "believable"),
     [(0.0, 3.0, True), (0.009, 20.0, True), (0.011, 3.0, False), (0.0, 21.0, False)],
 )
-def test_a_load_that_was_late_itself_says_so(late_s: float, lag_ms: float, believable: bool) -> None:
+def test_a_load_that_was_late_itself_says_so(
+    late_s: float, lag_ms: float, believable: bool
+) -> None:
     figures = of(spoken(late_s=late_s), lag_ms=lag_ms)
-    assert figures.generator == Punctuality(int(late_s > 0.01), late_s * 1000, lag_ms, 0.25, believable)
+    assert figures.generator == Punctuality(
+        int(late_s > 0.01), late_s * 1000, lag_ms, 0.25, believable
+    )
     assert ("The load was late itself" in report(figures)) is not believable

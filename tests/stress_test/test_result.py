@@ -36,7 +36,14 @@ def test_a_result_says_everything_but_the_key_and_the_texts() -> None:
     assert "secret" not in RESULT.dump()
 
 
-OTHERS = ["", "[]", "{}", "null", '{"tool": "x", "format": 1}', RESULT.dump().replace('"format": 1', '"format": 2')]
+OTHERS = [
+    "",
+    "[]",
+    "{}",
+    "null",
+    '{"tool": "x", "format": 1}',
+    RESULT.dump().replace('"format": 1', '"format": 2'),
+]
 OTHERS += [RESULT.dump().replace('"late_s"', '"later_s"'), RESULT.dump()[:-20]]
 
 

@@ -22,13 +22,20 @@ REST = replace(LEVEL, in_flight=0.0)
 def samples(per_hour: float) -> list[Sample]:
     """Half an hour; memory that jumps in the first minutes and then grows so many MB an hour."""
     return [
-        replace(LEVEL, at_s=10.0 * k, memory_mb=400.0 + (100.0 if k > 10 else 0.0) + per_hour * k * 10.0 / 3600)
+        replace(
+            LEVEL,
+            at_s=10.0 * k,
+            memory_mb=400.0 + (100.0 if k > 10 else 0.0) + per_hour * k * 10.0 / 3600,
+        )
         for k in range(181)
     ]
 
 
 def calls(ms: float = 50.0, outcome: str = "200") -> list[Call]:
-    return [Call("stream", outcome, begun_s=1_000.0 + at, first_s=ms / 1000) for at in range(0, 1_800, 10)]
+    return [
+        Call("stream", outcome, begun_s=1_000.0 + at, first_s=ms / 1000)
+        for at in range(0, 1_800, 10)
+    ]
 
 
 @pytest.mark.parametrize("per_hour", [0.0, 12.0, -3.0])
@@ -40,7 +47,9 @@ def test_a_slope_is_that_of_the_last_two_thirds(per_hour: float) -> None:
 async def test_what_a_service_holds_on_several_devices_is_added_up() -> None:
     devices = ("first", "second")
     async with serving() as served:
-        others = (await Service(served.url).metrics()).get("tts_decode_device_memory_bytes", 0.0)  # of other tests
+        others = (await Service(served.url).metrics()).get(
+            "tts_decode_device_memory_bytes", 0.0
+        )  # of other tests
         for device in devices:
             metrics.DECODE_MEMORY.labels(device).set(2_000_000)
         told = await Service(served.url).metrics()
@@ -51,7 +60,11 @@ async def test_what_a_service_holds_on_several_devices_is_added_up() -> None:
 
 
 def test_a_percentile_is_that_of_the_streams_of_a_time() -> None:
-    mixed = [*calls(), Call("whole", "200", 1_100.0, first_s=9.0), Call("stream", "200", 3_000.0, first_s=9.0)]
+    mixed = [
+        *calls(),
+        Call("whole", "200", 1_100.0, first_s=9.0),
+        Call("stream", "200", 3_000.0, first_s=9.0),
+    ]
     assert p99_ms(mixed, 1_000.0, 2_800.0) == pytest.approx(50)
     assert p99_ms([], 0, 1) == 0
 
@@ -76,14 +89,20 @@ def test_what_stays_level_is_no_growth() -> None:
         (0.0, REST, "200, broken off", "broken off"),
     ],
 )
-def test_what_grew_or_was_left_is_named(per_hour: float, after: Sample, outcome: str, wrong: str) -> None:
-    (found,) = growth(result_of(samples(per_hour), calls(outcome=outcome), 1_000.0, after), most_mb=30)
+def test_what_grew_or_was_left_is_named(
+    per_hour: float, after: Sample, outcome: str, wrong: str
+) -> None:
+    (found,) = growth(
+        result_of(samples(per_hour), calls(outcome=outcome), 1_000.0, after), most_mb=30
+    )
     assert wrong in found
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     plots = pytest.importorskip("bench.plots")
-    plots.save(plots.draw_soak(result_of(samples(1.0), calls(), 1_000.0, REST)), tmp_path / "soak.png")
+    plots.save(
+        plots.draw_soak(result_of(samples(1.0), calls(), 1_000.0, REST)), tmp_path / "soak.png"
+    )
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
 

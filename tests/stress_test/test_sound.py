@@ -36,7 +36,9 @@ def test_duration_is_of_the_bytes_that_came(body: bytes, expected_s: float) -> N
     assert seconds(body) == pytest.approx(expected_s)
 
 
-@pytest.mark.parametrize("body", [b"", b"RIFF", b"<html>", wav(tone(0.1))[:30], wav(tone(0.1))[:36], b'{"error": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"RIFF", b"<html>", wav(tone(0.1))[:30], wav(tone(0.1))[:36], b'{"error": 1}']
+)
 def test_what_is_no_wav_file_is_no_audio(body: bytes) -> None:
     with pytest.raises(NotAudio):
         read_layout(body)
@@ -50,7 +52,13 @@ def test_a_rate_that_cannot_be_is_no_audio() -> None:
 def test_other_sample_types_and_channels_are_read() -> None:
     both = np.stack([tone(0.1), np.zeros(2_400, np.float32)], axis=1)
     form = struct.pack("<HHIIHH", 3, 2, RATE_HZ, RATE_HZ * 8, 8, 32)
-    body = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", both.nbytes) + both.tobytes()
+    body = (
+        b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0"
+        + form
+        + b"data"
+        + struct.pack("<I", both.nbytes)
+        + both.tobytes()
+    )
     np.testing.assert_allclose(decode("wav", [body], {}).samples, tone(0.1) / 2, atol=1e-6)
 
 
@@ -65,7 +73,12 @@ def test_the_rate_of_pcm_is_what_the_answer_says() -> None:
     assert decode("pcm", [pcm(tone(0.1))], {"x-audio-sample-rate": "16000"}).rate_hz == 16_000
 
 
-FORMATS = {"mp3": ("mp3", "mp3"), "opus": ("ogg", "libopus"), "flac": ("flac", "flac"), "aac": ("adts", "aac")}
+FORMATS = {
+    "mp3": ("mp3", "mp3"),
+    "opus": ("ogg", "libopus"),
+    "flac": ("flac", "flac"),
+    "aac": ("adts", "aac"),
+}
 
 
 def packed(container: str, codec: str, seconds: float) -> bytes:

@@ -19,12 +19,18 @@ ANSWERS = st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 500)), min_siz
         ([(5.0, 10)], 0, 0.0),
         ([(5.0, 100), (6.0, 100)], 0, 0.0),  # just in time
         ([(5.0, 100), (6.5, 100)], 1, 0.5),
-        ([(5.0, 100), (6.5, 100), (7.5, 100)], 1, 0.5),  # the listener goes on when sound comes, and is late from then
+        (
+            [(5.0, 100), (6.5, 100), (7.5, 100)],
+            1,
+            0.5,
+        ),  # the listener goes on when sound comes, and is late from then
         ([(5.0, 100), (6.5, 100), (8.0, 100)], 2, 1.0),
         ([(5.0, 300), (7.0, 10), (8.0, 100)], 0, 0.0),
     ],
 )
-def test_a_gap_counts_when_the_audio_has_run_out(chunks: list[tuple[float, int]], gaps: int, silent_s: float) -> None:
+def test_a_gap_counts_when_the_audio_has_run_out(
+    chunks: list[tuple[float, int]], gaps: int, silent_s: float
+) -> None:
     assert underruns(chunks, RATE) == (gaps, pytest.approx(silent_s))
 
 

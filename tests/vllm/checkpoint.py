@@ -42,9 +42,17 @@ def _tokenizer(speech_tokens: int) -> PreTrainedTokenizerFast:
     core = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    names = [MESSAGE_START, MESSAGE_END, SPEECH_START, LOOP_START, *map(speech_token, range(speech_tokens))]
+    names = [
+        MESSAGE_START,
+        MESSAGE_END,
+        SPEECH_START,
+        LOOP_START,
+        *map(speech_token, range(speech_tokens)),
+    ]
     core.add_special_tokens([AddedToken(name, special=True) for name in names])
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=MESSAGE_END, pad_token=MESSAGE_END)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token=MESSAGE_END, pad_token=MESSAGE_END
+    )
 
 
 def _model(tokenizer: PreTrainedTokenizerFast, follows: Mapping[str, str]) -> Qwen3ForCausalLM:

@@ -14,7 +14,12 @@ import yaml
 from tests.vllm.server import vllm_server
 
 COMPOSE = Path(__file__).parents[2] / "vllm.yaml"
-OWN = ("--model", "--revision", "--served-model-name", "--port")  # what a test's server has its own of
+OWN = (
+    "--model",
+    "--revision",
+    "--served-model-name",
+    "--port",
+)  # what a test's server has its own of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,14 @@ def known_answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnownAnsw
     codes = random.Random(7).sample(range(1024), 130)
     folder = tmp_path_factory.mktemp("checkpoint")
     write_checkpoint(folder, answer(codes[:120], codes[120:]))
-    options = (*compose_options(), "--dtype", "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64")
+    options = (
+        *compose_options(),
+        "--dtype",
+        "bfloat16",
+        "--max-model-len",
+        "2048",
+        "--max-num-seqs",
+        "64",
+    )
     with vllm_server(folder, "tiny", tmp_path_factory.mktemp("vllm") / "log.txt", *options) as url:
         yield KnownAnswer(url, "tiny", codes[:120], codes[120:])

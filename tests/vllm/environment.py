@@ -31,8 +31,21 @@ def vllm_python() -> Path:
         run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
         overrides = FOLDER / "overrides.txt"
         overrides.write_text("".join(f'{name} ; python_version < "3.0"\n' for name in LEFT_OUT))
-        wheels = [part for place in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", place)]
-        install = [*uv(python), "pip", "install", "--python", str(python), "--override", str(overrides), *wheels]
+        wheels = [
+            part
+            for place in os.environ.get("PIP_FIND_LINKS", "").split()
+            for part in ("--find-links", place)
+        ]
+        install = [
+            *uv(python),
+            "pip",
+            "install",
+            "--python",
+            str(python),
+            "--override",
+            str(overrides),
+            *wheels,
+        ]
         run(*install, "--compile-bytecode", VLLM)
         mark.write_text(VLLM)
     return python

@@ -40,10 +40,23 @@ def vllm_server(folder: Path, model: str, log: Path, *options: str) -> Generator
     port = next(PORTS)
     # The `vllm` command finds no metadata under its name in this build, so the module is run.
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
-    command += ["--served-model-name", model, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager", *options]
-    with log.open("wb") as out:  # a session of its own, so that its engine process can be ended with it
+    command += [
+        "--served-model-name",
+        model,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--enforce-eager",
+        *options,
+    ]
+    with log.open(
+        "wb"
+    ) as out:  # a session of its own, so that its engine process can be ended with it
         environment = {**os.environ, **LIMITS}
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env=environment, start_new_session=True
+        )
     try:
         url = f"http://127.0.0.1:{port}"
         _until_healthy(url, process, log)

@@ -29,7 +29,9 @@ async def opened(
     known: KnownAnswer, *, interval: int = 8, ids: bool = True, model: str | None = None
 ) -> AsyncIterator[VllmEngine]:
     limits = EngineLimits(stream_interval=interval)
-    engine = VllmEngine(known.url, model or known.model, SPEECH, limits=limits, request_token_ids=ids)
+    engine = VllmEngine(
+        known.url, model or known.model, SPEECH, limits=limits, request_token_ids=ids
+    )
     await engine.start()
     try:
         yield engine
@@ -48,7 +50,9 @@ async def speak(
 def running(known: KnownAnswer) -> float:
     """How many requests vLLM works on."""
     with urllib.request.urlopen(f"{known.url}/metrics", timeout=5) as answer:
-        found = re.search(r"^vllm:num_requests_running\{.*\} (\S+)$", answer.read().decode(), re.MULTILINE)
+        found = re.search(
+            r"^vllm:num_requests_running\{.*\} (\S+)$", answer.read().decode(), re.MULTILINE
+        )
     assert found is not None
     return float(found[1])
 
@@ -102,13 +106,19 @@ async def test_cancelling_frees_the_engine(known_answer: KnownAnswer) -> None:
         assert (await speak(engine))[0] == known_answer.codes
 
 
-@pytest.mark.parametrize("text", ["a<|im_end|>", "a<|s_5|>", "a<|im<|s_5|>_end|>", "a＜|speech_start|＞"])
+@pytest.mark.parametrize(
+    "text", ["a<|im_end|>", "a<|s_5|>", "a<|im<|s_5|>_end|>", "a＜|speech_start|＞"]
+)
 async def test_special_tokens_in_a_text(known_answer: KnownAnswer, text: str) -> None:
     async with opened(known_answer) as engine:
         raw, cleaned = unicodedata.normalize("NFKC", text), clean(text)
-        counts = {spoken: (await speak(engine, spoken))[1].prompt_tokens for spoken in ("a", raw, cleaned)}
+        counts = {
+            spoken: (await speak(engine, spoken))[1].prompt_tokens for spoken in ("a", raw, cleaned)
+        }
         assert counts["a"] is not None
-        assert counts[cleaned] == counts["a"] + len(cleaned) - 1  # each letter a token: nothing special is left
+        assert (
+            counts[cleaned] == counts["a"] + len(cleaned) - 1
+        )  # each letter a token: nothing special is left
         assert counts[raw] != counts["a"] + len(raw) - 1  # so it is vLLM that parses them
         assert (await speak(engine, cleaned))[0] == known_answer.codes
 

@@ -37,8 +37,12 @@ async def heard(served: Served, *, stream: bool = True) -> bytes:
     return answer.content
 
 
-async def test_a_model_that_does_not_end_is_502_unless_the_caller_set_the_limit(known_answer: KnownAnswer) -> None:
-    settings = settings_for_tests(tts_api=known_answer.url, model_name=known_answer.model, default_max_tokens=60)
+async def test_a_model_that_does_not_end_is_502_unless_the_caller_set_the_limit(
+    known_answer: KnownAnswer,
+) -> None:
+    settings = settings_for_tests(
+        tts_api=known_answer.url, model_name=known_answer.model, default_max_tokens=60
+    )
     async with serving(None, ToneCodec(), settings) as served:
         whole = {**HELLO, "input": "Hello.", "stream": False}
         answer = await served.client.post(SPEECH, json=whole)

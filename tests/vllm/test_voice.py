@@ -43,7 +43,12 @@ SENTENCES = Path(__file__).parents[2] / "bench" / "sentences.txt"
 TEXTS = SENTENCES.read_text(encoding="utf-8").splitlines()[:10]
 SPOKEN = [(text, VOICES[number % len(VOICES)]) for number, text in enumerate(TEXTS)]
 RATE_HZ = 24_000
-OPTIONS = ("--dtype", "float32", "--max-num-seqs", "8")  # by itself vLLM would round float32 to bfloat16
+OPTIONS = (
+    "--dtype",
+    "float32",
+    "--max-num-seqs",
+    "8",
+)  # by itself vLLM would round float32 to bfloat16
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +93,15 @@ async def test_the_likeliest_tokens_are_those_of_the_embedded_engine(
     finally:
         await engine.close()
     assert [end for _, end in answers] == [
-        Generation("stop", len(ids) + 1, len(codes) + 1) for ids, (codes, _) in zip(pieces, answers, strict=True)
+        Generation("stop", len(ids) + 1, len(codes) + 1)
+        for ids, (codes, _) in zip(pieces, answers, strict=True)
     ]
     own = sung(model, pieces)
     same = sum(codes == ours for (codes, _), ours in zip(answers, own, strict=True))
     print(f"{same} of {len(own)} answers are our own to the last token")
-    assert same >= 7  # two orders of addition now and then choose between codes that are nearly as likely
+    assert (
+        same >= 7
+    )  # two orders of addition now and then choose between codes that are nearly as likely
 
 
 def sung(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
@@ -113,10 +121,14 @@ def sung(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
 async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[int], Generation]:
     """The likeliest tokens for padded phoneme ids, by vLLM."""
     symbols = {number: symbol for symbol, number in phoneme_ids(TOKEN_MODEL.read_bytes()).items()}
-    prompt = render(PROFILE.prompt, voice=voice, phonemes="".join(symbols[number] for number in ids[1:-1]))
+    prompt = render(
+        PROFILE.prompt, voice=voice, phonemes="".join(symbols[number] for number in ids[1:-1])
+    )
     codes: list[int] = []
     return codes, await engine.generate(
-        prompt, Sampling(max_tokens=Piece(ids, ends_sentence=True).longest_frames, temperature=0), codes.extend
+        prompt,
+        Sampling(max_tokens=Piece(ids, ends_sentence=True).longest_frames, temperature=0),
+        codes.extend,
     )
 
 
@@ -126,7 +138,9 @@ async def test_speech_is_understood_as_well_as_the_embedded_engine_s(url: str) -
 
     judge = Judge()
     served = await heard(judge, served_voice(url))
-    embedded = await heard(judge, settings_for_tests(model_profile="lark"), BuiltinEngine("lm", WEIGHTS))
+    embedded = await heard(
+        judge, settings_for_tests(model_profile="lark"), BuiltinEngine("lm", WEIGHTS)
+    )
     wer, embedded_wer = word_error_rate(TEXTS, served), word_error_rate(TEXTS, embedded)
     print(f"words misheard: {wer:.3f} with vLLM, {embedded_wer:.3f} embedded")
     assert wer <= embedded_wer + 0.03
@@ -135,10 +149,14 @@ async def test_speech_is_understood_as_well_as_the_embedded_engine_s(url: str) -
 async def heard(judge: Judge, settings: Settings, engine: Engine | None = None) -> list[str]:
     """What a recogniser makes of each text, spoken by a service at temperature 0."""
     async with serving(engine, load_builtin_codec(device="cpu"), settings) as service:
-        return [judge.transcribe(await spoken(service, text, voice), RATE_HZ) for text, voice in SPOKEN]
+        return [
+            judge.transcribe(await spoken(service, text, voice), RATE_HZ) for text, voice in SPOKEN
+        ]
 
 
-async def spoken(service: Served, text: str, voice: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+async def spoken(
+    service: Served, text: str, voice: str
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     body = {"input": text, "voice": voice, "response_format": "pcm", "temperature": 0}
     answer = await service.client.post(SPEECH, json=body)
     answer.raise_for_status()
@@ -147,9 +165,16 @@ async def spoken(service: Served, text: str, voice: str) -> np.ndarray[tuple[int
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_seed_repeats_a_sampled_answer(url: str, stream: bool) -> None:
-    body = {"input": "Hello there. How are you?", "voice": "heron", "response_format": "pcm", "stream": stream}
+    body = {
+        "input": "Hello there. How are you?",
+        "voice": "heron",
+        "response_format": "pcm",
+        "stream": stream,
+    }
     async with serving(None, load_builtin_codec(device="cpu"), served_voice(url)) as service:
-        answers = [await service.client.post(SPEECH, json={**body, "seed": seed}) for seed in (1, 1, 2)]
+        answers = [
+            await service.client.post(SPEECH, json={**body, "seed": seed}) for seed in (1, 1, 2)
+        ]
     assert [answer.status_code for answer in answers] == [200] * 3
     first, again, other = (answer.content for answer in answers)
     assert first == again != other

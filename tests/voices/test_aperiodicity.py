@@ -74,8 +74,13 @@ def test_silence_has_a_share_too() -> None:
 def test_flat_envelopes_have_the_odds_that_their_sounds_show() -> None:
     decoder = Decoder()
     steps = 400
-    train = pulses(torch.full((1, steps), 200.0, dtype=torch.float64), torch.zeros(1, dtype=torch.long))
-    powers = [decoder.spectrum(sound).abs().square()[..., 40:440].mean() for sound in (train, noise_samples())]
+    train = pulses(
+        torch.full((1, steps), 200.0, dtype=torch.float64), torch.zeros(1, dtype=torch.long)
+    )
+    powers = [
+        decoder.spectrum(sound).abs().square()[..., 40:440].mean()
+        for sound in (train, noise_samples())
+    ]
     assert abs(torch.log(powers[0] / powers[1]).item() - PULSES_OVER_NOISE) < 0.05
 
 
@@ -85,7 +90,10 @@ def test_the_distance_is_least_where_the_envelopes_have_the_right_odds() -> None
     right = (PULSES_OVER_NOISE + np.log(0.2 / 0.8)) / 2
     distances = [
         aperiodicity_distance(
-            Levels(torch.zeros(1, 2, POINTS), torch.tensor([[[9.0], [right + off]]]).expand(1, 2, POINTS)),
+            Levels(
+                torch.zeros(1, 2, POINTS),
+                torch.tensor([[[9.0], [right + off]]]).expand(1, 2, POINTS),
+            ),
             share,
             pitch_hz,
         ).item()
@@ -111,13 +119,20 @@ def test_the_teacher_s_s_is_noise_and_its_vowels_are_not(voice: str) -> None:
 @pytest.mark.parametrize("voice", VOICES)
 def test_the_codec_that_ships_keeps_to_that(voice: str) -> None:
     said = spoken(voice)
-    codes = load_builtin_encoder().encode(said.samples.astype(np.float32) / 32768)[:, 0].astype(np.int64)
+    codes = (
+        load_builtin_encoder()
+        .encode(said.samples.astype(np.float32) / 32768)[:, 0]
+        .astype(np.int64)
+    )
     numbers = values_of(digits_of(torch.as_tensor(codes).unsqueeze(0)))
     with torch.inference_mode():
-        levels = read_decoder(WEIGHTS.read_bytes()).levels(numbers, torch.ones(numbers.shape[:2], dtype=torch.bool))
+        levels = read_decoder(WEIGHTS.read_bytes()).levels(
+            numbers, torch.ones(numbers.shape[:2], dtype=torch.bool)
+        )
     share = odds_of(levels)[0].sigmoid().numpy()
     hissing, vowels = (
-        frames[nearest_frames(len(frames), 0, len(share))] for frames in hissing_and_vowels(said.samples)
+        frames[nearest_frames(len(frames), 0, len(share))]
+        for frames in hissing_and_vowels(said.samples)
     )
     assert share[hissing][:, HIGH].mean() > 0.8
     assert np.median(share[vowels][:, LOW]) < 0.2
@@ -128,7 +143,9 @@ def test_stretches_bring_the_shares_of_their_place(data: Path) -> None:
     shares, size = files.aperiodicities(), 128 * 240
     assert len(shares) == len(files.pitches())
     batch = Stretches(files).draw(np.random.default_rng(0), torch.device("cpu"))
-    start = int(np.random.default_rng(0).integers(0, (len(files.samples()) - size) // 240 + 1, 8)[0] * 240)
+    start = int(
+        np.random.default_rng(0).integers(0, (len(files.samples()) - size) // 240 + 1, 8)[0] * 240
+    )
     assert batch.aperiodicity.shape == (8, 128, BANDS)
     for step in (0, 50, 127):
         frame = min(round((start + 240 * step + 120) / 300 - 0.5), len(shares) - 1)

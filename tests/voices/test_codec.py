@@ -30,7 +30,9 @@ def test_the_decoder_hears_the_codes_and_the_encoder_its_gradient(data: Path) ->
     torch.manual_seed(0)
     both, batch = codec.TrainedCodec(), drawn(data)
     heard: list[torch.Tensor] = []
-    both.decoder.envelopes.embed.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
+    both.decoder.envelopes.embed.register_forward_pre_hook(
+        lambda _, inputs: heard.append(inputs[0])
+    )
     made = both(batch)
     digits = both.encoder(batch.samples)
     assert torch.allclose(heard[0], values_of(digits), atol=1e-6)
@@ -58,7 +60,10 @@ def test_pitch_is_read_where_the_sound_is(data: Path) -> None:
     batch = stretches(data).draw(np.random.default_rng(0), CPU)
     assert batch.pitch_hz.dtype == torch.float32
     size = batch.samples.shape[1]
-    starts = np.random.default_rng(0).integers(0, (len(files.samples()) - size) // 240 + 1, codec.ROWS) * 240
+    starts = (
+        np.random.default_rng(0).integers(0, (len(files.samples()) - size) // 240 + 1, codec.ROWS)
+        * 240
+    )
     for start, pitch in zip(starts, batch.pitch_hz.numpy(), strict=True):
         for step in (0, 40, len(pitch) - 1):
             place = (start + 240 * step + 120) / SAMPLES_PER_PITCH - 0.5
@@ -78,7 +83,9 @@ def test_the_same_sound_is_at_no_distance(data: Path) -> None:
 def test_the_pitch_s_distance_is_relative_and_over_voiced_steps() -> None:
     pitch_hz = torch.tensor([[0.0, 100.0, 200.0]])
     right = (pitch_hz.clamp_min(1).log() - 5.1) / 0.5
-    numbers = torch.stack((right + torch.tensor([9.0, 0.2, 0.2]), torch.tensor([[-50.0, 50.0, 50.0]])), -1)
+    numbers = torch.stack(
+        (right + torch.tensor([9.0, 0.2, 0.2]), torch.tensor([[-50.0, 50.0, 50.0]])), -1
+    )
     off, entropy = codec.pitch_distance(numbers, pitch_hz)
     assert abs(off.item() - 0.1) < 1e-5
     assert entropy < 1e-6
@@ -91,11 +98,15 @@ def test_the_codec_is_trained_and_saved_as_the_service_loads_it(data: Path, tmp_
     encoder = load_encoder(folder / WEIGHTS[0])
     codes = encoder.encode(np.zeros(4800, np.float32))
     assert codes.shape == (10, 1)
-    (samples,) = builtin_codec(read_decoder((folder / WEIGHTS[1]).read_bytes()), "cpu").decode([CodeWindow(codes)])
+    (samples,) = builtin_codec(read_decoder((folder / WEIGHTS[1]).read_bytes()), "cpu").decode(
+        [CodeWindow(codes)]
+    )
     assert len(samples) == 4800
 
 
-def test_a_codec_goes_on_from_weights_without_changing_its_codes(data: Path, tmp_path: Path) -> None:
+def test_a_codec_goes_on_from_weights_without_changing_its_codes(
+    data: Path, tmp_path: Path
+) -> None:
     (tmp_path / "speech").symlink_to(data / "speech")
     codec.main(["--data", str(tmp_path), "--steps", "1"])
     first = {name: (tmp_path / "codec" / name).read_bytes() for name in WEIGHTS}
@@ -113,7 +124,10 @@ def test_one_batch_is_learnt(data: Path) -> None:
     losses: list[float] = []
     for _ in range(6):
         made = both(batch)
-        loss = distance(made.samples, batch.samples) + codec.pitch_distance(made.pitch_numbers, batch.pitch_hz)[0]
+        loss = (
+            distance(made.samples, batch.samples)
+            + codec.pitch_distance(made.pitch_numbers, batch.pitch_hz)[0]
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

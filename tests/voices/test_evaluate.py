@@ -13,7 +13,9 @@ from voices.train.evaluate import main, merged
 from voices.train.tokens_lm import new_model, save_model
 from voices.train.weights import Weights, trained_weights
 
-pytestmark = pytest.mark.timeout(240)  # everything is loaded once: 8 s of a core, which may be shared
+pytestmark = pytest.mark.timeout(
+    240
+)  # everything is loaded once: 8 s of a core, which may be shared
 TINY = Shape(hidden=16, layers=1, heads=1, key_heads=1, head_width=16, feed=16)
 SAID = ["Good morning.", "Thank you, that is all.", "Not yet."]
 
@@ -32,15 +34,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield made
 
 
-def measured(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, dict[str, object]]:
+def measured(
+    folder: Path, capsys: pytest.CaptureFixture[str], *options: str
+) -> dict[str, dict[str, object]]:
     """What the command prints at its end."""
     main(["--data", str(folder), "--trained", "--print-only", "--lengths-only", *options])
     printed = capsys.readouterr().out
     return json.loads(printed[printed.index("\n{") :])
 
 
-def test_parts_are_measured_without_the_recogniser(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = measured(folder, capsys, "--only", "nar", "lm", "speed", "streaming", "--temperature", "0.5")
+def test_parts_are_measured_without_the_recogniser(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = measured(
+        folder, capsys, "--only", "nar", "lm", "speed", "streaming", "--temperature", "0.5"
+    )
     assert list(parts) == ["nar", "lm", "speed", "streaming"]
     first_voice, other_voice = parts["nar"]["lark"], parts["nar"]["heron"]
     assert isinstance(first_voice, dict)
@@ -50,14 +58,18 @@ def test_parts_are_measured_without_the_recogniser(folder: Path, capsys: pytest.
     assert "word_error_rate" not in first_voice
     assert parts["lm"]["temperature"] == 0.5
     assert parts["speed"]["sentences"] == 3
-    rates = {name: value for name, value in parts["speed"].items() if name.endswith(("rtf", "streams"))}
+    rates = {
+        name: value for name, value in parts["speed"].items() if name.endswith(("rtf", "streams"))
+    }
     assert len(rates) == 7
     assert all(isinstance(rate, float | int) and rate > 0 for rate in rates.values())
     assert isinstance(worst := parts["streaming"]["db_min"], float)
     assert worst >= 90
 
 
-def test_run_ons_are_counted_over_sentences_never_trained_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_ons_are_counted_over_sentences_never_trained_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     parts = measured(folder, capsys, "--run-ons", "1")
     assert list(parts) == ["run_ons"]
     greedy, drawn = parts["run_ons"]["lm-greedy"], parts["run_ons"]["lm"]
@@ -67,7 +79,9 @@ def test_run_ons_are_counted_over_sentences_never_trained_on(folder: Path, capsy
     assert (greedy["temperature"], drawn["temperature"]) == (0.0, evaluate.TEMPERATURE)
 
 
-def test_parts_without_weights_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_parts_without_weights_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nowhere = Weights(language_model=tmp_path / "none")
     assert study.possible(["teacher", "lm", "nar", "lm-greedy"], nowhere) == ["teacher", "nar"]
     assert "lm: no weights" in capsys.readouterr().out
@@ -78,18 +92,36 @@ def test_trained_weights_come_before_those_that_ship(folder: Path) -> None:
     assert weights.language_model == folder / "lm" / "language_model.safetensors"
     assert weights.decoder == Weights().decoder
     facts = weights.facts()
-    assert facts["language_model"]["parameters"] == sum(value.numel() for value in new_model(TINY).parameters())
+    assert facts["language_model"]["parameters"] == sum(
+        value.numel() for value in new_model(TINY).parameters()
+    )
     assert facts["decoder"]["bytes"] == Weights().decoder.stat().st_size
     assert len(str(facts["decoder"]["sha256"])) == 64
 
 
 def test_a_result_keeps_the_parts_whose_networks_are_the_same() -> None:
     facts = {"decoder": {"sha256": "a"}, "language_model": {"sha256": "a"}}
-    earlier = {"machine": {}, "weights": facts, "teacher": {}, "codec": {"lark": 1}, "run_ons": {"lm": 1}, "speed": {}}
+    earlier = {
+        "machine": {},
+        "weights": facts,
+        "teacher": {},
+        "codec": {"lark": 1},
+        "run_ons": {"lm": 1},
+        "speed": {},
+    }
     new = {"codec": {"lark": 2}}
     same = {name: part for name, part in earlier.items() if name != "machine"}
     assert merged(earlier, facts, new) == {**same, **new}
     other = {**facts, "decoder": {"sha256": "b"}}
-    assert merged(earlier, other, new) == {"weights": other, "teacher": {}, "run_ons": {"lm": 1}, **new}
-    assert merged(earlier, {"decoder": {"sha256": "a"}}, {}).keys() == {"weights", "teacher", "codec"}
+    assert merged(earlier, other, new) == {
+        "weights": other,
+        "teacher": {},
+        "run_ons": {"lm": 1},
+        **new,
+    }
+    assert merged(earlier, {"decoder": {"sha256": "a"}}, {}).keys() == {
+        "weights",
+        "teacher",
+        "codec",
+    }
     assert merged({}, facts, new) == {"weights": facts, **new}

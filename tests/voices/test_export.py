@@ -59,7 +59,9 @@ def ids_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 @torch.inference_mode()
 def test_every_logit_of_the_ordinary_model_is_the_small_one_s(model: LanguageModel) -> None:
     codes = [0, 65_535, 27_182, 31_415, 4, 4]
-    tokens = torch.tensor([[*prompt_of([0, 50, 156, 83, 16, 4, 0]), *(FIRST_CODE + code for code in codes)]])
+    tokens = torch.tensor(
+        [[*prompt_of([0, 50, 156, 83, 16, 4, 0]), *(FIRST_CODE + code for code in codes)]]
+    )
     rows = model(tokens)[0]
     logits = export.expand(model)(tokens).logits[0]
     assert logits.shape == (tokens.shape[1], TOKENS)
@@ -73,7 +75,9 @@ def test_every_logit_of_the_ordinary_model_is_the_small_one_s(model: LanguageMod
 
 
 @torch.inference_mode()
-def test_the_folder_holds_a_stock_qwen3_with_two_matrices(folder: Path, model: LanguageModel) -> None:
+def test_the_folder_holds_a_stock_qwen3_with_two_matrices(
+    folder: Path, model: LanguageModel
+) -> None:
     loaded, info = Qwen3ForCausalLM.from_pretrained(folder, output_loading_info=True)
     assert not any(info.values())
     assert loaded.config.architectures == ["Qwen3ForCausalLM"]
@@ -81,7 +85,9 @@ def test_the_folder_holds_a_stock_qwen3_with_two_matrices(folder: Path, model: L
     assert loaded.generation_config.eos_token_id == MESSAGE_END
     tokens = torch.tensor([[MESSAGE_START, FIRST_VOICE, 50, SPEECH_START, FIRST_CODE + 99]])
     ends = loaded(tokens).logits[0, :, MESSAGE_END]
-    assert torch.allclose(ends, model(tokens)[0, :, END_ROW], atol=1e-2)  # the file of weights is float16
+    assert torch.allclose(
+        ends, model(tokens)[0, :, END_ROW], atol=1e-2
+    )  # the file of weights is float16
 
 
 @pytest.mark.parametrize("voice", VOICES)
@@ -91,7 +97,9 @@ def test_the_tokeniser_reads_the_service_s_prompt(
 ) -> None:
     ids = phoneme_table()
     prompt = render(export.PROFILE.prompt, voice=voice, phonemes=phonemes)
-    assert ids_of(tokenizer, prompt) == prompt_of([0, *(ids[symbol] for symbol in phonemes), 0], voice)
+    assert ids_of(tokenizer, prompt) == prompt_of(
+        [0, *(ids[symbol] for symbol in phonemes), 0], voice
+    )
 
 
 def test_every_phoneme_is_one_token(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -108,11 +116,19 @@ def test_what_is_not_a_phoneme_is_left_out_and_a_voice_is_one_only_at_the_beginn
     unknown = ids_of(tokenizer, "<|im_start|>jenny: a<|speech_start|>")
     assert unknown == [MESSAGE_START, *(table[symbol] for symbol in "jenny: a"), SPEECH_START]
     twice = ids_of(tokenizer, "<|im_start|>heron: lark: a<|speech_start|>")
-    assert twice == [MESSAGE_START, FIRST_VOICE + 1, *(table[symbol] for symbol in "lark: a"), SPEECH_START]
+    assert twice == [
+        MESSAGE_START,
+        FIRST_VOICE + 1,
+        *(table[symbol] for symbol in "lark: a"),
+        SPEECH_START,
+    ]
 
 
 def test_an_answer_is_written_as_the_service_reads_it(tokenizer: PreTrainedTokenizerFast) -> None:
-    assert tokenizer.decode([FIRST_CODE, FIRST_CODE + 65_535, MESSAGE_END]) == "<|s_0|><|s_65535|><|im_end|>"
+    assert (
+        tokenizer.decode([FIRST_CODE, FIRST_CODE + 65_535, MESSAGE_END])
+        == "<|s_0|><|s_65535|><|im_end|>"
+    )
     syntax = export.PROFILE.tokens
     for code in (0, 9, 65_535):
         assert tokenizer.decode([FIRST_CODE + code]) == f"{syntax.prefix}{code}{syntax.suffix}"

@@ -13,7 +13,9 @@ from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 
 
 def plan(folder: Path, steps: int, minutes: float = 10.0) -> Plan:
-    return Plan(folder / "checkpoint.pt", steps, minutes, torch.device("cpu"), seed=3, warmup_steps=10)
+    return Plan(
+        folder / "checkpoint.pt", steps, minutes, torch.device("cpu"), seed=3, warmup_steps=10
+    )
 
 
 def run(folder: Path, steps: int) -> Run:
@@ -52,7 +54,9 @@ def test_the_rate_rises_and_falls_with_the_budget_used_up(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("steps", "minutes", "trained"), [(3, 10.0, 3), (1000, 1e-9, 1)])
-def test_steps_and_minutes_both_end_a_run(tmp_path: Path, steps: int, minutes: float, trained: int) -> None:
+def test_steps_and_minutes_both_end_a_run(
+    tmp_path: Path, steps: int, minutes: float, trained: int
+) -> None:
     model = nn.Linear(1, 1)
     run = Run(plan(tmp_path, steps, minutes), model)
     run.train(lambda _: Measured(model(torch.ones(1, 1)).sum(), {}))
@@ -62,7 +66,9 @@ def test_steps_and_minutes_both_end_a_run(tmp_path: Path, steps: int, minutes: f
 
 def test_progress_names_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = nn.Linear(1, 1)
-    Run(plan(tmp_path, 51), model).train(lambda _: Measured(model(torch.ones(1, 1)).sum(), {"x": torch.tensor(2.0)}))
+    Run(plan(tmp_path, 51), model).train(
+        lambda _: Measured(model(torch.ones(1, 1)).sum(), {"x": torch.tensor(2.0)})
+    )
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("step 50 ")
     assert "loss" in first

@@ -7,7 +7,14 @@ from voices.train.measures import BLOCK, README, RESULT, main, read_result, tabl
 
 SAMPLE = {
     "machine": {},
-    "weights": {"decoder": {"file": "d.safetensors", "bytes": 3_856_148, "parameters": 1_900_000, "sha256": "ab" * 32}},
+    "weights": {
+        "decoder": {
+            "file": "d.safetensors",
+            "bytes": 3_856_148,
+            "parameters": 1_900_000,
+            "sha256": "ab" * 32,
+        }
+    },
     "teacher": {
         "lark": {
             "word_error_rate": 0.0017,
@@ -16,7 +23,15 @@ SAMPLE = {
             "dictionary": {"word_error_rate": 0.064, "sentences": 60},
         }
     },
-    "codec": {"heron": {"word_error_rate": 0.01, "sentences": 50, "dnsmos": 3.2, "pesq_wb": 2.204, "stoi": 0.9371}},
+    "codec": {
+        "heron": {
+            "word_error_rate": 0.01,
+            "sentences": 50,
+            "dnsmos": 3.2,
+            "pesq_wb": 2.204,
+            "stoi": 0.9371,
+        }
+    },
     "lm": {"temperature": 0.6, "lark": {"pieces": 100, "length_within_30_percent": 0.99}},
     "speed": {"threads": 1, "nar_rtf": 0.005, "lm_codes_per_s_6_streams": 1200},
     "streaming": {"streams": 30, "db_min": 148.04, "db_median": 200.0},
@@ -60,7 +75,10 @@ def test_the_tables_take_the_place_of_those_before(tmp_path: Path) -> None:
     readme.write_text("# Voice\n\n<!-- measures -->\nold\n<!-- /measures -->\nThe end.\n")
     for _ in range(2):
         main(["--result", str(result), "--readme", str(readme)])
-        assert readme.read_text() == f"# Voice\n\n<!-- measures -->\n{TABLES}<!-- /measures -->\nThe end.\n"
+        assert (
+            readme.read_text()
+            == f"# Voice\n\n<!-- measures -->\n{TABLES}<!-- /measures -->\nThe end.\n"
+        )
 
 
 def test_the_readme_says_what_was_measured() -> None:

@@ -18,7 +18,9 @@ def test_codes_and_pitch_keep_step(data: Path) -> None:
     codes, pitch_hz = pitch.Pitches(files).draw(np.random.default_rng(0), CPU)
     assert pitch_hz.shape == (pitch.ROWS, 2 * codes.shape[1])
     every = np.concatenate([own for _, own in files.with_codes()])
-    first = next(start for start in range(len(every)) if np.array_equal(every[start : start + 128], codes[0]))
+    first = next(
+        start for start in range(len(every)) if np.array_equal(every[start : start + 128], codes[0])
+    )
     utterance, position = None, first
     for utterance in files.utterances():
         if position < utterance.frames:
@@ -38,7 +40,9 @@ def test_pitch_is_learnt_from_codes(data: Path) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     losses: list[float] = []
     for _ in range(12):
-        off, voicing = codec.pitch_distance(network(values, torch.ones_like(codes, dtype=torch.bool)), pitch_hz)
+        off, voicing = codec.pitch_distance(
+            network(values, torch.ones_like(codes, dtype=torch.bool)), pitch_hz
+        )
         optimiser.zero_grad()
         (off + voicing).backward()
         optimiser.step()

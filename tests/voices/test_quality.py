@@ -34,7 +34,9 @@ def test_what_sounds_the_same_is_spelt_the_same(written: str, heard: str) -> Non
     assert normalise(written) == normalise(heard)
 
 
-@pytest.mark.parametrize(("written", "heard"), [("one two three", "1 3 2"), ("nine thirty", "9:13"), ("A B C", "ABD")])
+@pytest.mark.parametrize(
+    ("written", "heard"), [("one two three", "1 3 2"), ("nine thirty", "9:13"), ("A B C", "ABD")]
+)
 def test_what_sounds_different_is_not(written: str, heard: str) -> None:
     assert normalise(written) != normalise(heard)
     assert word_error_rate([written], [heard]) > 0

@@ -64,7 +64,13 @@ class Endless(Chorus):
         """Both rows are taken."""
         return len(self._steps_left) == 2
 
-    def join(self, phonemes: Sequence[int], temperature: float, seed: int | Sequence[int], voice: str = LARK) -> int:
+    def join(
+        self,
+        phonemes: Sequence[int],
+        temperature: float,
+        seed: int | Sequence[int],
+        voice: str = LARK,
+    ) -> int:
         """The first row that is free."""
         row = next(row for row in (0, 1) if row not in self._steps_left)
         self._steps_left[row] = 2 if len(phonemes) == 3 else math.inf
@@ -96,7 +102,9 @@ def test_takes_are_as_long_as_the_durations_of_their_pieces() -> None:
     speaker = TeacherSpeaker()
     takes = speaker.speak(lines, LARK)
     for line, take in zip(lines, takes, strict=True):
-        assert abs(len(take.samples) - 480 * sum(take.frames)) <= 240 * len(take.frames)  # units of 1.25 frames
+        assert abs(len(take.samples) - 480 * sum(take.frames)) <= 240 * len(
+            take.frames
+        )  # units of 1.25 frames
         assert speaker.frames(line) == take.frames
         assert 0.05 < np.abs(take.samples).max() < 1
 
@@ -105,7 +113,9 @@ def test_the_codec_says_what_the_teacher_said_and_no_more() -> None:
     lines, weights = two_lines()[1:], Weights()
     teacher = TeacherSpeaker()
     (said,) = teacher.speak(lines, HERON)
-    (again,) = CodecSpeaker(teacher, load_encoder(weights.encoder), load_codec(weights.decoder)).speak(lines, HERON)
+    (again,) = CodecSpeaker(
+        teacher, load_encoder(weights.encoder), load_codec(weights.decoder)
+    ).speak(lines, HERON)
     assert again.frames == said.frames
     assert len(again.samples) == len(said.samples)
     levels = [np.square(take.samples[: 4800 * 4].reshape(4, -1)).mean(1) for take in (said, again)]
@@ -115,7 +125,9 @@ def test_the_codec_says_what_the_teacher_said_and_no_more() -> None:
 def test_the_pieces_of_a_line_are_decoded_as_one() -> None:
     codec = load_codec(Weights().decoder)
     lines = [Line("two pieces", PIECES[:2]), Line("nothing", [])]
-    takes = ModelSpeaker(lambda pieces, voice: [ids[1:-1] for ids in pieces], codec).speak(lines, LARK)
+    takes = ModelSpeaker(lambda pieces, voice: [ids[1:-1] for ids in pieces], codec).speak(
+        lines, LARK
+    )
     codes = np.array([*PIECES[0][1:-1], *PIECES[1][1:-1]], np.int32)[:, None]
     (wanted,) = codec.decode([CodeWindow(codes)])
     assert takes[0].frames == [3, 1]

@@ -24,14 +24,18 @@ def test_every_sentence_is_spoken_as_long_as_its_phonemes_last(spoken: SpeechSet
         assert len(utterance.units) == len(utterance.ids)
         assert min(utterance.units) >= 1
         assert utterance.samples == sum(utterance.units) * SAMPLES_PER_UNIT
-        sound = spoken.samples()[utterance.first_sample : utterance.first_sample + utterance.samples]
+        sound = spoken.samples()[
+            utterance.first_sample : utterance.first_sample + utterance.samples
+        ]
         assert 1000 < np.abs(sound.astype(int)).max() <= 32767
 
 
 def test_the_held_out_sentences_are_others(data: Path, spoken: SpeechSet) -> None:
     held = SpeechSet(data / "speech", "held").utterances()
     assert len(held) == 2
-    assert not {utterance.text for utterance in held} & {utterance.text for utterance in spoken.utterances()}
+    assert not {utterance.text for utterance in held} & {
+        utterance.text for utterance in spoken.utterances()
+    }
 
 
 def test_codes_are_those_of_the_service_s_encoder(spoken: SpeechSet) -> None:
@@ -64,7 +68,9 @@ def test_speech_broken_off_goes_on_to_the_same_end(copied: Path, spoken: SpeechS
 
 def test_speech_that_lacks_a_part_is_not_gone_on_with(copied: Path) -> None:
     (copied / "speech" / "train.aperiodicity").unlink()
-    with pytest.raises(SystemExit, match=r"train\.aperiodicity lacks some of the speech in .*train\.jsonl"):
+    with pytest.raises(
+        SystemExit, match=r"train\.aperiodicity lacks some of the speech in .*train\.jsonl"
+    ):
         speech.main(["--data", str(copied)])
 
 

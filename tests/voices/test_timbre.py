@@ -44,7 +44,9 @@ def test_only_the_harmonics_of_voiced_frames_count() -> None:
     assert np.array_equal(drawn[:, 1], values[:, 1])
 
 
-@pytest.mark.parametrize(("voice", "lowest_hz", "highest_hz"), [("lark", 150, 260), ("heron", 90, 150)])
+@pytest.mark.parametrize(
+    ("voice", "lowest_hz", "highest_hz"), [("lark", 150, 260), ("heron", 90, 150)]
+)
 def test_each_voice_has_its_pitch(voice: str, lowest_hz: float, highest_hz: float) -> None:
     teacher = Teacher()
     ids = teacher.ids(teacher.phonemes("The weather is cold today.")[0])

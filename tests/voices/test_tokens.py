@@ -26,7 +26,18 @@ from voices.train.teacher import phoneme_table
 from voices.train.utterances import SpeechSet
 
 CPU = torch.device("cpu")
-SMALL = ["--hidden", "48", "--layers", "3", "--head-width", "16", "--feed", "64", "--batch-tokens", "400"]
+SMALL = [
+    "--hidden",
+    "48",
+    "--layers",
+    "3",
+    "--head-width",
+    "16",
+    "--feed",
+    "64",
+    "--batch-tokens",
+    "400",
+]
 
 
 def learn(model: torch.nn.Module, measure: Callable[[], Measured], steps: int) -> None:
@@ -56,7 +67,10 @@ def test_a_batch_asks_for_every_code_and_the_end(data: Path) -> None:
         asked = batch.following[row] != -1
         assert (batch.following[row][asked] - FIRST_CODE).tolist()[:-1] == example.codes.tolist()
         assert batch.following[row][asked][-1] == MESSAGE_END
-        assert batch.tokens[row, asked.nonzero()[1:, 0]].tolist() == (example.codes + FIRST_CODE).tolist()
+        assert (
+            batch.tokens[row, asked.nonzero()[1:, 0]].tolist()
+            == (example.codes + FIRST_CODE).tolist()
+        )
         spoken = batch.spoken[row][batch.spoken[row] != -1]
         assert spoken[0] == 1  # the first silence belongs to what stands in the pad's place
         assert spoken[-1] == len(example.prompt) - 1
@@ -65,7 +79,9 @@ def test_a_batch_asks_for_every_code_and_the_end(data: Path) -> None:
 
 def test_the_language_model_learns_one_batch(data: Path) -> None:
     torch.manual_seed(0)
-    model = tokens_lm.new_model(Shape(hidden=48, layers=3, heads=3, key_heads=1, head_width=16, feed=64))
+    model = tokens_lm.new_model(
+        Shape(hidden=48, layers=3, heads=3, key_heads=1, head_width=16, feed=64)
+    )
     batch = tokens_lm.collate(tokens_lm.load_examples(SpeechSet(data / "speech", "train"))[:2], CPU)
     first = tokens_lm.measure(model, batch)
     learn(model, lambda: tokens_lm.measure(model, batch), 15)
@@ -74,7 +90,9 @@ def test_the_language_model_learns_one_batch(data: Path) -> None:
     assert last.numbers["alignment_loss"] < first.numbers["alignment_loss"]
 
 
-def test_the_language_model_is_trained_saved_and_resumed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_language_model_is_trained_saved_and_resumed(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tokens_lm.main(["--data", str(data), "--steps", "3", *SMALL])
     weights = data / "lm" / "language_model.safetensors"
     first = read_language_model(weights.read_bytes())
@@ -94,7 +112,10 @@ def test_training_sees_the_one_pass_model_that_speaks(data: Path) -> None:
     with torch.inference_mode():
         codes, units = model(torch.tensor(example.ids))
         own = tokens_nar.Example(
-            example.ids, units.int().tolist(), *tokens_nar.align(units), np.zeros(len(codes), np.int64)
+            example.ids,
+            units.int().tolist(),
+            *tokens_nar.align(units),
+            np.zeros(len(codes), np.int64),
         )
         log_units, logits = tokens_nar.predict(model, tokens_nar.collate([own], CPU))
     assert log_units.exp().round().clamp_min(1)[0].tolist() == units.tolist()
@@ -104,7 +125,9 @@ def test_training_sees_the_one_pass_model_that_speaks(data: Path) -> None:
 def test_the_one_pass_model_learns_one_batch(data: Path) -> None:
     torch.manual_seed(0)
     model = TokenModel()
-    batch = tokens_nar.collate(tokens_nar.load_examples(SpeechSet(data / "speech", "train"))[:1], CPU)
+    batch = tokens_nar.collate(
+        tokens_nar.load_examples(SpeechSet(data / "speech", "train"))[:1], CPU
+    )
     first = tokens_nar.measure(model, batch)
     learn(model, lambda: tokens_nar.measure(model, batch), 4)
     assert tokens_nar.measure(model, batch).loss < first.loss

@@ -43,7 +43,9 @@ def aperiodicity(periodic: NDArray[np.float32], other: NDArray[np.float32]) -> N
 
 def odds_of(levels: Levels) -> Tensor:
     """What the decoder's envelopes make of it: the logarithm of noise's odds in each band, (batch, steps, 20)."""
-    return functional.avg_pool1d(2 * (levels.breath - levels.harmonic) - PULSES_OVER_NOISE, POINTS_PER_BAND)
+    return functional.avg_pool1d(
+        2 * (levels.breath - levels.harmonic) - PULSES_OVER_NOISE, POINTS_PER_BAND
+    )
 
 
 def aperiodicity_distance(levels: Levels, share: Tensor, pitch_hz: Tensor) -> Tensor:
@@ -51,7 +53,9 @@ def aperiodicity_distance(levels: Levels, share: Tensor, pitch_hz: Tensor) -> Te
 
     The decoder's envelopes, the share that is right (batch, steps, 20), and the pitch, 0 where unvoiced (batch, steps).
     """
-    entropy = functional.binary_cross_entropy_with_logits(odds_of(levels), share, reduction="none").mean(-1)
+    entropy = functional.binary_cross_entropy_with_logits(
+        odds_of(levels), share, reduction="none"
+    ).mean(-1)
     voiced = pitch_hz > 0
     return (entropy * voiced).sum() / voiced.sum().clamp_min(1)
 

@@ -12,7 +12,18 @@ import numpy as np
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+TEENS = (
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+)
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -31,9 +42,32 @@ NAMES = (
     "John", "Sarah", "David", "Emma", "Aminah", "Ismail", "Daniel", "Grace", "Aisyah", "Chong", "Faizal", "Maria",
 )  # fmt: skip
 MONEY = (("ringgit", "sen"), ("dollars", "cents"), ("pounds", "pence"), ("euros", "cents"))
-MAILS = ("gmail dot com", "yahoo dot com", "example dot com", "outlook dot com", "support dot com dot my")
+MAILS = (
+    "gmail dot com",
+    "yahoo dot com",
+    "example dot com",
+    "outlook dot com",
+    "support dot com dot my",
+)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SHORT = ("SMS", "ATM", "PIN", "ID", "IC", "KYC", "USB", "FAQ", "PDF", "VIP", "OTP", "CEO", "UK", "USA", "LRT", "KLIA")
+SHORT = (
+    "SMS",
+    "ATM",
+    "PIN",
+    "ID",
+    "IC",
+    "KYC",
+    "USB",
+    "FAQ",
+    "PDF",
+    "VIP",
+    "OTP",
+    "CEO",
+    "UK",
+    "USA",
+    "LRT",
+    "KLIA",
+)
 TEMPLATES = (
     "Your passport number is {letter} {digits}.",
     "My phone number is {digits}, and my name is {name}.",
@@ -72,7 +106,9 @@ def sentences(count: int, seed: int) -> Iterator[str]:
 def fill(template: str, chance: np.random.Generator) -> str:
     """A template with every gap filled by a draw of its own."""
     parts = template.split("{")
-    return parts[0] + "".join(_gap(name, chance) + rest for name, rest in (part.split("}") for part in parts[1:]))
+    return parts[0] + "".join(
+        _gap(name, chance) + rest for name, rest in (part.split("}") for part in parts[1:])
+    )
 
 
 def _gap(name: str, chance: np.random.Generator) -> str:
@@ -99,7 +135,8 @@ def _below_hundred(number: int) -> str:
 def _digits(chance: np.random.Generator) -> str:
     """Three to eleven digits, in groups as people say them."""
     groups = [
-        " ".join(_one(DIGITS, chance) for _ in range(chance.integers(3, 5))) for _ in range(chance.integers(1, 4))
+        " ".join(_one(DIGITS, chance) for _ in range(chance.integers(3, 5)))
+        for _ in range(chance.integers(1, 4))
     ]
     return ", ".join(groups)
 
@@ -107,7 +144,11 @@ def _digits(chance: np.random.Generator) -> str:
 def _money(chance: np.random.Generator) -> str:
     whole, part = MONEY[chance.choice(len(MONEY), p=(0.55, 0.25, 0.1, 0.1))]
     amount = f"{cardinal(int(10 ** chance.uniform(0.3, 5)))} {whole}"
-    return f"{amount} and {cardinal(int(chance.integers(1, 100)))} {part}" if chance.random() < 0.6 else amount
+    return (
+        f"{amount} and {cardinal(int(chance.integers(1, 100)))} {part}"
+        if chance.random() < 0.6
+        else amount
+    )
 
 
 def _time(chance: np.random.Generator) -> str:
@@ -129,7 +170,9 @@ def _site(chance: np.random.Generator) -> str:
 
 
 def _mail(chance: np.random.Generator) -> str:
-    return f"{_one(NAMES, chance).lower()} dot {_one(NAMES, chance).lower()} at {_one(MAILS, chance)}"
+    return (
+        f"{_one(NAMES, chance).lower()} dot {_one(NAMES, chance).lower()} at {_one(MAILS, chance)}"
+    )
 
 
 def _one(choices: Sequence[str], chance: np.random.Generator) -> str:

@@ -31,7 +31,12 @@ from voices.train.weights import save_weights
 ROWS = 8
 FRAMES = 64
 LOWEST_PITCH_HZ = 40.0
-RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20))  # FFT size, hop, mel bands
+RESOLUTIONS = (
+    (2048, 512, 80),
+    (1024, 256, 80),
+    (512, 128, 40),
+    (256, 64, 20),
+)  # FFT size, hop, mel bands
 # Beside the log-mel distance: a spectrogram's log distance, and its distance relative to the target's norm.
 LOG_WEIGHT, RELATIVE_WEIGHT = 0.5, 0.3
 VOICING_WEIGHT = 0.2
@@ -89,21 +94,32 @@ class SpectralDistance(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for fft_samples, _, bands in RESOLUTIONS:
-            self.register_buffer(f"bank_{fft_samples}", mel_filterbank(bands, fft_samples), persistent=False)
-            self.register_buffer(f"window_{fft_samples}", torch.hann_window(fft_samples), persistent=False)
+            self.register_buffer(
+                f"bank_{fft_samples}", mel_filterbank(bands, fft_samples), persistent=False
+            )
+            self.register_buffer(
+                f"window_{fft_samples}", torch.hann_window(fft_samples), persistent=False
+            )
 
     def forward(self, made: Tensor, target: Tensor) -> Tensor:
         """(batch, samples) twice -> a number; 0 for the same sound."""
         return torch.stack([self._at(made, target, fft, hop) for fft, hop, _ in RESOLUTIONS]).mean()
 
     def _at(self, made: Tensor, target: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
-        window, bank = self.get_buffer(f"window_{fft_samples}"), self.get_buffer(f"bank_{fft_samples}")
+        window, bank = (
+            self.get_buffer(f"window_{fft_samples}"),
+            self.get_buffer(f"bank_{fft_samples}"),
+        )
         ours, theirs = (
-            torch.stft(sound, fft_samples, hop_samples, window=window, return_complex=True).abs().clamp_min(1e-5)
+            torch.stft(sound, fft_samples, hop_samples, window=window, return_complex=True)
+            .abs()
+            .clamp_min(1e-5)
             for sound in (made, target)
         )
         mel = log_distance(ours.transpose(1, 2) @ bank, theirs.transpose(1, 2) @ bank, QUIETEST_MEL)
-        relative = torch.dist(ours, theirs) / (torch.dist(theirs, torch.zeros_like(theirs)) + QUIETEST)
+        relative = torch.dist(ours, theirs) / (
+            torch.dist(theirs, torch.zeros_like(theirs)) + QUIETEST
+        )
         return mel + LOG_WEIGHT * log_distance(ours, theirs, QUIETEST) + RELATIVE_WEIGHT * relative
 
 
@@ -125,21 +141,37 @@ class Stretches:
     """Random stretches of speech: 1.28 s, from any half frame on."""
 
     def __init__(self, files: SpeechSet) -> None:
-        self._samples, self._pitches, self._aperiodicities = files.samples(), files.pitches(), files.aperiodicities()
+        self._samples, self._pitches, self._aperiodicities = (
+            files.samples(),
+            files.pitches(),
+            files.aperiodicities(),
+        )
 
     def draw(self, chance: np.random.Generator, device: torch.device) -> Batch:
         """Eight of them."""
         size = FRAMES * FRAME_SAMPLES
-        starts = chance.integers(0, (len(self._samples) - size) // HOP_SAMPLES + 1, ROWS) * HOP_SAMPLES
-        samples = np.stack([self._samples[start : start + size] for start in starts]).astype(np.float32) / 32768
+        starts = (
+            chance.integers(0, (len(self._samples) - size) // HOP_SAMPLES + 1, ROWS) * HOP_SAMPLES
+        )
+        samples = (
+            np.stack([self._samples[start : start + size] for start in starts]).astype(np.float32)
+            / 32768
+        )
         steps = size // HOP_SAMPLES
         pitch = np.stack([pitch_at_steps(self._pitches, start, steps) for start in starts])
-        noise = np.stack([self._aperiodicities[nearest_frames(len(self._pitches), start, steps)] for start in starts])
+        noise = np.stack(
+            [
+                self._aperiodicities[nearest_frames(len(self._pitches), start, steps)]
+                for start in starts
+            ]
+        )
         parts = torch.as_tensor(samples), torch.as_tensor(pitch), shares_of(noise)
         return Batch(*(part.to(device) for part in parts))
 
 
-def pitch_at_steps(pitches: NDArray[np.float16], first_sample: int, steps: int) -> NDArray[np.float32]:
+def pitch_at_steps(
+    pitches: NDArray[np.float16], first_sample: int, steps: int
+) -> NDArray[np.float32]:
     """The teacher's pitch at the middle of each step: on a line between voiced frames, else its nearest frame's."""
     places = places_of(len(pitches), first_sample, steps)
     before, behind, nearest = (
@@ -160,7 +192,9 @@ def nearest_frames(frames: int, first_sample: int, steps: int) -> NDArray[np.int
     return np.round(places_of(frames, first_sample, steps)).astype(np.int64)
 
 
-def train(plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder: bool) -> TrainedCodec:
+def train(
+    plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder: bool
+) -> TrainedCodec:
     """Train a codec, or go on with it."""
     distance = SpectralDistance().to(plan.device)
     codec.encoder.requires_grad_(not keep_encoder)
@@ -174,7 +208,9 @@ def train(plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder
             noise = aperiodicity_distance(made.envelopes, batch.aperiodicity, batch.pitch_hz)
             pitch, voicing = pitch_distance(made.pitch_numbers, batch.pitch_hz)
         loss = spectral + APERIODICITY_WEIGHT * noise + pitch + VOICING_WEIGHT * voicing
-        return Measured(loss, {"spectral": spectral, "noise": noise, "pitch": pitch, "voicing": voicing})
+        return Measured(
+            loss, {"spectral": spectral, "noise": noise, "pitch": pitch, "voicing": voicing}
+        )
 
     Run(plan, codec).train(measure)
     return codec.eval()
@@ -194,7 +230,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     add_training(parser, minutes=40)
-    parser.add_argument("--start", type=Path, help="a folder of weights to begin with, such as app/voices")
+    parser.add_argument(
+        "--start", type=Path, help="a folder of weights to begin with, such as app/voices"
+    )
     parser.add_argument("--keep-encoder", action="store_true", help="codes keep their meaning")
     options = parser.parse_args(arguments)
     plan = plan_of(options, "codec")

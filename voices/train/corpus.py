@@ -85,8 +85,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Fetch, choose, shuffle, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    parser.add_argument("--text", type=Path, nargs="*", help="plain text files to read instead of Debian packages")
-    parser.add_argument("--held", type=int, default=HELD_SENTENCES, help="sentences kept out of training")
+    parser.add_argument(
+        "--text", type=Path, nargs="*", help="plain text files to read instead of Debian packages"
+    )
+    parser.add_argument(
+        "--held", type=int, default=HELD_SENTENCES, help="sentences kept out of training"
+    )
     options = parser.parse_args(arguments)
     if options.text:
         texts: Iterable[str] = (path.read_text() for path in options.text)
@@ -95,7 +99,10 @@ def main(arguments: list[str] | None = None) -> None:
         texts = (text for reader in READERS for text in reader(share))
     found = collect(texts, judged(), options.seed)
     write(options.data, found, options.held)
-    print(f"{len(found)} sentences, {sum(len(sentence.split()) for sentence in found)} words", flush=True)
+    print(
+        f"{len(found)} sentences, {sum(len(sentence.split()) for sentence in found)} words",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

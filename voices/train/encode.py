@@ -35,7 +35,9 @@ def encode(files: SpeechSet, encoder: BuiltinEncoder) -> NDArray[np.uint16]:
     samples = files.samples()
     for utterance in files.utterances():
         own = samples[utterance.first_sample : utterance.first_sample + utterance.samples]
-        codes.append(encoder.encode(own.astype(np.float32) / np.float32(32768))[:, 0].astype(np.uint16))
+        codes.append(
+            encoder.encode(own.astype(np.float32) / np.float32(32768))[:, 0].astype(np.uint16)
+        )
         if len(codes) % PROGRESS_UTTERANCES == 0:
             print(f"{files.name} {len(codes)} utterances", flush=True)
     return np.concatenate(codes)

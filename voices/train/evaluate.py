@@ -35,15 +35,27 @@ Facts = Mapping[str, Mapping[str, object]]  # of each network's file
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_folder(parser)
-    parser.add_argument("--trained", action="store_true", help="the weights in the data folder, not those that ship")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--run-ons", type=int, metavar="N", help="only this, over N sentences never trained on")
+    parser.add_argument(
+        "--trained", action="store_true", help="the weights in the data folder, not those that ship"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS)
+    )
+    parser.add_argument(
+        "--run-ons", type=int, metavar="N", help="only this, over N sentences never trained on"
+    )
     parser.add_argument("--sentences", type=int, help="everyday ones at most")
-    parser.add_argument("--dictionary", type=int, default=DICTIONARY_SENTENCES, help="held-out ones at most")
+    parser.add_argument(
+        "--dictionary", type=int, default=DICTIONARY_SENTENCES, help="held-out ones at most"
+    )
     parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="of the part lm")
-    parser.add_argument("--workers", type=int, default=1, help="sentences judged at once, each on one thread")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="sentences judged at once, each on one thread"
+    )
     parser.add_argument("--lengths-only", action="store_true", help="without recogniser and DNSMOS")
     parser.add_argument("--print-only", action="store_true", help="keep no result in bench/results")
     return parser.parse_args(arguments)
@@ -52,7 +64,9 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
 def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
     """What the options ask for."""
     phonemiser, held = Phonemiser(phoneme_table()), options.data / "held.txt"
-    dictionary: list[str] = held.read_text().splitlines()[: options.dictionary] if held.exists() else []
+    dictionary: list[str] = (
+        held.read_text().splitlines()[: options.dictionary] if held.exists() else []
+    )
     return Study(
         weights=trained_weights(options.data) if options.trained else Weights(),
         everyday=lines_of(phonemiser, texts),
@@ -64,7 +78,9 @@ def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
     )
 
 
-def merged(earlier: Mapping[str, object], facts: Facts, parts: Mapping[str, Part]) -> dict[str, object]:
+def merged(
+    earlier: Mapping[str, object], facts: Facts, parts: Mapping[str, Part]
+) -> dict[str, object]:
     """New parts beside those earlier ones whose networks are still the same."""
     then = cast(Facts, earlier.get("weights", {}))
     changed = {network for network in {*then, *facts} if then.get(network) != facts.get(network)}
@@ -87,7 +103,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps(parts, indent=2, ensure_ascii=False), flush=True)
         return
     path = BENCH / "results" / f"{RESULT}.json"
-    earlier: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    earlier: dict[str, object] = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    )
     write_result(RESULT, merged(earlier, study.weights.facts(), parts))
 
 

@@ -82,7 +82,9 @@ def expand(model: LanguageModel) -> Qwen3ForCausalLM:
     head = model.head.weight.detach()
     never = head[NEVER_ROW].repeat(FIRST_CODE, 1)
     never[MESSAGE_END] = head[END_ROW]
-    embedding = torch.cat((model.text.weight.detach(), rows_of_codes(model.digit.weight.detach().T)))
+    embedding = torch.cat(
+        (model.text.weight.detach(), rows_of_codes(model.digit.weight.detach().T))
+    )
     state |= {
         "model.embed_tokens.weight": embedding,
         "model.norm.weight": model.norm.weight.detach(),
@@ -97,7 +99,9 @@ def token_texts() -> dict[str, int]:
     """The text of every token."""
     texts = {number: f"<|unused_{number}|>" for number in range(FIRST_CODE)}
     texts |= {number: symbol for symbol, number in phoneme_table().items()}
-    texts |= MARKS | VOICE_TEXTS | {FIRST_CODE + code: f"<|s_{code}|>" for code in range(VOCABULARY)}
+    texts |= (
+        MARKS | VOICE_TEXTS | {FIRST_CODE + code: f"<|s_{code}|>" for code in range(VOCABULARY)}
+    )
     return {text: number for number, text in texts.items()}
 
 
@@ -115,7 +119,9 @@ def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
     whole = [text for text, number in texts.items() if number in MARKS or number >= FIRST_CODE]
     core.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in whole])  # pyright: ignore[reportUnknownMemberType]
     end = MARKS[MESSAGE_END]
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=end, pad_token=end, model_max_length=LONGEST_TOKENS)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token=end, pad_token=end, model_max_length=LONGEST_TOKENS
+    )
 
 
 def card_of(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) -> str:
@@ -160,9 +166,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Export a trained model."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    parser.add_argument("--weights", type=Path, default=SHIPPED, help="default: what ships with the service")
     parser.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="float16: half the size, one code in 70 another"
+        "--weights", type=Path, default=SHIPPED, help="default: what ships with the service"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="float16: half the size, one code in 70 another",
     )
     options = parser.parse_args(arguments)
     folder = options.data / "qwen3"

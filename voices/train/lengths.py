@@ -22,7 +22,9 @@ class Lengths(Generic[Example]):
         """Neighbours around a random example whose lengths sum to about `total`; at least one."""
         centre = int(chance.integers(len(self._order)))
         rows = max(1, min(total // int(self._lengths[centre]), len(self._order)))
-        pool = min(4 * rows, len(self._order))  # drawn from four times as many: no two batches are the same
+        pool = min(
+            4 * rows, len(self._order)
+        )  # drawn from four times as many: no two batches are the same
         first = max(0, min(centre - pool // 2, len(self._order) - pool))
         chosen = self._order[first + chance.choice(pool, rows, replace=False)]
         return [self._examples[int(index)] for index in chosen]

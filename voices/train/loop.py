@@ -77,7 +77,9 @@ def plan_of(options: argparse.Namespace, name: str) -> Plan:
         checkpoint.unlink(missing_ok=True)
     torch.manual_seed(options.seed)  # pyright: ignore[reportUnknownMemberType]
     device = torch.device(options.device)
-    return Plan(checkpoint, options.steps, options.minutes, device, options.seed, options.learning_rate)
+    return Plan(
+        checkpoint, options.steps, options.minutes, device, options.seed, options.learning_rate
+    )
 
 
 class Run:
@@ -86,7 +88,9 @@ class Run:
     def __init__(self, plan: Plan, model: nn.Module) -> None:
         self.plan = plan
         self.model = model.to(plan.device).train()
-        self.optimiser = torch.optim.AdamW(model.parameters(), betas=plan.betas, weight_decay=plan.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), betas=plan.betas, weight_decay=plan.weight_decay
+        )
         self.step = 0
         self.spent_s = 0.0
         if plan.checkpoint.exists():
@@ -132,10 +136,16 @@ class Run:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.largest_gradient)
         self.optimiser.step()  # pyright: ignore[reportUnknownMemberType]
         self.step += 1
-        return {"loss": measured.loss.detach(), **{name: value.detach() for name, value in measured.numbers.items()}}
+        return {
+            "loss": measured.loss.detach(),
+            **{name: value.detach() for name, value in measured.numbers.items()},
+        }
 
     def _report(self, watched: list[Mapping[str, Tensor]]) -> None:
-        means = {name: float(torch.stack([numbers[name].float() for numbers in watched]).mean()) for name in watched[0]}
+        means = {
+            name: float(torch.stack([numbers[name].float() for numbers in watched]).mean())
+            for name in watched[0]
+        }
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         print(f"step {self.step}  {self.spent_s:.0f} s  {numbers}", flush=True)
 

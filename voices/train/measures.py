@@ -73,9 +73,15 @@ def tables(result: Result) -> str:
 def speech_table(result: Result) -> str:
     """How each speaker is understood and how it sounds."""
     columns = (
-        "speaker | voice | misheard, everyday | misheard, held out | DNSMOS | PESQ | STOI | as long as the teacher"
+        "speaker | voice | misheard, everyday | misheard, held out | DNSMOS | PESQ | STOI"
+        " | as long as the teacher"
     )
-    rows = [_speech_row(result, name, voice) for name in SPEAKERS for voice in VOICES if result.section(name, voice)]
+    rows = [
+        _speech_row(result, name, voice)
+        for name in SPEAKERS
+        for voice in VOICES
+        if result.section(name, voice)
+    ]
     return table_of(columns, rows)
 
 
@@ -89,12 +95,18 @@ def _speech_row(result: Result, name: str, voice: str) -> list[str]:
         _number(found, "dnsmos", 2),
         _number(found, "pesq_wb", 2),
         _number(found, "stoi", 3),
-        f"{found['length_within_30_percent']:.1%} of {found['pieces']}" if "pieces" in found else "",
+        f"{found['length_within_30_percent']:.1%} of {found['pieces']}"
+        if "pieces" in found
+        else "",
     ]
 
 
 def _misheard(found: Numbers) -> str:
-    return f"{found['word_error_rate']:.1%} of words in {found['sentences']}" if "word_error_rate" in found else ""
+    return (
+        f"{found['word_error_rate']:.1%} of words in {found['sentences']}"
+        if "word_error_rate" in found
+        else ""
+    )
 
 
 def _number(found: Numbers, name: str, digits: int) -> str:
@@ -113,16 +125,23 @@ def ends_table(result: Result) -> str:
         for name in ("lm-greedy", "lm")
         if (found := result.section("run_ons", name))
     ]
-    return table_of("sentences never trained on | spoken | never ended | within 30 % of the teacher's length", rows)
+    return table_of(
+        "sentences never trained on | spoken | never ended | within 30 % of the teacher's length",
+        rows,
+    )
 
 
 def speed_table(result: Result) -> str:
     """CPU time on one thread, and what streaming changes."""
     speed, streaming = result.section("speed"), result.section("streaming")
-    rows = [[label, f"{speed[name]:g}{unit}"] for name, (label, unit) in SPEEDS.items() if name in speed]
+    rows = [
+        [label, f"{speed[name]:g}{unit}"] for name, (label, unit) in SPEEDS.items() if name in speed
+    ]
     if streaming:
         worst, count = streaming["db_min"], streaming["streams"]
-        rows.append([f"streamed against decoded at once, the worst of {count} streams", f"{worst:.0f} dB"])
+        rows.append(
+            [f"streamed against decoded at once, the worst of {count} streams", f"{worst:.0f} dB"]
+        )
     return table_of("one thread, CPU time | measured", rows)
 
 
@@ -146,7 +165,11 @@ def weights_table(result: Result) -> str:
 def table_of(columns: str, rows: Iterable[Sequence[str]]) -> str:
     """Markdown; nothing where there are no rows."""
     lines = [f"| {' | '.join(row)} |".replace("  ", " ") for row in rows]
-    return "\n".join([f"| {columns} |", "|" + "---|" * (columns.count("|") + 1), *lines, ""]) if lines else ""
+    return (
+        "\n".join([f"| {columns} |", "|" + "---|" * (columns.count("|") + 1), *lines, ""])
+        if lines
+        else ""
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

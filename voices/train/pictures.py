@@ -31,7 +31,12 @@ from voices.train.weights import Weights, trained_weights
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SENTENCES = (3, 50, 52)  # lines of bench/sentences.txt: plain prose, digits, a name and a time
-SPEAKERS = {"teacher": "teacher", "codec": "codec", "lm-greedy": "language model", "nar": "one-pass model"}
+SPEAKERS = {
+    "teacher": "teacher",
+    "codec": "codec",
+    "lm-greedy": "language model",
+    "nar": "one-pass model",
+}
 FFT_SAMPLES, HOP_SAMPLES = 1024, 120
 HIGHEST_KHZ = 8.0
 FLOOR_DB = -60.0
@@ -70,7 +75,13 @@ def _draw_one(axes: Sequence[Axes], name: str, samples: Samples) -> None:
     wave.set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
     extent = (0.0, duration_s, 0.0, SPEC.sample_rate_hz / 2000)
     levels.imshow(
-        spectrogram(samples), origin="lower", aspect="auto", extent=extent, cmap="gray_r", vmin=FLOOR_DB, vmax=0
+        spectrogram(samples),
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap="gray_r",
+        vmin=FLOOR_DB,
+        vmax=0,
     )
     levels.set_ylim(0, HIGHEST_KHZ)
     levels.set_ylabel("kHz", fontsize=8)
@@ -86,7 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Speak and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    parser.add_argument("--trained", action="store_true", help="the weights in the data folder, not those that ship")
+    parser.add_argument(
+        "--trained", action="store_true", help="the weights in the data folder, not those that ship"
+    )
     parser.add_argument("--voice", choices=VOICES, default=VOICES[0])
     parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder to draw into")
     options = parser.parse_args(arguments)
@@ -95,8 +108,13 @@ def main(arguments: list[str] | None = None) -> None:
     texts = (BENCH / "sentences.txt").read_text(encoding="utf-8").splitlines()
     lines = lines_of(Phonemiser(phoneme_table()), [texts[number] for number in SENTENCES])
     weights = trained_weights(options.data) if options.trained else Weights()
-    speakers = {name: load_speaker(name, weights, 0.0, options.seed) for name in possible(list(SPEAKERS), weights)}
-    said = {SPEAKERS[name]: speaker.speak(lines, options.voice) for name, speaker in speakers.items()}
+    speakers = {
+        name: load_speaker(name, weights, 0.0, options.seed)
+        for name in possible(list(SPEAKERS), weights)
+    }
+    said = {
+        SPEAKERS[name]: speaker.speak(lines, options.voice) for name, speaker in speakers.items()
+    }
     options.pictures.mkdir(parents=True, exist_ok=True)
     for number, (sentence, line) in enumerate(zip(SENTENCES, lines, strict=True)):
         figure = draw(line.text, {name: takes[number].samples for name, takes in said.items()})

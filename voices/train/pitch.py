@@ -33,7 +33,10 @@ class Pitches:
         known = files.pitches()
         self._codes = np.concatenate([codes for _, codes in pairs])
         self._pitch_hz = np.concatenate(
-            [pitch_at_steps(known, one.first_sample, STEPS_PER_FRAME * len(codes)) for one, codes in pairs]
+            [
+                pitch_at_steps(known, one.first_sample, STEPS_PER_FRAME * len(codes))
+                for one, codes in pairs
+            ]
         )
 
     def draw(self, chance: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -42,7 +45,9 @@ class Pitches:
         starts = chance.integers(0, len(self._codes) - frames + 1, ROWS)
         steps = STEPS_PER_FRAME * frames
         codes = np.stack([self._codes[start : start + frames] for start in starts]).astype(np.int64)
-        pitch = np.stack([self._pitch_hz[first : first + steps] for first in STEPS_PER_FRAME * starts])
+        pitch = np.stack(
+            [self._pitch_hz[first : first + steps] for first in STEPS_PER_FRAME * starts]
+        )
         return torch.as_tensor(codes).to(device), torch.as_tensor(pitch).to(device)
 
 
@@ -68,7 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     path = options.data / "codec" / "codec_decoder.safetensors"
     decoder = read_decoder(path.read_bytes())
-    train(plan_of(options, "pitch"), Pitches(SpeechSet(options.data / "speech", "train")), decoder.pitch)
+    train(
+        plan_of(options, "pitch"),
+        Pitches(SpeechSet(options.data / "speech", "train")),
+        decoder.pitch,
+    )
     save_weights(decoder, path)
 
 

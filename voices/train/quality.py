@@ -23,7 +23,9 @@ from voices.train.speakers import Line, Take
 from voices.train.teacher import load_graph
 
 DNSMOS_SAMPLES = int(9.01 * RATE_HZ)  # what its network takes
-OVERALL = np.poly1d((-0.06766283, 1.11546468, 0.04602535))  # the package's fit of its third number to listeners
+OVERALL = np.poly1d(
+    (-0.06766283, 1.11546468, 0.04602535)
+)  # the package's fit of its third number to listeners
 
 
 class OpinionScore:
@@ -33,7 +35,9 @@ class OpinionScore:
     """
 
     def __init__(self) -> None:
-        self._network = load_graph((files("speechmos") / "dnsmos_models" / "sig_bak_ovr.onnx").read_bytes())
+        self._network = load_graph(
+            (files("speechmos") / "dnsmos_models" / "sig_bak_ovr.onnx").read_bytes()
+        )
 
     def overall(self, samples: Samples) -> float:
         """The overall quality of 16 kHz samples, 1 to 5."""
@@ -57,7 +61,11 @@ class Ears:
         return {
             "sentences": len(texts),
             "word_error_rate": round(word_error_rate(texts, heard), 4),
-            "misheard": [{"text": text, "heard": ear} for text, ear in pairs if normalise(text) != normalise(ear)],
+            "misheard": [
+                {"text": text, "heard": ear}
+                for text, ear in pairs
+                if normalise(text) != normalise(ear)
+            ],
         }
 
     def rate(self, takes: Sequence[Take]) -> float:
@@ -76,10 +84,13 @@ class Ears:
 def fidelity(takes: Sequence[Take], references: Sequence[Take]) -> dict[str, float]:
     """Mean PESQ and STOI of takes against what they were made from."""
     pairs = [
-        (at_16_khz(before.samples), at_16_khz(after.samples)) for after, before in zip(takes, references, strict=True)
+        (at_16_khz(before.samples), at_16_khz(after.samples))
+        for after, before in zip(takes, references, strict=True)
     ]
     return {
-        "pesq_wb": round(float(np.mean([pesq(RATE_HZ, before, after, "wb") for before, after in pairs])), 3),
+        "pesq_wb": round(
+            float(np.mean([pesq(RATE_HZ, before, after, "wb") for before, after in pairs])), 3
+        ),
         "stoi": round(float(np.mean([stoi(before, after, RATE_HZ) for before, after in pairs])), 4),
     }
 

@@ -44,7 +44,9 @@ def lengths_of(lines: Sequence[Line], takes: Sequence[Take], references: Sequenc
     )
 
 
-def run_ons(model: LanguageModel, lines: Sequence[Line], temperature: float, seed: int) -> dict[str, float]:
+def run_ons(
+    model: LanguageModel, lines: Sequence[Line], temperature: float, seed: int
+) -> dict[str, float]:
     """The language model over many lines, every second one in another voice, without decoding them."""
     teacher = TeacherSpeaker()
     lengths = Lengths([], [], [])
@@ -67,5 +69,7 @@ def unheard(data: Path, count: int) -> list[str]:
     first_unspoken = spoken[-1].sentence + 1 if spoken else 0
     wanted = max(0, count - len(held))
     if len(rest) - first_unspoken < wanted:
-        raise ValueError(f"of {len(rest)} sentences only {len(rest) - first_unspoken} were not trained on")
+        raise ValueError(
+            f"of {len(rest)} sentences only {len(rest) - first_unspoken} were not trained on"
+        )
     return [*held[:count], *rest[len(rest) - wanted :]]

@@ -19,7 +19,10 @@ DECODE_S = 0.02
 def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
     """Codes (frames, 1) in the windows that a listener gets while an engine speaks at `pace`; no clock is read."""
     spec, defaults = codec.spec, Settings.model_fields
-    plan = spec.plan(defaults["default_playback_speed"].default, defaults["default_playback_overlap_speed"].default)
+    plan = spec.plan(
+        defaults["default_playback_speed"].default,
+        defaults["default_playback_overlap_speed"].default,
+    )
     schedule, stitcher = WindowSchedule(plan), Stitcher(spec.samples_per_frame, 0)
     s_per_frame = 1 / spec.frames_per_s / pace
     parts: list[Samples] = []
@@ -28,13 +31,19 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
         now_s = max(now_s, s_per_frame * min(schedule.wanted, len(codes)))
         arrived = min(len(codes), int(now_s / s_per_frame + 1e-6))
         window = schedule.take(arrived, ended=arrived == len(codes))
-        asked = CodeWindow(codes[window.start : window.stop], window.start, window.begin - window.start)
+        asked = CodeWindow(
+            codes[window.start : window.stop], window.start, window.begin - window.start
+        )
         (decoded,) = codec.decode([asked])
         parts.append(stitcher.feed(window, decoded))
         now_s += DECODE_S
         first_s = first_s or now_s
         sound_s += len(parts[-1]) / spec.sample_rate_hz
-        schedule.grow(Supply(arrived, s_per_frame, 1 / spec.frames_per_s, sound_s - (now_s - first_s), DECODE_S))
+        schedule.grow(
+            Supply(
+                arrived, s_per_frame, 1 / spec.frames_per_s, sound_s - (now_s - first_s), DECODE_S
+            )
+        )
     return np.concatenate(parts)
 
 
@@ -52,4 +61,8 @@ def compare(codec: Codec, spoken: Sequence[Codes]) -> dict[str, float]:
         for codes in spoken
         for pace in PACES
     ]
-    return {"streams": len(found), "db_min": round(min(found), 1), "db_median": round(float(np.median(found)), 1)}
+    return {
+        "streams": len(found),
+        "db_min": round(min(found), 1),
+        "db_median": round(float(np.median(found)), 1),
+    }

@@ -78,7 +78,9 @@ def anarchism(share: Path) -> Iterator[str]:
 
 def handbook(share: Path) -> Iterator[str]:
     """The Debian Administrator's Handbook."""
-    yield from map(_page, sorted((share / "doc" / "debian-handbook" / "html" / "en-US").glob("*.html")))
+    yield from map(
+        _page, sorted((share / "doc" / "debian-handbook" / "html" / "en-US").glob("*.html"))
+    )
 
 
 def references(share: Path) -> Iterator[str]:
@@ -88,12 +90,21 @@ def references(share: Path) -> Iterator[str]:
 
 
 # Everyday prose first: a sentence found twice belongs to the first.
-READERS: tuple[Callable[[Path], Iterator[str]], ...] = (wordnet, jargon, anarchism, handbook, references, gcide)
+READERS: tuple[Callable[[Path], Iterator[str]], ...] = (
+    wordnet,
+    jargon,
+    anarchism,
+    handbook,
+    references,
+    gcide,
+)
 
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
-    return (gzip.decompress(content) if path.suffix in {".gz", ".dz"} else content).decode(errors="ignore")
+    return (gzip.decompress(content) if path.suffix in {".gz", ".dz"} else content).decode(
+        errors="ignore"
+    )
 
 
 def _page(path: Path) -> str:

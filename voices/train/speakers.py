@@ -64,7 +64,11 @@ def lines_of(phonemiser: Phonemiser, texts: Sequence[str]) -> list[Line]:
     return [
         Line(
             text,
-            [piece.ids for sentence in phonemiser.sentences(text) for piece in phonemiser.pieces(sentence)],
+            [
+                piece.ids
+                for sentence in phonemiser.sentences(text)
+                for piece in phonemiser.pieces(sentence)
+            ],
         )
         for text in texts
     ]
@@ -78,7 +82,10 @@ class TeacherSpeaker:
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
         """One take for each line."""
-        return [self._take(line, np.random.default_rng(number), voice) for number, line in enumerate(lines)]
+        return [
+            self._take(line, np.random.default_rng(number), voice)
+            for number, line in enumerate(lines)
+        ]
 
     def frames(self, line: Line) -> list[int]:
         """How long each piece lasts, in any voice."""
@@ -128,7 +135,9 @@ def limit_of(ids: Sequence[int]) -> int:
     return longest_frames(Piece(list(ids), ends_sentence=True))
 
 
-def sing(chorus: Chorus, pieces: Pieces, voice: str, temperature: float, seed: int) -> Iterator[dict[int, int | None]]:
+def sing(
+    chorus: Chorus, pieces: Pieces, voice: str, temperature: float, seed: int
+) -> Iterator[dict[int, int | None]]:
     """Speak pieces, as many at a time as there is room for; one that ends makes room for the next.
 
     Yields after each step the codes by the pieces' numbers; None where a piece ended.
@@ -150,7 +159,9 @@ def sing(chorus: Chorus, pieces: Pieces, voice: str, temperature: float, seed: i
             del singing[row]
 
 
-def speak_lm(model: LanguageModel, pieces: Pieces, voice: str, temperature: float, seed: int) -> list[Codes]:
+def speak_lm(
+    model: LanguageModel, pieces: Pieces, voice: str, temperature: float, seed: int
+) -> list[Codes]:
     """The language model, eight pieces at a time."""
     spoken: list[Codes] = [[] for _ in pieces]
     for codes in sing(Chorus(model, ROWS), pieces, voice, temperature, seed):

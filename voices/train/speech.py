@@ -25,10 +25,20 @@ PHONEMES = range(6, 180)
 PACE = (0.95, 1.05)  # how much slower or faster than the teacher likes
 PROGRESS_SENTENCES = 500
 # What hibari's rules raise on words that they cannot read.
-UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
-def say(teacher: Teacher, sentence: str, number: int, seed: int, first_sample: int) -> tuple[Utterance, Spoken] | None:
+def say(
+    teacher: Teacher, sentence: str, number: int, seed: int, first_sample: int
+) -> tuple[Utterance, Spoken] | None:
     """One sentence; None if it is not one sentence in phonemes, or too short or long.
 
     Voice, pace and noise follow from the seed and the sentence's number alone.
@@ -43,11 +53,15 @@ def say(teacher: Teacher, sentence: str, number: int, seed: int, first_sample: i
     if len(spoken) != 1 or len(ids := teacher.ids(spoken[0])) not in PHONEMES:
         return None
     said = teacher.speak(ids, pace, draw, TIMBRES[voice])
-    utterance = Utterance(number, sentence, spoken[0], ids, said.units, first_sample, len(said.samples), voice)
+    utterance = Utterance(
+        number, sentence, spoken[0], ids, said.units, first_sample, len(said.samples), voice
+    )
     return utterance, said
 
 
-def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, minutes: float) -> Iterator[int]:
+def speak_all(
+    files: SpeechSet, sentences: list[str], hours: float, seed: int, minutes: float
+) -> Iterator[int]:
     """Speak until `hours` of speech exist or `minutes` have passed; yields the samples so far."""
     done = files.utterances()
     spoken = sum(utterance.samples for utterance in done)
@@ -55,10 +69,16 @@ def speak_all(files: SpeechSet, sentences: list[str], hours: float, seed: int, m
     files.folder.mkdir(parents=True, exist_ok=True)
     files.lines.write_text("".join(map(line_of, done)))
     frames = spoken // SAMPLES_PER_PITCH
-    for path, size in ((files.pcm, 2 * spoken), (files.pitch, 2 * frames), (files.aperiodicity, BANDS * frames)):
+    for path, size in (
+        (files.pcm, 2 * spoken),
+        (files.pitch, 2 * frames),
+        (files.aperiodicity, BANDS * frames),
+    ):
         path.touch()
         if path.stat().st_size < size:
-            raise SystemExit(f"{path} lacks some of the speech in {files.lines}: begin anew in another folder")
+            raise SystemExit(
+                f"{path} lacks some of the speech in {files.lines}: begin anew in another folder"
+            )
         os.truncate(path, size)
     teacher, end_s = Teacher(), time.monotonic() + 60 * minutes
     with (
@@ -97,7 +117,9 @@ def main(arguments: list[str] | None = None) -> None:
 def speak_set(files: SpeechSet, source: Path, options: argparse.Namespace) -> None:
     """One set, with a line of progress every 500 sentences."""
     spoken, start_s = 0, time.monotonic()
-    progress = speak_all(files, source.read_text().splitlines(), options.hours, options.seed, options.minutes)
+    progress = speak_all(
+        files, source.read_text().splitlines(), options.hours, options.seed, options.minutes
+    )
     for count, samples in enumerate(progress, start=1):
         spoken = samples
         if count % PROGRESS_SENTENCES == 0:

@@ -62,18 +62,26 @@ def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
     return {"nar_rtf": round(watch.spent_s * SPEC.frames_per_s / frames, 4)}
 
 
-def lm_speed(weights: Weights, lines: Sequence[Line], temperature: float, seed: int) -> dict[str, float]:
+def lm_speed(
+    weights: Weights, lines: Sequence[Line], temperature: float, seed: int
+) -> dict[str, float]:
     """The language model's codes a second with one stream and with six, prompts included."""
     model, pieces = (
         read_language_model(weights.language_model.read_bytes()),
         [ids for line in lines for ids in line.pieces],
     )
-    codes_per_s = {streams: _codes_per_s(model, pieces, streams, temperature, seed) for streams in STREAMS}
-    numbers = {f"lm_codes_per_s_{streams}_streams": round(rate) for streams, rate in codes_per_s.items()}
+    codes_per_s = {
+        streams: _codes_per_s(model, pieces, streams, temperature, seed) for streams in STREAMS
+    }
+    numbers = {
+        f"lm_codes_per_s_{streams}_streams": round(rate) for streams, rate in codes_per_s.items()
+    }
     return {"lm_rtf": round(SPEC.frames_per_s / codes_per_s[1], 4), **numbers}
 
 
-def _codes_per_s(model: LanguageModel, pieces: Sequence[list[int]], streams: int, heat: float, seed: int) -> float:
+def _codes_per_s(
+    model: LanguageModel, pieces: Sequence[list[int]], streams: int, heat: float, seed: int
+) -> float:
     """While every row speaks; the pieces are repeated until there are enough for three rounds."""
     enough = [*pieces] * -(-3 * streams // len(pieces))
     watch, spent_s, made, counted = Watch(), 0.0, 0, 0
@@ -84,7 +92,9 @@ def _codes_per_s(model: LanguageModel, pieces: Sequence[list[int]], streams: int
     return counted / spent_s
 
 
-def measure(weights: Weights, lines: Sequence[Line], temperature: float, seed: int) -> dict[str, float]:
+def measure(
+    weights: Weights, lines: Sequence[Line], temperature: float, seed: int
+) -> dict[str, float]:
     """All that there are weights for."""
     found = codec_speed(weights, lines)
     if weights.token_model.exists():

@@ -59,7 +59,11 @@ class Study:
 
 def measure_part(name: str, study: Study) -> Part:
     """One part, with when it was measured and how long that took."""
-    parts: dict[str, Callable[[Study], Part]] = {"streaming": _streaming, "speed": _speed, RUN_ONS: _run_ons}
+    parts: dict[str, Callable[[Study], Part]] = {
+        "streaming": _streaming,
+        "speed": _speed,
+        RUN_ONS: _run_ons,
+    }
     print(f"{name} ...", flush=True)
     start_s, date = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
     found = parts[name](study) if name in parts else _speech(study, name)
@@ -92,17 +96,25 @@ def _speech(study: Study, name: str) -> Part:
 def _voice(study: Study, name: str, speaker: Speaker, voice: str) -> Part:
     lines = study.lines(voice)
     takes, references = speaker.speak(lines, voice), _teacher().speak(lines, voice)
-    measured: Part = {} if name in ("teacher", "codec") else {**lengths_of(lines, takes, references).report()}
+    measured: Part = (
+        {} if name in ("teacher", "codec") else {**lengths_of(lines, takes, references).report()}
+    )
     if not study.judge:
         return measured
     from voices.train.quality import fidelity  # noqa: PLC0415 - an extra that lengths do not need
 
     ears, rated = _ears(study.workers), takes[:DNSMOS_SENTENCES]
-    measured |= {**ears.understand(lines, takes), "dnsmos": ears.rate(rated), "dnsmos_sentences": len(rated)}
+    measured |= {
+        **ears.understand(lines, takes),
+        "dnsmos": ears.rate(rated),
+        "dnsmos_sentences": len(rated),
+    }
     if name == "codec":
         measured |= fidelity(takes, references)
     if voice == VOICES[0] and study.dictionary:
-        measured["dictionary"] = ears.understand(study.dictionary, speaker.speak(study.dictionary, voice))
+        measured["dictionary"] = ears.understand(
+            study.dictionary, speaker.speak(study.dictionary, voice)
+        )
     return measured
 
 
@@ -122,12 +134,20 @@ def _streaming(study: Study) -> Part:
     """Streamed against one-shot, over the codes of the teacher's speech."""
     takes = _teacher().speak(study.everyday[:SEAM_SENTENCES], VOICES[0])
     encoder = load_encoder(study.weights.encoder)
-    return {**seams.compare(load_codec(study.weights.decoder), [encoder.encode(take.samples) for take in takes])}
+    return {
+        **seams.compare(
+            load_codec(study.weights.decoder), [encoder.encode(take.samples) for take in takes]
+        )
+    }
 
 
 def _speed(study: Study) -> Part:
     """Real-time factors and codes a second."""
-    return {**speed.measure(study.weights, study.everyday[:SPEED_SENTENCES], study.temperature, study.seed)}
+    return {
+        **speed.measure(
+            study.weights, study.everyday[:SPEED_SENTENCES], study.temperature, study.seed
+        )
+    }
 
 
 def _run_ons(study: Study) -> Part:
@@ -141,4 +161,6 @@ def _run_ons(study: Study) -> Part:
 
 def _brief(measured: Mapping[str, object]) -> str:
     """The numbers of a measurement, without what was misheard."""
-    return ", ".join(f"{name} {value}" for name, value in measured.items() if isinstance(value, int | float))
+    return ", ".join(
+        f"{name} {value}" for name, value in measured.items() if isinstance(value, int | float)
+    )

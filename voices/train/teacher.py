@@ -69,7 +69,9 @@ class Teacher:
         """Phoneme ids, with a pad before and after."""
         return self._rules.ids(phonemes)
 
-    def speak(self, ids: Sequence[int], speed: float, noise: np.random.Generator, timbre: Timbre = OWN) -> Spoken:
+    def speak(
+        self, ids: Sequence[int], speed: float, noise: np.random.Generator, timbre: Timbre = OWN
+    ) -> Spoken:
         """Say phoneme ids; `noise` draws the breath of the voice."""
         inputs = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
         outputs = self._graph.run(None, inputs)
@@ -83,7 +85,9 @@ class Teacher:
 
 def powers(frames: Frames) -> tuple[Spectra, Spectra]:
     """The power of the pulses, and of all that is made without them."""
-    pulses = np.abs(spectra_of(pulses_at(frames.pitch_hz), frames.harmonic.shape[1])) * np.exp(frames.harmonic)
+    pulses = np.abs(spectra_of(pulses_at(frames.pitch_hz), frames.harmonic.shape[1])) * np.exp(
+        frames.harmonic
+    )
     # The noise has two parts of unit power.
     return np.square(pulses), 2 * np.exp(2 * frames.noise) + np.exp(2 * frames.rest)
 
@@ -121,4 +125,6 @@ def _field(number: int, content: bytes) -> bytes:
 
 def phoneme_table() -> dict[str, int]:
     """Every phoneme symbol's id; 0, the pad, has no symbol."""
-    return cast(dict[str, int], json.loads((Path(ASSETS) / "vocab.json").read_text(encoding="utf-8")))
+    return cast(
+        dict[str, int], json.loads((Path(ASSETS) / "vocab.json").read_text(encoding="utf-8"))
+    )

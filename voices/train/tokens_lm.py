@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
-from app.engine.lm import END_ROW, FIRST_CODE, MESSAGE_END, NEVER_ROW, LanguageModel, Shape, prompt_of
+from app.engine.lm import (
+    END_ROW,
+    FIRST_CODE,
+    MESSAGE_END,
+    NEVER_ROW,
+    LanguageModel,
+    Shape,
+    prompt_of,
+)
 from app.engine.nar import align
 from voices.train.folder import add_folder
 from voices.train.lengths import Lengths
@@ -63,13 +71,19 @@ class Batch:
 def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
     """The teacher's durations say which phoneme is heard in each frame; the prompt begins one earlier."""
     phoneme, _ = align(torch.tensor(utterance.units))
-    return Example(prompt_of(utterance.ids, utterance.voice), codes.astype(np.int64), phoneme.numpy() + 1)
+    return Example(
+        prompt_of(utterance.ids, utterance.voice), codes.astype(np.int64), phoneme.numpy() + 1
+    )
 
 
 def load_examples(files: SpeechSet) -> list[Example]:
     """All utterances of at most twelve seconds."""
     pairs = files.with_codes()
-    return [example_of(utterance, codes) for utterance, codes in pairs if utterance.frames <= LONGEST_FRAMES]
+    return [
+        example_of(utterance, codes)
+        for utterance, codes in pairs
+        if utterance.frames <= LONGEST_FRAMES
+    ]
 
 
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
@@ -113,7 +127,9 @@ def measure(model: LanguageModel, batch: Batch) -> Measured:
     wanted = batch.spoken[heard].unsqueeze(-1)
     looks = [weights[heard] for (weights,) in seen.values()]
     alignment = torch.stack([-look.gather(-1, wanted).mean() for look in looks]).mean()
-    right = logits[:, :END_ROW].view(-1, DIGITS, LEVELS).argmax(-1) == digits_of(following - FIRST_CODE)
+    right = logits[:, :END_ROW].view(-1, DIGITS, LEVELS).argmax(-1) == digits_of(
+        following - FIRST_CODE
+    )
     return Measured(
         likelihood + ALIGNMENT_WEIGHT * alignment,
         {
@@ -134,11 +150,15 @@ def new_model(shape: Shape) -> LanguageModel:
     return model
 
 
-def train(plan: Plan, shape: Shape, examples: list[Example], batch_tokens: int = BATCH_TOKENS) -> LanguageModel:
+def train(
+    plan: Plan, shape: Shape, examples: list[Example], batch_tokens: int = BATCH_TOKENS
+) -> LanguageModel:
     """Train a model, or go on with it."""
     model = new_model(shape)
     lengths = Lengths(examples, [example.tokens for example in examples])
-    Run(plan, model).train(lambda chance: measure(model, collate(lengths.draw(chance, batch_tokens), plan.device)))
+    Run(plan, model).train(
+        lambda chance: measure(model, collate(lengths.draw(chance, batch_tokens), plan.device))
+    )
     return model.eval()
 
 
@@ -146,7 +166,10 @@ def train(plan: Plan, shape: Shape, examples: list[Example], batch_tokens: int =
 def held_out(model: LanguageModel, examples: list[Example], device: torch.device) -> str:
     """The same numbers over sentences that were not trained on."""
     measured = [measure(model, collate([example], device)).numbers for example in examples]
-    means = {name: torch.stack([numbers[name] for numbers in measured]).mean().item() for name in measured[0]}
+    means = {
+        name: torch.stack([numbers[name] for numbers in measured]).mean().item()
+        for name in measured[0]
+    }
     return "  ".join(f"{name} {value:.4f}" for name, value in means.items())
 
 
@@ -166,10 +189,15 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     shape = Shape(**{name: getattr(options, name) for name in asdict(Shape())})
     plan = plan_of(options, "lm")
-    train_set, held_set = (load_examples(SpeechSet(options.data / "speech", name)) for name in ("train", "held"))
+    train_set, held_set = (
+        load_examples(SpeechSet(options.data / "speech", name)) for name in ("train", "held")
+    )
     model = train(plan, shape, train_set, options.batch_tokens)
     save_model(model, options.data / "lm" / "language_model.safetensors")
-    print(f"{len(train_set)} sentences; held out: {held_out(model, held_set, plan.device)}", flush=True)
+    print(
+        f"{len(train_set)} sentences; held out: {held_out(model, held_set, plan.device)}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -74,7 +74,13 @@ class EqualLengths:
 def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
     """What the model is to learn of an utterance."""
     phoneme, position = align(torch.tensor(utterance.units))
-    return Example(padded(utterance.ids, utterance.voice), utterance.units, phoneme, position, codes.astype(np.int64))
+    return Example(
+        padded(utterance.ids, utterance.voice),
+        utterance.units,
+        phoneme,
+        position,
+        codes.astype(np.int64),
+    )
 
 
 def load_examples(files: SpeechSet) -> list[Example]:
@@ -124,7 +130,9 @@ def train(plan: Plan, examples: list[Example], model: TokenModel) -> TokenModel:
     """Train a model, or go on with it."""
     lengths = EqualLengths(examples)
     with plan.device:  # the rotary positions are made where the model is
-        Run(plan, model).train(lambda chance: measure(model, collate(lengths.draw(chance), plan.device)))
+        Run(plan, model).train(
+            lambda chance: measure(model, collate(lengths.draw(chance), plan.device))
+        )
     return model.eval()
 
 

@@ -35,7 +35,9 @@ def trained_weights(data: Path) -> Weights:
     folders = {"encoder": "codec", "decoder": "codec", "language_model": "lm", "token_model": "nar"}
     shipped = asdict(Weights())
     trained = {name: data / folder / shipped[name].name for name, folder in folders.items()}
-    return Weights(**{name: path if path.exists() else shipped[name] for name, path in trained.items()})
+    return Weights(
+        **{name: path if path.exists() else shipped[name] for name, path in trained.items()}
+    )
 
 
 def save_weights(model: nn.Module, path: Path, header: Mapping[str, str] | None = None) -> None:

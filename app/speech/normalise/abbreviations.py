@@ -52,13 +52,21 @@ class Abbreviations:
                 self._before_number,
             ),
             rule("l", rf"(?P<short>{either(short.fixed)})(?![^\W_])", self._fixed),
-            rule("l", r"[b-df-hj-np-tv-xz]{1,3}(?=\d{1,4}(?![^\W_]))", lambda found: _spelt(found.group())),
+            rule(
+                "l",
+                r"[b-df-hj-np-tv-xz]{1,3}(?=\d{1,4}(?![^\W_]))",
+                lambda found: _spelt(found.group()),
+            ),
         )
         self.rules: tuple[Rule, ...] = (
             rule("l", rf"(?P<short>{either(short.titles)})\.? (?=[A-Z]|and |or |& )", self._title),
             rule("l", rf"(?P<short>{either(short.dotted)})\.(?!\w)", self._dotted),
             rule("l", rf"(?P<short>{bare})(?![^\W_.])", self._dotted),
-            rule("l", rf"(?P<short>{either(short.worn)})(?![^\W_])", lambda found: short.worn[found["short"]]),
+            rule(
+                "l",
+                rf"(?P<short>{either(short.worn)})(?![^\W_])",
+                lambda found: short.worn[found["short"]],
+            ),
             rule("l", r"(?:[A-Za-z]\.){2,10}(?![^\W_])", self._initials),
             rule("l", r"(?P<letter>[A-Z])\. (?=(?P<next>[A-Z]\.|[A-Z][a-z]++))", self._initial),
             rule("l", r"(?P<numeral>[IVX]{1,7})(?![^\W_]|[.'’-]\w)", self._roman),
@@ -108,14 +116,21 @@ class Abbreviations:
     def _joined(self, found: re.Match[str]) -> str:
         text = found.group()
         many = "s" if text.endswith("s") else ""
-        return f" {self._short.fixed['&']} ".join(map(_spelt, text.removesuffix("s").split("&"))) + many
+        return (
+            f" {self._short.fixed['&']} ".join(map(_spelt, text.removesuffix("s").split("&")))
+            + many
+        )
 
     def _acronym(self, found: re.Match[str]) -> str | None:
         """Spelt where it is known to be, or cannot be said as a word."""
         letters, many = found["letters"], found["many"]
-        if len(letters) == 8 and BANK.search(found.string[max(0, found.start() - BEHIND) : found.start()]):
+        if len(letters) == 8 and BANK.search(
+            found.string[max(0, found.start() - BEHIND) : found.start()]
+        ):
             return _spelt(letters)
-        if letters not in self._short.spelt and not (NO_VOWEL.fullmatch(letters) and len(letters) < 6):
+        if letters not in self._short.spelt and not (
+            NO_VOWEL.fullmatch(letters) and len(letters) < 6
+        ):
             return None
         return _spelt(letters) + ("'s" if many else "")
 
@@ -126,4 +141,6 @@ def _spelt(text: str) -> str:
 
 def _value(numeral: str) -> int:
     values = [VALUES[letter] for letter in numeral]
-    return sum(-one if one < other else one for one, other in zip(values, [*values[1:], 0], strict=True))
+    return sum(
+        -one if one < other else one for one, other in zip(values, [*values[1:], 0], strict=True)
+    )

@@ -22,7 +22,9 @@ class Amounts:
         rates = either(language.rates)
         self.rules: tuple[Rule, ...] = (
             rule(
-                "d", rf"(?P<low>{NUMBER})(?:{DASH}(?P<high>{NUMBER}))?[ -]?(?P<unit>{units})(?![^\W_])", self._measure
+                "d",
+                rf"(?P<low>{NUMBER})(?:{DASH}(?P<high>{NUMBER}))?[ -]?(?P<unit>{units})(?![^\W_])",
+                self._measure,
             ),
             rule("d", rf"(?P<low>{NUMBER}) ?%?{DASH}(?P<high>{NUMBER}) ?%", self._percentage),
             rule("d", rf"(?P<low>{NUMBER})(?P<high>) ?%", self._percentage),
@@ -80,11 +82,17 @@ class Amounts:
         if self._language.counted.match(behind):
             return None
         year = int(found["year"])
-        return self._language.calendar.year(year) if year >= 1900 or self._language.cues.year.search(before) else None
+        return (
+            self._language.calendar.year(year)
+            if year >= 1900 or self._language.cues.year.search(before)
+            else None
+        )
 
     def _version(self, found: re.Match[str]) -> str:
         numbers = self._language.numbers
-        return f" {self._language.symbols['.']} ".join(map(numbers.cardinal, found.group().split(".")))
+        return f" {self._language.symbols['.']} ".join(
+            map(numbers.cardinal, found.group().split("."))
+        )
 
     def _number(self, found: re.Match[str]) -> str:
         return self._language.numbers.number(found.group())
@@ -94,7 +102,11 @@ class Amounts:
         before = found.string[found.start() - 1 : found.start()]
         behind = found.string[found.end() : found.end() + 2]
         if before.isalnum():
-            silent = before.isdigit() or not behind[:1].isalpha() or (before.isupper() and not behind[1:].isalnum())
+            silent = (
+                before.isdigit()
+                or not behind[:1].isalpha()
+                or (before.isupper() and not behind[1:].isalnum())
+            )
             return "" if silent else None
         return self._language.minus if not behind[:1].isalpha() or _money_follows(found) else None
 

@@ -24,8 +24,22 @@ def build(language: Language, short: Short, own: Sequence[Rule], *, ordinal: str
     abbreviations = Abbreviations(short, language.numbers, ordinal)
     return Reader(
         (
-            *(*contacts.addresses, *times.rules, *money.rules, *contacts.numbers, *own, *signs.rules, *amounts.rules),
-            *(*abbreviations.before_numbers, *contacts.codes, *abbreviations.rules, *amounts.plain, *signs.plain),
+            *(
+                *contacts.addresses,
+                *times.rules,
+                *money.rules,
+                *contacts.numbers,
+                *own,
+                *signs.rules,
+                *amounts.rules,
+            ),
+            *(
+                *abbreviations.before_numbers,
+                *contacts.codes,
+                *abbreviations.rules,
+                *amounts.plain,
+                *signs.plain,
+            ),
         ),
         short.dotted,
         f"(?:{short.hidden}|{times.hidden})",

@@ -21,12 +21,44 @@ _RUN = re.compile(r"[A-Za-z]+|\d+")
 _TRAILING = ".,;:!?)]}/"
 # Said as words though they have no vowel or only two letters; every other such run is spelt.
 WORDS = frozenset(
-    {"my", "me", "go", "by", "in", "on", "us", "we", "no", "it", "at", "is", "to", "up", "so", "do", "be", "co"}
+    {
+        "my",
+        "me",
+        "go",
+        "by",
+        "in",
+        "on",
+        "us",
+        "we",
+        "no",
+        "it",
+        "at",
+        "is",
+        "to",
+        "up",
+        "so",
+        "do",
+        "be",
+        "co",
+    }
 )
 SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
 # First words of the towns that stand behind most Malaysian postcodes.
 TOWNS = frozenset(
-    {"Kuala", "Johor", "Petaling", "Shah", "Subang", "Pulau", "George", "Kota", "Kuching", "Ipoh", "Melaka", "Seremban"}
+    {
+        "Kuala",
+        "Johor",
+        "Petaling",
+        "Shah",
+        "Subang",
+        "Pulau",
+        "George",
+        "Kota",
+        "Kuching",
+        "Ipoh",
+        "Melaka",
+        "Seremban",
+    }
     | {
         "KL",
         "PJ",
@@ -82,10 +114,22 @@ class Contacts:
         )  # fmt: skip
         self.codes: tuple[Rule, ...] = (
             rule("ld", r"(?P<airline>[A-Z]\d|\d[A-Z]) (?P<digits>\d{2,4})(?![^\W_])", self._flight),
-            rule("ld", r"(?=[A-Z-]{0,12}\d|\d{1,8}-?[A-Z])[A-Z\d]{1,32}(?:-[A-Z\d]{1,32}){0,8}(?![^\W_])", self._code),
+            rule(
+                "ld",
+                r"(?=[A-Z-]{0,12}\d|\d{1,8}-?[A-Z])[A-Z\d]{1,32}(?:-[A-Z\d]{1,32}){0,8}(?![^\W_])",
+                self._code,
+            ),
             rule("d", r"\d{1,32}(?:-\d{1,32}){2,8}(?![^\W_])", self._code),
-            rule("l", r"(?=[A-Z/-]{2,24}\d)[A-Z]{1,12}(?:[/-][A-Z\d]{1,32}){1,8}(?![^\W_])", self._code),
-            rule("l", r"(?P<letters>[A-Z]{1,3}) ?(?P<digits>\d{1,4})(?: ?(?P<last>[A-Z]))?(?![^\W_])", self._plate),
+            rule(
+                "l",
+                r"(?=[A-Z/-]{2,24}\d)[A-Z]{1,12}(?:[/-][A-Z\d]{1,32}){1,8}(?![^\W_])",
+                self._code,
+            ),
+            rule(
+                "l",
+                r"(?P<letters>[A-Z]{1,3}) ?(?P<digits>\d{1,4})(?: ?(?P<last>[A-Z]))?(?![^\W_])",
+                self._plate,
+            ),
             rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+|KL|PJ|JB)(?![^\W_]))", self._postcode),
             rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long),
             rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._cued),
@@ -133,13 +177,20 @@ class Contacts:
         surely = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
         if digits < 6 or not (surely or digits >= 7 or self._is_cued(found)):
             return None
-        if len(parts) == 2 and len(text) == 9 and all(part.endswith("0") for part in parts) and not surely:
+        if (
+            len(parts) == 2
+            and len(text) == 9
+            and all(part.endswith("0") for part in parts)
+            and not surely
+        ):
             return None  # 1000-2000
         if text.startswith("+") and len(parts[0]) > 3:  # +6012-345
             parts[:1] = [parts[0][:2], parts[0][2:]]
         said = [self._language.numbers.grouped(part) for part in parts]
         if self._language.toll_free and re.match(r"1[- ][83]00[- ]", text):
-            said[:2] = [f"{self._language.numbers.cardinal(parts[0])} {self._language.numbers.cardinal(parts[1])}"]
+            said[:2] = [
+                f"{self._language.numbers.cardinal(parts[0])} {self._language.numbers.cardinal(parts[1])}"
+            ]
         return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(said)
 
     def _abroad(self, found: re.Match[str]) -> str:
@@ -150,7 +201,8 @@ class Contacts:
         parts = re.findall(r"\d+", found["code"])
         numbers = self._language.numbers
         said = [
-            numbers.cardinal(part) if len(parts) == 1 and len(part) < 3 else numbers.grouped(part) for part in parts
+            numbers.cardinal(part) if len(parts) == 1 and len(part) < 3 else numbers.grouped(part)
+            for part in parts
         ]
         return f"{self._language.number} {', '.join(said)}"
 
@@ -174,12 +226,20 @@ class Contacts:
             word = len(run) > 3 and VOWELS.search(run) and run not in self._spelt
             return run if word else spell(run)
         short = len(run) < 3 and not run.startswith("0")
-        return self._language.numbers.cardinal(run) if short else self._language.numbers.grouped(run)
+        return (
+            self._language.numbers.cardinal(run) if short else self._language.numbers.grouped(run)
+        )
 
     def _plate(self, found: re.Match[str]) -> str | None:
-        if not self._language.cues.plate.search(_before(found)) and not self._looks_like_plate(found):
+        if not self._language.cues.plate.search(_before(found)) and not self._looks_like_plate(
+            found
+        ):
             return None
-        words = (spell(found["letters"]), self._language.numbers.each(found["digits"]), spell(found["last"] or ""))
+        words = (
+            spell(found["letters"]),
+            self._language.numbers.each(found["digits"]),
+            spell(found["last"] or ""),
+        )
         return " ".join(filter(None, words))
 
     def _flight(self, found: re.Match[str]) -> str | None:
@@ -193,8 +253,14 @@ class Contacts:
     def _looks_like_plate(self, found: re.Match[str]) -> bool:
         """WXY 1234, but not SPM 2025, JUN 1234 or ISO 9001."""
         letters, digits = found["letters"], found["digits"]
-        written = len(letters) == 3 and len(digits) == 4 and digits[0] != "0" and found.group()[3] == " "
-        named = letters in self._spelt or letters.lower() in self._language.calendar.months or letters == "ISO"
+        written = (
+            len(letters) == 3 and len(digits) == 4 and digits[0] != "0" and found.group()[3] == " "
+        )
+        named = (
+            letters in self._spelt
+            or letters.lower() in self._language.calendar.months
+            or letters == "ISO"
+        )
         return written and not named and not digits.startswith(("19", "20"))
 
     def _within(self, found: re.Match[str]) -> str | None:
@@ -224,7 +290,11 @@ class Contacts:
     def _cued(self, found: re.Match[str]) -> str | None:
         """A number that is a name. Two digits are one word even then: room 12, order 15."""
         digits = found.group()
-        return self._language.numbers.grouped(digits) if len(digits) > 2 and self._is_cued(found) else None
+        return (
+            self._language.numbers.grouped(digits)
+            if len(digits) > 2 and self._is_cued(found)
+            else None
+        )
 
 
 def _word(letters: str) -> str:

@@ -13,7 +13,9 @@ Guess = Literal["en", "ms", "zh", "ta", "other", "unknown"]
 KNOWN: dict[Guess, Language] = {"en": "en", "ms": "ms", "zh": "zh", "ta": "ta"}
 
 _TAMIL = re.compile(r"[\u0b80-\u0bff]")
-_HAN = re.compile(r"[\u3001\u3002\uff01\uff0c\uff1f\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+_HAN = re.compile(
+    r"[\u3001\u3002\uff01\uff0c\uff1f\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
+)
 # Letters that no rule here reads: other scripts, and Vietnamese. Gaps hold punctuation and emoji.
 _OTHER = re.compile(
     r"(?!\d)[\u0370-\u0b7f\u0c00-\u1cff\u1ea0-\u1fff\u2c80-\u2dff\u2e80-\u2fff\u3040-\u30fa\u30fc-\u33ff\ua000-\ua71f"
@@ -74,5 +76,7 @@ def _leaning(word: str) -> int:
         return 2 * ((low in MALAY) - (low in ENGLISH))
     if len(word) < 4 or word[1:] != low[1:]:
         return 0  # an acronym
-    affixed = _MALAY_FORM.fullmatch(low) if word == low or low.endswith(("nya", "kan", "an")) else None
+    affixed = (
+        _MALAY_FORM.fullmatch(low) if word == low or low.endswith(("nya", "kan", "an")) else None
+    )
     return bool(affixed) - bool(word == low and _ENGLISH_FORM.match(low))

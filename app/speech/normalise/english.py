@@ -24,7 +24,13 @@ from app.speech.normalise.reader import Reader, rule
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMBERS = Numbers(cldr("en"), DIGITS, "point")
-FRACTIONS = {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"}
+FRACTIONS = {
+    "1/2": "one half",
+    "1/3": "one third",
+    "2/3": "two thirds",
+    "1/4": "one quarter",
+    "3/4": "three quarters",
+}
 COUNTED = re.compile(
     r" (?:people|customers|users|units|items|calls|staff|employees|points|copies|members|times|words|pieces|meters"
     r"|ringgit|sen|dollars|kilometers|miles|tonnes|seats|rooms|cars|votes|steps|students|minutes|hours|days)\b"
@@ -94,7 +100,13 @@ def _military(found: re.Match[str]) -> str | None:
     if minute == "00" and hour[0] != "0":
         return None
     first = NUMBERS.each(hour) if hour[0] == "0" else NUMBERS.cardinal(hour)
-    last = "hundred" if minute == "00" else NUMBERS.each(minute) if minute[0] == "0" else NUMBERS.cardinal(minute)
+    last = (
+        "hundred"
+        if minute == "00"
+        else NUMBERS.each(minute)
+        if minute[0] == "0"
+        else NUMBERS.cardinal(minute)
+    )
     return f"{first} {last} hours"
 
 

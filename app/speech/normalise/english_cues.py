@@ -14,9 +14,14 @@ NAMED = (
 )
 VEHICLES = "flight|plate|car|vehicle|van|lorry|motorcycle|registration"
 HOUSES = "unit|suite|lot|block|blk|no|number|house|apartment|shop"
-STREETS = r"Jalan|Jln\.?|Lorong|Lrg\.?|Section|Seksyen|Persiaran|Lebuh|Taman|Lot|No\.?|Unit|Block|Road"
+STREETS = (
+    r"Jalan|Jln\.?|Lorong|Lrg\.?|Section|Seksyen|Persiaran|Lebuh|Taman|Lot|No\.?|Unit|Block|Road"
+)
 CUES = Cues(
-    code=re.compile(rf"\b(?:{NAMED})(?: number| no\.?| code| in| with| is| are| of|:|\.|#){{0,3}} *$", re.IGNORECASE),
+    code=re.compile(
+        rf"\b(?:{NAMED})(?: number| no\.?| code| in| with| is| are| of|:|\.|#){{0,3}} *$",
+        re.IGNORECASE,
+    ),
     plate=re.compile(rf"\b(?:{VEHICLES})\b", re.IGNORECASE),
     place=re.compile(rf"\b(?:{HOUSES})\.? $", re.IGNORECASE),
     street=re.compile(rf"\b(?:{STREETS}) (?:[A-Z]{{1,4}})?$"),
@@ -24,9 +29,12 @@ CUES = Cues(
         r"\b(?:on|by|before|until|till|since|from|due|dated|after|ends?|expires|starts?|begins?) (?:the )?$",
         re.IGNORECASE,
     ),
-    expiry=re.compile(r"\b(?:expir(?:y|es|ed|ing)|exp|valid (?:thru|through|until|till))\b", re.IGNORECASE),
+    expiry=re.compile(
+        r"\b(?:expir(?:y|es|ed|ing)|exp|valid (?:thru|through|until|till))\b", re.IGNORECASE
+    ),
     year=re.compile(
-        r"\b(?:in|since|year|from|of|by|until|till|to|after|before|early|late|circa|and|AD) $", re.IGNORECASE
+        r"\b(?:in|since|year|from|of|by|until|till|to|after|before|early|late|circa|and|AD) $",
+        re.IGNORECASE,
     ),
     time=re.compile(r"\b(?:at|until|till|at about|at around) $", re.IGNORECASE),
     key=re.compile(r"\b(?:press|dial|key in|enter|then|or) $", re.IGNORECASE),

@@ -60,8 +60,12 @@ class Calendar:
     year: Callable[[int], str]
     date: Callable[[int, int, int | None], str]  # day, month, year
     month_first: Callable[[int, int, int | None], str]  # the same where the month is written first
-    clock: Callable[[int, int, str], str]  # hour, minute, what stood behind in lower case without stops
-    placed: Callable[[str, str, str], str]  # a time said, the text before and behind it: pukul, where it lacks
+    clock: Callable[
+        [int, int, str], str
+    ]  # hour, minute, what stood behind in lower case without stops
+    placed: Callable[
+        [str, str, str], str
+    ]  # a time said, the text before and behind it: pukul, where it lacks
 
     def full(self, month: int) -> str:
         """A month's name, which stands first of those that mean it."""

@@ -23,7 +23,13 @@ from app.speech.normalise.numbers import Numbers, Speller, cldr
 from app.speech.normalise.reader import Reader, rule
 
 DIGITS = ("kosong", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan")
-FRACTIONS = {"1/2": "setengah", "1/3": "satu pertiga", "2/3": "dua pertiga", "1/4": "suku", "3/4": "tiga suku"}
+FRACTIONS = {
+    "1/2": "setengah",
+    "1/3": "satu pertiga",
+    "2/3": "dua pertiga",
+    "1/4": "suku",
+    "3/4": "tiga suku",
+}
 DAYS = {
     "Isn": "Isnin", "Sel": "Selasa", "Rab": "Rabu", "Kha": "Khamis", "Jum": "Jumaat", "Sab": "Sabtu", "Ahd": "Ahad",
     **{day: day for day in ("Isnin", "Selasa", "Rabu", "Khamis", "Jumaat", "Sabtu", "Ahad")},
@@ -33,7 +39,9 @@ HALVES = rf"(?:[ap]\.?m\b\.?|(?:{_PARTS})\b(?:(?<=ptg|mlm)\.)?)"
 SPELT_OUT = {
     "ptg": "petang", "mlm": "malam", **dict.fromkeys(("tgh hari", "tghhari", "tengahari", "tengahhari"), "tengah hari"),
 }  # fmt: skip
-SAYS_TIME = re.compile(r"\b(?:pukul|jam|hingga|sehingga|sampai|antara|dan|atau|ke) $", re.IGNORECASE)
+SAYS_TIME = re.compile(
+    r"\b(?:pukul|jam|hingga|sehingga|sampai|antara|dan|atau|ke) $", re.IGNORECASE
+)
 ONLY_NIGHT = re.compile(r"\w+(?: belas)? malam")
 
 
@@ -58,9 +66,15 @@ def year(number: int) -> str:
 def clock(hour: int, minute: int, half: str) -> str:
     """Tiga tiga puluh petang, lapan lima minit, dua belas tengah hari: never by twenty four hours."""
     if half in {"am", "pm"} or hour > 12 or hour == 0:
-        half = _part_of_day(hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24)
-    minutes = "" if not minute else NUMBERS.cardinal(str(minute)) + (" minit" if minute < 10 else "")
-    return " ".join(filter(None, (NUMBERS.cardinal(str(hour % 12 or 12)), minutes, SPELT_OUT.get(half, half))))
+        half = _part_of_day(
+            hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24
+        )
+    minutes = (
+        "" if not minute else NUMBERS.cardinal(str(minute)) + (" minit" if minute < 10 else "")
+    )
+    return " ".join(
+        filter(None, (NUMBERS.cardinal(str(hour % 12 or 12)), minutes, SPELT_OUT.get(half, half)))
+    )
 
 
 def _part_of_day(hour: int) -> str:

@@ -33,10 +33,13 @@ CUES = Cues(
         r"|luput|due|before|by):? $",
         re.IGNORECASE,
     ),
-    expiry=re.compile(r"\b(?:luput|tamat(?: tempoh)?|sah (?:hingga|sehingga|sampai)|exp(?:iry)?)\b", re.IGNORECASE),
+    expiry=re.compile(
+        r"\b(?:luput|tamat(?: tempoh)?|sah (?:hingga|sehingga|sampai)|exp(?:iry)?)\b", re.IGNORECASE
+    ),
     year=re.compile(r"(?!)"),  # a year is said as any other number
     time=re.compile(
-        r"\b(?:pukul|jam)(?: [\d.:]{1,5} ?(?:pagi |petang )?(?:hingga|sehingga|sampai|dan|-))? ?$", re.IGNORECASE
+        r"\b(?:pukul|jam)(?: [\d.:]{1,5} ?(?:pagi |petang )?(?:hingga|sehingga|sampai|dan|-))? ?$",
+        re.IGNORECASE,
     ),
     key=re.compile(r"\b(?:tekan|dail|masukkan|kemudian|atau|diikuti|press|dial) $", re.IGNORECASE),
 )

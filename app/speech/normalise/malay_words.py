@@ -11,7 +11,16 @@ MONTHS = (
 MONTH_NUMBERS = {
     **{name: index for index, name in enumerate(MONTHS, 1)},
     **{name[:3]: index for index, name in enumerate(MONTHS, 1)},
-    **{"sept": 9, "january": 1, "february": 2, "march": 3, "mar": 3, "may": 5, "june": 6, "july": 7},
+    **{
+        "sept": 9,
+        "january": 1,
+        "february": 2,
+        "march": 3,
+        "mar": 3,
+        "may": 5,
+        "june": 6,
+        "july": 7,
+    },
     **{"august": 8, "aug": 8, "october": 10, "oct": 10, "december": 12, "dec": 12},
 }
 SEN = same("sen")

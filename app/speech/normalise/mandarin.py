@@ -10,7 +10,15 @@ from app.speech.normalise.build import build
 from app.speech.normalise.english_short import FIXED, SPELT
 from app.speech.normalise.language import Calendar, Cues, Language
 from app.speech.normalise.mandarin_numbers import NUMBERS
-from app.speech.normalise.mandarin_words import CURRENCIES, MARKS, MEASURES, RATES, SCALES, SYMBOLS, UNITS
+from app.speech.normalise.mandarin_words import (
+    CURRENCIES,
+    MARKS,
+    MEASURES,
+    RATES,
+    SCALES,
+    SYMBOLS,
+    UNITS,
+)
 from app.speech.normalise.numbers import NUMBER, WHOLE
 from app.speech.normalise.reader import rule
 from app.speech.normalise.spaced import Spaced
@@ -46,7 +54,10 @@ def year(number: int) -> str:
 
 def clock(hour: int, minute: int, half: str) -> str:
     """三点零五分; two o'clock is 两点."""
-    part = {"am": "凌晨" if hour in {12, 0} else "上午", "pm": "中午" if hour == 12 else "下午" if hour < 7 else "晚上"}
+    part = {
+        "am": "凌晨" if hour in {12, 0} else "上午",
+        "pm": "中午" if hour == 12 else "下午" if hour < 7 else "晚上",
+    }
     minutes = f"{'零' if minute < 10 else ''}{NUMBERS.cardinal(str(minute))}分" if minute else ""
     return f"{part.get(half, '')}{NUMBERS.count(str(hour))}点{minutes}"
 

@@ -28,10 +28,17 @@ def cardinal(number: int) -> str:
 
 def _four(number: int) -> str:
     digits = [DIGITS[int(digit)] for digit in f"{number:04}"]
-    said = "".join(digit if digit == "零" else digit + place for digit, place in zip(digits, _PLACES, strict=True))
+    said = "".join(
+        digit if digit == "零" else digit + place
+        for digit, place in zip(digits, _PLACES, strict=True)
+    )
     return re.sub("零+", "零", said).strip("零")
 
 
 NUMBERS = Numbers(
-    Speller(cardinal, lambda number: f"第{cardinal(number)}"), tuple(DIGITS), "点", gap="", counting={"2": "两"}
+    Speller(cardinal, lambda number: f"第{cardinal(number)}"),
+    tuple(DIGITS),
+    "点",
+    gap="",
+    counting={"2": "两"},
 )

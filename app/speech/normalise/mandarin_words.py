@@ -39,7 +39,15 @@ _BY_NAME = {
     "瓦": ("W",), "小时": ("hr", "hrs"), "分钟": ("min", "mins"), "秒": ("sec", "secs", "s"), "毫安时": ("mAh",),
 }  # fmt: skip
 UNITS = {sign: same(name) for name, signs in _BY_NAME.items() for sign in signs}
-RATES = {"month": "月", "day": "天", "year": "年", "hour": "小时", "kg": "公斤", "GB": "G B", "min": "分钟"}
+RATES = {
+    "month": "月",
+    "day": "天",
+    "year": "年",
+    "hour": "小时",
+    "kg": "公斤",
+    "GB": "G B",
+    "min": "分钟",
+}
 # What 2 is 两 before. Not 月, 日, 号, 楼, 年级: those name one of a row.
 MEASURES = (
     "个|位|名|天|周|年(?!级)|小时|分钟|秒|次|遍|本|张|件|条|只|家|间|份|台|辆|杯|瓶|盒|包|箱|袋|套|倍|公里|公斤|米|人|户|封|通"

@@ -28,7 +28,9 @@ class Money:
         self.rules: tuple[Rule, ...] = (
             rule("sl", rf"(?P<sign>{signs}) ?(?P<low>{NUMBER}){of_low}{high}{scale}", self._say),
             rule(
-                "d", rf"(?P<low>{NUMBER})(?: ?[-–] ?(?P<high>{NUMBER}))?{scale} ?(?P<sign>{codes})(?![^\W_])", self._say
+                "d",
+                rf"(?P<low>{NUMBER})(?: ?[-–] ?(?P<high>{NUMBER}))?{scale} ?(?P<sign>{codes})(?![^\W_])",
+                self._say,
             ),
         )
 
@@ -49,7 +51,13 @@ class Money:
         numbers = self._language.numbers
         whole, _, decimals = text.partition(".")
         if not currency.part or len(decimals) > 2:
-            shown = whole if not decimals.strip("0") else text.rstrip("0") if len(decimals) == 2 else text
+            shown = (
+                whole
+                if not decimals.strip("0")
+                else text.rstrip("0")
+                if len(decimals) == 2
+                else text
+            )
             return f"{numbers.count(shown)} {currency.whole.after(text)}"
         cents = decimals.ljust(2, "0").lstrip("0")
         part = f"{numbers.count(cents)} {currency.part.after(cents)}" if cents else ""

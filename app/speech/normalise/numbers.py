@@ -59,7 +59,9 @@ class Numbers:
         """A number that may have decimals: one thousand two hundred fifty point five zero."""
         whole, point, decimals = text.partition(".")
         words = self.cardinal(whole or "0")
-        return f"{words}{self._gap}{self._point}{self._gap}{self.each(decimals)}" if point else words
+        return (
+            f"{words}{self._gap}{self._point}{self._gap}{self.each(decimals)}" if point else words
+        )
 
     def count(self, text: str) -> str:
         """A number before what it counts, where that differs: 两, not 二."""

@@ -20,7 +20,9 @@ _HEAD = (
 # One sentence of words that have a vowel and no capital inside: 2 µs for 100 characters, where _HEAD takes 14.
 _WORD = r"(?:[AEIOUY]|[A-Z]?[b-df-hj-np-tv-xz]*+[aeiouy])[a-z]*+(?:'[a-z]++)?+"
 _PROSE = r"(?:{0}[ ,;!?]++)*+(?:{0})?+(?P<stop>\.?)"
-_SEVERAL_DASHES = str.maketrans({"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
+_SEVERAL_DASHES = str.maketrans(
+    {"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "}
+)
 _CONTINENTAL = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){1,5},\d\d(?![\d,]|\.\d)")
 _SWAPPED = str.maketrans(".,", ",.")
 _SPAN = re.compile(r"(?<=[\dm%])(?:~| ~ )(?=[\dR$])")  # 3~5 days, 9am ~ 6pm
@@ -98,7 +100,9 @@ class Reader:
 
 
 def _touches(before: str) -> bool:
-    return before.isalnum() or before in _AFTER or unicodedata.category(before)[0] == "M"  # a Tamil vowel
+    return (
+        before.isalnum() or before in _AFTER or unicodedata.category(before)[0] == "M"
+    )  # a Tamil vowel
 
 
 def _is_joined(behind: str) -> bool:
@@ -113,4 +117,6 @@ def _plain(text: str) -> str:
         text = _SPAN.sub(lambda tilde: tilde.group().replace("~", "-"), text)
     if text.isascii():
         return text
-    return _FOREIGN_DIGIT.sub(lambda digit: str(int(digit.group())), text.translate(_SEVERAL_DASHES))
+    return _FOREIGN_DIGIT.sub(
+        lambda digit: str(int(digit.group())), text.translate(_SEVERAL_DASHES)
+    )

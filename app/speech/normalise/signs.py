@@ -19,13 +19,23 @@ class Signs:
         self._language, self._numbers = language, language.numbers
         symbol = language.symbols
         self.rules: tuple[Rule, ...] = (
-            rule("d", r"(?P<first>\d{1,6}(?:\.\d{1,4})?) ?[xX×] ?(?=\d|(?:RM|[A-Z]{0,2}[$€£¥₹]) ?\d)", self._side),
+            rule(
+                "d",
+                r"(?P<first>\d{1,6}(?:\.\d{1,4})?) ?[xX×] ?(?=\d|(?:RM|[A-Z]{0,2}[$€£¥₹]) ?\d)",
+                self._side,
+            ),
             rule("d", r"(?P<number>\d{1,6}(?:\.\d{1,4})?)x(?![^\W_])", self._times),
             rule("d", r"(?P<number>\d{1,4}) x (?=[A-Za-z])", self._several),
             rule("d", r"(?P<first>\d{1,2}\.\d) ?/ ?(?P<last>5|10|100)(?![\w/]|\.\d)", self._rating),
-            rule("d", r"(?P<first>\d{1,4})[/⁄](?P<last>\d{1,4})(?![^\W_]|[/⁄.,:-]\d)", self._fraction),
+            rule(
+                "d", r"(?P<first>\d{1,4})[/⁄](?P<last>\d{1,4})(?![^\W_]|[/⁄.,:-]\d)", self._fraction
+            ),
             rule("d", r"(?P<first>\d{1,3}):(?P<last>\d{1,3})(?![^\W_]|[:.,/-]\d)", self._ratio),
-            rule("d", r"(?P<digit>[2345])G(?![^\W_])", lambda found: f"{self._numbers.cardinal(found['digit'])} G"),
+            rule(
+                "d",
+                r"(?P<digit>[2345])G(?![^\W_])",
+                lambda found: f"{self._numbers.cardinal(found['digit'])} G",
+            ),
             rule("s", rf"[<>](?= ?{MONEY})", lambda found: symbol[found.group()]),
             rule("s", rf"~(?={MONEY})", lambda _: symbol["~"]),
             rule("s", r"~", lambda _: ""),  # a word drawn out: Hello~
@@ -34,7 +44,9 @@ class Signs:
             rule("s", r"\*", self._star),
             rule("s", r"(?<=\w)[/⁄](?=\d)", lambda _: symbol["/"]),
         )
-        self.plain: tuple[Rule, ...] = (rule("s", r"[&+=@%°±×÷→#§²³©™®•*_|\\^]", lambda found: symbol[found.group()]),)
+        self.plain: tuple[Rule, ...] = (
+            rule("s", r"[&+=@%°±×÷→#§²³©™®•*_|\\^]", lambda found: symbol[found.group()]),
+        )
 
     def _side(self, found: re.Match[str]) -> str:
         """3 x 4 meters, and 2 x RM50."""
@@ -50,7 +62,9 @@ class Signs:
         return self._numbers.count(found["number"]) + " "
 
     def _rating(self, found: re.Match[str]) -> str:
-        return self._language.rating.format(self._numbers.number(found["first"]), self._numbers.cardinal(found["last"]))
+        return self._language.rating.format(
+            self._numbers.number(found["first"]), self._numbers.cardinal(found["last"])
+        )
 
     def _ratio(self, found: re.Match[str]) -> str:
         first, last = self._numbers.cardinal(found["first"]), self._numbers.cardinal(found["last"])
@@ -59,11 +73,19 @@ class Signs:
     def _fraction(self, found: re.Match[str]) -> str:
         """24/7, 1/2, 10/10, a day and month where the words before ask for one, and else what is written."""
         text, first, last = found.group().replace("⁄", "/"), found["first"], found["last"]
-        before, cues = found.string[max(0, found.start() - NEAR) : found.start()], self._language.cues
+        before, cues = (
+            found.string[max(0, found.start() - NEAR) : found.start()],
+            self._language.cues,
+        )
         street = cues.street.search(before)
         if text in self._language.fractions and not street:
             return self._language.fractions[text]
-        if cues.date.search(before) and 1 <= int(first) <= 31 and 1 <= int(last) <= 12 and first != "24":
+        if (
+            cues.date.search(before)
+            and 1 <= int(first) <= 31
+            and 1 <= int(last) <= 12
+            and first != "24"
+        ):
             return self._language.calendar.date(int(first), int(last), None)
         if cues.expiry.search(before) and 1 <= int(first) <= 12 and EXPIRY_YEAR.fullmatch(last):
             return f"{self._language.calendar.full(int(first))} {self._language.calendar.year(2000 + int(last[-2:]))}"
@@ -80,7 +102,9 @@ class Signs:
         if last.startswith("0") and len(last) > 2:
             return f"{self._numbers.grouped(first)}, {self._numbers.grouped(last)}"
         if other == 10 and number <= 10:
-            return self._language.rating.format(self._numbers.cardinal(first), self._numbers.cardinal(last))
+            return self._language.rating.format(
+                self._numbers.cardinal(first), self._numbers.cardinal(last)
+            )
         if (number, other) == (24, 7) or number == other:
             return f"{self._numbers.cardinal(first)} {self._numbers.cardinal(last)}"
         return None
@@ -88,6 +112,9 @@ class Signs:
     def _star(self, found: re.Match[str]) -> str | None:
         """5 * 3, and the key of a telephone."""
         before = found.string[max(0, found.start() - NEAR) : found.start()]
-        if before.rstrip()[-1:].isdigit() and found.string[found.end() : found.end() + 8].lstrip()[:1].isdigit():
+        if (
+            before.rstrip()[-1:].isdigit()
+            and found.string[found.end() : found.end() + 8].lstrip()[:1].isdigit()
+        ):
             return self._language.symbols["×"]
         return self._language.marks["*"] if self._language.cues.key.search(before) else None

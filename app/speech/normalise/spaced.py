@@ -13,7 +13,9 @@ Substitution = tuple[re.Pattern[str], str]
 class Spaced:
     """A reader before which numbers are set apart from words, and after which they are joined again."""
 
-    def __init__(self, reader: Reader, apart: Sequence[Substitution], joined: Sequence[Substitution]) -> None:
+    def __init__(
+        self, reader: Reader, apart: Sequence[Substitution], joined: Sequence[Substitution]
+    ) -> None:
         self._reader, self._apart, self._joined = reader, apart, joined
 
     def read(self, text: str) -> str:

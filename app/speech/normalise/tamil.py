@@ -57,9 +57,18 @@ def clock(hour: int, minute: int, half: str) -> str:
     """மூன்று முப்பது, with the part of the day where the clock alone tells it."""
     part = ""
     if half or hour > 12 or hour == 0:
-        part = _part_of_day(hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24) + " "
+        part = (
+            _part_of_day(
+                hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24
+            )
+            + " "
+        )
     twelve = str(hour % 12 or 12)
-    return part + (f"{NUMBERS.cardinal(twelve)} {NUMBERS.cardinal(str(minute))}" if minute else NUMBERS.count(twelve))
+    return part + (
+        f"{NUMBERS.cardinal(twelve)} {NUMBERS.cardinal(str(minute))}"
+        if minute
+        else NUMBERS.count(twelve)
+    )
 
 
 def _part_of_day(hour: int) -> str:
@@ -105,7 +114,9 @@ def _cased(found: re.Match[str]) -> str:
     """5க்கு, 1-ஐ: the number and its ending are one word; "999 ஐ அழைக்கவும்" digit by digit."""
     number, text = found["number"], found.string
     ending = {"ல்": "இல்", "லிருந்து": "இலிருந்து"}.get(found["ending"], found["ending"])
-    named = CUES.code.search(text[max(0, found.start() - 40) : found.start()]) or text.startswith(" அழை", found.end())
+    named = CUES.code.search(text[max(0, found.start() - 40) : found.start()]) or text.startswith(
+        " அழை", found.end()
+    )
     each = named and number.isdigit() and len(number) > 2
     return joined(NUMBERS.grouped(number) if each else NUMBERS.number(number), ending)
 

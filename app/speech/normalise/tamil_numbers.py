@@ -9,9 +9,26 @@ _TEENS = (
     "பத்து", "பதினொன்று", "பன்னிரண்டு", "பதிமூன்று", "பதினான்கு", "பதினைந்து", "பதினாறு", "பதினேழு", "பதினெட்டு", "பத்தொன்பது",
 )  # fmt: skip
 _TENS = ("இருபது", "முப்பது", "நாற்பது", "ஐம்பது", "அறுபது", "எழுபது", "எண்பது", "தொண்ணூறு")
-_HUNDREDS = ("நூறு", "இருநூறு", "முந்நூறு", "நானூறு", "ஐநூறு", "அறுநூறு", "எழுநூறு", "எண்ணூறு", "தொள்ளாயிரம்")
+_HUNDREDS = (
+    "நூறு",
+    "இருநூறு",
+    "முந்நூறு",
+    "நானூறு",
+    "ஐநூறு",
+    "அறுநூறு",
+    "எழுநூறு",
+    "எண்ணூறு",
+    "தொள்ளாயிரம்",
+)
 # Before what follows: twenty one, a hundred and one.
-_JOINTS = {"பது": "பத்து", "நூறு": "நூற்று", "ணூறு": "ணூற்று", "யிரம்": "யிரத்து", "லட்சம்": "லட்சத்து", "கோடி": "கோடியே"}
+_JOINTS = {
+    "பது": "பத்து",
+    "நூறு": "நூற்று",
+    "ணூறு": "ணூற்று",
+    "யிரம்": "யிரத்து",
+    "லட்சம்": "லட்சத்து",
+    "கோடி": "கோடியே",
+}
 _VOWEL_SIGNS = dict(zip("அஆஇஈஉஊஎஏஐஒஓ", ("", *"ாிீுூெேைொோ"), strict=True))
 
 
@@ -31,7 +48,12 @@ def cardinal(number: int) -> str:
         return (*DIGITS, *_TEENS)[number]
     if number < 100:
         return _tens(*divmod(number, 10))
-    for unit, words in ((10_000_000, _crores), (100_000, _lakhs), (1000, _thousands), (100, _hundreds)):
+    for unit, words in (
+        (10_000_000, _crores),
+        (100_000, _lakhs),
+        (1000, _thousands),
+        (100, _hundreds),
+    ):
         if number >= unit:
             count, rest = divmod(number, unit)
             return f"{_before_more(words(count))} {cardinal(rest)}" if rest else words(count)
@@ -53,7 +75,11 @@ def _tens(tens: int, ones: int) -> str:
     if not ones:
         return word
     before = _before_more(word)
-    return joined(before, DIGITS[ones]) if DIGITS[ones][0] in _VOWEL_SIGNS else f"{before} {DIGITS[ones]}"
+    return (
+        joined(before, DIGITS[ones])
+        if DIGITS[ones][0] in _VOWEL_SIGNS
+        else f"{before} {DIGITS[ones]}"
+    )
 
 
 def _hundreds(count: int) -> str:
@@ -65,7 +91,9 @@ def _thousands(count: int) -> str:
     if count == 1:
         return "ஆயிரம்"
     words = cardinal(count)
-    return words.removesuffix("ொன்று") + "ோராயிரம்" if words.endswith("ொன்று") else joined(words, "ஆயிரம்")
+    return (
+        words.removesuffix("ொன்று") + "ோராயிரம்" if words.endswith("ொன்று") else joined(words, "ஆயிரம்")
+    )
 
 
 def _lakhs(count: int) -> str:

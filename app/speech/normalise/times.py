@@ -36,25 +36,48 @@ class Times:
     @property
     def _dated(self) -> str:
         """A date behind the name of its day."""
-        return rf",? \d\d?(?:{self._calendar.day_ends} (?:{self._months})(?![^\W_])|[/-]\d\d?[/-]\d)"
+        return (
+            rf",? \d\d?(?:{self._calendar.day_ends} (?:{self._months})(?![^\W_])|[/-]\d\d?[/-]\d)"
+        )
 
     def _dates(self) -> tuple[Rule, ...]:
         months = self._months
         day, ends = r"(?P<day>[0-3]?\d)", self._calendar.day_ends
         year = rf"(?P<year>[12]\d{{3}}){END}"
-        first, last = (rf"(?P<{name}_day>{either(self._calendar.days)})" for name in ("first", "last"))
+        first, last = (
+            rf"(?P<{name}_day>{either(self._calendar.days)})" for name in ("first", "last")
+        )
         return (
-            rule("l", rf"{first}\.?(?: ?[-–] ?| (?P<between>{BETWEEN}) ){last}(?![^\W_])", self._days),
+            rule(
+                "l", rf"{first}\.?(?: ?[-–] ?| (?P<between>{BETWEEN}) ){last}(?![^\W_])", self._days
+            ),
             rule("l", rf"(?P<day>{either(self._calendar.days)})\.?(?={self._dated})", self._day),
-            rule("d", r"(?P<year>[12]\d{3})([-/.])(?P<month>[01]?\d)\2(?P<day>[0-3]?\d)" + END, self._date),
-            rule("d", day + r"([-/.])(?P<month>[0-3]?\d)\2(?P<year>[12]\d{3}|\d\d)" + END, self._date),
-            rule("d", rf"{day}{ends}[ -]?(?P<name>{months})(?![^\W_])\.?(?:(?:,? |-){year})?", self._date),
-            rule("l", rf"(?P<name>{months})\.? {day}{ends}(?![^\W_]|[:.%]\d|,\d)(?:,? {year})?", self._month_first),
+            rule(
+                "d",
+                r"(?P<year>[12]\d{3})([-/.])(?P<month>[01]?\d)\2(?P<day>[0-3]?\d)" + END,
+                self._date,
+            ),
+            rule(
+                "d", day + r"([-/.])(?P<month>[0-3]?\d)\2(?P<year>[12]\d{3}|\d\d)" + END, self._date
+            ),
+            rule(
+                "d",
+                rf"{day}{ends}[ -]?(?P<name>{months})(?![^\W_])\.?(?:(?:,? |-){year})?",
+                self._date,
+            ),
+            rule(
+                "l",
+                rf"(?P<name>{months})\.? {day}{ends}(?![^\W_]|[:.%]\d|,\d)(?:,? {year})?",
+                self._month_first,
+            ),
             rule("l", rf"(?P<name>{months})\.?(?= [12]\d{{3}}{END}|\.? *$)", self._month),
         )
 
     def _clocks(self) -> tuple[Rule, ...]:
-        colon, clock = (tuple(form.format(end, self._calendar.halves) for end in ("", "2")) for form in (COLON, CLOCK))
+        colon, clock = (
+            tuple(form.format(end, self._calendar.halves) for end in ("", "2"))
+            for form in (COLON, CLOCK)
+        )
         measures = either((*self._language.units, *self._language.scales, "%"))
         return (
             rule("d", rf"{colon[0]} ?[-–] ?{colon[1]}{END}", self._span, any_case=True),
@@ -92,11 +115,15 @@ class Times:
         behind = found.string[found.end() : found.end() + NEAR]
         return self._calendar.placed(said, _before(found), behind) + _stop(found)
 
-    def _clock(self, hour: str, minute: str | None, half: str | None, second: str | None = None) -> str | None:
+    def _clock(
+        self, hour: str, minute: str | None, half: str | None, second: str | None = None
+    ) -> str | None:
         number, half = int(hour), (half or "").replace(".", "").lower()
         if number > 24:
             return None
-        said = self._calendar.clock(number - 12 if half and number > 12 else number, int(minute or 0), half)
+        said = self._calendar.clock(
+            number - 12 if half and number > 12 else number, int(minute or 0), half
+        )
         return self._joined(said, self._count(second, "sec")) if second and int(second) else said
 
     def _joined(self, first: str, last: str) -> str:
@@ -114,7 +141,9 @@ class Times:
         if not (1 <= day <= 31 and 1 <= month <= 12):
             return None
         said = self._calendar.date(day, month, _year(fields["year"]))
-        return (said.removeprefix("the ") if _before(found).lower().endswith("the ") else said) + _stop(found)
+        return (
+            said.removeprefix("the ") if _before(found).lower().endswith("the ") else said
+        ) + _stop(found)
 
     def _days(self, found: re.Match[str]) -> str:
         days = self._calendar.days
@@ -136,7 +165,9 @@ class Times:
 
     def _month(self, found: re.Match[str]) -> str | None:
         calendar, name = self._calendar, found["name"]
-        return None if len(name) > 4 else calendar.full(calendar.months[name.lower()]) + _stop(found)
+        return (
+            None if len(name) > 4 else calendar.full(calendar.months[name.lower()]) + _stop(found)
+        )
 
     def _years(self, found: re.Match[str]) -> str | None:
         first, last = found["from"], found["till"]
