@@ -1,6 +1,6 @@
-"""The README says what the code does: its settings table follows Settings, its figures follow bench/results.
+"""README.md and docs/ agree with the code: the settings table, the files, tests and versions that they name.
 
-`python tests/test_readme.py` writes the settings table anew.
+`python tests/test_readme.py` rewrites the settings table in docs/settings.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 OPENAI = ROOT / "docs" / "openai.md"
 TABLE = re.compile(r"\| setting \| default \| meaning \|\n(?:\|.*\n)+")
 
@@ -32,7 +33,7 @@ def settings_table() -> str:
 
 
 def test_the_settings_table_follows_the_code() -> None:
-    found = TABLE.search(README.read_text(encoding="utf-8"))
+    found = TABLE.search(SETTINGS.read_text(encoding="utf-8"))
     assert found
     assert found.group() == settings_table()
 
@@ -49,7 +50,7 @@ def test_every_file_that_it_names_exists() -> None:
 def test_every_row_against_openai_names_a_test_that_exists() -> None:
     assert (
         "](docs/openai.md)"
-        in README.read_text(encoding="utf-8").partition("## Routes")[2].partition("\n| ")[0]
+        in README.read_text(encoding="utf-8").partition("## API")[2].partition("\n| ")[0]
     )
     tables = re.findall(
         r"\| OpenAI \| here \| test \|\n\|---.*\n((?:\|.*\n)+)", OPENAI.read_text(encoding="utf-8")
@@ -84,5 +85,5 @@ def test_the_versions_of_the_clients_are_those_that_are_installed() -> None:
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8").replace("@SETTINGS@\n", settings_table())
-    README.write_text(TABLE.sub(lambda _: settings_table(), text), encoding="utf-8")
+    text = SETTINGS.read_text(encoding="utf-8")
+    SETTINGS.write_text(TABLE.sub(lambda _: settings_table(), text), encoding="utf-8")
