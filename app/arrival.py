@@ -1,4 +1,4 @@
-"""A generation as it arrives: what the reader fills and the speaker waits for."""
+"""The codes of one generation while they arrive from the engine."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ from app.errors import EngineLength
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.repetition import Repetition
 
-UNKNOWN_PACE_S = 1.0  # an engine that has given nothing for so long may give nothing for long
+UNKNOWN_PACE_S = 1.0  # seconds of a generation before its pace counts as known
 
 
 class Arrival:
-    """One generation as it arrives: codes, the pace at which they came, and a way to wait for them."""
+    """Store the codes of one generation, measure their pace and let a task wait for them."""
 
     def __init__(
         self, layout: FrameLayout, max_tokens: int, repetition: Repetition | None = None
     ) -> None:
-        """`repetition` ends the generation where it finds a loop."""
+        """Use `repetition`, if given, to end a generation whose codes have become a loop."""
         self.codes = CodeArray(layout, max_tokens)
         self._repetition = repetition
         self._wanted = 0
         self._reached = asyncio.Event()
-        self.begun = asyncio.Event()  # there are codes, or there will be none
-        self.first_s = self._latest_s = 0.0  # of codes; 0 before there are any
-        self.ready_s: float | None = (
-            None  # when there was what the first call of `reach` waited for
-        )
-        self._first_frames = 0
-        self.asked_s = time.monotonic()
+        self.begun = asyncio.Event()  # set at the first codes or at the end
+        # Times on the clock of time.monotonic().
+        self.first_s = self._latest_s = 0.0  # arrival of the first and latest frames; 0 before them
+        self.ready_s: float | None = None  # when the frames of the first `reach` had arrived
+        self._first_frames = 0  # frames that arrived together at `first_s`
+        self.asked_s = time.monotonic()  # start of the generation
 
     def feed(self, numbers: Sequence[int]) -> None:
-        """Take token numbers off the engine.
+        """Append token numbers received from the engine.
 
         Raises:
             EngineProtocolError: as `CodeArray.feed` does.
-            EngineLength: the codes have become a loop.
+            EngineLength: the codes repeat in a loop.
         """
         before = self.codes.frames
         self.codes.feed(numbers)
@@ -47,7 +46,7 @@ class Arrival:
         if self._repetition is not None and self._repetition.feed(
             self.codes.window(0, self.codes.frames)
         ):
-            raise EngineLength("the engine says the same over and over", "repetition")
+            raise EngineLength("the engine's output repeats", "repetition")
         self._latest_s = time.monotonic()
         if not before:
             self._first_frames, self.first_s = self.codes.frames, self._latest_s
@@ -56,13 +55,13 @@ class Arrival:
             self._wake(self._latest_s)
 
     def finish(self) -> None:
-        """The generation has ended well."""
+        """Mark the end of a successful generation and wake the waiting task."""
         self.codes.finish()
         self.begun.set()
         self._wake(time.monotonic())
 
     async def reach(self, frames: int) -> None:
-        """Wait until so many frames have arrived, or the end."""
+        """Wait until `frames` frames have arrived or the generation has ended."""
         self._wanted = frames
         while self.codes.frames < frames and not self.codes.ended:
             self._reached.clear()
@@ -73,9 +72,10 @@ class Arrival:
         self._reached.set()
 
     def pace(self, now_s: float) -> float:
-        """Return the frames that the engine gives in a second, its silence until now included.
+        """Return frames per second since the first ones, or since the start if none have arrived.
 
-        Infinite while that is not known: within the first moments of a generation, and after its end.
+        The time since the latest frames is included. The result is infinite within
+        UNKNOWN_PACE_S of the start and after the end of the generation.
         """
         since_s = self.first_s or self.asked_s
         if self.codes.ended or now_s < since_s + UNKNOWN_PACE_S:
@@ -84,6 +84,6 @@ class Arrival:
 
     @property
     def s_per_frame(self) -> float:
-        """Observed time between two frames, over all that have arrived; 0 before there are two."""
+        """Mean time between two frames; 0 before a second group of frames has arrived."""
         later = self.codes.frames - self._first_frames
         return (self._latest_s - self.first_s) / later if later > 0 else 0.0

@@ -1,4 +1,4 @@
-"""One attempt at an answer: a generation for each part, its windows, and an encoder of its own."""
+"""One attempt at a response, with its own generations, windows and encoder."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ from app.speech.encoders import Encoder
 from app.speech.windows import WindowPlan
 from app.trail import Trail
 
-SLOWLY = 1.3  # times the expected length, which texts with many names or pauses have
-LEAST_LEFT_S = 0.5  # of speech that lasts longer still
+SLOWLY = 1.3  # factor on the expected duration; texts with many names or pauses last longer
+LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected duration
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A request past the door: everything is checked, nothing is optional."""
+    """A validated request; nothing is optional and nothing is checked again."""
 
     parts: Parts
     sampling: Sampling
-    may_be_cut: bool  # the caller set max_tokens, so reaching it is no error
+    may_be_cut: bool  # True if the caller set max_tokens; reaching that limit is then no error
     playback: Playback
     layout: FrameLayout
     plan: WindowPlan
     levels: Levels
     limit_s: float
-    expected_s: float = (
-        math.inf
-    )  # of sound as the client hears it; infinite while the text is still being written
+    # Expected duration as the client hears it; infinite while the text is still being received.
+    expected_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a request is spoken with and to, attempt after attempt."""
+    """The engine, decoder, encoder factory and sink that all attempts of a request use."""
 
     engine: Engine
     decoder: Scheduler
@@ -52,12 +51,15 @@ class Stage:
 
 
 class Attempt:
-    """Everything that a second attempt makes anew."""
+    """The objects that a second attempt must not share with the first."""
 
     def __init__(
         self, speech: Speech, stage: Stage, limit: asyncio.Timeout, *, for_replay: bool = False
     ) -> None:
-        """`limit` moves with the audio sent; `for_replay`: keep what a replay needs."""
+        """Build the attempt; sent audio extends `limit`.
+
+        With `for_replay` the codes and windows are recorded for a replay.
+        """
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
         self._parts = speech.parts
@@ -78,10 +80,10 @@ class Attempt:
         )
 
     async def run(self) -> None:
-        """Speak.
+        """Generate, decode and send the whole response.
 
         Raises:
-            ServiceError: a failure of engine, codec or text, in an ExceptionGroup.
+            ExceptionGroup: holds a ServiceError if the engine, the codec or the text failed.
         """
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(self.generations.read(self._parts))
@@ -89,7 +91,7 @@ class Attempt:
             await reader
 
     def spoken(self, begun_s: float, retries: int) -> Spoken:
-        """What it has come to so far, for a request that began at `begun_s` (time.monotonic())."""
+        """Return the statistics so far; the request began at `begun_s` (time.monotonic())."""
         listener, generations = self._listener, self.generations
         first_write_s = listener.first_write_s or begun_s
         return Spoken(
@@ -104,7 +106,7 @@ class Attempt:
         )
 
     def state(self, expected_s: float) -> StreamState:
-        """Return what the attempt still needs of the decode devices, if its speech lasts `expected_s` in all."""
+        """Return the attempt's remaining decode demand, given a total duration of `expected_s`."""
         listener = self._listener
         window_s, growth, longest_s = self.speaker.windows_s
         arrived_s, pace = self.speaker.supply()
@@ -121,7 +123,7 @@ class Attempt:
         )
 
     async def _speak(self) -> None:
-        """Speak part after part; the caller's max_tokens may end the answer before the last."""
+        """Process the parts in order; the caller's max_tokens may end the response early."""
         while (begun := await self._next()) is not None:
             part, arrival = begun
             await self.speaker.pause(part.pause_s)
@@ -131,7 +133,10 @@ class Attempt:
         await self._listener.finish()
 
     async def _next(self) -> Begun | None:
-        """The next part. Where its text is later than the listener can wait, the speaker rests until it comes."""
+        """Return the next part, or None after the last.
+
+        If its text has not arrived when the client's buffer runs dry, send silence and wait.
+        """
         try:
             async with asyncio.timeout(max(0.0, self._listener.lead_s)):
                 return await self.generations.next()

@@ -1,4 +1,4 @@
-"""The generations of a request: at most two at a time, at most two parts of the text ahead of the speaker."""
+"""The generations of a request, with at most two parts generated and not yet decoded."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from app.speech.duration import Bounds
 from app.speech.repetition import Repetition
 from app.trail import Trail
 
-PARTS_AHEAD = 2
-Begun = tuple[Part, Arrival | None]  # None: a pause alone
+PARTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
+Begun = tuple[Part, Arrival | None]  # Arrival is None for a part that is only a pause
 
 
 class Generations:
-    """Reads the parts of a text off the engine, in order.
+    """Generate the parts of a text in order.
 
-    A part begins once the one before has given codes, so that the first is never late for the second's sake,
-    and once all but the last part before it has been spoken: memory does not grow with the text.
+    A part starts after the part before it has its first codes, so that it cannot delay them.
+    It also waits until at most one earlier part is not fully decoded, so that memory does not
+    grow with the length of the text.
     """
 
     def __init__(
@@ -37,25 +38,28 @@ class Generations:
         may_be_cut: bool,
         trail: Trail | None = None,
     ) -> None:
-        """`may_be_cut`: reaching the token limit is no error but ends the answer, so one part waits for another."""
-        self._engine, self._sampling, self._layout, self._may_be_cut = (
-            engine,
-            sampling,
-            layout,
-            may_be_cut,
-        )
-        self._frames_per_s, self._trail = frames_per_s, trail
+        """Prepare the generations.
+
+        With `may_be_cut`, reaching the token limit is no error but ends the response.
+        Each part then waits for the end of the one before it.
+        """
+        self._engine = engine
+        self._sampling = sampling
+        self._layout = layout
+        self._may_be_cut = may_be_cut
+        self._frames_per_s = frames_per_s
+        self._trail = trail
         self._room = asyncio.Semaphore(PARTS_AHEAD)
         self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
         self.finish_reason: FinishReason = "stop"
 
     async def read(self, parts: Parts) -> None:
-        """Generate all parts, as they come.
+        """Generate all parts as their texts arrive.
 
         Raises:
-            ServiceError: the engine's failure, no audio, or too much (in an ExceptionGroup of the parts at work),
-                or what was wrong with the text.
+            ExceptionGroup: holds a ServiceError if the engine failed, or sent no audio, too much
+                or too little of it, or if the text is invalid or late.
         """
         before: Arrival | None = None
         async with asyncio.TaskGroup() as running:
@@ -81,11 +85,11 @@ class Generations:
         self._begun.put_nowait(None)
 
     async def next(self) -> Begun | None:
-        """The next part and its codes, which may still be arriving; None after the last."""
+        """Return the next part and its codes, which may still be arriving; None after the last."""
         return await self._begun.get()
 
     def spoken(self) -> None:
-        """A part is spoken: there is room for another."""
+        """Release the slot of a part that has been decoded, so that another can start."""
         self._room.release()
 
     def _follow(self, part: Part, arrival: Arrival | None) -> None:
@@ -95,7 +99,7 @@ class Generations:
                 self._trail.begin(arrival.codes)
 
     def _sampling_of(self, part: Part) -> Sampling:
-        """With no more tokens than the part's text can need, unless the caller has set the limit."""
+        """Limit the tokens to what the part's text can need, unless the caller set a limit."""
         sampling = self._sampling
         if self._may_be_cut:
             return sampling
@@ -130,11 +134,11 @@ class Generations:
     def _fault_of(
         self, generation: Generation, codes: CodeArray, bounds: Bounds
     ) -> EngineError | None:
-        """The reason why a generation that has ended is not the speech of its text."""
+        """Return the reason why an ended generation cannot be the speech of its text, or None."""
         if not codes.frames:
-            return EngineNoAudio("the engine finished without audio")
+            return EngineNoAudio("the engine finished without generating audio")
         if generation.finish_reason == "length" and not self._may_be_cut:
             return EngineLength("the engine reached its token limit before the end of the text")
         if generation.finish_reason == "stop" and codes.frames < bounds.least_frames:
-            return EngineLength("the engine finished long before the end of the text", "short")
+            return EngineLength("the engine's speech is far too short for the text", "short")
         return None

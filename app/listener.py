@@ -1,4 +1,4 @@
-"""The end of the line: fades, level, tempo, rate, encode, send, and know how much sound the client has in hand."""
+"""Audio processing after decoding (fades, level, tempo, sample rate), encoding and sending."""
 
 from __future__ import annotations
 
@@ -18,48 +18,47 @@ from app.speech.playhead import Playhead
 from app.speech.resample import Resampler
 from app.speech.tempo import Tempo
 
-FIRST_WINDOW_TARGET_S = 0.1  # a first window is as urgent as a stream that runs dry this soon
-BACKGROUND_S = 5.0  # a whole-body window becomes urgent only when it has waited this long
+FIRST_WINDOW_TARGET_S = 0.1  # deadline of a run's first window, in seconds from its request
+BACKGROUND_S = 5.0  # deadline of a window of a whole response, in seconds from now
 
 
 class ClientGone(Exception):
-    """The client has disconnected: nobody to answer."""
+    """The client has disconnected or stopped reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What a request came to."""
+    """The statistics of a request, as of now or at its end."""
 
     audio_s: float
     codec_tokens: int
     prompt_tokens: int
-    first_audio_s: float  # from the call to the first write
-    first_window_s: (
-        float  # from the codes of the first window, or the engine's end, to the first write
-    )
-    total_s: float  # from the call to the last
-    finish_reason: FinishReason  # length: the caller's own token limit has cut it
+    first_audio_s: float  # from the request to the first write
+    # From the arrival of the first window's codes, or the engine's end, to the first write.
+    first_window_s: float
+    total_s: float  # from the request to now
+    finish_reason: FinishReason  # "length" if the caller's token limit ended the response
     retries: int = 0
 
 
 class Sink(Protocol):
-    """Where the audio goes."""
+    """The receiver of the encoded audio."""
 
     @property
     def started(self) -> bool:
-        """Whether a byte has left, so that nothing can be taken back any more."""
+        """True if a byte has been sent, so that the response cannot start again."""
         ...
 
     def begin(self, encoder: Encoder) -> None:
-        """An attempt begins, whose bytes come from `encoder`: forget what was written by the one before."""
+        """Start an attempt that uses `encoder`; drop the bytes written by the attempt before."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """Send bytes that hold samples; raises ClientGone when the client does not read."""
+        """Send encoded audio; raises ClientGone if the client does not read it."""
         ...
 
     async def finish(self, spoken: Spoken) -> None:
-        """The answer is complete."""
+        """Complete the response."""
         ...
 
     async def gone(self) -> None:
@@ -69,48 +68,44 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Towards which level (None: as it is), from which, in dBFS of the voiced parts."""
+    """Target level (None: unchanged) and typical input level, in dBFS RMS of voiced speech."""
 
     target_db: float | None
     typical_db: float
-    horizon_s: float
+    horizon_s: float  # seconds of audio from which the first gain is estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """How the answer is to be played: `speed` times its pace, at a rate, as a stream or in one piece.
-
-    `longest_s` is the most that may be heard, after `speed`.
-    """
+    """The sample rate, tempo, delivery and maximum duration of a response."""
 
     rate_hz: int
-    speed: float = 1.0
-    whole: bool = False
-    longest_s: float = math.inf
+    speed: float = 1.0  # factor on the tempo
+    whole: bool = False  # True: sent as one body; False: streamed
+    longest_s: float = math.inf  # maximum duration, measured after `speed` is applied
 
 
 @dataclass(slots=True)
 class Run:
-    """Sound that is heard without a break; it breaks only where the text does."""
+    """Audio that plays without a gap; a new run starts after a wait for late text."""
 
-    asked_s: float  # when somebody began to wait for it
-    unsent: int = 0  # samples that the encoder was given and keeps back
-    begun: bool = False  # whether a byte of it has left
+    asked_s: float  # start of the client's wait, on the clock of time.monotonic()
+    unsent: int = 0  # samples passed to the encoder and not yet in the bytes sent
+    begun: bool = False  # True if a byte of it has been sent
     playhead: Playhead = field(default_factory=Playhead)
 
 
 class Listener:
-    """Encodes and sends, and knows how much sound the client has in hand."""
+    """Process, encode and send audio; track how much of it the client has not played yet."""
 
     def __init__(
         self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback
     ) -> None:
-        self._encoder, self._sink, self._whole = encoder, sink, playback.whole
-        self._rate_hz, self.speed, self._longest_s = (
-            playback.rate_hz,
-            playback.speed,
-            playback.longest_s,
-        )
+        self._encoder, self._sink = encoder, sink
+        self._whole = playback.whole
+        self._rate_hz = playback.rate_hz
+        self.speed = playback.speed
+        self._longest_s = playback.longest_s
         self.begun_s = time.monotonic()
         self._tempo = Tempo(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
@@ -129,31 +124,31 @@ class Listener:
 
     @property
     def audio_s(self) -> float:
-        """Seconds of sound given to the encoder."""
+        """Seconds of audio passed to the encoder."""
         return self._samples / self._rate_hz
 
     @property
     def whole(self) -> bool:
-        """Whether the answer leaves in one piece: nobody listens before its end."""
+        """True if the response is sent as one body, so that no client plays it before its end."""
         return self._whole
 
     @property
     def started(self) -> bool:
-        """Whether anything has been sent."""
+        """True if a byte has been sent."""
         return self.first_write_s is not None
 
     @property
     def lead_s(self) -> float:
-        """Sound sent but not heard yet by a listener in real time, in seconds; below zero where it waits for more."""
+        """Seconds of audio that a real-time player still has to play; negative while it waits."""
         return self._run.playhead.lead_s(time.monotonic())
 
     @property
     def dry(self) -> bool:
-        """Whether a listener in real time has nothing left to hear, and waits."""
+        """True if a real-time player has played everything and waits; an underrun."""
         return not self._whole and self._run.playhead.dry(time.monotonic())
 
     def deadline_s(self) -> float:
-        """When the next window has to be there, on the clock of time.monotonic()."""
+        """Return when the next window must be decoded, on the clock of time.monotonic()."""
         if self._whole:
             return time.monotonic() + BACKGROUND_S
         if not self._run.begun:
@@ -161,23 +156,23 @@ class Listener:
         return time.monotonic() + self.lead_s
 
     def begin_again(self) -> None:
-        """All has been heard, and nothing was late: what comes now is waited for from now on."""
+        """Reset the playback clock after an idle gap, which is not an underrun."""
         self._run = Run(time.monotonic())
 
     async def hear(self, samples: Samples) -> None:
-        """Fade, level, play at the speed and the rate, encode and send.
+        """Fade, level, change tempo and sample rate, encode and send.
 
         Raises:
-            AudioTooLong: the answer would be longer than `longest_s`.
+            AudioTooLong: the response would be longer than `longest_s`.
         """
         await self._play(self._edges.feed(samples))
 
     async def end_part(self) -> None:
-        """What comes next was spoken by itself: both ends fade, or the step between them would click."""
+        """End a part: fade out here and in at the next, because a step at the join would click."""
         await self._play(self._edges.finish())
 
     async def finish(self) -> None:
-        """Send what every step keeps back."""
+        """Flush every processing step and the encoder."""
         await self.end_part()
         if self._leveller:
             await self._encode(self._resampler.feed(self._tempo.feed(self._leveller.finish())))
@@ -193,7 +188,7 @@ class Listener:
         if not len(samples):
             return
         if self._samples + len(samples) > self._longest_s * self._rate_hz:
-            raise AudioTooLong(f"the answer is longer than {self._longest_s:g} s of audio")
+            raise AudioTooLong(f"the response is longer than {self._longest_s:g} s of audio")
         if self.dry:
             metrics.UNDERRUNS.inc()
         begun_s = time.monotonic()
@@ -213,7 +208,7 @@ class Listener:
             tracing.event("first_byte")
 
     def _count_sent(self, begun_s: float) -> None:
-        """Tell the playhead what the client has got since `begun_s`."""
+        """Report to the playhead the samples sent since `begun_s`."""
         sent = self._run.unsent - self._encoder.delay_samples
         if self._run.begun and sent > 0:
             self._run.unsent -= sent

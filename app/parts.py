@@ -1,4 +1,4 @@
-"""The parts of a text, one generation each: all there, or as somebody writes them."""
+"""The parts of a text, with one generation each; known from the start or streamed by the client."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ from app.speech.duration import ANY_LENGTH, Bounds
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the engine is asked (None: nothing, it is only a pause), and how much silence stands before it."""
+    """The prompt of one generation (None for a pause alone) and the silence before it."""
 
     prompt: str | None
     pause_s: float = 0.0
-    bounds: Bounds = ANY_LENGTH  # of the speech that the prompt can honestly give
+    bounds: Bounds = ANY_LENGTH  # plausible durations of the prompt's speech
 
 
 class Parts(Protocol):
-    """One part after another. A class, because an async generator may be left unclosed."""
+    """An asynchronous iterator of parts.
+
+    It is no async generator, because one that is left early stays unclosed.
+    """
 
     @property
     def late(self) -> bool:
-        """Whether somebody waits for a part that nobody has written yet."""
+        """True if a task waits for a part whose text the client has not sent yet."""
         ...
 
-    def __aiter__(self) -> Self:
-        """The same."""
-        ...
+    def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> Part:
-        """The next part; raises StopAsyncIteration after the last."""
-        ...
+    async def __anext__(self) -> Part: ...
 
 
 class WrittenParts:
-    """Parts that are all there."""
+    """Parts that are known from the start; they can be iterated once."""
 
     late = False
 
@@ -44,18 +43,16 @@ class WrittenParts:
         self._left = iter(parts)
 
     def __aiter__(self) -> Self:
-        """The same: they are given once."""
         return self
 
     async def __anext__(self) -> Part:
-        """The next part; raises StopAsyncIteration after the last."""
         for part in self._left:
             return part
         raise StopAsyncIteration
 
 
 class KeptParts:
-    """Parts that can be given again: those of a text that is still being written are kept as they come."""
+    """Buffer parts as they arrive, so that a retry can iterate over them again."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -65,19 +62,23 @@ class KeptParts:
 
     @property
     def late(self) -> bool:
-        """Whether somebody waits for a part that nobody has written yet."""
+        """True if a task waits for a part whose text the client has not sent yet."""
         return self._given == len(self._kept) and self._parts.late
 
     def rewind(self) -> None:
-        """Begin with the first part again."""
+        """Continue with the first part."""
         self._given = 0
 
     def __aiter__(self) -> Self:
-        """The same: it goes on where it is."""
         return self
 
     async def __anext__(self) -> Part:
-        """The next part; raises StopAsyncIteration after the last, and what was wrong with the text."""
+        """Return the next part.
+
+        Raises:
+            StopAsyncIteration: after the last part.
+            RequestError: the text is invalid, or no more of it arrived in time.
+        """
         if self._given == len(self._kept):
             if self._complete:
                 raise StopAsyncIteration

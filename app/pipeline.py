@@ -1,6 +1,6 @@
-"""The straight line of one request: prompt, engine, codes, windows, decode, stitch, level, encode, sink.
+"""The synthesis of one request, with its time limit, its client's disconnect and one retry.
 
-`app.attempt` is the line; here is what stands around it: the limit, the client who may leave, and a second attempt.
+`app.attempt` runs the steps: prompt, engine, codes, windows, decode, stitch, level, encode, sink.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from app.parts import KeptParts
 from app.progress import Progress
 from app.standstill import Limit
 
-SEED_BITS = 31  # engines differ in how large a seed they take
+SEED_BITS = 31  # size of a random seed; some engines accept no larger one
 
 
 async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken:
-    """Speak a request into a sink; returns when the sink has the whole answer.
+    """Synthesize a request into a sink; return when the sink holds the whole response.
 
-    A failure of the engine that may pass costs a second attempt, as long as no byte has left and the client is
-    there; `speech.limit_s` holds for both together. `progress` tells how far it is, also after a failure.
+    A failure of the engine is retried once if a retry may help, no byte has been sent and the
+    client is still connected. `speech.limit_s` covers both attempts. `progress` has the current
+    statistics, also after a failure.
 
     Raises:
-        ServiceError: the first failure of engine, codec or a limit; the sink has not been finished.
+        ServiceError: the first failure of the engine, the codec or a limit; `sink.finish` was not
+            called.
         ClientGone: the client disconnected or stopped reading.
     """
     try:
@@ -42,7 +44,7 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken
             for watcher in watchers:
                 watcher.cancel()
     except TimeoutError as exc:
-        raise DeadlineExceeded("the request took longer than its limit") from exc
+        raise DeadlineExceeded("the request exceeded its time limit") from exc
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
     spoken = progress.spoken()
@@ -59,7 +61,7 @@ async def _watch(sink: Sink) -> None:
 async def _attempts(
     speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout
 ) -> None:
-    """Speak; and once more where that may help. The parts of a text that is still being written are kept for it."""
+    """Run one attempt, and a second one where that may help; buffer the parts for it."""
     ends_s, parts = limit.when(), KeptParts(speech.parts)
     speech = replace(speech, parts=parts)
     try:
@@ -80,7 +82,7 @@ async def _attempts(
 
 
 def _is_ending() -> bool:
-    """Whether the limit has passed, or the client has left, while the failure came."""
+    """True if the limit has passed or the client has disconnected in the meantime."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -100,9 +102,10 @@ async def _attempt(
 
 
 def second_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
-    """How to ask again after a failure; None where that would not help: the same dice fall the same way.
+    """Return the sampling of a second attempt, or None if a retry would not help.
 
-    Where there are several engines, another one is asked: the failure may be the first one's.
+    A request with a fixed seed or temperature 0 would fail again in the same way. With several
+    engines the retry goes to another one, because the failure may be the first one's.
     """
     first = replace(first, after=error.answer)
     if error.cure == "again":
@@ -113,7 +116,7 @@ def second_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
 
 
 def _first(error: BaseException) -> BaseException:
-    """The failure that a group stands for: a service error before anything else."""
+    """Return the first ServiceError of a group, or its first exception if it holds none."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [

@@ -1,4 +1,4 @@
-"""How far a request is."""
+"""The statistics of a running request."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ NOTHING = Spoken(
 
 
 class Progress:
-    """Follows a request from its beginning, attempt after attempt; what it tells is the latest one's."""
+    """Track a request across its attempts; all values are of the latest one."""
 
     def __init__(
         self, expected_s: float = math.inf, *, speed: float = 1.0, for_replay: bool = False
     ) -> None:
-        """`expected_s`: of sound at `speed`, as far as the text tells; `for_replay`: what a replay needs is kept."""
+        """Start to track a request; `expected_s` is its estimated duration at `speed`.
+
+        With `for_replay` each attempt records its codes and windows.
+        """
         self._expected_s, self._speed = expected_s, speed
         self.for_replay = for_replay
         self._begun_s = time.monotonic()
@@ -42,11 +45,11 @@ class Progress:
 
     @property
     def trail(self) -> Trail | None:
-        """What a replay needs of the latest attempt."""
+        """The recorded codes and windows of the latest attempt."""
         return None if self._attempt is None else self._attempt.trail
 
     def state(self) -> StreamState:
-        """Return what the request still needs of the decode devices: it is a `Stream` of theirs."""
+        """Return the request's remaining decode demand (implements `load_estimate.Stream`)."""
         if self._attempt is None:
             return StreamState(
                 FIRST_WINDOW_S / self._speed,
@@ -57,17 +60,17 @@ class Progress:
         return self._attempt.state(self._expected_s)
 
     def begin(self, attempt: Attempt) -> None:
-        """From now on this attempt counts."""
+        """Switch to a new attempt."""
         self._attempt = attempt
 
     def retry(self, failure: ServiceError) -> None:
-        """The attempt has failed in this way, and there will be another."""
+        """Count and log a failed attempt that is retried."""
         self._retries += 1
         metrics.RETRIES.labels(failure.code).inc()
-        log.info("a second attempt after %s: %s", failure.code, failure.message)
+        log.info("retrying after %s: %s", failure.code, failure.message)
 
     def spoken(self) -> Spoken:
-        """What the request has come to so far."""
-        return (
-            NOTHING if self._attempt is None else self._attempt.spoken(self._begun_s, self._retries)
-        )
+        """Return the statistics so far."""
+        if self._attempt is None:
+            return NOTHING
+        return self._attempt.spoken(self._begun_s, self._retries)

@@ -1,6 +1,7 @@
-"""A kept request's codes and windows, without its text: `python -m app.replay FILE OUT.wav` decodes them again.
+"""Decode a recorded request again: `python -m app.replay FILE OUT.wav`.
 
-The codec is loaded as the service loads it, by the same settings, and the windows are those that it decoded then.
+The file holds codes and windows, no text. The codec is loaded by the service's settings, and the
+windows are those that the service decoded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from app.trail import Replay, Take
 
 
 def sound_of(replay: Replay, codec: Codec) -> Samples:
-    """The sound as the codec made it, before fades, level and tempo; what had not been decoded comes behind."""
+    """Return the codec's output before fades, level and tempo.
+
+    Frames that the service had not decoded follow in large windows.
+    """
     spec = codec.spec
     before = Before(replay.left_frames, spec.codes_per_frame)
     sound: list[Samples] = []
@@ -42,10 +46,8 @@ def sound_of(replay: Replay, codec: Codec) -> Samples:
 
 def _spoken(take: Take, before: Before, codec: Codec, left_frames: int) -> Iterator[Samples]:
     spec = codec.spec
-    codes = CodeArray(
-        FrameLayout(0, spec.codes_per_frame, spec.vocabulary),
-        len(take.codes) * spec.codes_per_frame,
-    )
+    layout = FrameLayout(0, spec.codes_per_frame, spec.vocabulary)
+    codes = CodeArray(layout, len(take.codes) * spec.codes_per_frame)
     codes.feed(
         [slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)]
     )
@@ -58,7 +60,7 @@ def _spoken(take: Take, before: Before, codec: Codec, left_frames: int) -> Itera
 
 
 def _not_decoded(take: Take, spec: CodecSpec, left_frames: int) -> Iterator[Window]:
-    """The largest windows over the frames behind the last window."""
+    """Yield the largest windows over the frames after the last decoded window."""
     right_frames, frames = max(1, spec.right_context_frames), len(take.codes)
     hop = max(1, spec.max_window_frames - left_frames - right_frames)
     for begin in range(take.windows[-1].end if take.windows else 0, frames, hop):
@@ -68,21 +70,21 @@ def _not_decoded(take: Take, spec: CodecSpec, left_frames: int) -> Iterator[Wind
 
 
 def read_replay(path: Path) -> Replay:
-    """A file that the service wrote.
+    """Read a file that the service wrote.
 
     Raises:
-        OSError: it cannot be read.
-        pydantic.ValidationError: it is something else.
+        OSError: the file cannot be read.
+        pydantic.ValidationError: the file holds something else.
     """
     return TypeAdapter(Replay).validate_json(path.read_bytes())
 
 
 def _load_codec(replay: Replay, settings: Settings) -> Codec:
-    """The codec that the settings name, on one device.
+    """Load the codec that the settings name, on one device.
 
     Raises:
-        ProfileError: it is another than the file's.
-        LoadError: it cannot be loaded.
+        ProfileError: the file was made with another codec.
+        LoadError: the codec cannot be loaded.
     """
     from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
 
@@ -100,7 +102,7 @@ def _load_codec(replay: Replay, settings: Settings) -> Codec:
 
 
 def main(arguments: list[str]) -> None:
-    """Write the sound of a file; ends with one readable line where that cannot be done."""
+    """Write the audio of a file; exit with one readable line on an error."""
     if len(arguments) != 2:
         sys.exit("python -m app.replay FILE OUT.wav")
     try:
@@ -120,9 +122,8 @@ def _write(replay: Replay, settings: Settings, out: Path) -> None:
     encoder = make_encoder("wav", codec.spec.sample_rate_hz)
     body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
     out.write_bytes(encoder.header(len(body)) + body)
-    print(
-        f"request {replay.request_id}, {replay.cause}: {len(body) / 2 / codec.spec.sample_rate_hz:.2f} s"
-    )
+    seconds = len(body) / 2 / codec.spec.sample_rate_hz
+    print(f"request {replay.request_id}, {replay.cause}: {seconds:.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where failed and reported requests are kept for a replay: the latest, in files for the service's user alone."""
+"""A folder of the latest failed and reported requests, readable by the service's user only."""
 
 from __future__ import annotations
 
@@ -14,50 +14,53 @@ from app.folder import prepare, write_whole
 from app.trail import Trail
 
 MOST_FILES = 100
-MOST_BYTES = 50_000_000  # of all files; a minute of NeuCodec is about 25 KB
-MOST_WAITING = 8  # to be written: beyond that the disk is too slow, and nothing is kept
-LEFT_OVER_S = 60.0  # a file begun so long ago is one that a crash cut off; a younger one may be another process's
+MOST_BYTES = 50_000_000  # bytes of all files; a minute of NeuCodec is about 25 KB
+MOST_WAITING = 8  # requests that wait to be written; with more the disk is too slow
+# Seconds after which an incomplete file counts as left by a crash; a younger one may be another
+# process's.
+LEFT_OVER_S = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class ReplayFolder:
-    """Writes in a thread of its own, so that no sound waits for the disk."""
+    """Write records in a separate thread, so that no audio waits for the disk."""
 
     def __init__(
         self, folder: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES
     ) -> None:
-        self._folder, self._most_files, self._most_bytes = folder, most_files, most_bytes
+        self._folder = folder
+        self._most_files = most_files
+        self._most_bytes = most_bytes
         self._writer = ThreadPoolExecutor(1, "replays")
         self._room = threading.Semaphore(MOST_WAITING)
 
     def prepare(self) -> None:
-        """Make the folder where it is not there (blocks).
+        """Create the folder if it is missing, and check that it is writable (blocks).
 
         Raises:
-            LoadError: it cannot be made or written.
+            LoadError: the folder cannot be created or written.
         """
         prepare(self._folder, "REPLAY_FOLDER")
 
     def keep(self, trail: Trail, request_id: str, cause: str) -> Future[bool] | None:
-        """Have a request written; returns at once, with what tells whether it was.
+        """Queue a request for writing and return at once.
 
-        None: it is not kept, as the disk is slow or all is closed.
+        The future's result is True if the request was written. The return value is None if the
+        request is dropped, because the queue is full or the folder is closed.
         """
         if not self._room.acquire(blocking=False):
-            log.warning(
-                "request %s is not kept for a replay: too many wait for the disk", request_id
-            )
+            log.warning("request %s is not saved for a replay: the disk is too slow", request_id)
             return None
         try:
             return self._writer.submit(self._write, trail, request_id, cause)
-        except RuntimeError:  # closed: a request that was cut off at the shutdown ends after it
+        except RuntimeError:  # closed; a request cancelled by the shutdown ends after `close`
             self._room.release()
-            log.warning("request %s is not kept for a replay: the service is closed", request_id)
+            log.warning("request %s is not saved for a replay: the service is closed", request_id)
             return None
 
     def close(self) -> None:
-        """Write what waits (blocks)."""
+        """Write the queued requests and stop (blocks)."""
         self._writer.shutdown()
 
     def _write(self, trail: Trail, request_id: str, cause: str) -> bool:
@@ -69,7 +72,7 @@ class ReplayFolder:
             self._put(f"{time.time_ns()}-{request_id}.json", body)
             self._forget()
         except OSError as exc:
-            log.warning("request %s is not kept for a replay: %s", request_id, exc.strerror)
+            log.warning("request %s is not saved for a replay: %s", request_id, exc.strerror)
             return False
         finally:
             self._room.release()
@@ -80,13 +83,13 @@ class ReplayFolder:
         write_whole(self._folder / name, self._folder / f".{name}", body)
 
     def _sweep(self) -> None:
-        """Delete what a crash cut off, which is beyond no bound and would stay for ever."""
+        """Delete incomplete files left by a crash, which the limits below do not count."""
         for part in self._folder.glob(".[0-9]*-*.json"):
             if part.stat().st_mtime < time.time() - LEFT_OVER_S:
                 part.unlink(missing_ok=True)
 
     def _forget(self) -> None:
-        """Delete the oldest beyond the bounds."""
+        """Delete the oldest files beyond the limits on number and size."""
         files = sorted(self._folder.glob("[0-9]*-*.json"))  # time stamps of one length
         sizes = [file.stat().st_size for file in files]
         while len(files) > self._most_files or sum(sizes) > self._most_bytes:

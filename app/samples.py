@@ -1,4 +1,4 @@
-"""Sound as it travels through the service."""
+"""The array type of audio inside the service."""
 
 from __future__ import annotations
 

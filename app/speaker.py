@@ -1,4 +1,4 @@
-"""The speaker of a request: codes into sound, window by window, at the listener's pace."""
+"""Decoding of a request's codes, window by window, in time for real-time playback."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import LEAD_MARGIN_S, Supply, Window, WindowPlan, WindowSchedule
 from app.trail import Trail
 
-PATIENCE = 0.5  # share of the spare time that a stream waits for more codes; the rest is for the decode queue
-STALLED_S = 0.5  # in which a client that reads takes what it is given
-REST_S = 0.25  # of silence push all but a few milliseconds through tempo, resampler and encoder
+# Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.
+PATIENCE = 0.5
+STALLED_S = 0.5  # seconds of a blocked write after which the client counts as not reading
+# Seconds of silence that flush all but a few milliseconds out of tempo, resampler and encoder.
+REST_S = 0.25
 
 
 class Speaker:
-    """Decodes codes window by window, and lets the listener hear them.
+    """Decode codes window by window and pass the audio to the listener.
 
-    The windows of a part begin where the part before has left off: in size, and with its last codes as context.
+    A part continues with the window size of the part before it, and with the last codes of that
+    part as context.
     """
 
     def __init__(
@@ -43,23 +46,28 @@ class Speaker:
         *,
         trail: Trail | None = None,
     ) -> None:
-        """`limit` moves with the audio sent: who listens in real time needs as long as it lasts."""
+        """Build the speaker of one attempt.
+
+        Sent audio extends `limit` by its duration, because a client that plays in real time needs
+        as long to read it.
+        """
         self._trail = trail
         self._decoder, self.listener = decoder, listener
         self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
         self._schedule = WindowSchedule(plan)
         self._before = Before(plan.left, layout.slots)
-        self.ready_s: float | None = None  # when the first window's codes were there
-        self._arrival: Arrival | None = None  # of the part that is being spoken
-        self._sending_s = math.inf  # when the client was last given sound that it has not taken
+        self.ready_s: float | None = None  # when the first window's codes had arrived
+        self._arrival: Arrival | None = None  # of the part that is being decoded
+        self._sending_s = math.inf  # start of the running write; infinite while none runs
 
     async def speak(self, arrival: Arrival) -> None:
-        """Speak one generation, as it arrives.
+        """Decode one generation as its codes arrive.
 
         Raises:
             CodecFailed: as `Scheduler.decode` does.
-            EngineLength: nothing has been heard of it for long; pauses that the text asks for are not its silence.
+            EngineLength: the engine generated more than 3 s of silence; pauses of the text do not
+                count.
         """
         spec, schedule = self._decoder.spec, self._schedule
         quiet = Quiet(spec.sample_rate_hz)
@@ -79,7 +87,7 @@ class Speaker:
             self._note(taken[-1], deadline_s - asked_s)
             sound = stitcher.feed(taken[-1], decoded)
             if quiet.feed(sound):
-                raise EngineLength("the engine speaks silence", "silence")
+                raise EngineLength("the engine generated more than 3 s of silence", "silence")
             await self._hear(sound)
             schedule.grow(
                 Supply(
@@ -94,17 +102,16 @@ class Speaker:
         await self.listener.end_part()
 
     async def _reach(self, arrival: Arrival, decode_s: float) -> None:
-        """Wait for the codes of the next window; for fewer of them where the client would run dry meanwhile.
+        """Wait for the codes of the next window, or for fewer if the client runs dry meanwhile.
 
-        The schedule trusts the pace that the engine has shown. One that gives its codes a sentence at a time may
-        then pause for longer than that.
+        The schedule assumes that the engine keeps its observed pace. An engine that sends its
+        codes a sentence at a time may pause for longer than that.
         """
         schedule = self._schedule
         if schedule.least_wanted < schedule.wanted:
+            spare_s = self.listener.lead_s - decode_s - LEAD_MARGIN_S
             try:
-                async with asyncio.timeout(
-                    max(0.0, PATIENCE * (self.listener.lead_s - decode_s - LEAD_MARGIN_S))
-                ):
+                async with asyncio.timeout(max(0.0, PATIENCE * spare_s)):
                     await arrival.reach(schedule.wanted)
             except TimeoutError:
                 await arrival.reach(schedule.least_wanted)
@@ -112,21 +119,23 @@ class Speaker:
             await arrival.reach(schedule.wanted)
 
     async def pause(self, seconds: float) -> None:
-        """Say nothing for a while; what comes then begins anew."""
+        """Send silence; the next part starts without context."""
         if seconds:
-            self._before.forget(round(seconds * self._decoder.spec.frames_per_s))
-            await self._hear(
-                np.zeros(round(seconds * self._decoder.spec.sample_rate_hz), np.float32)
-            )
+            spec = self._decoder.spec
+            self._before.forget(round(seconds * spec.frames_per_s))
+            await self._hear(np.zeros(round(seconds * spec.sample_rate_hz), np.float32))
 
     async def rest(self) -> None:
-        """Nothing is there to say: let the listener hear the end of what was said, which the filters keep back."""
+        """Send silence while no text has arrived.
+
+        It flushes the end of the last sentence out of the filters and the encoder.
+        """
         if self._trail is not None:
             self._trail.pause(REST_S)
         await self.pause(REST_S)
 
     def begin_again(self) -> None:
-        """There is more to say after a rest: it is as urgent as the beginning was, and in windows as small."""
+        """Restart with first-window size and deadline after an idle gap."""
         self.listener.begin_again()
         self._schedule.restart()
 
@@ -138,15 +147,19 @@ class Speaker:
 
     @property
     def windows_s(self) -> tuple[float, float, float]:
-        """Sound in the next window as the client hears it, the growth of those behind it, and the most in one."""
+        """Duration of the next window, growth factor of the later ones, and the longest duration.
+
+        Durations are in seconds as the client hears them.
+        """
         next_frames, growth, most_frames = self._schedule.coming
         return next_frames * self._frame_s, growth, most_frames * self._frame_s
 
     def supply(self) -> tuple[float, float]:
-        """Return the seconds of sound whose codes wait to be decoded, and how many more the engine gives in a second.
+        """Return the seconds of audio whose codes wait to be decoded, and the engine's pace.
 
-        Seconds as the client hears them; infinite while the engine has not shown its pace. Zero for a client that
-        does not read: nothing is decoded for it.
+        The pace is in seconds of audio per second, infinite while it is unknown. Audio is
+        measured as the client hears it. Both are 0 for a client that does not read, because
+        nothing is decoded for it.
         """
         now_s = time.monotonic()
         if now_s > self._sending_s + STALLED_S:
@@ -157,7 +170,7 @@ class Speaker:
         return arrived * self._frame_s, self._arrival.pace(now_s) * self._frame_s
 
     def _note(self, window: Window, slack_s: float) -> None:
-        """Tell the load estimate of a window that a client is about to hear."""
+        """Report a window that is about to be sent to the load estimate."""
         if not self.listener.whole:
             frames = window.stop - window.start
             self._decoder.load.sent(
@@ -165,24 +178,24 @@ class Speaker:
             )
 
     def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
-        """Choose the window on the decode thread, so that it holds all that has arrived by then."""
-        ended = codes.ended  # before `frames`: once the end is seen, the count is final
+        """Choose the window on the decode thread, so that it includes the latest codes."""
+        ended = codes.ended  # read before `frames`, which is final once `ended` is True
         window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)
         taken.append(window)
         return self._before.window(codes, window)
 
 
 class Before:
-    """The last codes of the parts before: the context in which the next one begins."""
+    """The last codes of the earlier parts, which are the context of the next part."""
 
     def __init__(self, frames: int, slots: int) -> None:
-        """`frames`: how many a window may have as context."""
+        """Start without codes; `frames` is the most context of a window."""
         self._most = frames
         self._codes = np.zeros((0, slots), np.int32)
-        self._place = 0  # of the part's first frame in the answer
+        self._place = 0  # position of the part's first frame in the response
 
     def keep(self, codes: CodeArray) -> None:
-        """The part has ended."""
+        """Append the last codes of a part that has been decoded."""
         self._place += codes.frames
         joined = np.concatenate(
             [self._codes, codes.window(max(0, codes.frames - self._most), codes.frames)]
@@ -190,12 +203,12 @@ class Before:
         self._codes = joined[max(0, len(joined) - self._most) :]
 
     def forget(self, frames: int) -> None:
-        """So many frames of something else come between."""
+        """Advance by `frames` frames of silence and drop the context."""
         self._place += frames
         self._codes = self._codes[:0]
 
     def window(self, codes: CodeArray, window: Window) -> CodeWindow:
-        """A window with as much context as it may have, from the part before where its own does not reach."""
+        """Return a window's codes, with context from earlier parts where its own is too short."""
         more = min(len(self._codes), self._most - window.begin) if window.start == 0 else 0
         own = codes.window(window.start, window.stop)
         if more <= 0:

@@ -1,4 +1,4 @@
-"""What is decoded of a request, for a replay: its codes and windows, never its text."""
+"""Records of a request's codes and windows for a replay, without its text."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from app.speech.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A pause, or the codes of one generation, (frames, slots), and the windows in which they were decoded."""
+    """A pause, or the codes of one generation and the windows in which they were decoded."""
 
     pause_s: float
-    codes: list[list[int]]
+    codes: list[list[int]]  # (frames, slots)
     windows: list[Window]
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A request's last attempt, as far as it came."""
+    """The record of a request's last attempt, which may be incomplete."""
 
     request_id: str
-    cause: str  # why it is kept: an error's code, or "reported"
+    cause: str  # an error's code, or "reported"
     codec: str
-    left_frames: int  # most context of a window
+    left_frames: int  # most frames of context in a window
     takes: list[Take]
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A pause, or codes that may still be coming and the windows taken of them so far."""
+    """A pause, or codes that may still be arriving and their windows so far."""
 
     pause_s: float
     codes: CodeArray | None
@@ -39,36 +39,33 @@ class _Part:
 
 
 class Trail:
-    """Follows one attempt; it refers to what is there anyway, so it costs nothing but the memory of parts past."""
+    """Record one attempt by reference, so that it costs only the memory of earlier parts."""
 
     def __init__(self, codec: str, left_frames: int) -> None:
         self._codec, self._left_frames = codec, left_frames
         self._parts: list[_Part] = []
 
     def pause(self, seconds: float) -> None:
-        """Silence comes next."""
+        """Add a pause."""
         if seconds:
             self._parts.append(_Part(seconds, None, []))
 
     def begin(self, codes: CodeArray) -> None:
-        """A generation comes next, whose codes are still to come."""
+        """Add a generation, whose codes may still be arriving."""
         self._parts.append(_Part(0.0, codes, []))
 
     def windows_of(self, codes: CodeArray) -> list[Window]:
-        """Where to write down the windows in which these are decoded."""
+        """Return the list to which the windows of these codes are appended."""
         return next(part.windows for part in self._parts if part.codes is codes)
 
     def replay(self, request_id: str, cause: str) -> Replay:
-        """All of it, once the attempt is over."""
-        return Replay(
-            request_id, cause, self._codec, self._left_frames, list(map(_take, self._parts))
-        )
+        """Return the record of an attempt that has ended."""
+        takes = [_take(part) for part in self._parts]
+        return Replay(request_id, cause, self._codec, self._left_frames, takes)
 
 
 def _take(part: _Part) -> Take:
-    frames = (
-        []
-        if part.codes is None
-        else [frame.tolist() for frame in part.codes.window(0, part.codes.frames)]
-    )
-    return Take(part.pause_s, cast("list[list[int]]", frames), part.windows)
+    codes: list[list[int]] = []
+    if part.codes is not None:
+        codes = cast("list[list[int]]", part.codes.window(0, part.codes.frames).tolist())
+    return Take(part.pause_s, codes, part.windows)
