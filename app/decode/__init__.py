@@ -1,1 +1,1 @@
-"""The decode scheduler: the only boundary between the event loop and the device's threads."""
+"""The decode scheduler, the only boundary between the event loop and the device threads."""

@@ -1,4 +1,4 @@
-"""The cost of a decode call, timed at the start, with the other cores at work as they are under load."""
+"""Measurement of a decode call's cost at startup, with the other cores busy as under load."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from app.decode.queue import BatchLimits
 
 log = logging.getLogger(__name__)
 
-TIMED_CALLS = 3  # of each size; the shortest counts
-UNDER_LOAD = (
-    1.3  # times the cost on a CPU that is busy otherwise: there are more callers than cores then
-)
-CPU_FRAMES = 256  # of the larger call on a CPU, where a frame costs the same in every call
+TIMED_CALLS = 3  # calls of each size; the shortest time counts
+# Factor on the cost per frame on a CPU, where under load more threads than cores are busy.
+UNDER_LOAD = 1.3
+CPU_FRAMES = 256  # frames of the larger call on a CPU, where a frame costs the same in every call
 
 
 def measure_call_cost(
     codec: Codec, limits: BatchLimits, first_frames: int, other_cores: int | None
 ) -> CallCost | None:
-    """Time calls of one small window and of a large batch (blocks; 0.3 s for the built-in codec on a CPU).
+    """Time calls of one small window and of a large batch.
 
-    `other_cores`: on a CPU the cores beside the one that decodes, which are kept at work meanwhile; None: not a CPU.
-    Returns None where the device has no memory for the batch: it gets smaller ones, whose cost is observed.
+    Blocks for about 0.3 s with the built-in codec on a CPU. On a CPU `other_cores` is the number
+    of cores beside the decoding one, which are kept busy meanwhile; None for other devices.
+    Returns None if the device has no memory for the batch; it then gets smaller batches, whose
+    cost is observed.
     """
     spec = codec.spec
     frames = min(spec.max_window_frames, limits.padded_frames or spec.max_window_frames)
@@ -58,7 +59,7 @@ def measure_call_cost(
 
 
 def _window(spec: CodecSpec, frames: int) -> CodeWindow:
-    """Return a window of noise: valid codes, always the same."""
+    """Return a window of random valid codes, the same in every run."""
     codes = np.random.default_rng(0).integers(
         0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32
     )

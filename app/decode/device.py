@@ -1,4 +1,4 @@
-"""A device's codec, and what it has in hand."""
+"""A decode device with its codec and its batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A batch on its way through a device."""
+    """A batch that a device is decoding."""
 
     jobs: list[Job]
     decoding: Decoding
@@ -27,19 +27,19 @@ class Call:
 
 @dataclass(slots=True)
 class Device:
-    """A codec and what it has in hand. `watch` is told of every call that may hang."""
+    """A codec and its batches; `watch` guards every call that may hang."""
 
     codec: Codec
     watch: Watch
-    depth: int = 1
-    free_s: float = 0.0  # when its last call had ended
+    depth: int = 1  # most batches in flight
+    free_s: float = 0.0  # end of the latest call, on the clock of time.monotonic()
     running: deque[Call] = field(default_factory=deque[Call])
-    taken: list[Job] = field(default_factory=list[Job])  # not begun yet
-    done: list[Job] = field(default_factory=list[Job])  # not answered yet
+    taken: list[Job] = field(default_factory=list[Job])  # chosen, not started yet
+    done: list[Job] = field(default_factory=list[Job])  # decoded, results not delivered yet
     results: list[Result] = field(default_factory=list["Result"])
 
     def begin(self) -> None:
-        """Begin what has been taken."""
+        """Start a call with the jobs in `taken`."""
         windows = [job.open() for job in self.taken]
         metrics.DECODE_BATCH.observe(len(windows))
         begun_s = time.monotonic()
@@ -51,13 +51,13 @@ class Device:
                 with self.watch:
                     decoding = self.codec.begin(windows)
             except Exception:
-                log.exception("a batch of %d windows could not be begun", len(windows))
+                log.exception("a batch of %d windows could not be started", len(windows))
         self.running.append(Call(self.taken, decoding, begun_s))
         self.taken = []
 
     @property
     def unanswered(self) -> list[Job]:
-        """All that may have no result yet."""
+        """All jobs whose results may not have been delivered yet."""
         return [
             job
             for jobs in (*(call.jobs for call in list(self.running)), self.taken, self.done)

@@ -1,4 +1,4 @@
-"""A window that waits for its sound, and how the sound reaches who waits."""
+"""A window to decode, and the delivery of its samples to the waiting task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = Samples | CodecFailed | NotReady
 
 @dataclass(slots=True)
 class Waiter:
-    """Who waits, and on which event loop."""
+    """The future that a task awaits, and its event loop."""
 
     future: asyncio.Future[Samples]
     loop: asyncio.AbstractEventLoop
@@ -26,38 +26,38 @@ class Waiter:
 
 @dataclass(slots=True)
 class Job(Waiter):
-    """A window that waits, and who waits for it. Jobs are `Waiting`."""
+    """A window to decode and the future of its samples; implements `queue.Waiting`."""
 
     deadline_s: float
     take: Callable[[], CodeWindow]
     window: CodeWindow | None = None
-    begun_s: float = 0.0  # on the clock of time.monotonic(); 0 while it waits
+    begun_s: float = 0.0  # start of its call, on the clock of time.monotonic(); 0 while queued
 
     @property
     def dropped(self) -> bool:
-        """Nobody waits for it any more."""
+        """True if the task that awaited the result was cancelled, or has it."""
         return self.future.done()
 
     def open(self) -> CodeWindow:
-        """The window, chosen at the first call."""
+        """Return the window; choose it at the first call."""
         if self.window is None:
             self.window = self.take()
         return self.window
 
     def open_frames(self) -> int:
-        """Frames of the window, context included."""
+        """Return the frames of the window, context included."""
         return len(self.open().codes)
 
 
 def settle(waiters: Sequence[Waiter], results: Sequence[Result]) -> None:
-    """Hand results to their futures: one call into each event loop a batch."""
+    """Set the results of the futures, with one call into each event loop."""
     for loop in {waiter.loop for waiter in waiters}:
         asked = zip(waiters, results, strict=True)
         pairs = [(waiter.future, result) for waiter, result in asked if waiter.loop is loop]
         try:
             loop.call_soon_threadsafe(_set_results, pairs)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            log.debug("%d results came after their event loop was closed", len(pairs))
+        except RuntimeError:  # the event loop is closed
+            log.debug("%d results dropped: their event loop is closed", len(pairs))
 
 
 def _set_results(pairs: list[tuple[asyncio.Future[Samples], Result]]) -> None:

@@ -1,4 +1,4 @@
-"""What waits for a device, the most urgent first, and what of it shares the next call."""
+"""The queue of windows that wait for a device, and the choice of the next batch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """A window that waits."""
+    """A queued window."""
 
     @property
     def deadline_s(self) -> float:
-        """When its listener runs dry."""
+        """Time at which the window must be decoded; the client then has nothing left to play."""
         ...
 
     @property
     def dropped(self) -> bool:
-        """Nobody waits for it any more."""
+        """True if no task awaits the window any more."""
         ...
 
     def open_frames(self) -> int:
-        """Choose the window now, if it has not been chosen, and say how many frames it has."""
+        """Return the frames of the window; choose it now if it has not been chosen."""
         ...
 
 
@@ -31,81 +31,82 @@ W = TypeVar("W", bound=Waiting)
 
 
 class Queue(Protocol[W]):
-    """What a scheduler needs of a queue; it is called under the scheduler's lock."""
+    """The interface of a scheduler's queue; all calls hold the scheduler's lock."""
 
     def __len__(self) -> int: ...
 
     @property
     def full(self) -> bool:
-        """A whole batch waits: what comes later could not make it larger."""
+        """True if a full batch is queued."""
         ...
 
     def push(self, window: W) -> None:
-        """Let a window wait."""
+        """Add a window."""
         ...
 
     def fill(self, batch: list[W]) -> None:
-        """Move the windows of the next call into an empty `batch`; none only when nothing waits."""
+        """Move the windows of the next call into an empty `batch`; none only if none is queued."""
         ...
 
     def drain(self) -> Sequence[W]:
-        """Everything that waits, which waits no longer."""
+        """Remove and return all windows."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """The largest decode call.
+    """The limits of one decode call.
 
-    `padded_frames`: of the whole batch, rows as long as the longest (None: no limit). `frame_steps`: the
-    lengths that rows are padded to, ascending (none: to the longest). `call_frames`: what a call costs before its
-    first frame, in frames; a window that would bring more padding than that waits for another call (None: never).
+    `padded_frames` limits the frames of the whole batch, with each row padded to the longest one.
+    `frame_steps` are the lengths to which rows are padded; without them, rows are padded to the
+    longest one. `call_frames` is the fixed cost of a call, in frames; a window that would add
+    more padding than that waits for another call.
     """
 
     windows: int
-    padded_frames: int | None = None
-    frame_steps: tuple[int, ...] = ()
-    call_frames: int | None = None
+    padded_frames: int | None = None  # None: no limit
+    frame_steps: tuple[int, ...] = ()  # ascending
+    call_frames: int | None = None  # None: padding never makes a window wait
 
     def rounded(self, frames: int) -> int:
-        """Frames that a window costs in a call."""
+        """Return the frames that a window has in a call, padding included."""
         place = bisect.bisect_left(self.frame_steps, frames)
         return self.frame_steps[place] if place < len(self.frame_steps) else frames
 
     def too_many(self, padded_frames: int) -> bool:
-        """Whether rows with so many frames in all do not fit one call."""
+        """True if a batch of that many frames does not fit one call."""
         return self.padded_frames is not None and padded_frames > self.padded_frames
 
     def too_uneven(self, padding_frames: int) -> bool:
-        """Whether rows with so much padding in all cost less in two calls."""
+        """True if a batch with that much padding costs less as two calls."""
         return self.call_frames is not None and padding_frames > self.call_frames
 
 
 class DeadlineQueue(Generic[W]):
-    """Earliest deadline first; equal ones in the order in which they came."""
+    """A queue with the earliest deadline first; equal deadlines in order of arrival."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._order = itertools.count()
-        self._waiting: list[tuple[float, int, W]] = []  # in order
+        self._waiting: list[tuple[float, int, W]] = []  # (deadline, arrival, window), sorted
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @property
     def full(self) -> bool:
-        """A whole batch waits: what comes later could not make it larger."""
+        """True if a full batch is queued."""
         return len(self._waiting) >= self._limits.windows
 
     def push(self, window: W) -> None:
-        """Let a window wait."""
+        """Add a window."""
         bisect.insort(self._waiting, (window.deadline_s, next(self._order), window))
 
     def fill(self, batch: list[W]) -> None:
         """Move the most urgent windows that fit one call into an empty `batch`.
 
-        The most urgent one is always among them. One that is much longer, or much shorter, than those before
-        it stays, and those behind it may go first.
+        The most urgent one is always among them. A window much longer or shorter than the chosen
+        ones stays in the queue, and later windows may overtake it.
         """
         longest = total = 0
         chosen: list[W] = []
@@ -131,6 +132,6 @@ class DeadlineQueue(Generic[W]):
         self._waiting = left
 
     def drain(self) -> Sequence[W]:
-        """Everything that waits, which waits no longer."""
+        """Remove and return all windows."""
         waiting, self._waiting = self._waiting, []
         return [window for _, _, window in waiting]

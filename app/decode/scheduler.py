@@ -1,4 +1,4 @@
-"""The decode scheduler: windows of all requests become batches the moment a device is free."""
+"""The decode scheduler, which batches the windows of all requests when a device is free."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from app.samples import Samples
 log = logging.getLogger(__name__)
 
 CALL_LIMIT_S = 60.0
-USUAL_OVERLAP_S = 0.2  # of the windows that the load is predicted from
+USUAL_OVERLAP_S = 0.2  # seconds of overlap in the windows that the load estimate assumes
 
 
 class DecodeHung(Exception):
-    """A call has lasted so long that it will not come back."""
+    """A decode call has exceeded its time limit."""
 
 
 class Scheduler:
-    """One thread for each codec given; each takes the most urgent jobs when its device is free.
+    """Decode windows on one thread per codec; each thread takes the most urgent jobs.
 
-    There is no collection delay: what waits while a device works is the next batch. A device that works by
-    itself gets its next batch before the last one's sound is handed out, and a second batch behind a running
-    one where a full batch waits, which could not become a better one.
+    There is no collection delay. The windows that arrive while a device is busy form the next
+    batch. An OverlappingCodec gets its next batch before the results of the last one are
+    delivered. It gets a second batch behind a running one only if a full batch is queued.
 
-    A thread that dies, or a call that does not come back, is the end: `failure` says which, everything is refused.
+    If a thread dies or a call hangs, `failure` is set and all requests are rejected.
     """
 
     def __init__(
@@ -52,9 +52,10 @@ class Scheduler:
         limits: BatchLimits | None = None,
         call_cost: CallCost | None = None,
     ) -> None:
-        """`call_limit_s`: a call that lasts longer has hung; `limits` are the queue's.
+        """Prepare the threads, which `start` starts.
 
-        `call_cost`: the cost of a call, where it was measured at the start.
+        `call_limit_s` is the time after which a call counts as hung. `limits` are the queue's.
+        `call_cost` is the cost of a call if it was measured at startup.
         """
         self.spec = codecs[0].spec
         self.load = LoadEstimate(
@@ -69,7 +70,7 @@ class Scheduler:
         self._ready = threading.Condition()
         self._closing = False
         self._onlookers: dict[asyncio.Future[Samples], Waiter] = {}
-        self._over = threading.Event()  # every thread has ended, or one has failed
+        self._over = threading.Event()  # set when every thread has ended, or one has failed
         self._watchdog = Watchdog(call_limit_s, self._give_up)
         self._devices = [
             Device(
@@ -85,33 +86,33 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """Windows that wait for a device."""
+        """Number of queued windows."""
         return len(self._queue)
 
     def start(self) -> None:
-        """Start the threads."""
         self._watchdog.start()
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Refuse what waits, let the running call end, and the threads (blocks); does not wait for one that hangs."""
+        """Reject the queued windows, then wait for running calls unless one hangs (blocks)."""
         self._fail_waiting(NotReady("the server is closing"))
         self._over.wait()
         self._watchdog.close()
 
     async def decode(self, take: Callable[[], CodeWindow], deadline_s: float) -> Samples:
-        """Decode one window; `take` is called on the decode thread when the device is about to start.
+        """Decode one window; `take` is called on the decode thread just before the call.
 
-        `deadline_s` is on the clock of time.monotonic(); the earliest goes first. Cancelling drops
-        the window, unless its call has begun.
+        `deadline_s` is on the clock of time.monotonic(); the earliest one is decoded first.
+        Cancelling drops the window unless its call has started.
 
         Raises:
-            CodecFailed: the codec raised on this window, or returned something that is not sound.
+            CodecFailed: the codec raised on this window or returned invalid samples.
             NotReady: the scheduler is closed.
         """
         loop = asyncio.get_running_loop()
-        job, asked_s = Job(loop.create_future(), loop, deadline_s, take), time.monotonic()
+        job = Job(loop.create_future(), loop, deadline_s, take)
+        asked_s = time.monotonic()
         with self._ready:
             self._check_open()
             self._queue.push(job)
@@ -123,7 +124,12 @@ class Scheduler:
         return samples
 
     async def lost(self) -> None:
-        """Never return: raise CodecFailed when decoding has come to its end by a failure."""
+        """Wait until a thread dies or a call hangs.
+
+        Raises:
+            CodecFailed: decoding has failed; `failure` has the cause.
+            NotReady: the scheduler is closed.
+        """
         loop = asyncio.get_running_loop()
         waiter = Waiter(loop.create_future(), loop)
         with self._ready:
@@ -150,7 +156,7 @@ class Scheduler:
         except BaseException as exc:
             try:
                 settle(device.done, device.results)
-            finally:  # whatever is wrong with the results, nobody is left to wait
+            finally:  # release every waiting task even if the results are invalid
                 self._fail(exc, device)
             raise
         with self._ready:
@@ -159,9 +165,9 @@ class Scheduler:
                 self._over.set()
 
     def _give_up(self, hung: Watch) -> None:
-        """A call does not come back: nobody waits for it any longer."""
+        """Log the stack of a hung call and fail all waiting requests."""
         device = next(device for device in self._devices if device.watch is hung)
-        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  (documented all the same)
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  (documented in `sys`)
         stack = traceback.format_stack(frames.get(hung.thread or 0))
         log.critical("a decode call has lasted %g s:\n%s", self._watchdog.limit_s, "".join(stack))
         self._fail(DecodeHung(f"a decode call has lasted {self._watchdog.limit_s:g} s"), device)
@@ -175,7 +181,7 @@ class Scheduler:
         self._over.set()
 
     def _turn(self, device: Device) -> bool:
-        """Wait for the device, give it the next batch, answer the last one; False at the end."""
+        """Wait for the device, start its next batch and deliver the last one; False at the end."""
         if len(device.running) == device.depth or (device.running and not self._queue.full):
             device.results = self._collect(device)
             device.done = device.running.popleft().jobs
@@ -188,7 +194,7 @@ class Scheduler:
         return bool(device.running) or not self._closing
 
     def _fill(self, batch: list[Job], *, wait: bool) -> None:
-        """Take the next batch; if `wait`, not before there is one, or an end."""
+        """Take the next batch; with `wait`, block until a window is queued or the end."""
         with self._ready:
             while not self._closing:
                 self._queue.fill(batch)
@@ -198,7 +204,7 @@ class Scheduler:
                 self._ready.wait()
 
     def _collect(self, device: Device) -> list[Result]:
-        """The results of the longest running call; one that fails is halved down to the culprit."""
+        """Return the results of the oldest call; halve a batch that fails."""
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
@@ -216,33 +222,30 @@ class Scheduler:
                 decoded = list(zip(windows, decoding(), strict=True))
         except Exception as exc:
             if isinstance(exc, OutOfMemory):
-                log.warning("no memory to decode %d windows at once", len(windows))
+                log.warning("out of memory decoding %d windows in one call", len(windows))
             if len(windows) == 1:
                 log.exception("the codec failed on a window of %d frames", len(windows[0].codes))
                 metrics.DECODE_FAILURES.inc()
                 return [CodecFailed("the codec failed")]
-            half = len(windows) // 2
-            decode = device.codec.decode
-            halves = windows[:half], windows[half:]
+            half, decode = len(windows) // 2, device.codec.decode
+            first, second = windows[:half], windows[half:]
             return [
-                result
-                for part in halves
-                for result in self._decode(device, part, partial(decode, part))
+                *self._decode(device, first, partial(decode, first)),
+                *self._decode(device, second, partial(decode, second)),
             ]
         return [self._checked(window, samples) for window, samples in decoded]
 
     def _checked(self, window: CodeWindow, samples: Samples) -> Result:
-        if len(samples) == window.sounding_frames * self.spec.samples_per_frame and math.isfinite(
-            np.vdot(samples, samples)
-        ):
+        expected = window.sounding_frames * self.spec.samples_per_frame
+        if len(samples) == expected and math.isfinite(np.vdot(samples, samples)):
             return samples
         metrics.DECODE_FAILURES.inc()
         log.error(
-            "the codec returned %d samples for %d frames, or not numbers",
+            "the codec returned %d samples instead of %d, or samples that are not finite",
             len(samples),
-            len(window.codes),
+            expected,
         )
-        return CodecFailed("the codec returned something that is not sound")
+        return CodecFailed("the codec returned invalid samples")
 
     def _fail_waiting(self, error: CodecFailed | NotReady) -> None:
         with self._ready:

@@ -1,4 +1,4 @@
-"""Tells when a call on a device has lasted too long to come back."""
+"""Detection of device calls that exceed their time limit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 
-STOOD_STILL_S = 1.0  # a watchdog that wakes so late was not running itself
+STOOD_STILL_S = 1.0  # seconds of delay after which the process itself counts as suspended
 
 
 class Watch:
-    """One thread's calls, one at a time: `with watch:` around each."""
+    """A context manager around each device call of one thread."""
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
@@ -28,10 +28,13 @@ class Watch:
 
 
 class Watchdog:
-    """A thread that sleeps until the oldest call would have to be over: a call costs it nothing but the first."""
+    """A thread that sleeps until the earliest call deadline.
+
+    Only the first call after an idle period wakes it.
+    """
 
     def __init__(self, limit_s: float, on_hang: Callable[[Watch], None]) -> None:
-        """`on_hang` is called in its thread, once, with the watch of a call that has lasted `limit_s`."""
+        """Prepare the thread, which calls `on_hang` once, with the watch of a hung call."""
         self.limit_s, self._on_hang = limit_s, on_hang
         self._watches: list[Watch] = []
         self._idle = self._closed = False
@@ -40,22 +43,21 @@ class Watchdog:
         self._thread = threading.Thread(target=self._guard, name="decode-watchdog", daemon=True)
 
     def watch(self) -> Watch:
-        """A watch for one more thread."""
+        """Return a watch for one more thread."""
         self._watches.append(watch := Watch(self))
         return watch
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; what still runs is watched no longer."""
+        """End the thread; calls that still run are not watched any more."""
         with self._change:
             self._closed = True
             self._change.notify()
 
     def wake(self) -> None:
-        """A call begins. Unless all was idle the thread will look again before that call is due."""
+        """Notify the thread of a new call, which it needs only if no other call was running."""
         if self._idle:
             with self._change:
                 self._change.notify()
@@ -75,8 +77,13 @@ class Watchdog:
         return next((watch for watch in self._watches if watch.due_s <= now_s), None)
 
     def _sleep(self) -> None:
-        """Until the first call is due. A process that stood still, as a frozen container's does, gets its time anew."""
-        self._idle = True  # before looking: a call that begins just now either is seen or wakes
+        """Sleep until the first deadline.
+
+        After a suspension of the process, as of a frozen container, all calls get a new limit.
+        """
+        self._idle = (
+            True  # set before the check, so that a call that starts now is seen or notifies
+        )
         due_s = min(watch.due_s for watch in self._watches)
         if due_s == math.inf:
             self._change.wait()
