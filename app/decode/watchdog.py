@@ -81,9 +81,8 @@ class Watchdog:
 
         After a suspension of the process, as of a frozen container, all calls get a new limit.
         """
-        self._idle = (
-            True  # set before the check, so that a call that starts now is seen or notifies
-        )
+        # Set before the check, so that a call that starts now is either seen or notifies.
+        self._idle = True
         due_s = min(watch.due_s for watch in self._watches)
         if due_s == math.inf:
             self._change.wait()
