@@ -1,4 +1,4 @@
-"""Memory that libraries would hold on to: glibc's heaps full of holes, oneDNN's kernels for shapes that are past."""
+"""Limits on memory kept by libraries: glibc's fragmented arenas and oneDNN's primitive cache."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import ctypes
 import os
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
-HEAPS = 2
-LARGE_BYTES = 1 << 20
-KERNELS = 64
+HEAPS = 2  # malloc arenas, shared by all threads
+LARGE_BYTES = 1 << 20  # smallest block that is returned to the system when it is freed
+KERNELS = 64  # shapes whose compiled primitives oneDNN keeps
 OPERATORS = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
 def hold_less() -> None:
-    """Let all threads share two heaps, give blocks of 1 MB and more back as they are freed, and forget old kernels.
+    """Limit glibc to two arenas, return freed blocks of 1 MB and more, and shrink oneDNN's cache.
 
-    oneDNN keeps what it made for the last 1,024 shapes, and nearly every window of speech has a shape of its own: 25
-    to 40 KB a streamed answer, between which the heaps could not shrink. 320 answers of the embedded voice on two
-    cores ended at 535 MB, with 128 kept at 506 to 513, with 16 at 484 to 494, at the same speed; NeuCodec decoded as
-    fast (2.2 ms a frame). Of the heaps: blocks of 256 KB and more given back would be 30 MB less, and a third slower.
+    By default oneDNN caches the primitives of the last 1,024 shapes, and nearly every window of
+    speech has its own shape. That is 25 to 40 KB per streamed response, scattered over the arenas,
+    which then cannot shrink. After 320 responses of the embedded voice on two cores the process
+    held 535 MB; with 128 cached shapes 506 to 513 MB; with 16 cached shapes 484 to 494 MB, at the
+    same speed. NeuCodec decoded as fast (2.2 ms a frame). A threshold of 256 KB for freed blocks
+    would save 30 MB more but be a third slower.
 
-    Call it before there are threads and before torch is imported. The operator's own variables come first.
+    Call it before any thread starts and before torch is imported. Variables that the operator has
+    set take precedence.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

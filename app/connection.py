@@ -1,4 +1,4 @@
-"""uvicorn's connections for HTTP, as this service needs them."""
+"""The HTTP protocol of uvicorn with read and write timeouts, header limits and error responses."""
 
 from __future__ import annotations
 
@@ -29,29 +29,32 @@ from app.request_errors import (
 from app.unframed import UnframedBody, reset
 from app.websocket_connection import AbortableWebSocket
 
-# Left alone, Linux lets the buffer grow to 4 MB and calls a socket writable again only when a third
-# of it is free: half a minute of pcm at real time, in which a client that listens looks stalled.
+# By default Linux lets the send buffer grow to 4 MB and reports the socket writable only when a
+# third of it is free. That third is half a minute of pcm at real time, during which a client that
+# reads at playback speed would look stalled.
 SEND_BUFFER_BYTES = 131_072
 
-MAX_URL_BYTES = 8_192  # RFC 9112 asks for 8,000
-MAX_HEAD_BYTES = 65_536  # and of what is no body within one: trailers, the extensions of a chunk
-STALLED = "the client does not read: closed at the write limit"
+MAX_URL_BYTES = 8_192  # RFC 9112 recommends at least 8,000
+MAX_HEAD_BYTES = 65_536  # of the headers; also of trailers and of chunk extensions
+STALLED = "the client did not read within the write timeout"
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """Closes connections whose requests do not arrive or whose answers nobody takes, and lets the application do so.
+    """HTTP connection that times out slow requests and stalled clients.
 
-    uvicorn waits for ever for a head or a body, keeps trailers without end, and closes gracefully: when the client
-    has taken what is buffered, which a stalled client never does.
+    The application can abort the connection through the scope extension `speech.abort`.
+
+    uvicorn alone has no timeout for headers and bodies and no limit for trailers. Its close waits
+    until the client has read the write buffer, which a stalled client never does.
     """
 
     read_limit_s = 10.0
     write_limit_s = 30.0
     send_buffer_bytes = SEND_BUFFER_BYTES
-    websocket_path = ""  # the one route that is a WebSocket's
+    websocket_path = ""  # path of the WebSocket route
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection, with a send buffer of bounded size."""
+        """Bound the socket's send buffer and start the timeouts."""
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer_bytes)
@@ -59,26 +62,27 @@ class AbortableProtocol(HttpToolsProtocol):
         self._patience = Patience(self.read_limit_s, self._late)
         self._patience.begin()
         self._outflow = Outflow(transport, self.write_limit_s, self._stalled)
-        self._part: Literal["head", "body"] | None = None  # of a request, which comes now
-        self._head_bytes, self._field_bytes, self._body_came = 0, 0, False
-        self._fault: ServiceError | None = None  # of what has come: nothing behind it is read
+        self._part: Literal["head", "body"] | None = None  # of the request being received
+        self._head_bytes = 0
+        self._field_bytes = 0
+        self._body_came = False
+        self._fault: ServiceError | None = None  # the first error; later bytes are not parsed
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End a connection."""
         self._patience.end()
         self._outflow.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Parse the bytes and enforce the header limit."""
         self._patience.begin()
         self._unset_keepalive_if_required()
         self._body_came = False
         self._parse(data)
         if self._part and not self._body_came and not self.transport.is_closing():
-            self._head_bytes += len(
-                data.rpartition(b"\r\n\r\n")[2]
-            )  # whole requests may stand before it
+            # The bytes after the last empty line; complete pipelined requests may precede them.
+            head = data.rpartition(b"\r\n\r\n")[2]
+            self._head_bytes += len(head)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._object(HeadTooLarge("the request's headers are too large"))
 
@@ -96,7 +100,7 @@ class AbortableProtocol(HttpToolsProtocol):
             self._object(RequestError("the request is not valid HTTP"))
 
     def _feed(self, data: memoryview) -> memoryview:
-        """Feed the parser, which stops behind a head that asks for an upgrade; return what it has not read."""
+        """Feed the parser, which stops after the headers of an upgrade; return the unread bytes."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -104,9 +108,12 @@ class AbortableProtocol(HttpToolsProtocol):
         return data[:0]
 
     def _upgrade(self, behind: memoryview) -> memoryview:
-        """Open a WebSocket, or ignore what the head asks for (RFC 9110, 7.8) and read it again as one without it."""
+        """Open a WebSocket, or ignore the upgrade (RFC 9110, 7.8) and parse the headers without it.
+
+        Return the bytes `behind` the headers that are still to be parsed.
+        """
         if self.parser.get_method() == b"CONNECT":
-            raise RequestError("CONNECT is for proxies, and this is none")
+            raise RequestError("CONNECT is not supported: this server is not a proxy")
         if handshake := self._handshake():
             self._open_websocket(handshake, bytes(behind))
             return behind[:0]
@@ -116,22 +123,23 @@ class AbortableProtocol(HttpToolsProtocol):
         return behind
 
     def on_message_begin(self) -> None:
-        """Begin a request, as uvicorn does, with one more extension in its scope."""
+        """Add the extension `speech.abort` to the scope and start the read timeout."""
         super().on_message_begin()
         extensions: dict[str, object] = {"speech.abort": self.transport.abort}
         self.scope["extensions"] = extensions  # type: ignore[typeddict-item]
-        self._part, self._head_bytes, self._field_bytes = "head", 0, 0
+        self._part = "head"
+        self._head_bytes = 0
+        self._field_bytes = 0
         self._patience.begin()
 
     def on_url(self, url: bytes) -> None:
-        """Keep a part of the URL."""
         super().on_url(url)
         if len(self.url) > MAX_URL_BYTES:
             self._fault = UrlTooLong("the request's URL is too long")
             raise self._fault  # stops the parser
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer, which comes behind the body, is dropped."""
+        """Store a header within the limit; drop trailers, which follow the body."""
         if self._part == "head":
             self._field_bytes += len(name) + len(value) + 4
             if self._field_bytes > MAX_HEAD_BYTES:
@@ -140,7 +148,7 @@ class AbortableProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer; the body comes now. An upgrade is decided on first, where the parser has stopped."""
+        """Start the response and the read timeout of the body, unless `_upgrade` decides first."""
         if self.parser.should_upgrade():
             return
         self._part = "body"
@@ -148,14 +156,14 @@ class AbortableProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take some of the body."""
+        """Extend the read timeout by the size of the chunk."""
         self._body_came, self._head_bytes = True, 0
         if self._answering:
             self._patience.received(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of the request is there, unless the parser stops for an upgrade."""
+        """Stop the read timeout, unless `_upgrade` decides first."""
         if self.parser.should_upgrade():
             return
         self._part = None
@@ -163,7 +171,7 @@ class AbortableProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; what is left of this one's body has so much time, whatever its size."""
+        """Start the next request; give the unread rest of this body one full read timeout."""
         if self._patience.waiting:
             self._patience.renew()
         super().on_response_complete()
@@ -171,7 +179,7 @@ class AbortableProtocol(HttpToolsProtocol):
             self._give_up(self._fault)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        """Begin to answer; however that ends, the client is to take what is left of it."""
+        """Run the application, and arm the write timeout when it returns or raises."""
 
         async def attended(scope: Scope, receive: Receive, send: Send) -> None:
             self._attend()
@@ -181,24 +189,28 @@ class AbortableProtocol(HttpToolsProtocol):
                 await app(scope, receive, send)
             finally:
                 if cycle.response_complete:
-                    self._attend()  # the next one may be under way
+                    self._attend()  # the next response may have started
                 else:
-                    self._outflow.watch()  # broken: uvicorn closes now
+                    self._outflow.watch()  # an incomplete response: uvicorn closes now
 
         super()._start_asgi_task(cycle, attended)  # type: ignore[arg-type]
 
     def pause_writing(self) -> None:
-        """Let the answer wait, while the client takes what there is."""
         super().pause_writing()
         self._attend()
 
     def resume_writing(self) -> None:
-        """Let the answer go on."""
         super().resume_writing()
         self._attend()
 
     def _handshake(self) -> Request | None:
-        """The handshake of a WebSocket, which the application answers; on its other routes a bad one is none at all."""
+        """Return a valid WebSocket handshake, or None for any other request.
+
+        An invalid handshake is None too, except on the WebSocket route.
+
+        Raises:
+            InvalidHandshake: an invalid handshake on the WebSocket route.
+        """
         if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
             return None
         if self.ws_protocol_class is None or not asks_for_websocket(self.headers):
@@ -213,7 +225,7 @@ class AbortableProtocol(HttpToolsProtocol):
             return None
 
     def _open_websocket(self, handshake: Request, behind: bytes) -> None:
-        """Leave the connection to the WebSocket's protocol, which knows nothing of answers that are not over."""
+        """Hand over to the WebSocket protocol; abort if an HTTP response is still pending."""
         self._part = None
         self._patience.end()
         self._outflow.leave()
@@ -229,44 +241,50 @@ class AbortableProtocol(HttpToolsProtocol):
         protocol.begin(handshake, behind)
 
     def _head_without_upgrade(self) -> bytes:
-        """The head that has been read, for the parser to find the body's end by."""
+        """Serialise the parsed headers without Upgrade, so that a new parser can frame the body."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         fields = (b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
         return b"".join((b"%b %b HTTP/%b\r\n" % (method, self.url, version), *fields, b"\r\n"))
 
     def _new_parser(self) -> None:
-        """In the place of one that has stopped, and that a head with `Connection: close` has closed."""
+        """Replace the parser, which does not resume after an upgrade or `Connection: close`."""
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # like uvicorn's
 
     @property
     def _answering(self) -> bool:
-        """An answer is not complete; several are given in the order of their requests."""
-        cycle = cast(
-            "RequestResponseCycle | None", self.cycle
-        )  # while a head is read: of the request before
+        """True while a response is incomplete.
+
+        While headers are parsed, `cycle` is still the previous request's.
+        """
+        cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
 
     @property
     def _behind(self) -> bool:
-        """What comes now stands behind a request whose answer is not complete, and must not be broken into."""
+        """True if an earlier pipelined request is still being answered.
+
+        An error written now would corrupt its response.
+        """
         return bool(self.pipeline) or (self._answering and self._part != "body")
 
     def _attend(self) -> None:
-        """Watch whether the client takes what there is, except while an answer is being written."""
+        """Arm the write timeout, or disarm it while the application is writing a response."""
         if self._answering and not self.flow.write_paused and not self.transport.is_closing():
             self._outflow.leave()
         else:
             self._outflow.watch()
 
     def _stalled(self) -> None:
-        """The client takes nothing."""
         if self._answering and not self.pipeline:
             note(self.cycle.scope, error="cancelled", reason=STALLED)  # type: ignore[arg-type]
         reset(self.transport)
 
     def _late(self) -> None:
-        """Time is over: for the client, unless we have not read, or the answer to what it asked before still runs."""
+        """Handle the read timeout.
+
+        Extend it if reading is paused or if an earlier response is still running.
+        """
         if self.flow.read_paused or self._behind:
             self._patience.renew()
         elif self._part is None:
@@ -275,7 +293,10 @@ class AbortableProtocol(HttpToolsProtocol):
             self._give_up(RequestTimeout("the request did not arrive in time"))
 
     def _object(self, error: ServiceError) -> None:
-        """Refuse what comes; behind another's answer later, when that is over. What comes then is not read."""
+        """Reject the incoming request.
+
+        If an earlier response is running, pause reading and reject the request afterwards.
+        """
         self._fault = self._fault or error
         if self._behind:
             self.flow.pause_reading()
@@ -283,7 +304,7 @@ class AbortableProtocol(HttpToolsProtocol):
             self._give_up(self._fault)
 
     def _give_up(self, error: ServiceError) -> None:
-        """Refuse the request that comes now, or close where its answer has begun."""
+        """Reject the request being received, or abort if its response has started."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._part != "body":
             self._refuse(error, self.scope if self._part else {})  # type: ignore[arg-type]
@@ -293,11 +314,11 @@ class AbortableProtocol(HttpToolsProtocol):
             refused(cycle.scope, error.code)  # type: ignore[arg-type]
             note(cycle.scope, status=error.status, broken=False)  # type: ignore[arg-type]
             self._refuse(error, cycle.scope)  # type: ignore[arg-type]
-            cycle.disconnected = True  # what was to answer lets go
+            cycle.disconnected = True  # ends the application's task for this request
             cycle.message_event.set()
 
     def _refuse(self, error: ServiceError, scope: Scope) -> None:
-        """Answer in the application's place, and close."""
+        """Write the error response in place of the application's, and close."""
         self.transport.write(refusal(error, scope, self.server_state.default_headers))
         self.transport.close()
         self._attend()

@@ -1,4 +1,4 @@
-"""Work for the cores of this machine while something is timed, as there is under load."""
+"""Load for the CPU cores while a decode call is timed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-SORTED = 100_000  # numbers: about 1 ms a time
+SORTED = 100_000  # numbers in one sort, which takes about 1 ms
 
 
 def cores() -> int:
@@ -19,7 +19,7 @@ def cores() -> int:
 
 @contextmanager
 def busy_cores(threads: int) -> Generator[None]:
-    """Keep so many threads at work for the length of the block; they hold Python's lock only between two pieces."""
+    """Keep `threads` threads busy within the block; numpy's sort releases the GIL."""
     numbers, over = np.random.default_rng(0).random(SORTED), threading.Event()
 
     def work() -> None:

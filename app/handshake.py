@@ -1,4 +1,4 @@
-"""The handshake of a WebSocket, from the headers that the HTTP parser has read."""
+"""WebSocket handshakes, read from parsed HTTP headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 
 
 def asks_for_websocket(headers: RawHeaders) -> bool:
-    """Tell whether `Upgrade`, a list of protocols, names this one."""
+    """Return True if the protocols in `Upgrade` include websocket."""
     return any(
         token.strip().lower() == b"websocket"
         for value in _values(headers, b"upgrade")
@@ -24,25 +24,26 @@ def asks_for_websocket(headers: RawHeaders) -> bool:
 
 
 def read_handshake(target: bytes, headers: RawHeaders) -> Request:
-    """Check a handshake as RFC 6455, 4.2.1, does, and return it as the websockets library has it.
+    """Check a handshake by RFC 6455, 4.2.1, and return it as a Request of the websockets library.
 
-    The library's own parser is not used: it has limits of its own, and where it refuses a request it says nothing.
+    The library's own parser is not used, because it has other limits and rejects a request
+    without a reason.
 
     Raises:
-        InvalidHandshake: it is not valid.
+        InvalidHandshake: the handshake is not valid.
     """
     names = [name for name, _ in headers]
     if names.count(b"host") != 1:
-        raise InvalidHandshake("a WebSocket's handshake has one Host header")
+        raise InvalidHandshake("a WebSocket handshake needs exactly one Host header")
     lengths = [value for name, value in headers if name == b"content-length"]
     if b"transfer-encoding" in names or any(length.strip(b"0") for length in lengths):
-        raise InvalidHandshake("a WebSocket's handshake has no body")
+        raise InvalidHandshake("a WebSocket handshake must not have a body")
     try:
         request = Request(target.decode("ascii"), _taken_up(headers))
         ServerProtocol().process_request(request)
     except Rejected as exc:
         raise InvalidHandshake(
-            "the headers are not those of a WebSocket's handshake (RFC 6455, 4.2.1)"
+            "the headers are not a valid WebSocket handshake (RFC 6455, 4.2.1)"
         ) from exc
     return request
 
@@ -52,7 +53,7 @@ def _values(headers: RawHeaders, wanted: bytes) -> Iterable[list[bytes]]:
 
 
 def _taken_up(headers: RawHeaders) -> Headers:
-    """The headers, with the one protocol of those in `Upgrade` that is taken up."""
+    """Convert the headers, with websocket as the only protocol in `Upgrade`."""
     taken = Headers(Upgrade="websocket")
     for name, value in headers:
         if name != b"upgrade":

@@ -1,4 +1,4 @@
-"""How long a client may leave what was written for it."""
+"""Write timeout of a connection."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from app.standstill import Alarm
 
 
 class Outflow:
-    """What waits in a connection's buffer: a client that takes nothing of it for so long has stalled.
+    """Calls `on_stall` when the client reads nothing of the write buffer for `limit_s`.
 
-    One timer, set while nothing can be added to the buffer, so that it shrinks exactly where the client reads. A
-    server's graceful close waits for such a client for ever.
+    Armed only while nothing is written, so a shrinking buffer means that the client reads.
+    Without it, a server's graceful close waits forever for a stalled client.
     """
 
     def __init__(
         self, transport: asyncio.WriteTransport, limit_s: float, on_stall: Callable[[], None]
     ) -> None:
-        self._transport, self._limit_s, self._on_stall = transport, limit_s, on_stall
+        self._transport = transport
+        self._limit_s = limit_s
+        self._on_stall = on_stall
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._look)
-        self._left_bytes = 0
+        self._left_bytes = 0  # size of the write buffer when the timer was set
 
     def watch(self) -> None:
-        """Nothing is added from now on; the client has all the time again, until the buffer is empty."""
+        """Arm, or restart, the timer while the buffer is not empty and nothing is written to it."""
         self.leave()
         self._left_bytes = self._transport.get_write_buffer_size()
         if self._left_bytes:
             self._alarm.set(self._loop.time() + self._limit_s)
 
     def leave(self) -> None:
-        """More is being written, by somebody who notices if nobody takes it; or the connection is over."""
+        """Disarm: the application writes, with its own timeout, or the connection is closed."""
         self._alarm.cancel()
 
     def _look(self) -> None:

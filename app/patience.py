@@ -1,4 +1,4 @@
-"""How long a request may take to arrive."""
+"""Read timeout of a connection."""
 
 from __future__ import annotations
 
@@ -7,44 +7,43 @@ from collections.abc import Callable
 
 from app.standstill import Alarm
 
-MIN_BODY_BYTES_PER_S = (
-    8_192  # a body has a second more for each: a recording of 10 MB twenty minutes
-)
+# Bytes of body that extend the timeout by one second: a recording of 10 MB may take 20 minutes.
+MIN_BODY_BYTES_PER_S = 8_192
 
 
 class Patience:
-    """How long a request may take to arrive: so long for its head, then so long for its body and for its size.
+    """Calls `on_end` after `limit_s` for the headers, then `limit_s` plus 1 s per 8 KB of body.
 
-    One timer, set when something is awaited; what has come by then decides whether there is more time.
+    A single timer; when it is due, the bytes received since it was set extend it.
     """
 
     def __init__(self, limit_s: float, on_end: Callable[[], None]) -> None:
         self._limit_s, self._on_end = limit_s, on_end
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._look)
-        self._body_bytes = 0  # that have not been turned into time
+        self._body_bytes = 0  # received since the timer was set
 
     @property
     def waiting(self) -> bool:
-        """Something is awaited."""
+        """True while the timer runs."""
         return self._alarm.waiting
 
     def begin(self) -> None:
-        """A request, or the next part of it, is awaited from now on, unless one is already."""
+        """Start the timer unless it runs."""
         if not self._alarm.waiting:
             self.renew()
 
     def renew(self) -> None:
-        """All the time again."""
+        """Restart the timer with the full limit."""
         self._body_bytes = 0
         self._alarm.set(self._loop.time() + self._limit_s)
 
     def received(self, body_bytes: int) -> None:
-        """Some of the body has come."""
+        """Count received bytes of the body, which extend the timeout."""
         self._body_bytes += body_bytes
 
     def end(self) -> None:
-        """All is there, or nothing is awaited any more."""
+        """Stop the timer."""
         self._alarm.cancel()
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""Answers that a connection gives in the application's place."""
+"""Error responses written by a connection in place of the application."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 
 def refusal(error: ServiceError, scope: Scope, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Compose the whole answer, the last one of its connection, and log it by the request's id.
+    """Return the bytes of a complete error response that closes the connection; log it by its id.
 
-    `headers` are those that the server adds to every answer.
+    `headers` are those that the server adds to every response.
     """
     name = identify(scope)
     log.info("request %s: %s", name, error.code)

@@ -1,7 +1,8 @@
-"""Limits in the time in which this process runs.
+"""Timeouts that do not count the time in which this process was suspended.
 
-A process may stand still: a frozen container, a debugger, a machine that swaps. What other processes sent meanwhile
-waits in its sockets, so a limit that has passed in that time says nothing of them.
+A frozen container, a debugger or swapping can suspend a process. Data that its peers sent
+meanwhile waits in its sockets, so a timeout that passed in that time does not mean that a peer
+was late.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
-BEAT_S = 0.25  # between two beats; one that is late by more than this: the process stood still
-MOMENT_S = 0.1  # after a standstill, in which what waits in the sockets is read
+BEAT_S = 0.25  # between two beats; a beat later than this means that the process was suspended
+MOMENT_S = 0.1  # extra time after a suspension, to read the data that waits in the sockets
 
 
 class Heartbeat:
-    """A timer of an event loop that notices when it is late; `current` gives the one of the running loop."""
+    """Measures the suspensions of the process by a periodic timer on an event loop."""
 
     _current: Heartbeat | None = None
 
@@ -26,14 +27,14 @@ class Heartbeat:
 
     @classmethod
     def current(cls) -> Heartbeat:
-        """The heartbeat of the running loop, which beats from the first call on."""
+        """Return the heartbeat of the running loop; the first call starts it."""
         loop = asyncio.get_running_loop()
         if cls._current is None or cls._current.loop is not loop:
             cls._current = cls(loop)
         return cls._current
 
     def still_s(self) -> float:
-        """For how long the process has stood still since the heartbeat began, a standstill just over included."""
+        """Return the total suspension since the start, including one that has just ended."""
         late_s = self.loop.time() - self._due_s
         return self._still_s + late_s if late_s > BEAT_S else self._still_s
 
@@ -47,9 +48,10 @@ class Heartbeat:
 
 
 class Alarm:
-    """Calls a function at a time of the loop's clock, later by as long as the process stood still until then.
+    """Calls a function at a time of the loop's clock, delayed by the suspensions until then.
 
-    Moving it to a later time costs no timer: the timer looks at the time when it is due, and sets itself anew.
+    Moving it to a later time creates no timer: the running timer checks the time when it fires and
+    restarts itself.
     """
 
     def __init__(self, on_time: Callable[[], object]) -> None:
@@ -61,18 +63,21 @@ class Alarm:
 
     @property
     def waiting(self) -> bool:
-        """Whether it is set."""
+        """True while the alarm is set."""
         return self._timer is not None
 
     def set(self, due_s: float, still_s: float | None = None) -> None:
-        """Call at `due_s`, and not at the time before. `still_s`: of the moment from which standstills count."""
+        """Set or move the alarm to `due_s`.
+
+        `still_s` is the suspended time so far; only suspensions beyond it delay the alarm. The
+        default is the present value.
+        """
         self.due_s = due_s
         self._still_s = self._heart.still_s() if still_s is None else still_s
         if self._timer is None or due_s < self._timer_s:
             self._start()
 
     def cancel(self) -> None:
-        """Do not call."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -95,13 +100,13 @@ class Alarm:
 
 
 class Limit(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (final for type checkers)
-    """`asyncio.timeout` in the time in which the process runs.
+    """`asyncio.timeout` that does not count suspensions of the process.
 
-    `when` and `reschedule` are of a clock that has stood still with the process since the block began.
+    The times of `when` and `reschedule` exclude the suspensions since the block began.
     """
 
     def __init__(self, seconds: float | None) -> None:
-        """`seconds` from the beginning of the block; None: no limit until it is rescheduled."""
+        """Time out `seconds` after the block began; None: no limit until `reschedule`."""
         super().__init__(None)
         self._seconds = seconds
         self._ends_s: float | None = None
@@ -123,11 +128,11 @@ class Limit(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (fina
         await super().__aexit__(kind, error, trace)
 
     def when(self) -> float | None:
-        """When it ends; None: never."""
+        """Return the loop time at which it ends, or None if it is unlimited."""
         return self._ends_s
 
     def reschedule(self, when: float | None) -> None:
-        """End at another time, or never."""
+        """Move the end to another loop time; None: unlimited."""
         self._ends_s = when
         if when is None:
             self._alarm.cancel()

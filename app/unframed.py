@@ -1,4 +1,4 @@
-"""Bodies that end with their connection, for clients older than HTTP/1.1, which know no chunks."""
+"""Response bodies that end with their connection, for HTTP/1.0 clients."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class UnframedBody:
-    """Sends an answer of unknown length without chunks, which uvicorn would send to any client.
+    """Sends a response of unknown length without chunked encoding, which HTTP/1.0 does not have.
 
-    Up to the last byte the connection is one that the system resets when it is closed, for whatever reason: without
-    chunks, that is all by which a client can tell a failure from the end.
+    uvicorn would send chunks to every client.
+
+    Until the last byte is written, closing the connection resets it. Without chunks the reset is
+    the only sign by which a client can distinguish a failure from the end of the body.
     """
 
     def __init__(self, cycle: RequestResponseCycle, send: Send) -> None:
@@ -25,13 +27,12 @@ class UnframedBody:
         self._unframed = False
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer."""
+        """Send an ASGI message of the response."""
         if message["type"] == "http.response.start":
             self._begin(message)
         elif self._unframed:
-            self._cycle.expected_content_length = len(
-                message.get("body", b"")
-            )  # uvicorn then sends it as it is
+            # uvicorn then sends the body without framing.
+            self._cycle.expected_content_length = len(message.get("body", b""))
             if not message.get("more_body", False):
                 await self._end(message)
                 return
@@ -46,7 +47,7 @@ class UnframedBody:
         reset_on_close(self._cycle.transport, True)
 
     async def _end(self, message: Message) -> None:
-        reset_on_close(self._cycle.transport, False)  # sending the last part closes
+        reset_on_close(self._cycle.transport, False)  # uvicorn closes after the last chunk
         try:
             await self._send(message)
         except BaseException:
@@ -55,13 +56,13 @@ class UnframedBody:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close a connection at once, in a way that its client cannot take for the end of an answer."""
+    """Reset a connection, so that the client cannot mistake this for the end of a response."""
     reset_on_close(transport, True)
     transport.abort()
 
 
 def reset_on_close(transport: asyncio.Transport, on: bool) -> None:
-    """Let the system drop what it has not sent when the connection is closed, and tell the client so."""
+    """Set SO_LINGER: a close drops unsent bytes and sends RST."""
     connection = transport.get_extra_info("socket")
     if connection is not None and not transport.is_closing():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))

@@ -174,7 +174,7 @@ async def deliver(message: Message, send: Send, limit_s: float) -> None:
         async with Limit(limit_s):
             await send(message)
     except TimeoutError as exc:
-        raise ClientGone("the client does not read: closed at the write limit") from exc
+        raise ClientGone("the client did not read within the write timeout") from exc
     except OSError as exc:
         raise ClientGone("the client has disconnected") from exc
 
