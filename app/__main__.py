@@ -1,4 +1,4 @@
-"""`python -m app`: the service on HOST and PORT."""
+"""Command line of the service: `python -m app` listens on HOST and PORT."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ EARLY_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def leave_at_signals() -> None:
-    """End the process at SIGTERM and SIGINT with success, until the server takes them over.
+    """Exit with status 0 at SIGTERM and SIGINT until the server installs its own handlers.
 
-    As process 1 of a container it would otherwise ignore SIGTERM while it imports and loads.
+    Without this, process 1 of a container ignores SIGTERM while it imports and loads.
     """
     for number in EARLY_SIGNALS:
         signal.signal(number, lambda _signal, _frame: os._exit(0))
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Run the service; bad settings end it with one readable line."""
+    """Run the service; exit with one readable line if the settings are invalid."""
     hold_less()
     try:
         settings = Settings()
@@ -51,14 +51,14 @@ def main() -> None:
 
 
 def warn(settings: Settings) -> None:
-    """Say what is probably not meant."""
+    """Log probable mistakes: misspelt settings, and a service without API keys."""
     for name, meant in misspelt(names_given(Path(ENV_FILE)), Settings.model_fields).items():
-        log.warning("%s is not a setting: %s is", name, meant)
+        log.warning("unknown setting %s: did you mean %s?", name, meant)
     if settings.api_keys is None:
         if "API_KEYS" in os.environ:
-            log.warning("open to everybody who can reach it: API_KEYS is set, but empty")
+            log.warning("open to every client that can reach it: API_KEYS is set but empty")
         else:
-            log.info("open to everybody who can reach it: API_KEYS is not set")
+            log.info("open to every client that can reach it: API_KEYS is not set")
 
 
 if __name__ == "__main__":

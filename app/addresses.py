@@ -1,4 +1,4 @@
-"""Where the engines are: what TTS_API and TTS_API_KEY may hold."""
+"""Addresses and keys of the engines, from TTS_API and TTS_API_KEY."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Address(NamedTuple):
-    """An engine's URL, its name in logs and metrics (nothing secret), and its key."""
+    """An engine's URL, its name in logs and metrics (without secrets), and its key."""
 
     url: str
     name: str
@@ -23,10 +23,10 @@ class Address(NamedTuple):
 
 
 def engine_name(url: str) -> str:
-    """`host:port`, and the path before /v1 where there is one; never the user or the query of a URL.
+    """Return `host:port` and the path before /v1, without the user and the query of the URL.
 
     Raises:
-        ValueError: the URL's port is no port.
+        ValueError: the port is not valid.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
@@ -35,17 +35,19 @@ def engine_name(url: str) -> str:
 
 
 def host_name(host: str) -> str:
-    """A name or an IP address (of version 6 without brackets) that can be looked up, as it is.
+    """Validate and return a host name or an IP address (IPv6 without brackets).
 
     Raises:
-        ValueError: a label is empty, longer than 63 or of other characters than the system's resolver takes.
+        ValueError: a label is empty, longer than 63 characters, or has characters that the
+            system's resolver does not accept.
     """
     try:
         ip_address(host)
     except ValueError:
         if len(host) > 253 or not all(map(_LABEL.fullmatch, host.removesuffix(".").split("."))):
             raise ValueError(
-                "a host name is made of labels of 1 to 63 letters, digits, hyphens and underscores, with points between"
+                "a host name is labels of 1 to 63 letters, digits, hyphens or underscores, "
+                "separated by dots"
             ) from None
     return host
 
@@ -53,26 +55,21 @@ def host_name(host: str) -> str:
 def _http_url(url: str) -> str:
     if not re.fullmatch(r"https?://[^\s,/][^\s,]*", url):
         raise ValueError("must be http or https URLs, separated by commas")
-    if not re.split(r"[/?#]", url, maxsplit=3)[
-        2
-    ].isascii():  # before urlsplit, whose error would tell the password
-        raise ValueError("a host name is ASCII: write an international one as xn--…")
+    # Checked before urlsplit, whose error message would contain the password.
+    authority = re.split(r"[/?#]", url, maxsplit=3)[2]
+    if not authority.isascii():
+        raise ValueError("a host name must be ASCII; write an international one as xn--…")
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
-    if (
-        "@" in user
-        or (at and not user)
-        or not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]+)(:\d{1,5})?", place)
-    ):
-        raise ValueError(
-            "must be http or https URLs with a host, and a port if any: http://HOST:PORT"
-        )
+    bad_user = "@" in user or (at and not user)
+    if bad_user or not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]+)(:\d{1,5})?", place):
+        raise ValueError("must be http or https URLs with a host, such as http://HOST:PORT")
     if place.startswith("["):
         IPv6Address(parts.hostname)
     else:
         host_name(parts.hostname or "")
     if parts.port == 0:
-        raise ValueError("a port is 1 to 65535")
+        raise ValueError("a port must be between 1 and 65535")
     return url
 
 
@@ -80,14 +77,12 @@ EngineUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 def addresses(urls: Sequence[str], keys: Sequence[SecretStr]) -> tuple[Address, ...]:
-    """Every engine with its key: one for all, one for each, or none.
+    """Pair the URLs of the engines with their keys: one key for all, one for each, or none.
 
     Raises:
-        ValueError: another number of keys.
+        ValueError: the number of keys does not fit.
     """
     if len(keys) not in (0, 1, len(urls)):
-        raise ValueError(
-            f"{len(keys)} keys for {len(urls)} URLs: give one for all, or one for each"
-        )
+        raise ValueError(f"{len(keys)} keys for {len(urls)} URLs; give one key, or one for each")
     each = list(keys) if len(keys) == len(urls) else (list(keys) or [None]) * len(urls)
     return tuple(Address(url, engine_name(url), key) for url, key in zip(urls, each, strict=True))

@@ -1,4 +1,4 @@
-"""The parts that the settings name: the profile, the engine, the codec behind its scheduler, the cloner."""
+"""Builders of the components that the settings name: profile, engine, scheduler, cloner."""
 
 from __future__ import annotations
 
@@ -27,27 +27,29 @@ from app.speech.lexicon import Lexicon
 
 log = logging.getLogger(__name__)
 
-VOCABULARY = {
-    "neucodec": 65_536,
-    "snac": 4_096,
-    "builtin": 65_536,
-}  # known before the codec is loaded
+# Codes per codebook, which are needed before the codec is loaded.
+VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}
 
-# Frames of one padded call on a CPU, where a call takes as long as its frames: about 0.3 s of one
-# core, so that a stream's next window does not wait longer for a batch that others fill.
+# Most padded frames in one decode call on a CPU: about 0.3 s of one core, the longest time that
+# the next window of a stream waits for a batch of other streams.
 CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 256}
 
-# Frames that take as long as a call's beginning on a CPU: windows that differ by more are cheaper in two calls.
+# Fixed overhead of a decode call on a CPU, in frames. Windows whose lengths differ by more are
+# cheaper in two calls.
 CPU_CALL_FRAMES = {"neucodec": 8, "snac": 2, "builtin": 8}
 
 
 def lexicon_of(settings: Settings) -> Lexicon:
-    """The operator's pronunciations; raises LexiconError."""
+    """Read PRONUNCIATIONS; raises LexiconError."""
     return Lexicon.read(Path(settings.pronunciations)) if settings.pronunciations else Lexicon([])
 
 
 def profile_of(settings: Settings) -> Profile:
-    """The profile, with the operator's names and defaults; raises ProfileError where it cannot be served so."""
+    """Load the profile with the operator's names and defaults.
+
+    Raises:
+        ProfileError: the profile is not valid, or does not fit the settings.
+    """
     profile = load_profile(settings.profile_name)
     if settings.tts_api is None and profile.codec.name != "builtin":
         raise ProfileError(f"MODEL_PROFILE={settings.profile_name} needs an engine: set TTS_API")
@@ -72,7 +74,7 @@ def profile_of(settings: Settings) -> Profile:
 
 
 def engine_of(settings: Settings, profile: Profile) -> Engine:
-    """The embedded engine, or those of TTS_API. Nothing is loaded or connected yet."""
+    """Create the embedded engine, or a pool of those in TTS_API, without loading or connecting."""
     if settings.tts_api is None:
         from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
@@ -110,7 +112,10 @@ def engine_of(settings: Settings, profile: Profile) -> Engine:
 def cloner_of(
     settings: Settings, profile: Profile, load: Callable[[], VoiceEncoder] | None
 ) -> Cloner:
-    """What makes voices of recordings, by `load`'s encoder or the profile's; it is loaded when the first one comes."""
+    """Create the cloner, which makes voices from recordings.
+
+    Its encoder is `load`'s, or NeuCodec's by default; the first recording loads it.
+    """
 
     def load_neucodec() -> VoiceEncoder:
         from app.codec.load import pick_devices  # noqa: PLC0415  (imports torch)
@@ -131,10 +136,12 @@ def cloner_of(
 def decoder_of(
     service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]
 ) -> Scheduler:
-    """The codec, or the profile's, loaded on every device (blocks), behind a scheduler whose threads do not run yet.
+    """Load the profile's codec on every device and return its scheduler, not started yet (blocks).
+
+    `codec` replaces the profile's.
 
     Raises:
-        LoadError: it cannot be loaded.
+        LoadError: the codec cannot be loaded.
     """
     settings, name = service.settings, service.profile.codec.name
     if codec is None:
@@ -155,14 +162,20 @@ def decoder_of(
 def _call_cost(
     service: Service, codec: Codec, limits: BatchLimits, *, on_cpu: bool
 ) -> CallCost | None:
-    """Time the codec as it is under load: on a CPU all cores work, for other streams and for the embedded engine."""
+    """Measure the cost of a decode call under load.
+
+    On a CPU all other cores are kept busy, because other streams and the embedded engine use them.
+    """
     first_frames = round(service.settings.default_playback_speed * codec.spec.frames_per_s)
     frames = min(first_frames + codec.spec.right_context_frames, codec.spec.max_window_frames)
     return measure_call_cost(codec, limits, frames, cores() - 1 if on_cpu else None)
 
 
 def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
-    """A codec for each device, and whether that is the CPU; /ready tells how far it is."""
+    """Load a codec for each device; return them, and True if the device is the CPU.
+
+    The progress is reported by /ready and in the log.
+    """
     from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
 
     def report(progress: str) -> None:
@@ -181,7 +194,8 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
     )
     devices = pick_devices(settings.device)
     codecs = [load_codec(choice, device, report) for device in devices]
-    for line in idle_settings(settings, profile, devices):  # once: a load that fails is tried again
+    # After the load, which may be retried, so that each line is logged once.
+    for line in idle_settings(settings, profile, devices):
         log.warning("%s", line)
     return codecs, devices == ("cpu",)
 
@@ -191,5 +205,5 @@ def _batch_size(settings: Settings) -> int:
 
 
 def _cpu_workers(settings: Settings) -> int:
-    """Decode threads on a CPU: a core each; the embedded engine needs the other half of them."""
+    """Return the number of decode threads on a CPU; the embedded engine needs half of the cores."""
     return settings.decode_workers or (cores() if settings.tts_api else max(1, cores() // 2))

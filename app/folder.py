@@ -1,4 +1,4 @@
-"""A folder that an operator names, as the service needs it: there, writable, and of whole files."""
+"""Folders named by settings: creation, a write check, and atomic writes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from app.errors import LoadError
 
 
 def prepare(folder: Path, setting: str) -> None:
-    """Make a folder where it is not there, for the service's user alone, and write in it (blocks); leaves no file.
+    """Create the folder if it is missing, with mode 0700, and check that it is writable (blocks).
 
     Raises:
-        LoadError: that cannot be done; the message names the `setting`.
+        LoadError: the folder cannot be created or written; the message names the `setting`.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -27,12 +27,13 @@ def prepare(folder: Path, setting: str) -> None:
 
 
 def write_whole(path: Path, begun: Path, body: bytes, *, durable: bool = False) -> None:
-    """Write a file for the service's user alone, whole or not at all (blocks).
+    """Write a file atomically, with mode 0600 (blocks).
 
-    Until it is whole it is `begun`, in the same folder. `durable`: it has reached the disk before it has its name.
+    `begun` is the path of the temporary file, in the same folder. `durable` calls fsync before the
+    rename.
 
     Raises:
-        OSError: the disk does not take it; what it took is deleted.
+        OSError: the write failed; the temporary file is deleted.
     """
     try:
         with open(os.open(begun, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:  # noqa: PTH123

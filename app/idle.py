@@ -1,4 +1,4 @@
-"""Settings that are set and do nothing beside the others: each a line in the log at start."""
+"""Warnings for settings that have no effect in combination with the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.settings import Settings
 
 
 def idle_settings(settings: Settings, profile: Profile, devices: tuple[str, ...]) -> Iterator[str]:
-    """A line for each; `devices` are those on which the codec decodes."""
+    """Yield a warning for each such setting; `devices` are the codec's."""
     if settings.max_concurrent_requests_per_key is not None and not settings.api_keys:
         yield "MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"
     if settings.tts_api_key and settings.tts_api is None:
@@ -24,7 +24,7 @@ def idle_settings(settings: Settings, profile: Profile, devices: tuple[str, ...]
 
 
 def _uncompiled(settings: Settings, profile: Profile, devices: tuple[str, ...]) -> str | None:
-    """Why nothing is compiled: only what is captured as a CUDA graph is."""
+    """Return the reason why nothing is compiled, or None; only CUDA graphs are compiled."""
     if profile.codec.name == "builtin":
         return "on the built-in codec"
     if devices == ("cpu",):

@@ -1,4 +1,4 @@
-"""Everything that has to be loaded, tried until it can be: a hub or a folder may be there again in a minute."""
+"""Loading at start, retried until it succeeds because a hub or a folder may be back soon."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from app.errors import LoadError
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 5.0  # a hub or a disk that was away for a moment costs no more than this
-LONGEST_PAUSE_S = 60.0  # a log's line and a hub's question a minute, for as long as nobody looks
+FIRST_PAUSE_S = 5.0  # before the first retry; doubles with each
+LONGEST_PAUSE_S = 60.0  # between two retries, each of which logs a line and calls the hub
 
 Loaded = TypeVar("Loaded")
 Pause = Callable[[float], Awaitable[object]]
@@ -26,10 +26,11 @@ Pause = Callable[[float], Awaitable[object]]
 async def load(
     service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]], pause: Pause
 ) -> Scheduler:
-    """Load folders, codec and engine; the codec's scheduler, whose threads do not run yet.
+    """Load folders, codec and engine; return the codec's scheduler, not started yet.
 
-    What cannot be loaded is tried again after `pause`, alone, for ever; until then `service.problem` says why it is
-    not ready. The folders come first: a wrong one is told before a download of minutes.
+    A step that fails is retried after `pause` until it succeeds, and `service.problem` holds its
+    error meanwhile. The folders come first, so that a wrong one is reported before a download of
+    minutes.
     """
 
     async def load_codec() -> Scheduler:
@@ -53,8 +54,8 @@ async def _insist(
         try:
             loaded = await load_part()
         except LoadError as exc:
-            service.problem = f"{exc}; it will be tried again"
-            log.critical("not ready: %s; trying again in %.0f s", exc, pause_s)
+            service.problem = f"{exc}; it will be retried"
+            log.critical("not ready: %s; retrying in %.0f s", exc, pause_s)
         else:
             service.problem = LOADING
             return loaded

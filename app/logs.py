@@ -1,4 +1,4 @@
-"""The log: lines of text, or of JSON, of this service and of uvicorn alike, written by a thread of their own."""
+"""Log configuration: text or JSON lines, also for uvicorn's loggers, written by a thread."""
 
 from __future__ import annotations
 
@@ -16,52 +16,54 @@ from typing import Literal, TextIO
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 LogFormat = Literal["text", "json"]
-WAITING_BYTES = 1 << 20  # of lines that have not been written; further ones are dropped
-LAST_LINES_S = 2.0  # for what waits at the end of the process
-RETRY_MS = 1_000  # where standard error is set not to block
+WAITING_BYTES = 1 << 20  # of queued lines; further lines are dropped
+LAST_LINES_S = 2.0  # for writing the queued lines when the process ends
+RETRY_MS = 1_000  # longest wait for a non-blocking standard error to become writable
 
 
 class QueuedStream(io.TextIOBase):
-    """Standard error whose writer never waits: a thread of its own writes, since a pipe that is not read is full.
+    """Standard error that never blocks its callers, even if it is a pipe that is not read.
 
-    What does not fit into the queue is dropped and counted, and the count is written where the lines are missing.
+    A thread writes the queued text. Text that does not fit into the queue is dropped, and the
+    number of dropped lines is written in its place.
     """
 
     def __init__(self, descriptor: int, waiting_bytes: int = WAITING_BYTES) -> None:
-        """`descriptor`: of the file that is written."""
+        """Write to the file descriptor, with at most `waiting_bytes` queued."""
         self._descriptor, self._most_bytes = descriptor, waiting_bytes
         self.notice: Callable[[int], str] = (
-            "{} lines of the log were dropped: standard error was not read\n".format
+            "{} log lines were dropped because standard error was not read\n".format
         )
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        """Begin with an empty queue; a fork has no thread, and another process writes what had waited."""
+        """Create an empty queue.
+
+        Called after a fork too, because the child has no thread and the parent writes the old
+        queue.
+        """
         self._changed = threading.Condition()
-        self._queue: deque[tuple[bytes, int]] = deque()  # each with the lines that are lost with it
+        self._queue: deque[tuple[bytes, int]] = deque()  # text and its number of lines
         self._waiting_bytes = self._dropped = 0
         self._thread: threading.Thread | None = None
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """UTF-8, whatever the locale."""
+        """UTF-8 in every locale."""
         return "utf-8"
 
     def fileno(self) -> int:
-        """The descriptor of the file."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Tell whether the file is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """True."""
         return True
 
     def write(self, text: str, /) -> int:
-        """Queue text, or drop it where the queue is full."""
+        """Queue text, or drop it if the queue is full."""
         data = text.encode(errors="backslashreplace")
         with self._changed:
             if self._is_full(len(data)):
@@ -74,20 +76,20 @@ class QueuedStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Return at once; see `drain`."""
+        """Do nothing, because it must not block; `drain` waits."""
 
     def drain(self, limit_s: float = LAST_LINES_S) -> None:
-        """Wait until everything has been written, within a limit."""
+        """Wait at most `limit_s` until the queue is written."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting_bytes, limit_s)
 
     def _is_full(self, more_bytes: int) -> bool:
-        """Tell whether there is no room; once something was dropped, the queue has to be half empty first."""
+        """Return True if there is no room; after a drop the queue must first be half empty."""
         most_bytes = self._most_bytes // 2 if self._dropped else self._most_bytes
         return self._waiting_bytes + more_bytes > most_bytes
 
     def _start(self) -> None:
-        """Start the thread with the first text; where none can be started, try again with the next."""
+        """Start the thread at the first text; if that fails, retry at the next."""
         if self._thread is None:
             thread = threading.Thread(target=self._write_all, name="log", daemon=True)
             with contextlib.suppress(RuntimeError):
@@ -104,7 +106,7 @@ class QueuedStream(io.TextIOBase):
             self._put(self.notice(lines).encode(errors="backslashreplace"), lines)
 
     def _write_all(self) -> None:
-        """Write what is queued, one text at a time, for as long as the process lives."""
+        """Write the queued texts, one at a time, until the process ends."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue)
@@ -120,7 +122,7 @@ class QueuedStream(io.TextIOBase):
                 self._changed.notify_all()
 
     def _write(self, data: bytes) -> bool:
-        """Write all of it; False where that cannot be done: the pipe has no reader, the disk is full."""
+        """Write all of it; return False if the pipe has no reader or the disk is full."""
         left = memoryview(data)
         while left:
             try:
@@ -135,19 +137,18 @@ class QueuedStream(io.TextIOBase):
 
 
 class _LogHandler(logging.StreamHandler[TextIO]):
-    """A handler that waits for the last lines when the process ends (`logging.shutdown`)."""
+    """Log handler that waits for the queued lines at `logging.shutdown`."""
 
     def close(self) -> None:
-        """Wait until the lines are written, within a limit."""
         if isinstance(self.stream, QueuedStream):
             self.stream.drain()
         super().close()
 
 
 def configure(level: str, form: LogFormat) -> None:
-    """Send what is logged to standard error, every logger's in one form, without waiting for who reads it.
+    """Log to standard error in one format, without blocking.
 
-    From now on that holds for everything that Python writes to `sys.stderr`: warnings and tracebacks too.
+    Replaces `sys.stderr`, so that warnings and tracebacks do not block either.
     """
     formatter = _formatter(form)
     _queue_stderr(formatter)
@@ -157,11 +158,10 @@ def configure(level: str, form: LogFormat) -> None:
 
 
 def _queue_stderr(formatter: logging.Formatter) -> None:
-    """Put a queue before standard error, once, where it is a file: memory cannot block."""
+    """Replace `sys.stderr` by a queue, unless it is one already or has no file descriptor."""
     if not isinstance(sys.stderr, QueuedStream):
-        with contextlib.suppress(
-            OSError, AttributeError
-        ):  # it is memory, or closed: sys.stderr is None
+        # In-memory streams have no descriptor; a closed standard error is None.
+        with contextlib.suppress(OSError, AttributeError):
             sys.stderr.flush()
             sys.stderr = QueuedStream(sys.stderr.fileno())
     if isinstance(sys.stderr, QueuedStream):
@@ -169,7 +169,7 @@ def _queue_stderr(formatter: logging.Formatter) -> None:
 
 
 def _notice(lines: int, formatter: logging.Formatter) -> str:
-    message = "%d lines of the log were dropped: standard error was not read"
+    message = "%d log lines were dropped because standard error was not read"
     record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (lines,), None)
     return f"{formatter.format(record)}\n"
 

@@ -1,4 +1,4 @@
-"""The application: create_app wires routes; its lifespan builds everything else."""
+"""The ASGI application: `create_app` adds the routes, its lifespan loads engine and codec."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from app.version import VERSION
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4_000_000  # without a file, unless MAX_INPUT_CHARACTERS can take more
+MAX_BODY_BYTES = 4_000_000  # of a JSON body, unless MAX_INPUT_CHARACTERS needs more
 
 
 def create_app(
@@ -57,15 +57,15 @@ def create_app(
     load_encoder: Callable[[], VoiceEncoder] | None = None,
     pause: Pause = asyncio.sleep,
 ) -> FastAPI:
-    """The service as an ASGI application. Nothing is loaded before its lifespan begins.
+    """Create the ASGI application. Its lifespan loads engine and codec.
 
-    `engine`, `codec` and `load_encoder` (of references) stand in for those that the settings name; `queue` decides
-    what shares a decode call; `pause` is what is waited with between two attempts to load.
+    `engine`, `codec` and `load_encoder` (the encoder of recordings) replace those that the settings
+    name. `queue` selects the windows of a decode call. `pause` sleeps between two attempts to load.
 
     Raises:
-        pydantic.ValidationError: bad settings.
+        pydantic.ValidationError: invalid settings.
         ProfileError: a profile that cannot be read or does not fit the settings.
-        LexiconError: a file of pronunciations that cannot be read.
+        LexiconError: a pronunciation file that cannot be read.
     """
     settings = settings or Settings()
     profile = profile_of(settings)
@@ -116,7 +116,7 @@ def _tell_version(profile: Profile) -> None:
 
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
-    """From the inside out: what is added later sees a request earlier."""
+    """Add the middlewares from the innermost to the outermost."""
     limit_bytes = max(MAX_BODY_BYTES, longest_message(settings))
     app.add_middleware(
         BodyCap,
@@ -140,11 +140,11 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
 
 
 async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -> None:
-    """Load, open the service, and never return; raise what is fatal."""
+    """Load, open the service, and wait for a fatal failure, which is raised."""
     decoder = await load_all()
     decoder.start()
     gc.collect()
-    gc.freeze()  # what has been loaded stays: collections need not walk a few hundred thousand objects
+    gc.freeze()  # collections then skip the few hundred thousand objects of the loaded models
     service.open(decoder)
     await _tell_readiness(service)
     await _lost(service.engine, decoder)
@@ -161,7 +161,7 @@ async def _tell_readiness(service: Service) -> None:
 
 
 async def _lost(engine: Engine, decoder: Scheduler) -> None:
-    """Never return: raise ServiceError when engine or decoder has come to an end that only a new process can mend."""
+    """Wait for engine or decoder to fail for good, and raise that ServiceError; never return."""
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.lost())
@@ -171,17 +171,22 @@ async def _lost(engine: Engine, decoder: Scheduler) -> None:
 
 
 def _report(service: Service, running: asyncio.Task[None]) -> None:
-    """What nobody foresaw while loading, or a lost device or engine: the process is to be started anew."""
+    """Log an unexpected loading error, or a lost device or engine, and fail the service.
+
+    The process then exits, for the supervisor to restart it.
+    """
     if not running.cancelled() and (exc := running.exception()):
-        what = (
-            exc.message if service.decoder and isinstance(exc, ServiceError) else "loading failed"
-        )
+        lost = service.decoder is not None and isinstance(exc, ServiceError)
+        what = exc.message if lost else "loading failed"
         log.critical("%s", what, exc_info=exc)
         service.fail(f"{what}; the server's log says why")
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` for uvicorn's command line, made when it is asked for; bad settings end that with one line."""
+    """Create `app.main:app` at its first use, for uvicorn's command line.
+
+    Exits with one readable line if the settings are invalid.
+    """
     if name == "app":
         try:
             return create_app()

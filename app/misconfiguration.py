@@ -1,4 +1,4 @@
-"""What is wrong with the settings, as one readable line."""
+"""Configuration errors as one readable line."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ MISCONFIGURATIONS: Final = (ValidationError, EnvFileError, ProfileError, Lexicon
 
 
 def line_of(exc: Exception) -> str:
-    """The line for one of `MISCONFIGURATIONS`, or an error whose message is one; it holds no value: some are keys."""
+    """Return the message of a configuration error, without values, because some are keys."""
     return first_mistake(exc) if isinstance(exc, ValidationError) else str(exc)

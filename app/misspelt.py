@@ -1,4 +1,7 @@
-"""Names and lines of `.env` that would not be read as they are meant: with some of them the service would be open."""
+"""Checks for misspelt settings and for `.env` lines that would be ignored.
+
+A lost API_KEYS line would leave the service open.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,19 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable, parse_variables
 
-LIKENESS = 0.85  # of 1, from which a name is taken for a misspelt one (difflib's ratio)
-OTHERS = ("OTEL_",)  # begin names that OpenTelemetry reads itself
+LIKENESS = 0.85  # least difflib ratio (0 to 1) at which a name counts as misspelt
+OTHERS = ("OTEL_",)  # prefixes of names that OpenTelemetry reads itself
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
 class EnvFileError(ValueError):
-    """A `.env` file that cannot be read; the message is one line that names the file and the line, but no value."""
+    """Invalid `.env` file; the message is one line with the file and the line, without values."""
 
 
 def misspelt(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
-    """Names that are no setting's, each with the setting that it resembles; letters' case does not matter."""
+    """Map the unknown names to the settings that they resemble, ignoring case."""
     known = {setting.upper() for setting in settings}
     others = sorted({name.upper() for name in names} - known)
     close = {name: difflib.get_close_matches(name, known, n=1, cutoff=LIKENESS) for name in others}
@@ -36,20 +39,20 @@ def misspelt(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
 
 
 def names_given(env_file: Path, environment: Mapping[str, str] = os.environ) -> set[str]:
-    """Every name in the environment and in the file, where there is one."""
+    """Return all names in the environment and in the file, if it exists."""
     return {*environment, *(dotenv_values(env_file) if env_file.is_file() else ())}
 
 
 def check_env_file(
     env_file: Path, settings: Iterable[str], environment: Mapping[str, str] = os.environ
 ) -> None:
-    """Refuse a file in which a setting would be lost without a word; `settings` are their names.
+    """Reject a file in which a line of one of the `settings` would be ignored silently.
 
-    python-dotenv leaves out lines that it cannot parse, and puts nothing in the place of a variable that is not set.
-    An empty value is no fault: it means that the setting is not set.
+    python-dotenv skips lines that it cannot parse, and replaces an unset variable by nothing. An
+    empty value is valid and means that the setting is unset.
 
     Raises:
-        EnvFileError: the file cannot be read, is not text in UTF-8, or has such a line.
+        EnvFileError: the file cannot be read, is not UTF-8, or has such a line.
     """
     lines = _Lines(settings, environment)
     for binding in parse_stream(io.StringIO(_text_of(env_file), newline=None)):
@@ -58,7 +61,7 @@ def check_env_file(
 
 
 class _Lines:
-    """The lines of a file, one after another, with the values that the variables in them have by then."""
+    """Checks the lines of a file in order, and keeps the values of the variables set so far."""
 
     def __init__(self, settings: Iterable[str], environment: Mapping[str, str]) -> None:
         self._settings = {setting.upper() for setting in settings}
@@ -66,40 +69,41 @@ class _Lines:
         self._written: set[str] = set()
 
     def fault(self, binding: Binding) -> str | None:
-        """Take the next line; return why a setting would be lost with it, or None."""
+        """Check the next line; return the reason why a setting would be lost, or None."""
         if binding.error:
-            return "cannot be read: a quote that does not close, or no NAME=VALUE"
+            return "not NAME=VALUE, or a quote is not closed"
         key, value = binding.key or "", binding.value or ""
         behind = {name.upper() for name in _ASSIGNMENT.findall(value.partition("\n")[2])}
         if swallowed := sorted(behind & self._settings):
-            return f"a quote that closes only behind {swallowed[0]}"
-        fault = (
-            self._fault_of(key.upper(), binding.value) if key.upper() in self._settings else None
-        )
+            return f"a quote is not closed before {swallowed[0]}"
+        is_setting = key.upper() in self._settings
+        fault = self._fault_of(key.upper(), binding.value) if is_setting else None
         if key:
-            self._values[key] = "".join(
-                atom.resolve(self._values) for atom in parse_variables(value)
-            )
+            resolved = (atom.resolve(self._values) for atom in parse_variables(value))
+            self._values[key] = "".join(resolved)
         return fault
 
     def _fault_of(self, name: str, value: str | None) -> str | None:
-        """A setting without a value, one that is emptied again, or one that is made of nothing."""
+        """Return the fault of a setting's value: missing, emptied later, or an unset variable."""
         if value is None:
-            return f"{name} has no value: write {name}=VALUE"
+            return f"{name} has no value; write {name}=VALUE"
         if not value:
-            return f"{name} is given again, and empty" if name in self._written else None
+            return f"{name} is set again, to an empty value" if name in self._written else None
         self._written.add(name)
         for atom in parse_variables(value):
             if isinstance(atom, Variable):
                 if atom.default is None and not self._values.get(atom.name):
-                    return f"{name} refers to a variable that is not set, or empty"
+                    return f"{name} refers to a variable that is unset or empty"
             elif _REFERENCE.search(atom.resolve({})):
-                return f"{name} holds a ${{…}} that cannot be read: write ${{NAME}} or ${{NAME:-default}}"
+                return f"{name} has an invalid ${{…}}; write ${{NAME}} or ${{NAME:-default}}"
         return None
 
 
 def _text_of(env_file: Path) -> str:
-    """The text of the file; empty where there is none, or where it can be read only once, as from a pipe."""
+    """Read the file; return an empty text if it is missing or not a regular file.
+
+    A pipe can be read only once, so it is left to pydantic-settings.
+    """
     try:
         mode = env_file.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -107,20 +111,18 @@ def _text_of(env_file: Path) -> str:
         data = env_file.read_bytes() if stat.S_ISREG(mode) else b""
     except FileNotFoundError as exc:
         if env_file.is_symlink():
-            raise EnvFileError(f"{env_file}: a link to a file that is not there") from exc
+            raise EnvFileError(f"{env_file}: a link to a missing file") from exc
         return ""
     except OSError as exc:
         raise EnvFileError(f"{env_file}: cannot be read: {exc.strerror}") from exc
     try:
         text = data.decode()
     except UnicodeDecodeError as exc:
-        raise EnvFileError(
-            f"{env_file}, line {_line_at(data, exc.start)}: not text in UTF-8"
-        ) from exc
+        line = _line_at(data, exc.start)
+        raise EnvFileError(f"{env_file}, line {line}: not valid UTF-8") from exc
     if b"\0" in data:
-        raise EnvFileError(
-            f"{env_file}, line {_line_at(data, data.index(0))}: not text in UTF-8: it holds a NUL"
-        )
+        line = _line_at(data, data.index(0))
+        raise EnvFileError(f"{env_file}, line {line}: not valid UTF-8 text: a NUL byte")
     return text
 
 
@@ -129,6 +131,6 @@ def _line_at(data: bytes, place: int) -> int:
 
 
 def _line_of(binding: Binding) -> int:
-    """The line on which a binding begins, behind the empty lines before it."""
+    """Return the line on which a binding begins, after the empty lines before it."""
     text = binding.original.string
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")

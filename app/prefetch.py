@@ -1,4 +1,4 @@
-"""`python -m app.prefetch`: the codec's weights into the hub's cache, before the service needs them."""
+"""Command line `python -m app.prefetch`: fetch the codec's weights into the hub's cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RANDOM = "random"
 
 
 def wanted(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, ...]]]:
-    """The sources that the settings need, each with the names of a file, of which one is enough."""
+    """Return the sources that the settings need, each with alternative names of one file."""
     decoder = settings.codec_weights or profile.codec.weights
     if profile.codec.name == "builtin":
         return []
@@ -26,7 +26,7 @@ def wanted(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, .
 
 
 def main() -> None:
-    """Fetch what is missing and say where it is; what cannot be had ends it with one line and status 1."""
+    """Fetch missing files and print their paths; an error prints one line and exits with 1."""
     try:
         settings = Settings()
         files = wanted(settings, load_profile(settings.profile_name))
@@ -36,7 +36,7 @@ def main() -> None:
     for path in paths:
         _say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB")
     if not paths:
-        _say("nothing to fetch: these settings use no weights of a hub")
+        _say("nothing to fetch: these settings need no weights from a hub")
 
 
 def _say(line: str) -> None:

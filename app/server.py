@@ -1,4 +1,4 @@
-"""uvicorn, as this service needs it."""
+"""The uvicorn server with this service's shutdown, exit status and log filters."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ from app.websocket_connection import LOGGER, AbortableWebSocket
 
 log = logging.getLogger(__name__)
 
-# Often enough for proxies that cut silent connections. An answer to a ping is late where the client hears
-# its audio at its pace, since it stands behind all that was sent: the write limit sees who has stalled.
+# Seconds between two pings, short enough for proxies that close idle connections. A client that
+# reads at playback speed answers late, because the ping waits behind the audio. The write timeout,
+# not the ping, detects stalled clients.
 PING_S = 20.0
 
-FAILURE_GRACE_S = 1  # for answers that have been broken off and only have to reach their clients
-CUT_OFF_S = 1.0  # for those that are cut off to let go of what they hold
+FAILURE_GRACE_S = 1  # after a failure, to send the error responses that are already written
+CUT_OFF_S = 1.0  # for cancelled tasks to release their resources
 CLOSE_S = 5.0  # for engine and codec to close
-LAST_S = 10.0  # after a failure, for all of that
+LAST_S = 10.0  # after a failure, until the process is killed
 
 
 def longest_message(settings: Settings) -> int:
-    """Bytes that a text of MAX_INPUT_CHARACTERS can take in JSON, twelve for each, and room for the rest."""
+    """Return the size limit of a JSON message in bytes.
+
+    A character takes at most 12 bytes (two escapes); 16 KB are for the other fields.
+    """
     return 12 * settings.max_input_characters + 16_384
 
 
@@ -45,14 +49,14 @@ DELIBERATE = (ResponseBroken, ClientDisconnect, asyncio.CancelledError)
 
 
 class _Quiet(logging.Filter):
-    """Leaves out uvicorn's traceback for bodies that were broken off on purpose, or cut at shutdown."""
+    """Drops uvicorn's traceback for responses aborted on purpose or cancelled at shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], DELIBERATE))
 
 
 def quiet_broken_responses() -> None:
-    """Install the filter once; calling it again changes nothing. A WebSocket's logger has no line for its handshake."""
+    """Install the filter once, and drop uvicorn's log line for each WebSocket handshake."""
     for logger in (logging.getLogger("uvicorn.error"), logging.getLogger(LOGGER)):
         if not any(isinstance(item, _Quiet) for item in logger.filters):
             logger.addFilter(_Quiet())
@@ -60,7 +64,11 @@ def quiet_broken_responses() -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which ends in our way: answers first, then within limits, and with what its supervisor must know."""
+    """uvicorn's server with our shutdown.
+
+    It finishes responses within the grace period, bounds every later step, and sets the exit
+    status for the supervisor.
+    """
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
@@ -68,22 +76,26 @@ class Server(uvicorn.Server):
         self.exit_code = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT: refuse what is new, let answers end. The second one ends the process at once."""
+        """At SIGTERM or SIGINT reject new requests and drain; a second signal exits at once."""
         if self.should_exit:
             os._exit(self.exit_code)
         self._service.drain()
         self.should_exit = True
 
     def fail(self) -> None:
-        """End the process, for its supervisor to start a new one; answers have been told, and need only be sent."""
+        """Shut down with status 1, for the supervisor to restart the process.
+
+        The running requests have already failed; their error responses only need to be sent.
+        """
         self.config.timeout_graceful_shutdown = FAILURE_GRACE_S
         self.exit_code = 1
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, let answers end within the grace, cut off the rest, and let go of everything.
+        """Stop listening, finish responses within the grace period, cancel the rest, and close.
 
-        uvicorn's own does not wait for what it has cut off before it closes what that still uses.
+        uvicorn's own shutdown closes engine and codec without waiting for the cancelled tasks,
+        which still use them.
         """
         for listener in (*self.servers, *(sockets or [])):
             listener.close()
@@ -94,30 +106,30 @@ class Server(uvicorn.Server):
                 await self._wait_tasks_to_complete()
         except TimeoutError:
             await self._cut_off()
-        with suppress(TimeoutError):  # a thread that does not return
+        with suppress(TimeoutError):  # a thread may hang
             async with asyncio.timeout(CLOSE_S):
                 await self.lifespan.shutdown()
 
     async def _cut_off(self) -> None:
         if not (tasks := set(self.server_state.tasks)):
             return
-        log.warning("%d answers are cut off: the grace is over", len(tasks))
+        log.warning("the grace period is over: cancelling %d responses", len(tasks))
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=CUT_OFF_S)
 
 
 def _shut_down(connection: AbortableProtocol | AbortableWebSocket) -> None:
-    """Tell a connection to end; one that fails to is ended at once, and costs the others nothing of their grace."""
+    """Shut a connection down; abort it on an error, so that the others keep their grace period."""
     try:
         connection.shutdown()
     except Exception:
-        log.exception("a connection failed to shut down: closed")
+        log.exception("a connection failed to shut down and was aborted")
         connection.transport.abort()
 
 
 def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """What uvicorn has to know."""
+    """Return uvicorn's configuration for these settings."""
 
     class Protocol(AbortableProtocol):
         read_limit_s = settings.request_read_timeout_s
@@ -138,39 +150,45 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_max_size=longest_message(settings),
         ws_ping_interval=PING_S,
         ws_ping_timeout=settings.websocket_idle_timeout_s,
-        ws_per_message_deflate=False,  # audio does not get smaller
+        ws_per_message_deflate=False,  # compressed audio does not get smaller
         log_level=settings.log_level,
-        log_config=None,  # app.logs has configured them
-        access_log=False,  # app.api.access writes the line of a request
+        log_config=None,  # app.logs has configured the loggers
+        access_log=False,  # app.api.access logs the requests
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
     )
 
 
 def serve(app: FastAPI, settings: Settings) -> NoReturn:
-    """Run the service until a signal ends it, which is success, or a failure that only a new process can mend."""
+    """Run the service and exit.
+
+    The status is 0 after a signal, and 1 after a failure that only a new process can repair.
+    """
     service = app.state.service
     assert isinstance(service, Service)
     server = Server(configure(app, settings), service)
 
     def fail() -> None:
-        faulthandler.dump_traceback_later(
-            LAST_S, exit=True
-        )  # whatever hangs, and without the interpreter's help
+        # A hard exit, which works even if a thread holds the GIL.
+        faulthandler.dump_traceback_later(LAST_S, exit=True)
         server.fail()
 
     service.on_failure = fail
-    signal.signal(signal.SIGTERM, _leave)  # until the server listens for it
+    signal.signal(signal.SIGTERM, _leave)  # until uvicorn installs its own handler
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         try:
             runner.run(server.serve())
-        except SystemExit as exc:  # a signal's before it listens, which is none; or uvicorn's own 3: the port is taken
+        except SystemExit as exc:
+            # 0: SIGTERM before startup finished; 3: uvicorn could not bind the port.
             leave(1 if exc.code else 0)
         leave(server.exit_code)
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End the process now. A thread that does not return (a hung device, a download) would keep the interpreter."""
+    """Flush the logs and exit at once.
+
+    A normal exit would wait for threads that hang on a device or a download.
+    """
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

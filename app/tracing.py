@@ -1,7 +1,7 @@
-"""OpenTelemetry spans of a request's stages, below the one that FastAPI opens for the request itself.
+"""OpenTelemetry spans of a request's stages, as children of the request span that FastAPI opens.
 
-Nothing is recorded, and next to nothing done, unless an exporter is configured (OTEL_EXPORTER_OTLP_ENDPOINT)
-and the request was sampled.
+Spans are recorded only if an exporter is configured (OTEL_EXPORTER_OTLP_ENDPOINT) and the request
+is sampled. Otherwise these functions cost next to nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _NOTHING: AbstractContextManager[object] = nullcontext()
 
 
 def export(endpoint: str | None) -> None:
-    """Send traces to a collector, once the application is made; None: to none but the environment's own.
+    """Set the collector's endpoint for OpenTelemetry, which reads the environment but not `.env`.
 
-    OpenTelemetry reads the environment alone, our settings a `.env` file too.
+    Call it before the application is created. Variables that are already set take precedence.
     """
     if endpoint:
         os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -34,17 +34,17 @@ def export(endpoint: str | None) -> None:
 
 
 def traced() -> bool:
-    """Whether the request that this task works for is recorded."""
+    """Return True if this task's request is recorded."""
     return trace.get_current_span().is_recording()
 
 
 def span(stage: Stage) -> AbstractContextManager[object]:
-    """A stage that lasts as long as the block; spans of the block are below it."""
+    """Open a span for the duration of the block; spans opened within are its children."""
     return _TRACER.start_as_current_span(stage) if traced() else _NOTHING
 
 
 def record(stage: Stage, begun_s: float, ended_s: float, **attributes: int | float) -> None:
-    """A stage that is over; both times are on the clock of time.monotonic()."""
+    """Record a span of a finished stage; both times are of time.monotonic()."""
     if not traced():
         return
     offset_ns = time.time_ns() - time.monotonic_ns()
@@ -55,18 +55,18 @@ def record(stage: Stage, begun_s: float, ended_s: float, **attributes: int | flo
 
 
 def event(name: Literal["first_byte"]) -> None:
-    """A moment of the request."""
+    """Add an event to the request's span."""
     trace.get_current_span().add_event(name)
 
 
 def describe(**attributes: str | int | float) -> None:
-    """Facts about the request, on its own span; never its text."""
+    """Set attributes on the current span; never pass the request's text."""
     trace.get_current_span().set_attributes(
         {f"speech.{name}": value for name, value in attributes.items()}
     )
 
 
 def pass_on(headers: MutableMapping[str, str]) -> None:
-    """Add the headers by which another service's spans join this trace."""
+    """Add the trace headers, so that another service's spans join this trace."""
     if traced():
         inject(headers)

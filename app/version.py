@@ -1,5 +1,5 @@
-"""Which version this is: for logs, metrics and the API's description."""
+"""Version of the service, for logs, metrics and the OpenAPI document."""
 
 from typing import Final
 
-VERSION: Final = "0.1.0"  # pyproject.toml and the chart say the same (tests/test_project.py)
+VERSION: Final = "0.1.0"  # equal in pyproject.toml and the chart (tests/test_project.py)

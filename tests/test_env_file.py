@@ -66,7 +66,7 @@ ENCODED = [
 @pytest.mark.parametrize("data", ENCODED)
 def test_a_file_that_is_not_utf_8_is_named(data: bytes) -> None:
     assert line_for(data).startswith(".env, line ")
-    assert "not text in UTF-8" in line_for(data)
+    assert "not valid UTF-8" in line_for(data)
 
 
 @pytest.mark.fault(54)

@@ -98,7 +98,7 @@ async def test_what_cannot_be_loaded_is_tried_again_and_ready_says_so_meanwhile(
                 assert answer.status_code == 503
                 error = answer.json()["error"]
                 assert error["code"] == "not_ready"
-                assert error["message"] == "the hub cannot be reached; it will be tried again"
+                assert error["message"] == "the hub cannot be reached; it will be retried"
             assert (await client.get("/health")).status_code == 200
             assert await ready_metric(client) == 0
             pauses.end()
@@ -195,7 +195,7 @@ async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(
     async with begun(app) as client:
         await pauses.next()
         message = (await client.get("/ready")).json()["error"]["message"]
-        assert message == f"{setting.upper()}={folder}: not a folder; it will be tried again"
+        assert message == f"{setting.upper()}={folder}: not a folder; it will be retried"
         folder.unlink()
         pauses.end()
         await until_ready(client)

@@ -145,7 +145,7 @@ def test_lines_that_do_not_fit_are_dropped_and_counted_where_they_are_missing(pi
     assert [int(line.split()[0]) for line in lines] == list(range(len(lines)))
     assert 10 < len(lines) < 100
     assert (
-        notice == f"{1_000 - len(lines)} lines of the log were dropped: standard error was not read"
+        notice == f"{1_000 - len(lines)} log lines were dropped because standard error was not read"
     )
     assert again == "again"
 
@@ -164,7 +164,7 @@ def test_lines_that_could_not_be_written_are_counted_until_they_can(pipe: Pipe) 
     stream.drain()
     received = os.read(reader, PIPE_BYTES).decode().splitlines()
     os.close(reader)
-    assert received == ["5 lines of the log were dropped: standard error was not read", "found"]
+    assert received == ["5 log lines were dropped because standard error was not read", "found"]
 
 
 @pytest.mark.fault(55)

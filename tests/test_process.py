@@ -171,7 +171,7 @@ def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_t
         assert answer is not None
         assert answer.status_code == 503
         assert "nothing" in answer.text
-        assert "tried again" in answer.text
+        assert "retried" in answer.text
         assert httpx.get(f"{service.url}/health", trust_env=False).status_code == 200
         service.process.send_signal(signal.SIGTERM)
         status, output = service.ended()
