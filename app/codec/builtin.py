@@ -1,4 +1,4 @@
-"""The built-in codec: 50 codes a second become 24 kHz sound, on one CPU core."""
+"""The built-in codec: decodes 50 codes a second to 24 kHz audio, on one CPU core."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from app.codec.source_filter import FRAME_SAMPLES, Decoder
 
 WEIGHTS = Path(__file__).parents[1] / "voices" / "codec_decoder.safetensors"
 
-# The receptive field, in frames. Back: a phase hangs on two blocks of pitch (50), the pitch on its network's
-# causal blocks (22 at 50 Hz, 3 at 100 Hz) and the line between two steps (1), both ends of a spectrum on half
-# a window (2); the envelopes reach less far. Ahead: the half windows and the line (2), the first block (2).
+# The context is the receptive field, in frames.
+# Past: the phase depends on two blocks of pitch (50), the pitch on the causal blocks of its network
+# (22 at 50 Hz, 3 at 100 Hz) and on the interpolation between two steps (1), the spectra at both
+# ends on half a window each (2). The envelopes reach less far.
+# Future: the half windows and the interpolation (2), the first block of the networks (2).
 SPEC = CodecSpec(
     name="builtin",
     sample_rate_hz=SAMPLE_RATE_HZ,
@@ -33,23 +35,21 @@ SPEC = CodecSpec(
 
 
 def builtin_codec(decoder: Decoder, device: str) -> EagerCodec:
-    """A codec of a decoder's, in float32 (its pitch in float64)."""
+    """Make a codec of a decoder, in float32 (the pitch in float64)."""
     nn.Module.to(decoder.eval().requires_grad_(False), device)
     decoder.pitch.double()
 
     def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
         codes = codes[..., 0]
         place = torch.arange(codes.shape[1], device=codes.device)
-        valid = (
-            torch.ones_like(first_frames) * codes.shape[1] if frames is None else frames
-        ).unsqueeze(1) > place
-        return decoder(codes, valid, first_frames)
+        lengths = torch.ones_like(first_frames) * codes.shape[1] if frames is None else frames
+        return decoder(codes, lengths.unsqueeze(1) > place, first_frames)
 
     return EagerCodec(SPEC, network, device)
 
 
 def read_decoder(weights: bytes) -> Decoder:
-    """A decoder from a safetensors file; float32, whatever the file's type."""
+    """Read a decoder from the bytes of a safetensors file, into float32."""
     decoder = Decoder()
     decoder.load_state_dict(load(weights))
     return decoder.float()

@@ -1,4 +1,4 @@
-"""The built-in codec's encoder: 24 kHz sound becomes 50 codes a second."""
+"""The encoder of the built-in codec: 24 kHz audio to 50 codes a second."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ FRAME_SAMPLES = 480
 MEL_BANDS = 80
 CHANNELS = 160
 HALF_RANGE = (LEVELS - 1) * 1.001 / 2
-QUIETEST = 1e-4  # the floor under a mel band before the logarithm
+QUIETEST = 1e-4  # minimum magnitude of a mel band before the logarithm
 
 
 def mel_filterbank(bands: int = MEL_BANDS, fft_samples: int = FFT_SAMPLES) -> Tensor:
-    """Triangles on the mel scale, 0 Hz to 12 kHz: (FFT bins, bands). mel = 2595 log10(1 + f / 700)."""
+    """Triangular filters on the mel scale, 0 Hz to 12 kHz: (FFT bins, bands).
+
+    mel = 2595 log10(1 + f / 700).
+    """
     top_mel = 2595 * math.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
     corner_hz = 700 * (10 ** (np.linspace(0, top_mel, bands + 2) / 2595) - 1)
     bin_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, fft_samples // 2 + 1)[:, None]
@@ -38,7 +41,7 @@ def mel_filterbank(bands: int = MEL_BANDS, fft_samples: int = FFT_SAMPLES) -> Te
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram whose step i is centred on sample 240 i + 120."""
+    """Log-mel spectrogram; step i is centred on sample 240 i + 120."""
 
     window: Tensor
     filterbank: Tensor
@@ -59,7 +62,7 @@ class LogMel(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Two log-mel steps a frame, four ConvNeXt blocks, eight quantised numbers."""
+    """Two log-mel steps per frame, four ConvNeXt blocks, eight quantised values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,15 +79,14 @@ class Encoder(nn.Module):
         return self.levels(samples).round().long() + LEVELS // 2
 
     def levels(self, samples: Tensor) -> Tensor:
-        """(batch, frames * 480) -> (batch, frames, 8): before rounding, within the four levels -2 to 1.
+        """(batch, frames * 480) -> values before rounding (batch, frames, 8), within -2 to 1.
 
-        FSQ's bound for an even number of levels.
+        The bound is that of FSQ for an even number of levels.
         """
         mel = self.mel(samples)
         batch, steps, bands = mel.shape
-        stacked = (
-            mel.reshape(batch, steps // 2, 2 * bands) + 4
-        ) / 3  # about zero mean, unit spread
+        pairs = mel.reshape(batch, steps // 2, 2 * bands)
+        stacked = (pairs + 4) / 3  # roughly zero mean and unit variance
         latent = self.head(self.norm(self.blocks(self.embed(stacked)))).float()
         return torch.tanh(latent + math.atanh(0.5 / HALF_RANGE)) * HALF_RANGE - 0.5
 
@@ -97,7 +99,7 @@ class BuiltinEncoder:
 
     @torch.inference_mode()
     def encode(self, samples: Samples) -> Codes:
-        """Mono 24 kHz samples -> codes (frames, 1); the last frame is filled with silence."""
+        """Mono 24 kHz samples -> codes (frames, 1); the last frame is padded with silence."""
         padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
         digits = self._encoder(torch.as_tensor(padded).unsqueeze(0))
         return codes_of(digits[0]).int().numpy()[:, None]

@@ -1,4 +1,4 @@
-"""The ConvNeXt block of the built-in voice: its codec and its token model are made of it."""
+"""The ConvNeXt block of the built-in codec and of the embedded token model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch.nn import functional
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution over time, then a pointwise bottleneck, with a residual connection.
+    """Depthwise convolution over time, then an inverted bottleneck, with a residual connection.
 
-    ConvNeXt (Liu et al. 2022, arXiv:2201.03545) in one dimension. `look_ahead` of the kernel's
-    taps lie in the future; 0 makes the block causal.
+    ConvNeXt (Liu et al. 2022, arXiv:2201.03545) in one dimension. `look_ahead` is the number of
+    kernel taps in the future; 0 makes the block causal.
     """
 
     def __init__(self, channels: int, hidden: int, *, kernel: int = 7, look_ahead: int = 0) -> None:
@@ -24,7 +24,7 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.ones(channels))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(batch, steps, channels) -> the same; steps outside count as zero."""
+        """(batch, steps, channels) -> the same shape; the sequence is padded with zeros."""
         padded = functional.pad(hidden.transpose(1, 2), self.padding)
         mixed = self.norm(self.depthwise(padded).transpose(1, 2))
         return hidden + self.scale * self.project(

@@ -1,4 +1,4 @@
-"""Finite scalar quantisation: a code is eight digits of four levels, the first the least significant.
+"""Finite scalar quantisation: a code is eight digits of four levels, least significant first.
 
 FSQ (Mentzer et al. 2023, arXiv:2309.15505) with NeuCodec's layout: 4^8 = 65,536 codes.
 """
@@ -26,5 +26,5 @@ def codes_of(digits: Tensor) -> Tensor:
 
 
 def values_of(digits: Tensor) -> Tensor:
-    """Digits -> the numbers the networks see: -1, -0.5, 0 or 0.5."""
+    """Digits -> the inputs of the networks: -1, -0.5, 0 or 0.5."""
     return (digits - LEVELS // 2).float() / (LEVELS // 2)

@@ -1,5 +1,6 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""NeuCodec: one code of 65,536 per 20 ms of 24 kHz sound."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""NeuCodec: one code of 65,536 per 20 ms of 24 kHz audio."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from app.codec.packed import pack
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 
-# The transformers layout's names, rewritten in this order, are the published checkpoint's; a fused
-# projection is kept as three there. Its queries and keys are permuted alike, so their products are the same.
+# Replacing these substrings in this order turns the names of the transformers layout into those
+# of the published checkpoint. transformers splits the fused projection into three, and permutes
+# queries and keys in the same way, so that their products are equal.
 RENAMES = (
     ("acoustic_decoder.fc.", "fc_post_a."),
     ("quantizer.project_out.", "generator.quantizer.project_out."),
@@ -37,15 +39,14 @@ OURS = (
 
 
 MAX_WINDOW_FRAMES = 384
-CPU_HOP_FRAMES = (
-    72  # look-ahead included: a window of 97 frames is 0.25 s of a core, for which others wait
-)
+# Look-ahead included. A window of 97 frames takes 0.25 s of a core, and other streams wait for it.
+CPU_HOP_FRAMES = 72
 
 
 def neucodec_spec(
     left_context_frames: int, max_window_frames: int = MAX_WINDOW_FRAMES
 ) -> CodecSpec:
-    """Its windows are not exact: attention and norms hear the whole window."""
+    """Build the spec. Windows are not exact: attention and norms depend on the whole window."""
     return CodecSpec(
         name="neucodec",
         sample_rate_hz=24_000,
@@ -71,12 +72,14 @@ def load_neucodec(
     """Read the decoder of the published checkpoint or of transformers' `NeuCodecModel`.
 
     Args:
-        weights: a folder or file, a hub id (or id@revision), or "random" (seeded, announced in the log).
-        device: where to decode, "cpu" or "cuda:0".
+        weights: a folder or file, a hub id (or id@revision), or "random" (seeded, with a warning in
+            the log).
+        device: the torch device, "cpu" or "cuda:0".
         dtype: of the matrices; norms, spectrum and inverse STFT stay float32.
-        left_context_frames: decoded before each window; 150 costs 1 % on a GPU and its full share on a CPU.
-        size: other than the published model's, for tests.
-        report: is told how far a download is.
+        left_context_frames: frames decoded before each window; 150 cost 1 % of the time on a GPU,
+            and as much as other frames on a CPU.
+        size: the size of the network; tests use smaller ones.
+        report: called with the progress of a download.
 
     Raises:
         CodecWeightsError: the weights cannot be found, read or used.
@@ -88,17 +91,15 @@ def load_neucodec(
     else:
         path = find_file(weights, *DECODER_FILES, report=report)
         state = decoder_state(read_tensors(path, PREFIXES), decoder, str(path))
-    narrow = {name for name, module in decoder.named_modules() if isinstance(module, nn.Linear)} - {
-        "code",
-        "head",
-    }
+    linear = {name for name, module in decoder.named_modules() if isinstance(module, nn.Linear)}
+    narrow = linear - {"code", "head"}
     types = {name: dtype if name.rpartition(".")[0] in narrow else torch.float32 for name in state}
     placed = {name: tensor.to(device, types[name], copy=True) for name, tensor in state.items()}
     try:
         decoder.load_state_dict(placed, assign=True)
     except RuntimeError as exc:
         raise CodecWeightsError(f"{weights}: not the size of NeuCodec") from exc
-    decoder = decoder.eval().requires_grad_(False).to(device)  # its window too
+    decoder = decoder.eval().requires_grad_(False).to(device)  # moves the STFT window too
     if torch.device(device).type != "cpu":
         return EagerCodec(neucodec_spec(left_context_frames), decoder, device)
     pack(decoder)
@@ -110,13 +111,15 @@ def _draw(decoder: VocosDecoder) -> Tensors:
     state = draw_tensors(decoder, seed=0)
     magnitudes = state["head.bias"].shape[0] // 2
     state["head.weight"][:magnitudes] *= 0.3  # a quiet hiss: about -20 dB of full scale, few peaks
-    state["head.weight"][magnitudes:] *= 1.5  # phases all round the circle
+    state["head.weight"][magnitudes:] *= 1.5  # phases over the whole circle
     state["head.bias"][:magnitudes] = 1.6
     return state
 
 
 def decoder_state(tensors: Tensors, decoder: VocosDecoder, source: str) -> Tensors:
-    """A decoder's state from a checkpoint's tensors, in either layout; `source` is what an error names.
+    """Build the state of a decoder from the tensors of a checkpoint in either layout.
+
+    `source` names the checkpoint in errors.
 
     Raises:
         CodecWeightsError: a tensor is missing.
@@ -136,7 +139,10 @@ def decoder_state(tensors: Tensors, decoder: VocosDecoder, source: str) -> Tenso
 
 
 def _fold(tensors: Tensors) -> Tensors:
-    """Look-up, project_out and fc_post_a are linear in a code's 8 digits: one map, in float64 for its rounding."""
+    """Fold look-up, project_out and fc_post_a into one linear map of the 8 digits of a code.
+
+    Computed in float64, to avoid rounding errors.
+    """
     first, second = "generator.quantizer.project_out", "fc_post_a"
     weight = tensors[f"{second}.weight"].double()
     bias = weight @ tensors[f"{first}.bias"].double() + tensors[f"{second}.bias"].double()
@@ -156,14 +162,14 @@ def _parameter(name: str, tensors: Tensors) -> Tensor:
     key = f"generator.head.out.{tail}" if head == "head" else f"generator.backbone.{name}"
     if ".c_attn." in key and key not in tensors:
         return torch.cat([tensors[key.replace("c_attn", f"{part}_proj")] for part in "qkv"])
-    if key not in tensors and f"{key}_v" in tensors:
-        direction, size = tensors[f"{key}_v"].float(), tensors[f"{key}_g"].float()
-        return _gemm(
-            direction * (size / torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True))
-        )
+    if key not in tensors and f"{key}_v" in tensors:  # weight norm
+        direction = tensors[f"{key}_v"].float()
+        size = tensors[f"{key}_g"].float()
+        norm = torch.linalg.vector_norm(direction, dim=(1, 2), keepdim=True)
+        return _gemm(direction * (size / norm))
     return _gemm(tensors[key])
 
 
 def _gemm(weight: Tensor) -> Tensor:
-    """A convolution's (out, in, kernel) as (out, kernel x in); others unchanged."""
+    """Reshape a convolution's (out, in, kernel) to (out, kernel x in); return others unchanged."""
     return weight.transpose(1, 2).flatten(1) if weight.ndim == 3 else weight

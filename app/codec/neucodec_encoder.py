@@ -1,10 +1,11 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false, reportArgumentType=false, reportOptionalSubscript=false
-"""NeuCodec's encoder, for cloning: transformers' `NeuCodecModel` without its decoder.
+"""Encoder of NeuCodec, for voice cloning: transformers' `NeuCodecModel` without its decoder.
 
-Its own feature extractor needs torchaudio. The one of SeamlessM4T makes the same features without
-(80 Kaldi mel bins, normalised by bin, two frames to a row): checked against kaldi-native-fbank 1.23,
-at most 1e-4 apart where the features' deviation is 1.
+Its own feature extractor needs torchaudio. That of SeamlessM4T computes the same features without
+torchaudio (80 Kaldi mel bins, normalised per bin, two frames per row). They differ by at most 1e-4
+from those of kaldi-native-fbank 1.23, at a standard deviation of 1.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 
 
 RATE_HZ = 16_000
-HOP_SAMPLES = 320  # at 16 kHz: 50 codes a second
-MEL_PADDING = 1.0  # NeuCodecFeatureExtractor's
+HOP_SAMPLES = 320  # samples at 16 kHz per code: 50 codes a second
+MEL_PADDING = 1.0  # padding value of NeuCodecFeatureExtractor
 
 log = logging.getLogger(__name__)
 
 
 class NeuCodecEncoder:
-    """Sound to codes; one call at a time."""
+    """Encoder of audio to codes. Not thread-safe: one call at a time."""
 
     def __init__(self, model: NeuCodecModel, device: str) -> None:
         from transformers import SeamlessM4TFeatureExtractor  # noqa: PLC0415  (an optional extra)
@@ -44,25 +45,24 @@ class NeuCodecEncoder:
         self._features = SeamlessM4TFeatureExtractor(padding_value=MEL_PADDING)
 
     def encode(self, samples: Samples) -> tuple[int, ...]:
-        """The codes of at least 0.1 s of 16 kHz sound, 50 a second, each 0 <= code < 65,536."""
-        # One sample and then up to a whole hop, as NeuCodecFeatureExtractor pads.
+        """Encode at least 0.1 s of 16 kHz audio to 50 codes a second, each 0 <= code < 65,536."""
+        # Pad by at least one sample to a whole number of hops, as NeuCodecFeatureExtractor does.
         padded = np.pad(samples, (0, HOP_SAMPLES - len(samples) % HOP_SAMPLES))
-        features = self._features(padded, sampling_rate=RATE_HZ, return_tensors="pt")[
-            "input_features"
-        ]
-        sound = torch.from_numpy(padded)[None, None]
+        extracted = self._features(padded, sampling_rate=RATE_HZ, return_tensors="pt")
+        features = extracted["input_features"].to(self._device)
+        sound = torch.from_numpy(padded)[None, None].to(self._device)
         with torch.inference_mode():
-            encoded = self._model.encode(sound.to(self._device), features.to(self._device))
+            encoded = self._model.encode(sound, features)
         return tuple(cast("NeuCodecEncoderOutput", encoded).audio_codes[0, 0].tolist())
 
 
 def load_encoder(weights: str, device: str) -> NeuCodecEncoder:
-    """Read the encoder (1.8 GB in float32) from a hub id or folder in transformers' layout.
+    """Load the encoder (1.8 GB in float32) from a hub id or folder in transformers' layout.
 
-    "random": a small network of seeded noise, announced in the log.
+    "random" loads a small network with seeded random weights, and logs a warning.
 
     Raises:
-        LoadError: the transformers package or the weights are not there, or are not NeuCodec's.
+        LoadError: the transformers package or the weights are missing, or they are not NeuCodec's.
     """
     try:
         from transformers import NeuCodecModel  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport]
@@ -89,14 +89,13 @@ def _read_model(weights: str) -> NeuCodecModel:
             f"{weights}: not NeuCodec in transformers' layout ({type(exc).__name__})"
         ) from exc
     model, found = cast("tuple[NeuCodecModel, dict[str, set[str]]]", loaded)
-    # transformers only warns of tensors that are missing, and leaves them random.
-    missing = sorted(
-        name for name in found["missing_keys"] if not name.startswith("acoustic_decoder.")
-    )
+    # transformers only warns about missing tensors, and leaves them random.
+    names = found["missing_keys"]
+    missing = sorted(name for name in names if not name.startswith("acoustic_decoder."))
     if missing:
         raise LoadError(f"{weights}: has no tensor {missing[0]}")
-    del model.acoustic_decoder  # 0.75 GB that is not needed here
-    log.info("NeuCodec's encoder loaded")
+    del model.acoustic_decoder  # 0.75 GB that the encoder does not need
+    log.info("loaded the encoder of NeuCodec")
     return model
 
 
@@ -113,7 +112,7 @@ def _folder(weights: str) -> Path:
 def _random_model() -> NeuCodecModel:
     from transformers import NeuCodecConfig, NeuCodecModel, Wav2Vec2BertConfig  # noqa: PLC0415
 
-    log.warning("RANDOM ENCODER: a small network of noise, whose codes have nothing of the voice")
+    log.warning("RANDOM ENCODER WEIGHTS: the codes do not depend on the voice")
     listening = Wav2Vec2BertConfig(
         hidden_size=16,
         num_hidden_layers=1,
@@ -132,7 +131,5 @@ def _random_model() -> NeuCodecModel:
         semantic_model_config=listening,
     )
     model = NeuCodecModel(config)
-    model.load_state_dict(
-        draw_tensors(model, seed=0), strict=False
-    )  # all but buffers, which are computed
+    model.load_state_dict(draw_tensors(model, seed=0), strict=False)  # buffers are not drawn
     return model

@@ -1,5 +1,5 @@
 # pyright: reportPrivateUsage=false
-"""Matrix products whose weights lie as the CPU's bfloat16 instructions read them, packed once and not at every call."""
+"""Linear layers with weights packed once in the layout of the CPU's bfloat16 instructions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PACKED_FOR_ROWS = 80  # a window of 1.6 s; the layout serves any number of rows
+PACKED_FOR_ROWS = 80  # rows of a window of 1.6 s; the layout works for any number of rows
 
 
 class Linear(nn.Linear):
-    """A linear layer whose weight may be packed."""
+    """A linear layer with a weight that may be packed."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """(..., in) to (..., out), in the weight's type."""
@@ -26,14 +26,14 @@ class Linear(nn.Linear):
 
 
 def pack(network: nn.Module) -> None:
-    """Pack the bfloat16 weights of a network on a CPU that multiplies them; they cannot be read again.
+    """Pack the bfloat16 weights of a network, if the CPU has bfloat16 products; irreversible.
 
-    Without it oneDNN reorders a weight at every call: 1.06 to 1.15 times a NeuCodec call of 320 to 60 rows.
-    The two operators are those that torch.compile's "freezing" writes; torch names no public ones.
+    Otherwise oneDNN reorders a weight at every call, which takes 1.06 to 1.15 times as long for
+    NeuCodec calls of 320 to 60 rows. torch has no public operators for it; these two are the ones
+    that the "freezing" of torch.compile emits.
     """
-    if not (
-        torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("avx512_bf16")
-    ):
+    native = torch.cpu.get_capabilities().get("avx512_bf16")
+    if not (torch.backends.mkldnn.is_available() and native):
         return
     for layer in network.modules():
         if isinstance(layer, Linear) and layer.weight.dtype == torch.bfloat16:

@@ -1,10 +1,11 @@
-"""The built-in codec's pulses: every harmonic of a voice's pitch, in phase, with no state between windows.
+"""Pulse train of the built-in codec: the harmonics of a pitch in phase, without state.
 
-The phase of a pitch is its integral since it began, so a decoder that starts in the middle cannot know it.
-Here it is pinned to the stream's own time, in blocks of half a second. Let C be the integral, in cycles,
-and T the start of the present block. At T the phase is C(T) - C(T - block); at the end of the block it
-is C - C(T), and the difference, at most half a cycle, is spread evenly over the block. That bends the
-pitch by at most 1 Hz, unheard, and makes the phase a function of two blocks of pitch and of nothing before.
+The phase of a pitch is its integral since the start of the voice, which a decoder that starts in
+the middle of a stream cannot know. Here it is tied to the time of the stream, in blocks of half a
+second. Let C be the integral, in cycles, and T the start of the current block. At T the phase is
+C(T) - C(T - block); at the end of the block it is C - C(T). The difference, at most half a cycle,
+is spread evenly over the block. This bends the pitch by at most 1 Hz, which is inaudible, and the
+phase depends on two blocks of pitch only.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ STEP_SAMPLES = 240
 BLOCK_SAMPLES = 12_000
 BLOCK_FRAMES = 25
 HIGHEST_HARMONIC_HZ = 11_500
-UNVOICED_HZ = 120.0  # what the phase runs on through breath
-LOUDNESS = 1 / 60  # times the square root of the pitch: the same power at any pitch
+UNVOICED_HZ = 120.0  # pitch at which the phase advances in unvoiced steps
+LOUDNESS = 1 / 60  # gain, times the square root of the pitch: equal power at any pitch
 
 
 def phases(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
-    """Pitch at each sample (batch, samples), float64, and each row's first place in its stream (batch,).
+    """Compute phases in cycles, 0 to 1, float64.
 
-    Returns phases in cycles, 0 to 1, float64. The first two blocks of a row are only right if its stream begins there.
+    Args:
+        pitch_hz: pitch at each sample (batch, samples), float64.
+        first_sample: position of each row in its stream (batch,). Phases in the first two blocks of
+            a row are correct only if its stream begins there.
     """
     cycles = functional.pad((pitch_hz / SAMPLE_RATE_HZ).cumsum(1), (1, 0))
     own = torch.arange(1, cycles.shape[1], device=pitch_hz.device)
@@ -41,14 +45,14 @@ def phases(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
 
 
 def wrapped(cycles: Tensor) -> Tensor:
-    """The same phase within half a cycle of 0."""
+    """Wrap phases to -0.5 to 0.5 cycles."""
     return cycles - cycles.round()
 
 
 def pulses(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
-    """Pitch at each step (batch, steps), float64, 0 where unvoiced -> (batch, steps * 240) samples, float32.
+    """Pitch at each step (batch, steps), float64, 0 where unvoiced -> (batch, steps * 240) float32.
 
-    The closed form of a sum of cosines below 11.5 kHz: sin((H + 1/2) t) / (2 sin(t / 2)) - 1/2.
+    Closed form of the sum of cosines below 11.5 kHz: sin((H + 1/2) t) / (2 sin(t / 2)) - 1/2.
     """
     voiced = pitch_hz > 0
     sample_hz = _between(torch.where(voiced, pitch_hz, UNVOICED_HZ))
@@ -62,7 +66,7 @@ def pulses(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
 
 
 def _between(steps: Tensor) -> Tensor:
-    """Steps (batch, steps), each at the middle of its 240 samples, joined by straight lines."""
+    """Interpolate steps (batch, steps) linearly; each is at the middle of its 240 samples."""
     joined = functional.interpolate(
         steps.unsqueeze(1), scale_factor=STEP_SAMPLES, mode="linear", align_corners=False
     )

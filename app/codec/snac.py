@@ -1,5 +1,9 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
-"""SNAC 24 kHz: three codebooks of 4,096 in frames of 7 codes and 85.3 ms, exact in windows and in batches."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+"""SNAC 24 kHz: three codebooks of 4,096 in frames of 7 codes and 85.3 ms.
+
+Windows and batches decode exactly as whole streams do.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,8 @@ from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
 from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 
-with (
-    warnings.catch_warnings()
-):  # the package scripts its activation on import, which torch 2.10 and later deprecate
+# The package scripts its activation on import, which torch 2.10 and later deprecate.
+with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from snac import SNAC
     from snac.layers import Snake1d
@@ -27,17 +30,19 @@ with (
 
 FRAME_SAMPLES = 2_048
 LATENTS = 4  # in a frame
+# Index in the frame of the code of each latent, for each codebook: coarse, mid, fine.
 SLOTS = (
     (0, 0, 0, 0),
     (1, 1, 4, 4),
     (2, 3, 5, 6),
-)  # the code of each latent, for each codebook: coarse, mid, fine
-NOISE_FRAMES = 256  # after 21.8 s the noise repeats
-CPU_WINDOW_FRAMES, GPU_WINDOW_FRAMES = 32, 64
+)
+NOISE_FRAMES = 256  # period of the noise: 21.8 s
+CPU_WINDOW_FRAMES = 32
+GPU_WINDOW_FRAMES = 64
 
 
 class Snake(nn.Module):
-    """x + sin²(ax) / a. Zeros stay zeros."""
+    """x + sin²(ax) / a, which maps zero to zero."""
 
     def __init__(self, alpha: Tensor) -> None:
         super().__init__()
@@ -45,13 +50,14 @@ class Snake(nn.Module):
         self.inverse = nn.Parameter((alpha + 1e-9).reciprocal())
 
     def forward(self, x: Tensor) -> Tensor:
-        # One new array, not four: at 24 kHz and 64 channels fresh memory costs more than the arithmetic.
+        # Allocates one array, not four: at 24 kHz and 64 channels allocation takes longer than the
+        # arithmetic.
         bend = (self.alpha * x).sin_()
         return bend.mul_(bend).mul_(self.inverse).add_(x)
 
 
 class Stage(nn.Module):
-    """One upsampling of the decoder: transposed convolution, noise by position, three residual units."""
+    """An upsampling of the decoder: transposed convolution, noise by position, residual units."""
 
     noise: Tensor
 
@@ -66,15 +72,16 @@ class Stage(nn.Module):
         super().__init__()
         self.snake, self.up, self.gain = snake, up, gain
         self.units = nn.ModuleList(units)
-        self.rate = rate  # steps in a frame, after upsampling
+        self.rate = rate  # steps per frame, after upsampling
         table = torch.randn(NOISE_FRAMES * rate, generator=torch.Generator().manual_seed(rate))
         self.register_buffer("noise", table)
 
     def forward(self, x: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
-        """(batch, channels, steps) to 2, 4 or 8 times the steps; zeros beyond each row, before and after.
+        """(batch, channels, steps) to 2, 4 or 8 times the steps; the padding of rows stays zero.
 
-        Every convolution so meets what it meets at the row's own end: in a residual unit the one wide
-        convolution comes first, and the activation before it keeps zeros.
+        Every convolution therefore sees zeros after a row, as at the end of an unpadded row. In a
+        residual unit the only wide convolution comes first, and the activation before it keeps
+        zeros.
         """
         x = self.up(self.snake(x))
         steps = torch.arange(x.shape[-1], device=x.device)
@@ -86,7 +93,7 @@ class Stage(nn.Module):
 
 
 def _cut(x: Tensor, rate: int, frames: Tensor | None) -> Tensor:
-    """Zeros in place of the steps beyond each row's `frames`; None: no row is padded."""
+    """Set the steps beyond each row's `frames` to zero; None: no row is padded."""
     if frames is None:
         return x
     steps = torch.arange(x.shape[-1], device=x.device)
@@ -110,9 +117,8 @@ class SnacDecoder(nn.Module):
         self.exit = nn.Sequential(*layers[-3:])
         tables = [_table(cast(VectorQuantize, _plain(book))) for book in model.quantizer.quantizers]
         self.register_buffer("tables", torch.stack(tables))
-        self.register_buffer(
-            "slots", torch.tensor(SLOTS)
-        )  # on the device: a list would be copied there at each call
+        # A buffer, because a list would be copied to the device at each call.
+        self.register_buffer("slots", torch.tensor(SLOTS))
 
     def forward(self, codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
         """Codes (batch, frames, 7) to samples (batch, 2048 x frames); see `Network`."""
@@ -127,7 +133,7 @@ class SnacDecoder(nn.Module):
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """Without weight norms (their product is fixed now) and with our activation; in place."""
+    """Fold weight norms into the weights and replace the activation by `Snake`; in place."""
     for part in module.modules():
         if parametrize.is_parametrized(part, "weight"):
             parametrize.remove_parametrizations(part, "weight")
@@ -144,12 +150,12 @@ def _stage(block: nn.Module, rate: int) -> Stage:
 
 @torch.no_grad()
 def _table(book: VectorQuantize) -> Tensor:
-    """(4096, channels): each code's share of a latent."""
+    """Return the contribution of each code to a latent: (4096, channels)."""
     return book.out_proj(book.codebook.weight.T[None])[0].T
 
 
 def snac_spec(max_window_frames: int) -> CodecSpec:
-    """Its receptive field is 2.5 frames to each side, so windows with 3 are exact."""
+    """Build the spec. The receptive field is 2.5 frames to each side, so 3 make windows exact."""
     return CodecSpec(
         name="snac",
         sample_rate_hz=24_000,
@@ -169,10 +175,11 @@ def load_snac(
     """Read the decoder of SNAC 24 kHz.
 
     Args:
-        weights: a folder or file, a hub id (or id@revision), or "random" (seeded, announced in the log).
-        device: where to decode, "cpu" or "cuda:0".
-        dtype: of everything; the samples are float32.
-        report: is told how far a download is.
+        weights: a folder or file, a hub id (or id@revision), or "random" (seeded, with a warning in
+            the log).
+        device: the torch device, "cpu" or "cuda:0".
+        dtype: of all weights; the samples are float32.
+        report: called with the progress of a download.
 
     Raises:
         CodecWeightsError: the weights cannot be found, read or used.
@@ -181,15 +188,11 @@ def load_snac(
     if weights == RANDOM:
         state = _draw(model)
     else:
-        state = read_tensors(
-            find_file(weights, *DECODER_FILES, report=report), ("decoder.", "quantizer.")
-        )
+        path = find_file(weights, *DECODER_FILES, report=report)
+        state = read_tensors(path, ("decoder.", "quantizer."))
+    state = {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()}
     try:
-        missing = model.load_state_dict(
-            {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()},
-            False,
-            assign=True,
-        )[0]
+        missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     except RuntimeError as exc:
         raise CodecWeightsError(f"{weights}: not the size of SNAC 24 kHz") from exc
     needed = [
@@ -198,18 +201,14 @@ def load_snac(
     if needed:
         raise CodecWeightsError(f"{weights}: has no tensor {needed[0]}")
     decoder = SnacDecoder(model).to(device, dtype).eval().requires_grad_(False)
-    # On a CPU four windows of 32 frames are 1.3 to 1.6 times faster one after the other than as one batch.
     on_cpu = torch.device(device).type == "cpu"
-    return EagerCodec(
-        snac_spec(CPU_WINDOW_FRAMES if on_cpu else GPU_WINDOW_FRAMES),
-        decoder,
-        device,
-        one_by_one=on_cpu,
-    )
+    spec = snac_spec(CPU_WINDOW_FRAMES if on_cpu else GPU_WINDOW_FRAMES)
+    # On a CPU four windows of 32 frames decode 1.3 to 1.6 times faster in turn than as one batch.
+    return EagerCodec(spec, decoder, device, one_by_one=on_cpu)
 
 
 def _published_model() -> SNAC:
-    """As config.json of hubertsiuzdak/snac_24khz has it."""
+    """Build the network of config.json in hubertsiuzdak/snac_24khz."""
     return SNAC(
         sampling_rate=24_000,
         encoder_dim=48,
@@ -227,15 +226,10 @@ def _published_model() -> SNAC:
 
 def _draw(model: SNAC) -> Tensors:
     state = draw_tensors(model, seed=0)
+    noise = ".linear.parametrizations.weight.original0"
+    residual = ".block.3.parametrizations.weight.original0"
     for name in state:
-        if name.endswith(
-            (
-                ".linear.parametrizations.weight.original0",
-                ".block.3.parametrizations.weight.original0",
-            )
-        ):
-            state[name] *= (
-                0.3  # noise and residual branches small beside the signal, as in a trained decoder
-            )
+        if name.endswith((noise, residual)):
+            state[name] *= 0.3  # small beside the signal, as in a trained decoder
     state["decoder.model.7.parametrizations.weight.original0"] *= 0.2
     return state

@@ -1,5 +1,6 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""The Vocos decoder of NeuCodec, masked so that rows of any lengths share a batch without hearing each other."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""The Vocos decoder of NeuCodec, masked so that the rows of a batch may differ in length."""
 
 from __future__ import annotations
 
@@ -33,26 +34,24 @@ PUBLISHED = Size()
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which frames of a padded batch are real."""
+    """Lengths and masks of the rows of a padded batch."""
 
     lengths: Tensor  # (batch, 1, 1, 1) float32, frames
     valid: Tensor  # (batch, frames, 1) float32, 1 or 0
-    bias: Tensor  # (batch, 1, 1, frames) of the matrices' type: 0 where a key is real, else -inf
+    bias: Tensor  # (batch, 1, 1, frames), type of the matrices: 0 where a key is real, else -inf
 
     @classmethod
     def of(cls, lengths: Tensor, frames: int, dtype: torch.dtype) -> Rows:
-        """From `lengths` (batch,), each >= 1: with no frame at all softmax and norms would give NaN."""
+        """Build masks from `lengths` (batch,), each >= 1: softmax and norms of no frame are NaN."""
         keys = torch.arange(frames, device=lengths.device) < lengths[:, None]
-        bias = torch.zeros(keys.shape, dtype=dtype, device=keys.device).masked_fill_(
-            ~keys, -torch.inf
-        )
-        return cls(
-            lengths.float()[:, None, None, None], keys[..., None].float(), bias[:, None, None]
-        )
+        bias = torch.zeros(keys.shape, dtype=dtype, device=keys.device)
+        bias.masked_fill_(~keys, -torch.inf)
+        counts = lengths.float()[:, None, None, None]
+        return cls(counts, keys[..., None].float(), bias[:, None, None])
 
 
 class FrameNorm(nn.Module):
-    """GroupNorm over a row's own frames, then SiLU; frames beyond the row come out as zeros."""
+    """GroupNorm over the real frames of a row, then SiLU; the padding becomes zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -72,14 +71,17 @@ class FrameNorm(nn.Module):
 
 
 class FrameConv(Linear):
-    """A convolution over frames as one matrix product, which on a CPU beats conv1d below about 100 frames."""
+    """A convolution over frames as one matrix product.
+
+    On a CPU it is faster than conv1d below about 100 frames.
+    """
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__(kernel * width, width)
         self.kernel = kernel
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """(batch, frames, width), zeros beyond each row, to the same shape in the weights' type."""
+        """(batch, frames, width), padding zero, to the same shape in the type of the weights."""
         x = input.to(self.weight.dtype)
         padded = functional.pad(x, (0, 0, self.kernel // 2, self.kernel // 2))
         taps = [padded[:, tap : tap + x.shape[1]] for tap in range(self.kernel)]
@@ -102,7 +104,11 @@ class ConvBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Attention and MLP. Without rotary embedding: as published it turns a head's queries and keys by one angle."""
+    """Attention and MLP.
+
+    There is no rotary embedding: the published one rotates the queries and keys of a head by the
+    same angle, which does not change their products.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -123,9 +129,10 @@ class Transformer(nn.Module):
 
 
 class VocosDecoder(nn.Module):
-    """Codes to samples: `CodecDecoderVocos` of github.com/neuphonic/neucodec, with every row of a batch kept apart.
+    """Codes to samples: `CodecDecoderVocos` of github.com/neuphonic/neucodec.
 
-    The residual stream, norms, head and inverse STFT are float32; the other matrices may be narrower.
+    The rows of a batch do not affect each other. The residual stream, norms, head and inverse STFT
+    are float32; the other matrices may be narrower.
     """
 
     window: Tensor
@@ -139,12 +146,14 @@ class VocosDecoder(nn.Module):
         self.post_net = nn.ModuleList(ConvBlock(size.width) for _ in range(2))
         self.final_layer_norm = nn.LayerNorm(size.width, EPS)
         self.head = nn.Linear(size.width, WINDOW_SAMPLES + 2)
-        self.register_buffer(
-            "window", torch.hann_window(WINDOW_SAMPLES, device="cpu"), persistent=False
-        )
+        window = torch.hann_window(WINDOW_SAMPLES, device="cpu")
+        self.register_buffer("window", window, persistent=False)
 
     def forward(self, codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
-        """Codes (batch, frames, 1) to samples (batch, 480 x frames); see `Network`. Positions do not matter here."""
+        """Codes (batch, frames, 1) to samples (batch, 480 x frames); see `Network`.
+
+        The samples do not depend on the position in the stream.
+        """
         lengths = codes.new_full((len(codes),), codes.shape[1]) if frames is None else frames
         rows = Rows.of(lengths, codes.shape[1], self.embed.weight.dtype)
         x = self.embed(self.code(values_of(digits_of(codes[..., 0]))) * rows.valid).float()
@@ -153,11 +162,10 @@ class VocosDecoder(nn.Module):
         return self._inverse_stft(self.head(self.final_layer_norm(x)), rows)
 
     def _inverse_stft(self, spectrum: Tensor, rows: Rows) -> Tensor:
-        """(batch, frames, 1922) of log magnitudes and phases to (batch, 480 x frames), each row as if alone."""
+        """Log magnitudes and phases (batch, frames, 1922) to samples (batch, 480 x frames)."""
         magnitude, phase = spectrum.chunk(2, dim=-1)
-        waves = torch.fft.irfft(
-            torch.polar(magnitude.exp().clamp(max=100.0), phase), WINDOW_SAMPLES
-        )
+        bins = torch.polar(magnitude.exp().clamp(max=100.0), phase)
+        waves = torch.fft.irfft(bins, WINDOW_SAMPLES)
         window = self.window * rows.valid
         sound = overlap_add(waves * window, HOP_SAMPLES)
         return sound / overlap_add(self.window * window, HOP_SAMPLES).clamp(min=1e-11)
