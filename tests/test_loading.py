@@ -235,7 +235,7 @@ async def test_a_codec_that_finds_no_room_on_its_device_is_loaded_when_there_is_
             await pauses.next()
             answer = await client.get("/ready")
             assert answer.status_code == 503
-            assert "DEVICE=cpu has no room" in answer.json()["error"]["message"]
+            assert "DEVICE=cpu has too little memory" in answer.json()["error"]["message"]
             pauses.end()
         await until_ready(client)
     assert attempts == ["cpu"] * 3

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""Files of weights: in a folder, in the hub's cache, or downloaded into it with word of how far that is."""
+"""Weight files in a folder, in the cache of the Hugging Face hub, or downloaded into it."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ from tqdm import tqdm
 from app.errors import LoadError
 
 Report = Callable[[str], None]
-DECODER_FILES = (
-    "model.safetensors",
-    "pytorch_model.bin",
-)  # either holds a decoder; the first is looked for first
-REPORT_EVERY_S = 5.0
+# File names of a decoder, preferred first.
+DECODER_FILES = ("model.safetensors", "pytorch_model.bin")
+REPORT_EVERY_S = 5.0  # interval of progress reports
 
 log = logging.getLogger(__name__)
 
 
 def log_progress(line: str) -> None:
-    """What is told of a download where nobody else listens."""
+    """Log the progress of a download; the default of `report`."""
     log.info("%s", line)
 
 
 class CodecWeightsError(LoadError):
-    """Weights that cannot be found, reached or read; the message is one line that says which and why."""
+    """Weights that cannot be found, downloaded or read; the message is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubId:
-    """A repository, and the revision to take: a commit, a tag or a branch; None is the newest, or what is cached."""
+    """A repository and its revision: a commit, a tag or a branch.
+
+    None: the cached revision, or else the newest.
+    """
 
     repository: str
     revision: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> HubId:
-        """From `owner/name` or `owner/name@revision`."""
+        """Parse `owner/name` or `owner/name@revision`."""
         repository, _, revision = text.partition("@")
         return cls(repository, revision or None)
 
@@ -62,12 +63,16 @@ class HubId:
 
 
 def find_file(weights: str, *names: str, report: Report = log_progress) -> Path:
-    """The first of `names` that exists in a folder or a hub repository; `weights` itself if it is a file.
+    """Return the path of the first of `names` that exists in a folder or a hub repository.
 
-    A hub id may end in `@` and a revision. `report` is told how far a download is.
+    Args:
+        weights: a file, which is returned itself; a folder; or a hub id, with `@` and a revision
+            if one is wanted.
+        names: file names, preferred first.
+        report: called with the progress of a download.
 
     Raises:
-        CodecWeightsError: nothing there, or the hub cannot be reached.
+        CodecWeightsError: no such file, or the hub cannot be reached.
     """
     path = Path(weights).expanduser()
     if path.is_file():
@@ -83,25 +88,25 @@ def find_file(weights: str, *names: str, report: Report = log_progress) -> Path:
 
 
 def fetch(source: HubId, *names: str, report: Report = log_progress) -> Path:
-    """The first of `names` that the cache has, or else that the repository has, downloaded.
+    """Return the path of the first of `names` in the cache, or else download it.
 
-    `report` is told every few seconds how far a download is.
+    `report` is called every few seconds with the progress of a download.
 
     Raises:
         CodecWeightsError: no such repository, revision or file, or the hub cannot be reached.
     """
     wanted = " or ".join(names)
     try:
-        # A cached copy is used without asking: an unreachable hub costs 25 s of retries otherwise.
+        # Use a cached copy without a request to the hub: retries of an unreachable one take 25 s.
         return _cached(source, names) or _download(source, names, report)
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as exc:
         raise CodecWeightsError(
-            f"{source}: neither a folder nor a repository that the hub shows us"
+            f"{source}: neither a folder nor a repository of the hub that is accessible"
         ) from exc
     except LocalEntryNotFoundError as exc:
         raise CodecWeightsError(
             f"{source}: the hub cannot be reached and its cache here has no {wanted}; "
-            "name a local folder, or `random` to run everything but the sound"
+            "name a local folder, or `random` for a test whose audio is noise"
         ) from exc
     except (httpx.HTTPError, OSError) as exc:
         raise CodecWeightsError(
@@ -117,11 +122,10 @@ def _cached(source: HubId, names: tuple[str, ...]) -> Path | None:
 
 
 def _download(source: HubId, names: tuple[str, ...], report: Report) -> Path:
-    logging.getLogger("huggingface_hub").setLevel(
-        logging.ERROR
-    )  # each retry would be two lines of its own
+    # Its warnings are two lines per retry.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     for name in names:
-        report(f"{source}: asking the hub for {name}")
+        report(f"{source}: requesting {name} from the hub")
         bar = cast("Any", partial(_Progress, file_name=name, source=source, report=report))
         with suppress(RemoteEntryNotFoundError):
             return Path(
@@ -131,18 +135,18 @@ def _download(source: HubId, names: tuple[str, ...], report: Report) -> Path:
 
 
 class _Progress(tqdm):  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
-    """The hub's progress bar as lines for a log."""
+    """Progress bar of the hub client that reports lines for a log."""
 
     monitor_interval = 0  # no thread to redraw it
 
     def __init__(self, *, file_name: str, source: HubId, report: Report, **bar: object) -> None:
         self._said = f"{source}: {file_name}"
-        # A download through the hub's newer protocol has a second bar, of bytes on the wire.
+        # A download through the hub's newer protocol has a second bar, of the bytes transferred.
         self._report = report if file_name in str(bar.get("desc", "")) else None
         own = {"file": StringIO(), "mininterval": REPORT_EVERY_S, "miniters": 1}
         super().__init__(**cast("dict[str, Any]", {**bar, **own}))
 
     def display(self, *_: object, **__: object) -> None:
-        """What tqdm calls as often as `mininterval` lets it, and at the end."""
+        """Report the progress. tqdm calls it every `mininterval` seconds, and at the end."""
         if self._report and self.total:
             self._report(f"{self._said}: {self.n / self.total:.0%} of {self.total / 1e6:,.0f} MB")

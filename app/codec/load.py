@@ -1,4 +1,4 @@
-"""Loads the codec that a profile names, on each device that DEVICE names."""
+"""Loading of the codec of a profile, on the devices of DEVICE."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from app.errors import LoadError
 
 log = logging.getLogger(__name__)
 CodecName = Literal["neucodec", "snac", "builtin"]
-CPU_LEFT_CONTEXT_S, GPU_LEFT_CONTEXT_S = (
-    1.0,
-    3.0,
-)  # context is paid for in full on a CPU, hardly on a GPU
+# Context takes as long as other frames on a CPU, and hardly any time on a GPU.
+CPU_LEFT_CONTEXT_S = 1.0
+GPU_LEFT_CONTEXT_S = 3.0
 NEUCODEC_FRAMES_PER_S = 50
 WARM_FRAMES = 32
 GRAPH_FRAMES = {"neucodec": (32, 64, 96, 128, 192, 256, 384), "snac": (8, 12, 16, 24, 32, 64)}
@@ -30,10 +29,12 @@ GRAPH_FRAMES = {"neucodec": (32, 64, 96, 128, 192, 256, 384), "snac": (8, 12, 16
 
 @dataclass(frozen=True, slots=True)
 class CodecChoice:
-    """What is to be loaded, and how it is to run.
+    """The codec to load, and how to run it.
 
-    `graph_s`: lengths of captured decode calls in seconds (None: GRAPH_FRAMES; empty: no graphs); `compiled`:
-    through torch.compile; `max_batch`: most windows in one call.
+    Args:
+        graph_s: lengths of captured decode calls in seconds. None: GRAPH_FRAMES; empty: no graphs.
+        compiled: use torch.compile.
+        max_batch: maximum number of windows in one call.
     """
 
     name: CodecName
@@ -46,10 +47,10 @@ class CodecChoice:
 
 
 def pick_devices(setting: str) -> tuple[str, ...]:
-    """The torch devices of DEVICE, which may name several; auto is cuda where there is one.
+    """Return the torch devices of DEVICE; `auto` is cuda if there is one, else cpu.
 
     Raises:
-        LoadError: there is no such device, or one is named twice.
+        LoadError: there is no CUDA device, or a device is named twice.
     """
     if setting == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu",)
@@ -62,19 +63,20 @@ def pick_devices(setting: str) -> tuple[str, ...]:
 
 
 def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> Codec:
-    """Load a codec's decoder from a hub id, a local folder, or "random", and make it warm.
+    """Load the decoder of a codec from a hub id, a local folder, or "random", and warm it up.
 
-    `report` is told how far a long start has come.
+    `report` is called with the progress.
 
     Raises:
-        LoadError: the weights cannot be had, or are not this codec's; or the device has no room for it now.
+        LoadError: the weights cannot be loaded, or the device has too little memory.
     """
     try:
         return _load_and_capture(choice, device, report)
     except OutOfMemory as exc:
         raise LoadError(
-            f"DEVICE={device} has no room for the codec ({exc}); a smaller MAX_BATCH_SIZE or fewer, shorter "
-            "CUDA_GRAPH_BATCH need less, and so does a lower --gpu-memory-utilization of a vLLM beside it"
+            f"DEVICE={device} has too little memory for the codec ({exc}); lower MAX_BATCH_SIZE, "
+            "the number or lengths in CUDA_GRAPH_BATCH, or the --gpu-memory-utilization of a vLLM "
+            "on the same device"
         ) from None
 
 
@@ -82,11 +84,10 @@ def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> C
 def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec:
     on_cpu = device == "cpu"
     if on_cpu:
-        torch.set_num_threads(
-            1
-        )  # a decode worker is a core; two threads were slower on a busy machine
+        # A decode worker uses one core; two threads were slower on a busy machine.
+        torch.set_num_threads(1)
     else:
-        # Float32 means float32: products in TF32, cuDNN's default, would be 64 dB from it.
+        # TF32 products, cuDNN's default, differ from float32 by 64 dB (signal to noise).
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     dtype = pick_dtype(choice.dtype, device)
     codec = _load(choice, device, dtype, report)
@@ -102,7 +103,7 @@ def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec
     )
     grid = None if on_cpu else graph_grid(choice, codec)
     if grid is None:
-        _finite(codec)  # the first call of a shape pays for plans and memory
+        _finite(codec)  # warm-up: the first call of a shape creates plans and allocates memory
         return codec
     from app.codec.accelerator import Cuda  # noqa: PLC0415  (CUDA only)
     from app.codec.graphs import GraphedCodec  # noqa: PLC0415
@@ -114,7 +115,7 @@ def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec
 
 
 def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
-    """The shapes to capture, or None for none."""
+    """Return the shapes to capture as graphs, or None if there are none."""
     if choice.name not in GRAPH_FRAMES or choice.graph_s == ():
         return None
     frames = GRAPH_FRAMES[choice.name]
@@ -145,7 +146,7 @@ def _load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) 
 
 
 def _finite(codec: EagerCodec) -> bool:
-    """Whether any codes become sound."""
+    """True if decoding random codes gives finite samples."""
     shape = WARM_FRAMES, codec.spec.codes_per_frame
     codes = np.random.default_rng(0).integers(0, codec.spec.vocabulary, shape, np.int32)
     return bool(np.isfinite(codec.decode([CodeWindow(codes)])[0]).all())

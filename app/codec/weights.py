@@ -1,5 +1,6 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""Codec weights: read without the encoder, or drawn at random."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""Codec weights: read from a file without those of the encoder, or drawn at random."""
 
 from __future__ import annotations
 
@@ -24,33 +25,31 @@ log = logging.getLogger(__name__)
 
 
 def pick_dtype(setting: DtypeSetting, device: str) -> torch.dtype:
-    """The type of a decoder's matrices.
+    """Return the type of the matrices of a decoder.
 
-    `auto`: float16 on a GPU (17 dB nearer to float32 than bfloat16, at the same speed), bfloat16 on a CPU that
-    multiplies it, else float32.
+    `auto`: float16 on a GPU (17 dB nearer to float32 than bfloat16, at the same speed), bfloat16 on
+    a CPU that has bfloat16 products, else float32.
     """
     if setting != "auto":
         return DTYPES[setting]
     if torch.device(device).type == "cuda":
         return torch.float16
-    native = any(
-        torch.cpu.get_capabilities().get(flag) for flag in ("avx512_bf16", "amx_bf16", "bf16")
-    )
+    capabilities = torch.cpu.get_capabilities()
+    native = any(capabilities.get(flag) for flag in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if native else torch.float32
 
 
 def read_tensors(path: Path, prefixes: tuple[str, ...]) -> Tensors:
-    """The tensors whose names start with one of `prefixes`, by name, mapped from the file until they are copied.
+    """Return, by name, the tensors whose names start with one of `prefixes`.
+
+    They are memory-mapped from the file.
 
     Raises:
         CodecWeightsError: not a safetensors file or a pickle of tensors, or no such tensor in it.
     """
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
     try:
-        tensors = (
-            _read_safetensors(path, prefixes)
-            if path.suffix == ".safetensors"
-            else _read_pickle(path, prefixes)
-        )
+        tensors = read(path, prefixes)
     except (
         OSError,
         RuntimeError,
@@ -63,9 +62,8 @@ def read_tensors(path: Path, prefixes: tuple[str, ...]) -> Tensors:
             f"{path}: not a readable file of weights ({type(exc).__name__})"
         ) from exc
     if not tensors:
-        raise CodecWeightsError(
-            f"{path}: has no tensor named {' or '.join(f'{prefix}*' for prefix in prefixes)}"
-        )
+        patterns = " or ".join(f"{prefix}*" for prefix in prefixes)
+        raise CodecWeightsError(f"{path}: has no tensor named {patterns}")
     return tensors
 
 
@@ -83,7 +81,10 @@ def _read_pickle(path: Path, prefixes: tuple[str, ...]) -> Tensors:
 
 
 def draw_tensors(module: nn.Module, seed: int) -> Tensors:
-    """Seeded random parameters of `module`: matrices that keep a signal's size, norms and biases at rest."""
+    """Draw parameters of `module` from a seed, and log a warning.
+
+    Matrices keep the variance of a signal; norms are one and biases zero.
+    """
     log.warning("RANDOM CODEC WEIGHTS: the audio of %s will be noise", type(module).__name__)
     generator = torch.Generator().manual_seed(seed)
     tensors: Tensors = {}

@@ -114,7 +114,7 @@ def test_no_room_on_the_device_while_loading_is_a_load_error(
     monkeypatch.setattr(loading, "_load", load)
     monkeypatch.setattr(accelerator, "Cuda", lambda _: Full())
     graph_s = (0.64,) if where == "graphs" else ()
-    with pytest.raises(LoadError, match="DEVICE=cuda:1 has no room") as caught:
+    with pytest.raises(LoadError, match="DEVICE=cuda:1 has too little memory") as caught:
         load_codec(CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s), "cuda:1")
     assert "\n" not in str(caught.value)
 
