@@ -1,4 +1,4 @@
-"""Codecs turn codes into sound. Importing this package does not import torch."""
+"""Codecs decode codes to audio. Importing this package does not import torch."""
 
 from __future__ import annotations
 
@@ -16,45 +16,46 @@ Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabul
 
 
 class OutOfMemory(Exception):
-    """The device has no room for a batch; what it held for nobody has been given back. A smaller one may fit."""
+    """The device has too little memory for a batch; a smaller batch may fit.
+
+    Unused cached memory has been released.
+    """
 
 
 class DeviceLost(BaseException):
-    """The device answers nothing any more, for as long as this process lives.
+    """The device does not work any more in this process.
 
-    Not an `Exception`: nothing on its way may take it for the failure of one batch.
+    Derives from `BaseException`, so that no handler treats it as the failure of one batch.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class CodecSpec:
-    """What the rest of the service has to know of a codec."""
+    """Properties of a codec that the rest of the service needs."""
 
     name: str
     sample_rate_hz: int
     samples_per_frame: int
     codes_per_frame: int
     vocabulary: int
-    left_context_frames: int  # decoded before a window's own frames, and thrown away
-    right_context_frames: int  # the least look-ahead
-    exact: bool  # windows with this context sound the same as decoding everything at once
+    left_context_frames: int  # decoded before a window's own frames and dropped
+    right_context_frames: int  # minimum look-ahead
+    exact: bool  # windows with this context decode as the whole stream would
     max_window_frames: int  # context included
-    frame_steps: tuple[
-        int, ...
-    ] = ()  # lengths that windows are padded to in a call; none: to the longest
-    call_frames: int | None = (
-        None  # what a call costs before its first frame, in frames, where that is known
-    )
+    # Lengths, in frames, that the windows of a call are padded to; empty: to the longest window.
+    frame_steps: tuple[int, ...] = ()
+    # Fixed cost of a call, expressed in frames; None: unknown.
+    call_frames: int | None = None
 
     @property
     def frames_per_s(self) -> float:
-        """Frames in a second of audio."""
+        """Frames per second of audio."""
         return self.sample_rate_hz / self.samples_per_frame
 
     def plan(
         self, first_window_s: float, overlap_s: float, *, whole: bool = False, seeded: bool = False
     ) -> WindowPlan:
-        """The plan of a request for this codec: see `plan_windows`."""
+        """Return the plan of a request for this codec; see `plan_windows`."""
         return plan_windows(
             first_window_s=first_window_s,
             overlap_s=overlap_s,
@@ -72,7 +73,7 @@ class CodecSpec:
 class CodeWindow:
     """Codes to decode. `first_frame` is the position of `codes[0]` in its stream.
 
-    The first `context_frames` are there to be heard by the decoder, not by anybody else: they give no samples.
+    The first `context_frames` frames are context only and produce no samples.
     """
 
     codes: Codes
@@ -81,11 +82,11 @@ class CodeWindow:
 
     @property
     def sounding_frames(self) -> int:
-        """Frames that give samples."""
+        """Number of frames that produce samples."""
         return len(self.codes) - self.context_frames
 
 
-Decoding = Callable[[], list[Samples]]  # waits for a batch that is under way; called once
+Decoding = Callable[[], list[Samples]]  # waits for a batch in flight; called once
 
 
 class Codec(Protocol):
@@ -97,11 +98,11 @@ class Codec(Protocol):
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows of any lengths (each >= 1 frame) as one batch.
 
-        Returns one float32 array of `sounding_frames * samples_per_frame` samples per window, the
-        same (within rounding) as that window decoded alone.
+        Returns one float32 array of `sounding_frames * samples_per_frame` samples per window. It
+        equals (within rounding) that window decoded alone.
 
         Raises:
-            OutOfMemory: no room for so many windows at once.
+            OutOfMemory: too little memory for so many windows at once.
             DeviceLost: this process cannot decode any more.
         """
         ...
@@ -109,11 +110,14 @@ class Codec(Protocol):
 
 @runtime_checkable
 class OverlappingCodec(Codec, Protocol):
-    """A codec whose device works by itself: one thread may begin a batch while another batch is under way."""
+    """A codec on an asynchronous device.
+
+    A thread may start a batch while another batch is in flight.
+    """
 
     def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
-        """Put a batch on the device and return; see `decode` for what the returned function gives.
+        """Submit a batch to the device; the returned function waits and returns as `decode` does.
 
-        At most two batches may be under way. They end in the order in which they began.
+        At most two batches may be in flight. They finish in the order in which they were started.
         """
         ...

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""What graphs need of a device: a stream of its own, pinned memory, events, capture."""
+"""Device operations that graphs need: a stream, pinned memory, events, graph capture."""
 
 from __future__ import annotations
 
@@ -14,50 +14,56 @@ Replay = Callable[[], object]
 
 
 class Event(Protocol):
-    """A mark in a stream."""
+    """A marker in a stream."""
 
     def record(self) -> None:
-        """Set the mark behind all that the current stream has been given."""
+        """Place the marker behind all work submitted to the current stream."""
         ...
 
     def synchronize(self) -> None:
-        """Sleep until the device has reached the mark."""
+        """Sleep until the device has reached the marker."""
         ...
 
 
 class Accelerator(Protocol):
-    """A device whose calls return before they are done."""
+    """A device that executes calls asynchronously."""
 
     @property
     def device(self) -> torch.device: ...
 
     def stream(self) -> AbstractContextManager[object]:
-        """Everything within goes to the one stream of this accelerator."""
+        """Context within which all work is submitted to the one stream of this accelerator."""
         ...
 
     def pinned(self, size: int, dtype: torch.dtype) -> Tensor:
-        """Host memory that copies reach without stopping."""
+        """Allocate page-locked host memory, which asynchronous copies need."""
         ...
 
     def event(self) -> Event:
-        """A mark that has not been set."""
+        """Create an event that has not been recorded."""
         ...
 
     def capture(self, run: Callable[[], None]) -> Replay:
-        """Record what `run` does on the stream, whose memory stays its own; the function does it again."""
+        """Capture the work that `run` submits to the stream; return a function that replays it.
+
+        The captured work keeps its memory.
+        """
         ...
 
     def settle(self) -> None:
-        """Wait for the device and give unused memory back."""
+        """Wait for the device and release unused memory."""
         ...
 
     def memory_bytes(self) -> int:
-        """Device memory that this process holds."""
+        """Device memory that this process holds, in bytes."""
         ...
 
 
 class Cuda:
-    """A CUDA device. All captures share one pool of memory, so only one graph may run at a time: one stream."""
+    """A CUDA device.
+
+    All captures share one memory pool, so only one graph may run at a time. One stream ensures it.
+    """
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
@@ -65,19 +71,17 @@ class Cuda:
         self._pool = torch.cuda.graph_pool_handle()
 
     def stream(self) -> AbstractContextManager[object]:
-        """See `Accelerator.stream`."""
         return torch.cuda.stream(self._stream)
 
     def pinned(self, size: int, dtype: torch.dtype) -> Tensor:
-        """See `Accelerator.pinned`."""
         return torch.zeros(size, dtype=dtype, pin_memory=True)
 
     def event(self) -> Event:
-        """An event whose waiter sleeps: a spinning one would take a core from the event loop."""
+        # Its waiter sleeps; a spinning one would take a core from the event loop.
         return torch.cuda.Event(blocking=True)
 
     def capture(self, run: Callable[[], None]) -> Replay:
-        """See `Accelerator.capture`. Other threads may copy meanwhile: the capture is this thread's alone."""
+        # thread_local: the other threads may copy to and from the device during the capture.
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(
             graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
@@ -86,10 +90,8 @@ class Cuda:
         return graph.replay
 
     def settle(self) -> None:
-        """See `Accelerator.settle`."""
         torch.cuda.synchronize(self.device)
         torch.cuda.empty_cache()
 
     def memory_bytes(self) -> int:
-        """See `Accelerator.memory_bytes`."""
         return torch.cuda.memory_reserved(self.device)

@@ -1,4 +1,4 @@
-"""Windows as the rows of a padded batch, and its sound as each window's own."""
+"""Windows to the rows of a padded batch, and the decoded rows to the samples of each window."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.samples import Samples
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of codes, zeros behind each one's own."""
+    """Rows of codes, padded with zeros."""
 
     codes: NDArray[np.int32]  # (rows, frames, codes_per_frame)
-    first_frames: NDArray[np.int64]  # (rows,): where each row begins in its stream
-    frames: NDArray[np.int64]  # (rows,): how long it is
+    first_frames: NDArray[np.int64]  # (rows,): position of each row in its stream
+    frames: NDArray[np.int64]  # (rows,): length of each row without padding
 
     @classmethod
     def of(cls, windows: Sequence[CodeWindow]) -> Batch:
-        """As many rows as windows, as long as the longest."""
+        """Build a batch with one row per window, each as long as the longest window."""
         lengths = np.array([len(window.codes) for window in windows])
         codes = np.zeros((len(windows), int(lengths.max()), windows[0].codes.shape[1]), np.int32)
         for row, window in zip(codes, windows, strict=True):
@@ -33,7 +33,7 @@ class Batch:
 def sounding(
     rows: NDArray[np.float32], windows: Sequence[CodeWindow], samples_per_frame: int
 ) -> list[Samples]:
-    """Of rows (windows, samples), what each window's own frames sound like, its context left out."""
+    """Cut context and padding off decoded rows (windows, samples); return each window's samples."""
     return [
         row[window.context_frames * samples_per_frame : len(window.codes) * samples_per_frame]
         for row, window in zip(rows, windows, strict=True)

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""A codec whose calls run operation by operation: on a CPU, and for what no captured graph fits."""
+"""A codec that runs eagerly: on a CPU, and for batches that fit no captured graph."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from app.codec.batch import Batch, sounding
 from app.codec.faults import translated
 from app.samples import Samples
 
-# Codes (batch, frames, codes_per_frame), int32; each row's place in its stream and its length in frames
-# (batch,), int64 (None: all rows are as long as `codes`); to float32 samples (batch, frames x samples_per_frame).
+# Arguments: codes (batch, frames, codes_per_frame), int32; position of each row in its stream
+# (batch,), int64; length of each row in frames (batch,), int64, or None if no row is padded.
+# Result: float32 samples (batch, frames x samples_per_frame).
 Network = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 class EagerCodec:
-    """A `Codec` around a network that keeps the rows of a batch apart."""
+    """A `Codec` around a network in which the rows of a batch do not affect each other."""
 
     def __init__(
         self, spec: CodecSpec, network: Network, device: str, *, one_by_one: bool = False
     ) -> None:
-        """`one_by_one`: a batch is decoded row after row, where the device is faster so."""
+        """`one_by_one`: decode a batch row by row, for devices on which that is faster."""
         self.spec = spec
         self.network = network
         self.device = torch.device(device)

@@ -1,4 +1,4 @@
-"""What torch raises when a device is full or broken, as what the scheduler knows."""
+"""Mapping of torch's errors for a full or broken device to those that the scheduler handles."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.codec import DeviceLost, OutOfMemory
 P = ParamSpec("P")
 T = TypeVar("T")
 
-NO_MEMORY = (
-    "out of memory",
-    "STATUS_ALLOC_FAILED",
-    "DefaultCPUAllocator",
-)  # of CUDA, its libraries, and a CPU
+# Parts of the error messages of CUDA, of its libraries and of torch's CPU allocator.
+NO_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
 BROKEN = ("CUDA error", "cuDNN error", "device-side assert", "illegal memory access")
 
 
 def translated(call: Callable[P, T]) -> Callable[P, T]:
-    """Let a call on a device raise OutOfMemory and DeviceLost for what they stand for; all else as it is."""
+    """Decorate a call on a device to raise OutOfMemory and DeviceLost in place of torch's errors.
+
+    Other exceptions pass through unchanged.
+    """
 
     @functools.wraps(call)
     def calling(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -34,7 +34,8 @@ def translated(call: Callable[P, T]) -> Callable[P, T]:
                 raise
             if isinstance(fault, DeviceLost):
                 raise fault from exc
-        # Past the handler torch's exception is gone, and with it the frames that held the batch's tensors.
+        # Outside the handler torch's exception is released, and with it the stack frames that held
+        # the tensors of the batch.
         _give_back()
         raise fault
 
@@ -43,12 +44,12 @@ def translated(call: Callable[P, T]) -> Callable[P, T]:
 
 def _fault(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | None:
     text = str(exc)
-    if isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(
-        sign in text for sign in NO_MEMORY
-    ):
-        return OutOfMemory(text.partition("\n")[0])
+    first_line = text.partition("\n")[0]
+    no_memory = isinstance(exc, MemoryError | torch.OutOfMemoryError)
+    if no_memory or any(sign in text for sign in NO_MEMORY):
+        return OutOfMemory(first_line)
     if isinstance(exc, torch.AcceleratorError) or any(sign in text for sign in BROKEN):
-        return DeviceLost(text.partition("\n")[0])
+        return DeviceLost(first_line)
     return None
 
 

@@ -1,5 +1,6 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""A codec on an accelerator: every decode call of a grid of shapes is a graph captured at the start."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""A codec on an accelerator that replays a graph, captured at startup, for each batch shape."""
 
 from __future__ import annotations
 
@@ -26,26 +27,26 @@ log = logging.getLogger(__name__)
 
 BATCHES_UNDER_WAY = 2
 TIMED_CALLS = 5
-FULL_SCALE = (
-    2.0  # of int16 samples: loud answers peak at 1.2, and are limited later, not clipped here
-)
+# Float value of int16 full scale. Loud speech peaks at 1.2; the limiter comes later, and int16 must
+# not clip before it.
+FULL_SCALE = 2.0
 INT16_STEPS = 32_767 / FULL_SCALE
 
 
 @dataclass(frozen=True, slots=True)
 class Buffers:
-    """One batch's numbers, flat, on the device or in pinned host memory."""
+    """Flat arrays of one batch, on the device or in pinned host memory."""
 
     codes: Tensor  # int32, rows x frames x codes_per_frame
-    place: Tensor  # int64: each row's first frame, then each row's length
+    place: Tensor  # int64: the first frame of each row, then the length of each row
     sound: Tensor  # int16 or float32, rows x samples
-    peaks: Tensor  # float32, a row's largest sample; not finite where the row is not sound
+    peaks: Tensor  # float32: largest magnitude of each row; NaN or infinite if a sample is
 
     @classmethod
     def of(
         cls, shape: tuple[int, int], codes_per_frame: int, samples_per_frame: int, new: NewTensor
     ) -> Buffers:
-        """For a largest batch of (rows, frames)."""
+        """Allocate buffers for a largest batch of `shape` (rows, frames)."""
         rows, frames = shape
         return cls(
             new(rows * frames * codes_per_frame, torch.int32),
@@ -55,21 +56,23 @@ class Buffers:
         )
 
 
-NewTensor = Callable[
-    [int, torch.dtype | None], Tensor
-]  # elements and their type; None: the sound's
+# Arguments: number of elements and their type; None: the type of the samples.
+NewTensor = Callable[[int, torch.dtype | None], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A batch's place in pinned memory, and when it may be read."""
+    """Pinned memory of one batch, and the event after which its samples may be read."""
 
     pinned: Buffers
     done: Event
 
 
 class GraphedCodec:
-    """An `OverlappingCodec`. What fits no shape of the grid is decoded operation by operation, and counted."""
+    """An `OverlappingCodec` that replays captured graphs.
+
+    Batches that fit no shape of the grid are decoded eagerly and counted in a metric.
+    """
 
     def __init__(
         self,
@@ -80,7 +83,11 @@ class GraphedCodec:
         narrow: bool,
         compiled: bool = False,
     ) -> None:
-        """`narrow`: sound comes back as int16, half the bytes; `compiled`: through torch.compile, shapes left open."""
+        """Allocate the buffers of the largest shape.
+
+        `narrow`: copy samples from the device as int16, half the bytes. `compiled`: use
+        torch.compile, with dynamic shapes.
+        """
         self.spec = replace(eager.spec, frame_steps=grid.frames)
         self.grid = grid
         self._eager = eager
@@ -97,9 +104,8 @@ class GraphedCodec:
 
         shape = (self._rows, frames), self.spec.codes_per_frame, self.spec.samples_per_frame
         self._buffers = Buffers.of(*shape, on_device)
-        self._buffers.place[self._rows :] = (
-            1  # no row may be empty: softmax and norms would give NaN
-        )
+        # No row may be empty: softmax and norms would give NaN.
+        self._buffers.place[self._rows :] = 1
         self._free = deque(
             Slot(Buffers.of(*shape, on_host), accelerator.event()) for _ in range(BATCHES_UNDER_WAY)
         )
@@ -107,18 +113,23 @@ class GraphedCodec:
 
     @torch.inference_mode()
     def capture(self, report: Callable[[str], None] = log.info) -> None:
-        """Capture every shape, the largest first (seconds to minutes; blocks). `report` is told how far it is."""
+        """Capture every shape, the largest first (blocks for seconds to minutes).
+
+        `report` is called with the progress.
+        """
         begun_s = time.monotonic()
         shapes = list(self.grid.largest_first())
-        self._accelerator.settle()  # the buffers were filled on another stream
+        self._accelerator.settle()  # the buffers were filled on another stream, so wait for it
         for number, shape in enumerate(shapes, 1):
             run = partial(self._run, shape)
             with self._accelerator.stream():
-                run()  # plans, workspaces and compiled kernels are made before the capture
+                run()  # creates plans, workspaces and compiled kernels before the capture
             self._accelerator.settle()
             self._graphs[shape] = self._accelerator.capture(run)
             report(f"captured {number} of {len(shapes)} decode graphs")
-        if not self.spec.exact:  # the windows of others shrink when they are chosen early
+        # Unset for exact codecs: leaving a window for a later call shortens it, because its frames
+        # are chosen before all of them have arrived.
+        if not self.spec.exact:
             self.spec = replace(self.spec, call_frames=self._call_frames(shapes[-1], shapes[0]))
         self._accelerator.settle()
         held = self._accelerator.memory_bytes()
@@ -131,14 +142,14 @@ class GraphedCodec:
         )
 
     def _call_frames(self, smallest: tuple[int, int], largest: tuple[int, int]) -> int | None:
-        """What a call costs before its first frame, in frames: from the line through two timed shapes."""
+        """Return the fixed cost of a call in frames, by a line through the times of two shapes."""
         few, many = smallest[0] * smallest[1], largest[0] * largest[1]
         least_s = self._replay_s(smallest)
         frame_s = (self._replay_s(largest) - least_s) / max(many - few, 1)
         return max(0, round(least_s / frame_s) - few) if frame_s > 0 else None
 
     def _replay_s(self, shape: tuple[int, int]) -> float:
-        """Seconds of one call on the device, the least of a few."""
+        """Return the shortest of a few timed calls on the device, in seconds."""
         taken_s: list[float] = []
         done = self._accelerator.event()
         for _ in range(TIMED_CALLS):
@@ -151,13 +162,11 @@ class GraphedCodec:
         return min(taken_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        """Decode a batch and wait for it; see `Codec.decode`."""
         return self.begin(windows)()
 
     @translated
     @torch.inference_mode()
     def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
-        """Put a batch on the device; see `OverlappingCodec.begin`."""
         shape = self.grid.fit(len(windows), max(len(window.codes) for window in windows))
         if shape not in self._graphs:
             metrics.GRAPH_MISSES.inc()
@@ -179,7 +188,7 @@ class GraphedCodec:
             raise
 
     def _run(self, shape: tuple[int, int]) -> None:
-        """What a graph holds: the network on the first rows and frames of the device's buffers."""
+        """Run the network on the first rows and frames of the device buffers, as a graph does."""
         rows, frames = shape
         buffers, samples = self._buffers, frames * self.spec.samples_per_frame
         codes = buffers.codes[: rows * frames * self.spec.codes_per_frame].view(rows, frames, -1)
@@ -191,15 +200,13 @@ class GraphedCodec:
         buffers.sound[: rows * samples].view(rows, samples).copy_(sound)
 
     def _put(self, slot: Slot, windows: Sequence[CodeWindow], shape: tuple[int, int]) -> None:
-        """Write codes, copy them over, replay, copy the sound back: all but the writing is left to the device.
+        """Write the codes, then submit to the device: copy the codes, replay, copy the samples.
 
-        What is behind a row's own codes stays from earlier batches: codes all the same, and masked.
+        The padding of a row keeps codes of earlier batches, which the network masks.
         """
         rows, frames = shape
-        used_codes, used_samples = (
-            rows * frames * count
-            for count in (self.spec.codes_per_frame, self.spec.samples_per_frame)
-        )
+        used_codes = rows * frames * self.spec.codes_per_frame
+        used_samples = rows * frames * self.spec.samples_per_frame
         pinned, buffers = slot.pinned, self._buffers
         codes = pinned.codes[:used_codes].view(rows, frames, -1).numpy()
         place = pinned.place.view(2, -1).numpy()
@@ -217,7 +224,7 @@ class GraphedCodec:
 
     @translated
     def _get(self, slot: Slot, windows: Sequence[CodeWindow], frames: int) -> list[Samples]:
-        """Wait, and copy each window's own sound out of the pinned memory, as float32."""
+        """Wait for a batch, and copy the samples of each window from pinned memory, as float32."""
         try:
             slot.done.synchronize()
             per_frame = self.spec.samples_per_frame
