@@ -140,9 +140,13 @@ def tone_spec(**changes: int | bool | str) -> CodecSpec:
 
 @dataclass
 class Clock:
-    """In the place of the module `time`: a time that only moves when it is moved."""
+    """A time that only moves when it is moved."""
 
     now_s: float = 1_000.0
+
+    def __call__(self) -> float:
+        """The time in seconds."""
+        return self.now_s
 
     def monotonic(self) -> float:
         return self.now_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -32,7 +33,8 @@ class Device:
     codec: Codec
     watch: Watch
     depth: int = 1  # most batches in flight
-    free_s: float = 0.0  # end of the latest call, on the clock of time.monotonic()
+    clock: Callable[[], float] = time.monotonic  # seconds
+    free_s: float = 0.0  # end of the latest call, on `clock`
     running: deque[Call] = field(default_factory=deque[Call])
     taken: list[Job] = field(default_factory=list[Job])  # chosen, not started yet
     done: list[Job] = field(default_factory=list[Job])  # decoded, results not delivered yet
@@ -42,7 +44,7 @@ class Device:
         """Start a call with the jobs in `taken`."""
         windows = [job.open() for job in self.taken]
         metrics.DECODE_BATCH.observe(len(windows))
-        begun_s = time.monotonic()
+        begun_s = self.clock()
         for job in self.taken:
             job.begun_s = begun_s
         decoding = partial(self.codec.decode, windows)

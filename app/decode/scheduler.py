@@ -51,11 +51,13 @@ class Scheduler:
         call_limit_s: float = CALL_LIMIT_S,
         limits: BatchLimits | None = None,
         call_cost: CallCost | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the threads, which `start` starts.
 
         `call_limit_s` is the time after which a call counts as hung. `limits` are the queue's.
-        `call_cost` is the cost of a call if it was measured at startup.
+        `call_cost` is the cost of a call if it was measured at startup. `clock` returns seconds.
         """
         self.spec = codecs[0].spec
         self.load = LoadEstimate(
@@ -67,6 +69,7 @@ class Scheduler:
         )
         self.failure: BaseException | None = None
         self._queue = queue
+        self._clock = clock
         self._ready = threading.Condition()
         self._closing = False
         self._onlookers: dict[asyncio.Future[Samples], Waiter] = {}
@@ -74,7 +77,10 @@ class Scheduler:
         self._watchdog = Watchdog(call_limit_s, self._give_up)
         self._devices = [
             Device(
-                codec, self._watchdog.watch(), depth=2 if isinstance(codec, OverlappingCodec) else 1
+                codec,
+                self._watchdog.watch(),
+                depth=2 if isinstance(codec, OverlappingCodec) else 1,
+                clock=clock,
             )
             for codec in codecs
         ]
@@ -112,7 +118,7 @@ class Scheduler:
         """
         loop = asyncio.get_running_loop()
         job = Job(loop.create_future(), loop, deadline_s, take)
-        asked_s = time.monotonic()
+        asked_s = self._clock()
         with self._ready:
             self._check_open()
             self._queue.push(job)
@@ -120,7 +126,7 @@ class Scheduler:
             self._ready.notify()
         samples = await job.future
         tracing.record("decode.wait", asked_s, job.begun_s)
-        tracing.record("decode", job.begun_s, time.monotonic(), frames=job.open_frames())
+        tracing.record("decode", job.begun_s, self._clock(), frames=job.open_frames())
         return samples
 
     async def lost(self) -> None:
@@ -208,7 +214,7 @@ class Scheduler:
         call = device.running[0]
         windows = [job.open() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
-        now_s = time.monotonic()
+        now_s = self._clock()
         metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
         busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
         self.load.called(busy_s, len(windows), max(len(window.codes) for window in windows))

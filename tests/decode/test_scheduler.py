@@ -19,6 +19,7 @@ from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
 from app.samples import Samples
+from tests.fakes import Clock
 
 T = TypeVar("T")
 FRAME_SAMPLES = 4
@@ -597,6 +598,30 @@ async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full
         "begin [5]",
         "end [5]",
     ]
+
+
+async def test_the_time_of_overlapping_calls_is_counted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codec, clock, busy_s = OverlapCodec(), Clock(), list[float]()
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), clock=clock)
+    monkeypatch.setattr(scheduler.load, "called", lambda seconds, *_: busy_s.append(seconds))
+    first, second = await queued(*[scheduler.decode(window_of(code), code) for code in (1, 2)])
+    scheduler.start()
+    for _ in range(2):  # both calls begin at once
+        await asyncio.to_thread(codec.begun.acquire)
+    for task, seconds in ((first, 3.0), (second, 2.0)):
+        clock.now_s += seconds
+        codec.let_go.release()
+        await task
+    clock.now_s += 10.0  # the device is idle
+    (third,) = await queued(scheduler.decode(window_of(3), 3))
+    await asyncio.to_thread(codec.begun.acquire)
+    clock.now_s += 1.0
+    codec.let_go.release()
+    await third
+    await asyncio.to_thread(scheduler.close)
+    assert busy_s == [3.0, 2.0, 1.0]
 
 
 async def test_a_batch_that_cannot_be_begun_fails_its_culprit_alone() -> None:
