@@ -1,14 +1,24 @@
-"""What a part of the text begins with: the last codes of the part before."""
+"""Decoding of a part: its context from the part before, and an end that comes while a window is chosen."""
 
 from __future__ import annotations
+
+import asyncio
+import threading
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.arrival import Arrival
 from app.codec import CodeWindow
-from app.speaker import Before
+from app.decode.queue import BatchLimits, DeadlineQueue
+from app.decode.scheduler import Scheduler
+from app.listener import Levels, Listener, Playback
+from app.speaker import Before, Speaker
 from app.speech.codes import CodeArray, FrameLayout
+from app.speech.encoders import PcmEncoder
 from app.speech.windows import Window, WindowPlan, WindowSchedule
+from tests.fakes import SPEC, ToneCodec
+from tests.test_listener import RecordingSink
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=10_000)
 LEFT, RIGHT = 5, 2
@@ -60,3 +70,39 @@ def test_a_window_with_enough_context_of_its_own_gets_no_more() -> None:
     window = before.window(codes_of(range(20)), Window(3, 8, 12, 14, last=False))
     assert window.codes[:, 0].tolist() == list(range(3, 14))
     assert (window.first_frame, window.context_frames) == (13, 5)
+
+
+class RacingCodes(CodeArray):
+    """Codes of which the last, and the end, arrive right after the first look at them for a second window."""
+
+    looks = 0  # of the decode thread: two for each window
+
+    def __getattribute__(self, name: str) -> object:
+        value = super().__getattribute__(name)
+        on_decode_thread = threading.current_thread().name.startswith("decode-")
+        if name in ("frames", "ended") and on_decode_thread:
+            self.looks += 1
+            if self.looks == 3:
+                self.feed(range(59))
+                self.finish()
+        return value
+
+
+async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decoded() -> None:
+    """If `frames` were read before `ended`, the second window would count as the last."""
+    plan = WindowPlan(first_hop=20, max_hop=40, left=2, right=1, exact=True)
+    arrival, sink = Arrival(LAYOUT, 100), RecordingSink()
+    arrival.codes = RacingCodes(LAYOUT, 100)
+    arrival.feed(range(41))  # the first window, and the least for a second
+    rate_hz = SPEC.sample_rate_hz
+    levels = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
+    listener = Listener(PcmEncoder(), sink, levels, rate_hz, Playback(rate_hz))
+    scheduler = Scheduler([ToneCodec()], DeadlineQueue(BatchLimits(1)))
+    scheduler.start()
+    try:
+        async with asyncio.timeout(10) as limit:
+            await Speaker(plan, LAYOUT, scheduler, listener, limit).speak(arrival)
+            await listener.finish()
+    finally:
+        await asyncio.to_thread(scheduler.close)
+    assert len(sink.samples) == 100 * SPEC.samples_per_frame
