@@ -1,4 +1,7 @@
-"""How many listeners a server carries: raised until they notice, then the edge is looked for."""
+"""Search for the number of listeners that a server sustains.
+
+The search doubles the listeners until the targets are missed, then halves the interval.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,24 @@ from stress_test.outcome import Spoken
 from stress_test.processes import Run
 from stress_test.throughput import Answered, audio_rate, in_flight
 
-EDGE = 1.1  # the search ends when the load that is too much is no more than so many times the one that is not
-RAMP_SHARE = (
-    0.25  # of a level's time, in which its listeners begin one after the other; not counted
-)
+EDGE = 1.1  # the search ends when failing and passing load have at most this ratio
+RAMP_SHARE = 0.25  # share of a level's time in which its listeners start, excluded from the rate
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What listeners are promised; a load that does not keep it is too much."""
+    """Service level that a load must meet."""
 
-    first_audio_s: float = 1.0  # for 99 of 100 answers
-    underrun_share: float = 0.01  # of the answers
+    first_audio_s: float = 1.0  # p99 of the time to first audio
+    underrun_share: float = 0.01  # share of the answers that may have underruns
 
     def broken_by(self, figures: Figures) -> str | None:
-        """What a listener would complain of first; None where all is kept."""
+        """Return the first target that was missed; None if all were met."""
         if figures.errors:
             error, count = next(iter(figures.errors.items()))
             return f"{error} ({count} of {figures.requests})"
         if figures.heard is None:
-            return "nothing was asked"
+            return "no requests"
         if figures.heard.first_audio.p99 > self.first_audio_s:
             return "first audio"
         return (
@@ -42,17 +43,17 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """So many listeners for a while, and what they heard."""
+    """One step of the search: a number of listeners and the figures of their run."""
 
     listeners: int
     audio_s_per_s: float
-    in_flight: int  # the most requests under way at once
+    in_flight: int  # most requests at the same time
     figures: Figures
-    broken: str | None
+    broken: str | None  # the missed target
 
     @classmethod
     def of(cls, load: Load, run: Run, promise: Promise) -> Level:
-        """Of a run of `level_load`'s. Raises KeyboardInterrupt for one that was interrupted."""
+        """Evaluate a run of `level_load`; raises KeyboardInterrupt if it was interrupted."""
         if run.interrupted:
             raise KeyboardInterrupt
         figures = Figures.of(run)
@@ -63,16 +64,17 @@ class Level:
 
 
 def level_load(load: Load, listeners: int) -> Load:
-    """The load of so many who ask, listen to the end and ask again, for its `duration_s`."""
+    """Return `load` with so many listeners: each plays its answer, then sends the next request."""
     ramp_s = RAMP_SHARE * (load.duration_s or 0.0)
     processes = min(load.processes, listeners)
     return replace(load, concurrency=listeners, listening=True, processes=processes, ramp_s=ramp_s)
 
 
 async def climb(measure: Callable[[int], Awaitable[Level]], most: int) -> list[Level]:
-    """Every level that was tried, in their order: doubled up to `most` until one is too much, then halves of the rest.
+    """Measure levels until the limit is known; return them in the order of measurement.
 
-    It ends early at a level that the load itself was too slow for, which says nothing about the server.
+    The listeners double up to `most` until a level fails, then each level halves the interval.
+    The search ends early when the load generator was too slow, which says nothing about the server.
     """
     levels: list[Level] = []
     while (listeners := following(levels, most)) is not None:
@@ -83,7 +85,7 @@ async def climb(measure: Callable[[int], Awaitable[Level]], most: int) -> list[L
 
 
 def following(levels: Sequence[Level], most: int) -> int | None:
-    """How many listeners to try after these levels; None where the edge is known."""
+    """Return the next number of listeners to measure; None if the limit is known."""
     kept = max((level.listeners for level in levels if level.broken is None), default=0)
     too_many = min((level.listeners for level in levels if level.broken is not None), default=None)
     if too_many is None:
@@ -92,7 +94,7 @@ def following(levels: Sequence[Level], most: int) -> int | None:
 
 
 def carried(levels: Sequence[Level]) -> Level | None:
-    """The highest level that kept its promise, by a load that kept its own times; None where the first did not."""
+    """Return the highest level that met all targets with a punctual load; None if no level did."""
     kept = [
         level for level in levels if level.broken is None and level.figures.generator.believable
     ]

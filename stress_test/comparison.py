@@ -1,4 +1,4 @@
-"""Two results side by side: `python -m stress_test compare A.json B.json`."""
+"""Comparison of two results: `python -m stress_test compare A.json B.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Values = dict[str, float | None]
 
 
 def compare(before: Result, after: Result) -> str:
-    """A table of all figures with their ratios, below what the two loads do not share."""
+    """Return the parameters that differ, then a table of all figures with their ratios."""
     differing = [*_differing(before.parameters, after.parameters)]
     differing += _differing(before.machine, after.machine)
     rows = [
@@ -38,7 +38,7 @@ def _rows(before: Figures, after: Figures) -> Iterator[str]:
 
 
 def figures_of(figures: Figures) -> Values:
-    """All figures by the name that a reader knows them by; None where the format hides one."""
+    """Return all figures by display name; None if the format does not show one."""
     values: Values = {"requests": figures.requests, "failed": figures.failed}
     values |= {f"failed: {error}": count for error, count in figures.errors.items()}
     heard = figures.heard
@@ -57,7 +57,7 @@ def figures_of(figures: Figures) -> Values:
             "silences over 1 s": heard.silences,
         }
     own = figures.generator
-    return values | {"late starts": own.late_starts, "the load's lag p95, ms": own.lag_ms_p95}
+    return values | {"late starts": own.late_starts, "event loop lag p95, ms": own.lag_ms_p95}
 
 
 def _spread(name: str, unit: str, spread: Spread) -> Values:
@@ -83,7 +83,7 @@ def _ratio(before: float | None, after: float | None) -> str:
 
 
 def main(files: Sequence[str]) -> int:
-    """The table of two files; 2 where one is not a result."""
+    """Print the comparison of two files; the exit status is 2 if one is not a result."""
     if len(files) != 2 or files[0].startswith("-"):
         print("usage: stress_test compare A.json B.json", file=sys.stderr)
         return 2

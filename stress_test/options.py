@@ -1,4 +1,4 @@
-"""The command line and the environment of a stress test."""
+"""Command line and environment variables of a stress test."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from stress_test.load import TEXT, Load
 from stress_test.sound import EXACT_FORMATS, FORMATS
 
 DESCRIPTION = """\
-Puts a load on a speech server and reports what its listeners hear. Exits 1 if a request failed.
+Runs a load against a speech server and reports latency and playback. Exits 1 if a request failed.
 
-Without options: WARMUP_COUNT requests one by one, then CONCURRENCY at once. A closed loop (--requests) keeps so
-many in flight; an open one (--rate) sends Poisson arrivals whether or not the server keeps up, and counts each
-request's times from when it was due. Percentiles interpolate linearly between the two nearest values."""
+Without options it sends WARMUP_COUNT requests one by one, then CONCURRENCY requests at once. A
+closed loop (--requests) keeps CONCURRENCY requests in flight. An open loop (--rate) sends Poisson
+arrivals whether or not the server keeps up, and measures each request from its due time.
+Percentiles interpolate linearly between the two nearest values."""
 ENVIRONMENT = """\
-environment: CONCURRENCY (50), WARMUP_COUNT (3), LOCAL_TTS_API (http://localhost:9091), and STRESS_API_KEY or
-API_KEY, which is sent as a bearer token. STRESS_JSON and STRESS_HTML name result files as --json and --html do.
+environment: CONCURRENCY (50), WARMUP_COUNT (3), LOCAL_TTS_API (http://localhost:9091).
+STRESS_API_KEY or API_KEY is sent as a bearer token. STRESS_JSON and STRESS_HTML name result files,
+like --json and --html.
 
-stress_test compare A.json B.json sets two results side by side. stress_test capacity raises the load until
-listeners notice; stress_test capacity --help says how."""
+stress_test compare A.json B.json prints two results side by side. stress_test capacity searches
+the number of listeners that the server sustains; see stress_test capacity --help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A load, and where its results go beside the terminal."""
+    """A load and its result files."""
 
     load: Load
     json: Path | None
@@ -37,7 +39,7 @@ class Options:
 
 
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    """The options, with the environment's values as defaults."""
+    """Build the parser; environment variables are the defaults."""
     options = argparse.ArgumentParser(
         "stress_test",
         description=DESCRIPTION,
@@ -50,13 +52,13 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--json",
         type=Path,
         default=_path(environment, "STRESS_JSON"),
-        help="write every figure here",
+        help="write all figures and requests to this JSON file",
     )
     options.add_argument(
         "--html",
         type=Path,
         default=_path(environment, "STRESS_HTML"),
-        help="write a page with plots",
+        help="write an HTML page with plots to this file",
     )
     return options
 
@@ -64,65 +66,83 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 def _add_load(options: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     concurrency = environment.get("CONCURRENCY") or "50"
     options.add_argument(
-        "--concurrency", type=count, default=concurrency, help="requests in flight of a closed loop"
+        "--concurrency", type=count, default=concurrency, help="requests in flight in a closed loop"
     )
     options.add_argument(
-        "--requests", type=count, help="of a closed loop; CONCURRENCY unless given"
+        "--requests", type=count, help="requests of a closed loop; default: CONCURRENCY"
     )
     options.add_argument(
         "--ramp",
         type=amount,
         default=0.0,
         metavar="S",
-        help="let the loop's places begin over so long",
+        help="start the places of a closed loop evenly within S seconds",
     )
     options.add_argument(
         "--listen",
         action="store_true",
-        help="ask again when an answer would have been heard, not when it has come",
+        help="send the next request when the answer has been played, not when it was received",
     )
-    options.add_argument("--rate", type=amount, help="requests a second of an open loop")
+    options.add_argument("--rate", type=amount, help="requests per second of an open loop")
+    options.add_argument("--duration", type=amount, metavar="S", help="send requests for S seconds")
+    options.add_argument("--seed", type=int, default=1, help="seed of the arrival times")
     options.add_argument(
-        "--duration", type=amount, metavar="S", help="how long requests are sent, in seconds"
-    )
-    options.add_argument("--seed", type=int, default=1, help="of the arrivals")
-    options.add_argument(
-        "--whole", action="store_true", help='"stream": false: each answer as one body'
+        "--whole",
+        action="store_true",
+        help='send "stream": false and receive each answer as one body',
     )
 
 
 def add_common(options: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    """What loads of all kinds have: the server, its speech, and the processes that ask for it."""
+    """Add the options of all loads: server, text, format and number of processes."""
     options.add_argument(
-        "--url", type=url, default=environment.get("LOCAL_TTS_API") or "http://localhost:9091"
+        "--url",
+        type=url,
+        default=environment.get("LOCAL_TTS_API") or "http://localhost:9091",
+        help="base URL of the server",
     )
     options.add_argument(
-        "--processes", type=count, default=1, help="that share the load, when one is too slow"
+        "--processes",
+        type=count,
+        default=1,
+        help="processes that share the load; more if one is too slow",
     )
-    options.add_argument("--warmup", type=int, default=environment.get("WARMUP_COUNT") or "3")
     options.add_argument(
-        "--timeout", type=amount, default=300.0, metavar="S", help="longest whole answer"
+        "--warmup",
+        type=int,
+        default=environment.get("WARMUP_COUNT") or "3",
+        help="number of warm-up requests, sent one by one",
     )
     options.add_argument(
-        "--sentences", type=Path, metavar="FILE", help="a text on each line, asked for in turn"
+        "--timeout",
+        type=amount,
+        default=300.0,
+        metavar="S",
+        help="time limit of a request in seconds",
     )
-    options.add_argument("--voice")
     options.add_argument(
-        "--format", choices=FORMATS, default="wav", help="all but wav and pcm need PyAV"
+        "--sentences", type=Path, metavar="FILE", help="file with one text per line, sent in turn"
     )
-    options.add_argument("--speed", type=amount, default=1.0)
+    options.add_argument("--voice", help="voice of the requests")
+    options.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="wav",
+        help="audio format; all but wav and pcm need PyAV",
+    )
+    options.add_argument("--speed", type=amount, default=1.0, help="speed of the requests")
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
-    """Options of a command line; ends the program with a message and 2 where they do not fit together."""
+    """Parse a command line; exits with status 2 and a message if options contradict."""
     options = parser(environment)
     given = options.parse_args(arguments)
     if given.rate and not given.duration:
         options.error("--rate needs --duration")
     if given.rate and given.listen:
-        options.error("--listen is for a closed loop, --rate makes an open one")
+        options.error("--listen needs a closed loop; --rate makes an open loop")
     if given.rate and given.requests:
-        options.error("--rate and --requests are two kinds of load")
+        options.error("--rate (open loop) and --requests (closed loop) exclude each other")
     check_files(options, given.json, given.html)
     load = replace(
         common_load(options, given, environment),
@@ -138,16 +158,16 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 
 
 def check_files(options: argparse.ArgumentParser, *files: Path | None) -> None:
-    """End the program where a result could not be written."""
+    """Exit with a message if a result file could not be written."""
     for file in files:
         if file and not file.parent.is_dir():
-            options.error(f"{file}: there is no such folder")
+            options.error(f"{file}: its folder does not exist")
 
 
 def common_load(
     options: argparse.ArgumentParser, given: argparse.Namespace, environment: Mapping[str, str]
 ) -> Load:
-    """What `add_common` and `--duration` say of a load; ends the program where it cannot be asked for."""
+    """Build the load from the options of `add_common` and `--duration`; exits if it cannot run."""
     if given.format not in EXACT_FORMATS and not packed.available():
         options.error(f"{given.format} needs PyAV: pip install av")
     try:
@@ -183,15 +203,15 @@ def _path(environment: Mapping[str, str], name: str) -> Path | None:
 
 
 def url(text: str) -> str:
-    """One of HTTP, with a host; raises ArgumentTypeError, ValueError."""
+    """Check an HTTP URL with a host; raises ArgumentTypeError, ValueError."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise argparse.ArgumentTypeError(f"{text} is no URL: http://localhost:9091, for one")
+        raise argparse.ArgumentTypeError(f"{text} is not an HTTP URL such as http://localhost:9091")
     return text
 
 
 def count(text: str) -> int:
-    """At least one; raises ValueError."""
+    """Parse an integer of at least 1; raises ValueError."""
     value = int(text)
     if value < 1:
         raise ValueError(text)
@@ -199,7 +219,7 @@ def count(text: str) -> int:
 
 
 def amount(text: str) -> float:
-    """More than nothing, and not endless; raises ValueError."""
+    """Parse a positive finite number; raises ValueError."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise ValueError(text)
@@ -207,7 +227,7 @@ def amount(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """From 0 to 1; raises ValueError."""
+    """Parse a number from 0 to 1; raises ValueError."""
     value = float(text)
     if not 0 <= value <= 1:
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""A result as one HTML page: its figures, its plots, and nothing from anywhere else."""
+"""A result as one HTML page with figures and plots, without external resources."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from stress_test.report import report
 from stress_test.result import Result
 from stress_test.throughput import in_flight
 
-MOST_LINES = 400  # of single requests that a plot shows
+MOST_LINES = 400  # requests shown in the plot of each request
+
+TOO_SLOW = "The load generator was too slow for these figures: see Late Starts and Event Loop Lag."
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1d2330; --faint: #d9dde5; --a: #1f6fb2; --b: #c8641b; --bad: #b3261e; }
+:root { color-scheme: light dark; --ink: #1d2330; --faint: #d9dde5; }
+:root { --a: #1f6fb2; --b: #c8641b; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8eaf0; --faint: #3a4150; --a: #6db3ee; --b: #f0a05c; --bad: #ff8a80; }
 }
-body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); max-width: 1120px; margin: 24px auto; }
-body { padding: 0 16px; }
+body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); }
+body { max-width: 1120px; margin: 24px auto; padding: 0 16px; }
 h1 { font-size: 22px; } h2 { font-size: 17px; margin-top: 28px; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.plots { display: grid; gap: 16px; }
+.plots { grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
 .tables { display: flex; flex-wrap: wrap; gap: 16px 40px; align-items: start; }
-table { border-collapse: collapse; } td, th { padding: 2px 12px 2px 0; text-align: left; font-weight: normal; }
+table { border-collapse: collapse; }
+td, th { padding: 2px 12px 2px 0; text-align: left; font-weight: normal; }
 td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; } .bad { color: var(--bad); }
 pre { overflow-x: auto; font-size: 13px; }
 figure { margin: 0; }
-svg { width: 100%; height: auto; } text { fill: var(--ink); } .title { font-size: 14px; } .tick { font-size: 11px; }
+svg { width: 100%; height: auto; } text { fill: var(--ink); }
+.title { font-size: 14px; } .tick { font-size: 11px; }
 .grid { stroke: var(--faint); } polyline { fill: none; stroke-width: 1.6; }
-polyline.a { stroke: var(--a); } polyline.b { stroke: var(--b); } polyline.bad { stroke: var(--bad); }
+polyline.a { stroke: var(--a); } polyline.b { stroke: var(--b); }
+polyline.bad { stroke: var(--bad); }
 circle.a { fill: var(--a); } circle.b { fill: var(--b); } circle.bad { fill: var(--bad); }
 """
 
 
 def page(result: Result) -> str:
-    """The whole document."""
+    """Return the complete HTML document."""
     figures = Figures.of(result.run)
-    late = (
-        ""
-        if figures.generator.believable
-        else '<p class="bad">The load was late itself: see Late Starts and Lag.</p>'
-    )
+    late = "" if figures.generator.believable else f'<p class="bad">{TOO_SLOW}</p>'
     plots = "".join(f"<figure>{plot.svg()}</figure>" for plot in draw(result.run.outcomes))
     shown = {
         name: "-" if value is None else f"{value:.6g}"
@@ -54,23 +57,24 @@ def page(result: Result) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body>"
         f"<h1>Stress test of {escape(str(result.parameters.get('url')))}</h1>{late}"
-        f'<h2>Over the requests</h2><div class="plots">{plots}</div>'
-        f'<h2>Figures</h2><div class="tables">{_table(shown)}<pre>{escape(report(figures))}</pre></div>'
-        f'<h2>The load, and the machine that it came from</h2><div class="tables">'
+        f'<h2>Plots</h2><div class="plots">{plots}</div>'
+        f'<h2>Figures</h2><div class="tables">{_table(shown)}'
+        f"<pre>{escape(report(figures))}</pre></div>"
+        '<h2>Load parameters and machine of the load generator</h2><div class="tables">'
         f"{_table(result.parameters)}{_table(result.machine)}</div>"
         "</body></html>\n"
     )
 
 
 def draw(outcomes: Sequence[Outcome]) -> list[Plot]:
-    """The plots that there is something to show in."""
+    """Return the plots for which there is data."""
     spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
     plots = [draw_requests(outcomes), draw_in_flight(outcomes)] if outcomes else []
     return [draw_shares(spoken), draw_factors(spoken), *plots] if spoken else plots
 
 
 def draw_shares(spoken: Sequence[Spoken]) -> Plot:
-    """Which share of the answers had begun, and had ended, after so long."""
+    """Plot the share of answers begun and ended over time since due."""
     most_s = max(outcome.latency_s for outcome in spoken)
     plot = Plot("Answers begun and ended", "seconds since due", "percent", most_s, 100.0)
     plot.line(shares([outcome.first_audio_s for outcome in spoken]), "a", "first audio")
@@ -79,13 +83,13 @@ def draw_shares(spoken: Sequence[Spoken]) -> Plot:
 
 
 def draw_factors(spoken: Sequence[Spoken]) -> Plot:
-    """The real-time factor over the length of the answer."""
+    """Plot the real-time factor over the length of the answer."""
     points = [(outcome.audio_s, outcome.real_time_factor) for outcome in spoken]
     most_s, most = max(x for x, _ in points), max(y for _, y in points)
     plot = Plot(
         "Real-time factor over length",
         "seconds of audio",
-        "seconds of waiting per second",
+        "real-time factor",
         most_s,
         max(1.0, most),
     )
@@ -95,7 +99,7 @@ def draw_factors(spoken: Sequence[Spoken]) -> Plot:
 
 
 def draw_requests(outcomes: Sequence[Outcome]) -> Plot:
-    """When each request was due, first heard, and ended; evenly picked where there are too many."""
+    """Plot due time, first audio and end of each request; of many, every n-th."""
     step = -(-len(outcomes) // MOST_LINES)
     most_s = max(outcome.due_s + outcome.latency_s for outcome in outcomes)
     plot = Plot("Each request: due, first audio, end", "seconds", "request", most_s, len(outcomes))
@@ -110,7 +114,7 @@ def draw_requests(outcomes: Sequence[Outcome]) -> Plot:
 
 
 def draw_in_flight(outcomes: Sequence[Outcome]) -> Plot:
-    """How many requests were due and not yet ended."""
+    """Plot the number of requests that were due and had not ended."""
     steps = in_flight(outcomes)
     plot = Plot(
         "Requests in flight", "seconds", "requests", steps[-1][0], max(count for _, count in steps)
@@ -120,7 +124,7 @@ def draw_in_flight(outcomes: Sequence[Outcome]) -> Plot:
 
 
 def shares(values: Sequence[float]) -> Points:
-    """Percent of the values that are no greater than each of them: a staircase."""
+    """Return the cumulative distribution in percent as a step function."""
     points = [(0.0, 0.0)]
     for rank, value in enumerate(sorted(values)):
         points += [(value, 100 * rank / len(values)), (value, 100 * (rank + 1) / len(values))]

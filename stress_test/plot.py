@@ -1,4 +1,4 @@
-"""Small plots as SVG, for a page that asks nobody for anything."""
+"""Small SVG plots for a page without external resources."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH, HEIGHT = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 30, 44
-LETTER_WIDTH = 6  # of the legend, about
+LEFT = 58  # margins around the axes
+RIGHT = 14
+TOP = 30
+BOTTOM = 44
+LETTER_WIDTH = 6  # approximate width of a letter in the legend
 Points = Sequence[tuple[float, float]]
 
 
 def ticks(most: float, wanted: int = 5) -> list[float]:
-    """Round numbers from 0 until at least `most`, about as many as wanted."""
+    """Return round numbers from 0 to at least `most`, approximately `wanted` of them."""
     if most <= 0:
         return [0.0, 1.0]
     rough = most / wanted
@@ -25,7 +28,7 @@ def ticks(most: float, wanted: int = 5) -> list[float]:
 
 @dataclass(slots=True)
 class Plot:
-    """Axes from 0 to the first round number beyond what has to fit; `kind` of a mark is its CSS class."""
+    """Plot with axes from 0 to the first tick above the maximum; `kind` is a mark's CSS class."""
 
     title: str
     x_label: str
@@ -36,19 +39,19 @@ class Plot:
     _kinds: dict[str, str] = field(default_factory=dict[str, str])
 
     def line(self, points: Points, kind: str, name: str = "") -> None:
-        """Points joined; `name` is what the legend calls it."""
+        """Add a line through points; `name`: its text in the legend."""
         self._name(kind, name)
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(self._place, points))
         self._marks.append(f'<polyline class="{kind}" points="{path}"/>')
 
     def dots(self, points: Points, kind: str, name: str = "") -> None:
-        """Points alone."""
+        """Add a dot for each point; `name`: their text in the legend."""
         self._name(kind, name)
         for x, y in map(self._place, points):
             self._marks.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="2.2"/>')
 
     def svg(self) -> str:
-        """The picture."""
+        """Return the plot as an SVG element."""
         title = escape(self.title)
         head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
         text = f'<text class="title" x="{LEFT}" y="18">{title}</text>'
@@ -86,7 +89,7 @@ class Plot:
         return [*parts, _text(self.y_label, turned)]
 
     def _legend(self) -> list[str]:
-        """On the title's line, from the right."""
+        """Build the legend on the line of the title, right-aligned."""
         parts: list[str] = []
         x = WIDTH - RIGHT
         for kind, name in reversed(self._kinds.items()):

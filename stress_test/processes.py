@@ -1,4 +1,4 @@
-"""A load on one process, or on several whose outcomes become one."""
+"""Execution of a load in one process, or in several whose outcomes are merged."""
 
 from __future__ import annotations
 
@@ -18,31 +18,30 @@ from stress_test.generator import Timing, generate
 from stress_test.load import Load
 from stress_test.outcome import Outcome, from_json
 
-PAUSE_S = 0.05  # from the word to begin until the beginning, so that every process has heard it
+PAUSE_S = 0.05  # from the start command to the start, so that every process has received it
 
 
 class ProcessFailed(RuntimeError):
-    """A process of the load ended without its result."""
+    """A load generator process ended without its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All outcomes, in the order of the requests, and how well each process kept its times."""
+    """All outcomes in the order of the requests, and the timing of each process."""
 
     outcomes: tuple[Outcome, ...]
     timings: tuple[Timing, ...]
-    took_s: float  # from the beginning until the last byte
-    interrupted: bool = False  # then these are only the outcomes until then
+    took_s: float  # from the start to the last byte
+    interrupted: bool = False  # then the outcomes are incomplete
 
 
 class Process:
-    """One process of the load, ended with the block."""
+    """One load generator process, which ends with the block."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
 
     async def __aenter__(self) -> Self:
-        """Start it."""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stress_test.generator"),
             stdin=subprocess.PIPE,
@@ -56,26 +55,26 @@ class Process:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it, whatever it was doing."""
+        """Wait for the process; kill it first if the block raised."""
         if self._process.returncode is None and kind is not None:
             self._process.kill()
         await self._process.wait()
 
     async def ready(self) -> None:
-        """Return when it knows its load. Raises ProcessFailed."""
+        """Send the load and wait for "ready"; raises ProcessFailed."""
         await self._tell(self._load.dump())
         if await self._line() != "ready":
-            raise ProcessFailed("a process of the load did not start")
+            raise ProcessFailed("a load generator process did not start")
 
     async def run(self, begin_s: float, on_outcome: Callable[[Outcome], None]) -> Timing:
-        """Begin then; return when it is through. Raises ProcessFailed."""
+        """Start the load at `begin_s` and return its timing at the end; raises ProcessFailed."""
         await self._tell(str(begin_s))
         while line := await self._line():
             values = json.loads(line)
             if "number" not in values:
                 return Timing(**values)
             on_outcome(from_json(values))
-        raise ProcessFailed("a process of the load ended before its result")
+        raise ProcessFailed("a load generator process ended before its result")
 
     async def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -83,7 +82,7 @@ class Process:
             self._process.stdin.write(line.encode() + b"\n")
             await self._process.stdin.drain()
         except ConnectionError as exc:
-            raise ProcessFailed("a process of the load ended before it began") from exc
+            raise ProcessFailed("a load generator process ended before the load started") from exc
 
     async def _line(self) -> str:
         assert self._process.stdout is not None
@@ -91,7 +90,13 @@ class Process:
 
 
 async def run(load: Load, on_outcome: Callable[[Outcome], None]) -> Run:
-    """Run a load; `on_outcome` hears of each as it comes. Raises ProcessFailed. Cancelled, it returns what there is."""
+    """Run a load and call `on_outcome` with each outcome as it arrives.
+
+    If it is cancelled it returns the outcomes so far.
+
+    Raises:
+        ProcessFailed: a load generator process ended without its result.
+    """
     outcomes: list[Outcome] = []
 
     def collect(outcome: Outcome) -> None:

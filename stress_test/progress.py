@@ -1,4 +1,4 @@
-"""A bar on a terminal's error output, and nothing elsewhere."""
+"""Progress bar on stderr, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stress_test.outcome import Failed, Outcome
 from stress_test.processes import Run, run
 
 WIDTH = 30
-LEAST_PAUSE_S = 0.1  # between two drawings
+LEAST_PAUSE_S = 0.1  # least time between two updates of the bar
 
 
 class Progress:
-    """Counts outcomes. `expected`: how many there will be; None: nobody knows."""
+    """Counts outcomes; `expected`: their total number, None if unknown."""
 
     def __init__(self, expected: int | None, out: TextIO = sys.stderr) -> None:
         self._expected, self._out = expected, out
@@ -25,14 +25,14 @@ class Progress:
         self._drawn_s = 0.0
 
     def count(self, outcome: Outcome) -> None:
-        """One more."""
+        """Count an outcome and update the bar."""
         self._count += 1
         self._failed += isinstance(outcome, Failed)
         if self._shown and time.monotonic() - self._drawn_s >= LEAST_PAUSE_S:
             self._draw()
 
     def end(self) -> None:
-        """Draw it a last time and leave the line."""
+        """Draw the final bar and end its line."""
         if self._shown:
             self._draw()
             print(file=self._out)
@@ -50,7 +50,7 @@ class Progress:
 
 
 async def run_shown(load: Load) -> Run:
-    """Run a load with a bar; see `run`."""
+    """Run a load with a progress bar; see `run`."""
     progress = Progress(load.expected)
     try:
         return await run(load, progress.count)
@@ -59,6 +59,6 @@ async def run_shown(load: Load) -> Run:
 
 
 async def warm_up_shown(load: Load) -> None:
-    """Warm the server up, and say where it did not answer."""
+    """Send the warm-up requests; print a line if one of them failed."""
     if await warm_up(load) < load.warmup_count:
-        print("not every warm-up request was answered", file=sys.stderr)
+        print("a warm-up request failed", file=sys.stderr)

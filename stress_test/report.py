@@ -1,4 +1,4 @@
-"""The report as text: first the one in which the published figures of this service are written, then ours."""
+"""Report as text: the format of the published figures, then the streaming report."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from stress_test.figures import Figures, Heard, Punctuality, Spread
 
 RULE = "=========================="
-REFUSED = "status 429"  # begins the name of a request that came to a full server
-INTERRUPTED = 130  # the exit status, as a shell says of what SIGINT ended
+REFUSED = "status 429"  # prefix of the errors of a full server
+INTERRUPTED = 130  # exit status of a program ended by SIGINT, as in a shell
 
 
 def report(figures: Figures) -> str:
-    """Both reports. Total Requests counts every request; the other figures of the first are of the answered ones."""
+    """Return both reports.
+
+    Total Requests counts all requests; all other figures of the first report exclude failed ones.
+    """
     return "\n".join([*_published(figures), "", *_ours(figures)])
 
 
@@ -36,7 +39,7 @@ def _latency(spread: Spread) -> Iterator[str]:
 
 
 def _real_time_factor(heard: Heard) -> Iterator[str]:
-    """The published reports write an "s" after the least and the greatest factor; so does this one."""
+    """Yield the RTF lines; like the published reports they have an "s" after Min and Max RTF."""
     spread = heard.real_time_factor
     yield "\n=== AUDIO & REAL-TIME FACTOR (RTF) REPORT ==="
     yield f"Avg Audio Duration: {heard.audio_s_mean:.3f}s"
@@ -52,18 +55,20 @@ def _real_time_factor(heard: Heard) -> Iterator[str]:
 
 def _ours(figures: Figures) -> Iterator[str]:
     yield "=== STREAMING REPORT ==="
-    yield f"Answered: {figures.requests - figures.failed}, Failed: {figures.failed}, in {figures.took_s:.3f}s"
+    answered = figures.requests - figures.failed
+    yield f"Answered: {answered}, Failed: {figures.failed}, in {figures.took_s:.3f}s"
     if figures.heard:
         yield from _first_audio(figures.heard.first_audio)
-        yield from _heard(figures.heard, figures.requests - figures.failed)
+        yield from _heard(figures.heard, answered)
     if figures.errors:
         yield "\n--- Errors ---"
     yield from (f"{error}: {count}" for error, count in figures.errors.items())
     if refused := sum(
         count for error, count in figures.errors.items() if error.startswith(REFUSED)
     ):
-        yield f"The server carries less than this load: it answered {figures.requests - figures.failed} requests and"
-        yield f"refused {refused}. python -m stress_test capacity finds the listeners that it carries."
+        yield "The load exceeds the server's capacity:"
+        yield f"{answered} requests answered, {refused} rejected with 429."
+        yield "python -m stress_test capacity finds the number of listeners that it sustains."
     yield from _generator(figures.generator)
     yield RULE
 
@@ -80,7 +85,7 @@ def _first_audio(spread: Spread) -> Iterator[str]:
 
 
 def _heard(heard: Heard, answered: int) -> Iterator[str]:
-    yield "\n--- What Was Heard ---"
+    yield "\n--- Playback ---"
     yield f"Throughput: {heard.audio_s_per_s:.2f} audio-seconds per second"
     yield f"Answers Per Second: {heard.answers_per_s:.2f}"
     where = f"{heard.underrun_streams} of {answered} streams, {heard.underrun_s:.3f}s"
@@ -93,8 +98,10 @@ def _heard(heard: Heard, answered: int) -> Iterator[str]:
 
 
 def _generator(generator: Punctuality) -> Iterator[str]:
-    yield "\n--- The Load Itself ---"
+    yield "\n--- Load Generator ---"
     yield f"Late Starts: {generator.late_starts} (worst {generator.latest_start_ms:.1f}ms)"
-    yield f"Event Loop Lag P95: {generator.lag_ms_p95:.1f}ms, CPU: {generator.cpu_share_max:.0%} of a core"
+    cpu = f"{generator.cpu_share_max:.0%} of a core"
+    yield f"Event Loop Lag P95: {generator.lag_ms_p95:.1f}ms, CPU: {cpu}"
     if not generator.believable:
-        yield "The load was late itself: more --processes, or another machine, before these figures are believed"
+        yield "The load generator was too slow for these figures."
+        yield "Use more --processes or another machine."

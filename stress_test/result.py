@@ -1,4 +1,4 @@
-"""A run as JSON: what was asked of whom, on which machine, every figure, and every request."""
+"""A run as JSON: machine, parameters, figures and every request."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PACKAGES = ("speech-server", "aiohttp", "numpy", "av")
 
 
 class NotAResult(ValueError):
-    """A file that no stress test wrote; the message is one line for its reader."""
+    """A file is not a result of the stress test; the message is one line for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a file holds. `machine` is that of the load, not of the server."""
+    """Content of a result file; `machine` is that of the load generator, not of the server."""
 
     machine: Mapping[str, object]
     parameters: Mapping[str, object]
@@ -34,11 +34,14 @@ class Result:
 
     @classmethod
     def of(cls, load: Load, run: Run) -> Self:
-        """A run that has just ended on this machine."""
+        """Build the result of a run that has just ended on this machine."""
         return cls(describe(PACKAGES), load.parameters(), run)
 
     def dump(self) -> str:
-        """As JSON, a line for each request: `figures` to read, `requests` and `processes` to compute them again."""
+        """Serialise to JSON with one line per request.
+
+        `figures` is for readers; it can be computed again from `requests` and `processes`.
+        """
         values: dict[str, object] = {
             "tool": TOOL,
             "format": FORMAT,
@@ -55,11 +58,11 @@ class Result:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What `dump` wrote; raises NotAResult."""
+        """Read the output of `dump`; raises NotAResult."""
         try:
             values = json.loads(text)
             if (values["tool"], values["format"]) != (TOOL, FORMAT):
-                raise NotAResult("not a result of this stress test, or of another version of it")
+                raise NotAResult("not a result of this stress test, or one of another version")
             outcomes = tuple(from_json(outcome) for outcome in values["requests"])
             timings = tuple(Timing(**timing) for timing in values["processes"])
             run = Run(outcomes, timings, values["figures"]["took_s"], values["interrupted"])
@@ -69,7 +72,7 @@ class Result:
 
 
 def read(path: Path) -> Result:
-    """A result's file; raises NotAResult, its message naming the file."""
+    """Read a result file; raises NotAResult, whose message names the file."""
     try:
         return Result.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as exc:

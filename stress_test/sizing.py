@@ -1,4 +1,4 @@
-"""`python -m stress_test capacity`: how much a server carries, what to set then, and what an hour of audio costs."""
+"""`python -m stress_test capacity`: capacity of a server, settings for it, cost of audio."""
 
 from __future__ import annotations
 
@@ -21,33 +21,38 @@ from stress_test.report import INTERRUPTED, RULE
 from stress_test.result import PACKAGES
 
 DESCRIPTION = """\
-Raises the number of listeners until a request fails, the first audio comes late or a listener runs dry, looks for
-the edge, and says what to set. A listener asks, listens to the end in real time, and asks again at once: who talks for
-a third of a call stands for three calls. Exits 1 if not even one listener is carried, 130 if interrupted.
+Searches the number of listeners that a server sustains and prints settings for it. The number is
+raised until a request fails, the first audio is late or playback underruns. A listener plays its
+answer to the end in real time, then sends the next request at once. If the service speaks for a
+third of a call, one listener stands for three calls. Exits 1 if the server does not sustain one
+listener, 130 if interrupted.
 
-Let the server's MAX_CONCURRENT_REQUESTS not be what is found: 1000, say, for as long as this runs."""
-HEADROOM = 0.7  # of what is carried, as the load to plan for: arrivals come in crowds
+Set the server's MAX_CONCURRENT_REQUESTS high (1000) for this test, or it limits the result."""
+HEADROOM = 0.7  # recommended share of the capacity, since arrivals cluster
 COLUMNS = "{:>9} {:>8} {:>10} {:>10} {:>9} {:>10}   {}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """What was found, and what follows from it."""
+    """Result of the search, and the recommendations derived from it."""
 
     promise: Promise
     levels: Sequence[Level]
     most: int
-    price: float | None = None  # of the machine, an hour
-    use: float = 1.0  # the share of what is carried that is asked for, over the day
+    price: float | None = None  # of the machine per hour
+    use: float = 1.0  # utilised share of the capacity, averaged over the day
 
     @property
     def carried(self) -> Level | None:
-        """The highest level that kept the promise."""
+        """Highest level that met the targets."""
         return carried(self.levels)
 
     @property
     def at_least(self) -> bool:
-        """Whether the server may carry more: no level was too much, or the load itself was too slow."""
+        """True if the result is only a lower bound of the capacity.
+
+        No level failed, or the load generator was too slow for the last one.
+        """
         return (
             all(level.broken is None for level in self.levels)
             or not self.levels[-1].figures.generator.believable
@@ -55,41 +60,41 @@ class Sizing:
 
     @property
     def planned(self) -> int:
-        """Listeners to plan for, on a server like this one."""
+        """Recommended number of listeners for a server like this one."""
         return max(1, int(HEADROOM * self.carried.listeners)) if self.carried else 0
 
     @property
     def hour_costs(self) -> float | None:
-        """An hour of audio in the price's money, `use` of what is carried being asked for; None: not to be told.
+        """Cost of one hour of audio at utilisation `use`; None if unknown.
 
-        A level that is shorter than an answer may hold none between its ramp and its end.
+        A level shorter than an answer may contain no audio between its ramp and its end.
         """
         if self.price is None or self.carried is None or not self.carried.audio_s_per_s:
             return None
         return self.price / (self.carried.audio_s_per_s * self.use)
 
     def report(self) -> Iterator[str]:
-        """As text; see COLUMNS for the levels' lines."""
+        """Yield the lines of the summary."""
         if not self.carried:
-            yield "Not one listener is carried"
+            yield "The server does not sustain even one listener"
             return
-        listeners, most, more = (
-            self.carried.listeners,
-            self.carried.in_flight,
-            "at least " if self.at_least else "",
-        )
+        listeners = self.carried.listeners
+        most = self.carried.in_flight
+        more = "at least " if self.at_least else ""
+        streams = max(1, int(HEADROOM * most))
         rate = f"{self.carried.audio_s_per_s:.1f} audio-seconds per second"
-        yield f"Listeners: {more}{listeners} ({rate}, {most} requests in flight at the most)"
-        yield f"To Plan For: {self.planned} (the chart's streamsPerReplica: {max(1, int(HEADROOM * most))})"
-        yield f"To Set: MAX_CONCURRENT_REQUESTS={listeners}, vLLM's --max-num-seqs {2 * listeners}"
+        yield f"Listeners: {more}{listeners} ({rate}, at most {most} requests in flight)"
+        yield f"Recommended Load: {self.planned} (the chart's streamsPerReplica: {streams})"
+        sequences = 2 * listeners
+        yield f"Settings: MAX_CONCURRENT_REQUESTS={listeners}, vLLM's --max-num-seqs {sequences}"
         if self.hour_costs is not None:
             most_paid = "at most " if self.at_least else ""
-            paid = f"{self.price:g} an hour, {self.use:.0%} in use"
-            yield f"Cost Of An Hour Of Audio: {most_paid}{self.hour_costs:.4f} ({paid})"
+            paid = f"{self.price:g} per hour, utilisation {self.use:.0%}"
+            yield f"Cost Per Hour Of Audio: {most_paid}{self.hour_costs:.4f} ({paid})"
         yield RULE
 
     def dump(self, load: Load) -> str:
-        """As JSON, with every level's figures."""
+        """Serialise to JSON with the figures of every level."""
         found = self.carried
         values: dict[str, object] = {
             "tool": "speech-server stress_test capacity",
@@ -107,12 +112,12 @@ class Sizing:
 
 
 def line_of(level: Level) -> str:
-    """A level in a line."""
+    """Format a level as a line of the table."""
     heard = level.figures.heard
     cells = [f"{heard.first_audio.p99:.3f}s", heard.underrun_streams] if heard else ["-", "-"]
-    said = level.broken or "carried"
+    said = level.broken or "targets met"
     if not level.figures.generator.believable:
-        said += "; the load was late itself: more --processes, or another machine"
+        said += "; the load generator was too slow: use more --processes or another machine"
     counts = (
         level.listeners,
         level.figures.requests,
@@ -123,7 +128,7 @@ def line_of(level: Level) -> str:
 
 
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    """The command's options."""
+    """Build the parser; environment variables are the defaults."""
     promise = Promise()
     options = argparse.ArgumentParser(
         "stress_test capacity",
@@ -136,35 +141,43 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=amount,
         default=30.0,
         metavar="S",
-        help="of each level, in seconds; several answers long",
+        help="length of each level in seconds; use several times the length of an answer",
     )
-    options.add_argument("--most", type=count, default=512, help="listeners to try at most")
+    options.add_argument(
+        "--most", type=count, default=512, help="highest number of listeners to try"
+    )
     options.add_argument(
         "--first-audio",
         type=amount,
         default=promise.first_audio_s,
         metavar="S",
-        help="promised for 99 of 100 answers",
+        help="target for the p99 of the time to first audio",
     )
     options.add_argument(
         "--underruns",
         type=share,
         default=promise.underrun_share,
         metavar="SHARE",
-        help="of the answers, at most",
+        help="target for the share of answers with underruns",
     )
     options.add_argument(
-        "--price", type=amount, help="of the machine an hour, for the cost of an hour of audio"
+        "--price",
+        type=amount,
+        help="price of the machine per hour; reports the cost of one hour of audio",
     )
     options.add_argument(
-        "--use", type=share, default=1.0, metavar="SHARE", help="of what is carried, over the day"
+        "--use",
+        type=share,
+        default=1.0,
+        metavar="SHARE",
+        help="utilised share of the capacity, averaged over the day",
     )
-    options.add_argument("--json", type=Path, help="write every figure here")
+    options.add_argument("--json", type=Path, help="write all figures to this JSON file")
     return options
 
 
 async def measure(load: Load, promise: Promise, most: int) -> list[Level]:
-    """Every level that was tried, each told on the terminal as it ends. Raises ProcessFailed."""
+    """Run the search and print each level as it ends; raises ProcessFailed."""
     await warm_up_shown(load)
     print(
         COLUMNS.format(
@@ -183,11 +196,11 @@ async def measure(load: Load, promise: Promise, most: int) -> list[Level]:
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """The command line; the process's exit status."""
+    """Run the command line and return the exit status of the process."""
     options = parser(environment)
     given = options.parse_args(arguments)
     if not given.use:
-        options.error("--use: what is never used has no cost for an hour")
+        options.error("--use must be above 0")
     check_files(options, given.json)
     load = common_load(options, given, environment)
     promise = Promise(given.first_audio, given.underruns)

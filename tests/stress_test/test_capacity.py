@@ -67,7 +67,7 @@ async def test_a_load_that_was_late_itself_ends_the_search_and_carries_nothing()
     assert [tried.listeners for tried in levels] == [1, 2, 4]
     assert carried(levels) == levels[1]
     assert Sizing(PROMISE, levels, 64).at_least
-    assert "the load was late itself" in line_of(levels[-1])
+    assert "the load generator was too slow" in line_of(levels[-1])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_a_load_that_was_late_itself_ends_the_search_and_carries_nothing()
         ((spoken(), spoken(underruns=1), spoken(underruns=2)), "underruns"),
         ((spoken(), spoken(first_audio_s=1.2)), "first audio"),
         ((spoken(), failed("timed out"), failed("timed out")), "timed out (2 of 3)"),
-        ((), "nothing was asked"),
+        ((), "no requests"),
     ],
 )
 def test_a_broken_promise_is_named(outcomes: tuple[Outcome, ...], said: str | None) -> None:
@@ -109,10 +109,10 @@ def test_what_to_set_and_what_an_hour_costs() -> None:
         use=0.3,
     )
     said = "\n".join(sizing.report())
-    assert "Listeners: 20 (20.0 audio-seconds per second, 3 requests in flight at the most)" in said
-    assert "To Plan For: 14 (the chart's streamsPerReplica: 2)" in said
+    assert "Listeners: 20 (20.0 audio-seconds per second, at most 3 requests in flight)" in said
+    assert "Recommended Load: 14 (the chart's streamsPerReplica: 2)" in said
     assert "MAX_CONCURRENT_REQUESTS=20, vLLM's --max-num-seqs 40" in said
-    assert "Cost Of An Hour Of Audio: 0.5000 (3 an hour, 30% in use)" in said
+    assert "Cost Per Hour Of Audio: 0.5000 (3 per hour, utilisation 30%)" in said
     assert "Cost" not in "\n".join(replace(sizing, price=None).report())
     assert "Cost" not in "\n".join(replace(sizing, levels=[level(10, rate=0.0)]).report())
     open_ended = "\n".join(replace(sizing, levels=sizing.levels[:2]).report())
@@ -137,7 +137,10 @@ async def test_a_listener_hears_an_answer_to_its_end_and_one_who_was_refused_wai
 
 @pytest.mark.parametrize(
     ("answer", "status", "said"),
-    [(GOOD, 0, "Listeners: at least 2"), (REFUSED, 1, "Not one listener is carried")],
+    [
+        (GOOD, 0, "Listeners: at least 2"),
+        (REFUSED, 1, "The server does not sustain even one listener"),
+    ],
 )
 async def test_the_command_says_what_it_found(
     answer: Answer, status: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -48,14 +48,14 @@ P90 TTFA: 0.370s
 P95 TTFA: 0.385s
 P99 TTFA: 0.397s
 
---- What Was Heard ---
+--- Playback ---
 Throughput: 5.00 audio-seconds per second
 Answers Per Second: 1.00
 Underruns Per Stream: 0.500 (1 of 4 streams, 0.250s)
 Steps In The Signal: 3, of them at seams: 1
 Silences Over 1s: 1 (1.500s)
 
---- The Load Itself ---
+--- Load Generator ---
 Late Starts: 0 (worst 2.0ms)
 Event Loop Lag P95: 3.0ms, CPU: 25% of a core
 =========================="""
@@ -92,8 +92,8 @@ def test_failures_are_counted_and_never_averaged() -> None:
 def test_a_server_that_refused_carries_less_than_the_load() -> None:
     refused = [failed("status 429 overloaded")] * 2
     text = report(of(spoken(), *refused, failed("timed out")))
-    assert "The server carries less than this load: it answered 1 requests and\nrefused 2. " in text
-    assert "carries less" not in report(of(spoken(), failed("timed out")))
+    assert "exceeds the server's capacity:\n1 requests answered, 2 rejected with 429.\n" in text
+    assert "exceeds the server's capacity" not in report(of(spoken(), failed("timed out")))
 
 
 def test_nothing_but_failures_has_no_figures() -> None:
@@ -123,4 +123,4 @@ def test_a_load_that_was_late_itself_says_so(
     assert figures.generator == Punctuality(
         int(late_s > 0.01), late_s * 1000, lag_ms, 0.25, believable
     )
-    assert ("The load was late itself" in report(figures)) is not believable
+    assert ("The load generator was too slow" in report(figures)) is not believable
