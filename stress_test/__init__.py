@@ -1,1 +1,1 @@
-"""A load of speech requests, what its listeners hear, and reports that compare one server with another."""
+"""Load test of a speech server: sends requests, measures the audio, compares results."""

@@ -1,7 +1,7 @@
-"""`python -m stress_test`: a load and its reports; exits 1 if a request failed. `--help` says more.
+"""`python -m stress_test` runs a load and prints its reports; see `--help`.
 
-`python -m stress_test compare A.json B.json` sets two results side by side; `python -m stress_test capacity` looks for
-the load that a server carries.
+The exit status is 1 if a request failed. `python -m stress_test compare A.json B.json` prints two
+results side by side. `python -m stress_test capacity` searches the load that a server sustains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stress_test.result import Result
 
 
 def describe(load: Load) -> str:
-    """What is about to happen, in a line."""
+    """Describe the load in one line."""
     if load.rate:
         asked = f"{load.rate:g} requests a second for {load.duration_s:g} s"
     elif load.requests == load.concurrency:
@@ -42,7 +42,7 @@ async def measure(options: Options) -> Run:
 
 
 def write(options: Options, result: Result) -> None:
-    """The result's files, where they were asked for."""
+    """Write the result files that the options name."""
     if options.json:
         options.json.write_text(result.dump(), encoding="utf-8")
     if options.html:
@@ -50,7 +50,7 @@ def write(options: Options, result: Result) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; the process's exit status."""
+    """Run the command line and return the exit status of the process."""
     commands = {"compare": comparison.main, "capacity": sizing.main}
     if arguments and arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
@@ -61,13 +61,13 @@ def main(arguments: Sequence[str]) -> int:
     except ProcessFailed as exc:
         print(exc, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # while the server was being warmed up
+    except KeyboardInterrupt:  # during the warm-up
         return INTERRUPTED
     figures = Figures.of(done)
     print(report(figures))
     write(options, Result.of(options.load, done))
     if done.interrupted:
-        print("interrupted: these are the answers until then", file=sys.stderr)
+        print("interrupted: the figures cover the requests that had ended", file=sys.stderr)
         return INTERRUPTED
     return int(figures.failed > 0 or not figures.requests)
 

@@ -1,4 +1,4 @@
-"""When the requests of an open loop come."""
+"""Arrival times of the requests of an open loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import numpy as np
 def poisson_arrivals(
     rng: np.random.Generator, requests_per_s: float, seconds: float
 ) -> list[float]:
-    """When requests come that know nothing of each other: ascending, each within `seconds`."""
+    """Return the arrival times of a Poisson process: seconds, ascending, each below `seconds`."""
     count = int(rng.poisson(requests_per_s * seconds))
     return sorted(rng.uniform(0, seconds, count).tolist())

@@ -1,4 +1,7 @@
-"""Callers of a speech service, good and bad: each makes one request in its own way and tells what came of it."""
+"""Clients of a speech service, correct and faulty ones, over raw sockets.
+
+Each client sends one request of one kind and returns its outcome.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 PATH = "/v1/audio/speech"
-TAIL_BYTES = 4_096  # of an answer that are kept
-SLOW_BYTES_PER_S = 20_000  # less than half of what pcm takes in real time
+TAIL_BYTES = 4_096  # the last bytes of a response, which are kept
+SLOW_BYTES_PER_S = 20_000  # less than half of the 48,000 bytes/s of pcm in real time
 TEXTS = (
     "The train leaves at nine. Please be on time.",
     "Good morning! How can I help you today?",
@@ -24,7 +27,7 @@ TEXTS = (
 )
 BAD_BODIES = (
     b'{"input": ""}',
-    b'{"input": "Hello.", "voice": "nobody"}',
+    b'{"input": "Hello.", "voice": "unknown"}',
     b'{"input": "Hello.", "model": "none"}',
     b'{"input": "Hello.", "speed": NaN}',
     b'{"input": "\\ud800"}',
@@ -38,28 +41,31 @@ BAD_BODIES = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What came of one request: a status, or in words what happened instead of an answer. Times in seconds."""
+    """Outcome of one request: its HTTP status, or a description where there is none."""
 
     kind: str
     outcome: str
-    begun_s: float
-    first_s: float | None = None  # from the request to the first bytes of an answer
+    begun_s: float  # time.monotonic()
+    first_s: float | None = None  # from the request to the first bytes of the response
     total_s: float = 0.0
     received_bytes: int = 0
 
 
 class Line:
-    """One connection to the service, read at the caller's pace."""
+    """One connection to the service, read as fast as its client chooses."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self.received = b""  # the last of it
+        self.received = b""  # the last bytes of the response
         self.status = ""
         self.body_bytes = 0
 
     def post(self, body: bytes, *, all_but_bytes: int = 0) -> None:
-        """Ask; some bytes of the body may stay away."""
-        head = f"POST {PATH} HTTP/1.1\r\nhost: service\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        """Send a request, without the last `all_but_bytes` bytes of its body."""
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nhost: service\r\n"
+            "content-type: application/json\r\nconnection: close\r\n"
+        )
         self._writer.write(
             head.encode()
             + f"content-length: {len(body)}\r\n\r\n".encode()
@@ -67,7 +73,7 @@ class Line:
         )
 
     async def read(self, most_bytes: int = 65_536) -> bool:
-        """Take more of the answer; False at its end."""
+        """Read more of the response; return False at its end."""
         data = await self._reader.read(most_bytes)
         self.status = self.status or data[9:12].decode("latin-1")
         self.received = data if len(data) >= TAIL_BYTES else (self.received + data)[-TAIL_BYTES:]
@@ -75,7 +81,7 @@ class Line:
         return bool(data)
 
     def close(self, *, reset: bool = False) -> None:
-        """Leave, in order or not."""
+        """Close the connection, with `reset` by a TCP reset."""
         if reset:
             linger = struct.pack("ii", 1, 0)
             self._writer.get_extra_info("socket").setsockopt(
@@ -87,7 +93,7 @@ class Line:
 
 @asynccontextmanager
 async def connected(url: str, *, small: bool = False) -> AsyncGenerator[Line]:
-    """A connection until the block ends; a small one takes little before its caller reads."""
+    """Open a connection for the block; `small` gives it a receive buffer of 4 KiB."""
     parts = urlsplit(url)
     sock = socket.socket()
     if small:
@@ -108,13 +114,13 @@ async def connected(url: str, *, small: bool = False) -> AsyncGenerator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Where to call, and with which luck."""
+    """URL of the service, and the random numbers of one client."""
 
     url: str
     draw: random.Random
 
     async def call(self, kind: str, limit_s: float) -> Call:
-        """One request of a kind; one that does not end in time has hung."""
+        """Send one request of a kind; after `limit_s` its outcome is "hung"."""
         begun_s = time.monotonic()
         try:
             async with asyncio.timeout(limit_s):
@@ -127,25 +133,25 @@ class Caller:
             return Call(kind, "connection lost", begun_s, total_s=time.monotonic() - begun_s)
 
     def body(self, **fields: object) -> bytes:
-        """A good request."""
+        """Return the body of a valid request."""
         return json.dumps(
             {"input": self.draw.choice(TEXTS), "response_format": "pcm", **fields}
         ).encode()
 
     async def stream(self, kind: str, begun_s: float) -> Call:
-        """Listen to the end."""
+        """Stream an answer to its end."""
         return await self.ask(kind, begun_s, self.body())
 
     async def whole(self, kind: str, begun_s: float) -> Call:
-        """Wait for one complete body."""
+        """Request the answer as one complete body."""
         return await self.ask(kind, begun_s, self.body(stream=False, response_format="wav"))
 
     async def bad(self, kind: str, begun_s: float) -> Call:
-        """Ask for what nobody can give."""
+        """Send an invalid request."""
         return await self.ask(kind, begun_s, self.draw.choice(BAD_BODIES))
 
     async def early(self, kind: str, begun_s: float) -> Call:
-        """Leave before the first byte."""
+        """Disconnect before the first byte of the response."""
         async with connected(self.url) as line:
             line.post(self.body())
             await asyncio.sleep(self.draw.uniform(0, 0.05))
@@ -153,15 +159,15 @@ class Caller:
         return _left(kind, begun_s, line)
 
     async def midway(self, kind: str, begun_s: float) -> Call:
-        """Leave in order in mid-stream."""
+        """Close the connection in mid-stream."""
         return await self._leave(kind, begun_s, reset=False)
 
     async def reset(self, kind: str, begun_s: float) -> Call:
-        """The same with a reset."""
+        """Reset the connection in mid-stream."""
         return await self._leave(kind, begun_s, reset=True)
 
     async def slow(self, kind: str, begun_s: float) -> Call:
-        """Read less than is spoken, for some seconds; then leave."""
+        """Read slower than real time for some seconds, then disconnect."""
         async with connected(self.url, small=True) as line:
             line.post(self.body())
             for _ in range(self.draw.randint(10, 40)):
@@ -172,7 +178,7 @@ class Caller:
         return _left(kind, begun_s, line)
 
     async def half(self, kind: str, begun_s: float) -> Call:
-        """Send half of a request and leave."""
+        """Send an incomplete request and disconnect."""
         async with connected(self.url) as line:
             line.post(self.body(), all_but_bytes=5)
             await asyncio.sleep(self.draw.uniform(0, 0.2))
@@ -180,7 +186,7 @@ class Caller:
         return _left(kind, begun_s, line)
 
     async def ask(self, kind: str, begun_s: float, body: bytes) -> Call:
-        """Send a body, and take the whole answer."""
+        """Send a body and read the whole response."""
         first_s = None
         async with connected(self.url) as line:
             line.post(body)

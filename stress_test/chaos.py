@@ -1,9 +1,10 @@
-"""Bad requests, callers that leave, slow readers and an engine that restarts: `python -m stress_test.chaos`.
+"""Fault test with faulty clients and a failing engine: `python -m stress_test.chaos`.
 
-It starts a service before a stand-in for an engine which fails now and then and is restarted (or takes a service:
---url, whose engine is left alone). At the end everything must have been let go, and one good request works. The
-counts are JSON; the exit status is 1 where a request hung or was lost, the service itself failed (500), or something
-was left over.
+Clients send bad requests, disconnect or read slowly. The test starts a service with a fake engine
+that fails at random and restarts. With --url it tests a running service and leaves its engine
+alone. At the end the service must have released everything, and one good request must succeed.
+The counts are printed as JSON. The exit status is 1 if a request hung or was lost, the service
+answered 500, or resources were not released.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ SHARES = {
     "slow": 4.0,
     "half a request": 3.0,
 }
-RESTART_EVERY_S, AWAY_S = 8.0, 1.5
+RESTART_EVERY_S, AWAY_S = 8.0, 1.5  # interval and length of the engine's outages
 PACKAGES = ("torch", "fastapi", "uvicorn")
 
 
 async def restarts(engine: StandinEngine) -> None:
-    """Restart it until cancelled."""
+    """Restart the engine at intervals until cancelled."""
     while True:
         await asyncio.sleep(RESTART_EVERY_S)
         await engine.restart(AWAY_S)
@@ -47,7 +48,7 @@ async def restarts(engine: StandinEngine) -> None:
 async def storm(
     service: Service, engine: StandinEngine | None, seconds: float, per_s: float
 ) -> dict[str, object]:
-    """Everything at once, then calm: what came of it."""
+    """Run all faults at once, let the service recover, and return the counts."""
     calls: list[Call] = []
     begun_s = time.monotonic()
     restarting = asyncio.create_task(restarts(engine)) if engine else None
@@ -77,7 +78,7 @@ async def storm(
 
 
 def wrong_of(result: dict[str, object]) -> list[str]:
-    """What must not be."""
+    """Return the checks that failed."""
     answers, outcomes_by_kind = result["answers_by_status"], result["outcomes"]
     assert isinstance(answers, dict)
     assert isinstance(outcomes_by_kind, dict)
@@ -90,7 +91,7 @@ def wrong_of(result: dict[str, object]) -> list[str]:
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
-    """On a service of one's own, or on the one that is named."""
+    """Test the service at `--url`, or start one with a fake engine."""
     if arguments.url:
         return await storm(Service(arguments.url), None, arguments.seconds, arguments.per_s)
     async with AsyncExitStack() as stack:
@@ -110,14 +111,14 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def main() -> int:
-    """The command line; the process's exit status."""
+    """Run the command line and return the exit status of the process."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--per-s", type=float, default=10.0, help="requests a second")
-    parser.add_argument("--url", help="of a service that runs already")
-    parser.add_argument("--out", type=Path, help="a file for the JSON")
+    parser.add_argument("--url", help="URL of a running service")
+    parser.add_argument("--out", type=Path, help="write the JSON to this file")
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
     result["wrong"] = wrong = wrong_of(result)

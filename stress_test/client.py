@@ -1,4 +1,4 @@
-"""One speech request, and when each piece of its answer came."""
+"""One speech request over aiohttp, with the arrival time of each chunk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST_ERROR_BYTES = 65_536
 
 @dataclass(slots=True)
 class Recording:
-    """An answer as it came; all moments by time.monotonic()."""
+    """Response as it arrived; all times by time.monotonic()."""
 
     ask: Ask
     due_s: float
@@ -28,17 +28,15 @@ class Recording:
     ended_s: float = 0.0
     chunks: list[bytes] = field(default_factory=list[bytes])
     came_s: list[float] = field(default_factory=list[float])
-    joins: list[int] = field(
-        default_factory=list[int]
-    )  # numbers of the chunks that end a write of the server
-    answered: bool = False  # a status has come
+    joins: list[int] = field(default_factory=list[int])  # chunks that end one write of the server
+    answered: bool = False  # a status was received
     headers: dict[str, str] = field(default_factory=dict[str, str])
     error: str | None = None
 
 
 @asynccontextmanager
 async def session(load: Load) -> AsyncGenerator[aiohttp.ClientSession]:
-    """As many connections as the load wants, with its key; neither proxies nor redirects."""
+    """Open an HTTP session with the load's API key, without a connection limit or proxies."""
     headers = {"Authorization": f"Bearer {load.api_key}"} if load.api_key else {}
     timeout = aiohttp.ClientTimeout(total=load.timeout_s)
     connector = aiohttp.TCPConnector(limit=0)
@@ -49,7 +47,7 @@ async def session(load: Load) -> AsyncGenerator[aiohttp.ClientSession]:
 
 
 async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: float) -> Recording:
-    """Ask, and note when each piece of the answer comes. A failure is in the recording, not raised."""
+    """Send a request and record its response; an error is recorded, not raised."""
     recording = Recording(ask, due_s, time.monotonic())
     try:
         await _receive(client, load, recording)
@@ -62,10 +60,8 @@ async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: floa
 async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recording) -> None:
     body = load.body | {"input": recording.ask.text}
     async with client.post(load.base_url + PATH, json=body, allow_redirects=False) as answer:
-        recording.answered, recording.headers = (
-            True,
-            {key.lower(): value for key, value in answer.headers.items()},
-        )
+        recording.answered = True
+        recording.headers = {key.lower(): value for key, value in answer.headers.items()}
         if answer.status != 200:
             recording.error = refusal(answer.status, await answer.content.read(LARGEST_ERROR_BYTES))
             return
@@ -78,7 +74,7 @@ async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recordi
 
 
 def refusal(status: int, body: bytes) -> str:
-    """The kind of an answer that is no speech: its status, and the code of an error in OpenAI's shape."""
+    """Name an error response: its status, and the `code` of an error in OpenAI's format."""
     try:
         code = str(json.loads(body)["error"]["code"])
     except (ValueError, KeyError, TypeError):
@@ -87,7 +83,7 @@ def refusal(status: int, body: bytes) -> str:
 
 
 def error_of(exc: Exception, *, answered: bool) -> str:
-    """The kind of a failure of the connection; `answered`: a status had come."""
+    """Name a connection error; `answered`: a status was received before it."""
     if isinstance(exc, TimeoutError):
         return "timed out"
     if isinstance(exc, aiohttp.ClientConnectorError):

@@ -1,4 +1,4 @@
-"""A crowd of callers: who comes when, in which way, and what came of all of them."""
+"""Random clients over time, and counts of their outcomes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from stress_test.callers import GOOD, Call, Caller
 
-LIMIT_S = 60.0  # after which a request has hung; longer than any limit of the stand-in's answers
+LIMIT_S = 60.0  # a request has hung after it; longer than the longest answer of the fake engine
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Callers at random times, `per_s` of them a second; `shares`: of each kind, in any unit."""
+    """Poisson arrivals of clients, `per_s` a second; `shares`: relative weights of the kinds."""
 
     url: str
     per_s: float
@@ -24,8 +24,13 @@ class Crowd:
     seed: int = 1
 
     async def come(self, seconds: float, calls: list[Call]) -> int:
-        """Let them come for so long and wait for the last; calls are added as they end. How many came."""
-        draw, begun, ends_s = random.Random(self.seed), 0, time.monotonic() + seconds
+        """Start clients for `seconds` and wait for the last one; return the number of clients.
+
+        Each outcome is appended to `calls` when its request ends.
+        """
+        draw = random.Random(self.seed)
+        begun = 0
+        ends_s = time.monotonic() + seconds
         kinds, weights = list(self.shares), list(self.shares.values())
         async with asyncio.TaskGroup() as group:
             while True:
@@ -41,7 +46,7 @@ class Crowd:
 
 
 def outcomes(calls: Sequence[Call]) -> dict[str, dict[str, int]]:
-    """How many of each kind ended in which way."""
+    """Count the outcomes of each kind of client."""
     kinds = sorted({call.kind for call in calls})
     return {
         kind: dict(sorted(Counter(call.outcome for call in calls if call.kind == kind).items()))
@@ -50,18 +55,18 @@ def outcomes(calls: Sequence[Call]) -> dict[str, dict[str, int]]:
 
 
 def statuses(calls: Sequence[Call]) -> dict[str, int]:
-    """How many answers of each status there were."""
+    """Count the responses by HTTP status."""
     return dict(
         sorted(Counter(call.outcome[:3] for call in calls if call.outcome[:3].isdigit()).items())
     )
 
 
 async def one_good(url: str) -> bool:
-    """Whether one good request works."""
+    """Return True if one good request succeeds."""
     call = await Caller(url, random.Random(1)).call("stream", LIMIT_S)
     return call.outcome == "200" and call.received_bytes > 10_000
 
 
 def faults(calls: Sequence[Call]) -> int:
-    """How many requests were not what a good caller sends."""
+    """Count the requests of faulty clients."""
     return sum(call.kind not in GOOD for call in calls)

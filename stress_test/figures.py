@@ -1,4 +1,4 @@
-"""A run in figures. Failed requests are counted, and are in none of the other figures."""
+"""Figures of a run. Failed requests are counted but excluded from all other figures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ import numpy as np
 from stress_test.outcome import Failed, Outcome, Spoken
 from stress_test.processes import Run
 
-LATE_S = 0.01  # a request that is sent so much later than it was due began late
-LATE_SHARE, LAG_MS = (
-    0.05,
-    20.0,
-)  # beyond which the load itself was too slow for its figures to be believed
+LATE_S = 0.01  # delay after which a request counts as a late start
+LATE_SHARE = 0.05  # share of late starts above which the load generator was too slow
+LAG_MS = 20.0  # event loop lag above which the load generator was too slow
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How values lie; percentiles interpolate linearly between the two nearest values (numpy's default)."""
+    """Distribution of values; percentiles interpolate linearly, which is numpy's default."""
 
     min: float
     max: float
@@ -32,14 +30,17 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of at least one value."""
+        """Summarise one or more values."""
         p50, p90, p95, p99 = map(float, np.percentile(values, (50, 90, 95, 99)))
         return cls(min(values), max(values), float(np.mean(values)), p50, p90, p95, p99)
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The answered requests together; seconds unless named otherwise. Steps are None where the format hides them."""
+    """Totals of the answered requests, in seconds unless named otherwise.
+
+    Steps are None if the format does not keep the samples exactly.
+    """
 
     latency: Spread
     first_audio: Spread
@@ -57,7 +58,7 @@ class Heard:
 
     @classmethod
     def of(cls, spoken: Sequence[Spoken], took_s: float) -> Heard:
-        """Of at least one answer, in a run that took so long."""
+        """Summarise one or more answers of a run that took `took_s`."""
         audio_s = sum(outcome.audio_s for outcome in spoken)
         return cls(
             latency=Spread.of([outcome.latency_s for outcome in spoken]),
@@ -78,9 +79,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Punctuality:
-    """How well the load kept its own times; `believable` is false where it was what limited the figures.
+    """Timing of the load generator; `believable` is False if it was too slow for valid figures.
 
-    Only an open loop has times to be late for; the lag of an event loop delays what any load notes.
+    Only an open loop can start late. Event loop lag delays the timestamps of every load.
     """
 
     late_starts: int
@@ -91,7 +92,7 @@ class Punctuality:
 
     @classmethod
     def of(cls, run: Run) -> Punctuality:
-        """Of a run's requests and processes."""
+        """Summarise the requests and processes of a run."""
         late_s = [outcome.late_s for outcome in run.outcomes]
         late_starts = sum(seconds > LATE_S for seconds in late_s)
         lag_ms = max((timing.lag_ms_p95 for timing in run.timings), default=0.0)
@@ -104,7 +105,7 @@ class Punctuality:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything that a report says; `heard` is None where nothing was answered."""
+    """All figures of a report; `heard` is None if no request was answered."""
 
     requests: int
     failed: int
@@ -115,7 +116,7 @@ class Figures:
 
     @classmethod
     def of(cls, run: Run) -> Figures:
-        """A run's figures."""
+        """Compute the figures of a run."""
         spoken = [outcome for outcome in run.outcomes if isinstance(outcome, Spoken)]
         errors = errors_of(run.outcomes)
         heard = Heard.of(spoken, run.took_s) if spoken else None
@@ -124,7 +125,7 @@ class Figures:
 
 
 def errors_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many failures there were of each kind, the most frequent first."""
+    """Count the failures of each kind, most frequent first."""
     return dict(
         Counter(outcome.error for outcome in outcomes if isinstance(outcome, Failed)).most_common()
     )

@@ -1,4 +1,4 @@
-"""Flaws that a listener hears in the samples themselves: clicks, and silence where there should be speech."""
+"""Audible defects in the samples: clicks, and silence within speech."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ Samples = NDArray[np.float32]
 
 BLOCK_S = 0.005
 LEAST_STEP = 0.02  # of full scale: -34 dB
-STEP_FACTOR = 4.0  # over the greatest jump of the 5 ms on either side
+STEP_FACTOR = 4.0  # times the greatest jump of the 5 ms on either side
 FRAME_S = 0.01
 SILENT = 0.001  # of full scale: -60 dB
 LONG_SILENCE_S = 1.0
 
 
 def steps(samples: Samples, rate_hz: int) -> NDArray[np.int64]:
-    """Indexes of samples that lie far from the one before: by LEAST_STEP, and STEP_FACTOR times what is around them.
+    """Return the indexes of samples that differ too much from the previous sample.
 
-    Voices and noise change fast as well, but not once: their neighbours do too. Of several steps within 5 ms,
-    one is found at most.
+    The jump exceeds LEAST_STEP and is STEP_FACTOR times as large as the jumps around it. Speech and
+    noise also change fast, but then the neighbouring jumps are large too. At most one step is found
+    within 5 ms.
     """
     size = round(rate_hz * BLOCK_S)
     jumps = np.abs(np.diff(samples))
@@ -35,17 +36,20 @@ def steps(samples: Samples, rate_hz: int) -> NDArray[np.int64]:
 
 
 def at_joins(found: NDArray[np.int64], joins: NDArray[np.int64]) -> int:
-    """How many of the steps are where one chunk ends and the next begins."""
+    """Count the steps at the boundary of two chunks."""
     return int(np.isin(found, joins).sum())
 
 
 def is_silent(samples: Samples) -> bool:
-    """Nothing in it is louder than -60 dB of full scale."""
+    """Return True if no sample is above -60 dB of full scale."""
     return not len(samples) or float(np.abs(samples).max()) < SILENT
 
 
 def silences_s(samples: Samples, rate_hz: int) -> list[float]:
-    """Lengths of the silences of more than a second between the first and the last sound, in steps of 10 ms."""
+    """Return the lengths of silences over 1 s, in steps of 10 ms.
+
+    Silence before the first sound and after the last one does not count.
+    """
     size = round(rate_hz * FRAME_S)
     frames = np.abs(samples[: len(samples) // size * size]).reshape(-1, size)
     sounding = (

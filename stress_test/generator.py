@@ -1,7 +1,7 @@
-"""A load's requests, sent and heard by one process: `python -m stress_test.generator` is one of several.
+"""Load generator of one process: `python -m stress_test.generator` is one of several.
 
-It reads the load as a line of JSON, says "ready", reads the moment of the beginning by time.monotonic(), and
-writes a line of JSON for each outcome, then one on how well it kept its times.
+The process reads the load as a line of JSON, prints "ready" and reads its start time by
+time.monotonic(). It prints a line of JSON for each outcome, then one with its timing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stress_test.outcome import Outcome, to_json
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How well a process kept its times: the event loop's delays, and CPU time over wall-clock time."""
+    """Timing of one process: event loop lag, and CPU time divided by wall-clock time."""
 
     lag_ms_p95: float
     lag_ms_max: float
@@ -34,7 +34,7 @@ class Timing:
 
 
 class Generator:
-    """Sends the requests of a load's process, and tells each outcome as soon as it has been listened to."""
+    """Sends the requests of one process and reports each outcome once it has been evaluated."""
 
     def __init__(
         self,
@@ -43,15 +43,13 @@ class Generator:
         begin_s: float,
         on_outcome: Callable[[Outcome], None],
     ) -> None:
-        self._load, self._client, self._begin_s, self._on_outcome = (
-            load,
-            client,
-            begin_s,
-            on_outcome,
-        )
+        self._load = load
+        self._client = client
+        self._begin_s = begin_s
+        self._on_outcome = on_outcome
 
     async def run(self) -> None:
-        """Return when every request has its outcome."""
+        """Send all requests; return when every request has its outcome."""
         asks = self._load.asks()
         async with asyncio.TaskGroup() as group:
             if self._load.rate:
@@ -61,14 +59,14 @@ class Generator:
                     group.create_task(self._place(after_s, asks, group))
 
     async def _open(self, asks: Iterator[Ask], group: asyncio.TaskGroup) -> None:
-        """Each request at its time, however many are still under way."""
+        """Send each request at its due time, regardless of the requests in flight."""
         for ask in asks:
             due_s = self._begin_s + (ask.due_s or 0.0)
             await _until(due_s)
             group.create_task(self._request(ask, due_s, group))
 
     async def _place(self, after_s: float, asks: Iterator[Ask], group: asyncio.TaskGroup) -> None:
-        """One place of a closed loop: the next request as soon as the last has ended."""
+        """Run one place of a closed loop: send the next request when the last one has ended."""
         await _until(self._begin_s + after_s)
         end_s = self._begin_s + self._load.duration_s if self._load.duration_s else math.inf
         for ask in asks:
@@ -82,7 +80,7 @@ class Generator:
     async def _request(
         self, ask: Ask, due_s: float, group: asyncio.TaskGroup
     ) -> asyncio.Task[Outcome]:
-        """Return when the answer has come; the task, when it has been listened to."""
+        """Send a request and receive its answer; return the task that evaluates the answer."""
         recording = await speak(self._client, self._load, ask, due_s)
 
         async def listen() -> Outcome:
@@ -100,7 +98,7 @@ async def _until(moment_s: float) -> None:
 
 
 async def generate(load: Load, begin_s: float, on_outcome: Callable[[Outcome], None]) -> Timing:
-    """Run one process's share of a load."""
+    """Run the share of one process of a load."""
     clock_s, cpu_s = time.monotonic(), time.process_time()
     async with session(load) as client, watched() as lag:
         await Generator(load, client, begin_s, on_outcome).run()
@@ -109,7 +107,7 @@ async def generate(load: Load, begin_s: float, on_outcome: Callable[[Outcome], N
 
 
 async def warm_up(load: Load) -> int:
-    """Send the warm-up requests one after the other; how many of them spoke."""
+    """Send the warm-up requests one by one; return how many succeeded."""
     spoke = 0
     async with session(load) as client:
         for number in range(load.warmup_count):
@@ -121,10 +119,9 @@ async def warm_up(load: Load) -> int:
 
 
 def main() -> None:
-    """One of several processes."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal's Ctrl-C is for the first process, which ends this one
+    """Run one of several processes."""
+    # a terminal sends Ctrl-C to all processes; the first one handles it and ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     load = Load.parse(sys.stdin.readline())
     print("ready", flush=True)
     begin_s = float(sys.stdin.readline())

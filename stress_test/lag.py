@@ -1,4 +1,4 @@
-"""How late an event loop gets round to what is due: the load's own share in what it measures."""
+"""Event loop lag, which the load generator adds to its own measurements."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ TICK_S = 0.02
 
 @dataclass(slots=True)
 class Lag:
-    """Delays of a timer, in seconds."""
+    """Delays of a periodic timer, in seconds."""
 
     seconds: list[float] = field(default_factory=list[float])
 
     async def watch(self) -> None:
-        """Look at the clock for ever."""
+        """Record the delay of each tick until cancelled."""
         while True:
             due_s = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
             self.seconds.append(time.monotonic() - due_s)
 
     def ms(self, percent: float) -> float:
-        """A percentile, in milliseconds; 0 before the first tick."""
+        """Return a percentile in milliseconds; 0 before the first tick."""
         return round(float(np.percentile(self.seconds or [0.0], percent)) * 1000, 1)
 
 
 @asynccontextmanager
 async def watched() -> AsyncGenerator[Lag]:
-    """The lag of this event loop during the block."""
+    """Measure the lag of the running event loop during the block."""
     lag = Lag()
     watching = asyncio.create_task(lag.watch())
     try:

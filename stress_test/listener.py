@@ -1,4 +1,4 @@
-"""What a recording amounts to for somebody who listens to it."""
+"""Evaluation of a recorded response: failure, or figures of its audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from stress_test.wav import NotAudio
 
 
 def judge(recording: Recording, response_format: str, begin_s: float) -> Outcome:
-    """The outcome of a request in a load that began at `begin_s`. An answer without a sound in it has failed."""
+    """Return the outcome of a request; an answer without sound has failed.
+
+    `begin_s`: start of the load by time.monotonic().
+    """
     if recording.error:
         return failed(recording, recording.error, begin_s)
     try:
@@ -28,14 +31,14 @@ def judge(recording: Recording, response_format: str, begin_s: float) -> Outcome
 
 
 def failed(recording: Recording, error: str, begin_s: float) -> Failed:
-    """A failure, with its moments."""
+    """Return the failure with its times."""
     due_s = recording.due_s
     late_s = recording.sent_s - due_s
     return Failed(recording.ask.number, due_s - begin_s, late_s, recording.ended_s - due_s, error)
 
 
 def spoken(recording: Recording, sound: Sound, begin_s: float) -> Spoken:
-    """What was heard of an answer that holds sound."""
+    """Evaluate an answer that contains sound."""
     due_s = recording.due_s
     new = np.diff(sound.heard, prepend=0)
     pieces = [

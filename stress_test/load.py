@@ -1,4 +1,4 @@
-"""A load: what is asked, of whom, when, and by how many at once."""
+"""Parameters of a load: server, texts, format, concurrency and arrival times."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from stress_test.arrivals import poisson_arrivals
 
 PATH = "/v1/audio/speech"
-# What the published figures were measured with; about 5.6 s of speech.
+# The text of the published figures; about 5.6 s of speech.
 TEXT = "Hello! How can I help you? Apa yang saya boleh bantu encik? Encik nak makan ayam gepuk ke?"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request; `due_s` after the load's beginning, None: as soon as a place is free."""
+    """One request; `due_s`: seconds after the start, None: as soon as a place is free."""
 
     number: int
     text: str
@@ -27,10 +27,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A closed loop of `concurrency` places, or with `rate` an open one: Poisson arrivals, whatever the server does.
+    """A closed loop of `concurrency` places, or with `rate` an open loop of Poisson arrivals.
 
-    A closed loop ends after `requests`, or asks nothing more after `duration_s`; an open one has `duration_s`. Its
-    places ask again as soon as they have an answer, or with `listening` when it would have been heard.
+    A closed loop sends `requests` requests, or sends requests for `duration_s`. Each place sends
+    its next request when it has received its answer, with `listening` when the answer has been
+    played in real time. An open loop sends requests for `duration_s`, whether or not the server
+    keeps up.
     """
 
     url: str
@@ -42,9 +44,9 @@ class Load:
     concurrency: int = 50
     listening: bool = False
     requests: int | None = None
-    rate: float | None = None  # requests a second
+    rate: float | None = None  # requests per second
     duration_s: float | None = None
-    ramp_s: float = 0.0  # in which the places of a closed loop begin, one after the other
+    ramp_s: float = 0.0  # the places of a closed loop start evenly within it
     warmup_count: int = 0
     timeout_s: float = 300.0
     seed: int = 1
@@ -54,12 +56,12 @@ class Load:
 
     @property
     def base_url(self) -> str:
-        """The server, also where `url` names the speech route or what OpenAI's clients call the base URL."""
+        """URL of the server; `url` may end with the speech route or the `/v1` of OpenAI clients."""
         return self.url.rstrip("/").removesuffix(PATH).removesuffix("/v1").rstrip("/")
 
     @property
     def body(self) -> dict[str, object]:
-        """What all requests have in common."""
+        """JSON fields that all requests share."""
         body: dict[str, object] = {"response_format": self.response_format, "stream": self.stream}
         if self.voice:
             body["voice"] = self.voice
@@ -69,18 +71,18 @@ class Load:
 
     @property
     def places(self) -> list[float]:
-        """When each of this process's places of a closed loop begins, in seconds."""
+        """Start times of the closed-loop places of this process, in seconds."""
         return [
             place * self.ramp_s / self.concurrency for place in self._own(range(self.concurrency))
         ]
 
     @property
     def expected(self) -> int | None:
-        """How many requests all processes send together; None where time decides."""
+        """Number of requests of all processes; None if the duration decides."""
         return len(self._arrivals()) if self.rate else self.requests
 
     def asks(self) -> Iterator[Ask]:
-        """This process's requests in their order; without end where only time ends them."""
+        """Yield the requests of this process in order, endlessly if the duration ends the load."""
         if self.rate:
             for number in self._own(range(len(arrivals := self._arrivals()))):
                 yield Ask(number, self._text(number), arrivals[number])
@@ -90,11 +92,11 @@ class Load:
             yield Ask(number, self._text(number))
 
     def shares(self) -> list[Load]:
-        """The load's parts, one for each process; together they are this load."""
+        """Split the load into one part per process."""
         return [replace(self, process=process) for process in range(self.processes)]
 
     def parameters(self) -> dict[str, object]:
-        """Everything that a result names, which is all but the key, the texts and a process's number."""
+        """Return the parameters for a result, without API key, texts and process number."""
         hidden = ("api_key", "texts", "process")
         shown: dict[str, object] = {
             name: value for name, value in asdict(self).items() if name not in hidden
@@ -102,12 +104,12 @@ class Load:
         return shown | {"texts": len(self.texts)}
 
     def dump(self) -> str:
-        """As one line of JSON, with the key; see `parse`."""
+        """Serialise to one line of JSON, including the API key; see `parse`."""
         return json.dumps(asdict(self))
 
     @classmethod
     def parse(cls, line: str) -> Load:
-        """What `dump` wrote."""
+        """Read the output of `dump`."""
         values = json.loads(line)
         return cls(**values | {"texts": tuple(values["texts"])})
 
@@ -118,7 +120,7 @@ class Load:
         return numbers[self.process :: self.processes]
 
     def _arrivals(self) -> list[float]:
-        """Those of all processes, which each can tell from the seed alone."""
+        """Return the arrival times of all processes; they depend only on the parameters."""
         return poisson_arrivals(
             np.random.default_rng(self.seed), self.rate or 0.0, self.duration_s or 0.0
         )

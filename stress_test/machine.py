@@ -1,4 +1,4 @@
-"""The machine a measurement was made on, so that a number is never read without it."""
+"""Description of the machine, which every result includes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def describe(packages: Sequence[str]) -> dict[str, str | int]:
-    """Processor, cores this process may use, memory, versions of those packages that are there, the date (UTC)."""
+    """Return date (UTC), processor, usable cores, memory and versions of the installed packages."""
     facts: dict[str, str | int] = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         "cpu": _first_value(Path("/proc/cpuinfo"), "model name")
@@ -37,7 +37,7 @@ def _cores() -> int:
 
 
 def _first_value(path: Path, key: str) -> str:
-    """The value of the first `key : value` line of a file under /proc, or nothing."""
+    """Return the value of the first `key : value` line of a file in /proc, or an empty string."""
     if not path.exists():
         return ""
     for line in path.read_text().splitlines():

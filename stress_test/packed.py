@@ -1,4 +1,4 @@
-"""Compressed sound, decoded with PyAV where it is installed."""
+"""Decoding of compressed audio with PyAV, if it is installed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ Counts = NDArray[np.int64]
 
 
 def available() -> bool:
-    """PyAV is installed."""
+    """Return True if PyAV is installed."""
     return find_spec("av") is not None
 
 
 def decode(body: bytes, chunk_ends: Counts) -> tuple[NDArray[np.float32], int, Counts]:
-    """Mono samples, their rate in Hz, and how many of them could be heard after each chunk; raises NotAudio.
+    """Return mono samples, their rate in Hz, and the playable samples after each chunk.
 
-    A packet can be heard once the next one begins: with Ogg that is once its whole page is there.
+    A packet is playable once the next one begins, with Ogg once its whole page has arrived.
+
+    Raises:
+        NotAudio: PyAV cannot decode the body.
     """
     import av  # noqa: PLC0415  (optional, and slow to import)
     from av.error import FFmpegError  # noqa: PLC0415
@@ -43,13 +46,16 @@ def decode(body: bytes, chunk_ends: Counts) -> tuple[NDArray[np.float32], int, C
                 made.append(made[-1] + sum(map(len, new)))
             rate_hz = stream.rate
     except (FFmpegError, IndexError) as exc:
-        raise NotAudio("nothing that PyAV can decode") from exc
+        raise NotAudio("PyAV cannot decode the body") from exc
     samples = np.concatenate([*pieces, np.zeros(0, np.float32)])
     return samples, rate_hz, _heard(np.array(begins[1:]), np.array(made[1:]), chunk_ends, len(body))
 
 
 def _heard(begins: Counts, made: Counts, chunk_ends: Counts, size: int) -> Counts:
-    """Samples after each chunk, from where packets begin and how many samples there are after each."""
-    after = np.searchsorted(begins, begins, side="right")  # the first packet that begins later
+    """Map chunk ends to playable samples.
+
+    `begins`: byte offset of each packet; `made`: samples after each packet.
+    """
+    after = np.searchsorted(begins, begins, side="right")  # the first packet with a greater offset
     ends = np.append(begins, size)[after]
     return np.append(0, made)[np.searchsorted(ends, chunk_ends, side="right")]

@@ -1,4 +1,4 @@
-"""A service in a process of its own, and what it says of itself."""
+"""A service in a separate process, with its metrics and readiness."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pathlib import Path
 import aiohttp
 
 ROOT = Path(__file__).parents[1]
-START_S = 60.0
+START_S = 60.0  # time limit of a start
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that runs here."""
+    """A running service; `pid` is None if its process is unknown."""
 
     url: str
     pid: int | None = None
 
     async def metrics(self) -> dict[str, float]:
-        """Its metrics by name, each summed over its labels."""
+        """Return the Prometheus metrics by name, each summed over its labels."""
         async with aiohttp.ClientSession(self.url) as session, session.get("/metrics") as answer:
             lines = (await answer.text()).splitlines()
         told: dict[str, float] = defaultdict(float)
@@ -37,7 +37,7 @@ class Service:
         return dict(told)
 
     async def until_ready(self, limit_s: float = START_S) -> None:
-        """Return when it speaks; raises TimeoutError."""
+        """Wait until the service is ready; raises TimeoutError."""
         async with asyncio.timeout(limit_s), aiohttp.ClientSession(self.url) as session:
             while True:
                 try:
@@ -49,7 +49,10 @@ class Service:
                 await asyncio.sleep(0.05)
 
     async def settled(self, limit_s: float = 20.0) -> bool:
-        """Whether nothing is in flight or waits for the device, soon."""
+        """Wait until no request is in flight and the decode queue is empty.
+
+        Return False if that takes longer than `limit_s`.
+        """
         ends_s = time.monotonic() + limit_s
         while time.monotonic() < ends_s:
             told = await self.metrics()
@@ -60,14 +63,18 @@ class Service:
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """Return a free TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
 @asynccontextmanager
 async def started(**environment: str) -> AsyncGenerator[Service]:
-    """`python -m app` in an empty folder, with these settings alone, until the block ends; then it must end well."""
+    """Run `python -m app` in an empty folder with only these settings until the block ends.
+
+    Raises:
+        TimeoutError: the service did not start, or did not exit within 40 s after SIGTERM.
+    """
     port = free_port()
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     own = {

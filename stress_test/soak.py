@@ -1,8 +1,10 @@
-"""Hours of good, bad and leaving callers, and whether the service stays as it was: `python -m stress_test.soak`.
+"""Soak test for leaks: `python -m stress_test.soak`.
 
-It starts a service on its embedded engine (or takes one: --url and --pid, on this machine), lets callers come at
-random for `--minutes`, and looks at its memory, descriptors, threads and tasks. The result is JSON with the
-slopes over the last two thirds of the time; `python -m bench.plots` draws it. Exits 1 if anything grew.
+The test starts a service with its embedded engine, or tests a running one on this machine (--url
+and --pid). Correct, faulty and disconnecting clients arrive at random for `--minutes`, while the
+test samples memory, descriptors, threads and tasks of the service. The result is JSON with the
+slopes over the last two thirds of the time; `python -m bench.plots` draws it. The exit status is 1
+if anything grew.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from stress_test.crowd import Crowd, one_good, outcomes
 from stress_test.machine import describe
 from stress_test.service import Service, started
 
-EVERY_S = 5.0
+EVERY_S = 5.0  # interval of the samples
 PACKAGES = ("torch", "fastapi", "uvicorn")
 SHARES = {
     "stream": 50.0,
@@ -36,14 +38,13 @@ SHARES = {
     "slow": 2.0,
     "half a request": 3.0,
 }
-MOST_P99_RATIO = 1.2
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The service at one moment."""
+    """Resources and load of the service at one moment."""
 
-    at_s: float  # since the beginning
+    at_s: float  # since the start of the soak
     memory_mb: float
     descriptors: int
     threads: int
@@ -54,7 +55,7 @@ class Sample:
 
     @classmethod
     async def of(cls, service: Service, at_s: float) -> Sample:
-        """Look at a service on this machine."""
+        """Sample a service on this machine."""
         folder, told = Path(f"/proc/{service.pid}"), await service.metrics()
         lines = (folder / "status").read_text(encoding="ascii").splitlines()
         status = {
@@ -78,14 +79,17 @@ FIELDS = [field.name for field in fields(Sample)]
 
 
 async def watch(service: Service, begun_s: float, samples: list[Sample]) -> None:
-    """Look at it until cancelled."""
+    """Append a sample every EVERY_S until cancelled."""
     while True:
         samples.append(await Sample.of(service, time.monotonic() - begun_s))
         await asyncio.sleep(EVERY_S)
 
 
 def slope_per_hour(samples: Sequence[Sample], name: str) -> float:
-    """The least-squares line through the last two thirds: what starts and caches take belongs to the first."""
+    """Return the least-squares slope over the last two thirds of the time.
+
+    The first third contains the growth of startup and caches.
+    """
     settled = [sample for sample in samples if sample.at_s >= samples[-1].at_s / 3]
     at_h = np.array([sample.at_s for sample in settled]) / 3600
     values = np.array([float(getattr(sample, name)) for sample in settled])
@@ -93,7 +97,7 @@ def slope_per_hour(samples: Sequence[Sample], name: str) -> float:
 
 
 def p99_ms(calls: Sequence[Call], begin_s: float, end_s: float) -> float:
-    """Of the time to the first audio of the streams that were asked for within a time."""
+    """Return the p99 time to first audio of the streams requested in [begin, end)."""
     first = [
         call.first_s for call in calls if call.kind == "stream" and begin_s <= call.begun_s < end_s
     ]
@@ -103,7 +107,7 @@ def p99_ms(calls: Sequence[Call], begin_s: float, end_s: float) -> float:
 def result_of(
     samples: Sequence[Sample], calls: Sequence[Call], begun_s: float, after: Sample
 ) -> dict[str, object]:
-    """The figures of a soak; `after`: when all was let go."""
+    """Compute the figures of a soak; `after`: sample after all requests have ended."""
     third_s = samples[-1].at_s / 3
     start, end = (
         p99_ms(calls, begun_s + part * third_s, begun_s + (part + 1) * third_s) for part in (0, 2)
@@ -146,7 +150,10 @@ def result_of(
 
 
 def growth(result: dict[str, object], most_mb: float) -> list[str]:
-    """What is not as it should be after a soak; memory may settle by so many MB in the last two thirds."""
+    """Return the problems found; `most_mb`: permitted memory growth.
+
+    Memory growth is measured over the last two thirds of the time.
+    """
     grown, after = result["grown_in_the_last_two_thirds"], result["after"]
     assert isinstance(grown, dict)
     assert isinstance(after, dict)
@@ -158,7 +165,9 @@ def growth(result: dict[str, object], most_mb: float) -> list[str]:
             [f"{name}: {after[name]} at the end"] if after[name] > at_first[name] + slack else []
         )
     for name in ("in_flight", "queue"):
-        wrong += [f"{name}: {after[name]} when all had left"] if after[name] else []
+        wrong += (
+            [f"{name}: {after[name]} after all clients had disconnected"] if after[name] else []
+        )
     found = json.dumps(result["outcomes"])
     return wrong + [
         f"{bad} among the outcomes"
@@ -168,7 +177,7 @@ def growth(result: dict[str, object], most_mb: float) -> list[str]:
 
 
 async def soak(service: Service, minutes: float, per_s: float) -> dict[str, object]:
-    """Callers for so long, then rest, and one good request."""
+    """Run clients for `minutes`, wait until the service is idle, send one good request."""
     samples: list[Sample] = []
     calls: list[Call] = []
     begun_s = time.monotonic()
@@ -191,7 +200,7 @@ async def soak(service: Service, minutes: float, per_s: float) -> dict[str, obje
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
-    """On a service of one's own, or on the one that is named."""
+    """Soak the service at `--url`, or start one."""
     async with AsyncExitStack() as stack:
         if arguments.url:
             service = Service(arguments.url, arguments.pid)
@@ -201,18 +210,16 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def main() -> int:
-    """The command line; the process's exit status."""
+    """Run the command line and return the exit status of the process."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--per-s", type=float, default=2.0, help="requests a second")
-    parser.add_argument("--url", help="of a service on this machine that runs already")
-    parser.add_argument("--pid", type=int, help="its process")
-    parser.add_argument(
-        "--most-mb", type=float, default=30.0, help="by which its memory may settle"
-    )
-    parser.add_argument("--out", type=Path, help="a file for the JSON")
+    parser.add_argument("--url", help="URL of a running service on this machine")
+    parser.add_argument("--pid", type=int, help="process id of that service")
+    parser.add_argument("--most-mb", type=float, default=30.0, help="permitted memory growth in MB")
+    parser.add_argument("--out", type=Path, help="write the JSON to this file")
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
     wrong = growth(result, arguments.most_mb)

@@ -1,4 +1,4 @@
-"""The sound of an answer, and how much of it was there when."""
+"""Decoded audio of an answer, with the playable samples after each chunk."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ LEAST_RATE_HZ = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Mono samples in -1 ... 1, and how many of them could be heard after each chunk."""
+    """Mono samples in -1 ... 1; `heard`: playable samples after each chunk."""
 
     samples: NDArray[np.float32]
     rate_hz: int
     heard: NDArray[np.int64]
-    exact: bool  # the samples are as they were made, so that a jump in them can be seen
+    exact: bool  # the format keeps the samples exactly, so that jumps can be found
 
 
 def decode(response_format: str, chunks: Sequence[bytes], headers: Mapping[str, str]) -> Sound:
-    """The sound of an answer's chunks; raises NotAudio. The rate of pcm is what the headers say, else 24 kHz."""
+    """Decode the chunks of an answer.
+
+    The sample rate of pcm is read from the header `X-Audio-Sample-Rate`; the default is 24 kHz.
+
+    Raises:
+        NotAudio: the body is not audio of that format.
+    """
     body = b"".join(chunks)
     ends = np.cumsum([len(chunk) for chunk in chunks], dtype=np.int64)
     if response_format == "wav":
@@ -41,7 +47,7 @@ def decode(response_format: str, chunks: Sequence[bytes], headers: Mapping[str, 
 
 def _plain(layout: Layout, body: bytes, ends: NDArray[np.int64]) -> Sound:
     if layout.rate_hz < LEAST_RATE_HZ:
-        raise NotAudio(f"a rate of {layout.rate_hz} Hz")
+        raise NotAudio(f"a sample rate of {layout.rate_hz} Hz")
     samples = layout.samples(body)
     heard = np.clip((ends - layout.offset) // layout.frame_bytes, 0, len(samples))
     return Sound(samples, layout.rate_hz, heard, exact=True)

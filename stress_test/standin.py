@@ -1,4 +1,4 @@
-"""A stand-in for the engine that speaks at a set pace, fails now and then, and can be restarted."""
+"""Fake engine with a fixed token rate, random failures and restarts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import json
 import random
 from types import TracebackType
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+)
 VOCABULARY = 65_536
 PROFILE = """
 name = "standin"
@@ -26,18 +29,23 @@ slots = 1
 [sampling]
 max_tokens = 2048
 [voices]
-names = ["somebody"]
-default = "somebody"
+names = ["voice"]
+default = "voice"
 """
 
 
 class StandinEngine:
-    """POST is answered with speech tokens, GET with 200. A share of the answers fails, each in one of four ways."""
+    """Answers POST with speech tokens and GET with 200.
+
+    A share `failing` of the answers fails in one of four ways.
+    """
 
     def __init__(
         self, *, failing: float = 0.1, tokens: int = 150, tokens_per_s: float = 400.0, seed: int = 1
     ) -> None:
-        self.failing, self._tokens, self._gap_s = failing, tokens, 10 / tokens_per_s
+        self.failing = failing
+        self._tokens = tokens
+        self._gap_s = 10 / tokens_per_s  # events have 10 tokens
         self._draw = random.Random(seed)
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
@@ -45,7 +53,7 @@ class StandinEngine:
 
     @property
     def url(self) -> str:
-        """Where it listens, before and after a restart."""
+        """URL of the engine, which a restart does not change."""
         return f"http://127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> StandinEngine:
@@ -61,14 +69,14 @@ class StandinEngine:
         await self._die()
 
     async def restart(self, away_s: float) -> None:
-        """Break everything off, be away for a while, and come back where it was."""
+        """Abort all connections, stop for `away_s`, and listen again on the same port."""
         self.restarts += 1
         await self._die()
         await asyncio.sleep(away_s)
         await self._listen()
 
     async def revive(self) -> None:
-        """Be there, if a restart was broken off."""
+        """Listen again if a restart was cancelled."""
         if not self._server.is_serving():
             await self._listen()
 
@@ -87,7 +95,7 @@ class StandinEngine:
         try:
             await self._answer(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the service has left, or we have
+            pass  # the service or this engine has disconnected
         finally:
             self._writers.discard(writer)
             writer.close()
@@ -111,9 +119,8 @@ class StandinEngine:
     async def _speak(self, writer: asyncio.StreamWriter, tokens: int, *, failing: bool) -> None:
         way = self._draw.choice(["refuse", "cut", "garbage", "error"]) if failing else None
         if way == "refuse":
-            writer.write(
-                b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
+            status = b"HTTP/1.1 500 Internal Server Error\r\n"
+            writer.write(status + b"content-length: 0\r\nconnection: close\r\n\r\n")
             return
         writer.write(HEAD)
         stop = self._draw.randrange(tokens) if failing else tokens

@@ -1,4 +1,4 @@
-"""Answers over time: how much audio comes, and how many requests are under way."""
+"""Audio rate and requests in flight over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stress_test.outcome import Outcome
 
 
 class Answered(NamedTuple):
-    """When an answer was asked for, when it was complete, and the seconds of audio in it."""
+    """Time of the request, time of the complete answer, and seconds of audio in it."""
 
     begin_s: float
     end_s: float
@@ -17,7 +17,10 @@ class Answered(NamedTuple):
 
 
 def audio_rate(answers: Iterable[Answered], begin_s: float, end_s: float) -> float:
-    """Audio-seconds a second within [begin, end): each answer's spread evenly over the time that it took."""
+    """Return the audio-seconds per second within [begin, end).
+
+    The audio of an answer is distributed evenly over the time from request to last byte.
+    """
     within = 0.0
     for answer in answers:
         taken_s = answer.end_s - answer.begin_s
@@ -28,7 +31,7 @@ def audio_rate(answers: Iterable[Answered], begin_s: float, end_s: float) -> flo
 
 
 def in_flight(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:
-    """A staircase: how many there were from each moment to the next."""
+    """Return the number of requests in flight over time as a step function."""
     moments = [(outcome.due_s, 1) for outcome in outcomes]
     moments += [(outcome.due_s + outcome.latency_s, -1) for outcome in outcomes]
     steps, count = [(0.0, 0.0)], 0

@@ -1,4 +1,4 @@
-"""What a listener in real time hears of the moments at which sound comes."""
+"""Playback underruns computed from the arrival times of audio."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 
 def underruns(pieces: Sequence[tuple[float, float]], per_s: float) -> tuple[int, float]:
-    """Gaps and their seconds for a listener who begins at the first piece and waits when nothing is left.
+    """Return the number of gaps and their total seconds in real-time playback.
 
-    `pieces`: when each came, in seconds, and how much it was, of which a second of sound has `per_s`.
+    Playback starts with the first piece and waits whenever its buffer is empty.
+    `pieces`: arrival time in seconds and size; `per_s`: size of one second of audio.
     """
     gaps, silent_s = 0, 0.0
     dry_s = pieces[0][0] if pieces else 0.0
