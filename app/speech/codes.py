@@ -1,4 +1,4 @@
-"""The codes of one generation: filled by the reader, read by the speaker and the decode thread."""
+"""Buffer for the codes of one generation, which arrive while earlier ones are decoded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from app.errors import EngineProtocolError
 
 @dataclass(frozen=True, slots=True)
 class FrameLayout:
-    """How token numbers become frames of codes.
+    """Mapping from token numbers to frames of codes.
 
-    A number N below `first` is a control token. Otherwise (N - first) is `slot * vocabulary + code`,
-    and a frame is one code of each slot, in order.
+    A number below `first` is a control token. Any other is `first + slot * vocabulary + code`.
+    A frame holds one code of each slot, in order.
     """
 
     first: int
@@ -25,10 +25,10 @@ class FrameLayout:
 
 
 class CodeArray:
-    """Codes as they arrive, in a buffer that never moves.
+    """Append-only codes in a buffer that is allocated once.
 
-    One thread appends; any thread may read what lies below `frames`, because the count grows only
-    after the codes are in place.
+    One thread appends. Any thread may read the frames below `frames`, because the count grows only
+    after the codes are written.
     """
 
     def __init__(self, layout: FrameLayout, max_tokens: int) -> None:
@@ -37,22 +37,21 @@ class CodeArray:
         self._buffer = np.zeros((max(1, max_tokens // layout.slots), layout.slots), np.int32)
         self._partial: list[int] = []
         self.frames = 0
-        self.tokens = 0  # codec tokens, those of an unfinished frame included
+        self.tokens = 0  # codec tokens, including those of an unfinished frame
         self.dropped = 0
         self.ended = False
 
     def feed(self, numbers: Sequence[int]) -> None:
-        """Append token numbers; an unfinished frame waits for its other slots.
+        """Append token numbers. Codes of an unfinished frame are kept until its last slot arrives.
 
         Raises:
-            EngineProtocolError: a number outside the codec's vocabulary, or more than `max_tokens`.
+            EngineProtocolError: a number is outside the codec's vocabulary, or there are more than
+                `max_tokens`.
         """
         layout = self._layout
+        size = layout.slots * layout.vocabulary
         wanted = [number - layout.first for number in numbers if number >= layout.first]
-        if (
-            min(numbers, default=0) < 0
-            or max(wanted, default=0) >= layout.slots * layout.vocabulary
-        ):
+        if min(numbers, default=0) < 0 or max(wanted, default=0) >= size:
             raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
         if self.tokens + len(wanted) > self._max_tokens:
             raise EngineProtocolError("the engine sent more tokens than it was allowed")
@@ -66,21 +65,21 @@ class CodeArray:
 
     @property
     def unfinished(self) -> int:
-        """Tokens of a frame whose other slots have not come."""
+        """Number of tokens in the unfinished frame."""
         return len(self._partial)
 
     def finish(self) -> None:
-        """No more codes will come; a partial last frame is dropped."""
+        """Mark the end of the codes and drop an unfinished last frame."""
         self.dropped += len(self._partial)
         self._partial = []
         self.ended = True
 
     def window(self, start: int, stop: int) -> NDArray[np.int32]:
-        """Frames [start, stop) as (frames, slots); a view that later appends do not change."""
+        """Return frames [start, stop) as (frames, slots), a view that appends do not change."""
         return self._buffer[start:stop]
 
     def _by_slot(self, values: list[int]) -> list[list[int]]:
-        """Whole frames; after a token out of turn, everything up to the next slot 0 is dropped."""
+        """Return completed frames. A token of the wrong slot drops codes up to the next slot 0."""
         whole: list[list[int]] = []
         for value in values:
             slot, code = divmod(value, self._layout.vocabulary)

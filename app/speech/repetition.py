@@ -1,25 +1,27 @@
-"""Speech that has become a loop: the same codes over and over, into which a language model may fall."""
+"""Detection of loops, in which a language model generates the same codes again and again."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-REPEATS = 8
+REPEATS = 8  # periods that make a loop
 LONGEST_PERIOD_FRAMES = 50
-LEAST_S = 3.0  # of a loop: a code that is silence, or a vowel that is held, comes ten times in a row as well
-STRIDE_FRAMES = 8  # between two looks, which take 7 us
+LEAST_S = (
+    3.0  # seconds of a loop; codes of silence or of a held vowel also occur ten times in a row
+)
+STRIDE_FRAMES = 8  # frames between two checks, which take 7 us each
 
 
 class Repetition:
-    """Looks for a loop at the end of the codes so far, at fixed places: how they arrived makes no difference."""
+    """Checks for a loop at the end of the codes, at fixed frames whatever the chunk sizes."""
 
     def __init__(self, frames_per_s: float) -> None:
         self._least_frames = round(LEAST_S * frames_per_s)
         self._looked_frames = 0
 
     def feed(self, codes: NDArray[np.int32]) -> bool:
-        """Whether `codes` (frames, slots), all so far, have begun to loop since the last call."""
+        """True if `codes` (frames, slots), all so far, began to loop since the last call."""
         for end in range(self._looked_frames + STRIDE_FRAMES, len(codes) + 1, STRIDE_FRAMES):
             self._looked_frames = end
             if end >= self._least_frames and self._loops(codes[:end]):
@@ -27,7 +29,7 @@ class Repetition:
         return False
 
     def _loops(self, codes: NDArray[np.int32]) -> bool:
-        """Whether the end of `codes` is one period, many times."""
+        """True if `codes` end in a repeated period."""
         before = codes[-1 - LONGEST_PERIOD_FRAMES : -1]
         same = (before == codes[-1]).all(axis=1)
         return any(self._repeats(codes, len(before) - int(at)) for at in np.flatnonzero(same)[::-1])

@@ -1,4 +1,4 @@
-"""Token numbers — the N of each `<|s_N|>` — out of the text and the token ids that an engine streams."""
+"""Parsing of token numbers, the N of `<|s_N|>`, in an engine's stream of text and token ids."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ MAX_DIGITS: Final = 9
 
 
 class TokenText:
-    """Numbers from text that may be split anywhere; text between tokens is skipped.
+    """Parses token numbers in text that may be split anywhere. Text between tokens is skipped.
 
-    A token begins with its whole prefix. Behind that stand at most MAX_DIGITS digits and the suffix, and nothing else:
-    a token that is skipped would be speech that is missing.
+    A token starts with its whole prefix, followed by 1 to MAX_DIGITS digits and the suffix.
+    Anything else after a prefix is an error, since a skipped token would be missing speech.
     """
 
     def __init__(self, syntax: TokenSyntax) -> None:
         prefix, suffix = re.escape(syntax.prefix), re.escape(syntax.suffix)
         begun = "|".join(re.escape(syntax.suffix[:length]) for length in range(len(syntax.suffix)))
         digits = f"[0-9]{{1,{MAX_DIGITS}}}"
-        # The group stays empty for a token that is malformed, whatever text comes next.
+        # The group is None for a token that is malformed, whatever text follows.
         self._token = re.compile(rf"{prefix}(?:({digits}){suffix}|(?!(?:{digits}(?:{begun}))?\Z))")
         self._prefix, self._opening = syntax.prefix, syntax.prefix[0]
         self._longest_part = len(syntax.prefix) + MAX_DIGITS + len(syntax.suffix) - 1
-        self.tail = ""  # what may be the beginning of a token; empty between tokens
+        self.tail = ""  # possible beginning of a token; empty between tokens
 
     def feed(self, text: str) -> list[int]:
-        """The numbers of the tokens that `text` completes, in order.
+        """Return the numbers of the tokens that `text` completes, in order.
 
         Raises:
-            EngineProtocolError: a token whose number is not 1 to MAX_DIGITS decimal digits.
+            EngineProtocolError: a token's number is not 1 to MAX_DIGITS decimal digits.
         """
         if self.tail:
             text = self.tail + text
@@ -51,47 +51,49 @@ class TokenText:
         return numbers
 
     def finish(self) -> None:
-        """The text has ended.
+        """End the text.
 
         Raises:
-            EngineProtocolError: it ended within a token.
+            EngineProtocolError: the text ended within a token.
         """
         if self._prefix in self.tail:
             raise EngineProtocolError("the engine's text ended within a token")
 
     def _unfinished(self, text: str, end: int) -> str:
-        """The end of `text` that a token may begin in: one that began earlier would have ended, or failed."""
+        """Return the end of `text` that may begin a token, which is shorter than a whole token."""
         start = text.find(self._opening, max(end, len(text) - self._longest_part))
         return text[start:] if start >= 0 else ""
 
 
 class TokenIds:
-    """Numbers from text and ids together: the text is the truth, the ids speak where there is no text.
+    """Parses token numbers in text and ids together. Ids are used where there is no text.
 
-    The id of token N is N plus an offset that is nowhere written down. It is learned from events
-    that carry both, counts once two different numbers agree on it, and is checked on every such
-    event from then on, because a wrong offset is noise. Ids that do not agree while it is learned
-    (a vocabulary in another order, several ids for one token) are left unused.
+    The id of token N is N plus an offset that engines do not report. It is learned from events that
+    have both, used once two different numbers agree on it, and checked on every later event that
+    has both, because a wrong offset gives noise. If ids disagree while it is learned (a vocabulary
+    in another order, several ids for one token), ids are not used.
     """
 
     def __init__(self, syntax: TokenSyntax, limit: int | None = None) -> None:
-        """`limit`: ids alone give no numbers from there up, as they belong to tokens of another kind."""
+        """`limit`: ids without text give only numbers below it; others are of other tokens."""
         self._text = TokenText(syntax)
         self._pattern = f"{syntax.prefix}\0{syntax.suffix}".replace("%", "%%").replace("\0", "%d")
         self._limit = limit
         self._usable = True
         self._offset: int | None = None
         self._guess: tuple[int, int] | None = None  # an offset and the number that suggested it
-        self._unseen: list[int] = []  # ids whose text has not come in full
-        self._ahead: list[int] = []  # numbers given from ids alone, whose text may still come
+        self._unseen: list[int] = []  # ids whose text has not arrived in full
+        self._ahead: list[int] = []  # numbers returned from ids alone, whose text may still arrive
 
     def feed(
         self, text: str, ids: Sequence[int] | None = None, *, last_is_end: bool = False
     ) -> list[int]:
-        """The numbers of one event; `last_is_end`: its last id is the token that ended the generation.
+        """Return the numbers of one event.
+
+        `last_is_end`: the last id is the token that ended the generation.
 
         Raises:
-            EngineProtocolError: ids contradict the text, or a number is out of range.
+            EngineProtocolError: the ids contradict the text, or a number is out of range.
         """
         in_step = not (self._text.tail or self._unseen or self._ahead)
         if ids and in_step and self._offset is not None:
@@ -110,11 +112,11 @@ class TokenIds:
         return numbers
 
     def finish(self) -> None:
-        """The model has ended; see `TokenText.finish`."""
+        """End the stream; see `TokenText.finish`."""
         self._text.finish()
 
     def _confirmed(self, text: str, ids: Sequence[int], offset: int) -> list[int] | None:
-        """The numbers of `ids` if `text` is exactly their tokens: half the cost of reading the text."""
+        """Return the numbers of `ids` if `text` is their tokens. This costs half of parsing it."""
         numbers = [token_id - offset for token_id in ids]
         if text != self._pattern * len(numbers) % tuple(numbers):
             return None
@@ -122,7 +124,7 @@ class TokenIds:
 
     def _learn(self, numbers: list[int], ids: Sequence[int]) -> None:
         if len(ids) != len(numbers):
-            return  # other tokens are among them
+            return  # some ids are of other tokens
         for number, token_id in zip(numbers, ids, strict=True):
             offset, first = self._guess or (token_id - number, number)
             if token_id - number != offset:
@@ -164,7 +166,7 @@ class TokenIds:
         return late
 
     def _without_given(self, numbers: list[int]) -> list[int]:
-        """`numbers` less those that were given from ids before their text came."""
+        """Return `numbers` without those already returned from ids before their text arrived."""
         count = min(len(numbers), len(self._ahead))
         if numbers[:count] != self._ahead[:count]:
             self._ahead.clear()

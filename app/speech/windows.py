@@ -1,24 +1,23 @@
-"""Which frames to decode next: a pure schedule over what has arrived and what has been spoken."""
+"""Schedule of the windows to decode, a pure function of the frames received and the audio sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SPEED_MARGIN = 1.25  # the engine may slow down by this much before a listener notices
-LEAD_MARGIN_S = 0.05  # kept in hand for the network and the event loop
+SPEED_MARGIN = 1.25  # factor by which the engine may slow down without an underrun
+LEAD_MARGIN_S = 0.05  # seconds of audio reserved for the network and the event loop
 
-# Ladders for codecs whose boundaries can be heard: (least pace, growth of the hop). A pace is engine
-# speed over real time; a hop may grow by less than the pace without the listener running dry.
+# Growth of the hop for codecs with audible boundaries: (least pace, growth). The pace is the
+# engine's speed over real time. A hop may grow by less than the pace without an underrun.
 LADDERS = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
-GROWTH_WHEN_PRESSED = (
-    2  # of an exact codec's windows: larger ones cost less, and keep other streams waiting
-)
-SEEDED_GROWTH = 1.15  # one ladder for every request with a seed, so that its sound is reproducible
+# Growth of an exact codec's windows under load. Larger ones cost less but delay other streams.
+GROWTH_WHEN_PRESSED = 2
+SEEDED_GROWTH = 1.15  # growth for every request with a seed, so that its audio is reproducible
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Frames [start, stop) are decoded; [begin, end) of them are new sound."""
+    """Frames [start, stop) to decode, of which [begin, end) are new audio."""
 
     start: int
     begin: int
@@ -29,7 +28,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """A request's constants, in frames. `growth` None: chosen at the first window by the pace."""
+    """Constants of a request, in frames. `growth` None: chosen by pace after the first window."""
 
     first_hop: int
     max_hop: int
@@ -41,13 +40,13 @@ class WindowPlan:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What is known after a window: the engine's speed, and how long the listener can wait."""
+    """Engine speed and playback lead after a window."""
 
-    frames: int  # arrived so far
-    s_per_frame: float  # observed time between two frames' arrivals
-    frame_s: float  # sound in a frame
-    lead_s: float  # sound that the listener has not heard yet
-    decode_s: float  # what a window costs
+    frames: int  # frames received so far
+    s_per_frame: float  # measured time between the arrivals of two frames
+    frame_s: float  # audio in a frame
+    lead_s: float  # audio that the client has not played yet
+    decode_s: float  # time to decode the last window, including the queue
 
 
 def plan_windows(
@@ -62,13 +61,14 @@ def plan_windows(
     whole: bool = False,
     seeded: bool = False,
 ) -> WindowPlan:
-    """The plan of a request; `left` and `right` are the codec's own least context.
+    """Return the plan of a request. `left` and `right` are the codec's least context.
 
-    An exact codec sounds the same with any overlap, so it gets none beyond its own: look-ahead is
-    delay. The overlap is clamped so that a quarter of the largest window is left for new sound, the first
-    hop to the largest window less context. One frame of look-ahead is the least: without it a last
-    window could be empty. `whole` asks for the largest windows throughout (nobody listens yet);
-    `seeded` for a ladder that does not depend on timing.
+    The audio of an exact codec does not depend on the overlap, so it gets only its own context, as
+    look-ahead is delay. The overlap is clamped to leave a quarter of the largest window for new
+    audio, and the first hop to the largest window without context. There is at least one frame of
+    look-ahead, since the last window could be empty without it. `whole` requests the largest
+    windows throughout, for a response that is not streamed. `seeded` requests a growth that does
+    not depend on timing.
     """
     overlap = 0 if exact else round(overlap_s * frames_per_s)
     room = max_window - max(1, max_window // 4)
@@ -80,50 +80,53 @@ def plan_windows(
 
 
 class WindowSchedule:
-    """Hands out windows that cover every frame exactly once."""
+    """Returns windows that cover every frame exactly once."""
 
     def __init__(self, plan: WindowPlan) -> None:
         self._plan = plan
         self._growth = plan.growth
         self._hop = self._most = plan.first_hop
-        self._decoded = self._new = 0  # frames of the last window, with context and without
+        self._decoded = self._new = 0  # frames of the last window, with and without context
         self.done = 0
         self.finished = False
 
     @property
     def wanted(self) -> int:
-        """Frames that must have arrived (or the end) before the next window is worth decoding."""
+        """Frames that must have arrived before the next window is decoded, unless the codes end."""
         return self.done + self._hop + self._plan.right
 
     @property
     def least_wanted(self) -> int:
-        """Frames of which a client that runs dry cannot await more: an exact codec's window may be cut anywhere."""
+        """Frames that are enough for the next window if the client would underrun.
+
+        An exact codec's window may end anywhere, so its first hop is enough.
+        """
         hop = min(self._hop, self._plan.first_hop) if self._plan.exact else self._hop
         return self.done + hop + self._plan.right
 
     @property
     def coming(self) -> tuple[int, float, int]:
-        """New frames of the next window, the growth of those behind it, and the most: for a stream that is pressed."""
+        """New frames of the next window, growth of later ones and their maximum, under load."""
         plan = self._plan
         if plan.exact:
             return plan.first_hop, GROWTH_WHEN_PRESSED, plan.max_hop
         return self._hop, self._growth or LADDERS[0][1], plan.max_hop
 
     def begin(self) -> None:
-        """Another run of frames, from 0 on; the windows stay as large as they have become."""
+        """Start another run of frames at 0. The windows keep their size."""
         self.done, self.finished = 0, False
 
     def restart(self) -> None:
-        """Windows as small as the first: somebody waits again."""
+        """Make windows as small as the first, because the client waits again."""
         self._hop = self._most = self._plan.first_hop
 
     def take(self, available: int, *, ended: bool, pressed: bool = False) -> Window:
-        """The next window over `available` frames, which must reach `wanted` unless `ended`.
+        """Return the next window over `available` frames, which must reach `wanted` unless `ended`.
 
-        Where boundaries cannot be heard (an exact codec) it takes all that has arrived, up to what
-        the listener can wait for, or twice as much as before where others wait (`pressed`); otherwise exactly one step
-        of the ladder. The first window is
-        the plan's first hop, whatever has arrived, because somebody waits for it.
+        An exact codec's boundaries are inaudible, so its window takes all frames that have arrived,
+        limited by the playback lead, or under load (`pressed`) by twice the previous window. Other
+        windows take exactly one step of the ladder. The first window is the plan's first hop, even
+        if more frames have arrived, because the client waits for it.
         """
         plan = self._plan
         hop = self._most if plan.exact else self._hop
@@ -140,7 +143,9 @@ class WindowSchedule:
             available if last else end + plan.right,
             last,
         )
-        self.finished, self._decoded, self._new = last, window.stop - window.start, end - self.done
+        self.finished = last
+        self._decoded = window.stop - window.start
+        self._new = end - self.done
         self.done = end
         return window
 
@@ -151,7 +156,7 @@ class WindowSchedule:
             self._afford(supply)
             return
         if self._growth is None:
-            cost_s = supply.decode_s / self._decoded  # a hop that grows pays for its growth
+            cost_s = supply.decode_s / self._decoded  # decode time of a frame, also of the growth
             self._growth = next(
                 growth
                 for least, growth in LADDERS
@@ -160,7 +165,10 @@ class WindowSchedule:
         self._hop = min(plan.max_hop, round(self._hop * self._growth))
 
     def _afford(self, supply: Supply) -> None:
-        """The largest hop that keeps `wait + decode + LEAD_MARGIN_S <= lead`, both in proportion to its frames."""
+        """Choose the largest hop with `wait + decode + LEAD_MARGIN_S <= lead`.
+
+        Both times are in proportion to the hop's frames.
+        """
         plan = self._plan
         wait_s = max(supply.s_per_frame * SPEED_MARGIN, 1e-6)
         cost_s = max(supply.decode_s / self._decoded, 1e-6)
@@ -168,8 +176,7 @@ class WindowSchedule:
         arrived = supply.frames - plan.right - self.done
         most = spare_s / cost_s
         hop = min(most, (spare_s + arrived * wait_s) / (wait_s + cost_s))
-        if most < plan.first_hop:  # too late already: large windows catch up soonest
+        if most < plan.first_hop:  # already too late: large windows catch up fastest
             most, hop = plan.max_hop, arrived
-        self._most, self._hop = (
-            min(plan.max_hop, max(plan.first_hop, int(value))) for value in (most, hop)
-        )
+        self._most = min(plan.max_hop, max(plan.first_hop, int(most)))
+        self._hop = min(plan.max_hop, max(plan.first_hop, int(hop)))
