@@ -1,4 +1,4 @@
-"""How long the speech of a text lasts: bounds outside of which it is not that text."""
+"""Bounds on the duration of a text's speech, outside of which it is speech of another text."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from dataclasses import dataclass
 
 from app.speech.sentences import spoken_length
 
-LONGEST_EXTRA_S = (
-    5.0  # beyond its text's share: a short text may be said slowly, between two silences
-)
-SHORTEST_S = 2.0  # expected speech below which a text is too short to be missed
-SIGN_LETTERS = 8  # of the name of a sign such as ∑ or ½
-QUICKEST = 1.5  # times its usual pace, the most at which a voice speaks
-NAME_LETTERS = 5  # more than one, of the name of a letter that stands alone, as in "w, x, y"
+# Seconds added to the upper bound: a short text may be spoken slowly, between two silences.
+LONGEST_EXTRA_S = 5.0
+SHORTEST_S = 2.0  # seconds of expected speech below which there is no lower bound
+SIGN_LETTERS = 8  # letters in the name of a sign such as ∑ or ½
+QUICKEST = 1.5  # fastest speech of a voice, as a multiple of its usual rate
+NAME_LETTERS = 5  # extra letters in the name of a letter that stands alone, as in "w, x, y"
 _LONE_LETTER = re.compile(r"(?<![^\W_])[^\W\d_](?![^\W_])")
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Least and most frames of codes that the speech of a text can honestly have, and how many it has as a rule."""
+    """Minimum, maximum and typical number of frames in the speech of a text."""
 
     least_frames: int
     most_frames: int
@@ -32,9 +31,9 @@ ANY_LENGTH = Bounds(0, 2**31)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a model speaks: `characters_per_s` as a rule, and by which factors an honest answer may be off.
+    """Typical speech rate of a model, and the deviations that are accepted.
 
-    `longest` and `shortest` are times the length that the rule gives; `shortest` 0 allows any.
+    `longest` and `shortest` are multiples of the typical duration. `shortest` 0 sets no bound.
     """
 
     characters_per_s: float
@@ -43,7 +42,7 @@ class Pace:
     shortest: float
 
     def bounds(self, text: str) -> Bounds:
-        """Of the speech of `text`."""
+        """Return the bounds for the speech of `text`."""
         letters = (
             spoken_length(text)
             + NAME_LETTERS * len(_LONE_LETTER.findall(text))
@@ -60,15 +59,17 @@ class Pace:
         )
 
     def quickest_s(self, text: str) -> float:
-        """Least seconds that the speech of `text` takes: signs may be left unsaid, capitals may be a shouted word's."""
+        """Return the least seconds that the speech of `text` takes.
+
+        Signs do not count, since a model may skip them. Capitals count as lower case, since they
+        may be a shouted word.
+        """
         spoken = "".join(filter(str.isalnum, text)).lower()
         return spoken_length(spoken) / self.characters_per_s / QUICKEST
 
 
 def _signs(text: str) -> int:
-    """Signs beyond ASCII; `spoken_length` knows the others."""
-    return (
-        0
-        if text.isascii()
-        else sum(unicodedata.category(sign)[0] == "S" for sign in text if sign > "\x7f")
-    )
+    """Return the number of signs outside ASCII. `spoken_length` counts those within."""
+    if text.isascii():
+        return 0
+    return sum(unicodedata.category(sign)[0] == "S" for sign in text if sign > "\x7f")

@@ -1,27 +1,31 @@
-"""HTML becomes the text that a browser would show, without touching what only looks like it."""
+"""Conversion of HTML to the text that a browser would show."""
 
 from __future__ import annotations
 
 import re
 
-# Blocks stand apart, as paragraphs do in markdown; cells are set off by a comma; the rest is within a sentence.
+# Blocks are separated like markdown's paragraphs and cells by a comma. Inline tags leave no gap.
 _BLOCKS = (
-    "address|article|aside|blockquote|body|caption|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6]"
-    "|head|header|hr|html|legend|li|main|nav|ol|p|pre|section|summary|table|tbody|tfoot|thead|title|tr|ul"
+    "address|article|aside|blockquote|body|caption|dd|details|div|dl|dt|fieldset|figcaption|figure"
+    "|footer|form|h[1-6]|head|header|hr|html|legend|li|main|nav|ol|p|pre|section|summary|table"
+    "|tbody|tfoot|thead|title|tr|ul"
 )
 _INLINE = (
-    "a|abbr|acronym|audio|b|bdi|bdo|big|br|button|center|cite|code|col|colgroup|data|del|dfn|em|embed|font|i|iframe|img"
-    "|input|ins|kbd|label|link|map|mark|meta|noscript|object|option|output|param|picture|q|rp|rt|ruby|s|samp|select"
-    "|small|source|span|strike|strong|sub|sup|svg|td|textarea|th|time|tt|u|var|video|wbr"
+    "a|abbr|acronym|audio|b|bdi|bdo|big|br|button|center|cite|code|col|colgroup|data|del|dfn|em"
+    "|embed|font|i|iframe|img|input|ins|kbd|label|link|map|mark|meta|noscript|object|option|output"
+    "|param|picture|q|rp|rt|ruby|s|samp|select|small|source|span|strike|strong|sub|sup|svg|td"
+    "|textarea|th|time|tt|u|var|video|wbr"
 )
-# No attribute holds < or > here, so that no two matches look at the same text: the time is linear in it.
+# Attributes hold no < or >, so that no two matches scan the same text and the time is linear in it.
 _ATTRIBUTES = r"(?:\s[^<>]{0,4000})?"
 _TAG = re.compile(
     rf"<(?P<close>/?)(?P<name>{_BLOCKS}|{_INLINE})(?P<attributes>{_ATTRIBUTES})\s?/?>",
     re.IGNORECASE,
 )
 _UNSEEN = re.compile(
-    rf"<(script|style){_ATTRIBUTES}>(?:(?!</?\1)[\s\S])*+</\1\s?>|<!--(?:(?!<!--|-->)[\s\S])*+-->|<!doctype[^<>]{{0,200}}>",
+    rf"<(script|style){_ATTRIBUTES}>(?:(?!</?\1)[\s\S])*+</\1\s?>"
+    r"|<!--(?:(?!<!--|-->)[\s\S])*+-->"
+    r"|<!doctype[^<>]{0,200}>",
     re.IGNORECASE,
 )
 _IS_BLOCK = re.compile(_BLOCKS, re.IGNORECASE)
@@ -30,10 +34,10 @@ _INDENT = re.compile(r"\n[ \t]+")
 
 
 def without_html(text: str) -> str:
-    """Text without HTML's own tags, comments, scripts and styles; images are their descriptions.
+    """Remove HTML's tags, comments, scripts and styles. Replace images by their descriptions.
 
-    "5 < 6", "a <b and c> d", unknown tags and entities stay: entities are markdown's to read. Text
-    without a tag is the same object.
+    "5 < 6", "a <b and c> d", unknown tags and entities stay. The markdown parser decodes entities.
+    A text without a tag is returned as the same object.
     """
     if "<" not in text:
         return text

@@ -1,4 +1,4 @@
-"""Sentences out of a text that is still being written."""
+"""Splitting of a text into sentences while it is still being received."""
 
 from __future__ import annotations
 
@@ -9,50 +9,49 @@ from itertools import accumulate, pairwise
 from app.speech.pauses import PAUSE, open_pause
 from app.speech.sentences import sentences, spoken_length
 
-FIRST_CLAUSE = 20  # letters: less is not worth a generation of its own
-LONGEST = 1_000  # characters: a sentence that is longer ends at the next space
-MOST_STOPS = (
-    400  # places behind punctuation: a sentence with more of them ends at the next space, too
-)
-LONGEST_RUN = 2_000  # characters: a sentence that has no such space ends here
-STRETCH = 1_000  # characters that are taken at once, so that a cut copies little of the text
+FIRST_CLAUSE = 20  # letters; a shorter clause is not worth a generation of its own
+LONGEST = 1_000  # characters, after which a sentence ends at the next space
+MOST_STOPS = 400  # words after punctuation, after which a sentence also ends at the next space
+LONGEST_RUN = 2_000  # characters, after which a sentence without such a space is cut
+STRETCH = 1_000  # characters processed at once, so that a cut copies little of the text
 
 _MARK = re.compile(rf"\n|{PAUSE.pattern}|[^\W_]+", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[,;:)–—][\"'”’)\]]*\s+|[，、；：]")
-_NUMBER = re.compile(r"\s*\d{1,3}[.)]\s*")  # of a list item, whose text follows
+_NUMBER = re.compile(r"\s*\d{1,3}[.)]\s*")  # number of a list item, whose text follows
 
 
 class SentenceFeed:
-    """Takes a text in pieces of any size, and gives its sentences as soon as they are certain.
+    """Receives a text in chunks of any size and returns each sentence once its end is certain.
 
-    A sentence is certain once the first letter of the next one is there: the segmenter looks at the
-    whole buffer again at each letter behind a stop. A newline and a pause end one at once. The first
-    piece of all ends at a clause already, so that speech begins soon. What is given depends on the
-    text and not on the way it was cut, for every decision sees the text up to its own place only.
+    The end of a sentence is certain when the first letter of the next one has arrived. At each
+    letter after punctuation the segmenter reads the whole buffer again. A newline or a pause ends a
+    sentence at once. The first sentence may be cut after a clause, so that speech starts early. The
+    sentences do not depend on the chunks, because each decision uses only the text up to its own
+    position.
 
-    The time is linear in the text: a buffer of at most LONGEST_RUN characters is segmented at most
-    MOST_STOPS times before it is cut.
+    The time is linear in the text, because a buffer of at most LONGEST_RUN characters is segmented
+    at most MOST_STOPS times before it is cut.
     """
 
     def __init__(self) -> None:
         self._buffer = ""
-        self._seen = 0  # characters that can no longer decide anything
-        self._searched = 0  # characters in which no further mark begins
-        self._stops = 0  # places behind punctuation in the buffer that ended no sentence
+        self._seen = 0  # characters up to the end of the last mark
+        self._searched = 0  # characters already searched for marks
+        self._stops = 0  # words after punctuation in the buffer that started no sentence
         self._first = True
 
     def feed(self, text: str) -> list[str]:
-        """Take a piece of the text; give the sentences that are certain now. Lone surrogates are removed."""
+        """Append a chunk, without lone surrogates, and return the sentences now certain."""
         text = text.encode("utf-8", "ignore").decode()
         stretches = (text[at : at + STRETCH] for at in range(0, len(text), STRETCH))
         return [sentence for stretch in stretches for sentence in self._take(stretch)]
 
     def flush(self) -> list[str]:
-        """Give what is there; of a pause that has only begun, nothing."""
+        """Return the buffered text as sentences, except for an incomplete pause mark at its end."""
         return self._cut(_sentence_ends(self._buffer[: open_pause(self._buffer)], last=True))
 
     def finish(self) -> list[str]:
-        """Give the rest."""
+        """Return the rest of the text as sentences."""
         return self._cut(_sentence_ends(self._buffer, last=True))
 
     def _take(self, text: str) -> list[str]:
@@ -72,7 +71,7 @@ class SentenceFeed:
             certain -= ends[-1] if ends else 0
 
     def _next_mark(self, before: int) -> re.Match[str] | None:
-        """The next newline, pause or word, if it begins before this place."""
+        """Return the next newline, pause or word if it begins before this position."""
         mark = _MARK.search(self._buffer, self._searched) if self._searched < before else None
         if mark and mark.start() < before:
             return mark
@@ -80,7 +79,7 @@ class SentenceFeed:
         return None
 
     def _ends(self, mark: re.Match[str], gap: str) -> list[int]:
-        """Where pieces end, now that `mark` has come, `gap` behind the one before."""
+        """Return the ends of pieces that `mark` makes certain. `gap` is the text before it."""
         start = mark.start()
         if not mark.group()[0].isalnum():
             return [mark.end()]
@@ -97,7 +96,7 @@ class SentenceFeed:
         return [start] if is_long and any(map(str.isspace, gap)) else []
 
     def _cut(self, ends: list[int]) -> list[str]:
-        """Take the pieces up to each end out of the buffer; those of nothing but spaces are left out."""
+        """Remove the pieces up to each end from the buffer and return all but blank ones."""
         if not ends:
             return []
         pieces = [self._buffer[a:b] for a, b in pairwise([0, *ends])]
@@ -111,7 +110,7 @@ class SentenceFeed:
 
 
 def _sentence_ends(text: str, *, last: bool) -> list[int]:
-    """Places in a text behind its sentences, and with `last` the text's own end."""
+    """Return the positions after the sentences of a text. `last` adds the end of the text."""
     pieces = sentences(text)
     ends = [
         end

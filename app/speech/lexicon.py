@@ -1,4 +1,4 @@
-"""Words that are said otherwise than they are written: names, brands, places."""
+"""Lexicon of words that are pronounced differently from their spelling: names, brands, places."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-# A run of letters and digits; Chinese and Japanese, which set no spaces, character by character.
+# A run of letters and digits, or a single character of Chinese and Japanese, which use no spaces.
 _UNSPACED = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _START = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
 class LexiconError(ValueError):
-    """A lexicon that cannot be read; the message is one line that names the file and the line."""
+    """A lexicon file cannot be read. The message is one line that names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     written: str
     spoken: str
-    exact: bool  # only as it is written: the entry has capitals inside
+    exact: bool  # case-sensitive, since the entry has capitals after its first character
 
     def stands_at(self, text: str, start: int) -> bool:
         end = start + len(self.written)
@@ -33,10 +33,10 @@ class _Entry:
 
 
 class Lexicon:
-    """Entries in the order in which they are tried at a place: longest first, exact ones before others."""
+    """Pronunciations, tried at each position by length, longest and case-sensitive first."""
 
     def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
-        """`entries`: what is written, which begins with a letter or digit, and what is said for it."""
+        """`entries`: words, which begin with a letter or digit, and their pronunciations."""
         self._entries: dict[str, list[_Entry]] = defaultdict(list)
         for written, spoken in entries:
             self._entries[_first(written).lower()].append(
@@ -47,10 +47,11 @@ class Lexicon:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The lexicon of a UTF-8 file with a word, a tab and what is said for it on each line; # begins a comment.
+        """Read a UTF-8 file whose lines are a word, a tab and its pronunciation, or a # comment.
 
         Raises:
-            LexiconError: a file that cannot be read, or a line that is no entry or says a word twice.
+            LexiconError: the file cannot be read, a line is malformed, or a word has two
+                pronunciations.
         """
         try:
             lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -61,7 +62,7 @@ class Lexicon:
             try:
                 entry = _parsed(line)
                 if entry and entries.setdefault(*entry) != entry[1]:
-                    raise ValueError(f"{entry[0]!r} is said otherwise above")
+                    raise ValueError(f"{entry[0]!r} has another pronunciation above")
             except ValueError as exc:
                 raise LexiconError(f"{path}, line {number}: {exc}") from exc
         return cls(entries.items())
@@ -70,10 +71,11 @@ class Lexicon:
         return sum(map(len, self._entries.values()))
 
     def apply(self, text: str) -> str:
-        """The text with every whole word that is in the lexicon as it is said; the same object if there is none.
+        """Replace each whole word that is in the lexicon by its pronunciation.
 
-        What was put in is not looked at again. A word has its capitals only where the entry has some
-        inside (KLIA, iPhone); it takes time linear in the text.
+        Replacements are not searched again. Case is ignored unless the entry has capitals after its
+        first character (KLIA, iPhone). A text without such words is returned as the same object. The
+        time is linear in the text.
         """
         if not self._entries:
             return text
@@ -88,33 +90,32 @@ class Lexicon:
 
     def _at(self, text: str, start: re.Match[str]) -> _Entry | None:
         entries = self._entries.get(start.group().lower(), ())
-        if not entries or _is_inside(
-            text[max(0, start.start() - 1) : start.start()], start.group()[0]
-        ):
+        before = text[max(0, start.start() - 1) : start.start()]
+        if not entries or _is_inside(before, start.group()[0]):
             return None
         return next((entry for entry in entries if entry.stands_at(text, start.start())), None)
 
 
 def _parsed(line: bytes) -> tuple[str, str] | None:
-    """Nothing for an empty line or a comment.
+    """Return the entry of a line, or None for an empty line or a comment.
 
     Raises:
-        ValueError: no entry.
+        ValueError: the line is malformed.
     """
     try:
         text = unicodedata.normalize("NFKC", line.decode()).strip(" ")
     except UnicodeDecodeError as exc:
         raise ValueError("not UTF-8") from exc
     if "\0" in text:
-        raise ValueError("not UTF-8: it holds a NUL")
+        raise ValueError("not UTF-8: the line contains NUL")
     if not text.strip() or text.startswith("#"):
         return None
     written, tab, spoken = text.partition("\t")
     written, spoken = written.strip(), spoken.strip(" ")
     if not tab or "\t" in spoken:
-        raise ValueError("not a word, one tab and what is said for it")
+        raise ValueError("not a word, one tab and its pronunciation")
     if not written or not spoken:
-        raise ValueError("nothing before or behind the tab")
+        raise ValueError("no text before or after the tab")
     if not _START.match(written):
         raise ValueError(f"{written!r} does not begin with a letter or digit")
     return written, spoken
@@ -126,12 +127,14 @@ def _first(written: str) -> str:
 
 
 def _is_inside(beside: str, edge: str) -> bool:
-    """Whether the character beside an edge of a word belongs to that word; never where no spaces are set."""
+    """True if the character beside an edge of a word belongs to it.
+
+    Never true in scripts without spaces.
+    """
     unspaced = re.match(f"[{_UNSPACED}]", edge) or re.match(f"[{_UNSPACED}]", beside)
     return bool(beside) and not unspaced and _is_in_words(beside) and _is_in_words(edge)
 
 
 def _is_in_words(character: str) -> bool:
-    return (
-        character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M"
-    )  # a Tamil vowel
+    is_mark = unicodedata.category(character)[0] == "M"  # such as a Tamil vowel
+    return character.isalnum() or character == "_" or is_mark

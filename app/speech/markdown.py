@@ -1,4 +1,4 @@
-"""Markdown becomes the words that a reader would say."""
+"""Conversion of markdown to plain text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-MAX_NESTING = 100  # the parser drops what lies deeper
-MAX_BRACKETS = 256  # it searches the rest of the text for each: 4,096 take half a second
-FEW_CELLS = 1_000  # of tables: it fills each line up to the columns of the first, 1,000 characters to 30,000 cells
+MAX_NESTING = 100  # levels; the parser drops deeper ones
+MAX_BRACKETS = 256  # the parser searches the rest of the text for each: 4,096 take half a second
+# Table cells that every text may have. The parser fills each row up to the columns of the first, so
+# that 1,000 characters can become 30,000 cells.
+FEW_CELLS = 1_000
 SENTENCE_STOPS = frozenset(".!?…:;,。！？；：，、।॥؟۔؛،።፧")
 CLOSERS = "\"'”’)]}»」』）】"
 # Raw HTML stays text, and link definitions are off: `[Narrator]: Hello` would vanish as one.
@@ -21,18 +23,18 @@ _PARSER = (
     .disable("reference")
 )
 _LINE_END = re.compile(r"\r\n?|\n")
-_KEYS = re.compile(r"\*(?=[\d*]{1,20}#)")  # *100*5# is dialled, not emphasised
+_KEYS = re.compile(r"\*(?=[\d*]{1,20}#)")  # *100*5# is a dial code, not emphasis
 _CODE = frozenset({"fence", "code_block"})
 _BLOCK_ENDS = _CODE | {"paragraph_close", "heading_close", "tr_close", "list_item_close"}
 
 
 def plain(text: str) -> str:
-    """Text without its markdown: link and heading texts, image descriptions, code, table cells.
+    """Remove markdown. Keep the texts of links, headings, images, code and table cells.
 
-    Blocks are one line each and end in a sentence stop where another one follows, so that they do
-    not run together; ordered list items keep their numbers. Text without markdown keeps all but
-    its whitespace, and text whose nesting, brackets or tables are beyond the limits is returned as
-    it is. Lone surrogates and NUL, which the parser cannot take, are removed.
+    Each block becomes one line. It ends in a sentence stop if another block follows, so that they
+    do not run together. Ordered list items keep their numbers. A text without markdown changes only
+    in its whitespace. A text whose nesting, brackets or tables exceed the limits keeps its
+    markdown. Lone surrogates and NUL, which the parser does not accept, are removed.
     """
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
     if text.count("[") > MAX_BRACKETS or _most_cells(text) > max(FEW_CELLS, len(text)):
@@ -45,7 +47,7 @@ def plain(text: str) -> str:
 
 
 def without_halves(text: str) -> str:
-    """A sentence by itself, without the marks of bold, struck or code text whose other half is in another sentence."""
+    """Remove marks of bold, struck or code text whose partner is in another sentence."""
     for mark in ("**", "__", "~~", "`"):
         if text.count(mark) % 2 and "```" not in text:
             text = text.replace(mark, "")
@@ -53,7 +55,7 @@ def without_halves(text: str) -> str:
 
 
 def _most_cells(text: str) -> int:
-    """The most cells of tables that a text can make: in each line as many as the widest line has."""
+    """Return the most table cells that a text can make: in each line as many as in the widest."""
     if "|" not in text:
         return 0
     lines = [line for line in _LINE_END.split(text) if line.strip()]
@@ -61,7 +63,7 @@ def _most_cells(text: str) -> int:
 
 
 def _blocks(tokens: Iterable[Token]) -> Iterator[str]:
-    """The text of each paragraph, heading, code block, list item and table row, if it has one."""
+    """Yield the text of each paragraph, heading, code block, list item and row that has one."""
     parts: list[str] = []
     for token in tokens:
         if token.type == "inline":
@@ -90,7 +92,7 @@ def _spoken(token: Token) -> str:
 
 
 def _stopped(block: str) -> str:
-    """The block with a stop at its end, in its own script, unless it has one or says nothing."""
+    """Append a sentence stop of the block's script, unless it has one or has no letter or digit."""
     end = block.rstrip(CLOSERS)[-1:]
     if end in SENTENCE_STOPS or not any(map(str.isalnum, block)):
         return block

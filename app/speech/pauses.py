@@ -1,4 +1,4 @@
-"""Pauses that a text asks for: `[pause:500ms]`, `[pause: 1.5 s]`."""
+"""Pause marks in a text: `[pause:500ms]`, `[pause: 1.5 s]`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from app.request_errors import UnsupportedValue
 
 LONGEST_S, LONGEST_TOTAL_S = 10.0, 60.0
 PAUSE = re.compile(r"\[pause:\s{0,3}(\d{1,6}(?:\.\d{1,6})?)\s{0,3}(ms|s)\]", re.IGNORECASE)
-LONGEST_PAUSE = 29  # characters
+LONGEST_PAUSE = 29  # characters of a pause mark
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Text without pauses, and the silence before it, in seconds."""
+    """Text without pause marks, and the silence before it in seconds."""
 
     pause_s: float
     text: str
 
 
 def passages(text: str) -> list[Passage]:
-    """The text between pauses, in order, none left out: `text` is empty where pauses follow each other.
+    """Split a text at its pause marks. `text` is empty between adjacent marks.
 
     Raises:
-        UnsupportedValue: a pause of more than 10 s, or more than 60 s in all.
+        UnsupportedValue: a pause exceeds 10 s, or all together exceed 60 s.
     """
     parts = PAUSE.split(text)
     found = [Passage(0.0, parts[0])]
@@ -36,17 +36,19 @@ def passages(text: str) -> list[Passage]:
 
 
 def check_pauses(pauses_s: Sequence[float]) -> None:
-    """Refuse pauses that are too long, one or together.
+    """Reject pauses that are too long, alone or together.
 
     Raises:
-        UnsupportedValue: a pause of more than 10 s, or more than 60 s in all.
+        UnsupportedValue: a pause exceeds 10 s, or all together exceed 60 s.
     """
     if max(pauses_s) > LONGEST_S or sum(pauses_s) > LONGEST_TOTAL_S:
-        raise UnsupportedValue("input: a pause lasts 10 s at most, all of them 60 s", param="input")
+        raise UnsupportedValue(
+            "input: a pause must not exceed 10 s, and all pauses together 60 s", param="input"
+        )
 
 
 def open_pause(text: str) -> int:
-    """Where a pause begins whose end has not come yet; the text's length where none does."""
+    """Return the start of an incomplete pause mark at the end of the text, or the text's length."""
     start = text.rfind("[", max(0, len(text) - LONGEST_PAUSE))
     tail = text[start:].casefold() if start >= 0 else "]"
     begun = (

@@ -1,4 +1,4 @@
-"""Voice and text become the prompt that the model was trained on."""
+"""Prompts in the form that the model was trained on."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 def render(template: str, **values: str) -> str:
-    """A profile's template with the named fields, as `{voice}` and `{text}`, filled in.
+    """Fill named fields such as `{voice}` and `{text}` into a profile's template.
 
-    One pass: braces in the values, and any others in the template, stay as they are.
+    A single pass leaves braces in the values and other braces in the template unchanged.
     """
     return _FIELD.sub(lambda field: values.get(field[1], field[0]), template)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A recording as a prompt holds it: what is said (clean, see `app.speech.text`), and its codes."""
+    """Recording of a voice for a prompt: its text, cleaned by `app.speech.text`, and its codes."""
 
     text: str
     codes: tuple[int, ...]
 
     @property
     def length_tokens(self) -> int:
-        """No fewer than it takes of a model's context, as a token is at least a character of ordinary text."""
+        """Upper bound of the model's tokens, as a token is at least one character of usual text."""
         return len(self.codes) + len(self.text)
 
     def fields(self, tokens: TokenSyntax) -> dict[str, str]:
-        """What `render` puts into a profile's `clone_prompt`, beside the text."""
+        """Return the fields of a profile's `clone_prompt` other than the text."""
         spelled = (f"{tokens.prefix}{tokens.first + code}{tokens.suffix}" for code in self.codes)
         return {"reference_text": self.text, "tokens": "".join(spelled)}
 
 
 def parse(template: str, prompt: str) -> dict[str, str]:
-    """What `render` filled in, by name: the inverse, where no field but the last holds what follows it.
+    """Return the values by field name that `render` filled in.
 
-    Raises ValueError for a prompt of another form.
+    This is the inverse of `render` if no field but the last contains the template's text after it.
+
+    Raises:
+        ValueError: the prompt does not match the template.
     """
     pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*?)", re.escape(template))
     found = re.fullmatch(pattern, prompt, re.DOTALL)
     if found is None:
-        raise ValueError(f"not a prompt of the form {template}")
+        raise ValueError(f"the prompt does not match the template {template}")
     return found.groupdict()

@@ -1,4 +1,4 @@
-"""Text that is too long for one generation, cut where a reader would breathe."""
+"""Splitting of a text into sentences, and of one too long for a single generation into pieces."""
 
 from __future__ import annotations
 
@@ -7,32 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 import sentencex  # pyright: ignore[reportMissingTypeStubs]
 
-# Malay abbreviations, which sentencex takes for the end of a sentence (measured on each, 1.0.32).
+# Malay abbreviations after which sentencex ends a sentence (each one tested with version 1.0.32).
 ABBREVIATIONS = (
-    *(
-        "En",
-        "Pn",
-        "Tn",
-        "Hj",
-        "Hjh",
-        "Ust",
-        "Ustz",
-        "Ir",
-        "Ts",
-        "Jln",
-        "Lrg",
-        "Kg",
-        "Tmn",
-        "Bdr",
-        "Sdn",
-        "Bil",
-    ),
-    *("cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel"),
-)
-END_CHARACTERS = 8  # of a sentence hold any of them, its point and what stands before
+    "En", "Pn", "Tn", "Hj", "Hjh", "Ust", "Ustz", "Ir", "Ts", "Jln", "Lrg", "Kg", "Tmn", "Bdr",
+    "Sdn", "Bil", "cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel",
+)  # fmt: skip
+END_CHARACTERS = 8  # last characters of a sentence that can hold an abbreviation with its point
 STRETCH = 5_000  # characters that are segmented at once
-# What takes longer to say than to write: how many letters more than one. A digit is a word of 0.4 s,
-# a capital among capitals a letter's name, a symbol its name, a CJK character a syllable.
+# Letters added for a character that takes longer to speak than a letter. A digit is a word of
+# 0.4 s, a capital among capitals a letter's name, a symbol its name, a CJK character a syllable.
 _SLOW = (
     (re.compile(r"\d"), 5),
     (re.compile(r"[A-Z](?=[A-Z])|(?<=[A-Z])[A-Z]"), 3),
@@ -47,9 +30,10 @@ _CHARACTER = re.compile(r"[\W_]*[^\W_][\W_]*|[\W_]+")  # combining marks stay wi
 
 
 def sentences(text: str) -> list[str]:
-    """The text, cut behind each sentence; nothing is lost. `text` holds no lone surrogates.
+    """Split a text after each sentence, keeping every character. `text` has no lone surrogates.
 
-    A text longer than STRETCH is read in stretches that begin with a sentence, since sentencex takes quadratic time.
+    A text longer than STRETCH is segmented in stretches that start with a sentence, since sentencex
+    takes quadratic time.
     """
     found: list[str] = []
     at = 0
@@ -62,13 +46,13 @@ def sentences(text: str) -> list[str]:
 
 
 def _last_space(text: str, start: int) -> int:
-    """Where the last word ends that a stretch holds; the stretch's end where it holds no space."""
+    """Return the end of the last word in a stretch, or the stretch's end if it has no space."""
     end = start + STRETCH
     return next((at + 1 for at in range(end - 1, start, -1) if text[at].isspace()), end)
 
 
 def _joined(text: str) -> list[str]:
-    """The sentences that sentencex finds, joined where it has cut behind an abbreviation or within a word."""
+    """Return sentencex's sentences, rejoined after an abbreviation or within a word."""
     joined: list[list[str]] = []
     end = before = ""
     for piece in _segment("en", text):
@@ -82,38 +66,36 @@ def _joined(text: str) -> list[str]:
 
 
 def _is_within_word(before: str, behind: str) -> bool:
-    """The point of an address: sentencex cuts 电邮到help@example.com there."""
+    """True at the point of an address: sentencex cuts 电邮到help@example.com there."""
     return before.endswith(".") and behind[:1].isascii() and behind[:1].isalnum()
 
 
 def spoken_length(text: str) -> int:
-    """How long a text is to speak, in letters of ordinary prose; never less than its characters."""
+    """Return the spoken length in letters of ordinary prose, at least the number of characters."""
     return len(text) + sum(weight * len(slow.findall(text)) for slow, weight in _SLOW)
 
 
 def split(text: str, max_characters: int) -> list[str]:
-    """The text in pieces whose spoken length is at most `max_characters`, in order; only whitespace is lost.
+    """Split a text into pieces whose spoken length is at most `max_characters`.
 
-    Whole sentences are packed together. A sentence that is too long is cut after clauses, then
-    between words, then between characters. Every piece holds a letter or digit, unless a run of
-    other characters is longer than a piece. `text` holds no lone surrogates.
+    Only whitespace is lost. Whole sentences are packed together. A sentence that is too long is cut
+    after clauses, then between words, then between characters. Every piece has a letter or digit,
+    unless a run of other characters is longer than a piece. `text` has no lone surrogates.
     """
     if spoken_length(text) <= max_characters:
         return [text]
-    pieces = _pack(
-        text, max_characters, (sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall)
-    )
+    cuts = (sentences, _CLAUSE.findall, _WORD.findall, _CHARACTER.findall)
+    pieces = _pack(text, max_characters, cuts)
     return [piece.strip() for piece in pieces if piece.strip()]
 
 
 def _pack(
     text: str, max_characters: int, cuts: tuple[Callable[[str], list[str]], ...]
 ) -> list[str]:
-    """Units of the first cut, as many to a piece as fit; units that do not fit are cut by the next."""
+    """Pack units of the first cut into pieces. A unit that does not fit is cut by the next cut."""
     if not cuts:
-        return [
-            text[start : start + max_characters] for start in range(0, len(text), max_characters)
-        ]
+        starts = range(0, len(text), max_characters)
+        return [text[start : start + max_characters] for start in starts]
     pieces = [""]
     used = 0
     for unit in _speaking(cuts[0](text)):
@@ -131,7 +113,7 @@ def _pack(
 
 
 def _speaking(units: Iterable[str]) -> Iterator[str]:
-    """The units, with those that hold nothing to speak joined to the one before (or after)."""
+    """Yield the units. One without a letter or digit is joined to the one before (or after)."""
     group: list[str] = []
     for unit in units:
         if _speaks(unit) and any(map(_speaks, group[:1])):

@@ -1,4 +1,4 @@
-"""Text as the model may see it: what a request's `input` becomes before anything else reads it."""
+"""Cleaning of a request's text before any other step reads it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from app.speech.emoji import without_emoji
 from app.speech.html import without_html
 from app.speech.markdown import plain
 
-MAX_MARKS = (
-    4  # combining marks in a row; Vietnamese and Tibetan need two and three, floods have hundreds
-)
-VIRAMA = 9  # canonical combining class of the marks after which a joiner has a meaning (RFC 5892, appendix A)
+# Combining marks in a row. Vietnamese needs two and Tibetan three, floods have hundreds.
+MAX_MARKS = 4
+# Canonical combining class of the marks after which a joiner has a meaning (RFC 5892, appendix A).
+VIRAMA = 9
 JOINERS = frozenset("\u200c\u200d")
-# Unicode's Default_Ignorable_Code_Point, as far as it is not a control, format or unassigned character.
+# Unicode's Default_Ignorable_Code_Point except for control, format and unassigned characters.
 _IGNORABLE = re.compile(
     r"[\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u3164\uFE00-\uFE0F\uFFA0\U000E0100-\U000E01EF]"
 )
@@ -24,31 +24,31 @@ _TAG_START = re.compile(r"<(?=[\w/!])")
 
 
 def prepare(text: str, *, normalize: bool) -> str:
-    """The text to speak: cleaned, and with `normalize` also freed of HTML, markdown and emoji.
+    """Return the cleaned text, with `normalize` also without HTML, markdown and emoji.
 
     Raises:
-        EmptyInput: nothing is left to speak.
+        EmptyInput: no letter or digit is left.
     """
     return clean(without_emoji(plain(without_html(text))) if normalize else text)
 
 
 def clean(text: str) -> str:
-    """NFKC without invisible characters, combining floods, special tokens and runs of whitespace.
+    """Return NFKC without invisible characters, mark floods, special tokens and extra whitespace.
 
-    Special tokens are broken at their delimiters, after NFKC, so that neither nested nor
-    full-width forms put themselves together again. Idempotent, linear in time.
+    Special tokens are broken at their delimiters after NFKC, so that neither nested nor full-width
+    forms become a token again. Idempotent, linear in time.
 
     Raises:
         EmptyInput: no letter or digit of any script is left.
     """
     text = " ".join(_break_special_tokens(_compose(text)).split())
     if not any(map(str.isalnum, text)):
-        raise EmptyInput("input holds nothing to speak", param="input")
+        raise EmptyInput("input has no letter or digit to speak", param="input")
     return text
 
 
 def _compose(text: str) -> str:
-    """NFKC of what is visible; floods go first, since normalising one takes quadratic time."""
+    """Return NFKC of the visible text. Floods go first, since normalising one is quadratic."""
     if text.isascii() and text.isprintable():
         return text
     text = _visible(text)
@@ -58,7 +58,7 @@ def _compose(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Text without control, format, private and unassigned characters and lone surrogates."""
+    """Remove control, format, private and unassigned characters, surrogates and mark floods."""
     kept: list[str] = []
     marks = 0
     for character in _IGNORABLE.sub("", text):
@@ -80,5 +80,5 @@ def _visible(text: str) -> str:
 
 
 def _break_special_tokens(text: str) -> str:
-    """`<|` and `|>` become a space; a `<` that could open a tag or a token is set apart from it."""
+    """Replace `<|` and `|>` by a space. Put a space after a `<` that could open a tag or token."""
     return _TAG_START.sub("< ", _DELIMITER.sub(" ", text))

@@ -76,13 +76,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"Grab graeb\n", "line 1: not a word, one tab and what is said for it"),
-        (b"# x\nGrab\ta\tb\n", "line 2: not a word, one tab and what is said for it"),
-        (b"a\tb\n\n\tc\n", "line 3: nothing before or behind the tab"),
-        (b"a\t \n", "line 1: nothing before or behind the tab"),
+        (b"Grab graeb\n", "line 1: not a word, one tab and its pronunciation"),
+        (b"# x\nGrab\ta\tb\n", "line 2: not a word, one tab and its pronunciation"),
+        (b"a\tb\n\n\tc\n", "line 3: no text before or after the tab"),
+        (b"a\t \n", "line 1: no text before or after the tab"),
         (b"@grab\tgraeb\n", "line 1: '@grab' does not begin with a letter or digit"),
         (b"a\tb\n\xff\tc\n", "line 2: not UTF-8"),
-        (b"a\tb\na\tc\n", "line 2: 'a' is said otherwise above"),
+        (b"a\tb\na\tc\n", "line 2: 'a' has another pronunciation above"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, content: bytes, message: str) -> None:

@@ -62,7 +62,7 @@ def test_a_prompt_is_parsed_into_what_it_was_rendered_from(text: str) -> None:
     "prompt", ["", "<|a|>husein Hello<|b|>", "<|a|>husein: Hello", " <|a|>husein: Hello<|b|>"]
 )
 def test_a_prompt_of_another_form_is_refused(prompt: str) -> None:
-    with pytest.raises(ValueError, match="not a prompt"):
+    with pytest.raises(ValueError, match="does not match the template"):
         parse("<|a|>{voice}: {text}<|b|>", prompt)
 
 
