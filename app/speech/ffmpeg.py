@@ -1,4 +1,4 @@
-"""FFmpeg's threads: none beside the caller's, which work on 20 ms of sound would only wait for."""
+"""Thread limit for FFmpeg, whose threads would gain nothing on chunks of 20 ms of audio."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ONE = 1
 
 @cache
 def use_one_thread() -> None:
-    """Let FFmpeg count one processor in this process, so that none of its filter graphs starts threads.
+    """Make FFmpeg count one processor in this process, so that no filter graph starts threads.
 
-    PyAV converts samples for an encoder in a filter graph of its own, whose number of threads cannot be set. By
-    default a graph has a thread for each processor, up to 16: 64 answers on 64 cores had 1,180 threads.
+    PyAV converts samples for an encoder in an internal filter graph, whose number of threads cannot
+    be set. By default a graph has a thread for each processor, up to 16: 64 responses on 64 cores
+    had 1,180 threads.
     """
-    library = ctypes.CDLL(
-        graph.__file__
-    )  # symbols are looked up in the libraries that it was linked with
+    # ctypes also finds symbols of the libraries that the module was linked with.
+    library = ctypes.CDLL(graph.__file__)
     force_count = getattr(library, "av_cpu_force_count", None)
-    if force_count is not None:  # absent where FFmpeg is linked without its symbols
+    if force_count is not None:  # None if FFmpeg was linked without its symbols
         force_count(ONE)

@@ -1,4 +1,4 @@
-"""Loudness: one gain for the whole answer, and a limiter that never exceeds full scale."""
+"""Loudness normalisation with one gain for the whole response, and a limiter below full scale."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import numpy as np
 from app.samples import Samples
 
 BLOCK_S = 0.02
-VOICED_DB = -45.0  # a block above this level counts as speech
-SPEECH_BLOCKS = 3  # in a row; less is a click, since no syllable is as short as 40 ms
-LOCK_BLOCKS = 45  # 0.9 s: the gain is fixed this long after speech is recognised
-PRIOR_BLOCKS = (
-    8  # the profile's typical level weighs as much at first, and nothing when the gain is fixed
-)
-MAX_GAIN_DB = 20.0  # -36 dBFS reach the default target
-KNEE = 0.8  # below it the limiter is transparent
+VOICED_DB = -45.0  # dBFS, RMS; a block above this level counts as speech
+SPEECH_BLOCKS = 3  # in a row; fewer are a click, since no syllable is as short as 40 ms
+LOCK_BLOCKS = 45  # blocks (0.9 s) from the first speech until the gain is fixed
+PRIOR_BLOCKS = 8  # initial weight of the profile's typical level, 0 when the gain is fixed
+MAX_GAIN_DB = 20.0  # brings -36 dBFS to the default target
+KNEE = 0.8  # amplitude below which the limiter changes nothing
 
 
 def limit(samples: Samples) -> Samples:
-    """Soft limiter without memory: identity up to the knee, tanh above, always within (-1, 1)."""
+    """Limit each sample by itself: identity up to the knee, tanh above it, within (-1, 1)."""
     loud = np.abs(samples)
     if not loud.size or loud.max() <= KNEE:
         return samples
@@ -30,7 +28,7 @@ def limit(samples: Samples) -> Samples:
 
 
 class VoicedLevel:
-    """The mean level of the voiced blocks; a typical level stands in until LOCK_BLOCKS of speech have fixed it."""
+    """Mean level of the voiced blocks, mixed with a typical level until LOCK_BLOCKS have passed."""
 
     def __init__(self, typical_db: float) -> None:
         self._typical = 10 ** (typical_db / 10)
@@ -41,11 +39,11 @@ class VoicedLevel:
 
     @property
     def locked(self) -> bool:
-        """Whether nothing changes the level any more."""
+        """True if further blocks do not change the level."""
         return self._left == 0
 
     def observe(self, energy: float) -> None:
-        """Take the mean square of one block into account."""
+        """Add the mean square of one block."""
         if self.locked:
             return
         self._run = [*self._run, energy] if energy > 10 ** (VOICED_DB / 10) else []
@@ -57,18 +55,18 @@ class VoicedLevel:
 
     @property
     def db(self) -> float:
-        """RMS in dBFS."""
+        """Level in dBFS, RMS."""
         typical_blocks = PRIOR_BLOCKS * self._left / LOCK_BLOCKS
         energy = self._energy + typical_blocks * self._typical
         return 10 * math.log10(energy / (self._blocks + typical_blocks))
 
 
 class Leveller:
-    """Brings the voiced parts to `target_db` (dBFS, RMS) with one gain.
+    """Brings voiced speech to `target_db` (dBFS, RMS) with one gain.
 
-    The gain is estimated from the first `horizon_s` of sound and the profile's typical level,
-    refined while the speaker's first second goes by, then locked. It is a function of the samples
-    alone, on a fixed grid of 20 ms, so the way they were chunked cannot be heard.
+    The gain is estimated from the first `horizon_s` of audio and the profile's typical level,
+    refined during the first second of speech, then fixed. It depends on the samples alone, on a
+    fixed grid of 20 ms, so the chunk sizes do not change the result.
     """
 
     def __init__(
@@ -80,10 +78,13 @@ class Leveller:
         self._level = VoicedLevel(typical_db)
         self._pending: Samples = np.zeros(0, np.float32)
         self._gain: float | None = None  # None until the horizon is full
-        self._ahead = 0  # blocks of the horizon that are observed but not released
+        self._ahead = 0  # blocks of the horizon that are observed but not returned
 
     def feed(self, samples: Samples) -> Samples:
-        """Levelled samples; until the gain is locked, up to one block (at first `horizon_s`) is kept back."""
+        """Return levelled samples.
+
+        Until the gain is fixed, up to one block (at first `horizon_s`) is held back.
+        """
         self._pending = np.concatenate([self._pending, samples]) if len(self._pending) else samples
         if self._level.locked:
             return self._release(len(self._pending))
@@ -93,7 +94,7 @@ class Leveller:
         return self._release(whole)
 
     def finish(self) -> Samples:
-        """What was kept back."""
+        """Return the samples held back."""
         return self._release(len(self._pending))
 
     def _release(self, count: int) -> Samples:
@@ -101,17 +102,15 @@ class Leveller:
         if self._gain is not None and self._level.locked:
             return limit(ready * np.float32(self._gain))
         whole = count // self._block * self._block
-        parts = [
-            part
-            for part in (ready[:whole].reshape(-1, self._block), ready[whole:][None])
-            if part.size
-        ]
-        return limit(
-            np.concatenate([(part * self._envelope(part)).reshape(-1) for part in parts] or [ready])
-        )
+        parts = (ready[:whole].reshape(-1, self._block), ready[whole:][None])
+        levelled = [(part * self._envelope(part)).reshape(-1) for part in parts if part.size]
+        return limit(np.concatenate(levelled or [ready]))
 
     def _envelope(self, blocks: Samples) -> Samples:
-        """The gain over each block (blocks, samples): a line from the estimate before it to the one after."""
+        """Return the gain of each sample (blocks, samples).
+
+        Within a block it is a line from the estimate before the block to the one after it.
+        """
         energies = np.square(blocks, dtype=np.float64).mean(axis=1).tolist()
         if self._gain is None:
             self._ahead = self._horizon // self._block

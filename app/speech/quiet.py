@@ -1,4 +1,4 @@
-"""Sound in which nothing is heard."""
+"""Detection of long silence in generated speech."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from app.samples import Samples
 
 BLOCK_S = 0.02
-FLOOR_DB = -60.0  # a block below it is silence (dBFS, RMS)
-LONGEST_S = 3.0
+FLOOR_DB = -60.0  # dBFS, RMS; a block below it is silence
+LONGEST_S = 3.0  # seconds of silence that are accepted
 
 
 class Quiet:
-    """Measures silence on a fixed grid of 20 ms: how the sound was chunked makes no difference."""
+    """Measures silence on a fixed grid of 20 ms, independent of the chunk sizes."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._block = round(sample_rate_hz * BLOCK_S)
         self._rest: Samples = np.zeros(0, np.float32)
-        self._quiet_blocks = 0  # at the end of what was heard
+        self._quiet_blocks = 0  # blocks of silence at the end of the audio so far
 
     def feed(self, samples: Samples) -> bool:
-        """Whether silence has lasted longer than `LONGEST_S` anywhere up to the end of `samples`."""
+        """Add samples. True if a silence that reaches into them exceeds `LONGEST_S`."""
         sound = np.concatenate([self._rest, samples])
         whole = len(sound) // self._block * self._block
         self._rest = sound[whole:]

@@ -1,5 +1,5 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-"""Another sample rate, with libsoxr: streamed as it would come out in one piece."""
+"""Sample rate conversion with libsoxr, equal for any chunk sizes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from app.samples import Samples
 
 
 class Resampler:
-    """From one rate to another; equal rates are passed through untouched."""
+    """Converts one sample rate to another. Equal rates are passed through unchanged."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._stream = None
         if from_hz != to_hz:
-            import soxr  # noqa: PLC0415  (only where it is used)
+            import soxr  # noqa: PLC0415  (imported only if used)
 
             self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
 
     def feed(self, samples: Samples) -> Samples:
-        """What is ready; the filter keeps some milliseconds back."""
+        """Return the samples that are ready. The filter holds some milliseconds back."""
         return self._resampled(samples, last=False)
 
     def finish(self) -> Samples:
-        """The rest."""
+        """Return the samples held back."""
         return self._resampled(np.zeros(0, np.float32), last=True)
 
     def _resampled(self, samples: Samples, *, last: bool) -> Samples:

@@ -1,4 +1,4 @@
-"""Decoded windows joined into one signal: every sample exactly once, blended where windows differ."""
+"""Joining of decoded windows into one signal, blended where adjacent windows differ."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from app.samples import Samples
 from app.speech.windows import Window
 
-FADE_S = 0.012  # longest blend of two adjacent windows
+FADE_S = 0.012  # seconds of the longest blend of two adjacent windows
 
 
 def rise(samples: int) -> Samples:
-    """The rising half of a raised cosine, from just above 0 to just below 1."""
+    """Return the rising half of a raised cosine, from just above 0 to just below 1."""
     phase = (np.arange(samples, dtype=np.float32) + 0.5) / max(samples, 1)
     return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
 
 
 class Stitcher:
-    """Cuts the new sound out of each window and blends it with the previous window's look-ahead.
+    """Cuts the new samples out of each window and blends them with the last window's look-ahead.
 
-    The blend lies after the boundary, where both windows hold the same frames: nothing is delayed.
-    `fade_samples` 0 joins without a blend (for codecs whose windows agree).
+    The blend is after the boundary, where both windows contain the same frames, so it adds no
+    delay. `fade_samples` 0 joins without a blend, for codecs whose windows agree.
     """
 
     def __init__(self, samples_per_frame: int, fade_samples: int) -> None:
@@ -29,14 +29,16 @@ class Stitcher:
         self._tail: Samples = np.zeros(0, np.float32)
 
     def feed(self, window: Window, decoded: Samples) -> Samples:
-        """The new sound of a window decoded from `window.begin` (its context left out) to `window.stop`."""
+        """Return the new samples of a window.
+
+        `decoded` are its samples from `window.begin`, without the left context, to `window.stop`.
+        """
         end = (window.end - window.begin) * self._samples_per_frame
         own = decoded[:end].copy()
         blend = min(len(self._tail), len(own))
         if blend:
             tail = self._tail[:blend]
-            own[:blend] = tail + (own[:blend] - tail) * rise(
-                blend
-            )  # where they agree, nothing changes
+            # This form leaves samples unchanged where both windows agree.
+            own[:blend] = tail + (own[:blend] - tail) * rise(blend)
         self._tail = decoded[end : end + self._fade_samples].copy()
         return own

@@ -1,4 +1,4 @@
-"""Speed without change of pitch: ffmpeg's atempo (waveform-similarity overlap-add), fed on a fixed grid."""
+"""Time stretching without pitch change, by FFmpeg's atempo (waveform-similarity overlap-add)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from app.samples import Samples
 from app.speech.ffmpeg import ONE
 
 BLOCK_SAMPLES = (
-    1024  # the filter always sees blocks of this size, so the way audio was chunked cannot be heard
+    1024  # fixed size of the filter's input, so that chunk sizes do not change the result
 )
-SILENCE_SAMPLES = 12 * BLOCK_SAMPLES
-STAGE = 2.0  # beyond twice or half the speed one stage skips sound; two share the work
+SILENCE_SAMPLES = 12 * BLOCK_SAMPLES  # pushes the last samples through the filter
+STAGE = 2.0  # speed above which (or below its inverse) one stage skips audio, so two are chained
 
 
 class Tempo:
-    """Plays a signal at `speed` times its pace; at 1 it is passed through untouched."""
+    """Plays a signal at `speed` times its rate. Speed 1 passes it through unchanged."""
 
     def __init__(self, sample_rate_hz: int, speed: float) -> None:
-        """`speed` 0.25 to 4."""
+        """`speed`: 0.25 to 4."""
         self._rate_hz = sample_rate_hz
         self._pending: Samples = np.zeros(0, np.float32)
         self._speed = speed
@@ -30,7 +30,7 @@ class Tempo:
         self._fed = self._given = 0
 
     def feed(self, samples: Samples) -> Samples:
-        """What is ready; the filter keeps 40 to 110 ms back."""
+        """Return the samples that are ready. The filter holds back 40 to 110 ms."""
         if self._graph is None:
             return samples
         self._pending = np.concatenate([self._pending, samples])
@@ -39,16 +39,15 @@ class Tempo:
         return self._filtered(self._graph, blocks)
 
     def finish(self) -> Samples:
-        """The rest: the answer is then as long as it was, divided by the speed, to the sample.
+        """Return the rest. All samples together are exactly the input's length over the speed.
 
-        The filter would leave out up to 70 ms of it; silence behind the signal pushes them through.
+        The filter by itself would drop up to 70 ms. Silence after the signal pushes them through.
         """
         if self._graph is None:
             return self._pending
         left = round((self._fed + len(self._pending)) / self._speed) - self._given
-        rest = self._filtered(
-            self._graph, np.append(self._pending, np.zeros(SILENCE_SAMPLES, np.float32))
-        )
+        silence = np.zeros(SILENCE_SAMPLES, np.float32)
+        rest = self._filtered(self._graph, np.append(self._pending, silence))
         self._graph = None
         return rest[:left]
 
@@ -67,7 +66,7 @@ class Tempo:
 
 
 def _stages(speed: float) -> list[float]:
-    """Factors within [1/2, 2] whose product is `speed`."""
+    """Return factors within [1/2, 2] whose product is `speed`."""
     return [speed] if 1 / STAGE <= speed <= STAGE else [speed**0.5] * 2
 
 
@@ -84,7 +83,7 @@ def _graph(sample_rate_hz: int, stages: list[float]) -> Graph:
 
 
 def _pull(graph: Graph) -> Iterator[Samples]:
-    """What the filter has ready, until it asks for more."""
+    """Yield the filter's output until it needs more input."""
     while True:
         try:
             frame = graph.pull()
