@@ -9,12 +9,23 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 OPENAI = ROOT / "docs" / "openai.md"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "bench" / "README.md",
+    ROOT / "voices" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 TABLE = re.compile(r"\| setting \| default \| meaning \|\n(?:\|.*\n)+")
 
 
@@ -45,6 +56,32 @@ def test_every_file_that_it_names_exists() -> None:
     )
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    broken: list[str] = []
+    for link in links:
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_readme_links_every_page() -> None:
+    links = LINK.findall(README.read_text(encoding="utf-8"))
+    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    assert pages - {link.partition("#")[0] for link in links} == set()
 
 
 def test_every_row_against_openai_names_a_test_that_exists() -> None:
