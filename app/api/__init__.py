@@ -1,1 +1,1 @@
-"""HTTP: routes, schemas, the audio response and admission."""
+"""The HTTP and WebSocket API: routes, schemas, the audio response and admission."""

@@ -1,4 +1,4 @@
-"""One line of the log for each request: what was asked for, how it ended, how long it took; never its text."""
+"""Log one line for each request: method, path, status, duration and result, never its text."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from app.api.telemetry import PROBES
 log = logging.getLogger(__name__)
 
 Facts = Mapping[str, str | int | float | bool]
-PATH_CHARACTERS = 200
+PATH_CHARACTERS = 200  # longest path in a log line
 WEBSOCKET_STATUS = {"websocket.accept": 101, "websocket.close": 403}
 
 
 class AccessLog:
-    """Logs a request when it has ended: probes at debug, 5xx and broken answers as warnings, the rest as info.
+    """Middleware that logs each request when it has ended.
 
-    A WebSocket is one request, and its status 101 if it was opened.
+    Probes are logged at debug, 5xx and incomplete responses as warnings, the rest as info. A
+    WebSocket connection is one request; its status is 101 if it was accepted.
     """
 
     def __init__(self, app: ASGIApp, *, addresses: bool = False) -> None:
-        """`addresses`: whether a line tells who asked, which is personal."""
+        """`addresses`: add the client's IP address, which is personal data, to each line."""
         self._app, self._addresses = app, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and log how it went."""
+        """Pass the request on and log its result."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if self._addresses:
             note(scope, **_client(scope))
-        status, broken, begun_s = 0, True, time.monotonic()
+        status = 0
+        broken = True
+        begun_s = time.monotonic()
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -60,22 +63,25 @@ class AccessLog:
 
 
 def note(scope: Scope, **facts: str | int | float) -> None:
-    """Add to the line of a request."""
+    """Add fields to the log line of a request."""
     scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
 
 
 def facts_of(scope: Scope) -> Facts:
-    """What has been added to it so far."""
+    """Return the fields added to the log line of a request so far."""
     return cast("Facts", scope.get("state", {}).get("facts", {}))
 
 
 def words(facts: Facts) -> str:
-    """Facts as a line of text."""
+    """Format fields as `name=value`, separated by spaces."""
     return " ".join(f"{name}={value}" for name, value in facts.items())
 
 
 def _status(message: Message) -> int:
-    """The status that a message begins an answer with; a WebSocket is accepted, or closed before that."""
+    """Return the status that a message gives to the response, or 0 if it gives none.
+
+    A WebSocket that is closed without being accepted has the status 403.
+    """
     if message["type"] in ANSWERS:
         return cast("int", message["status"])
     return WEBSOCKET_STATUS.get(message["type"], 0)
@@ -98,7 +104,10 @@ def _log(scope: Scope, outcome: Facts) -> None:
 
 
 def _client(scope: Scope) -> dict[str, str]:
-    """Who asked: the connection's other end, or whom a proxy that uvicorn trusts names, if that is an address."""
+    """Return the client's address: the peer, or the client named by a proxy that uvicorn trusts.
+
+    The result is empty if that name is not an IP address.
+    """
     host = (scope.get("client") or ("",))[0]
     try:
         return {"client": str(ip_address(host))}
@@ -114,6 +123,6 @@ def _level(path: str, facts: Facts) -> int:
 
 
 def _path(scope: Scope) -> str:
-    """As it was sent, percent-encoded: a decoded one may hold line breaks."""
+    """Return the path percent-encoded as sent, because a decoded path may contain line breaks."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "replace")
     return raw[:PATH_CHARACTERS].decode("ascii", "replace")

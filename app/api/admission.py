@@ -1,4 +1,4 @@
-"""Admission: so many requests at once, no stream more than the devices can keep in sound, a short wait for the rest."""
+"""Admission: limit concurrent requests, and delay or reject streams that would underrun."""
 
 from __future__ import annotations
 
@@ -17,35 +17,38 @@ from app.listener import ClientGone
 from app.standstill import Limit
 
 RETRY_AFTER_S = 1
-KEPT_FOR_STREAMS = (
-    1 / 8
-)  # of the places: a client of a whole body does not hear how long it waits, so those give way
-RECHECK_S = 0.05  # while streams wait: their turn comes with time itself, as others get ahead of their clients
+# Share of the slots reserved for streams. A longer wait does not interrupt the audio of a whole
+# body, so whole bodies are rejected first.
+KEPT_FOR_STREAMS = 1 / 8
+# Interval of the checks while streams wait. The load falls with time alone, because the clients of
+# running streams receive audio faster than they play it.
+RECHECK_S = 0.05
 Reason = Literal["places", "key"] | Shortage
 MESSAGES: dict[Reason, str] = {
-    "places": "the server is busy; try again shortly",
-    "key": "this API key has as many requests running as it may",
-    "decode": "the server has as many listeners as it can keep in sound; try again shortly",
-    "engine": "the server has as many listeners as its engine can keep in sound; try again shortly",
-    "late": "the server is late for its listeners; try again shortly",
+    "places": "too many concurrent requests; retry shortly",
+    "key": "too many concurrent requests with this API key; retry shortly",
+    "decode": "decode capacity is exhausted; retry shortly",
+    "engine": "engine capacity is exhausted; retry shortly",
+    "late": "streams are underrunning; retry shortly",
 }
 
 
 @dataclass(slots=True)
 class Turn:
-    """A stream that waits until it can be kept in sound."""
+    """A stream that waits for admission."""
 
     stream: Stream
-    shortage: Shortage  # the reason for which it waits
+    shortage: Shortage  # reason for the wait
     come: asyncio.Future[None]
 
 
 class Admission:
-    """Counts the requests being served; with a limit per key, also those of each API key.
+    """Counts running requests, in all and for each API key.
 
-    A stream begins once the decode devices can keep it in sound beside the others; until then it waits in order, for
-    `wait_s` at most. An idle server begins any. A whole body does not wait here: its windows wait until nothing else
-    does. A request that waits holds its place, so that the queue is as short as the number of places.
+    A stream is admitted when the decode devices and the engine can serve it and the running streams
+    without underruns. Until then it waits in order of arrival, for at most `wait_s`. An idle server
+    admits any stream. A whole body does not wait here, because its windows are decoded after those
+    of streams. A waiting request holds its slot, so the queue is never longer than `limit`.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Admission:
         utilisation: float = 0.0,
         wait_s: float = 0.0,
     ) -> None:
-        """`utilisation`: the share of the decode devices' time that streams may need (0: not looked at)."""
+        """`utilisation`: largest share of decode and engine time for streams (0: no limit)."""
         self._limit, self._limit_per_key = limit, limit_per_key
         self._utilisation, self._wait_s = utilisation, wait_s
         self._of_key: Counter[int] = Counter()
@@ -63,23 +66,23 @@ class Admission:
         self._turns: deque[Turn] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.in_flight = 0
-        self.load: LoadEstimate | None = None  # known once the codec is loaded
+        self.load: LoadEstimate | None = None  # None until the codec is loaded
 
     @property
     def streams(self) -> int:
-        """Streams that have begun."""
+        """Number of admitted streams."""
         return len(self._streams)
 
     @property
     def waiting(self) -> int:
-        """Streams that wait for their turn."""
+        """Number of streams that wait for admission."""
         return len(self._turns)
 
     def check(self, key: int | None = None, *, whole: bool = False) -> None:
-        """Refuse before any work is done.
+        """Reject a request before any work is done.
 
         Raises:
-            Overloaded: all places are taken, or all of the key.
+            Overloaded: all slots are in use, or all slots of the key.
         """
         kept = int(self._limit * KEPT_FOR_STREAMS) if whole else 0
         if self.in_flight >= self._limit - kept:
@@ -94,12 +97,12 @@ class Admission:
         stream: Stream | None = None,
         gone: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[None]:
-        """Hold a place for the length of the block, and let a stream wait for its turn before it.
+        """Hold a slot until the block ends. A stream waits for admission before the block starts.
 
-        `stream` is None for a whole body; `gone` returns when the client has disconnected.
+        `stream` is None for a whole body. `gone` returns when the client has disconnected.
 
         Raises:
-            Overloaded: as `check` does, or the stream could not be kept in sound within the wait.
+            Overloaded: see `check`, or the stream was not admitted within `wait_s`.
             ClientGone: the client disconnected while its request waited.
         """
         self.check(key, whole=stream is None)
@@ -116,7 +119,7 @@ class Admission:
 
     @contextmanager
     def upload(self, key: int | None) -> Generator[None]:
-        """Count an upload among its key's requests, but not among those served; raises Overloaded as `check` does."""
+        """Count an upload towards the limit of its key alone. Raises Overloaded at that limit."""
         if self._is_used_up(key):
             raise _refusal("key")
         self._count_key(key, 1)
@@ -126,15 +129,14 @@ class Admission:
             self._count_key(key, -1)
 
     async def _begin(self, stream: Stream, gone: Callable[[], Awaitable[None]] | None) -> None:
-        """Let a stream begin at once, or when its turn has come."""
+        """Admit a stream at once, or wait for its admission."""
         begun_s = time.monotonic()
         shortage = self._turns[-1].shortage if self._turns else self._shortage(stream)
         if shortage is None:
             self._admit(stream)
         elif self._wait_s:
-            await self._wait(
-                Turn(stream, shortage, asyncio.get_running_loop().create_future()), gone
-            )
+            admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            await self._wait(Turn(stream, shortage, admitted), gone)
         else:
             raise _refusal(shortage)
         metrics.ADMISSION_WAIT.observe(time.monotonic() - begun_s)
@@ -144,13 +146,12 @@ class Admission:
         self._tell_waiting()
         self._recheck()
         left = asyncio.ensure_future(gone()) if gone else None
+        events = [turn.come, left] if left else [turn.come]
         try:
             async with Limit(self._wait_s):
-                await asyncio.wait(
-                    [turn.come, left] if left else [turn.come], return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            pass  # it is refused below, unless its turn has come at this very moment
+            pass  # rejected below, unless it has been admitted in the meantime
         finally:
             if left:
                 left.cancel()
@@ -160,13 +161,13 @@ class Admission:
                 self._tell_waiting()
         if turn.come.done():
             return
-        self._give_turns()  # the next one may need less
+        self._give_turns()  # the next stream may need less capacity
         if left and not left.cancelled():
             raise ClientGone("the client has disconnected")
         raise _refusal(turn.shortage)
 
     def _give_turns(self) -> None:
-        """Let those begin that can be kept in sound, in the order in which they came."""
+        """Admit waiting streams in order of arrival, until one of them has to wait longer."""
         while self._turns:
             turn = self._turns[0]
             shortage = self._shortage(turn.stream)
@@ -180,7 +181,7 @@ class Admission:
         self._recheck()
 
     def _recheck(self) -> None:
-        """Look again in a moment, while streams wait."""
+        """Schedule the next check if streams wait."""
         if self._timer is not None:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
@@ -192,7 +193,7 @@ class Admission:
         self._streams.add(stream)
 
     def _shortage(self, stream: Stream) -> Shortage | None:
-        """Return the reason for which one more stream, or the others beside it, would run dry."""
+        """Return the reason why one more stream would underrun or make others underrun, or None."""
         if self.load is None or not self._utilisation or not self._streams:
             return None
         return self.load.shortage(self._streams, stream, self._utilisation, time.monotonic())
@@ -218,7 +219,7 @@ class Admission:
 
 
 def overloaded(reason: str, message: str, retry_after_s: int = RETRY_AFTER_S) -> Overloaded:
-    """Count a refusal by its reason, one of a closed set, and return its answer."""
+    """Count a rejection by its reason, one of a closed set, and return the error for it."""
     metrics.REFUSED.labels(reason).inc()
     return Overloaded(message, retry_after_s=retry_after_s)
 

@@ -1,4 +1,4 @@
-"""Cloning: what the routes ask for, and the one thread in which references are worked on."""
+"""Voice cloning: encode references in one worker thread and manage the stored voices."""
 
 from __future__ import annotations
 
@@ -16,71 +16,70 @@ from app.speech.prompt import Reference
 from app.speech.text import clean
 from app.standstill import Limit
 
-MAX_TEXT_CHARACTERS = 1000  # of a reference of some seconds
-MAX_WAITING = 8  # references, the one that is being worked on included
+MAX_TEXT_CHARACTERS = 1000  # in the transcript of a reference, which lasts some seconds
+MAX_WAITING = 8  # references, including the one in progress
 RETRY_AFTER_S = 5
 
 log = logging.getLogger(__name__)
 
 
 class Cloner:
-    """Uploads to references and stored voices."""
+    """Encodes uploads as references and manages the stored voices."""
 
     def __init__(
         self, profile: Profile, encoder: ReferenceEncoder, store: VoiceStore, limit_s: float
     ) -> None:
-        """`limit_s`: the longest wait for a reference, the queue included."""
+        """`limit_s`: longest time for a reference, including its time in the queue."""
         self.store = store
         self._profile, self._encoder, self._limit_s = profile, encoder, limit_s
         self._worker = ThreadPoolExecutor(
             1, thread_name_prefix="clone"
-        )  # its thread begins with its first job
+        )  # starts with its first job
         self._waiting = 0
-        self._free = (
-            asyncio.Lock()
-        )  # held while the thread works, also where nobody waits for it any more
+        self._free = asyncio.Lock()  # held while the thread works, even after a cancellation
 
     async def start(self) -> None:
-        """Read the stored voices; the encoder waits for its first use.
+        """Load the stored voices. The encoder is loaded at its first use.
 
         Raises:
-            LoadError: their folder cannot be used.
+            LoadError: the folder of the voices cannot be used.
         """
         if self._profile.clone_prompt is not None:
             await asyncio.to_thread(self.store.load)
 
     def close(self) -> None:
-        """Let go of what waits. A reference that is being worked on ends by itself."""
+        """Cancel queued references. The thread finishes the one in progress."""
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._encoder.close()
 
     def find(self, asked: str | None) -> Reference | None:
-        """The stored voice with that id or name; None where it is a voice of the model's own, or nobody's."""
+        """Return the stored voice with this id or name, or None for any other voice."""
         if asked is None or self._profile.voices.knows(asked):
             return None
         voice = self.store.find(asked)
         return None if voice is None else Reference(voice.reference_text, voice.codes)
 
     async def reference(self, audio: bytes, text: str) -> Reference:
-        """A voice to speak with once.
+        """Encode a reference for a single request.
 
         Raises:
-            CloningNotSupported: the model cannot.
-            RequestError: the file or its text cannot serve.
-            Overloaded, DeadlineExceeded: too many wait, or it took too long.
-            CloningUnavailable: the encoder cannot be loaded, or no process can be started for the file.
+            CloningNotSupported: the model cannot clone voices.
+            RequestError: the file or its transcript is invalid.
+            Overloaded: too many references wait.
+            DeadlineExceeded: the reference took longer than `limit_s`.
+            CloningUnavailable: the encoder cannot be loaded, or the decoder process not started.
         """
         self.check()
         said = _said(text)
         return Reference(said, (await self._encode(audio)).codes)
 
     async def add(self, name: str, audio: bytes, text: str) -> ClonedVoice:
-        """Keep a voice; raises what `reference` does, and what `VoiceStore.add` does."""
+        """Encode a reference and store the voice. Raises as `reference` and `VoiceStore.add` do."""
         self.check()
         name, said = voice_name(name), _said(text)
         if self._profile.voices.knows(name):
-            raise VoiceExists("a voice of that name exists", param="name")
-        self.store.check(name)  # before the work
+            raise VoiceExists("a voice with this name already exists", param="name")
+        self.store.check(name)  # before seconds are spent on the reference
         recording = await self._encode(audio)
         voice = ClonedVoice(
             name=name,
@@ -93,39 +92,37 @@ class Cloner:
         return voice
 
     async def remove(self, voice_id: str) -> None:
-        """Forget a stored voice; raises what `VoiceStore.remove` does."""
+        """Delete a stored voice. Raises as `VoiceStore.remove` does."""
         await asyncio.to_thread(self.store.remove, voice_id)
         log.info("voice %s deleted", voice_id)
 
     def check(self) -> None:
-        """Raise CloningNotSupported unless the model speaks in the voice of a reference."""
+        """Raise CloningNotSupported if the model cannot clone voices."""
         if self._profile.clone_prompt is None:
             raise CloningNotSupported(f"the model {self._profile.name} cannot clone voices")
 
     async def _encode(self, audio: bytes) -> Recording:
         if self._waiting >= MAX_WAITING:
-            raise overloaded(
-                "uploads", "too many references wait; try again shortly", RETRY_AFTER_S
-            )
+            message = "too many reference recordings are queued; retry shortly"
+            raise overloaded("uploads", message, RETRY_AFTER_S)
         self._waiting += 1
         try:
             async with Limit(self._limit_s):
                 return await self._work(audio)
         except TimeoutError as exc:
-            raise DeadlineExceeded("the reference took longer than its limit") from exc
+            raise DeadlineExceeded("the reference was not encoded in time") from exc
         except LoadError as exc:
             log.critical("cloning: %s", exc)
-            raise CloningUnavailable(
-                "the voice encoder cannot be loaded; the server's log says why"
-            ) from exc
+            message = "the voice encoder cannot be loaded; see the server log"
+            raise CloningUnavailable(message) from exc
         finally:
             self._waiting -= 1
 
     async def _work(self, audio: bytes) -> Recording:
-        """Have the thread work on a file.
+        """Decode and encode a file in the worker thread.
 
-        Cancelled before its turn, the file is let go of. Cancelled after, its decoding is killed; a network that works
-        on its sound already is not: the thread ends that.
+        A cancellation in the queue drops the file. A later one kills the decoder process. If the
+        encoder network runs already, the thread finishes it.
         """
         await self._free.acquire()
         decoding = self._encoder.decoding(audio)
@@ -142,11 +139,11 @@ class Cloner:
     def _worked(self, working: asyncio.Future[Recording]) -> None:
         self._free.release()
         if not working.cancelled():
-            working.exception()  # seen, also where nobody asks for it any more
+            working.exception()  # marks it as retrieved, even if the caller was cancelled
 
 
 def _said(text: str) -> str:
-    """A reference's text as it may stand in a prompt."""
+    """Clean the transcript of a reference for use in a prompt."""
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputTooLong(
             f"reference_text is longer than {MAX_TEXT_CHARACTERS} characters",
@@ -155,11 +152,9 @@ def _said(text: str) -> str:
     try:
         said = clean(text)
     except EmptyInput as exc:
-        raise EmptyInput(
-            "reference_text holds nothing that is spoken", param="reference_text"
-        ) from exc
-    if len(said) > 2 * MAX_TEXT_CHARACTERS:  # one character can stand for eighteen in NFKC
-        raise InputTooLong(
-            "reference_text is too long once its characters are written out", param="reference_text"
-        )
+        message = "reference_text contains no letters or digits"
+        raise EmptyInput(message, param="reference_text") from exc
+    if len(said) > 2 * MAX_TEXT_CHARACTERS:  # NFKC expands a character to up to 18
+        message = "reference_text is too long after Unicode normalization (NFKC)"
+        raise InputTooLong(message, param="reference_text")
     return said

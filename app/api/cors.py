@@ -1,4 +1,4 @@
-"""Which pages of other origins may use the service from a browser."""
+"""CORS: the origins whose pages may use the service from a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-# What a page may read of an answer beside the few headers that browsers always show.
+# Response headers that pages may read, beside the few that browsers always expose.
 EXPOSED = (
     "x-request-id",
     "x-audio-sample-rate",
@@ -20,12 +20,15 @@ EXPOSED = (
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
-    """Let pages of these origins in (`*`: of all). Without credentials: a key is a header, not a cookie."""
+    """Allow pages of these origins to use the service (`*`: all origins).
+
+    Credentials are not allowed, because an API key is sent in a header and not in a cookie.
+    """
     if origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["*"],  # OpenAI's Node SDK adds x-stainless-… of its own
+            allow_headers=["*"],  # OpenAI's Node SDK sends x-stainless-… headers
             expose_headers=EXPOSED,
         )

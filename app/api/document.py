@@ -1,4 +1,4 @@
-"""The OpenAPI document: every refusal in our shape, and which routes need a key."""
+"""The OpenAPI document: the format of all errors, and the routes that need an API key."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from fastapi import FastAPI
 from app.api.keys import KEYED
 from app.api.schemas import ErrorAnswer
 
-# For every route; a class of statuses in the place of FastAPI's own 422, which this service never answers.
+# For every route. Classes of statuses replace FastAPI's own 422, which this service never sends.
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorAnswer, "description": "The request cannot be served as it is."},
+    "4XX": {
+        "model": ErrorAnswer,
+        "description": "The request was rejected; `error.code` is the reason.",
+    },
     "5XX": {
         "model": ErrorAnswer,
-        "description": "The service, or the engine behind it, has failed.",
+        "description": "The service or its engine failed or is not ready.",
     },
 }
 
 
 def document_keys(app: FastAPI) -> None:
-    """Say which routes need a key, so that the page at /docs can be given one."""
+    """Mark the routes that need an API key, so that the page at /docs can send one."""
     describe = app.openapi
 
     def described() -> dict[str, Any]:
         document = describe()
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         paths = cast("dict[str, dict[str, dict[str, object]]]", document["paths"])
-        for operation in [
-            each for path, found in paths.items() if KEYED in path for each in found.values()
-        ]:
-            operation["security"] = [{"key": []}]
+        for path, operations in paths.items():
+            if KEYED in path:
+                for operation in operations.values():
+                    operation["security"] = [{"key": []}]
         return document
 
     app.openapi = described

@@ -1,4 +1,4 @@
-"""Failures as answers: every error becomes an OpenAI error object, without a word of the input."""
+"""Error responses: every error becomes an OpenAI error object that contains no input."""
 
 from __future__ import annotations
 
@@ -34,45 +34,47 @@ SPEECH_PATHS = ("/v1/audio/speech", "/v1/audio/vc")
 
 
 class ResponseBroken(Exception):
-    """Raised out of the application after the start, so that the server breaks the body off."""
+    """Raised after the response has started, so that the server aborts the body."""
 
 
 def failure_response(error: ServiceError, status: int | None = None) -> JSONResponse:
-    """The answer to a service error, with the headers that tell a client what to do next; `status` for its own."""
+    """Return the response to a service error, with its headers for retries and upgrades.
+
+    `status` replaces the status of the error.
+    """
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     if error.repeats:
-        headers["x-should-retry"] = (
-            "false"  # the OpenAI SDKs obey it; otherwise they try twice more
-        )
+        headers["x-should-retry"] = "false"  # OpenAI's SDKs obey it; by default they retry twice
     if isinstance(error, InvalidApiKey):
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, UpgradeRequired):
         headers["upgrade"] = "websocket"
-        headers["connection"] = (
-            "upgrade, close"  # RFC 9110, 7.8: the first token belongs to the header above
-        )
+        headers["connection"] = "upgrade, close"  # RFC 9110, 7.8: must name the Upgrade header
     if isinstance(error, InvalidHandshake):
         headers["sec-websocket-version"] = "13"  # RFC 6455, 4.4
     return _answer(status or error.status, error.body(), headers)
 
 
 def install_failure_handlers(app: FastAPI) -> None:
-    """Answer service errors, bad requests and unknown routes in one shape."""
+    """Send service errors, invalid requests and unknown routes in one format."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
 class LastResort:
-    """Answers our own bugs as Starlette does, but inside the middlewares that add to every answer's headers."""
+    """Middleware that answers unexpected exceptions with 500.
+
+    Starlette's own handler runs outside all middlewares, so its response would lack their headers.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; an unforeseen exception is answered where it still can be, and goes on to the server."""
+        """Pass the request on. Answer an exception with 500 if nothing was sent, then raise it."""
         started = scope["type"] != "http"
 
         async def watched(message: Message) -> None:
@@ -85,9 +87,7 @@ class LastResort:
         except Exception as exc:
             if isinstance(exc, ClientDisconnect):
                 _left(scope)
-            elif not isinstance(
-                exc, ResponseBroken
-            ):  # which is raised on purpose, and logged where it broke
+            elif not isinstance(exc, ResponseBroken):  # raised on purpose and logged already
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
                 if not started:
                     await failure_response(ServiceError("internal error"))(scope, receive, send)
@@ -95,17 +95,17 @@ class LastResort:
 
 
 def refused(scope: Scope, code: str) -> None:
-    """Refusals at the door are noted and counted like failures behind it."""
+    """Log and count a request rejected before synthesis."""
     note(scope, error=code)
     if route_path(scope) in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 
 def _left(scope: Scope) -> None:
-    """Nobody is there to answer: the client went before it had asked, unless the server has refused it meanwhile."""
+    """Count a client that disconnected too early, unless its request has been rejected already."""
     if "error" not in facts_of(scope):
         refused(scope, "cancelled")
-        note(scope, reason="the client left before its request was complete")
+        note(scope, reason="the client disconnected before its request was complete")
 
 
 def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:
@@ -119,13 +119,12 @@ async def _on_service_error(request: Request, exc: Exception) -> JSONResponse:
 
 
 async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
-    """The first thing wrong, named by field and rule; pydantic's `input` and `url` stay inside."""
+    """Send the first validation error, named by field and rule, without pydantic's `input`."""
     assert isinstance(exc, RequestValidationError)
     refused(request.scope, RequestError.code)
     first = exc.errors()[0]
-    field = next(
-        (str(part) for part in first["loc"] if part != "body" and isinstance(part, str)), None
-    )
+    names = (part for part in first["loc"] if isinstance(part, str) and part != "body")
+    field = next(names, None)
     message = f"{field}: {first['msg']}" if field else f"{first['msg']} ({BODY_RULE})"
     body = ErrorBody(message[:500], RequestError.type, field, str(first["type"]))
     return _answer(RequestError.status, body, {"x-should-retry": "false"})
@@ -134,7 +133,7 @@ async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
 async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
     if isinstance(exc.__cause__, ClientDisconnect):
-        raise exc.__cause__  # a client that left is no bad request
+        raise exc.__cause__  # a disconnect is not a bad request
     if isinstance(exc.__cause__, ServiceError):  # raised while the body was read
         return await _on_service_error(request, exc.__cause__)
     if exc.status_code == BodyTooLarge.status:
@@ -149,7 +148,7 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _methods(request: Request) -> list[str]:
-    """Every method of a path; Starlette names those of its first route alone."""
+    """Return every method of a path. Starlette returns those of the first matching route alone."""
     routes: list[BaseRoute] = request.app.routes
 
     def matches(method: str) -> bool:

@@ -1,8 +1,8 @@
-"""A multipart form: fields in UTF-8 and at most one file, all in memory and within limits.
+"""Parse multipart forms: fields in UTF-8 and at most one file, in memory and within limits.
 
-Starlette's own reader decodes a field in the charset that the client names, of which some take quadratic time, and
-writes files above 1 MB to TMPDIR. Its parser, python-multipart, takes a second for each MB of what is nearly a
-boundary, so such bodies are refused before it sees them.
+Starlette's own reader decodes a field in the charset that the client names, and some charsets take
+quadratic time. It also writes files above 1 MB to TMPDIR. The parser below it, python-multipart,
+takes a second per MB of text that is nearly a boundary, so such bodies are rejected before parsing.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.request_errors import InvalidForm
 
 if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks  # known to type checkers alone
+    from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
 
 MAX_FIELDS = 64
-MAX_FIELD_BYTES = 4_000_000  # a text of MAX_INPUT_CHARACTERS at its highest, four bytes each
-MAX_TYPE_CHARACTERS = 1_024  # of a Content-Type
-MAX_BOUNDARY_BYTES = 200  # RFC 2046 has 70
-MAX_PADDING_BYTES = 64  # blanks behind a boundary
-MAX_HEADERS = 8  # of a part
+MAX_FIELD_BYTES = 4_000_000  # the highest MAX_INPUT_CHARACTERS at four bytes per character
+MAX_TYPE_CHARACTERS = 1_024  # of the Content-Type header
+MAX_BOUNDARY_BYTES = 200  # RFC 2046 allows 70
+MAX_PADDING_BYTES = 64  # spaces and tabs after a boundary
+MAX_HEADERS = 8  # per part
 MAX_HEADER_BYTES = 1_024
-SLICE_BYTES = 262_144  # searched or parsed at once: so long another thread waits for Python's lock
+SLICE_BYTES = 262_144  # searched or parsed at once, while other threads wait for the GIL
 UTF_8 = frozenset((b"", b"utf-8", b"utf8"))
-OF_FILES = UTF_8 | {b"binary"}  # `file --mime` says so of recordings
-NOT_UTF_8 = "the form must be in UTF-8"
+OF_FILES = UTF_8 | {b"binary"}  # `file --mime` reports this charset for recordings
+NOT_UTF_8 = "the form must be encoded in UTF-8"
 TOO_MANY_PARTS = f"the form may have one file and at most {MAX_FIELDS} fields"
-CHARSET_FIELD = b"_charset_"  # HTML's: its value names the charset of the other fields
+CHARSET_FIELD = b"_charset_"  # HTML's field with the charset of the other fields
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The texts and the files of a form, by the names of their fields."""
+    """Texts and files of a form, by the name of their field."""
 
     texts: Mapping[str, str]
     files: Mapping[str, bytes]
@@ -44,7 +44,7 @@ class Form:
 
 @dataclass(slots=True)
 class _Part:
-    """A part of a body, as far as it has been parsed."""
+    """One part of a body, as far as it has been parsed."""
 
     headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     name: bytes = b""
@@ -53,7 +53,7 @@ class _Part:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary that a request's Content-Type names.
+    """Return the boundary that a Content-Type header names.
 
     Raises:
         InvalidForm: the body is not multipart/form-data in UTF-8.
@@ -71,27 +71,32 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def read_form(body: bytearray, boundary: bytes) -> Form:
-    """The form in a whole body, which is emptied. Names and types of files are not looked at. To be called in a thread.
+    """Parse a complete body, which is emptied on the way. Call this function in a thread.
+
+    Names and types of files are ignored.
 
     Raises:
-        InvalidForm: not a form, not in UTF-8, or beyond a limit.
+        InvalidForm: the body is not a form, is not in UTF-8, or exceeds a limit.
     """
     _check_boundaries(body, b"--" + boundary)
     reader = _Reader()
     parser = MultipartParser(
-        boundary, reader.callbacks(), max_header_count=MAX_HEADERS, max_header_size=MAX_HEADER_BYTES
+        boundary,
+        reader.callbacks(),
+        max_header_count=MAX_HEADERS,
+        max_header_size=MAX_HEADER_BYTES,
     )
     try:
         while body:
             parser.write(bytes(body[:SLICE_BYTES]))
             del body[:SLICE_BYTES]
     except FormParserError as exc:
-        raise InvalidForm("the body is not a form that can be read") from exc
+        raise InvalidForm("the body is not a valid multipart form") from exc
     return reader.form()
 
 
 class _Reader:
-    """Collects the parts that the parser comes across."""
+    """Collects the parts that the parser reports."""
 
     def __init__(self) -> None:
         self._fields: list[_Part] = []
@@ -100,7 +105,7 @@ class _Reader:
         self._header, self._value = b"", b""
 
     def callbacks(self) -> MultipartCallbacks:
-        """The parser's events."""
+        """Return the callbacks for the parser."""
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._header_name,
@@ -112,12 +117,10 @@ class _Reader:
         }
 
     def form(self) -> Form:
-        """The parts that are complete."""
-        if any(
-            part.name == CHARSET_FIELD and bytes(part.data).lower() not in UTF_8
-            for part in self._fields
-        ):
-            raise InvalidForm(NOT_UTF_8)
+        """Return the complete parts. Raises InvalidForm if a text is not in UTF-8."""
+        for part in self._fields:
+            if part.name == CHARSET_FIELD and bytes(part.data).lower() not in UTF_8:
+                raise InvalidForm(NOT_UTF_8)
         try:
             texts = {part.name.decode(): part.data.decode() for part in self._fields}
             return Form(texts, {part.name.decode(): bytes(part.data) for part in self._files})
@@ -159,18 +162,19 @@ class _Reader:
 
 
 def _check_boundaries(body: bytearray, boundary: bytes) -> None:
-    """Raise InvalidForm where there are more boundaries than a form may have parts, or too many blanks behind one."""
+    """Raise InvalidForm if there are too many boundaries, or too many blanks after one."""
     found = 0
     for start in range(0, len(body), SLICE_BYTES):
-        stop = start + SLICE_BYTES + len(boundary) - 1  # those that begin in the slice
+        stop = (
+            start + SLICE_BYTES + len(boundary) - 1
+        )  # finds the boundaries that begin in the slice
         at = body.find(boundary, start, stop)
         while at >= 0:
             found += 1
             end = at + len(boundary)
             padding = body[end : end + MAX_PADDING_BYTES]
-            if found > MAX_FIELDS + 2 or (
-                len(padding) == MAX_PADDING_BYTES and not padding.strip(b" \t")
-            ):
+            padded = len(padding) == MAX_PADDING_BYTES and not padding.strip(b" \t")
+            if padded or found > MAX_FIELDS + 2:
                 raise InvalidForm(TOO_MANY_PARTS)
             at = body.find(boundary, end, stop)
 

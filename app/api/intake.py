@@ -1,4 +1,4 @@
-"""The door: a request's fields become a Speech, or a clear refusal."""
+"""Validate speech requests and plan their synthesis."""
 
 from __future__ import annotations
 
@@ -37,48 +37,48 @@ from app.speech.sentences import split
 from app.speech.windows import WindowPlan
 
 T = TypeVar("T")
-BUDGET_USED = (
-    0.6  # a prompt's expected speech fills this much of the token budget; slow voices need the rest
-)
-HORIZON_S = 0.2  # longest sound held back for the first estimate of the level
+# Share of the token budget for the expected speech of a prompt. Slow voices need the rest.
+BUDGET_USED = 0.6
+HORIZON_S = 0.2  # longest audio held back for the first loudness estimate
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How the engine is asked: a prompt, all of its fields but the text, how much one generation may speak, and how."""
+    """Prompt template, its fields other than the text, and the token budget of one generation."""
 
     template: str
     fields: Mapping[str, str]
     budget_tokens: int
-    most_characters: int
+    most_characters: int  # of one prompt
     pace: Pace
 
     def parts(self, passage: Passage) -> list[Part]:
-        """The parts of one passage; a passage without text is a pause, if it lasts."""
+        """Return the segments of a passage. A passage without text is a pause, or none at 0 s."""
         if not passage.text:
             return [Part(None, passage.pause_s)] if passage.pause_s else []
         pieces = enumerate(self._pieces(passage.text))
         return [self._part(piece, 0.0 if number else passage.pause_s) for number, piece in pieces]
 
     def _part(self, text: str, pause_s: float) -> Part:
-        return Part(
-            render(self.template, **self.fields, text=text), pause_s, self.pace.bounds(text)
-        )
+        prompt = render(self.template, **self.fields, text=text)
+        return Part(prompt, pause_s, self.pace.bounds(text))
 
     def _pieces(self, text: str) -> list[str]:
-        """Text in parts that fit the token budget; parts of nothing but punctuation are left out, no text has none."""
-        return [
-            piece for piece in split(text, self.most_characters) if any(map(str.isalnum, piece))
-        ]
+        """Split text to fit the token budget. Drop pieces without letters or digits."""
+        pieces = split(text, self.most_characters)
+        return [piece for piece in pieces if any(map(str.isalnum, piece))]
 
 
 class Intake:
-    """Turns requests into work for one model, one codec and one set of defaults."""
+    """Plans requests for one model, one codec and one set of defaults."""
 
     def __init__(
         self, settings: Settings, profile: Profile, spec: CodecSpec, wording: Wording
     ) -> None:
-        self._settings, self._profile, self._spec, self._wording = settings, profile, spec, wording
+        self._settings = settings
+        self._profile = profile
+        self._spec = spec
+        self._wording = wording
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
         self._pace = Pace(
@@ -89,11 +89,11 @@ class Intake:
         )
 
     def speech(self, request: SpeechRequest, reference: Reference | None = None) -> Speech:
-        """What to speak; with a reference, in its voice.
+        """Plan the speech of a complete text, in the voice of `reference` if there is one.
 
         Raises:
-            RequestError: a model, voice, text or value that this server does not serve.
-            SpeechTooLong: the text surely takes longer than the longest answer.
+            RequestError: the model, the voice, the text or a value is not supported.
+            SpeechTooLong: even fast speech of the text would exceed the longest response.
         """
         asking = self._asking(request, reference)
         with tracing.span("normalise"):
@@ -110,20 +110,19 @@ class Intake:
     def dictation(
         self, request: SpeechRequest, reference: Reference | None = None
     ) -> tuple[Speech, Script]:
-        """The same for a text that is still to be written, and where to write it; `input` is not read.
+        """Plan the speech of a text that is received later, and return the script for its text.
+
+        `input` is ignored.
 
         Raises:
-            RequestError: a model, voice or value that this server does not serve.
+            RequestError: the model, the voice or a value is not supported.
         """
         if not request.stream or request.stream_format == "sse":
-            raise UnsupportedValue(
-                "stream, stream_format: an utterance is always a stream of audio", param="stream"
-            )
-        asking, manner, settings = (
-            self._asking(request, reference),
-            self._manner(request),
-            self._settings,
-        )
+            message = "a WebSocket always streams audio: stream=false and sse are not supported"
+            raise UnsupportedValue(message, param="stream")
+        asking = self._asking(request, reference)
+        manner = self._manner(request)
+        settings = self._settings
         least_s = 0.0
 
         def parts_of(passage: Passage) -> list[Part]:
@@ -142,26 +141,25 @@ class Intake:
         return self._speech(request, asking, script), script
 
     def _least_s(self, passage: Passage) -> float:
-        """Least seconds that a passage takes at speed 1."""
+        """Return the minimum duration of a passage at speed 1, in seconds."""
         return passage.pause_s + self._pace.quickest_s(passage.text)
 
     def _check_length(self, request: SpeechRequest, least_s: float) -> None:
-        """Refuse what surely takes longer than the longest answer, unless the caller's max_tokens may end it before."""
+        """Raise SpeechTooLong if the minimum duration exceeds the longest response.
+
+        A request with `max_tokens` is accepted, because its speech may end earlier.
+        """
         longest_s = self._settings.longest_audio_s
         if request.max_tokens is None and least_s / request.speed > longest_s:
-            raise SpeechTooLong(
-                f"input: it would take more than the {longest_s:g} s of audio that an answer may have at most; "
-                "send it in parts, or faster",
-                param="input",
-            )
+            message = f"input: the audio would be longer than the limit of {longest_s:g} s"
+            raise SpeechTooLong(f"{message}; split the text or raise the speed", param="input")
 
     def _asking(self, request: SpeechRequest, reference: Reference | None) -> Asking:
-        """How the engine is asked. A reference takes its place in the context out of a generation's budget."""
+        """Return the prompt of a request. A reference's tokens reduce the generation budget."""
         profile = self._profile
         if not profile.serves(request.model):
-            raise ModelNotFound(
-                "this server does not serve that model (GET /v1/models)", param="model"
-            )
+            message = "this server does not serve this model; see GET /v1/models"
+            raise ModelNotFound(message, param="model")
         budget = profile.sampling.max_tokens
         if reference is None:
             asked = request.voice.id if isinstance(request.voice, VoiceId) else request.voice
@@ -197,29 +195,24 @@ class Intake:
         )
 
     def answer(self, request: SpeechRequest) -> AudioAnswer:
-        """How to answer.
+        """Return the format and the delivery of the response.
 
         Raises:
-            UnsupportedValue: events were asked for in one piece, or an encoding of a format that has its own.
-            UnsupportedSampleRate: the format cannot carry the rate.
+            UnsupportedValue: `sse` without streaming, or an encoding for a compressed format.
+            UnsupportedSampleRate: the format does not support the sample rate.
         """
-        chosen, rate_hz = (
-            request.response_format or self._settings.default_response_format,
-            self._rate_hz(request),
-        )
+        chosen = request.response_format or self._settings.default_response_format
+        rate_hz = self._rate_hz(request)
         if not carries(chosen, rate_hz):
-            raise UnsupportedSampleRate(
-                f"sample_rate: {chosen} cannot carry {rate_hz} Hz", param="sample_rate"
-            )
+            message = f"sample_rate: {chosen} does not support {rate_hz} Hz"
+            raise UnsupportedSampleRate(message, param="sample_rate")
         if request.stream_format == "sse" and not request.stream:
-            raise UnsupportedValue(
-                "stream_format: sse is a stream, but stream is false", param="stream_format"
-            )
+            message = "stream_format: sse requires stream to be true"
+            raise UnsupportedValue(message, param="stream_format")
         companded = request.encoding != "pcm_s16le"
         if companded and chosen not in UNCOMPRESSED:
-            raise UnsupportedValue(
-                f"encoding: {chosen} has its own; this one is for wav and pcm", param="encoding"
-            )
+            message = f"encoding: {request.encoding} requires wav or pcm, not {chosen}"
+            raise UnsupportedValue(message, param="encoding")
         whole: Delivery = "stream" if request.stream else "whole"
         return AudioAnswer(
             format=chosen,
@@ -253,16 +246,16 @@ class Intake:
         return Levels(
             target_db=settings.target_rms_db if levelled else None,
             typical_db=self._profile.typical_rms_db,
-            # The fade keeps the end of a window back: with more than the rest, the first would wait for the second.
+            # Keep the estimation window shorter than the first window less the fade, or the first
+            # chunk would wait for the second window.
             horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s - FADE_OUT_S),
         )
 
     def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:
         default, frame_tokens = self._profile.sampling, self._layout.slots
         if request.max_tokens is not None and request.max_tokens < frame_tokens:
-            raise UnsupportedValue(
-                f"max_tokens: the least sound takes {frame_tokens}", param="max_tokens"
-            )
+            message = f"max_tokens: must be at least {frame_tokens}, the tokens of one audio frame"
+            raise UnsupportedValue(message, param="max_tokens")
         return Sampling(
             max_tokens=_either(request.max_tokens, budget_tokens),
             temperature=_either(request.temperature, default.temperature),

@@ -1,4 +1,4 @@
-"""API keys: who may use the routes below /v1/."""
+"""API keys for the routes below /v1/."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from app.api.access import note
 from app.api.failure import failure_response, refused
 from app.request_errors import InvalidApiKey
 
-# Anywhere in the path: behind a prefix (uvicorn's --root-path) the routes are the same.
+# Found anywhere in the path, because a prefix (uvicorn's --root-path) may precede it.
 KEYED = "/v1/"
-KEY_PROTOCOL = (
-    "openai-insecure-api-key."  # of a WebSocket whose page can send no header, as OpenAI has it
-)
-SPEECH_PROTOCOL = "realtime"  # OpenAI's name for the one that is spoken
+# Prefix of the sub-protocol with which a page sends its key, since browsers allow no headers on a
+# WebSocket. Prefix and name are those of OpenAI's realtime API.
+KEY_PROTOCOL = "openai-insecure-api-key."
+SPEECH_PROTOCOL = "realtime"
 
 
 class ApiKeys:
-    """The keys, as hashes: all of one length, so that a comparison tells nothing of the key."""
+    """API keys as hashes of equal length, so that comparison times reveal nothing about a key."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._hashes = [_hashed(key.encode()) for key in keys]
 
     def find(self, key: bytes) -> int | None:
-        """The number of a key; None for one that is not known. Takes as long for each."""
+        """Return the index of a key, or None if unknown. Takes the same time for all keys."""
         hashed = _hashed(key)
         matches = [hmac.compare_digest(hashed, known) for known in self._hashes]
         return matches.index(True) if any(matches) else None
 
 
 class KeyCheck:
-    """Refuses requests below /v1/ without a known key, before a byte of their body is read."""
+    """Middleware that rejects requests below /v1/ without a known key before reading their body."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with the number of its key, or answer it with 401."""
+        """Pass the request on with the index of its key, or respond with 401."""
         if scope["type"] == "lifespan" or KEYED not in scope["path"]:
             await self._app(scope, receive, send)
             return
@@ -56,24 +56,25 @@ class KeyCheck:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused(scope, InvalidApiKey.code)
-        error = InvalidApiKey("a valid API key is needed: Authorization: Bearer KEY")
+        error = InvalidApiKey("a valid API key is required (Authorization: Bearer KEY)")
         await failure_response(error)(scope, receive, send)
 
 
 def key_number_of(scope: Scope) -> int | None:
-    """The number of a request's key; None where the service is open."""
+    """Return the index of a request's key, or None if the service has no keys."""
     return cast("int | None", scope["state"].get("api_key"))
 
 
 def named(number: int | None) -> dict[str, int]:
-    """A key in a line of the log: its place in API_KEYS, from 1."""
+    """Return the log field of a key: its position in API_KEYS, from 1."""
     return {} if number is None else {"key": number + 1}
 
 
 def subprotocol_of(scope: Scope) -> str | None:
-    """The sub-protocol to accept of those that a WebSocket's client offers: the key's only where there is no other.
+    """Choose the sub-protocol to accept from those that a WebSocket client offers.
 
-    Browsers fail a connection whose server accepts none of those offered.
+    Browsers fail a connection if the server accepts none of the offered ones. The sub-protocol that
+    carries the key is accepted only if no other is offered.
     """
     offered: list[str] = scope.get("subprotocols") or []
     others = [name for name in offered if not name.startswith(KEY_PROTOCOL)]
@@ -85,7 +86,7 @@ def subprotocol_of(scope: Scope) -> str | None:
 
 
 def _offered(scope: Scope) -> bytes:
-    """The key among the sub-protocols that a WebSocket's client offers."""
+    """Return the key among the sub-protocols that a WebSocket client offers."""
     offered: list[str] = scope.get("subprotocols") or []
     keys = (name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL))
     return next(keys, "").encode("latin-1", "replace")

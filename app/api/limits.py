@@ -1,4 +1,4 @@
-"""The caps on a request's body, while it is read: on its bytes, and on the values in its JSON."""
+"""Limit the bytes and the JSON values of a request's body while it is read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from app.api.failure import failure_response, refused
 from app.api.path import is_at
 from app.request_errors import BodyTooLarge, TooManyValues
 
-MAX_VALUES = 50_000  # of JSON: Python reads these in 40 ms, but 4 MB of brackets in a second
-LENGTH_DIGITS = 18  # Python converts no more than 4,300 digits, leading zeros among them
+MAX_VALUES = 50_000  # of JSON, which Python parses in 40 ms; 4 MB of brackets take a second
+LENGTH_DIGITS = 18  # Python converts at most 4,300 digits, including leading zeros
 
 
 def count_values(data: bytes) -> int:
-    """The commas and opening brackets in JSON: each value but the first needs one. Those in texts count, too."""
+    """Count the commas and opening brackets in JSON, of which each value but the first needs one.
+
+    Those inside strings count, too.
+    """
     return sum(map(data.count, (b",", b"[", b"{")))
 
 
 class BodyCap:
-    """Refuses a body over a cap: at once where Content-Length says so, else when it has come.
+    """Middleware that rejects a body over a limit by its Content-Length, or once it is exceeded.
 
-    FastAPI's `max_body_size` does the same, but answers in plain text and not in the shape of our errors.
+    FastAPI's `max_body_size` does the same, but responds in plain text instead of our error format.
     """
 
     def __init__(
@@ -34,21 +37,20 @@ class BodyCap:
         upload_bytes: int = 0,
         upload_paths: tuple[str, ...] = (),
     ) -> None:
-        """`upload_bytes` is the cap of `upload_paths`, whose bodies are no JSON."""
+        """`upload_bytes`: limit for `upload_paths`, whose bodies are not JSON."""
         self._app = app
         self._limit_bytes, self._most_values = limit_bytes, most_values
         self._upload_bytes, self._upload_paths = upload_bytes, upload_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with 413."""
+        """Pass the request on, or respond with 413."""
         lengths = [value for name, value in scope.get("headers", []) if name == b"content-length"]
         is_upload = is_at(scope, self._upload_paths)
         limit_bytes = self._upload_bytes if is_upload else self._limit_bytes
         if lengths and _stated_bytes(lengths[0]) > limit_bytes:
             refused(scope, BodyTooLarge.code)
-            await failure_response(BodyTooLarge("the request body is too large"))(
-                scope, receive, send
-            )
+            error = BodyTooLarge("the request body is too large")
+            await failure_response(error)(scope, receive, send)
             return
         received = values = 0
 
@@ -58,18 +60,17 @@ class BodyCap:
             body: bytes = message.get("body", b"")
             received += len(body)
             if received > limit_bytes:
-                raise HTTPException(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                )  # our handler gives it its shape
+                # app.api.failure converts it to BodyTooLarge.
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             values += 0 if is_upload else count_values(body)
             if values > self._most_values:
-                raise TooManyValues("the body holds too many values")
+                raise TooManyValues("the body contains too many JSON values")
             return message
 
         await self._app(scope, counted, send)
 
 
 def _stated_bytes(length: bytes) -> int:
-    """The bytes that a Content-Length states; 0 for what is no number, which the server has refused."""
+    """Return the value of Content-Length, or 0 for no number, which the server has rejected."""
     digits = length.lstrip(b"0")[:LENGTH_DIGITS]
     return int(digits) if digits.isdigit() else 0

@@ -1,4 +1,4 @@
-"""A WebSocket's way to the client: messages and sound, each within the write limit."""
+"""Send messages and audio to a WebSocket client, each within the write timeout."""
 
 from __future__ import annotations
 
@@ -14,60 +14,65 @@ from app.errors import ServiceError
 from app.listener import Spoken
 from app.speech.encoders import UNCOMPRESSED, Encoder
 
-IDLE, REFUSED, BROKEN, RESTARTING = 1000, 1008, 1011, 1012  # close codes, RFC 6455 and its registry
+# Close codes of RFC 6455 and its IANA registry.
+IDLE = 1000
+REFUSED = 1008
+BROKEN = 1011
+RESTARTING = 1012
 
 
 class Line:
-    """Sends until it is closed; what comes later is dropped."""
+    """Sends messages until it is closed, and drops later ones."""
 
     def __init__(self, send: Send, write_limit_s: float) -> None:
         self._send, self._write_limit_s = send, write_limit_s
         self._closed = False
 
     async def tell(self, kind: str, **fields: object) -> None:
-        """Send a message in JSON; raises ClientGone as `_put` does."""
-        await self._put(
-            {"type": "websocket.send", "text": orjson.dumps({"type": kind, **fields}).decode()}
-        )
+        """Send a JSON message. Raises ClientGone."""
+        text = orjson.dumps({"type": kind, **fields}).decode()
+        await self._put({"type": "websocket.send", "text": text})
 
     async def tell_error(self, error: ServiceError, **fields: object) -> None:
-        """Send what went wrong; after a failure of the server's the connection is closed."""
+        """Send an error. Close the connection after a server error (status 500 or higher)."""
         await self.tell("error", error=asdict(error.body()), **fields)
         if error.status >= 500:
             await self.close(BROKEN, error.code)
 
     async def sound(self, data: bytes) -> None:
-        """Send audio, in pieces by which a client's progress can be measured."""
+        """Send audio in pieces, so that the write timeout measures the client's progress."""
         for at in range(0, len(data), PIECE_BYTES):
             await self._put({"type": "websocket.send", "bytes": data[at : at + PIECE_BYTES]})
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
         await self._put({"type": "websocket.close", "code": code, "reason": reason})
         self._closed = True
 
     async def _put(self, message: Message) -> None:
-        """Raises ClientGone where nobody takes it."""
+        """Send a message unless closed. Raises ClientGone if the client does not receive it."""
         if not self._closed:
             await deliver(message, self._send, self._write_limit_s)
 
 
 class WebSocketSink:
-    """The sound of one utterance: `started` with the first samples, `done` after the last."""
+    """Sends one utterance: `started` before its first audio, `done` after its last."""
 
     _encoder: Encoder
 
     def __init__(self, line: Line, answer: AudioAnswer, utterance: int, name: str) -> None:
-        """`utterance` counts those of the connection; `name` is its own, as a request's id."""
-        self._line, self._answer, self._utterance, self._name = line, answer, utterance, name
+        """`utterance`: number of the utterance on its connection. `name`: its request id."""
+        self._line = line
+        self._answer = answer
+        self._utterance = utterance
+        self._name = name
         self.started = False
 
     def begin(self, encoder: Encoder) -> None:
-        """An attempt begins: this encoder makes what is written."""
+        """Start an attempt whose audio is encoded by `encoder`."""
         self._encoder = encoder
 
     async def write(self, data: bytes) -> None:
-        """Send bytes that hold samples; raises ClientGone."""
+        """Send encoded audio. Raises ClientGone."""
         if not self.started:
             self.started = True
             await self._line.tell(
@@ -77,7 +82,7 @@ class WebSocketSink:
         await self._line.sound(data)
 
     async def finish(self, spoken: Spoken) -> None:
-        """Say that this was all."""
+        """Send the `done` message with the usage."""
         seconds = round(spoken.audio_s, 3)
         said = {
             "usage": usage(spoken),
@@ -87,7 +92,7 @@ class WebSocketSink:
         await self._line.tell("done", utterance=self._utterance, **said)
 
     async def gone(self) -> None:
-        """Never return: the connection reads its client's messages, and cancels its utterances when it leaves."""
+        """Wait forever. The connection cancels its utterances when its client disconnects."""
         await asyncio.get_running_loop().create_future()
 
     def _format(self) -> dict[str, object]:

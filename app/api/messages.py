@@ -1,4 +1,4 @@
-"""The messages of a client that writes text over a WebSocket."""
+"""Messages from a WebSocket client that sends text to speak."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.speech.surrogates import joined
 
 
 class SessionMessage(BaseModel):
-    """How the utterances that follow are to be spoken: the fields of a speech request but its input."""
+    """Options of the following utterances: the fields of a speech request except `input`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     type: Literal["session"]
@@ -29,7 +29,7 @@ class TextMessage(BaseModel):
 
 
 class SignalMessage(BaseModel):
-    """Speak what is there; speak the rest; speak no more."""
+    """`flush` speaks the text so far, `end` ends the text, `cancel` cancels all utterances."""
 
     model_config = ConfigDict(frozen=True)
     type: Literal["flush", "end", "cancel"]
@@ -40,26 +40,20 @@ _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def read_message(data: str | bytes, most_values: int) -> Message:
-    """A message of the client. Half a character stays what it is: the other half may come with the next message.
+    """Parse a client's message. `most_values`: limit of the values in its JSON.
 
-    `most_values`: of its JSON.
+    A lone surrogate in `text` is kept, because the other half may follow in the next message.
 
     Raises:
-        InvalidMessage: no JSON, none of ours, or too many values.
+        InvalidMessage: not JSON, not one of our messages, or too many values.
     """
-    if (
-        count_values(data if isinstance(data, bytes) else data.encode(errors="ignore"))
-        > most_values
-    ):
-        raise InvalidMessage("the message holds too many values")
+    encoded = data if isinstance(data, bytes) else data.encode(errors="ignore")
+    if count_values(encoded) > most_values:
+        raise InvalidMessage("the message contains too many JSON values")
     try:
-        content = json.loads(
-            data if isinstance(data, str) else data.decode(), parse_constant=_no_constant
-        )
-    except (
-        ValueError,
-        RecursionError,
-    ) as exc:  # pydantic's own parser refuses half a character, too
+        text = data if isinstance(data, str) else data.decode()
+        content = json.loads(text, parse_constant=_no_constant)  # pydantic rejects lone surrogates
+    except (ValueError, RecursionError) as exc:
         raise InvalidMessage("a message must be JSON") from exc
     if not isinstance(content, dict):
         raise InvalidMessage("a message must be a JSON object")
@@ -68,23 +62,21 @@ def read_message(data: str | bytes, most_values: int) -> Message:
         return _MESSAGE.validate_python(fields)
     except ValidationError as exc:
         if exc.errors()[0]["type"].startswith("union_tag"):
-            raise InvalidMessage(
-                "type: one of session, text, flush, end, cancel", param="type"
-            ) from exc
+            message = "type: must be one of session, text, flush, end, cancel"
+            raise InvalidMessage(message, param="type") from exc
         raise _invalid(exc) from exc
 
 
 def session_of(message: SessionMessage) -> SpeechRequest:
-    """A speech request for each utterance of a session; its input comes later, its format is pcm unless it is given.
+    """Return the speech request of each utterance in a session, without its input.
+
+    The default format is pcm.
 
     Raises:
-        InvalidMessage: a field that a speech request could not have.
+        InvalidMessage: a field is not valid in a speech request.
     """
-    given = {
-        name: _whole(value)
-        for name, value in (message.model_extra or {}).items()
-        if value is not None
-    }
+    extra = message.model_extra or {}
+    given = {name: _whole(value) for name, value in extra.items() if value is not None}
     try:
         return SpeechRequest.model_validate({"response_format": "pcm", **given, "input": ""})
     except ValidationError as exc:
@@ -92,7 +84,7 @@ def session_of(message: SessionMessage) -> SpeechRequest:
 
 
 def _whole(value: object) -> object:
-    """A field's value without halves of characters, which no field can hold."""
+    """Join or remove the surrogates in a field's value."""
     if isinstance(value, dict):  # the id of a voice
         fields = cast("dict[str, object]", value)
         return {
@@ -103,18 +95,14 @@ def _whole(value: object) -> object:
 
 
 def _no_constant(_name: str) -> NoReturn:
-    raise ValueError("NaN and infinities are no JSON")
+    raise ValueError("NaN and infinities are not valid JSON")
 
 
 def _invalid(error: ValidationError) -> InvalidMessage:
-    """The first thing wrong, named by field and rule, without what was sent."""
+    """Return the first validation error, named by field and rule, without the client's value."""
     first = error.errors(include_input=False, include_url=False)[0]
     field = next((str(part) for part in reversed(first["loc"]) if isinstance(part, str)), None)
-    field = (
-        None
-        if field in {"session", "text", "flush", "end", "cancel"} and len(first["loc"]) == 1
-        else field
-    )
-    return InvalidMessage(
-        f"{field}: {first['msg']}"[:500] if field else str(first["msg"])[:500], param=field
-    )
+    if len(first["loc"]) == 1 and field in {"session", "text", "flush", "end", "cancel"}:
+        field = None  # it is the type of the message
+    message = f"{field}: {first['msg']}" if field else str(first["msg"])
+    return InvalidMessage(message[:500], param=field)

@@ -1,4 +1,4 @@
-"""Requests of browsers: pages of other origins are refused, and names that DNS may have bound to this machine."""
+"""Reject browser requests from pages of other origins, and requests for foreign host names."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from app.api.failure import failure_response, refused
 from app.api.path import is_at
 from app.request_errors import HostNotAllowed, OriginNotAllowed, RequestError
 
-OPEN_PATHS = ("/health", "/ready")  # asked by any name, and of no interest to a page
+OPEN_PATHS = ("/health", "/ready")  # allowed for any host name, and of no value to a foreign page
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# Names below these are not in the public DNS, so no stranger can bind one to an address (RFC 6761, 6762, 8375, ICANN).
+# Names with these suffixes are not in the public DNS, so an attacker cannot bind one to an address
+# (RFC 6761, 6762, 8375, ICANN).
 PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".svc", ".test")
-FORWARDED = (
+FORWARDED = (  # headers that proxies add
     "forwarded",
     "via",
     "x-forwarded-for",
@@ -31,23 +32,23 @@ FORWARDED = (
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A host as a URL names it, in lower case; `port` is None where the URL leaves it to its scheme."""
+    """Host in lower case and port of a URL. `port` is None if the URL states none."""
 
     name: str
     port: int | None
 
 
 class OriginCheck:
-    """Refuses requests that a page of another origin makes, before their body is read or a WebSocket is accepted.
+    """Middleware that rejects requests of foreign pages before their body is read.
 
     Two rules:
 
-    * A request that changes something, and a WebSocket, may come from the service's own pages, from those of
-      CORS_ORIGINS, and from programs that are no browsers, which send no `Origin`.
-    * A request of a browser names a host that is this service's. DNS rebinding gives a page's own name the
-      address of this machine: then the page's origin is the service's by its name. A public name is therefore
-      refused where the connection has come over loopback and no proxy has passed it on. With ALLOWED_HOSTS
-      every public name that it does not list is refused.
+    * A request that changes state, or a WebSocket, must come from the service's own pages, from
+      pages of CORS_ORIGINS, or from a program other than a browser, which sends no `Origin`.
+    * A browser's request must name a host of this service. In a DNS rebinding attack the host name
+      of the attacker's page resolves to this machine, so that its origin equals the service's. A
+      public name is therefore rejected if the connection came over loopback without a proxy. With
+      ALLOWED_HOSTS, every public name that is not in the list is rejected.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class OriginCheck:
         self._own, self._origins = own.lower(), frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with 403."""
+        """Pass the request on, or respond with 403."""
         if scope["type"] == "lifespan" or is_at(scope, OPEN_PATHS):
             await self._app(scope, receive, send)
         elif error := self._fault(scope):
@@ -79,13 +80,14 @@ class OriginCheck:
         return None
 
     def _may_change(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a request that changes something comes from no page, from ours, or from one of CORS_ORIGINS."""
+        """True if the request comes from no page, from our page or from a page of CORS_ORIGINS."""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if "*" in self._origins or origin in self._origins:
             return True
         if origin is None:
             return site not in ("cross-site", "same-site")
-        # A page cannot write the header that a browser adds; nor, without our leave, another origin's X-Forwarded-Host.
+        # A page cannot set Sec-Fetch-Site, which the browser adds. It cannot send X-Forwarded-Host
+        # to another origin unless CORS allows it.
         direct = _port_of(scope) in DEFAULT_PORTS.values()
         return site == "same-origin" or any(
             _is_same(origin, headers.get(name, ""), exact=direct)
@@ -93,7 +95,7 @@ class OriginCheck:
         )
 
     def _is_ours(self, scope: Scope, headers: Headers) -> bool:
-        """Whether the request's Host is a name that no stranger can have bound to this machine's address."""
+        """True if no attacker can have bound the name in Host to the address of this machine."""
         asked = _authority(headers.get("host", ""))
         if "*" in self._hosts or not headers.get("host"):
             return True
@@ -103,14 +105,15 @@ class OriginCheck:
             return True
         if self._hosts:
             return False
-        return not _is_loopback(_address_of(scope)) or (
-            (asked.port or DEFAULT_PORTS["http"]) != _port_of(scope)
-            and any(name in headers for name in FORWARDED)  # a page may add such headers itself
-        )
+        if not _is_loopback(_address_of(scope)):
+            return True
+        other_port = (asked.port or DEFAULT_PORTS["http"]) != _port_of(scope)
+        # Such a header alone proves no proxy, because a page may add it itself.
+        return other_port and any(name in headers for name in FORWARDED)
 
 
 def _address_of(scope: Scope) -> str:
-    """The address that the connection has come to; empty for a Unix socket."""
+    """Return the server's address of the connection; empty for a Unix socket."""
     return str((scope.get("server") or ("", None))[0])
 
 
@@ -119,7 +122,11 @@ def _port_of(scope: Scope) -> int | None:
 
 
 def _is_same(origin: str, host: str, *, exact: bool) -> bool:
-    """Whether an origin is that of a Host. A proxy may have left the Host's port out, unless `exact`."""
+    """True if an origin equals that of a Host header.
+
+    The Host may lack its port, because some proxies drop it. With `exact`, it may lack only the
+    default port of http or https.
+    """
     try:
         scheme = urlsplit(origin).scheme
     except ValueError:
@@ -128,13 +135,13 @@ def _is_same(origin: str, host: str, *, exact: bool) -> bool:
     if own is None or asked is None or own.name != asked.name:
         return False
     port = own.port or DEFAULT_PORTS.get(scheme)
-    return port == asked.port or (
-        asked.port is None and (not exact or port in DEFAULT_PORTS.values())
-    )
+    if asked.port is None:
+        return not exact or port is None or port in DEFAULT_PORTS.values()
+    return port == asked.port
 
 
 def _authority(written: str) -> Authority | None:
-    """The name and port of a Host or an origin; None for one that is neither."""
+    """Parse the name and port of a Host header or an origin. None if it is invalid."""
     try:
         parts = urlsplit(f"//{written}")
         name, port = parts.hostname, parts.port
@@ -146,7 +153,7 @@ def _authority(written: str) -> Authority | None:
 
 
 def _is_private(name: str) -> bool:
-    """Whether it is an address, or a name that is not in the public DNS."""
+    """True for an IP address or a name that is not in the public DNS."""
     return "." not in name or name.endswith(PRIVATE_SUFFIXES) or _is_address(name)
 
 

@@ -1,4 +1,4 @@
-"""The path of a request as the routes have it."""
+"""Request paths as the routes define them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, cast
 
 
 def route_path(scope: Mapping[str, Any]) -> str:
-    """The path without the prefix that a server, a mount or Ray has put before it (ASGI's `root_path`)."""
+    """Return the path without the prefix of a server, a mount or Ray (ASGI's `root_path`)."""
     path, prefix = cast("str", scope["path"]), cast("str", scope.get("root_path", ""))
     inner = path.removeprefix(prefix)
     return inner if inner.startswith("/") else path
 
 
 def is_at(scope: Mapping[str, Any], paths: Collection[str]) -> bool:
-    """Whether it is an HTTP request to one of these routes."""
+    """True for an HTTP request to one of these routes."""
     return scope["type"] == "http" and route_path(scope) in paths

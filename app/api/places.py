@@ -1,4 +1,4 @@
-"""Places for work beside speech: so many at once, a quick no to the rest, and a share for each key."""
+"""Limit concurrent uploads and normalizations, in all and for each API key."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.api.admission import Admission, overloaded
 
 Kind = Literal["uploads", "texts"]
 MESSAGES: dict[Kind, str] = {
-    "uploads": "the server has as many uploads as it takes at once; try again shortly",
-    "texts": "the server has as many texts to normalize as it takes at once; try again shortly",
+    "uploads": "too many concurrent uploads; retry shortly",
+    "texts": "too many texts are being normalized; retry shortly",
 }
 
 
 class Places:
-    """The requests of one kind that are being served. Each is also one of the requests of its key."""
+    """Counts the running requests of one kind, which also count towards the limit of their key."""
 
     def __init__(self, kind: Kind, limit: int, admission: Admission) -> None:
         self._kind: Kind = kind
@@ -25,10 +25,10 @@ class Places:
 
     @contextmanager
     def place(self, key: int | None) -> Generator[None]:
-        """Hold a place for the length of the block.
+        """Hold a slot until the block ends.
 
         Raises:
-            Overloaded: there is no place, or none for the key.
+            Overloaded: all slots are in use, or all slots of the key.
         """
         if self.taken >= self._limit:
             raise overloaded(self._kind, MESSAGES[self._kind])

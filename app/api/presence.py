@@ -1,4 +1,4 @@
-"""Work for a client who may leave before it is done."""
+"""Cancel work when its client disconnects."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ T = TypeVar("T")
 
 
 async def while_there(request: Request, work: Awaitable[T]) -> T:
-    """What the work comes to; it is cancelled when the client leaves. The request's body has been read.
+    """Return the result of `work`, or cancel it when the client disconnects.
+
+    The body of the request must have been read.
 
     Raises:
-        ClientDisconnect: the client has left.
+        ClientDisconnect: the client disconnected.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -32,7 +34,7 @@ async def while_there(request: Request, work: Awaitable[T]) -> T:
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the client has left; what else comes is dropped."""
+    """Return when the client has disconnected. Drop all other messages."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

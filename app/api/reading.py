@@ -1,4 +1,4 @@
-"""Texts are read beside the event loop where they are long."""
+"""Process long texts in a thread instead of the event loop."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-LONG_CHARACTERS = 1_000  # read in 2 ms, in 20 where each of them is as hard as can be
+LONG_CHARACTERS = 1_000  # take 2 ms, in the worst case 20 ms
 
 
 async def beside(text: str, read: Callable[[], T]) -> T:
-    """The result of reading a text; a long one is read in a thread, so that the event loop goes on meanwhile."""
+    """Return the result of `read`, which runs in a thread if the text is long."""
     return read() if len(text) <= LONG_CHARACTERS else await asyncio.to_thread(read)

@@ -1,4 +1,4 @@
-"""What became of the last requests: kept for an hour, without a word of their texts."""
+"""Keep the status of recent requests for an hour, without their texts."""
 
 from __future__ import annotations
 
@@ -21,40 +21,39 @@ from app.trail import Trail
 
 MOST_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
-MOST_TRAILS = (
-    100  # of good answers, which may still be reported: about 20 KB for a minute of NeuCodec
-)
+# Completed requests whose codes are kept for a report. A minute of NeuCodec takes about 20 KB.
+MOST_TRAILS = 100
 
 Status = Literal["in_progress", "completed", "failed", "cancelled"]
 
 
 @dataclass(slots=True)
 class Record:
-    """One request: while it runs its progress tells, then what it came to."""
+    """Status and statistics of a request, while it runs and after its end."""
 
     begun_s: float
     progress: Progress | None
     status: Status = "in_progress"
     error_code: str | None = None
     came_to: Spoken | None = None
-    trail: Trail | None = None  # of one that may be reported
-    kept: Future[bool] | None = None  # for a replay: whether it has been written
+    trail: Trail | None = None  # codes of a request that may be reported
+    kept: Future[bool] | None = None  # True once the replay has been written, False if that failed
 
     def spoken(self) -> Spoken:
-        """What it has come to so far, or in the end."""
+        """Return the statistics so far, or the final ones."""
         if self.came_to is None:
             assert self.progress is not None
             return self.progress.spoken()
         return self.came_to
 
     def end(self, status: Status, error_code: str | None = None) -> None:
-        """The request is over; its codes and its sound are let go of."""
+        """Keep the final statistics and release the codes and the audio."""
         self.came_to, self.progress = self.spoken(), None
         self.status, self.error_code = status, error_code
 
 
 class Records:
-    """The latest requests by their id, each seen with the API key alone with which it came."""
+    """Recent requests by id, each visible only to the API key that made it."""
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class Records:
         *,
         replays: ReplayFolder | None = None,
     ) -> None:
-        """`replays` keeps the codes of what failed."""
+        """`replays` stores the codes of failed requests."""
         self._replays = replays
         self._most, self._kept_s = most, kept_s
         self._records: OrderedDict[tuple[int | None, str], Record] = OrderedDict()
@@ -73,9 +72,10 @@ class Records:
     def follow(
         self, name: str, key: int | None, expected_s: float = math.inf, speed: float = 1.0
     ) -> Generator[Progress]:
-        """Keep a record of what happens in the block; of two requests with one id and key the later counts.
+        """Record the request that runs in the block.
 
-        `expected_s`: of sound at `speed`, as far as the text tells.
+        It replaces an earlier request with the same id and key. `expected_s`: duration of the audio
+        at `speed`, estimated from the text.
         """
         progress = Progress(expected_s, speed=speed, for_replay=self._replays is not None)
         record = self._add(name, key, progress)
@@ -93,54 +93,55 @@ class Records:
         self._end(record, progress, "completed")
 
     async def report(self, name: str, key: int | None) -> Record:
-        """Keep the codes of a request that sounded wrong, as those of a failed one are; the record, once they are kept.
+        """Store the codes of a request that sounded wrong, and return its record.
 
         Raises:
-            RequestNotFound: as `find` does.
-            NotKept: its codes are not there: it still runs, too many came after it, or nothing is ever kept.
-            ReplayNotSaved: the disk does not take them.
+            RequestNotFound: see `find`.
+            NotKept: the request still runs, its codes are gone, or REPLAY_FOLDER is not set.
+            ReplayNotSaved: the codes could not be written.
         """
         record = self.find(name, key)
         if self._replays is None:
-            raise NotKept("this server keeps no codes: REPLAY_FOLDER is not set")
+            raise NotKept("this server stores no codes: REPLAY_FOLDER is not set")
         if record.status == "in_progress":
-            raise NotKept("the request is still running: report it when it has ended")
-        if record.kept is None:  # it has not failed, and was not reported before
+            raise NotKept("the request is still running; report it after its end")
+        if record.kept is None:  # it completed and has not been reported
             if record.trail is None:
-                raise NotKept("the codes of that request are no longer there, or there were none")
+                raise NotKept(
+                    "the codes of this request are no longer available, or there were none"
+                )
             record.kept = self._replays.keep(record.trail, name, "reported")
         if record.kept is None:
-            raise NotKept("too many wait to be written: report it again in a moment")
-        if not await asyncio.shield(
-            asyncio.wrap_future(record.kept)
-        ):  # who waits may leave, and it is written
+            raise NotKept("too many replays wait for the disk; retry shortly")
+        # The write continues if the caller disconnects.
+        if not await asyncio.shield(asyncio.wrap_future(record.kept)):
             record.kept = None
-            raise ReplayNotSaved("the codes could not be written; the server's log says why")
+            raise ReplayNotSaved("the codes could not be written; see the server log")
         return record
 
     def prepare(self) -> None:
-        """See to it that replays can be written (blocks).
+        """Create the folder for replays and check that it is writable (blocks).
 
         Raises:
-            LoadError: their folder cannot be made or written.
+            LoadError: the folder cannot be created or written.
         """
         if self._replays is not None:
             self._replays.prepare()
 
     def close(self) -> None:
-        """Let replays be written (blocks)."""
+        """Finish writing replays (blocks)."""
         if self._replays is not None:
             self._replays.close()
 
     def find(self, name: str, key: int | None) -> Record:
-        """The record of a request.
+        """Return the record of a request.
 
         Raises:
-            RequestNotFound: there was none of this id with this key, or it is too long ago.
+            RequestNotFound: no request of the last hour has this id and key.
         """
         record = self._records.get((key, name))
         if record is None or self._is_old(record):
-            raise RequestNotFound("no request of this id in the last hour")
+            raise RequestNotFound("no request with this id in the last hour")
         return record
 
     def _add(self, name: str, key: int | None, progress: Progress) -> Record:
@@ -153,7 +154,7 @@ class Records:
         return record
 
     def _end(self, record: Record, progress: Progress, status: Status) -> None:
-        """The request is over, and may be reported while its codes are among the latest."""
+        """End the record. The codes of the latest MOST_TRAILS requests remain available."""
         if progress.trail is not None:
             record.trail = progress.trail
             self._reportable.append(record)

@@ -1,4 +1,4 @@
-"""One id for each request: in the answer's header, in the log, and the caller's own where it is sane."""
+"""Give each request an id for its response header and the log, the client's own if valid."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "x-request-id"
-ANSWERS = ("http.response.start", "websocket.http.response.start")  # the second refuses a WebSocket
-SANE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # may stand in a header and in a line of the log as it is
+ANSWERS = ("http.response.start", "websocket.http.response.start")  # the second rejects a WebSocket
+SANE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # safe in a header and in a log line
 
 
 class RequestIds:
-    """Names every request, and says the name in every answer, refusals and our own bugs included."""
+    """Middleware that adds the request id to every response, including all errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its id."""
+        """Pass the request on and add its id to the response."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -29,17 +29,18 @@ class RequestIds:
 
         async def named(message: Message) -> None:
             if message["type"] in ANSWERS:
-                message = {
-                    **message,
-                    "headers": [*message.get("headers", ()), (HEADER.encode(), name.encode())],
-                }
+                headers = [*message.get("headers", ()), (HEADER.encode(), name.encode())]
+                message = {**message, "headers": headers}
             await send(message)
 
         await self._app(scope, receive, named)
 
 
 def identify(scope: Scope) -> str:
-    """Name a request, unless it has a name; what refuses one before `RequestIds` has seen it does this too."""
+    """Give the request an id unless it has one, and return it.
+
+    Code that rejects a request before `RequestIds` runs calls this, too.
+    """
     state = scope.setdefault("state", {})
     if "request_id" not in state:
         state["request_id"] = _name(scope)
@@ -47,7 +48,7 @@ def identify(scope: Scope) -> str:
 
 
 def request_id_of(scope: Scope) -> str:
-    """The id of a request that has been named."""
+    """Return the id that `identify` gave to the request."""
     return cast("str", scope["state"]["request_id"])
 
 

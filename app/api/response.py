@@ -1,4 +1,4 @@
-"""The audio response: its status waits for the first samples, and what breaks after it is seen."""
+"""The audio response: send the status with the first audio, abort the body on a later error."""
 
 from __future__ import annotations
 
@@ -31,26 +31,25 @@ SINKS: dict[Delivery, type[ChunkedSink]] = {
     "events": EventSink,
 }
 EVENTS = "text/event-stream"
-AUDIO: dict[str, dict[str, object]] = {
-    kind: {} for kind in (*MEDIA_TYPES, EVENTS)
-}  # for the OpenAPI document
+# Content types for the OpenAPI document.
+AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, EVENTS)}
 
 
 @dataclass(frozen=True, slots=True)
 class AudioAnswer:
-    """What the response needs to know beside the speech itself."""
+    """Format and delivery of the audio in a response."""
 
     format: Format
     sample_rate_hz: int
     encoding: Encoding
-    bit_depth: int | None  # None: a lossy format has none
+    bit_depth: int | None  # None for a lossy format
     make_encoder: Callable[[], Encoder]
     delivery: Delivery
     write_limit_s: float
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the answer says of itself."""
+        """Response headers that describe the audio."""
         depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
         audio = content_type(self.format, self.encoding, self.sample_rate_hz)
         return {
@@ -64,7 +63,7 @@ class AudioAnswer:
 
 
 class AudioResponse(Response):
-    """Speaks when called: admission, synthesis, and the failure of either, on one request."""
+    """Admits one request, synthesizes its speech and sends the audio or the error."""
 
     def __init__(
         self,
@@ -76,19 +75,17 @@ class AudioResponse(Response):
         expected_s: float = math.inf,
         speed: float = 1.0,
     ) -> None:
-        """`expected_s`: of sound at `speed`, as far as the text tells."""
-        self._speak, self._answer, self._admission, self._records = (
-            speak,
-            answer,
-            admission,
-            records,
-        )
+        """`expected_s`: duration of the audio at `speed`, estimated from the text."""
+        self._speak = speak
+        self._answer = answer
+        self._admission = admission
+        self._records = records
         self._expected_s, self._speed = expected_s, speed
         self.background = None
         self.status_code = 200
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the request; raises ResponseBroken when it fails after its status has left."""
+        """Run the request. Raises ResponseBroken if it fails after its status was sent."""
         answer = self._answer
         note(scope, format=answer.format, delivery=answer.delivery)
         sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
@@ -110,16 +107,15 @@ class AudioResponse(Response):
             await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            # What is noted stands: a server that has closed the connection knows why.
+            # Keep the reason the server logged when it closed the connection.
             note(scope, **{"error": "cancelled", "reason": str(exc), **facts_of(scope)})
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
-            note(scope, error="cut_off", reason="cut off at shutdown")
-            await _fail(
-                Draining("the server is shutting down", retry_after_s=1), sink, scope, receive, send
-            )
+            note(scope, error="cut_off", reason="cancelled at shutdown")
+            error = Draining("the server is shutting down", retry_after_s=1)
+            await _fail(error, sink, scope, receive, send)
             raise
 
     def _audio_headers(self) -> Headers:
@@ -129,7 +125,7 @@ class AudioResponse(Response):
 async def _fail(
     error: ServiceError, sink: ChunkedSink, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Answer with a failure's status, or raise ResponseBroken where another status has left."""
+    """Send an error response, or raise ResponseBroken if a status was sent already."""
     if sink.started:
         try:
             await sink.fail(error)
@@ -140,7 +136,7 @@ async def _fail(
 
 
 def report(spoken: Spoken, *, whole: bool) -> None:
-    """Count an answer that is complete."""
+    """Count a completed response."""
     metrics.REQUESTS.labels("ok").inc()
     if not whole:
         metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
@@ -148,7 +144,10 @@ def report(spoken: Spoken, *, whole: bool) -> None:
 
 
 def facts(spoken: Spoken, *, whole: bool) -> dict[str, float]:
-    """What the line of the log says of an answer, or of as much as there is. A whole one's first audio is its last."""
+    """Return the log fields of a response, complete or not.
+
+    A whole body sends its first audio at its end.
+    """
     first_audio_s = spoken.total_s if whole else spoken.first_audio_s
     told = {"first_audio_s": round(first_audio_s, 4), "retries": spoken.retries}
     audio = {"audio_s": round(spoken.audio_s, 3), "codec_tokens": spoken.codec_tokens}
@@ -156,7 +155,7 @@ def facts(spoken: Spoken, *, whole: bool) -> dict[str, float]:
 
 
 def abort(scope: Scope) -> None:
-    """Close the connection at once where the server offers it (see app.connection); else it drains first."""
+    """Close the connection without sending its buffer, if the server can (app.connection)."""
     close: Callable[[], None] | None = scope.get("extensions", {}).get("speech.abort")
     if close is not None:
         close()

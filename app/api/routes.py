@@ -1,4 +1,4 @@
-"""The routes: speech, models, and what an operator asks."""
+"""Routes of speech, normalization, models, health and metrics."""
 
 from __future__ import annotations
 
@@ -44,24 +44,27 @@ REFUSALS: dict[int | str, dict[str, object]] = {
     response_class=Response,
     response_model=None,
     responses={
-        200: {"content": AUDIO, "description": "Audio, while it is being made."},
+        200: {"content": AUDIO, "description": "The audio, sent while it is generated."},
         **REFUSALS,
     },
 )
 async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
-    """Speak a text. The status waits for the first samples; a failure after it breaks the body off."""
+    """Generate speech from a text.
+
+    The status is sent with the first audio. If generation fails after that, the body is cut off.
+    """
     return await service.answer(request)
 
 
 @router.get(websocket.PATH, include_in_schema=False)
 async def websocket_alone() -> None:
-    """Refuse a request that does not ask for the WebSocket."""
-    raise UpgradeRequired("this route is a WebSocket's: Connection: Upgrade, Upgrade: websocket")
+    """Reject a request without the headers of a WebSocket handshake."""
+    raise UpgradeRequired("this route requires a WebSocket handshake (Upgrade: websocket)")
 
 
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
 async def status(request_id: str, request: Request, service: Here) -> SpeechStatus:
-    """How far a request of the last hour is, or what became of it, by its `x-request-id`."""
+    """Return the progress or the result of a request of the last hour by its `x-request-id`."""
     return _status(request_id, service.records.find(request_id, key_number_of(request.scope)))
 
 
@@ -71,7 +74,10 @@ async def status(request_id: str, request: Request, service: Here) -> SpeechStat
     responses={status: {"model": ErrorAnswer} for status in (404, 409, 500)},
 )
 async def report(request_id: str, request: Request, service: Here) -> SpeechStatus:
-    """Say that a request sounded wrong: its codes, not its text, are kept for a replay, where the server keeps any."""
+    """Report that a request sounded wrong.
+
+    The server stores its audio codes for a replay, without its text, if REPLAY_FOLDER is set.
+    """
     return _status(
         request_id, await service.records.report(request_id, key_number_of(request.scope))
     )
@@ -95,37 +101,39 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
     "/v1/audio/normalize", responses={status: {"model": ErrorAnswer} for status in (400, 429)}
 )
 async def normalize(asked: NormalizeRequest, request: Request, service: Here) -> NormalizeAnswer:
-    """The text as it would be spoken."""
+    """Return a text as it would be spoken."""
     return NormalizeAnswer(output=await service.normalize(asked, key_number_of(request.scope)))
 
 
 @router.get("/v1/models")
 async def models(service: Here) -> ModelList:
-    """The served model."""
+    """List the served model."""
     return ModelList(data=[Model(id=service.profile.model, created=STARTED)])
 
 
 @router.get("/v1/models/{model:path}", responses={404: {"model": ErrorAnswer}})
 async def model(model: str, service: Here) -> Model:
-    """The served model, by its id or an alias."""
+    """Return the served model by its id or an alias."""
     if not service.profile.serves(model):
-        raise ModelNotFound("this server does not serve that model (GET /v1/models)", param="model")
+        raise ModelNotFound(
+            "this server does not serve this model; see GET /v1/models", param="model"
+        )
     return Model(id=service.profile.model, created=STARTED)
 
 
-@router.head("/health", include_in_schema=False)  # what many monitors ask
+@router.head("/health", include_in_schema=False)  # the method of many monitors
 @router.get("/health", responses={503: {"model": ErrorAnswer}})
 async def health(service: Here) -> Health:
-    """Whether the process is worth keeping."""
+    """Return 200 while the process works, and 503 if it must be restarted."""
     if not service.alive:
-        raise NotReady("the process should be restarted: its log says why")
+        raise NotReady("the process must be restarted; see the server log")
     return Health(status="ok")
 
 
 @router.head("/ready", response_model=Health, include_in_schema=False)
 @router.get("/ready", response_model=Health, responses={503: {"model": ErrorAnswer}})
 async def ready(service: Here) -> Health | Response:
-    """Whether a request could be spoken now: the codec is warm and the engine answers; 503 whatever is missing."""
+    """Return 200 if the codec is warm and the engine responds, otherwise 503."""
     try:
         await service.check()
     except ServiceError as exc:
@@ -135,7 +143,7 @@ async def ready(service: Here) -> Health | Response:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(service: Here) -> Response:
-    """Prometheus metrics."""
+    """Return the metrics in the format of Prometheus."""
     READY.set(await service.ready())
     TASKS.set(len(asyncio.all_tasks()))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, in OpenAI's shape."""
+"""Request and response bodies, compatible with OpenAI's API."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 LanguageChoice = Literal["auto", "en", "ms", "zh", "ta"]
 
-# Strict JSON numbers: NaN and infinities are refused, whole numbers are fine.
+# A strict JSON number: rejects NaN and infinities, accepts integers.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class VoiceId(BaseModel):
-    """A voice by its id, as OpenAI's clients send custom voices."""
+    """Voice by id, the form in which OpenAI's clients send custom voices."""
 
     id: str
 
 
 class RequestBody(BaseModel):
-    """What the JSON of every request has in common."""
+    """Base of the JSON request bodies."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -33,38 +33,43 @@ class RequestBody(BaseModel):
 
 
 class SpeechRequest(RequestBody):
-    """POST /v1/audio/speech. Unknown fields are ignored; null means absent."""
+    """Body of POST /v1/audio/speech. Unknown fields are ignored. A null field counts as absent."""
 
     input: str = Field(
-        description="The text to speak.",
+        description="Text to speak.",
         examples=["Hello! How can I help you?"],
         json_schema_extra={"minLength": 1},
     )
-    model: str | None = Field(default=None, description="The served model's id or an alias.")
-    voice: str | VoiceId | None = Field(default=None, description="A voice's name, alias or {id}.")
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
-        default=None, description="Unset: the server's DEFAULT_RESPONSE_FORMAT."
+    model: str | None = Field(default=None, description="Id or alias of the served model.")
+    voice: str | VoiceId | None = Field(
+        default=None, description="Name or alias of a voice, or an object with its id."
     )
-    speed: Number = Field(default=1.0, ge=0.25, le=4.0, description="Of speaking; the pitch stays.")
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
+        default=None, description="Audio format. Default: DEFAULT_RESPONSE_FORMAT."
+    )
+    speed: Number = Field(
+        default=1.0, ge=0.25, le=4.0, description="Speed of the speech. The pitch does not change."
+    )
     sample_rate: int | None = Field(
         default=None,
         ge=8_000,
         le=48_000,
-        description="Hz, one that the format can carry. Unset: the codec's; of G.711 8,000.",
+        description="Sample rate in Hz. Default: the rate of the codec, 8,000 for G.711.",
     )
     encoding: Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"] = Field(
         default="pcm_s16le",
-        description="Of wav and pcm: 16 bit, or G.711's 8 bits, at 8,000 Hz unless asked otherwise.",
+        description="Sample encoding of wav and pcm: 16-bit PCM or 8-bit G.711.",
     )
     stream_format: Literal["audio", "sse"] = Field(
-        default="audio", description="sse: events with audio in base64, then usage."
+        default="audio",
+        description="`sse`: server-sent events with audio in base64, then the usage.",
     )
     instructions: str | None = Field(
-        default=None, max_length=4096, description="Accepted; no profile uses it yet."
+        default=None, max_length=4096, description="Accepted, but not used by any profile yet."
     )
     stream: bool = Field(
         default=True,
-        description="False: one complete body with a Content-Length; any failure is a status.",
+        description="False: one complete body with a Content-Length, and a status for any failure.",
     )
     temperature: Number | None = Field(default=None, ge=0, le=2)
     top_p: Number | None = Field(default=None, gt=0, le=1)
@@ -74,8 +79,8 @@ class SpeechRequest(RequestBody):
         default=None,
         ge=1,
         le=65_536,
-        description="Token limit of one engine request, at least one frame's; reaching it is then no error. Unset: "
-        "what the text can need.",
+        description="Token limit of one engine request, at least the tokens of one audio frame. "
+        "The speech ends there without an error. Default: estimated from the text.",
     )
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     playback_speed: Number | None = Field(
@@ -83,54 +88,55 @@ class SpeechRequest(RequestBody):
         ge=0.1,
         le=10,
         validation_alias=AliasChoices("playback_speed", "first_window_s"),
-        description="Seconds of audio in the first decode window.",
+        description="Duration of the first decode window in seconds.",
     )
     playback_overlap_speed: Number | None = Field(
         default=None,
         ge=0,
         le=2,
         validation_alias=AliasChoices("playback_overlap_speed", "overlap_s"),
-        description="Seconds of look-ahead of a decode window.",
+        description="Look-ahead of each decode window in seconds.",
     )
     normalize: bool | None = Field(
         default=None,
         validation_alias=AliasChoices("normalize", "normalize_malaysian"),
-        description="Speak markdown and HTML as the text that they show, and numbers, money, dates, times, "
-        "addresses and abbreviations as words. Unset: the profile's.",
+        description="Speak markdown and HTML as plain text, and numbers, money, dates, times, "
+        "addresses and abbreviations as words. Default: the profile's.",
     )
     language: LanguageChoice = Field(
         default="auto",
-        description="By whose rules `normalize` reads: en, ms, zh, ta, or auto, guessed by sentence.",
+        description="Language of the rules of `normalize`. `auto` detects it for each sentence.",
     )
     normalize_loudness: bool | None = Field(
-        default=None, description="Level the answer to TARGET_RMS_DB."
+        default=None,
+        description="Adjust the loudness to TARGET_RMS_DB. Default: NORMALIZE_LOUDNESS.",
     )
 
 
 class NormalizeRequest(RequestBody):
-    """POST /v1/audio/normalize. Unknown fields are ignored; null means absent."""
+    """Body of POST /v1/audio/normalize. Unknown fields are ignored. A null counts as absent."""
 
     input: str = Field(
-        description="The text to speak.",
+        description="Text to normalize.",
         examples=["It costs $12.50."],
         json_schema_extra={"minLength": 1},
     )
     normalize: bool | None = Field(
         default=None,
         validation_alias=AliasChoices("normalize", "normalize_malaysian"),
-        description="As in a speech request, but true where it is not set.",
+        description="As in a speech request, but the default is true.",
     )
     language: LanguageChoice = Field(default="auto", description="As in a speech request.")
 
 
 class NormalizeAnswer(BaseModel):
-    """The text as it would be spoken."""
+    """Text as it would be spoken."""
 
     output: str
 
 
 class Voice(BaseModel):
-    """One voice of GET /v1/audio/voices: the model's own."""
+    """A voice of the model in GET /v1/audio/voices."""
 
     id: str
     name: str
@@ -138,7 +144,7 @@ class Voice(BaseModel):
 
 
 class Model(BaseModel):
-    """One model of GET /v1/models."""
+    """A model in GET /v1/models."""
 
     id: str
     object: Literal["model"] = "model"
@@ -147,14 +153,14 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """GET /v1/models."""
+    """Response of GET /v1/models."""
 
     object: Literal["list"] = "list"
     data: list[Model]
 
 
 class Usage(BaseModel):
-    """The tokens of an answer."""
+    """Token counts of a response."""
 
     input_tokens: int
     output_tokens: int
@@ -162,30 +168,30 @@ class Usage(BaseModel):
 
 
 class SpeechStatus(BaseModel):
-    """GET /v1/audio/speech/{request_id}: how far a request is, or what became of it; never its text."""
+    """Progress or result of a request, in GET /v1/audio/speech/{request_id}. Never its text."""
 
     id: str
     status: Literal["in_progress", "completed", "failed", "cancelled"]
     finish_reason: Literal["stop", "length"] | None = Field(
-        description="Of a completed answer. length: the caller's own max_tokens has cut it."
+        description="Set when completed. `length`: the speech was cut at max_tokens."
     )
     error_code: str | None
     audio_seconds: float
     usage: Usage
     first_audio_seconds: float | None = Field(
-        description="From the request to its first bytes of sound."
+        description="Time from the request to the first byte of audio."
     )
     retries: int
 
 
 class Health(BaseModel):
-    """GET /health and GET /ready."""
+    """Response of GET /health and GET /ready."""
 
     status: str
 
 
 class ErrorObject(BaseModel):
-    """What went wrong."""
+    """Description of an error."""
 
     message: str
     type: str
@@ -194,6 +200,6 @@ class ErrorObject(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """The body of every answer that is not a success."""
+    """Body of every error response."""
 
     error: ErrorObject

@@ -1,4 +1,4 @@
-"""The text of an utterance while somebody writes it: pieces in, parts out."""
+"""Split a text that is still being received into segments to speak."""
 
 from __future__ import annotations
 
@@ -17,27 +17,24 @@ from app.speech.pauses import Passage, check_pauses, passages
 from app.speech.surrogates import SurrogatePairs
 from app.standstill import Limit
 
-STRETCH_CHARACTERS = (
-    100  # segmented at once, in less than 10 ms where each of them is as hard as can be
-)
-PartsOf = Callable[
-    [Passage], list[Part]
-]  # of a passage of whole sentences; none where it says nothing
+STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
+# Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.
+PartsOf = Callable[[Passage], list[Part]]
 
 
 class Script:
-    """Parts in the order of the text, each as soon as its sentence is certain.
+    """Yields the segments of a text, each as soon as the end of its sentence is certain.
 
-    A long text is read in stretches, between which the event loop serves other clients.
+    A long text is processed in pieces, between which the event loop serves other clients.
     """
 
     def __init__(self, parts_of: PartsOf, *, longest: int, gap_s: float) -> None:
-        """`longest`: characters in all; `gap_s`: the longest wait for more of them."""
+        """`longest`: most characters of the text. `gap_s`: longest wait for more text."""
         self._parts_of, self._longest, self._gap_s = parts_of, longest, gap_s
         self._feed, self._pairs = SentenceFeed(), SurrogatePairs()
         self._characters = 0
         self._pauses_s: list[float] = []
-        self._silence_s = 0.0  # to stand before the next part
+        self._silence_s = 0.0  # silence before the next segment
         self._speaks = self._closed = False
         self._waiting = self._reading = False
         self._parts: deque[Part | None] = deque()
@@ -47,15 +44,15 @@ class Script:
 
     @property
     def late(self) -> bool:
-        """True while the next part is awaited and its text has not come."""
+        """True if the next segment is awaited and its text has not been received."""
         return self._waiting and not self._reading
 
     async def feed(self, text: str) -> None:
-        """Take a piece of the text.
+        """Add a piece of the text.
 
         Raises:
-            InputTooLong: more than `longest` by now.
-            UnsupportedValue: pauses that are too long.
+            InputTooLong: the text exceeds `longest` characters.
+            UnsupportedValue: pauses are too long.
         """
         if self._closed:
             return
@@ -71,31 +68,31 @@ class Script:
             )
 
     async def flush(self) -> None:
-        """What is there shall be spoken."""
+        """Release the text so far for speaking, even if its last sentence may continue."""
         await self._write(self._feed.flush)
         self._pause()
 
     async def end(self) -> None:
-        """The text is complete.
+        """Release the rest of the text, which is complete.
 
         Raises:
-            EmptyInput: it held nothing to speak.
-            UnsupportedValue: pauses that are too long.
+            EmptyInput: the text has no letters or digits.
+            UnsupportedValue: pauses are too long.
         """
         await self._write(self._feed.finish)
         if not self._speaks and not self._closed:
-            raise EmptyInput("the text holds nothing to speak", param="text")
+            raise EmptyInput("the text contains no letters or digits", param="text")
         self._pause()
         self._put([None])
 
     def close(self, fault: RequestError | None = None) -> None:
-        """Nobody will speak any more of it: what comes is dropped. `fault`: what is wrong with the text."""
+        """Drop the text that is left and that follows. `fault`: the error in the text, if any."""
         self._closed, self.fault = True, fault or self.fault
         self._parts.clear()
 
     @contextmanager
     def spoken(self) -> Generator[None]:
-        """A block that speaks it; raises RequestError where it is cancelled because of the text's fault."""
+        """Within this block, raise a cancellation caused by invalid text as its RequestError."""
         try:
             yield
         except asyncio.CancelledError:
@@ -104,21 +101,20 @@ class Script:
             raise self.fault from None
 
     async def begun(self) -> None:
-        """Return when there is something to speak.
+        """Wait until a segment is available.
 
         Raises:
-            TextTimeout: no text has come for `gap_s`.
+            TextTimeout: no text was received for `gap_s`.
         """
         while not self._parts:
             self._written.clear()
             await self._more()
 
     def __aiter__(self) -> Self:
-        """The same: its parts are given once."""
         return self
 
     async def __anext__(self) -> Part:
-        """The next part; raises StopAsyncIteration after the last, TextTimeout where none comes."""
+        """Return the next segment. Raises TextTimeout if no text is received for `gap_s`."""
         self._waiting = not self._parts
         await self.begun()
         self._waiting = False
@@ -134,10 +130,10 @@ class Script:
                 await self._written.wait()
         except TimeoutError as exc:
             if self._latest_s + self._gap_s <= ends_s:
-                raise TextTimeout("no more text came within the limit") from exc
+                raise TextTimeout("no text was received within TEXT_TIMEOUT_S") from exc
 
     async def _write(self, cut: Callable[[], list[str]]) -> None:
-        """Add the parts of the sentences that `cut` gives; nothing once the script is closed."""
+        """Add the segments of the sentences that `cut` returns, unless closed."""
         self._latest_s = asyncio.get_running_loop().time()
         if self._closed:
             return
@@ -152,15 +148,14 @@ class Script:
         self._pauses_s.append(passage.pause_s)
         check_pauses(self._pauses_s)
         self._silence_s += passage.pause_s
-        parts = await beside(
-            passage.text, partial(self._parts_of, Passage(self._silence_s, passage.text))
-        )
+        preceded = Passage(self._silence_s, passage.text)
+        parts = await beside(passage.text, partial(self._parts_of, preceded))
         if parts:
             self._silence_s, self._speaks = 0.0, True
             self._put(parts)
 
     def _pause(self) -> None:
-        """Silence behind the last part."""
+        """Add the silence after the last segment."""
         if self._speaks and self._silence_s:
             self._put([Part(None, self._silence_s)])
             self._silence_s = 0.0

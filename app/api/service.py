@@ -1,4 +1,4 @@
-"""What the routes share: the parts of a running service, and whether they are ready."""
+"""The running service: components that the routes share, and its readiness."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
 
 LOADING = "the model is loading"
-MAX_TEXTS = 8  # to normalize at once: one is read, the others wait for it
+MAX_TEXTS = 8  # concurrent requests to normalize, of which one runs at a time
 
 
 class Service:
-    """One served model. `decoder` is None until the codec is warm; `problem` says why it is not."""
+    """One served model. `decoder` is None until the codec is warm; `problem` is the reason."""
 
     def __init__(
         self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording
     ) -> None:
-        self.settings, self.profile, self.engine = settings, profile, engine
+        self.settings = settings
+        self.profile = profile
+        self.engine = engine
         self.cloner, self.wording = cloner, wording
         self.admission = Admission(
             settings.max_concurrent_requests,
@@ -62,7 +64,7 @@ class Service:
         self.on_failure: Callable[[], object] = lambda: None
 
     def open(self, decoder: Scheduler) -> None:
-        """Everything is warm: requests may come."""
+        """Accept requests, because the codec is warm."""
         self.wording.warm()
         self.admission.load = decoder.load
         if isinstance(self.engine, LocalEngine):
@@ -70,37 +72,39 @@ class Service:
         self.decoder = decoder
 
     def fail(self, problem: str) -> None:
-        """Refuse everything from now on: only a new process can help. Who runs this one is told by `on_failure`."""
+        """Reject all requests until the process is restarted, and call `on_failure`."""
         self.problem, self.broken = problem, True
         self.on_failure()
 
     def drain(self) -> None:
-        """Refuse new requests, since the server shuts down; what runs goes on. May be called by a signal's handler."""
+        """Reject new requests at shutdown, while running ones continue.
+
+        A signal handler may call this method.
+        """
         self.draining = True
 
     async def close(self) -> None:
-        """Let go of what the routes use, once the last request has ended."""
+        """Release the resources of the routes, after the last request has ended."""
         self.cloner.close()
         await self._texts.close()
 
     async def answer(
         self, request: SpeechRequest, reference: Reference | None = None
     ) -> AudioResponse:
-        """The response that will speak; with a reference, in its voice.
+        """Return a response that speaks the text, in the voice of `reference` if there is one.
 
         Raises:
-            RequestError: the request is at fault.
-            NotReady: the codec is not warm yet, or the server shuts down.
-            Overloaded: all places are taken.
+            RequestError: the request is invalid.
+            NotReady: the codec is not warm yet, or the server is shutting down.
+            Overloaded: all slots are in use.
         """
         self._check_open()
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
         answer = intake.answer(request)
-        speech = await beside(
-            request.input, partial(intake.speech, request, reference or self._stored(request))
-        )
+        reference = reference or self._stored(request)
+        speech = await beside(request.input, partial(intake.speech, request, reference))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return AudioResponse(
             speak,
@@ -112,27 +116,25 @@ class Service:
         )
 
     def utterance(self, session: SpeechRequest) -> Utterance:
-        """What will speak a text that is still to be written; `session` says how.
+        """Return an utterance whose text is received later. `session` holds its options.
 
         Raises:
-            RequestError: the session is at fault.
+            RequestError: the session is invalid.
             NotReady: the codec is not warm yet.
         """
         decoder = self._decoder()
         intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
-        answer, (speech, script) = (
-            intake.answer(session),
-            intake.dictation(session, self._stored(session)),
-        )
+        answer = intake.answer(session)
+        speech, script = intake.dictation(session, self._stored(session))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return Utterance(script, answer, session.speed, speak, self.admission, self.records)
 
     async def normalize(self, request: NormalizeRequest, key: int | None) -> str:
-        """The text as it would be spoken; needs neither codec nor engine.
+        """Return the text as it would be spoken. Needs neither codec nor engine.
 
         Raises:
-            RequestError: a text that could not be spoken.
-            Overloaded: too many texts wait, or the key has as many requests as it may.
+            RequestError: the text cannot be spoken.
+            Overloaded: too many texts wait, or the key has too many requests.
             DeadlineExceeded, NotReady: see `TextProcess.text`.
         """
         manner = Manner(request.normalize is not False, request.language)
@@ -144,17 +146,18 @@ class Service:
         return self.cloner.find(asked.id if isinstance(asked, VoiceId) else asked)
 
     async def check(self) -> None:
-        """Return when a request could be spoken.
+        """Return if requests can be served now.
 
         Raises:
-            ServiceError: the codec is not warm, the engine cannot be reached, or the server shuts down.
+            ServiceError: the codec is not warm, the engine is unreachable, or the server is
+                shutting down.
         """
         self._check_open()
         self._decoder()
         await self.engine.check()
 
     async def ready(self) -> bool:
-        """Whether a request could be spoken now; see `check`."""
+        """True if requests can be served now; see `check`."""
         try:
             await self.check()
         except ServiceError:
@@ -163,7 +166,7 @@ class Service:
 
     @property
     def alive(self) -> bool:
-        """False once a decode thread has died, or loading has failed in a way that a restart may mend."""
+        """False after a decode thread died, or loading failed in a way that a restart may fix."""
         return not self.broken and (self.decoder is None or self.decoder.failure is None)
 
     async def _speak(
@@ -187,7 +190,7 @@ class Service:
 
 
 async def service_of(request: Request) -> Service:
-    """The service of the application that a request came to (async, or FastAPI would use a thread)."""
+    """Return the service of the application. Async, or FastAPI would run it in a thread."""
     service = request.app.state.service
     assert isinstance(service, Service)
     return service

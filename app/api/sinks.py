@@ -1,4 +1,4 @@
-"""Where an answer's bytes go: a chunked body, one whole body, or server-sent events."""
+"""Send audio as a chunked body, as one whole body, or as server-sent events."""
 
 from __future__ import annotations
 
@@ -19,37 +19,35 @@ from app.speech.encoders import Encoder
 from app.standstill import Limit
 
 Headers = list[tuple[bytes, bytes]]
-FINISH_REASON = "x-finish-reason"  # of a whole body: a stream's header leaves before it is known
-PIECE_BYTES = (
-    65_536  # of one write, so that the write limit measures a client's progress: 1.4 s of pcm
+FINISH_REASON = (
+    "x-finish-reason"  # of whole bodies; a stream sends its headers before the reason is known
 )
-BLOCK_BYTES = (
-    1 << 20
-)  # of a body that is held: large enough for the allocator to give it back at once
+# Most bytes of one write (1.4 s of pcm), so that the write timeout measures a client's progress.
+PIECE_BYTES = 65_536
+# Bytes per block of a stored body, large enough for the allocator to return it to the system.
+BLOCK_BYTES = 1 << 20
 
 
 class ChunkedSink:
-    """Bytes to the client as they are made; the status and the header leave with the first samples."""
+    """Sends bytes as they are made, with the status and the headers before the first of them."""
 
     _encoder: Encoder
 
     def __init__(
         self, send: Send, receive: Receive, headers: Headers, write_limit_s: float
     ) -> None:
-        self._send, self._receive, self._headers, self._write_limit_s = (
-            send,
-            receive,
-            headers,
-            write_limit_s,
-        )
+        self._send = send
+        self._receive = receive
+        self._headers = headers
+        self._write_limit_s = write_limit_s
         self.started = False
 
     def begin(self, encoder: Encoder) -> None:
-        """An attempt begins: this encoder makes what is written."""
+        """Start an attempt whose audio is encoded by `encoder`."""
         self._encoder = encoder
 
     async def write(self, data: bytes) -> None:
-        """Send a chunk; raises ClientGone after the write limit."""
+        """Send a chunk. Raises ClientGone after the write timeout."""
         if not self.started:
             self.started = True
             await self._put(
@@ -63,11 +61,15 @@ class ChunkedSink:
         await self._end()
 
     async def fail(self, error: ServiceError) -> NoReturn:
-        """Break the body off, which is how a client sees a failure after the status; raises ResponseBroken."""
+        """Abort the body, the only way to report a failure after the status.
+
+        Raises:
+            ResponseBroken: always.
+        """
         raise ResponseBroken(error.code) from error
 
     async def gone(self) -> None:
-        """Return at the client's disconnect."""
+        """Return when the client has disconnected."""
         await disconnected(self._receive)
 
     async def _end(self) -> None:
@@ -75,20 +77,15 @@ class ChunkedSink:
 
     async def _put_body(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE_BYTES):
-            await self._put(
-                {
-                    "type": "http.response.body",
-                    "body": data[at : at + PIECE_BYTES],
-                    "more_body": True,
-                }
-            )
+            piece = data[at : at + PIECE_BYTES]
+            await self._put({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def _put(self, message: Message) -> None:
         await deliver(message, self._send, self._write_limit_s)
 
 
 class WholeBody:
-    """The bytes of one body, held once: they are given out in pieces, each of which is then forgotten."""
+    """Bytes of one body, stored once. Each block is released after it has been yielded."""
 
     def __init__(self) -> None:
         self._blocks: deque[bytes] = deque()
@@ -96,7 +93,7 @@ class WholeBody:
         self.size = 0
 
     def append(self, data: bytes) -> None:
-        """Keep bytes."""
+        """Add bytes to the end."""
         self.size += len(data)
         self._last += data
         if len(self._last) >= BLOCK_BYTES:
@@ -104,7 +101,7 @@ class WholeBody:
             self._last.clear()
 
     def pieces(self) -> Iterator[bytes]:
-        """All bytes in order, at most PIECE_BYTES at a time; the body is empty afterwards."""
+        """Yield all bytes in pieces of at most PIECE_BYTES, which leaves the body empty."""
         self._blocks.append(bytes(self._last))
         self._last.clear()
         while self._blocks:
@@ -114,19 +111,19 @@ class WholeBody:
 
 
 class WholeSink(ChunkedSink):
-    """One complete body with its length; nothing leaves before everything is known to be good."""
+    """Sends one complete body with its length, after the synthesis has succeeded."""
 
     def begin(self, encoder: Encoder) -> None:
-        """An attempt begins, and with it another body."""
+        """Start an attempt with an empty body."""
         super().begin(encoder)
         self._body = WholeBody()
 
     async def write(self, data: bytes) -> None:
-        """Keep a chunk."""
+        """Store a chunk."""
         self._body.append(data)
 
     async def finish(self, spoken: Spoken) -> None:
-        """Send everything."""
+        """Send the headers and the body."""
         header = self._encoder.header(self._body.size)
         self.started = True
         known = [
@@ -143,10 +140,10 @@ class WholeSink(ChunkedSink):
 
 
 class EventSink(ChunkedSink):
-    """OpenAI's server-sent events: deltas of audio, then one that says the usage, or what went wrong."""
+    """Sends OpenAI's server-sent events: audio deltas, then the usage or an error."""
 
     async def finish(self, spoken: Spoken) -> None:
-        """Tell the usage, and end the body."""
+        """Send the usage and end the body."""
         reason = spoken.finish_reason
         await self._tell(
             {"type": "speech.audio.done", "usage": usage(spoken), "finish_reason": reason}
@@ -154,7 +151,10 @@ class EventSink(ChunkedSink):
         await self._end()
 
     async def fail(self, error: ServiceError) -> NoReturn:
-        """Say what went wrong, and break off all the same: LiveKit's plugin skips events that it does not know."""
+        """Send an error event and abort the body.
+
+        The event alone is not enough, because LiveKit's plugin skips unknown events.
+        """
         await self._tell({"type": "speech.audio.error", "error": asdict(error.body())})
         await super().fail(error)
 
@@ -169,7 +169,11 @@ class EventSink(ChunkedSink):
 
 
 async def deliver(message: Message, send: Send, limit_s: float) -> None:
-    """Send, and wait while the client's buffers are full; raises ClientGone where it is not there or does not read."""
+    """Send a message, and wait while the client's buffers are full.
+
+    Raises:
+        ClientGone: the client has disconnected, or did not read for `limit_s`.
+    """
     try:
         async with Limit(limit_s):
             await send(message)
@@ -180,6 +184,6 @@ async def deliver(message: Message, send: Send, limit_s: float) -> None:
 
 
 def usage(spoken: Spoken) -> dict[str, int]:
-    """The tokens of an answer, in OpenAI's words."""
+    """Return the token counts of a response under OpenAI's names."""
     tokens = spoken.prompt_tokens, spoken.codec_tokens
     return {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}

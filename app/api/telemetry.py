@@ -1,4 +1,4 @@
-"""What FastAPI itself records of requests: their spans, exported as the environment's OTEL_ variables say."""
+"""Configure FastAPI's tracing of requests, which the OTEL_ environment variables export."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from fastapi.telemetry import TelemetryConfig
 
 from app.api.path import is_at
 
-PROBES = ("/health", "/ready", "/metrics")  # asked every few seconds, and of no interest in a trace
+PROBES = ("/health", "/ready", "/metrics")  # requested every few seconds, of no use in traces
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
     return is_at(scope, PROBES)
 
 
-# Metrics are Prometheus's (app/metrics.py). FastAPI's log records hold exception texts, which may hold input.
+# Metrics use Prometheus (app/metrics.py). FastAPI's log records contain exception texts, which may
+# contain input.
 TELEMETRY: TelemetryConfig = {
     "auto_configure": True,
     "metrics": False,

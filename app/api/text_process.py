@@ -1,7 +1,7 @@
-"""Texts that are only to be normalized, read in a process of their own, so that they take nothing from speech.
+"""Normalize texts in a separate process, so that they do not delay speech.
 
-In a thread each of them holds Python's lock for milliseconds at a time: one client that normalizes without a pause
-makes the first sound of the others three times as late.
+In a thread, each text holds the GIL for milliseconds at a time. One client that normalizes without
+a pause would make the first audio of the others three times as late.
 """
 
 from __future__ import annotations
@@ -23,26 +23,29 @@ from app.request_errors import EmptyInput, InputTooLong, RequestError, Unsupport
 from app.standstill import Limit
 
 REFUSALS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}
-LENGTH_BYTES = 4  # before each message
+LENGTH_BYTES = 4  # length prefix of each message
 
 log = logging.getLogger(__name__)
 
 
 class TextProcess:
-    """Reads one text after another, at a low priority. The process starts with the first text, and again if it ends."""
+    """Normalizes one text after another at a low priority.
+
+    The process starts with the first text, and again if it has ended.
+    """
 
     def __init__(self, wording: Wording, limit_s: float) -> None:
-        """`limit_s`: the longest time that one text may take."""
+        """`limit_s`: longest time for one text."""
         self._wording, self._limit_s = wording, limit_s
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
     async def text(self, text: str, manner: Manner) -> str:
-        """The text as `Wording.text` puts it.
+        """Return the result of `Wording.text`.
 
         Raises:
-            RequestError: a text that could not be spoken.
-            DeadlineExceeded: it takes too long.
+            RequestError: the text cannot be spoken.
+            DeadlineExceeded: the text takes longer than `limit_s`.
             NotReady: the process cannot be started, or has ended.
         """
         async with self._turn:
@@ -52,17 +55,14 @@ class TextProcess:
                     kind, value, param = json.loads(await self._ask(pickle.dumps((text, manner))))
                     answered = True
             except TimeoutError as exc:
-                raise DeadlineExceeded("the text takes too long to normalize") from exc
+                raise DeadlineExceeded("the text was not normalized in time") from exc
             except (OSError, EOFError) as exc:
-                log.error(
-                    "the process that normalizes texts has ended, or cannot be started: %r", exc
-                )
-                raise NotReady(
-                    "texts cannot be normalized now; try again shortly", retry_after_s=1
-                ) from exc
+                log.error("the normalizing process ended or cannot be started: %r", exc)
+                message = "texts cannot be normalized at the moment; retry shortly"
+                raise NotReady(message, retry_after_s=1) from exc
             finally:
                 if not answered:
-                    self._kill()  # an answer that comes later would be taken for that to the next text
+                    self._kill()  # a late answer would be taken for that of the next text
         if kind:
             raise REFUSALS.get(kind, RequestError)(value, param=param)
         return value
@@ -79,7 +79,7 @@ class TextProcess:
                 *command(__name__),
                 stdin=PIPE,
                 stdout=PIPE,
-                stderr=DEVNULL,  # an error may hold words of a text
+                stderr=DEVNULL,  # an error message may contain text
                 env=environment(),
             )
             self._send(self._process, pickle.dumps(self._wording))
@@ -104,11 +104,11 @@ class TextProcess:
 
 
 def main() -> None:
-    """Read texts from stdin and write what they become to stdout, until there are no more."""
+    """Read texts from stdin and write the normalized texts to stdout, until stdin ends."""
     die_with_the_service()
-    os.nice(5)  # speech goes first
+    os.nice(5)  # lower priority than speech
     source, output = sys.stdin.buffer, sys.stdout.buffer
-    wording = pickle.loads(_message(source) or b"")  # of the service itself
+    wording = pickle.loads(_message(source) or b"")  # sent by the service itself
     while message := _message(source):
         text, manner = pickle.loads(message)
         answer = json.dumps(_read(wording, text, manner)).encode()
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def _read(wording: Wording, text: str, manner: Manner) -> tuple[str, str, str | None]:
-    """The kind of the refusal, or none, then its message, or what the text becomes, and its parameter."""
+    """Return the class of the error or "", its message or the normalized text, and its param."""
     try:
         return "", wording.text(text, manner), None
     except RequestError as exc:

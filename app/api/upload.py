@@ -1,4 +1,4 @@
-"""Multipart uploads: one file and some fields, within limits, and checked like JSON."""
+"""Read multipart uploads: one file and some fields, validated like JSON."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ F = TypeVar("F", bound=BaseModel)
 async def read_upload(
     request: Request, file: str, fields: type[F], limit_bytes: int
 ) -> tuple[bytes, F]:
-    """The file in the field `file`, and the other fields. Its name and type are not looked at.
+    """Return the file in the field `file`, and the other fields.
+
+    The name and the type of the file are ignored.
 
     Raises:
         InvalidForm: the body is not a form in UTF-8 with at most one file.
-        RequestValidationError: a field is missing or wrong.
+        RequestValidationError: a field is missing or invalid.
         BodyTooLarge: the file is larger than `limit_bytes`.
-        ClientDisconnect: the client left before its body was complete.
+        ClientDisconnect: the client disconnected before its body was complete.
     """
     boundary = boundary_of(request.headers.get("content-type", ""))
-    body = bytearray()  # a list of parts would take fifty bytes for each that comes alone
+    body = bytearray()  # a list would add fifty bytes to each part, which may be one byte
     async for part in request.stream():
         body += part
     form = await asyncio.to_thread(read_form, body, boundary)
@@ -42,7 +44,7 @@ async def read_upload(
 
 
 def _fields(form: Form, model: type[F]) -> F:
-    """The form's texts as `model` reads them; empty ones are absent, as browsers send them unasked."""
+    """Validate the form's texts. Empty texts, which browsers send unasked, count as absent."""
     texts = {name: value for name, value in form.texts.items() if value}
     try:
         return model.model_validate(texts)
@@ -51,13 +53,13 @@ def _fields(form: Form, model: type[F]) -> F:
 
 
 def form_schema(file: str, fields: type[BaseModel]) -> dict[str, object]:
-    """The OpenAPI description of such a body."""
+    """Return the OpenAPI description of a form with one file."""
     schema = fields.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     binary = {
         "type": "string",
         "format": "binary",
-        "description": "wav, mp3, flac, ogg, opus, m4a, webm, aac or aiff.",
+        "description": "Recording in wav, mp3, flac, ogg, opus, m4a, webm, aac or aiff.",
     }
     properties = cast("dict[str, object]", schema["properties"])
     schema["properties"] = {file: binary, **properties}

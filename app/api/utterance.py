@@ -1,4 +1,4 @@
-"""One utterance of a connection: text in, as it is written, sound out."""
+"""One utterance of a WebSocket connection: speak a text while it is received."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A script, and how it is spoken."""
+    """A text that is still being received, and the options of its speech."""
 
     script: Script
     answer: AudioAnswer
@@ -32,11 +32,15 @@ class Utterance:
     records: Records
 
     async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
-        """Speak, from the first sentence to the end of the text; `name` is the log's, `key` the caller's key's number.
+        """Speak the text from its first sentence to its end.
+
+        `name`: request id for the log. `key`: index of the API key.
 
         Raises:
-            ServiceError: as synthesize() does; Overloaded where all places are taken; TextTimeout; what is wrong with
-                the text, where it is cancelled for that.
+            ServiceError: see synthesize().
+            Overloaded: all slots are in use.
+            TextTimeout: no text was received for too long.
+            RequestError: the text is invalid.
             ClientGone: the client disconnected or stopped reading.
         """
         try:
@@ -50,11 +54,8 @@ class Utterance:
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            log.info(
-                "request %s: cancelled",
-                name,
-                extra={"request_id": name, "error": "cancelled", **named(key)},
-            )
+            fields = {"request_id": name, "error": "cancelled", **named(key)}
+            log.info("request %s: cancelled", name, extra=fields)
             raise
         finally:
             self.script.close()

@@ -1,4 +1,4 @@
-"""The routes of voices: the list, cloned ones to keep, and speech in the voice of an upload."""
+"""Routes of voices: list, clone and delete voices, and speak in the voice of an upload."""
 
 from __future__ import annotations
 
@@ -24,53 +24,53 @@ Here = Annotated[Service, Depends(service_of)]
 
 
 class VoiceFields(BaseModel):
-    """POST /v1/audio/voices, beside its file."""
+    """Fields of POST /v1/audio/voices in addition to its file."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    name: str = Field(description="What `voice` will call it: 1 to 64 characters.")
-    reference_text: str = Field(description="What is said in the recording.")
+    name: str = Field(description="Name of the voice, 1 to 64 characters.")
+    reference_text: str = Field(description="Transcript of the recording.")
 
 
 class CloneFields(SpeechRequest):
-    """POST /v1/audio/vc, beside its file: a speech request; its `voice` is not looked at."""
+    """Fields of POST /v1/audio/vc in addition to its file. `voice` is ignored."""
 
     input: str = Field(
         validation_alias=AliasChoices("generate_text", "input"),
-        description="The text to speak.",
+        description="Text to speak.",
     )
-    reference_text: str = Field(description="What is said in the recording.")
+    reference_text: str = Field(description="Transcript of the recording.")
 
 
 class StoredVoice(Voice):
     """A cloned voice."""
 
     object: Literal["audio.voice"] = "audio.voice"
-    created_at: int  # seconds since 1970
-    sample_s: float  # length of its reference
+    created_at: int  # Unix time in seconds
+    sample_s: float  # duration of its reference
 
 
 class VoiceList(BaseModel):
-    """GET /v1/audio/voices."""
+    """Response of GET /v1/audio/voices."""
 
     voices: list[StoredVoice | Voice]
 
 
 class DeletedVoice(BaseModel):
-    """DELETE /v1/audio/voices/{id}."""
+    """Response of DELETE /v1/audio/voices/{id}."""
 
     id: str
     deleted: Literal[True] = True
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The refusals of a route, for its description."""
+    """Return the error responses of a route for the OpenAPI document."""
     return {status: {"model": ErrorAnswer} for status in statuses}
 
 
 @router.get(VOICES_PATH)
 async def voices(service: Here) -> VoiceList:
-    """The model's voices, each with the other names that lead to it, and the cloned ones."""
+    """List the voices of the model with their aliases, and the cloned voices."""
     known = service.profile.voices
     own = [Voice(id=name, name=name, aliases=_aliases(known, name)) for name in known.names]
     return VoiceList(voices=[*own, *map(_shown, service.cloner.store.voices)])
@@ -78,7 +78,7 @@ async def voices(service: Here) -> VoiceList:
 
 @router.get("/v1/audio/speaker")
 async def speakers(service: Here) -> list[str]:
-    """The voices' names."""
+    """List the names of all voices."""
     return [*service.profile.voices.names, *(voice.name for voice in service.cloner.store.voices)]
 
 
@@ -88,24 +88,19 @@ async def speakers(service: Here) -> list[str]:
     responses=errors(400, 409, 413, 429, 500, 503, 504),
 )
 async def add_voice(request: Request, service: Here) -> StoredVoice:
-    """Keep a voice: a recording of some seconds, and what is said in it."""
+    """Clone a voice from a recording of some seconds and its transcript, and store it."""
     service.cloner.check()
-    with service.uploads.place(
-        key_number_of(request.scope)
-    ):  # before the body, which is kept in memory
-        audio, fields = await read_upload(
-            request, "audio_sample", VoiceFields, service.settings.max_reference_bytes
-        )
-        return _shown(
-            await while_there(
-                request, service.cloner.add(fields.name, audio, fields.reference_text)
-            )
-        )
+    key = key_number_of(request.scope)
+    most_bytes = service.settings.max_reference_bytes
+    with service.uploads.place(key):  # before the body is read into memory
+        audio, fields = await read_upload(request, "audio_sample", VoiceFields, most_bytes)
+        work = service.cloner.add(fields.name, audio, fields.reference_text)
+        return _shown(await while_there(request, work))
 
 
 @router.delete(VOICES_PATH + "/{voice_id}", responses=errors(404, 500))
 async def delete_voice(voice_id: str, service: Here) -> DeletedVoice:
-    """Forget a cloned voice. The model's own stay."""
+    """Delete a cloned voice. The voices of the model cannot be deleted."""
     await service.cloner.remove(voice_id)
     return DeletedVoice(id=voice_id)
 
@@ -116,26 +111,23 @@ async def delete_voice(voice_id: str, service: Here) -> DeletedVoice:
     response_model=None,
     openapi_extra=form_schema("reference_audio", CloneFields),
     responses={
-        200: {"content": AUDIO, "description": "Audio, while it is being made."},
+        200: {"content": AUDIO, "description": "The audio, sent while it is generated."},
         **errors(400, 404, 413, 429, 500, 502, 503, 504),
     },
 )
 async def clone(request: Request, service: Here) -> AudioResponse:
-    """Speak a text in the voice of a recording, which is not kept."""
+    """Generate speech in the voice of a recording, which is not stored."""
     service.cloner.check()
-    with service.uploads.place(
-        key_number_of(request.scope)
-    ):  # before the body, which is kept in memory
-        audio, fields = await read_upload(
-            request, "reference_audio", CloneFields, service.settings.max_reference_bytes
-        )
+    key = key_number_of(request.scope)
+    most_bytes = service.settings.max_reference_bytes
+    with service.uploads.place(key):  # before the body is read into memory
+        audio, fields = await read_upload(request, "reference_audio", CloneFields, most_bytes)
         speech = fields.model_copy(update={"voice": None})
         await service.answer(
             speech
-        )  # what cannot be spoken is refused before the reference costs seconds
-        reference = await while_there(
-            request, service.cloner.reference(audio, fields.reference_text)
-        )
+        )  # rejects an invalid request before the reference takes seconds
+        work = service.cloner.reference(audio, fields.reference_text)
+        reference = await while_there(request, work)
     return await service.answer(speech, reference)
 
 

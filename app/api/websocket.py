@@ -1,4 +1,4 @@
-"""WS /v1/audio/speech/stream: text in pieces, as a language model writes it, sound as it is made."""
+"""WS /v1/audio/speech/stream: receive text in pieces, send audio while it is generated."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ from app.standstill import Limit
 log = logging.getLogger(__name__)
 
 PATH = "/v1/audio/speech/stream"
-SHUTDOWN = (
-    "speech.shutdown"  # an event of our own server's: begin nothing new, close when all is said
-)
-MOST_UTTERANCES = 8  # of one connection: the one that speaks, and those whose turn comes
+# Event from our own server: start no new utterance, and close when the running ones have ended.
+SHUTDOWN = "speech.shutdown"
+MOST_UTTERANCES = 8  # per connection, of which one is spoken and the others wait
 
 
 class Connection:
-    """One client: its messages are read at all times, its utterances spoken one after another."""
+    """One client, whose messages are read at all times and whose utterances are spoken in order."""
 
     def __init__(
         self,
@@ -46,26 +45,25 @@ class Connection:
         tasks: asyncio.TaskGroup,
         key: int | None,
     ) -> None:
-        """`tasks`: one for each utterance; `key`: the number of the client's API key, which may have a limit."""
-        self._service, self._receive, self._line, self._tasks, self._key = (
-            service,
-            receive,
-            line,
-            tasks,
-            key,
-        )
+        """`tasks`: group for one task per utterance. `key`: index of the client's API key."""
+        self._service = service
+        self._receive = receive
+        self._line = line
+        self._tasks = tasks
+        self._key = key
         self._session = session_of(SessionMessage(type="session"))
-        self._speaking: dict[int, asyncio.Task[None]] = {}  # by number, until they are over
-        self._written: tuple[int, Script] | None = None  # the utterance whose text has not ended
+        self._speaking: dict[int, asyncio.Task[None]] = {}  # by number, until they end
+        self._written: tuple[int, Script] | None = None  # the utterance whose text is incomplete
         self._count = 0
         self._leaving = self._refused = False
         self._refusals = RefusalBudget(asyncio.get_running_loop().time())
         self._name = uuid4().hex
 
     async def serve(self) -> None:
-        """Obey messages until the connection ends; then everything is let go.
+        """Handle messages until the connection ends, then cancel its utterances.
 
-        The event loop serves others after each message: those that have come are there without waiting.
+        Yield to the event loop after each message, because received messages are read without
+        waiting and would block other clients.
         """
         most_values = MAX_VALUES + self._service.settings.max_input_characters
         while not self._refused and (data := await self._message()) is not None:
@@ -77,7 +75,7 @@ class Connection:
         await self._stop(self._speaking)
 
     async def _message(self) -> str | bytes | None:
-        """The next message; None once either side has closed the connection."""
+        """Return the next message, or None once either side has closed the connection."""
         while True:
             try:
                 async with Limit(self._service.settings.websocket_idle_timeout_s):
@@ -98,33 +96,33 @@ class Connection:
         if isinstance(message, SessionMessage):
             self._set(message)
         elif isinstance(message, TextMessage):
-            await self._write(
-                self._written or await self._begin(), lambda script: script.feed(message.text)
-            )
+            written = self._written or await self._begin()
+            await self._write(written, lambda script: script.feed(message.text))
         elif message.type == "cancel":
             self._written = None
             await self._stop(self._speaking)
             await self._line.tell("cancelled")
         elif self._written:
-            written, self._written = (
-                self._written,
-                self._written if message.type == "flush" else None,
-            )
-            await self._write(written, Script.flush if message.type == "flush" else Script.end)
+            written = self._written
+            if message.type == "flush":
+                await self._write(written, Script.flush)
+            else:
+                self._written = None
+                await self._write(written, Script.end)
         elif message.type == "end":
-            raise EmptyInput("no text has come before the end", param="text")
+            raise EmptyInput("no text was received before `end`", param="text")
 
     def _set(self, message: SessionMessage) -> None:
         if self._written:
-            raise InvalidMessage("session: not within an utterance", param="type")
+            raise InvalidMessage("session: not allowed within an utterance", param="type")
         session = session_of(message)
-        self._service.utterance(session)  # raises what is wrong with it, now
+        self._service.utterance(session)  # validates the session
         self._session = session
 
     async def _write(
         self, written: tuple[int, Script], change: Callable[[Script], Awaitable[None]]
     ) -> None:
-        """Add to an utterance's text; one whose text is at fault is over."""
+        """Change an utterance's text. Stop the utterance if its text is invalid."""
         number, script = written
         try:
             await change(script)
@@ -134,20 +132,18 @@ class Connection:
             await self._refuse(exc, number)
 
     async def _begin(self) -> tuple[int, Script]:
-        """An utterance whose turn comes after those before it; raises NotReady."""
+        """Start an utterance, which is spoken after the earlier ones. Raises NotReady."""
         utterance = self._service.utterance(self._session)
         self._count += 1
         self._written = written = self._count, utterance.script
         if self._leaving or len(self._speaking) >= MOST_UTTERANCES:
-            utterance.script.close()  # up to its end the text is dropped
+            utterance.script.close()  # drops its text up to `end`
             if not self._leaving:
-                await self._refuse(
-                    Overloaded("too many utterances wait on this connection"), self._count
-                )
+                error = Overloaded("too many utterances are queued on this connection")
+                await self._refuse(error, self._count)
             return written
-        task = self._tasks.create_task(
-            self._speak(utterance, self._count, list(self._speaking.values()))
-        )
+        before = list(self._speaking.values())
+        task = self._tasks.create_task(self._speak(utterance, self._count, before))
         self._speaking[self._count] = task
         task.add_done_callback(lambda _, number=self._count: self._speaking.pop(number))
         return written
@@ -159,31 +155,34 @@ class Connection:
             await asyncio.wait(before)
         try:
             name = f"{self._name}-{number}"
-            await utterance.speak(
-                WebSocketSink(self._line, utterance.answer, number, name), name, self._key
-            )
+            sink = WebSocketSink(self._line, utterance.answer, number, name)
+            await utterance.speak(sink, name, self._key)
         except ServiceError as exc:
-            if exc is not utterance.script.fault:  # which is told where it was seen
+            if exc is not utterance.script.fault:  # `_write` has sent this error already
                 await self._fail(exc, number)
 
     async def _refuse(self, error: ServiceError, utterance: int | None = None) -> None:
-        """Answer a message that was refused, or close the connection of a client that has had too many of them."""
+        """Send the error of a rejected message, or close the connection after too many of them."""
         if self._refusals.spend(asyncio.get_running_loop().time()):
             await self._fail(error, utterance)
         else:
             self._refused = True
-            log.warning("connection %s: too many messages were refused", self._name)
-            await self._line.close(REFUSED, "too many messages were refused")
+            log.warning("connection %s: closed after too many invalid messages", self._name)
+            await self._line.close(REFUSED, "too many invalid messages")
 
     async def _fail(self, error: ServiceError, utterance: int | None = None) -> None:
-        """Say what went wrong, and of which utterance; without one, a message was ignored, and nothing was asked."""
+        """Send and log an error.
+
+        With `utterance`, that utterance ends. Without, only the message was ignored.
+        """
         if utterance:
             metrics.REQUESTS.labels(error.code).inc()
         log.warning("request %s-%s: %s: %s", self._name, utterance or "", error.code, error.message)
-        await self._line.tell_error(error, **({"utterance": utterance} if utterance else {}))
+        fields = {"utterance": utterance} if utterance else {}
+        await self._line.tell_error(error, **fields)
 
     async def _stop(self, numbers: Iterable[int]) -> None:
-        """Cancel utterances, and return when they have let go of everything."""
+        """Cancel utterances and wait until their tasks have ended."""
         tasks = [self._speaking[number] for number in numbers if number in self._speaking]
         for task in tasks:
             task.cancel()
@@ -193,11 +192,11 @@ class Connection:
     async def _leave(self) -> None:
         if self._speaking:
             await asyncio.wait(self._speaking.values())
-        await self._line.close(RESTARTING, "the server shuts down")
+        await self._line.close(RESTARTING, "the server is shutting down")
 
 
 class SpeechSocket:
-    """The route, as an ASGI application."""
+    """ASGI application of the WebSocket route."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -210,7 +209,7 @@ class SpeechSocket:
             async with asyncio.TaskGroup() as tasks:
                 await Connection(service, receive, line, tasks, key_number_of(scope)).serve()
         except* ClientGone as gone:
-            log.info("a connection is over: %s", gone.exceptions[0])
+            log.info("a WebSocket connection ended: %s", gone.exceptions[0])
             abort(scope)
         except* Exception as bugs:
             log.error("unexpected error", exc_info=bugs)

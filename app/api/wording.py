@@ -1,4 +1,4 @@
-"""What a request's text becomes before it is spoken: cleaned, put into words, parted at its pauses."""
+"""Prepare text for speech: clean it, normalize it and split it at pauses."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a text is read: `normalize` puts it into words, by the rules of `language`."""
+    """Options of the normalization: `normalize` writes words by the rules of `language`."""
 
     normalize: bool
     language: LanguageChoice = "auto"
 
 
 class Wording:
-    """The texts of a service. Words of the lexicon are replaced first, so the rules never see them."""
+    """Prepares texts. The lexicon is applied before the rules, which never see its words."""
 
     def __init__(self, most_characters: int, lexicon: Lexicon) -> None:
         self.most_characters = most_characters
         self._lexicon = lexicon
 
     def warm(self) -> None:
-        """The first text of a language compiles its rules: 60 ms in all."""
+        """Compile the rules of all languages, which would delay their first texts by 60 ms."""
         for language in READ_AHEAD:
             normalise("1", language)
 
     def passages(self, text: str, manner: Manner) -> list[Passage]:
-        """What is to be spoken, as it is to be spoken; the last passage is empty, and holds the closing pause.
+        """Split a text at its pauses and normalize it.
+
+        The last passage is empty and holds the trailing pause.
 
         Raises:
-            InputTooLong: more than MAX_INPUT_CHARACTERS.
-            EmptyInput: nothing to speak.
-            UnsupportedValue: pauses that are too long.
+            InputTooLong: the text exceeds MAX_INPUT_CHARACTERS.
+            EmptyInput: the text has no letters or digits.
+            UnsupportedValue: pauses are too long.
         """
         if len(text) > self.most_characters:
-            raise InputTooLong(
-                f"input is longer than {self.most_characters} characters", param="input"
-            )
+            message = f"input is longer than {self.most_characters} characters"
+            raise InputTooLong(message, param="input")
         found: list[Passage] = []
         silence_s = 0.0
         for passage in passages(text):
@@ -57,11 +58,11 @@ class Wording:
                 found.append(Passage(silence_s, self._worded(passage.text, manner)))
                 silence_s = 0.0
         if not found:
-            raise EmptyInput("input holds nothing to speak", param="input")
+            raise EmptyInput("input contains no letters or digits", param="input")
         return [*found, Passage(silence_s, "")]
 
     def text(self, text: str, manner: Manner) -> str:
-        """The same as one text, its pauses written out."""
+        """Return the prepared text in one piece, with its pauses as tags."""
         spoken = self.passages(text, manner)
         pauses = [
             f"[pause:{round(passage.pause_s * 1000)}ms]" if passage.pause_s else ""
@@ -71,7 +72,7 @@ class Wording:
         return " ".join(word for pair in words for word in pair if word)
 
     def sentence(self, text: str, manner: Manner) -> str:
-        """A sentence of a text that is still being written; nothing where it says nothing."""
+        """Prepare a sentence of a text that is still being received. Empty if it has no words."""
         if not any(map(str.isalnum, text)):
             return ""
         try:
@@ -81,8 +82,7 @@ class Wording:
 
     def _worded(self, text: str, manner: Manner) -> str:
         cleaned = self._lexicon.apply(prepare(text, normalize=manner.normalize))
-        if len(cleaned) > 2 * self.most_characters:  # one character can stand for eighteen in NFKC
-            raise InputTooLong(
-                "input is too long once its characters are written out", param="input"
-            )
+        if len(cleaned) > 2 * self.most_characters:  # NFKC expands a character to up to 18
+            message = "input is too long after Unicode normalization (NFKC) and the lexicon"
+            raise InputTooLong(message, param="input")
         return clean(normalise(cleaned, manner.language) if manner.normalize else cleaned)
