@@ -104,11 +104,13 @@ class GraphedCodec:
 
         shape = (self._rows, frames), self.spec.codes_per_frame, self.spec.samples_per_frame
         self._buffers = Buffers.of(*shape, on_device)
-        # No row may be empty: softmax and norms would give NaN.
-        self._buffers.place[self._rows :] = 1
-        self._free = deque(
+        slots = [
             Slot(Buffers.of(*shape, on_host), accelerator.event()) for _ in range(BATCHES_UNDER_WAY)
-        )
+        ]
+        # No row may be empty: softmax and norms would give NaN, and an index would be -1.
+        for buffers in (self._buffers, *(slot.pinned for slot in slots)):
+            buffers.place[self._rows :] = 1
+        self._free = deque(slots)
         self._graphs: dict[tuple[int, int], Replay] = {}
 
     @torch.inference_mode()
@@ -202,7 +204,8 @@ class GraphedCodec:
     def _put(self, slot: Slot, windows: Sequence[CodeWindow], shape: tuple[int, int]) -> None:
         """Write the codes, then submit to the device: copy the codes, replay, copy the samples.
 
-        The padding of a row keeps codes of earlier batches, which the network masks.
+        The padding of a row keeps codes of earlier batches, which the network masks. An unused row
+        keeps the place and length of an earlier batch; its samples are not read.
         """
         rows, frames = shape
         used_codes = rows * frames * self.spec.codes_per_frame
@@ -210,7 +213,6 @@ class GraphedCodec:
         pinned, buffers = slot.pinned, self._buffers
         codes = pinned.codes[:used_codes].view(rows, frames, -1).numpy()
         place = pinned.place.view(2, -1).numpy()
-        place[0], place[1] = 0, 1
         for row, window in enumerate(windows):
             codes[row, : len(window.codes)] = window.codes
             place[:, row] = window.first_frame, len(window.codes)

@@ -142,6 +142,21 @@ def test_rows_and_places_of_an_earlier_batch_leave_no_trace() -> None:
     assert np.abs(samples - told(asked)).max() <= 1e-6
 
 
+def test_no_row_of_a_call_is_ever_empty() -> None:
+    """The pitch of the built-in codec, for one, is looked up at a row's last frame."""
+    lengths: list[Tensor] = []
+
+    def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
+        assert frames is not None
+        lengths.append(frames.clone())
+        return code_values(codes, first_frames, frames)
+
+    codec = graphed(network=network)
+    for rows in (3, 3, 4, 4, 1, 3):  # both slots, before a full batch and after it
+        codec.decode([window(codec, 64, seed) for seed in range(rows)])
+    assert min(int(rows.min()) for rows in lengths) == 1
+
+
 def test_two_batches_may_be_under_way() -> None:
     codec = graphed()
     batches = [[window(codec, 30, 1)], [window(codec, 20, 2), window(codec, 7, 3)]]
