@@ -1,4 +1,4 @@
-"""What settings are made of: values as the environment has them, checked."""
+"""Types of the settings: parsing and validation of environment variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.addresses import EngineUrl, engine_name, host_name
 
 
 def _listed(value: object) -> object:
-    """A list from what an environment variable holds: JSON, or values separated by commas."""
+    """Parse a list: JSON, or values separated by commas."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -22,11 +22,11 @@ def _listed(value: object) -> object:
 
 
 def _from_json(value: object) -> object:
-    """What JSON holds; raises ValueError for other text, and for JSON that is too deep to be read."""
+    """Parse JSON; raises ValueError for other text and for JSON that is nested too deeply."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except RecursionError as exc:
-        raise ValueError("JSON that is nested too deeply") from exc
+        raise ValueError("the JSON is nested too deeply") from exc
 
 
 def _any_case(value: object) -> object:
@@ -35,23 +35,23 @@ def _any_case(value: object) -> object:
 
 def _sendable(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("a key is one or more printable ASCII characters without spaces")
+        raise ValueError("a key must be printable ASCII characters without spaces")
     if re.fullmatch(r"\$\{[^}]*\}", key.get_secret_value()):
-        raise ValueError("a key is a ${…} in whose place nothing was put")
+        raise ValueError("a key is a ${…} that was not replaced by a value")
     return key
 
 
 def _closed_if_set(keys: tuple[SecretStr, ...] | None) -> tuple[SecretStr, ...] | None:
     if keys == ():
-        raise ValueError("holds no key: leave it unset for an open service")
+        raise ValueError("has no key; leave it unset for a service without authentication")
     return keys
 
 
 def _different_engines(urls: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if urls == ():
-        raise ValueError("holds no URL: leave it unset for the embedded engine")
+        raise ValueError("has no URL; leave it unset for the embedded engine")
     if urls is not None and len({engine_name(url) for url in urls}) != len(urls):
-        raise ValueError("names an engine twice")
+        raise ValueError("has the same engine twice")
     return urls
 
 
@@ -59,14 +59,14 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_any_case)]
 ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
 Host = Annotated[str, AfterValidator(host_name)]
-# As browsers send it: without a slash at its end. An extension's or a desktop application's has a scheme of its own.
+# An origin as browsers send it, without a slash at its end. Extensions and desktop applications
+# have schemes of their own.
 Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/]+)$")]
-HostName = Annotated[
-    str, Field(pattern=r"^(\*|\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\],*]+)$")
-]  # without a port
+# A host name or an address, without a port.
+HostName = Annotated[str, Field(pattern=r"^(\*|\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\],*]+)$")]
 Seconds = Annotated[float, Field(gt=0, le=30)]
 
-# NoDecode: pydantic-settings leaves the text alone, which it would otherwise take for JSON.
+# NoDecode keeps the text, which pydantic-settings would otherwise parse as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)]
 HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_listed)]
