@@ -1,11 +1,11 @@
-"""The errors a caller can meet: each class knows its HTTP status, type and code."""
+"""Errors that a client may receive: each class has its HTTP status, type and code."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-# What may help against a failure of the engine: the same request again, or again but with other dice.
+# Retry of a failed engine request: the same request, or the same with another random seed.
 Cure = Literal["again", "reseeded"]
 RunawayKind = Literal["length", "repetition", "silence", "short"]
 
@@ -21,32 +21,33 @@ class ErrorBody:
 
 
 class EngineAnswer(Protocol):
-    """The answer of one of several engines, which may be worse than another engine's to the same request."""
+    """Response of one of several engines, which counts for or against that engine's health."""
 
     def reject(self) -> None:
-        """It is no speech: it does not count as a good one. Called as soon as it has come."""
+        """Do not count the response as a success; called as soon as it fails."""
         ...
 
     def blame(self) -> None:
-        """Another engine, asked the same, has spoken: the answer counts as a failure of the engine that gave it."""
+        """Count it as a failure, because another engine succeeded with the same request."""
         ...
 
 
 class LoadError(RuntimeError):
-    """Weights that cannot be loaded. The message is one line for the operator; the service stays not ready."""
+    """Loading error; the message is one line for the operator, and the service stays not ready."""
 
 
 class ServiceError(Exception):
-    """Base of every failure that a client may see. `message` never holds input or an upstream body."""
+    """Base of all errors that a client may receive.
+
+    `message` never contains input or the body of an upstream response.
+    """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
-    repeats: ClassVar[bool] = (
-        False  # True: the same request will fail again, so clients should not retry
-    )
+    repeats: ClassVar[bool] = False  # True if a retry fails again, so clients should not retry
     cure: ClassVar[Cure | None] = None
-    answer: EngineAnswer | None = None  # that failed, where another engine can be asked
+    answer: EngineAnswer | None = None  # the failed response, if another engine can be tried
 
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_s: int | None = None
@@ -62,7 +63,7 @@ class ServiceError(Exception):
 
 
 class Overloaded(ServiceError):
-    """Admission refused the request: try again later."""
+    """Admission rejected the request, which may be retried later."""
 
     status = 429
     type = "rate_limit_error"
@@ -70,84 +71,84 @@ class Overloaded(ServiceError):
 
 
 class NotReady(ServiceError):
-    """The codec is not warm yet, or the engine is not reachable."""
+    """The codec is not loaded yet, or the engine is not reachable."""
 
     status = 503
     code = "not_ready"
 
 
 class Draining(NotReady):
-    """The server is shutting down; another one, or the next, may serve the request."""
+    """The server is shutting down; another instance may serve the request."""
 
     code = "draining"
 
 
 class CloningUnavailable(ServiceError):
-    """The encoder of references cannot be loaded, or their decoder not started; everything else works."""
+    """The voice encoder cannot be loaded, or the decoder of recordings cannot be started."""
 
     status = 503
     code = "cloning_unavailable"
 
 
 class VoiceNotSaved(ServiceError):
-    """The disk did not take a voice, or did not let go of it."""
+    """A voice could not be written or deleted."""
 
     code = "voice_not_saved"
 
 
 class ReplayNotSaved(ServiceError):
-    """The disk did not take the codes of a request."""
+    """The codes of a request could not be written."""
 
     code = "replay_not_saved"
 
 
 class CodecFailed(ServiceError):
-    """The codec raised, or returned something that is not sound."""
+    """The codec raised an exception or returned invalid samples."""
 
     code = "codec_failed"
 
 
 class EngineError(ServiceError):
-    """The engine is at fault: 502 unless a subclass says otherwise."""
+    """The engine failed: 502 unless a subclass sets another status."""
 
     status = 502
     code = "engine_failed"
 
 
 class EngineRefused(EngineError):
-    """The engine finds fault with what it was asked."""
+    """The engine rejected the request as invalid."""
 
 
 class EngineUnreachable(EngineError):
-    """The engine refuses connections."""
+    """The engine does not accept connections."""
 
     code = "engine_unreachable"
 
 
 class EngineTruncated(EngineError):
-    """The engine's answer ended before it said that it was finished."""
+    """The engine's response ended before its finish event."""
 
     code = "engine_truncated"
     cure = "again"
 
 
 class EngineNoAudio(EngineError):
-    """The engine finished without one codec token."""
+    """The engine finished without a codec token."""
 
     code = "engine_no_audio"
     cure = "reseeded"
 
 
 class EngineProtocolError(EngineError):
-    """The engine's answer is not what its protocol promises."""
+    """The engine's response violates its protocol."""
 
     code = "engine_protocol"
 
 
 class EngineLength(EngineError):
-    """The speech is not as long as its text: it ran into the token limit, into a loop or silence, or is far too short.
+    """The speech does not fit the length of its text.
 
-    `kind` says which: for the token limit it is "length".
+    `kind` is "length" (the token limit was reached), "repetition", "silence" or "short".
     """
 
     code = "engine_length"
@@ -159,7 +160,7 @@ class EngineLength(EngineError):
 
 
 class AudioTooLong(EngineError):
-    """The speech has reached the longest answer (MAX_AUDIO_S) before its end."""
+    """The speech reached MAX_AUDIO_S before its end."""
 
     code = "audio_too_long"
     repeats = True
@@ -173,14 +174,14 @@ class EngineOverloaded(EngineError):
 
 
 class EngineTimeout(EngineError):
-    """The engine let a limit pass: connect, first token or token gap."""
+    """The engine exceeded the connect, first token or token gap timeout."""
 
     status = 504
     code = "engine_timeout"
 
 
 class DeadlineExceeded(ServiceError):
-    """The whole request took longer than its limit."""
+    """The request took longer than REQUEST_TIMEOUT_S."""
 
     status = 504
     code = "deadline_exceeded"

@@ -1,4 +1,4 @@
-"""What can be wrong with a request: errors that its caller can mend."""
+"""Errors of invalid requests, which the client can correct."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from app.errors import ServiceError
 
 
 class RequestError(ServiceError):
-    """The request itself is at fault: 400."""
+    """The request is invalid: 400 unless a subclass sets another status."""
 
     status = 400
     type = "invalid_request_error"
@@ -15,7 +15,7 @@ class RequestError(ServiceError):
 
 
 class EmptyInput(RequestError):
-    """Nothing is left to speak after cleaning."""
+    """The text is empty after cleaning."""
 
     code = "empty_input"
 
@@ -27,13 +27,13 @@ class InputTooLong(RequestError):
 
 
 class SpeechTooLong(RequestError):
-    """The text takes longer to say, at the speed that is asked for, than the longest answer (MAX_AUDIO_S)."""
+    """The text takes longer than MAX_AUDIO_S at the requested speed."""
 
     code = "audio_too_long"
 
 
 class UnsupportedSampleRate(RequestError):
-    """The format cannot carry that rate."""
+    """The format does not support the sample rate."""
 
     code = "unsupported_sample_rate"
 
@@ -51,75 +51,75 @@ class StoredVoiceNotFound(VoiceNotFound):
 
 
 class CloningNotSupported(RequestError):
-    """The model cannot speak in the voice of a reference."""
+    """The model cannot clone voices."""
 
     code = "cloning_not_supported"
 
 
 class InvalidForm(RequestError):
-    """The body is not the form that the route reads."""
+    """The body is not a form with the fields of the route."""
 
     code = "invalid_form"
 
 
 class InvalidAudio(RequestError):
-    """The uploaded file is not sound that can be read."""
+    """The uploaded file cannot be decoded as audio."""
 
     code = "invalid_audio"
 
 
 class ReferenceTooShort(RequestError):
-    """A reference with too little sound."""
+    """The recording is too short."""
 
     code = "reference_too_short"
 
 
 class ReferenceTooLong(RequestError):
-    """A reference with too much sound."""
+    """The recording is too long."""
 
     code = "reference_too_long"
 
 
 class ReferenceSilent(RequestError):
-    """A reference in which nothing is heard."""
+    """The recording is silent."""
 
     code = "reference_silent"
 
 
 class InvalidName(RequestError):
-    """A name that no voice may have."""
+    """The name is not valid for a voice."""
 
     code = "invalid_name"
 
 
 class VoiceExists(RequestError):
-    """The name is taken."""
+    """A voice of that name exists."""
 
     status = 409
     code = "voice_exists"
 
 
 class TooManyVoices(RequestError):
-    """No further voice is kept."""
+    """The maximum number of voices is stored."""
 
     status = 409
     code = "too_many_voices"
 
 
 class UnsupportedValue(RequestError):
-    """A value that is well-formed, but that this server does not offer."""
+    """The value is valid, but this server does not support it."""
 
     code = "unsupported_value"
 
 
 class UnsupportedLanguage(RequestError):
-    """The engine finds nothing in the text that it can read."""
+    """The text has nothing that the engine can read."""
 
     code = "unsupported_language"
 
 
 class InvalidApiKey(RequestError):
-    """No API key came with the request, or one that is not known."""
+    """The request has no API key, or an unknown one."""
 
     status = 401
     type = "authentication_error"
@@ -127,7 +127,7 @@ class InvalidApiKey(RequestError):
 
 
 class OriginNotAllowed(RequestError):
-    """A page of another origin has made the request."""
+    """The request is from a page of another origin."""
 
     status = 403
     type = "permission_error"
@@ -135,7 +135,7 @@ class OriginNotAllowed(RequestError):
 
 
 class HostNotAllowed(RequestError):
-    """The request names a host that may be anybody's."""
+    """The Host header of the request is not allowed, to prevent DNS rebinding."""
 
     status = 403
     type = "permission_error"
@@ -143,47 +143,47 @@ class HostNotAllowed(RequestError):
 
 
 class ModelNotFound(RequestError):
-    """The model is neither served here nor an alias of it."""
+    """The model is neither the served model nor an alias of it."""
 
     status = 404
     code = "model_not_found"
 
 
 class RequestNotFound(RequestError):
-    """No request of that id is on record, or not with that API key."""
+    """No recorded request has that id and API key."""
 
     status = 404
     code = "request_not_found"
 
 
 class NotKept(RequestError):
-    """The codes of a request cannot be kept for a replay."""
+    """The codes of a request cannot be stored for a replay."""
 
     status = 409
     code = "request_not_kept"
 
 
 class TooManyValues(RequestError):
-    """The JSON of the request holds more values than any request needs."""
+    """The JSON of the request has more values than any valid request."""
 
     code = "too_many_values"
 
 
 class InvalidMessage(RequestError):
-    """A WebSocket message that is none of ours, or comes at the wrong time."""
+    """The WebSocket message is unknown or not allowed in the current state."""
 
     code = "invalid_message"
 
 
 class TextTimeout(RequestError):
-    """The text of an utterance did not go on within the limit."""
+    """The client sent no more text of an utterance within TEXT_TIMEOUT_S."""
 
     status = 408
     code = "request_timeout"
 
 
 class RequestTimeout(RequestError):
-    """The request did not arrive within the limit."""
+    """The request was not received within REQUEST_READ_TIMEOUT_S."""
 
     status = 408
     code = "request_timeout"
@@ -191,41 +191,41 @@ class RequestTimeout(RequestError):
 
 
 class HeadTooLarge(RequestError):
-    """The request's headers passed the limit."""
+    """The request's headers exceed the limit."""
 
     status = 431
     code = "headers_too_large"
 
 
 class UrlTooLong(RequestError):
-    """The request's URL passed the limit."""
+    """The request's URL exceeds the limit."""
 
     status = 414
     code = "url_too_long"
 
 
 class InvalidHandshake(RequestError):
-    """The request asks for a WebSocket, but not in the way of RFC 6455."""
+    """The request is not a valid WebSocket handshake (RFC 6455)."""
 
     code = "invalid_handshake"
 
 
 class HandshakeRefused(RequestError):
-    """The application does not open the WebSocket."""
+    """The application rejected the WebSocket."""
 
     status = 403
     code = "handshake_refused"
 
 
 class UpgradeRequired(RequestError):
-    """The route is a WebSocket's, and the request does not ask for one."""
+    """The route is a WebSocket, but the request is not a handshake."""
 
     status = 426
     code = "upgrade_required"
 
 
 class BodyTooLarge(RequestError):
-    """The request body passed the limit."""
+    """The request body exceeds the limit."""
 
     status = 413
     code = "body_too_large"
