@@ -1,4 +1,4 @@
-"""Profiles: what the service has to know of a model. The presets and a user's own are TOML files."""
+"""Profiles: descriptions of models as TOML files, either presets or the operator's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CodecName = Literal["neucodec", "snac", "builtin"]
 
 
 class ProfileError(ValueError):
-    """A profile that cannot be read; the message is one line that names the file and the field."""
+    """Invalid profile; the message is one line with the file and the field."""
 
 
 class _Part(BaseModel):
@@ -23,17 +23,17 @@ class _Part(BaseModel):
 
 
 class ProfileCodec(_Part):
-    """The codec and where its weights come from by default: a hub id, a folder, or "builtin"."""
+    """The codec and the default source of its weights: a hub id, a folder, or "builtin"."""
 
     name: CodecName
     weights: str
 
 
 class TokenSyntax(_Part):
-    """How a codec token is written: `prefix`, a number N, `suffix`.
+    """Text form of a codec token: `prefix`, a number, `suffix`.
 
-    Numbers below `first` are control tokens and skipped. With several slots, token k of a frame
-    carries an offset of k times the codec's vocabulary.
+    Numbers below `first` are control tokens and skipped. With several `slots` (codes per frame),
+    token k of a frame has an offset of k times the codec's vocabulary.
     """
 
     prefix: str = Field(min_length=1)
@@ -43,7 +43,7 @@ class TokenSyntax(_Part):
 
 
 class SamplingDefaults(_Part):
-    """What is sent to the engine where the request is silent."""
+    """Sampling parameters sent to the engine for fields that the request omits."""
 
     max_tokens: int = Field(ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
@@ -53,7 +53,7 @@ class SamplingDefaults(_Part):
 
 
 class Voices(_Part):
-    """The model's voices, and other names that lead to them."""
+    """The model's voices and their aliases."""
 
     names: tuple[str, ...] = Field(min_length=1)
     default: str
@@ -67,14 +67,14 @@ class Voices(_Part):
         return self
 
     def knows(self, name: str) -> bool:
-        """Whether a name or an alias leads to one of them."""
+        """Return True if the name is a voice or an alias of one."""
         return name in self.names or name in self.aliases
 
     def find(self, name: str | None) -> str:
-        """The model's own name of a voice, or the default for None.
+        """Return the model's name of a voice, or the default voice for None.
 
         Raises:
-            VoiceNotFound: neither a name nor an alias.
+            VoiceNotFound: `name` is neither a voice nor an alias.
         """
         if name is None:
             return self.default
@@ -83,7 +83,7 @@ class Voices(_Part):
         found = self.aliases.get(name)
         if found is None:
             raise VoiceNotFound(
-                f"unknown voice; this server has {', '.join(self.names)} (GET /v1/audio/voices)",
+                f"unknown voice; the voices are {', '.join(self.names)} (GET /v1/audio/voices)",
                 param="voice",
             )
         return found
@@ -95,22 +95,17 @@ class Profile(_Part):
     name: str
     model: str
     model_aliases: tuple[str, ...] = ()
-    prompt: str  # a template with {voice} (optional) and {text}, or {phonemes} for a model that reads those
-    clone_prompt: str | None = (
-        None  # with {reference_text}, {tokens} and {text}; None: the model cannot clone
-    )
-    characters_per_second: float = Field(gt=0)  # of speech; used to split text that does not fit
-    longest_speech: float = Field(
-        default=4.0, ge=1
-    )  # times what that gives, and 5 s: what is longer is a runaway
-    shortest_speech: float = Field(
-        default=0.1, ge=0, lt=1
-    )  # times the same: what is shorter is not the whole text
-    typical_rms_db: float = Field(ge=-60, le=0)  # of the voiced parts, before levelling
+    prompt: str  # template with {text}, or with {phonemes}, and optionally {voice}
+    clone_prompt: str | None = None  # with {reference_text}, {tokens}, {text}; None: no cloning
+    characters_per_second: float = Field(gt=0)  # of speech; splits text and estimates its duration
+    # Longer speech is a runaway: this factor times the estimated duration, plus 5 s.
+    longest_speech: float = Field(default=4.0, ge=1)
+    # Shorter speech is incomplete: this factor times the estimated duration.
+    shortest_speech: float = Field(default=0.1, ge=0, lt=1)
+    typical_rms_db: float = Field(ge=-60, le=0)  # of voiced speech, before loudness normalisation
     stop_token_ids: tuple[int, ...] = ()
-    normalize: bool = (
-        False  # where the request is silent; models of several languages read numbers themselves
-    )
+    # Default of the request field; multilingual models read numbers without normalisation.
+    normalize: bool = False
     codec: ProfileCodec
     tokens: TokenSyntax
     sampling: SamplingDefaults
@@ -119,7 +114,7 @@ class Profile(_Part):
     @model_validator(mode="after")
     def _prompt_has_text(self) -> Profile:
         if self.prompt.count("{text}") + self.prompt.count("{phonemes}") != 1:
-            raise ValueError("prompt must hold {text} exactly once, or {phonemes}")
+            raise ValueError("prompt must contain {text} or {phonemes} exactly once")
         return self
 
     @model_validator(mode="after")
@@ -131,26 +126,26 @@ class Profile(_Part):
             for field in ("reference_text", "tokens", "text")
         ):
             raise ValueError(
-                "clone_prompt must hold {reference_text}, {tokens} and {text} exactly once"
+                "clone_prompt must contain {reference_text}, {tokens} and {text} exactly once"
             )
         if self.codec.name != "neucodec" or self.tokens.slots != 1 or self.reads_phonemes:
             raise ValueError(
-                "clone_prompt needs the codec neucodec, which alone can encode, and a prompt of text"
+                "clone_prompt needs the codec neucodec, one slot, and a prompt with {text}"
             )
         return self
 
     @property
     def reads_phonemes(self) -> bool:
-        """Whether text has to be read (app/engine/phonemising.py) before the model can speak it."""
+        """True if the model needs phonemes instead of text (app/engine/phonemising.py)."""
         return "{phonemes}" in self.prompt
 
     @property
     def text_prompt(self) -> str:
-        """`prompt` as it is before a text is read: with {text} in the place of {phonemes}."""
+        """`prompt` with {text} instead of {phonemes}."""
         return self.prompt.replace("{phonemes}", "{text}")
 
     def serves(self, model: str | None) -> bool:
-        """Whether a request's `model` means this one."""
+        """Return True if a request's `model` is this model's name, an alias, or None."""
         return model is None or model == self.model or model in self.model_aliases
 
 
@@ -162,12 +157,13 @@ def customise(
     default_speaker: str | None = None,
     sampling: dict[str, float | int | None] | None = None,
 ) -> Profile:
-    """A profile with an operator's own model name, voices and sampling defaults (None: as it was).
+    """Return the profile with the operator's model name, voices and sampling defaults.
 
-    The profile's model name stays an alias. Aliases whose voice is gone lead to the default voice.
+    None keeps the profile's value. The profile's model name becomes an alias. Aliases of a removed
+    voice map to the default voice.
 
     Raises:
-        ProfileError: a default speaker who is not among the voices.
+        ProfileError: the default speaker is not among the voices.
     """
     names = speakers or profile.voices.names
     fallback = profile.voices.default if profile.voices.default in names else names[0]
@@ -194,7 +190,7 @@ def load_profile(name: str) -> Profile:
     """Read a preset by its name, or a TOML file by its path.
 
     Raises:
-        ProfileError: no such preset or file, or a file that is not a valid profile.
+        ProfileError: the preset or file does not exist, or is not a valid profile.
     """
     preset = PRESETS / f"{name}.toml"
     path = Path(name)
@@ -208,7 +204,7 @@ def load_profile(name: str) -> Profile:
             f"no profile {name!r}: neither a preset ({known}) nor a readable file"
         ) from exc
     except UnicodeDecodeError as exc:
-        raise ProfileError(f"{path}: not text in UTF-8") from exc
+        raise ProfileError(f"{path}: not valid UTF-8") from exc
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise ProfileError(f"{path}: {exc}") from exc
     except ValidationError as exc:

@@ -252,7 +252,7 @@ def test_neucodecs_model_alone_clones(name: str) -> None:
 def test_a_clone_prompt_needs_its_fields(tmp_path: Path, template: str) -> None:
     text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
     own = f'clone_prompt = "{template}"\n{text}'
-    with pytest.raises(ProfileError, match="clone_prompt must hold"):
+    with pytest.raises(ProfileError, match="clone_prompt must contain"):
         load_profile(written(tmp_path, own))
 
 
