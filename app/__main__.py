@@ -28,7 +28,7 @@ from app.allocator import hold_less
 from app.logs import configure
 from app.main import create_app
 from app.misconfiguration import MISCONFIGURATIONS, line_of
-from app.misspelt import misspelt, names_given
+from app.misspelt import misspelt, names_given, removed_settings
 from app.server import serve
 from app.settings import ENV_FILE, Settings
 from app.tracing import export
@@ -54,6 +54,8 @@ def warn(settings: Settings) -> None:
     """Log probable mistakes: misspelt settings, and a service without API keys."""
     for name, meant in misspelt(names_given(Path(ENV_FILE)), Settings.model_fields).items():
         log.warning("unknown setting %s: did you mean %s?", name, meant)
+    for line in removed_settings(Path(ENV_FILE)):
+        log.warning("%s", line)
     if settings.api_keys is None:
         if "API_KEYS" in os.environ:
             log.warning("open to every client that can reach it: API_KEYS is set but empty")

@@ -78,7 +78,7 @@ def engine_of(settings: Settings, profile: Profile) -> Engine:
     if settings.tts_api is None:
         from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
-        return BuiltinEngine(settings.embedded_engine)
+        return BuiltinEngine()
     from app.engine.pool import Pool  # noqa: PLC0415  (only where it is used)
     from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415
 

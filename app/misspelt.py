@@ -19,6 +19,11 @@ from dotenv.variables import Variable, parse_variables
 
 LIKENESS = 0.85  # least difflib ratio (0 to 1) at which a name counts as misspelt
 OTHERS = ("OTEL_",)  # prefixes of names that OpenTelemetry reads itself
+REMOVED = {  # settings of earlier versions, each with the rest of the line that is logged
+    "EMBEDDED_ENGINE": "is no longer a setting and has no effect: the embedded engine speaks with its "
+    "built-in one-pass model. To use the language model, serve it with vLLM (voices/README.md) "
+    "and set TTS_API and MODEL_PROFILE=lark",
+}
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
@@ -36,6 +41,13 @@ def misspelt(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
     return {
         name: found[0] for name, found in close.items() if found and not name.startswith(OTHERS)
     }
+
+
+def removed_settings(env_file: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a line for each setting of an earlier version that the environment or the file sets."""
+    values = {**(dotenv_values(env_file) if env_file.is_file() else {}), **environment}
+    given = {name.upper() for name, value in values.items() if value}
+    return [f"{name} {notice}" for name, notice in REMOVED.items() if name in given]
 
 
 def names_given(env_file: Path, environment: Mapping[str, str] = os.environ) -> set[str]:

@@ -84,11 +84,6 @@ class Settings(BaseSettings):
         description="Key sent to the engine as a bearer token. For several engines one key for "
         "all, or one for each, separated by commas or as a JSON list.",
     )
-    embedded_engine: Literal["lm", "nar"] = Field(
-        default="nar",
-        description="Model of the embedded engine: nar, a deterministic model that generates a "
-        "sentence in one pass, or lm, a language model that samples one token at a time.",
-    )
     model_profile: str | None = Field(
         default=None,
         description="Preset (scicom, orpheus, builtin or lark) or path of a TOML file. Unset: "

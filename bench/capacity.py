@@ -1,6 +1,6 @@
 """How many listeners a service carries on this machine: `python -m bench.capacity embedded` and the like.
 
-`embedded` is `python -m app` without an engine; `lm` the same with the embedded language model; `neucodec` has a real
+`embedded` is `python -m app` without an engine; `neucodec` has a real
 codec (`--device cuda` on a GPU) behind an engine's stand-in at a language model's pace; `stub` has no codec but the
 time that one is assumed to take, and shows where the service ends. The load, and the stand-in, are on this machine too.
 Writes bench/results/capacity-NAME.json; bench/README.md says more.
@@ -27,8 +27,7 @@ UNBOUNDED = {"MAX_CONCURRENT_REQUESTS": "1000"}  # or the bound would be what is
 def services(device: str) -> dict[str, Callable[[], AbstractAsyncContextManager[str]]]:
     """What can be asked how much it carries."""
     return {
-        "embedded": partial(embedded, EMBEDDED_ENGINE="nar", **UNBOUNDED),
-        "lm": partial(embedded, EMBEDDED_ENGINE="lm", **UNBOUNDED),
+        "embedded": partial(embedded, **UNBOUNDED),
         "stub": partial(between, "stub"),
         "neucodec": partial(between, "neucodec", device),
     }

@@ -1,7 +1,7 @@
 """The service on its embedded default, over HTTP: start, memory, time to first audio, real-time factor.
 
-`python -m bench.service --engine lm` starts `python -m app` in a process of its own with that setting alone, reads
-sentences of bench/sentences.txt one, four, six and eight at a time, and writes bench/results/service-lm.json.
+`python -m bench.service` starts `python -m app` in a process of its own, reads sentences of bench/sentences.txt
+one, four, six and eight at a time, and writes bench/results/service.json.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ def memory_mb(service: Service) -> dict[str, float]:
     return {"resident_mb": round(kb["VmRSS"] / 1024, 1), "peak_mb": round(kb["VmHWM"] / 1024, 1)}
 
 
-async def measure(engine: str) -> dict[str, object]:
+async def measure() -> dict[str, object]:
     """Start the service, measure everything, end it."""
     texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:SENTENCES]
     begun_s = time.perf_counter()
     async with (
-        started(EMBEDDED_ENGINE=engine, LOG_LEVEL="warning") as service,
+        started(LOG_LEVEL="warning") as service,
         httpx.AsyncClient(base_url=service.url, timeout=60, trust_env=False) as client,
     ):
         ready_s = time.perf_counter() - begun_s
@@ -110,10 +110,8 @@ async def measure(engine: str) -> dict[str, object]:
 
 def main() -> None:
     """Measure, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=("lm", "nar"), default="lm", help="EMBEDDED_ENGINE")
-    engine = parser.parse_args().engine
-    write_result(f"service-{engine}", asyncio.run(measure(engine)))
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write_result("service", asyncio.run(measure()))
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def test_torch_is_imported_where_tensors_are_and_nowhere_else() -> None:
     }
     assert "codec.neucodec" in users
     elsewhere = {name for name in users if not name.startswith("codec.")}
-    assert elsewhere <= {"engine.nar", "engine.lm", "engine.one_pass"}
+    assert elsewhere <= {"engine.nar", "engine.one_pass"}
 
 
 def test_importing_the_application_does_not_import_torch() -> None:

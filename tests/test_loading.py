@@ -144,7 +144,7 @@ async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: 
 
 async def test_an_embedded_engine_whose_weights_come_late_loads_then(tmp_path: Path) -> None:
     weights = tmp_path / "weights.safetensors"
-    engine, pauses = BuiltinEngine("nar", weights), Pauses()
+    engine, pauses = BuiltinEngine(weights), Pauses()
     async with begun(
         create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)
     ) as client:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import warn
-from app.misspelt import misspelt, names_given
+from app.assembly import engine_of, profile_of
+from app.engine.builtin import BuiltinEngine
+from app.misspelt import misspelt, names_given, removed_settings
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -78,3 +80,29 @@ def test_the_start_tells_of_a_misspelt_name_and_of_an_open_service(
     monkeypatch.setenv("API_KEYS", "secret")
     warn(Settings())
     assert "open to every client" not in caplog.text
+
+
+@pytest.mark.parametrize("value", ["lm", "nar", "gpt"])
+def test_the_embedded_engine_s_setting_has_gone_and_the_log_says_so(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMBEDDED_ENGINE", value)
+    settings = Settings()
+    assert isinstance(engine_of(settings, profile_of(settings)), BuiltinEngine)
+    with caplog.at_level(logging.WARNING, "app"):
+        warn(settings)
+    (line,) = [text for text in caplog.messages if "EMBEDDED_ENGINE" in text]
+    for said in ("no longer a setting", "built-in", "vLLM", "TTS_API", "MODEL_PROFILE=lark"):
+        assert said in line
+
+
+def test_a_removed_setting_is_told_where_it_has_a_value(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    assert removed_settings(env_file, {"PATH": "/"}) == []
+    assert removed_settings(env_file, {"EMBEDDED_ENGINE": ""}) == []
+    assert len(removed_settings(env_file, {"embedded_engine": "lm"})) == 1
+    env_file.write_text("#EMBEDDED_ENGINE=lm\n", encoding="utf-8")
+    assert removed_settings(env_file, {}) == []
+    env_file.write_text("EMBEDDED_ENGINE=nar\n", encoding="utf-8")
+    assert len(removed_settings(env_file, {})) == 1

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from app.contention import busy_cores, cores
 from app.engine import EngineCost, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.budget import Budget, Enough
-from app.engine.conductor import Conductor, load_chorus
-from app.engine.embedded import Delivery, EmbeddedModel
 from app.engine.header import phoneme_ids
 from app.engine.one_pass import OnePass
 from app.engine.reader import Reader, Reading
-from app.engine.voices import LANGUAGE_MODEL, TOKEN_MODEL, VOICES
+from app.engine.voices import TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
 from app.speech.prompt import parse, render
 
-ModelKind = Literal["lm", "nar"]
-
-TEMPERATURE = 0.4  # as in app/presets/builtin.toml
-SEED_BITS = 64
 TOKENS_PER_S = 50
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
 
@@ -73,23 +64,16 @@ class Work:
 
 
 class BuiltinEngine:
-    """An `Engine` inside this process: a thread reads text, and a model makes codes of it piece by piece.
+    """An `Engine` inside this process: one thread reads text and computes the codes, piece by piece.
 
-    The language model ("lm") draws a code at a time for all requests at once, in a thread of its own; the one-pass
-    model ("nar") makes a piece at a time, in the reader's thread. A cancelled request leaves nothing
-    behind but the sentence that is being read, and the step or piece in progress.
+    A cancelled request leaves the sentence that is being read and the piece in progress to finish.
     """
 
-    def __init__(self, kind: ModelKind = "nar", weights: Path | None = None) -> None:
-        """`weights`: a file of the kind's weights, in the place of those that ship with the service."""
-        self._kind = kind
+    def __init__(self, weights: Path = TOKEN_MODEL) -> None:
+        """`weights`: the model's safetensors file."""
         self._reader = Reader()
         self._work: deque[Work] = deque(maxlen=PIECES)  # behind each of the last pieces
-        self._model: EmbeddedModel = (
-            Conductor(partial(load_chorus, weights or LANGUAGE_MODEL))
-            if kind == "lm"
-            else OnePass(weights or TOKEN_MODEL, self._reader)
-        )
+        self._model = OnePass(weights, self._reader)
 
     async def start(self) -> None:
         """Load the rules that read text and the model (about 1.5 s, off the event loop).
@@ -103,21 +87,18 @@ class BuiltinEngine:
             await self._measure()
         except OSError as exc:
             await self._reader.close()  # it may be started again
-            raise LoadError(f"EMBEDDED_ENGINE={self._kind}: {exc.filename} cannot be read") from exc
+            raise LoadError(f"the embedded engine: {exc.filename} cannot be read") from exc
 
     def cost(self) -> EngineCost | None:
-        """Return the thread's time for a second of the voice and for a piece, over the last pieces.
-
-        None for the language model, which steps all requests at once: the time of one says nothing of several.
-        """
-        if self._kind == "lm" or len(self._work) < 2:
+        """Return the thread's time for a second of the voice and for a piece, over the last pieces."""
+        if len(self._work) < 2:
             return None
         first, last = self._work[0], self._work[-1]
         busy_s, voice_s = last.busy_s - first.busy_s, (last.tokens - first.tokens) / TOKENS_PER_S
         return EngineCost(busy_s / max(voice_s, 1e-3), busy_s / (last.pieces - first.pieces))
 
     async def close(self) -> None:
-        """End the threads, after the step, the piece or the sentences in progress."""
+        """End the thread, after the sentences and the piece in progress."""
         await self._model.close()
         await self._reader.close()
 
@@ -126,21 +107,17 @@ class BuiltinEngine:
 
         Raises:
             EngineUnreachable: it is not.
-            EngineError: its thread has died.
         """
         self._model.check()
 
     async def lost(self) -> None:
-        """Never return: raise EngineError when the language model's thread has died."""
-        await self._model.lost()
+        """Never return: an exception in the thread fails its own piece alone."""
+        await asyncio.get_running_loop().create_future()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Speak a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`; see `Engine.generate`.
 
-        Of `sampling`, the one-pass model knows `max_tokens`, and the language model also `temperature` (0: the
-        likeliest code each time) and `seed` (the same one gives the same tokens; none, others each time). `top_p`,
-        `top_k` and `repetition_penalty` mean nothing here: a code is drawn digit by digit, and no list of the
-        65,536 and their probabilities is ever made.
+        The model is deterministic: of `sampling` it uses `max_tokens` alone.
 
         Raises UnsupportedLanguage where nothing in the text can be read, and VoiceNotFound for a voice
         that the models do not have.
@@ -154,7 +131,7 @@ class BuiltinEngine:
         answer = _Answer(sampling.max_tokens, on_tokens)
         reading = await self._reader.read(text, lambda: answer.due_s)
         try:
-            await self._speak(reading, delivery_of(voice, sampling), answer)
+            await self._speak(reading, voice, answer)
         except Enough:
             return Generation("length", answer.phonemes, answer.tokens)
         finally:
@@ -165,8 +142,6 @@ class BuiltinEngine:
 
     async def _measure(self) -> None:
         """Speak a few sentences into nothing, with the other cores at work as they are under load."""
-        if self._kind == "lm":
-            return
         prompt, sampling = (
             render(PROMPT, voice=VOICES[0], text=SAMPLE),
             Sampling(max_tokens=MOST_TOKENS),
@@ -175,15 +150,13 @@ class BuiltinEngine:
             for _ in range(SAMPLES):
                 await self.generate(prompt, sampling, lambda _: None)
 
-    async def _speak(self, reading: Reading, delivery: Delivery, answer: _Answer) -> None:
-        number = 0
+    async def _speak(self, reading: Reading, voice: str, answer: _Answer) -> None:
         while (pieces := await reading.sentence()) is not None:
             for piece in pieces:
                 answer.phonemes += len(piece.ids)
                 before = answer.tokens
-                await self._model.speak(piece, number, delivery, answer.spend, answer.due_s)
+                await self._model.speak(piece, voice, answer.spend, answer.due_s)
                 self._note(answer.tokens - before)
-                number += 1
 
     def _note(self, tokens: int) -> None:
         """Take note of a piece that has been spoken."""
@@ -202,10 +175,3 @@ def voice_and_text(prompt: str) -> tuple[str, str]:
     except ValueError as exc:
         raise EngineError(f"the embedded engine takes prompts as {PROMPT} only") from exc
     return found["voice"], found["text"]
-
-
-def delivery_of(voice: str, sampling: Sampling) -> Delivery:
-    """The part of `sampling` that a model knows; without a seed, chance decides."""
-    temperature = TEMPERATURE if sampling.temperature is None else sampling.temperature
-    seed = secrets.randbits(SEED_BITS) if sampling.seed is None else sampling.seed % 2**SEED_BITS
-    return Delivery(voice, temperature, seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -11,7 +10,6 @@ import torch
 from safetensors.torch import load
 
 from app.engine import OnTokens
-from app.engine.embedded import Delivery
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.phonemes import Piece
 from app.engine.reader import Reader
@@ -25,9 +23,9 @@ LEAD_FRAMES = 7
 
 
 class OnePass:
-    """An `EmbeddedModel` that shares the reader's thread, which speaks first the sentence that is due first.
+    """The one-pass model in the reader's thread, which runs the piece with the earliest deadline first.
 
-    A piece takes 20 to 30 ms and comes whole. Nothing is drawn: of a delivery, the voice alone means something here.
+    A piece takes 20 to 30 ms, and its codes arrive all at once.
     """
 
     def __init__(self, weights: Path, reader: Reader) -> None:
@@ -47,16 +45,16 @@ class OnePass:
         """Return when the model is loaded; raise EngineUnreachable when it is not."""
         self._loaded()
 
-    async def lost(self) -> None:
-        """Never return: what fails in the reader's thread fails for its piece alone."""
-        await asyncio.get_running_loop().create_future()
+    async def speak(self, piece: Piece, voice: str, on_codes: OnTokens, due_s: float) -> None:
+        """Call `on_codes` on the event loop with the codes of a piece.
 
-    async def speak(
-        self, piece: Piece, number: int, delivery: Delivery, on_codes: OnTokens, due_s: float
-    ) -> None:
-        """See `EmbeddedModel.speak`."""
+        `due_s` is the time at which the client's buffer runs empty, on the clock of `time.monotonic()`.
+
+        Raises:
+            EngineError: the model failed, or is closed.
+        """
         model = self._loaded()
-        voiced = replace(piece, ids=padded(piece.ids, delivery.voice))
+        voiced = replace(piece, ids=padded(piece.ids, voice))
         on_codes(await self._reader.run(lambda part: codes_of_piece(model, part), voiced, due_s))
 
     def _loaded(self) -> TokenModel:

@@ -13,7 +13,6 @@ FOLDER = Path(__file__).parents[1] / "voices"
 TOKEN_MODEL = (
     FOLDER / "token_model.safetensors"
 )  # its header holds the phoneme table of both models
-LANGUAGE_MODEL = FOLDER / "language_model.safetensors"
 
 VOICES = ("lark", "heron")
 PADS: Mapping[str, int] = {"lark": 0, "heron": 176}

@@ -211,27 +211,6 @@ class LosingCodec(ToneCodec):
         return super().decode(windows)
 
 
-@pytest.mark.fault(27)
-async def test_the_death_of_the_embedded_engine_turns_health_off_and_is_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
-    async with serving(settings=settings_for_tests(embedded_engine="lm")) as served:
-        told = asyncio.Event()
-        served.service.on_failure = told.set
-        await good_request(served)
-        assert not told.is_set()
-        with monkeypatch.context() as dying:
-            dying.setattr("app.engine.chorus.Chorus.step", lambda _: 1 / 0)
-            answer = await served.client.post(SPEECH, json=HELLO)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_failed")
-        await asyncio.wait_for(told.wait(), 5)
-        for path in ("/health", "/ready"):
-            assert (await served.client.get(path)).status_code == 503
-        answer = await served.client.post(SPEECH, json=HELLO)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
-
-
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
 async def test_a_client_that_leaves_before_the_first_byte_frees_everything(leave: object) -> None:

@@ -6,7 +6,6 @@ import torch
 
 from app.codec import Codes, CodeWindow
 from app.codec.builtin import load_builtin_codec
-from app.codec.builtin_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
 from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY, codes_of, digits_of
 from app.engine.header import phoneme_ids
@@ -23,11 +22,6 @@ FRAME = 480
 @pytest.fixture(scope="module")
 def codec() -> EagerCodec:
     return load_builtin_codec(device="cpu")
-
-
-@pytest.fixture(scope="module")
-def encoder() -> BuiltinEncoder:
-    return load_builtin_encoder()
 
 
 @pytest.fixture(scope="module")
@@ -107,29 +101,3 @@ def test_digits_count_from_the_least_significant() -> None:
     assert digits[2].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
     assert digits[4].tolist() == [3, 2, 1, 0, 0, 0, 0, 0]
     assert torch.equal(codes_of(digits), codes)
-
-
-def test_speech_survives_the_round_trip(
-    codec: EagerCodec, encoder: BuiltinEncoder, spoken: Codes
-) -> None:
-    (speech,) = codec.decode([CodeWindow(spoken)])
-    codes = encoder.encode(speech)
-    assert codes.shape == spoken.shape
-    (again,) = codec.decode([CodeWindow(codes)])
-    shuffled = np.random.default_rng(1).permutation(codes)
-    (scrambled,) = codec.decode([CodeWindow(shuffled)])
-    assert mel_distance(speech, again) < 0.35 * mel_distance(speech, scrambled)
-
-
-def test_encoding_fills_the_last_frame(encoder: BuiltinEncoder) -> None:
-    tone = np.sin(np.arange(2 * FRAME + 1) * 0.05).astype(np.float32)
-    assert encoder.encode(tone).shape == (3, 1)
-    assert encoder.encode(tone[:FRAME]).shape == (1, 1)
-
-
-def mel_distance(first: Samples, second: Samples) -> float:
-    """Mean difference of the log-mel spectrograms."""
-    mel = LogMel()
-    return float(
-        (mel(torch.as_tensor(first)[None]) - mel(torch.as_tensor(second)[None])).abs().mean()
-    )

@@ -3,20 +3,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from app.engine import Generation, Sampling, TokenNumbers
-from app.engine.builtin import BuiltinEngine, ModelKind, delivery_of, voice_and_text
+from app.engine.builtin import BuiltinEngine, voice_and_text
 from app.errors import EngineError, LoadError
 from app.profiles import load_profile
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
 from app.speech.prompt import render
-from tests.engine.small_lm import small_model
-from voices.train.tokens_lm import save_model
 
 ENOUGH = Sampling(max_tokens=3072)
 THREE = "Hello there. How are you today? I am very well, thank you."
@@ -25,24 +22,8 @@ TEMPLATE = load_profile("builtin").prompt
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine() -> AsyncIterator[BuiltinEngine]:
-    """The one-pass model as it ships."""
-    engine = BuiltinEngine("nar")
-    await engine.start()
-    yield engine
-    await engine.close()
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small language model with random weights: it babbles, and comes to an end or is ended."""
-    path = tmp_path_factory.mktemp("weights") / "language_model.safetensors"
-    save_model(small_model(), path)
-    return path
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def babbler(weights: Path) -> AsyncIterator[BuiltinEngine]:
-    engine = BuiltinEngine("lm", weights)
+    """The model that ships with the service."""
+    engine = BuiltinEngine()
     await engine.start()
     yield engine
     await engine.close()
@@ -199,14 +180,13 @@ async def test_concurrent_requests_take_turns(engine: BuiltinEngine) -> None:
     assert [sorted(order[turn : turn + 3]) for turn in range(0, 18, 3)] == [["a", "b", "c"]] * 6
 
 
-@pytest.mark.parametrize("kind", ["lm", "nar"])
-async def test_only_a_started_engine_serves(kind: ModelKind, weights: Path) -> None:
+async def test_only_a_started_engine_serves() -> None:
     threads = set(threading.enumerate())
-    engine = BuiltinEngine(kind, weights if kind == "lm" else None)
+    engine = BuiltinEngine()
     with pytest.raises(EngineError):
         await engine.check()
     await engine.close()
-    engine = BuiltinEngine(kind, weights if kind == "lm" else None)
+    engine = BuiltinEngine()
     await engine.start()
     await engine.check()
     assert any(
@@ -227,8 +207,8 @@ async def test_only_a_started_engine_serves(kind: ModelKind, weights: Path) -> N
 
 
 async def test_missing_weights_are_told(tmp_path: Path) -> None:
-    engine = BuiltinEngine("lm", tmp_path / "nowhere.safetensors")
-    with pytest.raises(LoadError, match=r"EMBEDDED_ENGINE=lm: .*nowhere\.safetensors"):
+    engine = BuiltinEngine(tmp_path / "nowhere.safetensors")
+    with pytest.raises(LoadError, match=r"the embedded engine: .*nowhere\.safetensors"):
         await engine.start()
     with pytest.raises(EngineError):
         await engine.check()
@@ -266,67 +246,7 @@ async def test_a_prompt_of_another_form_is_refused(engine: BuiltinEngine, prompt
         await engine.generate(prompt, ENOUGH, lambda _: None)
 
 
-async def test_the_language_model_has_its_voices_and_no_others(babbler: BuiltinEngine) -> None:
-    greedy = Sampling(max_tokens=200, temperature=0.0)
-    assert await spoken(babbler, THREE, greedy) != await spoken(babbler, THREE, greedy, "heron")
+async def test_the_model_has_its_voices_and_no_others(engine: BuiltinEngine) -> None:
+    assert await spoken(engine, THREE) != await spoken(engine, THREE, voice="heron")
     with pytest.raises(VoiceNotFound, match="lark, heron"):
-        await generate(babbler, THREE, voice="husein")
-
-
-async def test_a_seed_gives_the_same_tokens_whoever_else_speaks(babbler: BuiltinEngine) -> None:
-    seeded = Sampling(max_tokens=3072, temperature=0.9, seed=11)
-    alone = await spoken(babbler, THREE, seeded)
-    others = [Sampling(max_tokens=3072, temperature=1.2, seed=seed) for seed in (10, 12, -1)]
-    together = await asyncio.gather(
-        *(spoken(babbler, THREE, sampling) for sampling in (others[0], seeded, *others))
-    )
-    assert together[1] == alone
-    assert together[0] == together[2]
-    assert len({tuple(codes) for codes in together}) == 4
-
-
-async def test_without_a_seed_chance_decides_unless_the_likeliest_is_asked_for(
-    babbler: BuiltinEngine,
-) -> None:
-    warm, cold = Sampling(max_tokens=60, temperature=1.0), Sampling(max_tokens=60, temperature=0.0)
-    assert await spoken(babbler, THREE, warm) != await spoken(babbler, THREE, warm)
-    assert await spoken(babbler, THREE, cold) == await spoken(babbler, THREE, cold)
-    assert delivery_of("lark", ENOUGH).temperature == load_profile("builtin").sampling.temperature
-
-
-async def test_the_language_model_s_limit_cuts_and_says_so(babbler: BuiltinEngine) -> None:
-    seeded = Sampling(max_tokens=3072, temperature=0.9, seed=3)
-    whole, batches = await generate(babbler, THREE, seeded)
-    codes = [code for batch in batches for code in batch]
-    assert whole.finish_reason == "stop"
-    assert whole.completion_tokens == len(codes) > 2
-    assert whole.prompt_tokens is not None
-    assert 40 < whole.prompt_tokens < 80
-    for limit in (1, len(codes) // 2, len(codes) - 1):
-        end, cut = await generate(babbler, THREE, replace(seeded, max_tokens=limit))
-        assert (end.finish_reason, end.completion_tokens) == ("length", limit)
-        assert [code for batch in cut for code in batch] == codes[:limit]
-    end, _ = await generate(babbler, THREE, replace(seeded, max_tokens=len(codes)))
-    assert end == whole
-
-
-@pytest.mark.parametrize("text", ["你好，世界。", "... !!! — ?", ""])
-async def test_the_language_model_refuses_text_without_phonemes(
-    babbler: BuiltinEngine, text: str
-) -> None:
-    with pytest.raises(UnsupportedLanguage):
-        await generate(babbler, text)
-
-
-async def test_a_cancelled_request_leaves_the_language_model_to_the_others(
-    babbler: BuiltinEngine,
-) -> None:
-    started = asyncio.Event()
-    request = asyncio.create_task(
-        babbler.generate(asked("One more sentence. " * 100), ENOUGH, lambda _: started.set())
-    )
-    await started.wait()
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    assert (await generate(babbler, THREE))[0].finish_reason == "stop"
+        await generate(engine, THREE, voice="husein")

@@ -13,7 +13,6 @@ from app.codec import CodeWindow
 from app.codec.load import CodecChoice, load_codec
 from app.engine import Sampling
 from app.engine.builtin import BuiltinEngine
-from app.errors import EngineLength
 from app.profiles import load_profile
 from app.speech.duration import Pace
 from app.speech.prompt import render
@@ -47,9 +46,9 @@ ODD = [
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["lm", "nar"])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[BuiltinEngine]:
-    engine = BuiltinEngine(request.param)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine() -> AsyncIterator[BuiltinEngine]:
+    engine = BuiltinEngine()
     await engine.start()
     yield engine
     await engine.close()
@@ -65,12 +64,7 @@ async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[s
     for text in texts:
         prompt = render(PROFILE.prompt, voice="lark", text=text)
         codes: list[int] = []
-        try:
-            await engine.generate(
-                prompt, Sampling(max_tokens=10_000, temperature=0.4, seed=3), codes.extend
-            )
-        except EngineLength:
-            continue  # the language model babbles at times on a single word, and says so itself
+        await engine.generate(prompt, Sampling(max_tokens=10_000), codes.extend)
         frames = np.array(codes, np.int32)[:, None]
         bounds = pace.bounds(text)
         assert bounds.least_frames <= len(frames) < bounds.most_frames, text

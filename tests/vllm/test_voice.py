@@ -18,9 +18,7 @@ import torch
 from app.codec.builtin import load_builtin_codec
 from app.engine import Engine, Generation, Sampling
 from app.engine.builtin import BuiltinEngine
-from app.engine.chorus import Chorus
 from app.engine.header import phoneme_ids
-from app.engine.lm import LanguageModel, read_language_model
 from app.engine.phonemes import Phonemiser, Piece
 from app.engine.vllm import VllmEngine
 from app.engine.voices import TOKEN_MODEL
@@ -29,7 +27,9 @@ from app.settings import Settings
 from app.speech.prompt import render
 from tests.serving import SPEECH, Served, serving, settings_for_tests
 from tests.vllm.server import vllm_server
-from voices.train.export import SHIPPED, export
+from voices.train.export import SHIPPED, expand, export
+from voices.train.language_model import LanguageModel, read_language_model
+from voices.train.speakers import speak_lm
 
 if TYPE_CHECKING:
     from bench.judge import Judge
@@ -81,7 +81,7 @@ def pieces() -> list[list[int]]:
     return [cut[0].ids for cut in found]
 
 
-async def test_the_likeliest_tokens_are_those_of_the_embedded_engine(
+async def test_the_likeliest_tokens_are_those_of_transformers(
     url: str, model: LanguageModel, pieces: list[list[int]]
 ) -> None:
     engine = VllmEngine(url, PROFILE.model, PROFILE.tokens)
@@ -96,7 +96,7 @@ async def test_the_likeliest_tokens_are_those_of_the_embedded_engine(
         Generation("stop", len(ids) + 1, len(codes) + 1)
         for ids, (codes, _) in zip(pieces, answers, strict=True)
     ]
-    own = sung(model, pieces)
+    own = generated(model, pieces)
     same = sum(codes == ours for (codes, _), ours in zip(answers, own, strict=True))
     print(f"{same} of {len(own)} answers are our own to the last token")
     assert (
@@ -104,18 +104,13 @@ async def test_the_likeliest_tokens_are_those_of_the_embedded_engine(
     )  # two orders of addition now and then choose between codes that are nearly as likely
 
 
-def sung(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
-    """The likeliest tokens for each text, by the embedded engine's own loop."""
-    chorus = Chorus(model, len(pieces))
-    answers: list[list[int]] = [[] for _ in pieces]
-    rows: dict[int, list[int]] = {}
-    for ids, (_, voice), answer in zip(pieces, SPOKEN, answers, strict=True):
-        rows[chorus.join(ids, 0, 0, voice)] = answer
-    while step := chorus.step():
-        for row, code in step.items():
-            if code is not None:
-                rows[row].append(code)
-    return answers
+def generated(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
+    """The likeliest tokens for each text, by transformers."""
+    expanded = expand(model)
+    return [
+        speak_lm(expanded, [ids], voice, 0.0, seed=0)[0]
+        for ids, (_, voice) in zip(pieces, SPOKEN, strict=True)
+    ]
 
 
 async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[int], Generation]:
@@ -138,9 +133,7 @@ async def test_speech_is_understood_as_well_as_the_embedded_engine_s(url: str) -
 
     judge = Judge()
     served = await heard(judge, served_voice(url))
-    embedded = await heard(
-        judge, settings_for_tests(model_profile="lark"), BuiltinEngine("lm", WEIGHTS)
-    )
+    embedded = await heard(judge, settings_for_tests(model_profile="lark"), BuiltinEngine())
     wer, embedded_wer = word_error_rate(TEXTS, served), word_error_rate(TEXTS, embedded)
     print(f"words misheard: {wer:.3f} with vLLM, {embedded_wer:.3f} embedded")
     assert wer <= embedded_wer + 0.03

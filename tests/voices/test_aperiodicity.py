@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from app.codec.builtin import WEIGHTS, read_decoder
-from app.codec.builtin_encoder import load_builtin_encoder
 from app.codec.fsq import digits_of, values_of
 from app.codec.pulses import pulses
 from app.codec.source_filter import BANDS as POINTS
@@ -25,6 +24,7 @@ from voices.train.aperiodicity import (
 )
 from voices.train.cast import TIMBRES
 from voices.train.codec import Stretches, nearest_frames
+from voices.train.codec_encoder import load_builtin_encoder
 from voices.train.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from voices.train.utterances import SpeechSet
 

@@ -9,7 +9,10 @@ import yaml
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from app.codec.fsq import digits_of
-from app.engine.lm import (
+from app.engine.voices import VOICES
+from app.speech.prompt import render
+from voices.train import export
+from voices.train.language_model import (
     END_ROW,
     FIRST_CODE,
     FIRST_VOICE,
@@ -22,9 +25,6 @@ from app.engine.lm import (
     Shape,
     prompt_of,
 )
-from app.engine.voices import VOICES
-from app.speech.prompt import render
-from voices.train import export
 from voices.train.teacher import phoneme_table
 from voices.train.tokens_lm import new_model, save_model
 

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from app.codec import CodeWindow
-from app.engine.chorus import Chorus
-from app.engine.lm import LanguageModel, Shape
 from app.engine.one_pass import load_model
 from app.engine.phonemes import Phonemiser
 from app.engine.voices import VOICES
 from voices.train.encode import load_encoder
+from voices.train.export import expand
+from voices.train.language_model import END_ROW, NEVER_ROW, SPEECH_START, LanguageModel, Shape
 from voices.train.speakers import (
     CodecSpeaker,
     Line,
@@ -22,7 +19,6 @@ from voices.train.speakers import (
     limit_of,
     lines_of,
     load_codec,
-    sing,
     speak_lm,
     speak_nar,
 )
@@ -44,56 +40,36 @@ def two_lines() -> list[Line]:
     return lines_of(Phonemiser(phoneme_table()), ["Good morning to you. Hello!", "That is all."])
 
 
-def test_the_same_seed_draws_the_same_codes_whoever_else_speaks() -> None:
+def test_a_seed_repeats_the_codes_and_the_voice_is_part_of_the_prompt() -> None:
+    model = expand(small_model())
+    first, again, other = (speak_lm(model, PIECES, LARK, 1.0, seed) for seed in (5, 5, 6))
+    assert first == again != other
+    assert all(0 <= code < 65_536 for codes in first for code in codes)
+    assert speak_lm(model, PIECES, LARK, 0.0, 5) != speak_lm(model, PIECES, HERON, 0.0, 5)
+
+
+def test_a_piece_is_cut_at_its_own_limit() -> None:
     model = small_model()
-    (one,) = speak_lm(model, PIECES[:1], LARK, 1.0, seed=5)
-    three = speak_lm(model, PIECES, LARK, 1.0, seed=5)
-    assert one == three[0]
-    assert speak_lm(model, PIECES[:1], LARK, 1.0, seed=6)[0] != one
-    assert speak_lm(model, PIECES[:1], HERON, 1.0, seed=5)[0] != one
+    with torch.no_grad():
+        model.head.weight[[END_ROW, NEVER_ROW]] = 0  # a code is always likelier
+    spoken = speak_lm(expand(model), PIECES, LARK, 0.0, seed=0)
+    assert [len(codes) for codes in spoken] == [limit_of(ids) for ids in PIECES]
 
 
-class Endless(Chorus):
-    """Two rows that say 7 for ever, and a third phoneme that ends after two steps."""
-
-    def __init__(self) -> None:
-        self._steps_left: dict[int, float] = {}
-
-    @property
-    def is_full(self) -> bool:
-        """Both rows are taken."""
-        return len(self._steps_left) == 2
-
-    def join(
-        self,
-        phonemes: Sequence[int],
-        temperature: float,
-        seed: int | Sequence[int],
-        voice: str = LARK,
-    ) -> int:
-        """The first row that is free."""
-        row = next(row for row in (0, 1) if row not in self._steps_left)
-        self._steps_left[row] = 2 if len(phonemes) == 3 else math.inf
-        return row
-
-    def leave(self, row: int) -> None:
-        """Free again."""
-        del self._steps_left[row]
-
-    def step(self) -> dict[int, int | None]:
-        """7, or the end."""
-        codes = {row: 7 if left else None for row, left in self._steps_left.items()}
-        self._steps_left = {row: left - 1 for row, left in self._steps_left.items() if left}
-        return codes
+def test_a_piece_ends_at_the_first_token_that_is_no_code() -> None:
+    model = small_model()
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.weight[END_ROW] = 100 * model.norm.weight
+        model.text.weight[SPEECH_START] = 1.0
+    assert speak_lm(expand(model), PIECES, LARK, 0.0, seed=0) == [[], [], []]
 
 
-def test_what_never_ends_is_cut_and_makes_room() -> None:
-    steps = list(sing(Endless(), PIECES, LARK, 0.0, 0))
-    assert {piece for codes in steps[:3] for piece in codes} == {0, 1}
-    assert steps[2] == {0: 7, 1: None}
-    assert steps[3] == {0: 7, 2: 7}
-    spoken = [sum(codes.get(piece) == 7 for codes in steps) for piece in range(3)]
-    assert spoken == [limit_of(PIECES[0]), 2, limit_of(PIECES[2])]
+def test_a_batch_generates_the_codes_of_each_piece_alone() -> None:
+    model = expand(small_model())
+    together = speak_lm(model, PIECES, LARK, 0.0, seed=0)
+    alone = [speak_lm(model, [ids], LARK, 0.0, seed=0)[0] for ids in PIECES]
+    assert [codes[:8] for codes in together] == [codes[:8] for codes in alone]
 
 
 def test_takes_are_as_long_as_the_durations_of_their_pieces() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.codec.builtin_encoder import load_builtin_encoder
 from voices.train import speech
+from voices.train.codec_encoder import load_builtin_encoder
 from voices.train.teacher import SAMPLES_PER_UNIT, Teacher, phoneme_table, with_output
 from voices.train.utterances import SpeechSet
 

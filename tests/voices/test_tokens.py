@@ -10,7 +10,9 @@ from safetensors.torch import load
 
 from app.codec.fsq import digits_of
 from app.engine.header import phoneme_ids
-from app.engine.lm import (
+from app.engine.nar import TokenModel
+from voices.train import tokens_lm, tokens_nar
+from voices.train.language_model import (
     END_ROW,
     FIRST_CODE,
     MESSAGE_END,
@@ -19,8 +21,6 @@ from app.engine.lm import (
     prompt_of,
     read_language_model,
 )
-from app.engine.nar import TokenModel
-from voices.train import tokens_lm, tokens_nar
 from voices.train.loop import Measured
 from voices.train.teacher import phoneme_table
 from voices.train.utterances import SpeechSet

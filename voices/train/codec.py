@@ -18,10 +18,10 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.builtin_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
 from app.codec.fsq import LEVELS
 from app.codec.source_filter import Decoder, Levels, pitch_numbers
 from voices.train.aperiodicity import aperiodicity_distance, shares_of
+from voices.train.codec_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
 from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.teacher import SAMPLES_PER_PITCH

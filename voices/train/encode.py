@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
 
-from app.codec.builtin_encoder import BuiltinEncoder, Encoder, load_builtin_encoder
+from voices.train.codec_encoder import BuiltinEncoder, Encoder, load_builtin_encoder
 from voices.train.folder import add_folder
 from voices.train.utterances import SETS, SpeechSet
 

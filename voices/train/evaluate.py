@@ -16,9 +16,9 @@ from typing import cast
 
 import torch
 
-from app.engine.builtin import TEMPERATURE
 from app.engine.phonemes import Phonemiser
 from bench.machine import write_result
+from voices.train.export import PROFILE
 from voices.train.folder import add_folder
 from voices.train.run_ons import unheard
 from voices.train.speakers import lines_of
@@ -52,7 +52,12 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--dictionary", type=int, default=DICTIONARY_SENTENCES, help="held-out ones at most"
     )
-    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="of the part lm")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=PROFILE.sampling.temperature,
+        help="temperature of the part lm",
+    )
     parser.add_argument(
         "--workers", type=int, default=1, help="sentences judged at once, each on one thread"
     )

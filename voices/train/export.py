@@ -18,7 +18,11 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from app.codec.fsq import LEVELS, VOCABULARY, digits_of
-from app.engine.lm import (
+from app.engine.voices import VOICES
+from app.profiles import load_profile
+from app.speech.prompt import render
+from voices.train.folder import add_folder
+from voices.train.language_model import (
     END_ROW,
     EPSILON,
     FIRST_CODE,
@@ -34,16 +38,12 @@ from app.engine.lm import (
     Shape,
     read_language_model,
 )
-from app.engine.voices import VOICES
-from app.profiles import load_profile
-from app.speech.prompt import render
-from voices.train.folder import add_folder
 from voices.train.teacher import phoneme_table
 
 MARKS = {MESSAGE_START: "<|im_start|>", MESSAGE_END: "<|im_end|>", SPEECH_START: "<|speech_start|>"}
 VOICE_TEXTS = {FIRST_VOICE + number: f"{voice}: " for number, voice in enumerate(VOICES)}
 PROFILE = load_profile("lark")  # what the service knows of this model
-SHIPPED = Path(__file__).parents[2] / "app" / "voices" / "language_model.safetensors"
+SHIPPED = Path(__file__).parents[1] / "weights" / "language_model.safetensors"
 CARD = Path(__file__).with_name("model_card.md")
 # No bfloat16: a code's logit is a sum of eight, and rounded to 8 bits every tenth likeliest code is another one.
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -167,7 +167,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     parser.add_argument(
-        "--weights", type=Path, default=SHIPPED, help="default: what ships with the service"
+        "--weights",
+        type=Path,
+        default=SHIPPED,
+        help="default: the trained weights of voices/weights",
     )
     parser.add_argument(
         "--dtype",

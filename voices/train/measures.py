@@ -33,13 +33,10 @@ NETWORKS = {
     "token_model": "one-pass model",
 }
 SPEEDS = {
-    "encoder_rtf": ("codec, encoder: real-time factor", ""),
-    "decoder_rtf": ("codec, decoder, whole sentences: real-time factor", ""),
-    "decoder_streamed_rtf": ("codec, decoder, in a stream's windows: real-time factor", ""),
-    "nar_rtf": ("one-pass model: real-time factor", ""),
-    "lm_rtf": ("language model, one stream: real-time factor", ""),
-    "lm_codes_per_s_1_streams": ("language model, one stream", " codes/s"),
-    "lm_codes_per_s_6_streams": ("language model, six streams at once", " codes/s in all"),
+    "encoder_rtf": "codec, encoder: real-time factor",
+    "decoder_rtf": "codec, decoder, whole sentences: real-time factor",
+    "decoder_streamed_rtf": "codec, decoder, in a stream's windows: real-time factor",
+    "nar_rtf": "one-pass model: real-time factor",
 }
 
 Numbers = Mapping[str, float]
@@ -134,9 +131,7 @@ def ends_table(result: Result) -> str:
 def speed_table(result: Result) -> str:
     """CPU time on one thread, and what streaming changes."""
     speed, streaming = result.section("speed"), result.section("streaming")
-    rows = [
-        [label, f"{speed[name]:g}{unit}"] for name, (label, unit) in SPEEDS.items() if name in speed
-    ]
+    rows = [[label, f"{speed[name]:g}"] for name, label in SPEEDS.items() if name in speed]
     if streaming:
         worst, count = streaming["db_min"], streaming["streams"]
         rows.append(

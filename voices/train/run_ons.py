@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from transformers import Qwen3ForCausalLM
 
-from app.engine.lm import LanguageModel
 from app.engine.voices import VOICES
 from voices.train.speakers import Line, Take, TeacherSpeaker, limit_of, speak_lm
 from voices.train.utterances import SpeechSet
@@ -45,7 +45,7 @@ def lengths_of(lines: Sequence[Line], takes: Sequence[Take], references: Sequenc
 
 
 def run_ons(
-    model: LanguageModel, lines: Sequence[Line], temperature: float, seed: int
+    model: Qwen3ForCausalLM, lines: Sequence[Line], temperature: float, seed: int
 ) -> dict[str, float]:
     """The language model over many lines, every second one in another voice, without decoding them."""
     teacher = TeacherSpeaker()

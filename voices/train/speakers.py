@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
+from transformers import Qwen3ForCausalLM
 
 from app.codec import CodeWindow
 from app.codec.builtin import builtin_codec, read_decoder
-from app.codec.builtin_encoder import BuiltinEncoder
 from app.codec.eager import EagerCodec
-from app.engine.chorus import Chorus
-from app.engine.conductor import longest_frames
-from app.engine.lm import LanguageModel, read_language_model
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.one_pass import load_model
 from app.engine.phonemes import Phonemiser, Piece
 from app.engine.voices import VOICES, padded
 from app.samples import Samples
 from voices.train.cast import TIMBRES
+from voices.train.codec_encoder import BuiltinEncoder
 from voices.train.encode import load_encoder
+from voices.train.export import expand
+from voices.train.language_model import (
+    FIRST_CODE,
+    LONGEST_TOKENS,
+    MESSAGE_END,
+    prompt_of,
+    read_language_model,
+)
 from voices.train.teacher import Teacher
 from voices.train.weights import Weights
 
@@ -131,44 +138,42 @@ class ModelSpeaker:
 
 
 def limit_of(ids: Sequence[int]) -> int:
-    """The frames after which the service takes a piece to be lost."""
-    return longest_frames(Piece(list(ids), ends_sentence=True))
-
-
-def sing(
-    chorus: Chorus, pieces: Pieces, voice: str, temperature: float, seed: int
-) -> Iterator[dict[int, int | None]]:
-    """Speak pieces, as many at a time as there is room for; one that ends makes room for the next.
-
-    Yields after each step the codes by the pieces' numbers; None where a piece ended.
-    """
-    waiting, singing, made = list(range(len(pieces)))[::-1], dict[int, int](), [0] * len(pieces)
-    while waiting or singing:
-        while waiting and not chorus.is_full:
-            piece = waiting.pop()
-            singing[chorus.join(pieces[piece], temperature, seed + piece, voice)] = piece
-        codes = chorus.step()
-        yield {singing[row]: code for row, code in codes.items()}
-        for row, code in codes.items():
-            piece = singing[row]
-            made[piece] += 1
-            if code is not None and made[piece] < limit_of(pieces[piece]):
-                continue
-            if code is not None:
-                chorus.leave(row)
-            del singing[row]
+    """Return the number of frames after which a piece counts as endless."""
+    longest_frames = Piece(list(ids), ends_sentence=True).longest_frames
+    return min(longest_frames, LONGEST_TOKENS - len(ids) - 1)
 
 
 def speak_lm(
-    model: LanguageModel, pieces: Pieces, voice: str, temperature: float, seed: int
+    model: Qwen3ForCausalLM, pieces: Pieces, voice: str, temperature: float, seed: int
 ) -> list[Codes]:
-    """The language model, eight pieces at a time."""
-    spoken: list[Codes] = [[] for _ in pieces]
-    for codes in sing(Chorus(model, ROWS), pieces, voice, temperature, seed):
-        for piece, code in codes.items():
-            if code is not None:
-                spoken[piece].append(code)
-    return spoken
+    """Generate codes with the exported language model; temperature 0 is greedy."""
+    torch.manual_seed(seed)
+    batches = [pieces[start : start + ROWS] for start in range(0, len(pieces), ROWS)]
+    return [codes for batch in batches for codes in _generate(model, batch, voice, temperature)]
+
+
+def _generate(
+    model: Qwen3ForCausalLM, pieces: Pieces, voice: str, temperature: float
+) -> Iterator[Codes]:
+    """Generate one batch, padded on the left; any token that is not a code ends its piece."""
+    prompts = [prompt_of(ids, voice) for ids in pieces]
+    limits = [limit_of(ids) for ids in pieces]
+    steps = max(map(len, prompts))
+    padded = [[MESSAGE_END] * (steps - len(prompt)) + prompt for prompt in prompts]
+    mask = [[0] * (steps - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    sampling = {"temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
+    generate = cast(Callable[..., torch.Tensor], model.generate)  # pyright: ignore
+    rows = generate(
+        torch.tensor(padded),
+        attention_mask=torch.tensor(mask),
+        max_new_tokens=max(limits),
+        do_sample=temperature > 0,
+        **sampling,
+    )
+    answers = cast(list[list[int]], rows[:, steps:].tolist())  # pyright: ignore[reportUnknownMemberType]
+    for answer, limit in zip(answers, limits, strict=True):
+        codes = takewhile(lambda token: token >= FIRST_CODE, answer[:limit])
+        yield [token - FIRST_CODE for token in codes]
 
 
 @torch.inference_mode()
@@ -192,7 +197,7 @@ def load_speaker(name: str, weights: Weights, temperature: float, seed: int) -> 
     if name == "nar":
         token_model = load_model(weights.token_model)
         return ModelSpeaker(lambda pieces, voice: speak_nar(token_model, pieces, voice), codec)
-    model = read_language_model(weights.language_model.read_bytes())
+    model = expand(read_language_model(weights.language_model.read_bytes()))
     heat = temperature if name == "lm" else 0.0
     return ModelSpeaker(lambda pieces, voice: speak_lm(model, pieces, voice, heat, seed), codec)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.codec.builtin_encoder import SAMPLE_RATE_HZ
 from voices.train.aperiodicity import BANDS
 from voices.train.cast import TIMBRES, drawn_voice
+from voices.train.codec_encoder import SAMPLE_RATE_HZ
 from voices.train.folder import add_folder
 from voices.train.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from voices.train.utterances import SpeechSet, Utterance, line_of

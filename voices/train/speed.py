@@ -7,16 +7,13 @@ from collections.abc import Sequence
 
 from app.codec import CodeWindow
 from app.codec.builtin import SPEC
-from app.engine.chorus import Chorus
-from app.engine.lm import LanguageModel, read_language_model
 from app.engine.one_pass import load_model
 from app.engine.voices import VOICES
 from voices.train.encode import load_encoder
 from voices.train.seams import streamed
-from voices.train.speakers import Line, TeacherSpeaker, load_codec, sing, speak_nar
+from voices.train.speakers import Line, TeacherSpeaker, load_codec, speak_nar
 from voices.train.weights import Weights
 
-STREAMS = (1, 6)
 LM_PACE = 8.0  # of the engine over real time, for the windows of a stream
 
 
@@ -62,43 +59,9 @@ def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
     return {"nar_rtf": round(watch.spent_s * SPEC.frames_per_s / frames, 4)}
 
 
-def lm_speed(
-    weights: Weights, lines: Sequence[Line], temperature: float, seed: int
-) -> dict[str, float]:
-    """The language model's codes a second with one stream and with six, prompts included."""
-    model, pieces = (
-        read_language_model(weights.language_model.read_bytes()),
-        [ids for line in lines for ids in line.pieces],
-    )
-    codes_per_s = {
-        streams: _codes_per_s(model, pieces, streams, temperature, seed) for streams in STREAMS
-    }
-    numbers = {
-        f"lm_codes_per_s_{streams}_streams": round(rate) for streams, rate in codes_per_s.items()
-    }
-    return {"lm_rtf": round(SPEC.frames_per_s / codes_per_s[1], 4), **numbers}
-
-
-def _codes_per_s(
-    model: LanguageModel, pieces: Sequence[list[int]], streams: int, heat: float, seed: int
-) -> float:
-    """While every row speaks; the pieces are repeated until there are enough for three rounds."""
-    enough = [*pieces] * -(-3 * streams // len(pieces))
-    watch, spent_s, made, counted = Watch(), 0.0, 0, 0
-    for codes in sing(Chorus(model, streams), enough, VOICES[0], heat, seed):
-        made += len(codes)
-        if len(codes) == streams:  # at the end fewer and fewer do
-            spent_s, counted = watch.spent_s, made
-    return counted / spent_s
-
-
-def measure(
-    weights: Weights, lines: Sequence[Line], temperature: float, seed: int
-) -> dict[str, float]:
+def measure(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
     """All that there are weights for."""
     found = codec_speed(weights, lines)
     if weights.token_model.exists():
         found |= nar_speed(weights, lines)
-    if weights.language_model.exists():
-        found |= lm_speed(weights, lines, temperature, seed)
     return {"threads": 1, "sentences": len(lines), **found}

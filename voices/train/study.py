@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from app.engine.lm import read_language_model
 from app.engine.voices import VOICES
 from voices.train import seams, speed
 from voices.train.encode import load_encoder
+from voices.train.export import expand
+from voices.train.language_model import read_language_model
 from voices.train.run_ons import lengths_of, run_ons
 from voices.train.speakers import SPEAKERS, Line, Speaker, TeacherSpeaker, load_codec, load_speaker
 from voices.train.weights import Weights
@@ -33,7 +34,7 @@ NETWORKS_BEHIND: Mapping[str, tuple[str, ...]] = {
     "lm": ("language_model", "decoder"),
     "nar": ("token_model", "decoder"),
     "streaming": ("encoder", "decoder"),
-    "speed": ("encoder", "decoder", "language_model", "token_model"),
+    "speed": ("encoder", "decoder", "token_model"),
     RUN_ONS: ("language_model",),
 }
 
@@ -142,17 +143,13 @@ def _streaming(study: Study) -> Part:
 
 
 def _speed(study: Study) -> Part:
-    """Real-time factors and codes a second."""
-    return {
-        **speed.measure(
-            study.weights, study.everyday[:SPEED_SENTENCES], study.temperature, study.seed
-        )
-    }
+    """Real-time factors."""
+    return {**speed.measure(study.weights, study.everyday[:SPEED_SENTENCES])}
 
 
 def _run_ons(study: Study) -> Part:
     """Greedy, and at the default temperature."""
-    model = read_language_model(study.weights.language_model.read_bytes())
+    model = expand(read_language_model(study.weights.language_model.read_bytes()))
     return {
         name: run_ons(model, study.everyday, temperature, study.seed)
         for name, temperature in (("lm-greedy", 0.0), ("lm", study.temperature))

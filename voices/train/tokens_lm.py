@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
-from app.engine.lm import (
+from app.engine.nar import align
+from voices.train.folder import add_folder
+from voices.train.language_model import (
     END_ROW,
     FIRST_CODE,
     MESSAGE_END,
@@ -29,8 +31,6 @@ from app.engine.lm import (
     Shape,
     prompt_of,
 )
-from app.engine.nar import align
-from voices.train.folder import add_folder
 from voices.train.lengths import Lengths
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.utterances import SpeechSet, Utterance

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.codec.builtin_encoder import FRAME_SAMPLES
 from voices.train.aperiodicity import BANDS
+from voices.train.codec_encoder import FRAME_SAMPLES
 
 SETS = ("held", "train")
 

@@ -12,17 +12,19 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import nn
 
-SHIPPED = Path(__file__).parents[2] / "app" / "voices"
+ROOT = Path(__file__).parents[2]
+SERVED = ROOT / "app" / "voices"  # loaded by the service
+TRAINING = ROOT / "voices" / "weights"  # loaded by training and export alone
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """One file for each network."""
 
-    encoder: Path = SHIPPED / "codec_encoder.safetensors"
-    decoder: Path = SHIPPED / "codec_decoder.safetensors"
-    language_model: Path = SHIPPED / "language_model.safetensors"
-    token_model: Path = SHIPPED / "token_model.safetensors"
+    encoder: Path = TRAINING / "codec_encoder.safetensors"
+    decoder: Path = SERVED / "codec_decoder.safetensors"
+    language_model: Path = TRAINING / "language_model.safetensors"
+    token_model: Path = SERVED / "token_model.safetensors"
 
     def facts(self) -> dict[str, dict[str, str | int]]:
         """Size, parameters and checksum of every file that exists."""

@@ -1,9 +1,9 @@
 """The built-in language model: Qwen3's architecture, from phonemes to the codec's codes, one a step.
 
 A code is embedded as the sum of its eight digits' rows, and its logit is the sum of its eight digits'
-logits. That equals an embedding and a head of 65,536 rows of that structure, so the model can be written
-out as an ordinary Qwen3 (arXiv:2505.09388), while here 34 rows do: 8 x 4 for the digits, one for the end,
-and one that every token shares which never follows.
+logits. So `voices.train.export` can write the model out as an ordinary Qwen3 (arXiv:2505.09388) with an
+embedding and a head of 65,536 rows. The model itself has 34 rows: 8 x 4 for the digits, one for the end,
+and one that is shared by all tokens that never follow.
 """
 
 from __future__ import annotations
@@ -45,14 +45,9 @@ class Shape:
     head_width: int = 64
     feed: int = 512
 
-    @property
-    def group(self) -> int:
-        """Query heads of one key head."""
-        return self.heads // self.key_heads
-
 
 class Norm(nn.Module):
-    """RMSNorm (arXiv:1910.07467), computed in float32; for training and for checks: app/engine/stepper.py speaks."""
+    """RMSNorm (arXiv:1910.07467), computed in float32."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

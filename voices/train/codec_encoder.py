@@ -16,7 +16,7 @@ from app.codec.convnext import ConvNeXtBlock
 from app.codec.fsq import DIGITS, LEVELS, codes_of
 from app.samples import Samples
 
-WEIGHTS = Path(__file__).parents[1] / "voices" / "codec_encoder.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "codec_encoder.safetensors"
 SAMPLE_RATE_HZ = 24_000
 FFT_SAMPLES = 1024
 HOP_SAMPLES = 240
@@ -106,7 +106,7 @@ class BuiltinEncoder:
 
 
 def load_builtin_encoder() -> BuiltinEncoder:
-    """Load the encoder that ships with the service."""
+    """Load the trained encoder of voices/weights."""
     encoder = Encoder()
     encoder.load_state_dict(load(WEIGHTS.read_bytes()))
     return BuiltinEncoder(encoder.float().eval())
