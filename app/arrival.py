@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.errors import EngineLength
 from app.speech.codes import CodeArray, FrameLayout
@@ -18,19 +18,25 @@ class Arrival:
     """Store the codes of one generation, measure their pace and let a task wait for them."""
 
     def __init__(
-        self, layout: FrameLayout, max_tokens: int, repetition: Repetition | None = None
+        self,
+        layout: FrameLayout,
+        max_tokens: int,
+        repetition: Repetition | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Use `repetition`, if given, to end a generation whose codes have become a loop."""
+        self._clock = clock
         self.codes = CodeArray(layout, max_tokens)
         self._repetition = repetition
         self._wanted = 0
         self._reached = asyncio.Event()
         self.begun = asyncio.Event()  # set at the first codes or at the end
-        # Times on the clock of time.monotonic().
+        # Times on `clock`, in seconds.
         self.first_s = self._latest_s = 0.0  # arrival of the first and latest frames; 0 before them
         self.ready_s: float | None = None  # when the frames of the first `reach` had arrived
         self._first_frames = 0  # frames that arrived together at `first_s`
-        self.asked_s = time.monotonic()  # start of the generation
+        self.asked_s = self._clock()  # start of the generation
 
     def feed(self, numbers: Sequence[int]) -> None:
         """Append token numbers received from the engine.
@@ -47,7 +53,7 @@ class Arrival:
             self.codes.window(0, self.codes.frames)
         ):
             raise EngineLength("the engine's output repeats", "repetition")
-        self._latest_s = time.monotonic()
+        self._latest_s = self._clock()
         if not before:
             self._first_frames, self.first_s = self.codes.frames, self._latest_s
             self.begun.set()
@@ -58,7 +64,7 @@ class Arrival:
         """Mark the end of a successful generation and wake the waiting task."""
         self.codes.finish()
         self.begun.set()
-        self._wake(time.monotonic())
+        self._wake(self._clock())
 
     async def reach(self, frames: int) -> None:
         """Wait until `frames` frames have arrived or the generation has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -99,14 +100,22 @@ class Listener:
     """Process, encode and send audio; track how much of it the client has not played yet."""
 
     def __init__(
-        self, encoder: Encoder, sink: Sink, levels: Levels, voice_rate_hz: int, playback: Playback
+        self,
+        encoder: Encoder,
+        sink: Sink,
+        levels: Levels,
+        voice_rate_hz: int,
+        playback: Playback,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._encoder, self._sink = encoder, sink
         self._whole = playback.whole
         self._rate_hz = playback.rate_hz
         self.speed = playback.speed
         self._longest_s = playback.longest_s
-        self.begun_s = time.monotonic()
+        self.begun_s = self._clock()
         self._tempo = Tempo(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
         self._edges = Edges(voice_rate_hz)
@@ -140,24 +149,24 @@ class Listener:
     @property
     def lead_s(self) -> float:
         """Seconds of audio that a real-time player still has to play; negative while it waits."""
-        return self._run.playhead.lead_s(time.monotonic())
+        return self._run.playhead.lead_s(self._clock())
 
     @property
     def dry(self) -> bool:
         """True if a real-time player has played everything and waits; an underrun."""
-        return not self._whole and self._run.playhead.dry(time.monotonic())
+        return not self._whole and self._run.playhead.dry(self._clock())
 
     def deadline_s(self) -> float:
         """Return when the next window must be decoded, on the clock of time.monotonic()."""
         if self._whole:
-            return time.monotonic() + BACKGROUND_S
+            return self._clock() + BACKGROUND_S
         if not self._run.begun:
             return self._run.asked_s + FIRST_WINDOW_TARGET_S
-        return time.monotonic() + self.lead_s
+        return self._clock() + self.lead_s
 
     def begin_again(self) -> None:
         """Reset the playback clock after an idle gap, which is not an underrun."""
-        self._run = Run(time.monotonic())
+        self._run = Run(self._clock())
 
     async def hear(self, samples: Samples) -> None:
         """Fade, level, change tempo and sample rate, encode and send.
@@ -191,7 +200,7 @@ class Listener:
             raise AudioTooLong(f"the response is longer than {self._longest_s:g} s of audio")
         if self.dry:
             metrics.UNDERRUNS.inc()
-        begun_s = time.monotonic()
+        begun_s = self._clock()
         await self._write(self._encoder.feed(samples))
         self._samples += len(samples)
         self._run.unsent += len(samples)
@@ -204,7 +213,7 @@ class Listener:
         await self._sink.write(data)
         self._run.begun = True
         if self.first_write_s is None:
-            self.first_write_s = time.monotonic()
+            self.first_write_s = self._clock()
             tracing.event("first_byte")
 
     def _count_sent(self, begun_s: float) -> None:
@@ -212,4 +221,4 @@ class Listener:
         sent = self._run.unsent - self._encoder.delay_samples
         if self._run.begun and sent > 0:
             self._run.unsent -= sent
-            self._run.playhead.feed(begun_s, time.monotonic(), sent / self._rate_hz)
+            self._run.playhead.feed(begun_s, self._clock(), sent / self._rate_hz)

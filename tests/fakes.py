@@ -147,9 +147,3 @@ class Clock:
     def __call__(self) -> float:
         """The time in seconds."""
         return self.now_s
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-    def perf_counter(self) -> float:
-        return self.now_s

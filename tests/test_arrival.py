@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from app import arrival as arrival_module
 from app.arrival import Arrival
 from app.errors import EngineProtocolError
 from app.speech.codes import FrameLayout
@@ -18,10 +17,8 @@ FRAME = [10, 110, 210]
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(arrival_module, "time", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 async def waiting(arrival: Arrival, frames: int) -> asyncio.Task[None]:
@@ -84,7 +81,7 @@ async def test_what_the_codes_refuse_passes_through() -> None:
 
 
 async def test_it_is_ready_when_what_was_first_waited_for_has_come(clock: Clock) -> None:
-    arrival = Arrival(ONE_SLOT, 100)
+    arrival = Arrival(ONE_SLOT, 100, clock=clock)
     task = await waiting(arrival, 3)
     arrival.feed([1, 2])
     assert arrival.ready_s is None
@@ -100,7 +97,7 @@ async def test_it_is_ready_when_what_was_first_waited_for_has_come(clock: Clock)
 
 
 async def test_the_end_makes_it_ready(clock: Clock) -> None:
-    arrival = Arrival(ONE_SLOT, 100)
+    arrival = Arrival(ONE_SLOT, 100, clock=clock)
     task = await waiting(arrival, 3)
     arrival.feed([1])
     clock.now_s += 1
@@ -110,7 +107,7 @@ async def test_the_end_makes_it_ready(clock: Clock) -> None:
 
 
 def test_the_pace_is_the_mean_time_between_frames_after_the_first(clock: Clock) -> None:
-    arrival = Arrival(ONE_SLOT, 100)
+    arrival = Arrival(ONE_SLOT, 100, clock=clock)
     assert arrival.s_per_frame == 0
     clock.now_s += 5  # the wait for the first token is no pace
     arrival.feed([1])
@@ -122,7 +119,7 @@ def test_the_pace_is_the_mean_time_between_frames_after_the_first(clock: Clock) 
 
 
 def test_the_first_event_may_hold_many_frames(clock: Clock) -> None:
-    arrival = Arrival(ONE_SLOT, 100)
+    arrival = Arrival(ONE_SLOT, 100, clock=clock)
     arrival.feed([1] * 40)
     assert arrival.s_per_frame == 0
     clock.now_s += 0.1
@@ -131,7 +128,7 @@ def test_the_first_event_may_hold_many_frames(clock: Clock) -> None:
 
 
 def test_tokens_that_complete_no_frame_do_not_slow_the_pace(clock: Clock) -> None:
-    arrival = Arrival(THREE_SLOTS, 100)
+    arrival = Arrival(THREE_SLOTS, 100, clock=clock)
     arrival.feed([5, 5])
     clock.now_s += 3
     arrival.feed(FRAME)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import listener as listener_module
 from app.listener import (
     BACKGROUND_S,
     FIRST_WINDOW_TARGET_S,
@@ -76,10 +78,8 @@ class LateEncoder(PcmEncoder):
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(listener_module, "time", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -93,8 +93,10 @@ def listening(
     *,
     whole: bool = False,
     encoder: Encoder | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Listener:
-    return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, Playback(RATE_HZ, whole=whole))
+    playback = Playback(RATE_HZ, whole=whole)
+    return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, playback, clock=clock)
 
 
 def tone(seconds: float, peak: float = 0.1) -> Samples:
@@ -156,7 +158,7 @@ async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSin
 async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
     clock: Clock, sink: RecordingSink
 ) -> None:
-    listener = listening(sink)
+    listener = listening(sink, clock=clock)
     assert listener.lead_s == 0
     clock.now_s += 0.3  # nobody hears anything yet
     await listener.hear(tone(0.5))
@@ -171,7 +173,7 @@ async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
 async def test_a_window_is_due_when_the_listener_runs_dry(
     clock: Clock, sink: RecordingSink
 ) -> None:
-    listener = listening(sink)
+    listener = listening(sink, clock=clock)
     clock.now_s += 0.02
     assert listener.deadline_s() == pytest.approx(1_000 + FIRST_WINDOW_TARGET_S)
     await listener.hear(tone(0.5))
@@ -180,7 +182,7 @@ async def test_a_window_is_due_when_the_listener_runs_dry(
 
 
 async def test_a_whole_body_is_due_long_after_any_stream(clock: Clock, sink: RecordingSink) -> None:
-    listener = listening(sink, whole=True)
+    listener = listening(sink, whole=True, clock=clock)
     assert listener.deadline_s() == 1_000 + BACKGROUND_S
     await listener.hear(tone(0.5))
     clock.now_s += 2
@@ -194,7 +196,7 @@ async def test_an_underrun_is_counted_where_somebody_listens(
     whole: bool, late_s: float, underruns: int, clock: Clock, sink: RecordingSink
 ) -> None:
     before = counted("tts_underruns_total")
-    listener = listening(sink, whole=whole)
+    listener = listening(sink, whole=whole, clock=clock)
     clock.now_s += 5
     await listener.hear(tone(0.5))
     clock.now_s += 0.5 + late_s
@@ -204,7 +206,7 @@ async def test_an_underrun_is_counted_where_somebody_listens(
 
 async def test_a_gap_is_counted_once(clock: Clock, sink: RecordingSink) -> None:
     before = counted("tts_underruns_total")
-    listener = listening(sink)
+    listener = listening(sink, clock=clock)
     await listener.hear(tone(1.0))
     clock.now_s += 3.0
     for _ in range(20):
@@ -217,7 +219,7 @@ async def test_a_gap_is_counted_once(clock: Clock, sink: RecordingSink) -> None:
 async def test_a_client_that_pauses_has_no_gaps_and_no_claim_to_be_first(clock: Clock) -> None:
     before = counted("tts_underruns_total")
     sink = PausingSink(clock)
-    listener = listening(sink)
+    listener = listening(sink, clock=clock)
     await listener.hear(tone(5.0))
     sink.pause_s = 20.0
     await listener.hear(tone(1.0))
@@ -240,7 +242,7 @@ async def test_sound_after_a_rest_is_waited_for_from_its_text_on(
     clock: Clock, sink: RecordingSink
 ) -> None:
     before = counted("tts_underruns_total")
-    listener = listening(sink)
+    listener = listening(sink, clock=clock)
     await listener.hear(tone(0.5))
     clock.now_s += 9
     listener.begin_again()

@@ -20,7 +20,7 @@ class Watch:
 
     def __enter__(self) -> None:
         self.thread = threading.get_ident()
-        self.due_s = time.monotonic() + self._watchdog.limit_s
+        self.due_s = self._watchdog.clock() + self._watchdog.limit_s
         self._watchdog.wake()
 
     def __exit__(self, *_: object) -> None:
@@ -33,9 +33,16 @@ class Watchdog:
     Only the first call after an idle period wakes it.
     """
 
-    def __init__(self, limit_s: float, on_hang: Callable[[Watch], None]) -> None:
+    def __init__(
+        self,
+        limit_s: float,
+        on_hang: Callable[[Watch], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare the thread, which calls `on_hang` once, with the watch of a hung call."""
         self.limit_s, self._on_hang = limit_s, on_hang
+        self.clock = clock
         self._watches: list[Watch] = []
         self._idle = self._closed = False
         self._not_before_s = -math.inf
@@ -71,7 +78,7 @@ class Watchdog:
         self._on_hang(hung)
 
     def _overdue(self) -> Watch | None:
-        now_s = time.monotonic()
+        now_s = self.clock()
         if now_s < self._not_before_s:
             return None
         return next((watch for watch in self._watches if watch.due_s <= now_s), None)
@@ -90,6 +97,6 @@ class Watchdog:
             return
         self._idle = False
         wake_s = max(due_s, self._not_before_s)
-        self._change.wait(max(0.0, wake_s - time.monotonic()))
-        if time.monotonic() > wake_s + STOOD_STILL_S:
-            self._not_before_s = time.monotonic() + self.limit_s
+        self._change.wait(max(0.0, wake_s - self.clock()))
+        if self.clock() > wake_s + STOOD_STILL_S:
+            self._not_before_s = self.clock() + self.limit_s

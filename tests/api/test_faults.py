@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 import httpx
 import pytest
 
-from app import metrics
 from app.codec import CodeWindow, DeviceLost
 from app.errors import EngineError, EngineTimeout, EngineTruncated
 from app.samples import Samples
+from tests.counted import counted
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -245,7 +245,7 @@ async def test_a_client_that_leaves_in_mid_stream_frees_everything(leave: object
 async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
     codec, engine = ToneCodec(culprit=CULPRIT), FixedEngine(CODES[:20])
     async with serving(engine, codec) as served:
-        failures = metrics.DECODE_FAILURES._value.get()  # pyright: ignore[reportPrivateUsage]
+        failures = counted("tts_decode_failures_total")
         codec.free.clear()
         blocker = asyncio.create_task(good_request(served))
         assert await asyncio.to_thread(codec.busy.wait, 5)
@@ -259,7 +259,7 @@ async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
         codec.free.set()
         await blocker
         await repaired(served, engine)
-        assert metrics.DECODE_FAILURES._value.get() == failures  # pyright: ignore[reportPrivateUsage]
+        assert counted("tts_decode_failures_total") == failures
 
 
 @pytest.mark.fault(22)

@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from app import metrics
-from app.codec import CodeWindow, OverlappingCodec, graphs
+from app.codec import CodeWindow, OverlappingCodec
 from app.codec.accelerator import Replay
 from app.codec.eager import EagerCodec
 from app.codec.graphs import GraphedCodec
@@ -22,6 +21,7 @@ from app.codec.snac import load_snac
 from app.codec.vocos import Size
 from app.samples import Samples
 from tests.codec.host import Host
+from tests.counted import counted
 from tests.fakes import Clock, tone_spec
 from tests.sound import snr_db
 
@@ -62,7 +62,7 @@ def test_every_shape_is_captured_and_progress_is_told() -> None:
     assert host.captured == 6
     assert told_of[-1] == "captured 6 of 6 decode graphs"
     assert codec.spec.frame_steps == (32, 64)
-    assert metrics.DECODE_MEMORY.labels("cpu")._value.get() == 1_000_000  # pyright: ignore[reportPrivateUsage]
+    assert counted("tts_decode_device_memory_bytes", device="cpu") == 1_000_000
 
 
 class Timed(Host):
@@ -83,13 +83,11 @@ class Timed(Host):
 
 @pytest.mark.parametrize(("exact", "call_frames"), [(False, 5), (True, None)])
 def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_it(
-    exact: bool, call_frames: int | None, monkeypatch: pytest.MonkeyPatch
+    exact: bool, call_frames: int | None
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(graphs, "time", clock)
-    codec = GraphedCodec(
-        EagerCodec(replace(SPEC, exact=exact), code_values, "cpu"), Timed(clock), GRID, narrow=False
-    )
+    eager = EagerCodec(replace(SPEC, exact=exact), code_values, "cpu")
+    codec = GraphedCodec(eager, Timed(clock), GRID, narrow=False, clock=clock)
     codec.capture()
     assert codec.spec.call_frames == call_frames
 
@@ -177,10 +175,10 @@ def test_what_fits_no_shape_is_decoded_all_the_same_and_counted(lengths: tuple[i
         host, network=lambda codes, places, frames: code_values(codes, places, full(codes, frames))
     )
     windows = [window(codec, frames, seed) for seed, frames in enumerate(lengths)]
-    missed = metrics.GRAPH_MISSES._value.get()  # pyright: ignore[reportPrivateUsage]
+    missed = counted("tts_decode_graph_misses_total")
     for asked, samples in zip(windows, codec.decode(windows), strict=True):
         assert np.abs(samples - told(asked)).max() < 1e-6
-    assert metrics.GRAPH_MISSES._value.get() == missed + 1  # pyright: ignore[reportPrivateUsage]
+    assert counted("tts_decode_graph_misses_total") == missed + 1
     assert host.replayed == 0
 
 

@@ -9,7 +9,6 @@ from collections.abc import Generator
 
 import pytest
 
-from app.decode import watchdog
 from app.decode.watchdog import Watch, Watchdog
 
 
@@ -77,19 +76,17 @@ def test_a_call_that_raises_is_over(guard: Watchdog, bell: Bell) -> None:
 
 
 def test_a_process_that_stood_still_gets_its_time_again(
-    guard: Watchdog, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    bell: Bell,
 ) -> None:
     """A frozen container thaws, and finds that a call began an hour ago."""
-    watch, real = guard.watch(), time.monotonic
     jump_s, entered = 0.0, threading.Event()
 
-    class Clock:
-        @staticmethod
-        def monotonic() -> float:
-            entered.set()
-            return real() + jump_s
+    def clock() -> float:
+        entered.set()
+        return time.monotonic() + jump_s
 
-    monkeypatch.setattr(watchdog, "time", Clock)
+    guard = Watchdog(0.2, bell, clock=clock)
+    watch = guard.watch()
     with watch:
         guard.start()
         assert entered.wait(10)
@@ -98,6 +95,7 @@ def test_a_process_that_stood_still_gets_its_time_again(
         time.sleep(0.25)  # its sleep is over, and its clock has run on
         assert not bell.rung.is_set()
         assert bell.rung.wait(10)
+    guard.close()
 
 
 def test_closing_ends_the_thread() -> None:
