@@ -1,4 +1,4 @@
-"""Engines turn a prompt into codec tokens."""
+"""Engines generate codec tokens from a prompt."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ OnTokens = Callable[[TokenNumbers], None]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the engine draws tokens. None: the engine's own default.
+    """Sampling parameters. None: the engine's own default.
 
-    `after`: an answer to the same request that failed; of several engines another one is to draw them.
+    `after`: the failed answer to the same request, for a retry. A pool then prefers another engine.
     """
 
     max_tokens: int
@@ -31,9 +31,9 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How a generation ended. Token counts are None where the engine does not report them.
+    """The end of a generation. Token counts are None if the engine does not report them.
 
-    `answer`: set where there are several engines.
+    `answer`: set by a pool of several engines.
     """
 
     finish_reason: FinishReason
@@ -44,7 +44,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class EngineCost:
-    """The time of an engine inside this process: for a second of the voice, and at least for anything at all."""
+    """Compute time of an engine in this process: per second of speech, and the minimum of any."""
 
     s_per_voice_s: float
     least_s: float
@@ -62,20 +62,20 @@ class Engine(Protocol):
         ...
 
     async def check(self) -> None:
-        """Return when the engine can take requests; raise EngineError when it cannot."""
+        """Return if the engine accepts requests; raise EngineError if it does not."""
         ...
 
     async def lost(self) -> None:
-        """Never return: raise EngineError when the engine is lost for as long as this process lives.
+        """Wait forever; raise EngineError if the engine cannot work any more in this process.
 
-        Only one inside this process can be; one behind a network is asked again, and may come back.
+        Only an engine in this process can be lost. A remote engine is probed again and may recover.
         """
         ...
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Generate until the model ends, calling `on_tokens` on the event loop as tokens arrive.
 
-        Returns after the connection (or slot) is released; cancelling frees it at once. An
+        Returns after the connection (or slot) is released; a cancellation releases it at once. An
         exception raised by `on_tokens` ends the generation and passes through unchanged.
 
         Raises:
@@ -87,8 +87,8 @@ class Engine(Protocol):
 
 @runtime_checkable
 class LocalEngine(Engine, Protocol):
-    """An engine inside this process, whose time admission has to share out as it does the decode devices'."""
+    """An engine in this process. Admission counts its compute time, as it does that of decoding."""
 
     def cost(self) -> EngineCost | None:
-        """Return the time that it takes; None where that is not known."""
+        """Return the compute time; None if unknown."""
         ...

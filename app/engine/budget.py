@@ -1,4 +1,4 @@
-"""A request's token limit, over all the pieces that it is spoken in."""
+"""Token limit of a request, over all chunks of its text."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from app.engine import OnTokens, TokenNumbers
 
 
 class Enough(Exception):
-    """The limit is reached, and there would have been more."""
+    """The limit is reached, and further tokens were dropped."""
 
 
 class Budget:
-    """Counts what a request gets, up to its limit."""
+    """Counts the tokens of a request, up to its limit."""
 
     def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
         self.tokens = 0
         self._max_tokens, self._on_tokens = max_tokens, on_tokens
 
     def spend(self, numbers: TokenNumbers) -> None:
-        """Pass on what there is room for.
+        """Pass on tokens up to the limit.
 
         Raises:
-            Enough: that is not all.
+            Enough: tokens were dropped.
         """
         heard = numbers[: self._max_tokens - self.tokens]
         self.tokens += len(heard)

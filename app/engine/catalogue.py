@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ValidationError
 
-MOST_NAMED = 5
-MOST_CHARACTERS = 80
+MOST_NAMED = 5  # models in a log line
+MOST_CHARACTERS = 80  # characters of a model's name in a log line
 
 
 class _Model(BaseModel):
@@ -13,20 +13,20 @@ class _Model(BaseModel):
 
 
 class Catalogue(BaseModel):
-    """The answer of GET /v1/models, as far as it is of interest."""
+    """The fields of GET /v1/models that this client uses."""
 
     data: tuple[_Model, ...] = ()
 
     @classmethod
     def read(cls, body: bytes) -> Catalogue:
-        """From a body; empty where that is no such list, as some gateways' is not."""
+        """Parse a body. Empty if it is no list of models, as that of some gateways is not."""
         try:
             return cls.model_validate_json(body)
         except ValidationError:
             return cls()
 
     def lacks(self, model: str) -> bool:
-        """Whether it lists others, but not this one."""
+        """True if models are listed, but not `model`."""
         return bool(self.data) and all(listed.id != model for listed in self.data)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The limit on how long an engine may stay silent."""
+"""Time limit for the next token of an engine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from app.standstill import Alarm
 
 
 class TokenClock:
-    """Ends its `async with` block with TimeoutError when tokens stay away: first the one limit, then the other.
+    """Raises TimeoutError from its `async with` block if the first or the next token is late.
 
-    A token costs no timer: it moves an `Alarm` to a later time.
+    A token creates no timer; it moves an `Alarm` to a later time.
     """
 
     def __init__(self, first_s: float, gap_s: float) -> None:
@@ -37,11 +37,11 @@ class TokenClock:
         await self._scope.__aexit__(kind, error, trace)
 
     def tick(self) -> None:
-        """A token has come."""
+        """Restart the limit: a token has arrived."""
         self.last(self._gap_s)
 
     def last(self, seconds: float) -> None:
-        """Nothing but the end is awaited, for so long at most."""
+        """Set the limit to `seconds` from now, as for the end of the response."""
         self._alarm.set(self._loop.time() + seconds)
 
     def _expire(self) -> None:

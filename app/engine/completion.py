@@ -1,4 +1,4 @@
-"""One completion, without the network: the request's body, and what the streamed answer says."""
+"""One completion, without I/O: the body of the request, and the parser of its response."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def request_body(
     stream_interval: int,
     ids: bool,
 ) -> bytes:
-    """The JSON of POST /v1/completions; fields that are None stay away, so the engine's defaults hold.
+    """Build the JSON of POST /v1/completions. Omit fields that are None, for the engine's defaults.
 
-    There are no `stop` strings: with one, vLLM holds text back and cuts tokens across events.
+    `stop` strings are not used: with them vLLM delays text and splits tokens across events.
     """
     fields = {
         "model": model,
@@ -41,37 +41,38 @@ def request_body(
         "stream": True,
         "stream_options": {"include_usage": True},
         "stream_interval": stream_interval,
-        "skip_special_tokens": False,  # otherwise vLLM leaves the text of speech tokens out
+        "skip_special_tokens": False,  # otherwise vLLM omits the text of speech tokens
         "return_token_ids": ids or None,
     }
     return orjson.dumps({name: value for name, value in fields.items() if value is not None})
 
 
 class Completion:
-    """The answer so far: bytes in, token numbers out."""
+    """A response in progress: bytes in, token numbers out."""
 
     def __init__(self, syntax: TokenSyntax, token_limit: int | None) -> None:
         self._events = EventStream()
-        self._tokens, self._limit = TokenIds(syntax, token_limit), token_limit
+        self._tokens = TokenIds(syntax, token_limit)
+        self._limit = token_limit
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
-        self.progress = 0  # events that carried text, ids or the finish reason
+        self.progress = 0  # number of events with text, ids or the finish reason
 
     @property
     def ended(self) -> bool:
-        """Whether the engine has said why it stopped; what follows is only its token count."""
+        """True if the finish reason has arrived; only the token counts may follow."""
         return self._finish_reason is not None
 
     def feed(self, data: bytes) -> list[int]:
-        """The token numbers that `data` completes.
+        """Return the token numbers that `data` completes.
 
         Raises:
-            EngineError: the engine reported a failure, or broke its protocol.
+            EngineError: the engine reported an error, or violated the protocol.
         """
         return self._take(self._events.feed(data))
 
     def finish(self) -> list[int]:
-        """The token numbers of a last line without its line end; errors as for `feed`."""
+        """Return the token numbers of a last line without line end; raise as `feed` does."""
         return [] if self.ended else self._take(self._events.finish())
 
     def _take(self, events: list[Event]) -> list[int]:
@@ -93,15 +94,15 @@ class Completion:
         return numbers
 
     def generation(self) -> Generation:
-        """How it ended.
+        """Return the end of the generation.
 
         Raises:
-            EngineTruncated: no finish reason came, whatever else did.
-            EngineError: the engine gave the generation up.
+            EngineTruncated: no finish reason arrived.
+            EngineError: the engine aborted the generation.
         """
         if self._finish_reason is None:
-            raise EngineTruncated("the engine's answer ended before the speech did")
+            raise EngineTruncated("the engine's response ended without a finish reason")
         finish_reason = _FINISH_REASONS.get(self._finish_reason)
         if finish_reason is None:
-            raise EngineError("the engine gave the generation up")
+            raise EngineError("the engine aborted the generation")
         return Generation(finish_reason, *(self._usage or (None, None)))

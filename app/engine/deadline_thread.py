@@ -1,4 +1,4 @@
-"""A thread that does what is due first."""
+"""A thread that runs the work with the earliest deadline first."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 
 
 class DeadlineThread:
-    """Does one piece of work at a time, the one with the earliest deadline; equal ones in the order in which they came.
+    """Runs one function at a time, the one with the earliest deadline; ties in order of arrival.
 
-    `busy_s` is the time that it has worked in all.
+    `busy_s` is the total time that functions have run.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,9 +33,9 @@ class DeadlineThread:
     async def run(
         self, work: Callable[[Argument], Result], argument: Argument, due_s: float
     ) -> Result:
-        """Return the result of `work`, or raise what it raises; cancelled before its turn, it is left out.
+        """Run `work` on the thread and return its result, or raise its exception.
 
-        `due_s` is on the clock of time.monotonic().
+        If cancelled before `work` starts, it does not run. `due_s` is a time of time.monotonic().
 
         Raises:
             RuntimeError: the thread is closed.
@@ -63,7 +63,7 @@ class DeadlineThread:
         return await asyncio.wrap_future(done)
 
     def close(self) -> None:
-        """End the thread after all that waits (blocks)."""
+        """Run all queued work, then end the thread (blocks)."""
         with self._change:
             self._closing = True
             self._change.notify()

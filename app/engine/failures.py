@@ -1,6 +1,6 @@
-"""What an engine's refusal, or a broken connection to it, means to our client.
+"""Mapping of an engine's error responses and connection errors to errors for the client.
 
-No message holds anything that the engine said: its errors may quote the prompt.
+No message contains text of the engine, whose errors may quote the prompt.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from app.errors import (
 from app.request_errors import InputTooLong
 
 MAX_RETRY_AFTER_S: Final = 30
-# vLLM 0.32 words it in three ways: a prompt beyond the context, the same by its parameter's name, and
-# a prompt that leaves no room ("max_tokens must be at least 1, got 0"; ours is never below 1).
+# vLLM 0.32 has three messages for it: a prompt longer than the context, the same with the name of
+# the parameter, and a prompt as long as the context ("max_tokens must be at least 1, got 0"; our
+# max_tokens is never below 1).
 _TOO_LONG: Final = re.compile(rb"maximum context length|input_tokens|max_tokens must be at least 1")
 
 
 def refusal(status: int, retry_after: str | None, body: bytes) -> ServiceError:
-    """The error for an answer whose status is not 200."""
+    """Return the error for a response with a status other than 200."""
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return EngineError("the engine does not accept this server's key")
+        return EngineError("the engine rejected this server's API key")
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         return EngineOverloaded("the engine's queue is full", retry_after_s=_seconds(retry_after))
     if status == HTTPStatus.BAD_REQUEST and _TOO_LONG.search(body):
@@ -42,8 +43,8 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> ServiceError:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
     ):
-        return EngineRefused("the engine refused the request")
-    return EngineError("the engine refused the request")
+        return EngineRefused("the engine rejected the request")
+    return EngineError("the engine rejected the request")
 
 
 def _seconds(retry_after: str | None) -> int:
@@ -52,15 +53,13 @@ def _seconds(retry_after: str | None) -> int:
 
 
 def connection_failure(exc: aiohttp.ClientError) -> EngineError:
-    """The error for an exception of the HTTP client."""
+    """Return the error for an exception of the HTTP client."""
     match exc:
         case aiohttp.ServerTimeoutError():
-            return EngineTimeout("the engine did not accept the connection in time")
+            return EngineTimeout("the connection to the engine timed out")
         case aiohttp.ClientConnectorError():
             return EngineUnreachable("the engine cannot be reached")
         case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError():
-            return EngineTruncated(
-                "the engine closed the connection before the speech was complete"
-            )
+            return EngineTruncated("the engine closed the connection during the generation")
         case _:
-            return EngineProtocolError("the engine's answer is not valid HTTP")
+            return EngineProtocolError("the engine's response is not valid HTTP")

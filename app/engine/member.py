@@ -1,4 +1,4 @@
-"""One engine of a pool, the requests that it works on, and the watch over its health."""
+"""One engine of a pool: its requests in flight, and the probes of its health."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from app.request_errors import InputTooLong
 
 log = logging.getLogger(__name__)
 
-NO_SPEECH = "it gives answers without speech"
+NO_SPEECH = "its responses contain no speech"
 
 
 class Member:
-    """An engine and its standing. `name` stands in logs and metrics."""
+    """An engine and its health. `name` is used in logs and metrics."""
 
     def __init__(self, name: str, engine: Engine, patience: Patience, chance: Random) -> None:
         self.name, self.engine = name, engine
@@ -37,47 +37,45 @@ class Member:
         self._calls: set[Call] = set()
         self._news = asyncio.Event()
         self._asking, self._answers = asyncio.Lock(), 0
-        self._answer: EngineError | None = None  # to the latest question
-        self._up, self._streams = (
-            metrics.ENGINE_UP.labels(name),
-            metrics.ENGINE_STREAMS.labels(name),
-        )
+        self._answer: EngineError | None = None  # result of the latest probe
+        self._up = metrics.ENGINE_UP.labels(name)
+        self._streams = metrics.ENGINE_STREAMS.labels(name)
         self._up.set(1)
-        self._well = True  # as it was told
+        self._well = True  # as logged last
 
     @property
     def streams(self) -> int:
-        """Requests in flight."""
+        """Number of requests in flight."""
         return len(self._calls)
 
     def begin(self, call: Call) -> None:
-        """A request is on its way."""
+        """Add a request in flight."""
         self._calls.add(call)
         self._streams.set(self.streams)
 
     def end(self, call: Call) -> None:
-        """A request is over, in whatever way."""
+        """Remove a request that has ended, failed or was cancelled."""
         self._calls.discard(call)
         self._streams.set(self.streams)
 
     def served(self, call: Call) -> None:
-        """A generation has ended well."""
+        """Count a successful generation."""
         self.standing.served(call.begun_s)
         self._tell()
 
     def restore(self, standing: Standing) -> None:
-        """Take back what has been counted since."""
+        """Restore the health from before an answer that was rejected later."""
         self.standing = standing
         self._tell(NO_SPEECH)
 
     def blame(self, fault: ServiceError, call: Call) -> None:
-        """Another engine has spoken where this one has not."""
-        if not isinstance(fault, EngineRefused):  # which has been counted already
+        """Count a failure of this engine: another one has answered the same request with speech."""
+        if not isinstance(fault, EngineRefused):  # `failed` has counted it in the metric
             metrics.ENGINE_FAILURES.labels(self.name, fault.code).inc()
         self._fail(fault, call, time.monotonic())
 
     def failed(self, exc: EngineError, call: Call) -> bool:
-        """A request has failed. Returns whether that speaks against the engine."""
+        """Count a failed request; return False if the request itself may be the cause."""
         metrics.ENGINE_FAILURES.labels(self.name, exc.code).inc()
         now_s, standing = time.monotonic(), self.standing
         if isinstance(exc, EngineOverloaded):
@@ -89,7 +87,7 @@ class Member:
         return not isinstance(exc, EngineRefused)
 
     async def probe(self) -> EngineError | None:
-        """Ask the engine how it is; the answer counts. A question that is under way is not asked once more."""
+        """Probe the engine and count the result. Concurrent callers share one probe."""
         answers = self._answers
         async with self._asking:
             if self._answers == answers:
@@ -111,7 +109,7 @@ class Member:
         return None
 
     async def watch(self) -> None:
-        """Probe whenever it is due, for ever."""
+        """Probe the engine whenever a probe is due, forever."""
         while True:
             self._news.clear()
             wait_s = self.standing.due_s - time.monotonic()
@@ -135,22 +133,22 @@ class Member:
         self._tell(exc.message)
 
     def _tell(self, reason: str = "") -> None:
-        """Say whether it is well, where that has changed."""
+        """Log and export a change of the reported health."""
         if self._well == self.standing.well:
             return
         self._well = self.standing.well
         self._up.set(self._well)
         if self._well:
-            log.warning("engine %s is well again", self.name)
+            log.warning("engine %s is healthy again", self.name)
         else:
-            log.warning("engine %s is not well: %s", self.name, reason)
+            log.warning("engine %s is unhealthy: %s", self.name, reason)
 
 
 class Call:
     """One request to one engine, and its answer (`EngineAnswer`).
 
-    `begun`: tokens have come, so that no other engine can take it over. `disputed`: its refusal, or a failure that
-    stands for an empty answer; nothing of it has been counted.
+    `begun`: tokens have arrived, so no other engine can serve the request. `disputed`: the error of
+    a rejection or of an empty answer, which is not counted as a failure of the engine yet.
     """
 
     def __init__(
@@ -160,33 +158,38 @@ class Call:
         on_tokens: OnTokens,
         before: Sequence[Call] = (),
     ) -> None:
-        """`others`: those that could be asked in its place; `before`: disputed answers to the same request."""
-        self.member, self._others, self._on_tokens, self._before = member, others, on_tokens, before
+        """Prepare a request to `member`.
+
+        `others`: engines that have not been tried yet. `before`: disputed answers to the same
+        request.
+        """
+        self.member = member
+        self._others = others
+        self._on_tokens = on_tokens
+        self._before = before
         self._limit = asyncio.timeout(None)
         self._thrown: BaseException | None = None
-        self._standing: Standing | None = None  # before the answer was counted as good
-        self._counted = False  # as a failure
+        self._standing: Standing | None = None  # health before the answer was counted as a success
+        self._counted = False  # True if counted as a failure
         self.begun = False
         self.begun_s = self.heard_s = time.monotonic()
         self.disputed: ServiceError | None = None
 
     def reject(self) -> None:
-        """See `EngineAnswer.reject`."""
         if self._standing is not None:
             self.member.restore(self._standing)
             self._standing = None
 
     def blame(self) -> None:
-        """See `EngineAnswer.blame`."""
         if not self._counted:
             self._counted = True
             self.member.blame(self.disputed or EngineNoAudio(NO_SPEECH), self)
 
     async def run(self, prompt: str, sampling: Sampling) -> Generation:
-        """Ask the engine, and let its standing follow from what comes of it; see `Engine.generate`.
+        """Send the request to the engine and count the result; see `Engine.generate`.
 
-        An engine that is put out of use is not waited for (EngineTimeout) where it has sent nothing and another
-        can be asked.
+        Raises EngineTimeout if the engine is ejected before its first token and another engine is
+        available.
         """
         try:
             generation = await self._run(prompt, sampling)
@@ -212,13 +215,13 @@ class Call:
                 return await self.member.engine.generate(prompt, sampling, self._hear)
         except TimeoutError as exc:
             if self._limit.expired():
-                raise EngineTimeout("the engine has stopped answering") from exc
+                raise EngineTimeout("the engine stopped responding") from exc
             raise
         finally:
             self.member.end(self)
 
     def give_up(self) -> None:
-        """Wait no longer for a first token, if another engine is there to send one."""
+        """Stop waiting for the first token, if another engine is available."""
         waits = not self.begun and self._limit.when() is None
         if waits and any(not member.standing.out for member in self._others):
             self._limit.reschedule(asyncio.get_running_loop().time())
@@ -226,7 +229,7 @@ class Call:
     def _hear(self, numbers: TokenNumbers) -> None:
         if not self.begun:
             self.begun = True
-            self._limit.reschedule(None)  # it may have been given up at this very moment
+            self._limit.reschedule(None)  # `give_up` may have set it just before
             for call in self._before:
                 call.blame()
         self.heard_s = self.member.standing.token_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Several engines as one: the least loaded serves, and another where one fails before its first token."""
+"""A pool of engines: the least loaded serves, or another one if it fails before its first token."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """An `Engine` of engines that serve the same model.
+    """An `Engine` that distributes requests to engines that serve the same model.
 
-    A request goes to the engine with the fewest streams in flight, chance deciding between equals; engines whose
-    health is in doubt come last, but they come: a request is never refused without having been tried. Where an
-    engine fails before its first token, refuses, or ends without a token, the next one is asked, each at most once.
+    A request goes to the engine with the fewest streams in flight; ties are broken at random.
+    Engines with suspect health are tried last, so no request is rejected without being tried. If an
+    engine fails before its first token, rejects the request, or ends without a token, the next
+    engine is tried, each at most once.
 
-    A refusal or an empty answer that all engines give is the caller's fault. Where another engine gives tokens it
-    counts as a failure of the engine that gave it.
+    A rejection or an empty answer from all engines is attributed to the caller. If another engine
+    sends tokens, it counts as a failure of the engine that gave it.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Pool:
         patience: Patience | None = None,
         seed: int | None = None,
     ) -> None:
-        """`engines` with their names in logs and metrics."""
+        """`engines`: with their names in logs and metrics."""
         self._chance = Random(seed)
         self._members = [
             Member(name, engine, patience or Patience(), self._chance) for name, engine in engines
@@ -43,14 +44,14 @@ class Pool:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the engines and the watch over their health."""
+        """Start the engines and the task that probes them."""
         for member in self._members:
             await member.engine.start()
         self._watch = asyncio.create_task(self._watch_members())
         self._watch.add_done_callback(_report)
 
     async def close(self) -> None:
-        """End the watch, and close the engines."""
+        """Stop the probes, and close the engines."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
@@ -58,10 +59,10 @@ class Pool:
             await member.engine.close()
 
     async def check(self) -> None:
-        """Return while any engine serves; where none is known to, all are asked, until one says that it is well.
+        """Return if an engine is known to be healthy; else probe all, until one is.
 
         Raises:
-            EngineError: what the first of them says, when none is well.
+            EngineError: the error of the first engine, if none is healthy.
         """
         if any(member.standing.proven for member in self._members):
             return
@@ -76,20 +77,21 @@ class Pool:
         raise next(exc for probe in probes if (exc := probe.result()) is not None)
 
     async def lost(self) -> None:
-        """Never return: a lost engine is one that is not well, and the watch over it goes on."""
+        """Wait forever: a remote engine may recover, so the pool is never lost."""
         await asyncio.get_running_loop().create_future()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Generate on one engine, or on the next one that can; see `Engine.generate`.
+        """Generate on one engine, or on the next if that one fails; see `Engine.generate`.
 
         Raises:
-            EngineRefused, InputTooLong: an engine that is in use refuses the request, and no other serves it.
-            EngineOverloaded: no engine can, and one of them asks for time.
-            EngineError: the failure of the only engine that was left to ask, or of the first.
+            EngineRefused, InputTooLong: an engine in use rejects the request; no other serves it.
+            EngineOverloaded: no engine serves the request, and one has a full queue.
+            EngineError: an engine failed after its first token, or none serves the request; then it
+                is the failure of the first engine that was tried.
         """
         untried, failures = list(self._members), list[ServiceError]()
         empty: Generation | None = None
-        disputed: list[Call] = []  # answers that may be the caller's fault or the engine's
+        disputed: list[Call] = []  # answers caused by either the caller's request or the engine
         while untried:
             member = self._best(untried, sampling.after)
             untried.remove(member)
@@ -115,7 +117,7 @@ class Pool:
         raise [*refusals, *overloads, *failures][0]
 
     def _answer(self, call: Call) -> Call | None:
-        """A call whose answer can be compared with another engine's."""
+        """Return the call if there is another engine to compare its answer with."""
         return call if len(self._members) > 1 else None
 
     def _best(self, members: Sequence[Member], after: EngineAnswer | None) -> Member:
@@ -136,6 +138,6 @@ class Pool:
 
 
 def _report(watch: asyncio.Task[None]) -> None:
-    """The watch ends at close only; if it fails, that must not go unseen."""
+    """Log a failure of the task that probes the engines, which must end at close only."""
     if not watch.cancelled() and (exc := watch.exception()):
-        log.critical("the watch over the engines has failed", exc_info=exc)
+        log.critical("the task that probes the engines has failed", exc_info=exc)

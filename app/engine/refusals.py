@@ -1,4 +1,4 @@
-"""What an engine refuses with, for the log: statuses alone, since its words may quote a prompt. Time is given."""
+"""Log lines for an engine's error statuses, without its messages, which may quote a prompt."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from http import HTTPStatus
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 60.0  # between two lines of one status, where good answers come between the refusals
+QUIET_S = 60.0  # between two lines of one status, if successful responses come between
 
 _WRONG_KEY = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 
 
 class Refusals:
-    """The refusals of one engine: each status is told once until the engine is well again."""
+    """The error statuses of one engine: each is logged once until a generation succeeds."""
 
     def __init__(self, engine: str) -> None:
         """`engine`: its name in the log."""
@@ -23,16 +23,16 @@ class Refusals:
         self._well_s = -math.inf
 
     def tell(self, status: int, now_s: float) -> None:
-        """Log a status that is not 200, and what it means most often."""
+        """Log a status that is not 200, with its most frequent cause."""
         told_s = self._told_s.get(status)
         if told_s is not None and (self._well_s <= told_s or now_s - told_s < QUIET_S):
             return
         self._told_s[status] = now_s
         level = logging.ERROR if status in _WRONG_KEY else logging.WARNING
-        log.log(level, "engine %s answers %d%s", self._engine, status, _meaning(status))
+        log.log(level, "engine %s answered %d%s", self._engine, status, _meaning(status))
 
     def well(self, now_s: float) -> None:
-        """A generation has ended well."""
+        """Record a successful generation."""
         self._well_s = now_s
 
 
@@ -40,7 +40,7 @@ def _meaning(status: int) -> str:
     if status in _WRONG_KEY:
         return ": TTS_API_KEY is missing or wrong"
     if status == HTTPStatus.NOT_FOUND:
-        return ": it does not serve MODEL_NAME, or TTS_API is not its address"
+        return ": it does not serve MODEL_NAME, or TTS_API is not its URL"
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return ": a redirect, which is never followed; TTS_API must name the engine itself"
+        return ": redirects are not followed; TTS_API must be the URL of the engine itself"
     return ""

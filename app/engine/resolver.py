@@ -1,4 +1,4 @@
-"""The lookup of an engine's name."""
+"""Resolver of the host names of engines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class EngineResolver(AbstractResolver):
-    """Looks names up in one thread of its own.
+    """Resolves host names in a thread of its own.
 
-    A lookup that hangs cannot be cancelled. In the event loop's threads, which aiohttp uses by default, it would hold
-    up the lookups of other engines and all other work that is done there.
+    A lookup that hangs cannot be cancelled. In the thread pool of the event loop, which aiohttp
+    uses by default, it would delay the lookups of other engines and all other work there.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class EngineResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Look a name up; raises OSError where there is no such name."""
+        """Resolve a name; raise OSError if it does not exist."""
 
         def look_up() -> list[ResolveResult]:
             found = socket.getaddrinfo(
@@ -46,11 +46,11 @@ class EngineResolver(AbstractResolver):
         return await asyncio.get_running_loop().run_in_executor(self._thread, look_up)
 
     async def close(self) -> None:
-        """Let the thread end; a lookup that hangs is not waited for."""
+        """End the thread, without waiting for a lookup that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _numeric(place: Sequence[object]) -> str:
-    """The address of a place as text, with the interface of a link-local one."""
+    """Return the address as text, with the interface of a link-local address."""
     scope = place[3] if len(place) > 3 else 0
     return f"{place[0]}%{scope}" if scope else str(place[0])

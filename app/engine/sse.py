@@ -1,7 +1,8 @@
-"""The bytes of a streamed completion, as events.
+"""Parser of the events of a streamed completion.
 
-An OpenAI completion stream is server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)
-of which only the `data:` lines matter, and each of those is a whole JSON object or `[DONE]`.
+An OpenAI completion stream is server-sent events
+(https://html.spec.whatwg.org/multipage/server-sent-events.html), of which only the `data:` lines
+matter. Each of those is a whole JSON object or `[DONE]`.
 """
 
 from __future__ import annotations
@@ -14,22 +15,23 @@ import orjson
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 
 MAX_LINE_BYTES: Final = 1_000_000
-MAX_COUNT: Final = (
-    2**31 - 1
-)  # of a token's id, and of tokens; no model and no context comes near it
+MAX_COUNT: Final = 2**31 - 1  # maximum token id and token count; real ones are far smaller
 _DONE: Final = b"[DONE]"
 _IGNORED_FIELDS: Final = (b":", b"event:", b"id:", b"retry:", b"\r")
 
 
 class Usage(NamedTuple):
-    """Token counts of the whole request, as the engine reports them."""
+    """Token counts of the request, as reported by the engine."""
 
     prompt_tokens: int | None
     completion_tokens: int | None
 
 
 class Event(NamedTuple):
-    """One `data:` object. A tuple, because there is one a token, and a frozen dataclass takes twice as long to make."""
+    """One `data:` object.
+
+    A tuple, because there is one per token, and a frozen dataclass takes twice as long to create.
+    """
 
     text: str
     token_ids: list[int] | None = None
@@ -38,31 +40,30 @@ class Event(NamedTuple):
 
 
 class EventStream:
-    """Bytes in, events out; split anywhere, also inside a character.
+    """Bytes in, events out. Bytes may be split anywhere, even within a character.
 
-    After an event with a finish reason only its token counts are read, and after `[DONE]` nothing: whatever else comes
-    there is dropped, and is no failure.
+    After an event with a finish reason only token counts are read, and after `[DONE]` nothing.
+    Other data there is ignored and is no error.
 
     Raises, from every method:
         EngineProtocolError: a line that is not an event, not JSON, or longer than MAX_LINE_BYTES.
-        EngineError: the engine reported a failure inside the stream.
+        EngineError: the engine reported an error in the stream.
     """
 
     def __init__(self) -> None:
-        self._parts: list[
-            bytes
-        ] = []  # of a line whose end has not come; joined once, so that cost is linear
+        # Parts of an incomplete line. They are joined once, so that the cost is linear.
+        self._parts: list[bytes] = []
         self._size_bytes = 0
         self._finished = self._done = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes, in order."""
+        """Return the events that `data` completes, in order."""
         events: list[Event] = []
         if self._done:
             return events
         try:
             for event in self._read(data):
-                events.append(event)  # at once: those before a failure count too
+                events.append(event)  # one by one, so that events before an error are kept
         except EngineError:
             if not self._finished:
                 raise
@@ -95,7 +96,7 @@ class EventStream:
             raise EngineProtocolError("the engine sent a line that is too long")
 
     def finish(self) -> list[Event]:
-        """The event of a last line without its line end, if there is one.
+        """Return the event of a last line without line end, if there is one.
 
         Raises:
             EngineTruncated: the bytes ended within an event.
@@ -103,16 +104,16 @@ class EventStream:
         try:
             return self.feed(b"\n")
         except EngineProtocolError as exc:
-            raise EngineTruncated("the engine's answer ended within an event") from exc
+            raise EngineTruncated("the engine's response ended within an event") from exc
 
 
 def _payload(line: bytes) -> bytes | None:
-    """The JSON of a `data:` line, or the closing `[DONE]`; None for the other lines of a stream."""
+    """Return the JSON of a `data:` line, or the closing `[DONE]`; None for other lines."""
     if len(line) > MAX_LINE_BYTES:
         raise EngineProtocolError("the engine sent a line that is too long")
     if not line.startswith(b"data:"):
         if not line.startswith(_IGNORED_FIELDS):
-            raise EngineProtocolError("the engine's answer is not a stream of events")
+            raise EngineProtocolError("the engine's response is not an event stream")
         return None
     return line[5:].strip()
 
@@ -124,11 +125,9 @@ def _event(payload: bytes) -> Event:
         if not choices:
             return Event("", usage=_usage(usage) if usage else None)
         choice = choices[0]
-        text, token_ids, finish_reason = (
-            choice["text"],
-            choice.get("token_ids"),
-            choice.get("finish_reason"),
-        )
+        text = choice["text"]
+        token_ids = choice.get("token_ids")
+        finish_reason = choice.get("finish_reason")
         if type(text) is not str or not (token_ids is None or _are_ids(token_ids)):
             raise TypeError
         if finish_reason is not None and type(finish_reason) is not str:
@@ -139,7 +138,7 @@ def _event(payload: bytes) -> Event:
 
 
 def _are_ids(ids: object) -> bool:
-    """Whether these are the ids of tokens; a bool is none, nor is a number that no vocabulary reaches."""
+    """True if `ids` is a list of token ids: integers, not bools, of 0 to MAX_COUNT."""
     if type(ids) is not list or set(map(type, cast("list[object]", ids))) - {int}:
         return False
     numbers = cast("list[int]", ids)
@@ -151,16 +150,16 @@ def _usage(usage: Mapping[str, object]) -> Usage:
 
 
 def _count(value: object) -> int | None:
-    """A number of tokens; None: unknown, as where what stands there cannot be one."""
+    """Return a number of tokens; None if the value is missing or invalid."""
     return value if type(value) is int and 0 <= value <= MAX_COUNT else None
 
 
 def _failure(payload: bytes) -> EngineError:
-    """What a payload that is no completion event is: a reported failure, or a breach of protocol."""
+    """Return the error for a payload that is no completion event."""
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return EngineProtocolError("the engine sent an event that is not JSON")
     if isinstance(body, dict) and "error" in body:
-        return EngineError("the engine failed while it was generating")
-    return EngineProtocolError("the engine sent an event without its fields")
+        return EngineError("the engine failed during the generation")
+    return EngineProtocolError("the engine sent an event with missing or invalid fields")

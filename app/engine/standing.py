@@ -1,4 +1,4 @@
-"""What is known of an engine's health: pure, with the time given."""
+"""Health of an engine, without I/O; the time is an argument."""
 
 from __future__ import annotations
 
@@ -10,64 +10,66 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """When an engine is asked how it is, and when it is given up."""
+    """Times of the probes, and the number of failures that ejects an engine."""
 
-    silence_s: float = 2.0  # an engine that is unheard of for so long is asked
-    doubt_s: float = 0.1  # from a failure to the question
-    failures: int = 2  # in a row put an engine out of use
-    backoff_s: float = 0.5  # to the first question to an engine out of use; doubled each time
+    silence_s: float = 2.0  # probe an engine after so long without a token or a successful probe
+    doubt_s: float = 0.1  # from a failure to the probe
+    failures: int = 2  # consecutive failures that eject an engine
+    backoff_s: float = 0.5  # from the ejection to the first probe; doubled at each further failure
     longest_backoff_s: float = 10.0
-    trial_s: float = (
-        60.0  # without a failure, after which good probes alone make an engine well again
-    )
+    # Time since the last ejection after which a successful probe makes an engine healthy, without a
+    # successful generation.
+    trial_s: float = 60.0
 
 
 class Rank(IntEnum):
-    """How much an engine is wanted for a request; the lowest first."""
+    """Preference of an engine for a request; the lowest is tried first."""
 
     GOOD = 0
-    FULL = 1  # it has asked for time
+    FULL = 1  # its queue is full
     DOUBTED = 2
     OUT = 3
 
 
 class Standing:
-    """The health of one engine, from what requests and probes have seen.
+    """The health of one engine, from the results of requests and probes.
 
-    Failures in a row, without a generation that ended well between them, put it out of use. A good probe takes it
-    back, on trial: until a generation has ended well it gets a request at a time, and one failure puts it out
-    again, for twice as long. Times are of one monotonic clock, in seconds.
+    Consecutive failures, without a successful generation between them, eject the engine. A
+    successful probe returns it to use on trial: until a generation succeeds it gets one request at
+    a time, and one failure ejects it again, for twice as long. Times are seconds of one monotonic
+    clock.
 
-    `well` is what is told of it. It does not come and go with trials: where probes have been good all the time and
-    requests have failed, as with a wrong setting, a good probe is no news.
+    `well` is the health that is logged and exported. It does not change with trials: if only
+    requests have failed and no probe, as with a wrong setting, a successful probe sets it only
+    after `trial_s`.
     """
 
     def __init__(self, patience: Patience, chance: Random) -> None:
-        """`chance` spreads the questions of several services to one engine."""
+        """`chance`: randomises the times of probes, so that services do not probe in step."""
         self._patience, self._chance = patience, chance
         self.out = self.doubted = False
         self.well = True
-        self.token_s = -math.inf  # when it last sent a token to anybody
+        self.token_s = -math.inf  # time of the last token for any request
         self._failures = 0
-        self._silent = False  # whether a probe has failed since the engine was well
+        self._silent = False  # True if a probe has failed since `well` was set
         self._answered_s = self._put_out_s = self._full_until_s = -math.inf
         self._ask_s = 0.0
         self._backoff_s = patience.backoff_s
 
     @property
     def proven(self) -> bool:
-        """Whether the last that was seen of it is good; False before anything was."""
+        """True if the latest result was a success; False before the first result."""
         return not (self.out or self.doubted) and max(self.token_s, self._answered_s) > -math.inf
 
     @property
     def due_s(self) -> float:
-        """When to ask the engine how it is: not while its tokens tell."""
+        """Time of the next probe, which tokens postpone."""
         if self.out or self.doubted:
             return self._ask_s
         return max(self.token_s, self._answered_s) + self._patience.silence_s
 
     def rank(self, streams: int, now_s: float) -> Rank:
-        """How much it is wanted, with so many streams in flight."""
+        """Return the preference for a request, with `streams` requests in flight."""
         if self.out:
             return Rank.OUT
         if self.doubted or (self._failures and streams):
@@ -75,25 +77,25 @@ class Standing:
         return Rank.FULL if now_s < self._full_until_s else Rank.GOOD
 
     def stalls(self, since_s: float, now_s: float) -> bool:
-        """Whether a request that has waited since then has waited with all others.
+        """True if the engine sent no token to any request in the later half of a wait.
 
-        An engine that has sent somebody a token in the later half of that time is busy, not stalled.
+        `since_s`: start of the wait. An engine that did send tokens is busy, not stalled.
         """
         return self.token_s < (since_s + now_s) / 2
 
     def full(self, until_s: float) -> None:
-        """It has asked for time."""
+        """Prefer other engines until `until_s`: the queue of this one is full."""
         self._full_until_s = until_s
 
     def answered(self, now_s: float) -> None:
-        """It has said that it is well."""
+        """Count a successful probe."""
         self._answered_s = now_s
         self.out = self.doubted = False
         if self._silent or now_s - self._put_out_s >= self._patience.trial_s:
             self._recover()
 
     def served(self, begun_s: float) -> None:
-        """A generation has ended well; one from before the engine was put out says nothing of it now."""
+        """Count a successful generation, unless it began before the last ejection."""
         if begun_s <= self._put_out_s:
             return
         self._failures = 0
@@ -102,12 +104,12 @@ class Standing:
         self._recover()
 
     def failed(self, begun_s: float, now_s: float) -> None:
-        """A request has failed; one that began before the engine was put out, or while it was, says nothing new."""
+        """Count a failed request, unless it began before the last ejection or the engine is out."""
         if not self.out and begun_s > self._put_out_s:
             self._fail(now_s)
 
     def silent(self, now_s: float) -> None:
-        """A probe has failed."""
+        """Count a failed probe."""
         self._silent = True
         self._fail(now_s)
 

@@ -1,8 +1,8 @@
-"""vLLM, or a server that speaks like it, over HTTP: POST /v1/completions, streamed.
+"""Client of vLLM, or of a compatible server: streamed POST /v1/completions.
 
-The client is aiohttp alone. httpx over aiohttp takes 226 µs more a request and 13 to 25 % more a
-token of bare reading (bench/results/ingest.json), leaves async generators open when a read fails,
-and calls a reset a connect timeout.
+It uses aiohttp directly. httpx over aiohttp takes 226 µs longer per request and 13 to 25 % longer
+per token for reading alone (bench/results/ingest.json), leaves async generators open when a read
+fails, and reports a reset as a connect timeout.
 """
 
 from __future__ import annotations
@@ -32,29 +32,26 @@ from app.standstill import Limit
 
 logger = logging.getLogger(__name__)
 
-_REFUSAL_BYTES = 65_536  # of an error body that are looked at; vLLM's are below 1 KB
-_CATALOGUE_BYTES = 1_000_000  # of a list of models; vLLM's is 0.5 KB a model
+_REFUSAL_BYTES = 65_536  # bytes read of an error body; those of vLLM are below 1 KB
+_CATALOGUE_BYTES = 1_000_000  # bytes read of a list of models; that of vLLM has 0.5 KB per model
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """How long the engine may take, and how it batches what it sends."""
+    """Time limits of the engine, and the number of tokens per event."""
 
     connect_s: float = 2.0
-    first_token_s: float = (
-        15.0  # from the start of the request, its wait in the engine's queue included
-    )
+    first_token_s: float = 15.0  # from the start of the request; includes the engine's queue
     token_gap_s: float = 5.0
-    end_s: float = 1.0  # from the finish reason to the end of the answer, which carries only counts
+    end_s: float = 1.0  # from the finish reason to the end of the response: only token counts
     check_s: float = 2.0
-    keep_alive_s: float = (
-        4.0  # below vLLM's 5 s, or a request may meet a connection that is being closed
-    )
+    # Below the 5 s of vLLM, so that no request uses a connection that vLLM is closing.
+    keep_alive_s: float = 4.0
     stream_interval: int = 8  # tokens per event after the first
 
 
 class VllmEngine:
-    """An engine behind a URL. Tokens reach `on_tokens` as the bytes arrive; nothing waits in between."""
+    """An engine behind a URL. `on_tokens` is called as soon as bytes arrive, without a queue."""
 
     def __init__(
         self,
@@ -68,7 +65,7 @@ class VllmEngine:
         token_limit: int | None = None,
         request_token_ids: bool = True,
     ) -> None:
-        """`url` may end in /v1 or /v1/completions; `token_limit`: see `TokenIds`."""
+        """`url`: may end in /v1 or /v1/completions. `token_limit`: see `TokenIds`."""
         self._base = re.sub(r"(/v1)?(/completions)?/*$", "", url)
         self._model = model
         self._tokens = tokens
@@ -83,19 +80,19 @@ class VllmEngine:
         self._model_sought = self._model_missed = False
 
     async def start(self) -> None:
-        """Make the client; no connection is opened yet."""
+        """Create the client; no connection is opened yet."""
         limits = self._limits
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if self._api_key:
             headers["authorization"] = f"Bearer {self._api_key}"
         self._resolver = EngineResolver()
         self._session = aiohttp.ClientSession(
-            # aiohttp's default of 100 connections would be a queue that nobody sees.
+            # aiohttp's default limit of 100 connections would be a hidden queue.
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=limits.keep_alive_s, resolver=self._resolver
             ),
             headers=headers,
-            # Connecting includes the lookup of the name. Reading has no limit here, because TokenClock holds it.
+            # `connect` includes the lookup of the host name. TokenClock limits reading.
             timeout=aiohttp.ClientTimeout(connect=limits.connect_s, sock_connect=limits.connect_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -110,10 +107,10 @@ class VllmEngine:
             self._session = None
 
     async def check(self) -> None:
-        """Ask GET /health; the first time that it is well, and again after it was not, look for the model.
+        """Request GET /health; at the first success, and after each failure, look for the model.
 
         Raises:
-            EngineError: the engine cannot be reached, or says that it is not well.
+            EngineError: the engine cannot be reached, or is not healthy.
         """
         try:
             await self._check_health()
@@ -132,12 +129,15 @@ class VllmEngine:
         except aiohttp.ClientError as exc:
             raise connection_failure(exc) from exc
         except TimeoutError as exc:
-            raise EngineTimeout("the engine did not answer in time") from exc
+            raise EngineTimeout("the engine did not respond in time") from exc
         if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # 404: a server without that route
-            raise EngineError(f"the engine is not ready: its /health answers {status}")
+            raise EngineError(f"the engine is not ready: its /health returned {status}")
 
     async def _seek_model(self) -> None:
-        """Warn where the engine lists its models and ours is not among them; some list none, or not all."""
+        """Log a warning if the engine lists models, but not ours.
+
+        Some engines list none, or not all, so this is no error.
+        """
         ask = self._opened().get(f"{self._base}/v1/models", allow_redirects=False)
         try:
             async with Limit(self._limits.check_s), ask as response:
@@ -153,7 +153,7 @@ class VllmEngine:
             )
 
     async def lost(self) -> None:
-        """Never return: an engine that is gone may be there again for the next request."""
+        """Wait forever: a remote engine may recover, so it is never lost."""
         await asyncio.get_running_loop().create_future()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
@@ -176,9 +176,9 @@ class VllmEngine:
                 raise connection_failure(exc) from exc
         except TimeoutError as exc:
             if not clock.expired:
-                raise  # it is the receiver's
+                raise  # raised by `on_tokens`
             if not completion.ended:
-                raise EngineTimeout("the engine fell silent") from exc
+                raise EngineTimeout("the engine sent no token in time") from exc
         generation = completion.generation()
         self._refusals.well(time.monotonic())
         return generation
@@ -210,23 +210,24 @@ class VllmEngine:
                 on_tokens(numbers)
 
     async def _accept(self, response: aiohttp.ClientResponse) -> None:
-        """Return if the answer is a stream of events.
+        """Return if the response is an event stream.
 
         Raises:
-            ServiceError: it is a refusal, or something else.
+            ServiceError: the response is an error, or has another content type.
         """
         if response.status != HTTPStatus.OK:
             body = await _beginning(response.content, _REFUSAL_BYTES)
             error = refusal(response.status, response.headers.get("retry-after"), body)
-            if not isinstance(error, EngineOverloaded | InputTooLong):  # as these, it is in order
+            # A full queue or an overlong prompt is no misconfiguration.
+            if not isinstance(error, EngineOverloaded | InputTooLong):
                 self._refusals.tell(response.status, time.monotonic())
             raise error
         if response.content_type != "text/event-stream":
-            raise EngineProtocolError("the engine's answer is not a stream of events")
+            raise EngineProtocolError("the engine's response is not an event stream")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise RuntimeError("start() comes first")
+            raise RuntimeError("start() has not been called")
         return self._session
 
 

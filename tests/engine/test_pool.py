@@ -564,12 +564,12 @@ async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(
             asked = engine.probes
             await until(lambda asked=asked: engine.probes > asked)  # and is told that all is well
         assert not up(engine)
-        assert len([record for record in caplog.records if "well" in record.getMessage()]) == 1
+        assert len([record for record in caplog.records if "healthy" in record.getMessage()]) == 1
         assert await heard(pool) == list(GOOD)
         assert up(engine)
     assert [record.getMessage() for record in caplog.records][
         -1
-    ] == f"engine {engine.name} is well again"
+    ] == f"engine {engine.name} is healthy again"
 
 
 async def test_each_engine_gets_its_own_key_and_no_log_tells_it(
@@ -691,7 +691,7 @@ async def test_a_watch_that_fails_is_told_and_requests_go_on(
     assert await heard(pool) == [1]
     await pool.close()
     assert engine.closed
-    assert "watch over the engines" in caplog.text
+    assert "probes the engines" in caplog.text
 
 
 def hang(names: str, monkeypatch: pytest.MonkeyPatch) -> threading.Event:

@@ -19,7 +19,7 @@ def test_a_status_is_told_once_until_the_engine_is_well_again(
     refusals = Refusals("gpu:9090")
     for now_s in (0.0, 1.0, 10.0, 10_000.0):
         refusals.tell(500, now_s)
-    assert lines(caplog) == ["engine gpu:9090 answers 500"]
+    assert lines(caplog) == ["engine gpu:9090 answered 500"]
     refusals.well(10_001.0)
     refusals.tell(500, 10_002.0)
     assert len(lines(caplog)) == 2
@@ -52,7 +52,7 @@ def test_a_status_comes_with_what_it_means_most_often(
     (record,) = caplog.records
     assert record.levelno == level
     assert words in record.getMessage()
-    assert f"gpu:9090 answers {status}" in record.getMessage()
+    assert f"gpu:9090 answered {status}" in record.getMessage()
 
 
 def test_each_status_is_told(caplog: pytest.LogCaptureFixture) -> None:

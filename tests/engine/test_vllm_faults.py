@@ -114,7 +114,7 @@ async def test_a_refusal_is_told_by_its_status_until_the_engine_is_well(
             with pytest.raises(EngineError):
                 await numbers_of(engine)
         (record,) = caplog.records
-        assert record.getMessage().startswith(f"engine {fake.name} answers {status}")
+        assert record.getMessage().startswith(f"engine {fake.name} answered {status}")
         await numbers_of(engine)
         with pytest.raises(EngineError):
             await numbers_of(engine)
@@ -414,7 +414,7 @@ async def test_an_engine_that_does_not_list_the_model_is_told_once_and_well(
             await engine.check()
         assert fake.questions == 1
         fake.health = 503
-        with pytest.raises(EngineError, match="its /health answers 503"):
+        with pytest.raises(EngineError, match="its /health returned 503"):
             await engine.check()
         fake.health = 200
         await engine.check()
