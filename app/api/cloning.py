@@ -31,7 +31,9 @@ class Cloner:
     ) -> None:
         """`limit_s`: longest time for a reference, including its time in the queue."""
         self.store = store
-        self._profile, self._encoder, self._limit_s = profile, encoder, limit_s
+        self._profile = profile
+        self._encoder = encoder
+        self._limit_s = limit_s
         self._worker = ThreadPoolExecutor(
             1, thread_name_prefix="clone"
         )  # starts with its first job
@@ -152,7 +154,7 @@ def _said(text: str) -> str:
     try:
         said = clean(text)
     except EmptyInput as exc:
-        message = "reference_text contains no letters or digits"
+        message = "reference_text has no letter or digit to speak"
         raise EmptyInput(message, param="reference_text") from exc
     if len(said) > 2 * MAX_TEXT_CHARACTERS:  # NFKC expands a character to up to 18
         message = "reference_text is too long after Unicode normalization (NFKC)"

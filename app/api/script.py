@@ -30,7 +30,9 @@ class Script:
 
     def __init__(self, parts_of: PartsOf, *, longest: int, gap_s: float) -> None:
         """`longest`: most characters of the text. `gap_s`: longest wait for more text."""
-        self._parts_of, self._longest, self._gap_s = parts_of, longest, gap_s
+        self._parts_of = parts_of
+        self._longest = longest
+        self._gap_s = gap_s
         self._feed, self._pairs = SentenceFeed(), SurrogatePairs()
         self._characters = 0
         self._pauses_s: list[float] = []
@@ -81,7 +83,7 @@ class Script:
         """
         await self._write(self._feed.finish)
         if not self._speaks and not self._closed:
-            raise EmptyInput("the text contains no letters or digits", param="text")
+            raise EmptyInput("the text has no letter or digit to speak", param="text")
         self._pause()
         self._put([None])
 

@@ -58,7 +58,7 @@ class Wording:
                 found.append(Passage(silence_s, self._worded(passage.text, manner)))
                 silence_s = 0.0
         if not found:
-            raise EmptyInput("input contains no letters or digits", param="input")
+            raise EmptyInput("input has no letter or digit to speak", param="input")
         return [*found, Passage(silence_s, "")]
 
     def text(self, text: str, manner: Manner) -> str:

@@ -1,1 +1,1 @@
-"""Voices cloned from a reference: the upload's sound, its codes, and the store of what is kept."""
+"""Voice cloning: decode and encode uploaded references, and store cloned voices."""

@@ -1,8 +1,8 @@
-"""The decoder of recordings: FFmpeg on the bytes of a stranger, in a process that can do nothing else.
+"""Decode untrusted recordings with FFmpeg in a process without other rights.
 
-`main` runs in that process (see `app.clone.decoding`): it reads a task and a file from its input, writes the samples to
-its output and ends with a status. A crash, a loop or a lack of memory ends this process alone. It imports neither numpy
-nor torch, so that it starts in a tenth of a second.
+`main` runs in that process (see `app.clone.decoding`). It reads a task and a file from stdin,
+writes the samples to stdout and exits with a status. A crash, an endless loop or a lack of memory
+ends this process alone. It imports neither numpy nor torch, so that it starts in 0.1 s.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from av.stream import Disposition
 
 from app.clone.child import die_with_the_service
 
-READY = b"R"  # the first byte of the output: from here on a failure is the file's
+READY = b"R"  # first byte of the output; the file causes any failure after it
 SAMPLE_BYTES = 4  # float32
 MAX_CHANNELS = 8
 RATES_HZ = range(8_000, 192_001)
-ESTIMATED = {"mp3", "aac"}  # their length is FFmpeg's guess from the first frames
-UNKNOWN_BYTES = 0x7FFF0000  # a WAV that was streamed states this much, or more
-MAX_DESCRIPTORS = 16  # PyAV reads some of its modules when a stream needs them
-MAX_BAD_PACKETS = 3  # an mp3 cut from a stream begins with part of a frame
+ESTIMATED = {"mp3", "aac"}  # formats whose length FFmpeg estimates from the first frames
+UNKNOWN_BYTES = 0x7FFF0000  # a streamed WAV states this size or more
+MAX_DESCRIPTORS = 16  # PyAV imports some of its modules when a stream needs them
+MAX_BAD_PACKETS = 3  # an mp3 cut from a stream begins with a partial frame
 
 
 class Verdict(IntEnum):
-    """Exit statuses of the process. Python itself ends with 1 or 2, a signal gives a negative one."""
+    """Exit statuses of the process. Python itself exits with 1 or 2, a signal is negative."""
 
     SOUND = 0
     UNREADABLE = 10
@@ -54,23 +54,23 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A file to decode, and the limits of the process that does it."""
+    """A file to decode, and the limits of its process."""
 
     size_bytes: int
     containers: str  # names of FFmpeg's demuxers, separated by commas
     rate_hz: int
-    most_samples: int  # of each channel
-    open_s: float  # longest time in which FFmpeg opens the file
+    most_samples: int  # per channel
+    open_s: float  # longest time for FFmpeg to open the file
     cpu_s: int
     memory_bytes: int
 
     def line(self) -> bytes:
-        """The task as the process reads it."""
+        """Return the task as one line for the process."""
         return " ".join(map(str, astuple(self))).encode() + b"\n"
 
     @classmethod
     def of(cls, line: bytes) -> Task:
-        """The task that `line` wrote."""
+        """Parse a line written by `line`."""
         size, containers, rate, samples, open_s, cpu_s, memory = line.decode().split()
         return cls(
             int(size), containers, int(rate), int(samples), float(open_s), int(cpu_s), int(memory)
@@ -78,7 +78,7 @@ class Task:
 
 
 class Refused(Exception):
-    """The file is not a recording that can serve."""
+    """Raised for a file that is not a usable recording."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.name)
@@ -86,15 +86,15 @@ class Refused(Exception):
 
 
 def main() -> None:
-    """Decode the file that follows a task on stdin, write it to stdout, and end the process with a Verdict.
+    """Decode the file that follows a task on stdin, write it to stdout and exit with a Verdict.
 
-    Output: READY, the number of channels in one byte, and float32 samples of all channels, interleaved.
+    Output: READY, the number of channels in one byte, and interleaved float32 samples.
     """
     av.logging.set_level(av.logging.PANIC)
     die_with_the_service()
     source, output = sys.stdin.buffer, sys.stdout.buffer
     if not (line := source.readline()):
-        os._exit(Verdict.SOUND)  # there is no file, and will be none
+        os._exit(Verdict.SOUND)  # stdin was closed without a task
     task = Task.of(line)
     confine(task)
     output.write(READY)
@@ -107,16 +107,16 @@ def main() -> None:
         verdict = refused.verdict
     except (FFmpegError, ValueError, OverflowError, MemoryError):
         verdict = Verdict.UNREADABLE
-    os._exit(verdict)  # without a destructor of FFmpeg's
+    os._exit(verdict)  # without running FFmpeg's destructors
 
 
 def confine(task: Task) -> None:
-    """Give up files, descriptors, core dumps, and more memory and time than the task needs."""
-    os.nice(5)  # speech goes first
+    """Limit memory, CPU time, descriptors, written files and core dumps of this process."""
+    os.nice(5)  # lower priority than speech
     if sys.platform == "linux":
-        with suppress(OSError):  # where memory is short, this process ends, and not the service
+        with suppress(OSError):  # the kernel kills this process first if memory is short
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-        with suppress(OSError):  # FFmpeg's filters start a thread with 8 MB of stack for each core
+        with suppress(OSError):  # FFmpeg's filters start a thread with 8 MB of stack per core
             cores = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
     _limit(resource.RLIMIT_DATA, task.memory_bytes)
@@ -133,11 +133,11 @@ def _limit(kind: int, most: int) -> None:
 
 
 def decode(data: bytes, task: Task, output: BinaryIO) -> None:
-    """Write the samples of a file.
+    """Write the samples of a file to `output`.
 
     Raises:
-        Refused: a file that cannot serve.
-        FFmpegError, ValueError, OverflowError, MemoryError: not sound, or broken.
+        Refused: the file is not a usable recording.
+        FFmpegError, ValueError, OverflowError, MemoryError: the file is not audio, or is broken.
     """
     with av.open(
         BytesIO(data),
@@ -159,17 +159,19 @@ def decode(data: bytes, task: Task, output: BinaryIO) -> None:
 
 
 def _resampled(container: InputContainer, rate_hz: int) -> Iterator[AudioFrame]:
-    """Frames at that rate, in one plane: PyAV reads past the eight planes that FFmpeg has for eight channels."""
-    resampler = AudioResampler(
-        format="flt", rate=rate_hz
-    )  # raises ValueError where the input's format changes
+    """Yield interleaved frames at this rate.
+
+    Interleaved frames have one plane. With planar frames, PyAV reads beyond FFmpeg's eight planes.
+    """
+    # It raises ValueError if the format of the input changes.
+    resampler = AudioResampler(format="flt", rate=rate_hz)
     for frame in _frames(container, _stream(container)):
         yield from resampler.resample(frame)
     yield from resampler.resample(None)
 
 
 def _alike(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
-    """The frames that hold samples; all have the rate, the format and the channels of the first."""
+    """Yield frames that have samples. Raise Refused if rate, format or channels change."""
     known: tuple[str, int, int] | None = None
     for frame in frames:
         kind = (frame.format.name, frame.sample_rate, frame.layout.nb_channels)
@@ -181,11 +183,11 @@ def _alike(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
 
 
 def _interleaved(frame: AudioFrame) -> memoryview:
-    """The samples of a frame in one plane; raises ValueError where the plane is shorter than they are."""
+    """Return the samples of an interleaved frame. Raises ValueError if its plane is too short."""
     size = frame.samples * frame.layout.nb_channels * SAMPLE_BYTES
     plane = memoryview(frame.planes[0])
     if plane.nbytes < size:
-        raise ValueError("a plane without all its samples")
+        raise ValueError("the plane of a frame lacks samples")
     return plane[:size]
 
 
@@ -196,7 +198,7 @@ def _stream(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
         raise Refused(Verdict.NO_AUDIO)
     stream = container.streams.audio[0]
-    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]  # PyAV's stubs do not know it
+    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]  # missing in PyAV's stubs
         raise Refused(Verdict.UNKNOWN_CODEC)
     if stream.rate not in RATES_HZ or not 1 <= stream.channels <= MAX_CHANNELS:
         raise Refused(Verdict.UNSUPPORTED)
@@ -218,14 +220,14 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _least_samples(container: InputContainer, rate_hz: int) -> float:
-    """The samples of a file that is whole; 0 where it does not say how many, or only FFmpeg does."""
+    """Return the least samples of a complete file, or 0 if it states no reliable length."""
     if container.duration is None or container.format.name in ESTIMATED:
         return 0
     return (0.9 * container.duration / av.time_base - 0.25) * rate_hz
 
 
 def _lacks_data(data: bytes) -> bool:
-    """True for a WAV that states more data than there is; FFmpeg takes the length of what there is."""
+    """True if a WAV states more data than it has, which FFmpeg does not report."""
     if data[:4] != b"RIFF":
         return False
     at = 12

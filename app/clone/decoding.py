@@ -1,4 +1,4 @@
-"""One recording on its way through the process that decodes it: started for it alone, limited, and killed."""
+"""Decode one recording in a process of its own, with limits, and kill the process."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong
 from app.samples import Samples
 
-MEMORY_BYTES = (
-    160_000_000  # FFmpeg needs about 30 MB for a file of the longest length in any usual format
-)
-PADDING_S = 0.1
-UNAVAILABLE = "recordings cannot be decoded; the server's log says why"
-MESSAGES: dict[int, str] = {  # by the status of the process
-    Verdict.UNREADABLE: "the file is not audio that this server can read",
-    Verdict.FILM: "the file is a film: send its sound alone",
-    Verdict.NO_AUDIO: "the file holds no audio",
-    Verdict.UNKNOWN_CODEC: "the audio's codec is unknown here",
+MEMORY_BYTES = 160_000_000  # FFmpeg needs about 30 MB for the longest file in the usual formats
+PADDING_S = 0.1  # audio that mp3 and AAC may add at the start and the end
+UNAVAILABLE = "recordings cannot be decoded at the moment; see the server log"
+MESSAGES: dict[int, str] = {  # by exit status of the process
+    Verdict.UNREADABLE: "the file is broken, or its audio format is not supported",
+    Verdict.FILM: "the file contains video; upload only its audio",
+    Verdict.NO_AUDIO: "the file contains no audio",
+    Verdict.UNKNOWN_CODEC: "the audio codec of the file is not supported",
     Verdict.UNSUPPORTED: f"the audio must have 8 to 192 kHz and at most {MAX_CHANNELS} channels",
-    Verdict.TRUNCATED: "the file ends before the length that it states",
+    Verdict.TRUNCATED: "the file is truncated: it is shorter than it states",
 }
 
 log = logging.getLogger(__name__)
@@ -36,25 +34,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """The limits of one decoder process, and the sound that is asked of it."""
+    """Limits of a decoder process, and the format of its output."""
 
     containers: str
     rate_hz: int
-    longest_s: float  # of sound
-    decode_s: float  # of time, the start of the process included
+    longest_s: float  # longest audio
+    decode_s: float  # longest time, including the start of the process
 
     @property
     def most_samples(self) -> int:
-        """The most samples of one channel: the longest sound, and what mp3 and AAC may add to both ends."""
+        """Most samples per channel: the longest audio, plus the padding of mp3 and AAC."""
         return int((self.longest_s + PADDING_S) * self.rate_hz)
 
     @property
     def most_bytes(self) -> int:
-        """The most bytes that the process may say."""
+        """Most bytes of output from the process."""
         return len(READY) + 1 + self.most_samples * MAX_CHANNELS * SAMPLE_BYTES
 
     def task(self, size_bytes: int) -> Task:
-        """The task for a file of that size, of which the process holds three copies at most."""
+        """Return the task for a file of this size. The process holds up to three copies of it."""
         return Task(
             size_bytes=size_bytes,
             containers=self.containers,
@@ -67,7 +65,7 @@ class DecodeLimits:
 
 
 class Processes:
-    """Decoder processes, one for each file. With `spare` the next one starts when one has ended."""
+    """Starts one decoder process per file. With `spare`, the next one starts in advance."""
 
     def __init__(self, *, spare: bool = False) -> None:
         self._keeps_spare, self._closed = spare, False
@@ -75,24 +73,25 @@ class Processes:
         self._lock = threading.Lock()
 
     def take(self) -> subprocess.Popen[bytes]:
-        """A process that waits for a task; raises OSError. Linux kills it when the calling thread ends."""
+        """Return a process that waits for a task. Raises OSError.
+
+        Linux kills the process when the calling thread ends.
+        """
         with self._lock:
             process, self._spare = self._spare, None
-            if (
-                process is not None and process.poll() is not None
-            ):  # it was idle, and something has killed it
+            if process is not None and process.poll() is not None:  # it was killed while idle
                 _end(process)
                 process = None
             return process or _start()
 
     def prepare(self) -> None:
-        """Have the next one start, where one is kept; raises OSError."""
+        """Start the spare process, if one is kept. Raises OSError."""
         with self._lock:
             if self._keeps_spare and not self._closed and self._spare is None:
                 self._spare = _start()
 
     def close(self) -> None:
-        """End the spare one; no other is kept."""
+        """End the spare process and start no other."""
         with self._lock:
             self._closed = True
             if self._spare is not None:
@@ -101,29 +100,30 @@ class Processes:
 
 
 class Decoding:
-    """One file being decoded. `run` blocks; `cancel` may be called from any thread, before, meanwhile and after."""
+    """Decodes one file. `run` blocks, and any thread may call `cancel` at any time."""
 
     def __init__(self, data: bytes, limits: DecodeLimits, processes: Processes) -> None:
-        self._data, self._limits, self._processes = data, limits, processes
+        self._data = data
+        self._limits = limits
+        self._processes = processes
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended_by: str | None = None  # the reason, where this class has killed the process
+        self._ended_by: str | None = None  # reason if this class killed the process
 
     def cancel(self) -> None:
         """Kill the process; `run` raises InvalidAudio."""
         self._kill("the decoding was cancelled")
 
     def run(self) -> Samples:
-        """The sound of the file, its channels averaged.
+        """Return the audio of the file, its channels averaged.
 
         Raises:
-            InvalidAudio: not sound, broken, a film, or something on which the decoder crashes or takes too long.
-            ReferenceTooLong: more sound than the limits allow.
+            InvalidAudio: not audio, broken, a video, or the decoder crashed or took too long.
+            ReferenceTooLong: the audio is longer than the limit.
             CloningUnavailable: the process cannot be started.
         """
-        timer = threading.Timer(
-            self._limits.decode_s, self._kill, ("the file takes too long to decode",)
-        )
+        reason = "the file takes too long to decode"
+        timer = threading.Timer(self._limits.decode_s, self._kill, (reason,))
         timer.daemon = True
         try:
             process = self._take()
@@ -135,7 +135,7 @@ class Decoding:
                 _end(process)
                 self._processes.prepare()
         except (OSError, RuntimeError) as exc:  # no memory, process, thread or descriptor is left
-            log.error("the decoder of recordings cannot be started: %s", exc)
+            log.error("the decoder process cannot be started: %s", exc)
             raise CloningUnavailable(UNAVAILABLE) from exc
         finally:
             timer.cancel()
@@ -155,17 +155,17 @@ class Decoding:
                 self._process.kill()
 
     def _sound(self, status: int, output: bytes) -> Samples:
-        """The samples in the output of a process that ended with `status`; raises what `run` does."""
+        """Return the samples in the output of an ended process. Raises as `run` does."""
         if self._ended_by is not None:
             raise InvalidAudio(self._ended_by)
         if not output.startswith(READY):
-            log.error("the decoder of recordings does not start: it ends with status %d", status)
+            log.error("the decoder process failed to start: exit status %d", status)
             raise CloningUnavailable(UNAVAILABLE)
         if status == Verdict.TOO_LONG:
             raise ReferenceTooLong(f"the reference must last at most {self._limits.longest_s:g} s")
         if status != Verdict.SOUND:
             if status not in MESSAGES:
-                log.warning("a recording ended its decoder with status %d", status)
+                log.warning("a recording crashed the decoder process: exit status %d", status)
             raise InvalidAudio(MESSAGES.get(status, MESSAGES[Verdict.UNREADABLE]))
         return _averaged(output[len(READY) :], self._limits)
 
@@ -175,31 +175,31 @@ def _start() -> subprocess.Popen[bytes]:
         command("app.clone.decoder"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # FFmpeg writes as much as the file makes it write
+        stderr=subprocess.DEVNULL,  # the file decides how much FFmpeg writes
         env=environment(),
         cwd="/",
     )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process, unless it has ended, and let go of it."""
+    """Kill a process unless it has ended, close its pipes and wait for it."""
     process.kill()
     assert process.stdin is not None
     with suppress(BrokenPipeError):
         process.stdin.close()
     with process:
-        pass  # it closes the other pipe, and waits
+        pass  # closes the other pipe and waits
 
 
 def _exchange(process: subprocess.Popen[bytes], task: bytes, data: bytes, most_bytes: int) -> bytes:
-    """Send a task and its file to the process, and receive what it says until it ends, or has said too much."""
+    """Send a task and its file to the process, and return its output up to `most_bytes`."""
     assert process.stdin is not None
     assert process.stdout is not None
     with suppress(BrokenPipeError):
         process.stdin.write(task)
         process.stdin.write(data)
     with suppress(BrokenPipeError):
-        process.stdin.close()  # it sends the rest
+        process.stdin.close()  # sends the rest of the buffer
     output = process.stdout.read(most_bytes)
     if not process.stdout.read(1):
         process.wait()
@@ -207,7 +207,10 @@ def _exchange(process: subprocess.Popen[bytes], task: bytes, data: bytes, most_b
 
 
 def _averaged(output: bytes, limits: DecodeLimits) -> Samples:
-    """The mean of the channels, since FFmpeg's own mix of two is 3 dB louder. Samples may be no numbers."""
+    """Return the mean of the channels, whose samples may be NaN.
+
+    FFmpeg's own mix of two channels would be 3 dB louder.
+    """
     if not output:
         return np.zeros(0, np.float32)
     channels, size = output[0], len(output) - 1

@@ -1,4 +1,4 @@
-"""From an uploaded file to codes, in one thread; the network is loaded when it is first needed."""
+"""Encode uploaded files to codec codes in one thread. The network is loaded at first use."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from app.samples import Samples
 
 
 class VoiceEncoder(Protocol):
-    """A codec's encoder."""
+    """The encoder of a codec."""
 
     def encode(self, samples: Samples) -> tuple[int, ...]:
-        """The codes of mono sound at 16 kHz."""
+        """Return the codes of mono audio at 16 kHz."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What an upload came to."""
+    """An encoded upload."""
 
     codes: tuple[int, ...]
     length_s: float
 
 
 class ReferenceEncoder:
-    """Files to codes, one at a time. A load that fails is tried again with the next file."""
+    """Encodes one file at a time. If the network fails to load, the next file retries it."""
 
     def __init__(self, load: Callable[[], VoiceEncoder], limits: ReferenceLimits) -> None:
         self._load, self._limits = load, limits
@@ -38,15 +38,17 @@ class ReferenceEncoder:
         self._processes = Processes(spare=True)
 
     def close(self) -> None:
-        """Let go of the decoder process that is kept for the next file."""
+        """End the decoder process that waits for the next file."""
         self._processes.close()
 
     def decoding(self, audio: bytes) -> ReferenceDecoding:
-        """The first half of the work on a file, which can be cancelled; `encode` does it."""
+        """Prepare the decoding of a file, which can be cancelled. `encode` runs it."""
         return ReferenceDecoding(audio, self._limits, self._processes)
 
     def encode(self, decoding: ReferenceDecoding) -> Recording:
-        """Decode a file and encode its sound: seconds of work on a CPU, and the load before the first.
+        """Decode a file and encode its audio, which takes seconds on a CPU.
+
+        The first call loads the network.
 
         Raises:
             RequestError, CloningUnavailable: see `ReferenceDecoding.run`.

@@ -1,9 +1,9 @@
-"""A reference recording: whatever was uploaded, as mono sound at the encoder's rate, or a clear refusal.
+"""Decode an uploaded reference to mono audio at the encoder's rate, or reject it.
 
-The bytes come from a stranger. So they are decoded in a process of their own (see `app.clone.decoding`), the
-containers are those of a list and no protocol is allowed (a playlist would make FFmpeg read this machine's files), a
-stated length is believed only where it speaks against the file, and decoding stops at the longest length or at its
-limits of time and memory.
+The bytes are untrusted. They are decoded in a separate process (see `app.clone.decoding`). Only
+listed containers and no protocols are allowed, because a playlist would make FFmpeg read this
+machine's files. A stated length is used only to reject a file. Decoding stops at the longest length
+and at limits of time and memory.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from app.clone.decoding import DecodeLimits, Decoding, Processes
 from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
 from app.samples import Samples
 
-RATE_HZ = 16_000  # what NeuCodec's encoder hears
+RATE_HZ = 16_000  # input rate of NeuCodec's encoder
 CONTAINERS = "wav,mp3,flac,ogg,mov,matroska,aac,aiff"  # webm is matroska, m4a and mp4 are mov
-SILENT_RMS = 10 ** (-50 / 20)  # of the loudest 100 ms
+SILENT_RMS = 10 ** (-50 / 20)  # in the loudest 100 ms: -50 dBFS
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLimits:
-    """What a reference may be."""
+    """Limits of a reference, in seconds."""
 
     min_s: float = 1.0
     max_s: float = 20.0
-    decode_s: float = 10.0  # 20 s of sound take 20 ms, and the start of their process 150
+    decode_s: float = 10.0  # 20 s of audio take 20 ms, the start of the process 150 ms
 
 
 def decode_reference(data: bytes, limits: ReferenceLimits) -> Samples:
-    """The sound of an uploaded file, at 16 kHz; see `ReferenceDecoding.run`."""
+    """Return the audio of an uploaded file at 16 kHz; see `ReferenceDecoding.run`."""
     return ReferenceDecoding(data, limits, Processes()).run()
 
 
 class ReferenceDecoding:
-    """An uploaded file on its way to sound. `cancel` may be called from any thread, at any time."""
+    """Decodes an uploaded file. Any thread may call `cancel` at any time."""
 
     def __init__(self, data: bytes, limits: ReferenceLimits, processes: Processes) -> None:
         self._limits = limits
@@ -45,22 +45,22 @@ class ReferenceDecoding:
         )
 
     def cancel(self) -> None:
-        """End the work: the client has left, or the service ends. `run` raises InvalidAudio."""
+        """Stop, because the client disconnected or the service ends. `run` raises InvalidAudio."""
         self._decoding.cancel()
 
     def run(self) -> Samples:
-        """The sound of the file, at 16 kHz.
+        """Return the audio of the file at 16 kHz.
 
         Raises:
-            InvalidAudio: not sound, not in a container of ours, broken, or a film.
-            ReferenceTooShort, ReferenceTooLong, ReferenceSilent: sound that cannot serve.
-            CloningUnavailable: no process can be started to decode it.
+            InvalidAudio: not audio, an unsupported container, broken, or a video.
+            ReferenceTooShort, ReferenceTooLong, ReferenceSilent: the audio is not usable.
+            CloningUnavailable: the decoder process cannot be started.
         """
         samples = self._decoding.run()
         if len(samples) < self._limits.min_s * RATE_HZ:
             raise ReferenceTooShort(f"the reference must last at least {self._limits.min_s:g} s")
         if not np.isfinite(samples).all():
-            raise InvalidAudio("the file holds samples that are not numbers")
+            raise InvalidAudio("the file contains samples that are not finite numbers")
         if _loudest_rms(samples) < SILENT_RMS:
             raise ReferenceSilent("the reference is silent")
         return np.clip(samples, -1, 1)

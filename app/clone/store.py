@@ -1,6 +1,6 @@
-"""The stored voices: in memory, and in a folder where there is one, so that they survive a restart.
+"""Store cloned voices in memory, and in VOICES_FOLDER if set, so that they survive a restart.
 
-A voice is one file, named by its id. Names are what people call it: data, and never part of a path.
+A voice is one file, named by its id. The names of voices are user data and never part of a path.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from app.request_errors import (
 from app.speech.text import clean
 
 MAX_NAME_CHARACTERS = 64
-MAX_FILE_BYTES = 1_000_000  # 60 s are 3,000 codes: 20 KB
+MAX_FILE_BYTES = 1_000_000  # 60 s are 3,000 codes or 20 KB
 Code = Annotated[int, Field(ge=0, lt=65_536)]
 _ID = re.compile(r"[0-9a-f]{32}")
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
@@ -40,31 +40,31 @@ log = logging.getLogger(__name__)
 
 
 def voice_name(name: str) -> str:
-    """A name in its one form (NFC, no blanks at its ends).
+    """Return a name in canonical form (NFC, without blanks at its ends).
 
     Raises:
-        InvalidName: empty, too long, with characters that cannot be seen, or of the form of an id.
+        InvalidName: the name is empty, too long, has invisible characters or looks like an id.
     """
-    if len(name) > 4 * MAX_NAME_CHARACTERS:  # before NFC, which takes its time on a flood
+    if len(name) > 4 * MAX_NAME_CHARACTERS:  # before NFC, which is slow on long input
         raise InvalidName(f"name is longer than {MAX_NAME_CHARACTERS} characters", param="name")
     name = unicodedata.normalize("NFC", name).strip()
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise InvalidName(f"name must have 1 to {MAX_NAME_CHARACTERS} characters", param="name")
     if any(unicodedata.category(character) in _UNSEEN for character in name):
-        raise InvalidName("name holds characters that cannot be seen", param="name")
+        raise InvalidName("name contains invisible characters", param="name")
     if _ID.fullmatch(name):
-        raise InvalidName("name has the form of an id", param="name")
+        raise InvalidName("name must not look like the id of a voice", param="name")
     return name
 
 
 class ClonedVoice(BaseModel):
-    """A voice as it is kept. `reference_text` is clean: it goes into prompts as it stands."""
+    """A stored voice. `reference_text` is cleaned, so prompts contain it unchanged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str = Field(default_factory=lambda: uuid4().hex, pattern=f"^{_ID.pattern}$")
     name: str
-    created: int = Field(default_factory=lambda: int(time.time()), ge=0)  # seconds since 1970
+    created: int = Field(default_factory=lambda: int(time.time()), ge=0)  # Unix time in seconds
     reference_text: str = Field(max_length=10_000)
     codes: tuple[Code, ...] = Field(min_length=1, max_length=10_000)
     sample_s: float = Field(gt=0)
@@ -78,12 +78,12 @@ class ClonedVoice(BaseModel):
         except RequestError as exc:
             raise ValueError(exc.message) from exc
         if not same:
-            raise ValueError("not as this server writes it")
+            raise ValueError("not in canonical form")
         return value
 
 
 class VoiceStore:
-    """Voices by name and id. Blocks on the disk: call `load`, `add` and `remove` in a thread."""
+    """Voices by name and id. `load`, `add` and `remove` block on the disk: use a thread."""
 
     def __init__(self, folder: Path | None, limit: int) -> None:
         self._folder, self._limit = folder, limit
@@ -92,11 +92,11 @@ class VoiceStore:
 
     @property
     def voices(self) -> list[ClonedVoice]:
-        """All of them, oldest first."""
+        """All voices, oldest first."""
         return sorted(self._voices.copy().values(), key=lambda voice: (voice.created, voice.name))
 
     def find(self, asked: str) -> ClonedVoice | None:
-        """The voice with that id or name."""
+        """Return the voice with this id or name, or None."""
         if asked in self._voices:
             return self._voices[asked]
         if len(asked) > 4 * MAX_NAME_CHARACTERS:
@@ -105,10 +105,10 @@ class VoiceStore:
         return next((voice for voice in self._voices.copy().values() if voice.name == name), None)
 
     def load(self) -> None:
-        """Read the folder, and make it where it is not there. Files that cannot be used are named in the log.
+        """Create the folder if missing and load its voices. Log the files that are not usable.
 
         Raises:
-            LoadError: the folder cannot be made, read or written.
+            LoadError: the folder cannot be created, read or written.
         """
         if self._folder is None:
             return
@@ -116,31 +116,32 @@ class VoiceStore:
         try:
             paths = sorted(self._folder.iterdir())
         except OSError as exc:
-            raise LoadError(
-                f"VOICES_FOLDER={self._folder}: cannot be read ({exc.strerror})"
-            ) from exc
+            message = f"VOICES_FOLDER={self._folder}: cannot be read ({exc.strerror})"
+            raise LoadError(message) from exc
         for path in paths:
             self._load_file(path)
         self._tell()
 
     def check(self, name: str) -> None:
-        """Whether a voice could be added.
+        """Check that a voice with this name can be added.
 
         Raises:
             VoiceExists: the name is taken.
             TooManyVoices: the store is full.
         """
         if self.find(name) is not None:
-            raise VoiceExists("a voice of that name exists", param="name")
+            raise VoiceExists("a voice with this name already exists", param="name")
         if len(self._voices) >= self._limit:
-            raise TooManyVoices(f"this server keeps at most {self._limit} voices; delete one first")
+            raise TooManyVoices(
+                f"this server stores at most {self._limit} voices; delete one first"
+            )
 
     def add(self, voice: ClonedVoice) -> None:
-        """Keep a voice; on the disk first, whole or not at all.
+        """Store a voice, first on the disk with an atomic write.
 
         Raises:
             VoiceExists, TooManyVoices: see `check`.
-            VoiceNotSaved: the disk does not take it.
+            VoiceNotSaved: its file cannot be written.
         """
         with self._lock:
             self.check(voice.name)
@@ -150,22 +151,21 @@ class VoiceStore:
             self._tell()
 
     def remove(self, voice_id: str) -> None:
-        """Forget a voice.
+        """Delete a voice.
 
         Raises:
-            StoredVoiceNotFound: no voice has that id.
-            VoiceNotSaved: its file cannot be deleted, so it stays.
+            StoredVoiceNotFound: no voice has this id.
+            VoiceNotSaved: its file cannot be deleted, so the voice remains.
         """
         with self._lock:
             if voice_id not in self._voices:
-                raise StoredVoiceNotFound(
-                    "no stored voice has that id (GET /v1/audio/voices)", param="id"
-                )
+                message = "no stored voice has this id; see GET /v1/audio/voices"
+                raise StoredVoiceNotFound(message, param="id")
             if self._folder is not None:
                 try:
                     (self._folder / f"{voice_id}.json").unlink(missing_ok=True)
                 except OSError as exc:
-                    log.error("a voice cannot be deleted: %s", exc.strerror)
+                    log.error("the file of a voice cannot be deleted: %s", exc.strerror)
                     raise VoiceNotSaved("the voice could not be deleted") from exc
             del self._voices[voice_id]
             self._tell()
@@ -176,44 +176,43 @@ class VoiceStore:
     def _load_file(self, path: Path) -> None:
         if path.suffix == ".tmp" and _ID.fullmatch(path.stem):
             with suppress(OSError):
-                path.unlink()  # a write that a crash cut off
+                path.unlink()  # a partial file left by a crash
         if path.suffix != ".json":
             return
         try:
             voice = _read(path)
             self.check(voice.name)
         except (OSError, ValueError, RequestError) as exc:
-            log.error("%s: skipped: not a voice that can be used (%s)", path, type(exc).__name__)
+            log.error("%s: skipped, not a usable voice (%s)", path, type(exc).__name__)
             return
         self._voices[voice.id] = voice
 
     def _write(self, folder: Path, voice: ClonedVoice) -> None:
         path = folder / f"{voice.id}.json"
         try:
-            write_whole(
-                path, path.with_suffix(".tmp"), voice.model_dump_json().encode(), durable=True
-            )
+            body = voice.model_dump_json().encode()
+            write_whole(path, path.with_suffix(".tmp"), body, durable=True)
             _sync(folder)
         except OSError as exc:
-            log.error("a voice cannot be saved: %s", exc.strerror)
+            log.error("the file of a voice cannot be written: %s", exc.strerror)
             raise VoiceNotSaved("the voice could not be saved") from exc
 
 
 def _read(path: Path) -> ClonedVoice:
-    """Raises OSError, or ValueError for a file that is not a voice's."""
+    """Read a voice. Raises OSError, or ValueError if the file is not a voice."""
     if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError("not a file of a voice's size")
+        raise ValueError("not a regular file, or too large")
     try:
         voice = ClonedVoice.model_validate_json(path.read_bytes())
     except ValidationError:
-        raise ValueError("not a voice") from None  # its message would hold texts
+        raise ValueError("not a voice") from None  # pydantic's message would contain texts
     if path.name != f"{voice.id}.json":
-        raise ValueError("another voice's name")
+        raise ValueError("its name is not the id of the voice")
     return voice
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename last through a power cut."""
+    """Flush a folder to the disk, so that a rename survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
