@@ -100,7 +100,7 @@ def test_callers_mistakes_page_nobody(tmp_path: Path) -> None:
     well = rising("tts_requests_total", 10, outcome="ok")
     assert summary(tmp_path, "SpeechFailing", well, *mistakes) == ""
     failing = rising("tts_requests_total", 10, outcome="engine_timeout")
-    assert "speech:9091: 50% of the answers fail" in summary(
+    assert "speech:9091: 50% of the requests fail" in summary(
         tmp_path, "SpeechFailing", well, failing, *mistakes
     )
 
@@ -117,7 +117,7 @@ def test_a_key_at_its_limit_asks_for_no_replica(tmp_path: Path) -> None:
 @needs_promtool
 def test_a_server_that_answers_and_cannot_speak_is_noticed(tmp_path: Path) -> None:
     assert summary(tmp_path, "SpeechNotReady", level("tts_ready", 1)) == ""
-    assert "speech:9091 answers, but cannot speak" in summary(
+    assert "speech:9091 responds but is not ready" in summary(
         tmp_path, "SpeechNotReady", level("tts_ready", 0)
     )
 

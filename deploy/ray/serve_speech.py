@@ -1,7 +1,8 @@
-"""The service on Ray Serve: `python deploy/ray/serve_speech.py --replicas 2`, where `ray[serve]` is installed.
+"""The service on Ray Serve: `python deploy/ray/serve_speech.py --replicas 2`. Needs `ray[serve]`.
 
-Each replica is the whole application, as `python -m app` runs it; Ray starts them, spreads the requests, and replaces
-one that dies. Admission stays the application's: Ray's own refusal is a plain 503, and its queue has no end.
+Each replica is the whole application, as `python -m app` runs it. Ray starts the replicas,
+distributes the requests, and replaces a replica that dies. Admission is left to the application,
+because Ray rejects with a plain 503 and its queue is unbounded.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from app.main import create_app
 from app.settings import Settings
 from app.tracing import export
 
-RAYS_OWN = range(10_002, 20_000)  # ports of Ray's workers: a server there fails now and then
-LOADING_LOOK_S = 0.1
-NEVER_REACHED = 10  # times MAX_CONCURRENT_REQUESTS: how many requests Ray may give a replica
+RAYS_OWN = range(10_002, 20_000)  # ports of Ray's workers, which sometimes take them
+LOADING_LOOK_S = 0.1  # between two checks of the loading state
+NEVER_REACHED = 10  # Ray's limit of requests per replica, in multiples of MAX_CONCURRENT_REQUESTS
 
 
 def build_app() -> FastAPI:
-    """The application, made in the replica's process, which starts otherwise than `python -m app`."""
+    """Create the application in the replica's process, which does not run `app.__main__`."""
     hold_less()
     settings = Settings()
     configure(settings.log_level, settings.log_format)
@@ -39,9 +40,9 @@ def build_app() -> FastAPI:
 
 
 def told(build: Callable[[], FastAPI], settings: dict[str, str]) -> Callable[[], FastAPI]:
-    """`build` as a replica calls it, with the settings in its environment.
+    """Wrap `build` to set the settings as environment variables of the replica first.
 
-    They do not go by Ray's runtime_env, which stands in Ray's logs as it is, with every key.
+    Ray's runtime_env is not used, because Ray logs it with every key.
     """
 
     def begin() -> FastAPI:
@@ -54,7 +55,7 @@ def told(build: Callable[[], FastAPI], settings: dict[str, str]) -> Callable[[],
 def application(
     build: Callable[[], FastAPI], settings: Settings, *, replicas: int, gpus: float
 ) -> serve.Application:
-    """What `serve.run` takes. `gpus` of each replica may be a fraction, where several share one."""
+    """Build the Ray application. `gpus` per replica may be a fraction if replicas share a GPU."""
 
     @serve.deployment(
         name="speech",
@@ -67,20 +68,23 @@ def application(
     )
     @serve.ingress(told(build, environment()))
     class Speech:
-        """One replica."""
+        """A replica."""
 
         app: FastAPI
 
         async def check_health(self) -> None:
-            """Return when it is well, the first time when it has loaded; Ray replaces it where this raises."""
+            """Wait until the service has loaded; raise an error if it is broken.
+
+            Ray replaces the replica after an error.
+            """
             service = self.app.state.service
             assert isinstance(service, Service)
-            while (  # noqa: ASYNC110
+            while (  # noqa: ASYNC110  (loading has no event, and no request runs yet)
                 service.decoder is None
                 and not service.broken
                 and service.problem.startswith(LOADING)
             ):
-                await asyncio.sleep(LOADING_LOOK_S)  # nobody tells, and nobody is served yet
+                await asyncio.sleep(LOADING_LOOK_S)
             if service.decoder is None or not service.alive:
                 raise RuntimeError(service.problem or "a decode thread has died")
 
@@ -88,7 +92,7 @@ def application(
 
 
 def environment() -> dict[str, str]:
-    """The settings of this process, OpenTelemetry's too, which replicas on other machines have to be told."""
+    """Return this process's settings, OpenTelemetry's too, for replicas on other machines."""
     known = {**dotenv_values(".env"), **os.environ}
     names = {name.upper() for name in Settings.model_fields} | {
         "HF_HOME",
@@ -105,16 +109,18 @@ def environment() -> dict[str, str]:
 def run(
     build: Callable[[], FastAPI], *, replicas: int, gpus: float = 0.0, address: str | None = None
 ) -> None:
-    """Serve on HOST and PORT until a signal ends it; `address` is a running cluster's, None starts one here.
+    """Serve on HOST and PORT until a signal.
+
+    `address` is that of a running cluster; None starts one on this machine.
 
     Raises:
-        ValueError: a port that Ray wants for itself.
+        ValueError: PORT is in the range of Ray's workers.
     """
     settings = Settings()
     if settings.port in RAYS_OWN:
         raise ValueError(f"PORT={settings.port}: Ray's workers use 10002 to 19999")
     ray.init(address=address, include_dashboard=False)
-    # A timeout of the whole request would cut long answers (and 0 would refuse all): the service has its own.
+    # Ray's timeout would cut long responses, and 0 would reject all. The service has its own.
     serve.start(
         http_options=HTTPOptions(host=settings.host, port=settings.port, request_timeout_s=None)
     )
@@ -124,14 +130,14 @@ def run(
 
 
 def main() -> None:
-    """Read the command line and serve."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--gpus", type=float, default=0.0, help="of each replica")
+    parser.add_argument("--gpus", type=float, default=0.0, help="GPUs per replica")
     parser.add_argument(
-        "--address", help="a running cluster's, as ray.init takes it; one is started here without"
+        "--address", help="address of a running cluster for ray.init; default: start one here"
     )
     given = parser.parse_args()
     run(build_app, replicas=given.replicas, gpus=given.gpus, address=given.address)

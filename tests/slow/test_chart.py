@@ -215,7 +215,7 @@ def test_a_rollout_can_do_with_the_gpus_there_are(python: Path) -> None:
 def test_the_notes_say_whether_it_is_open(
     python: Path, values: dict[str, Any], is_open: bool
 ) -> None:
-    assert ("open to everybody" in rendered(python, values)["NOTES"]) == is_open
+    assert ("open to every client" in rendered(python, values)["NOTES"]) == is_open
 
 
 def type_errors(manifest: dict[str, Any], folder: Path) -> str:

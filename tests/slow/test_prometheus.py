@@ -31,7 +31,7 @@ scrape_configs:
 # Silent where the service has one embedded engine, no graphs and nothing goes wrong.
 MAY_BE_EMPTY = {
     "Failed share",
-    "Refused",
+    "Rejected",
     "Retries",
     "Runaways",
     "Engines up",

@@ -402,7 +402,7 @@ def test_no_service_is_an_answer_that_clients_can_read(tmp_path: Path) -> None:
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/json"
     assert int(answer.headers["retry-after"]) > 0
-    expected = NotReady("no speech server is ready; try again shortly").body()
+    expected = NotReady("no speech server is ready; retry shortly").body()
     assert answer.json() == {"error": asdict(expected)}
 
 

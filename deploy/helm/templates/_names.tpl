@@ -18,8 +18,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The environment of both containers: what the chart fixes wins. Numbers of a values file are floats, which
-toString writes as 2e+07. */}}
+{{/* Environment of both containers; values fixed by the chart take precedence. Numbers of a values
+file are floats, which toString would write as 2e+07. */}}
 {{- define "speech.environment" -}}
 {{- $fixed := dict "HOST" "0.0.0.0" "PORT" "9091" "SHUTDOWN_GRACE_S" (.Values.shutdownGraceS | int | toString) }}
 {{- if .Values.engine.urls }}{{ $_ := set $fixed "TTS_API" (join "," .Values.engine.urls) }}{{ end }}
@@ -30,7 +30,7 @@ toString writes as 2e+07. */}}
 {{- end }}
 {{- end }}
 
-{{/* How the number of replicas changes: one pod a minute goes, after scaleDownS of less load. */}}
+{{/* Scaling behaviour: removes one pod per minute after scaleDownS of lower load. */}}
 {{- define "speech.scaling" -}}
 scaleDown:
   stabilizationWindowSeconds: {{ .Values.autoscaling.scaleDownS }}
