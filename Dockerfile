@@ -3,13 +3,13 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-# Empty: PyPI's build, with CUDA. https://download.pytorch.org/whl/cpu: without.
+# Index for torch. Empty: PyPI, with CUDA. https://download.pytorch.org/whl/cpu: without CUDA.
 ARG TORCH_INDEX_URL=
 RUN python -m venv /opt/speech
 ENV PATH=/opt/speech/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 COPY pyproject.toml ./
-# The libraries are a layer of their own, so that a change of the code does not install them again.
+# A separate layer for the libraries, so that a change of the code does not reinstall them.
 RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -n "$TORCH_INDEX_URL" ]; then export PIP_INDEX_URL="$TORCH_INDEX_URL"; fi \
     && pip install torch==2.13.0

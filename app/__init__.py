@@ -1,1 +1,1 @@
-"""A server for LLM-based text-to-speech: text in, streamed speech out."""
+"""An OpenAI-compatible server for LLM-based text-to-speech."""
