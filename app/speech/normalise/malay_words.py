@@ -11,18 +11,9 @@ MONTHS = (
 MONTH_NUMBERS = {
     **{name: index for index, name in enumerate(MONTHS, 1)},
     **{name[:3]: index for index, name in enumerate(MONTHS, 1)},
-    **{
-        "sept": 9,
-        "january": 1,
-        "february": 2,
-        "march": 3,
-        "mar": 3,
-        "may": 5,
-        "june": 6,
-        "july": 7,
-    },
-    **{"august": 8, "aug": 8, "october": 10, "oct": 10, "december": 12, "dec": 12},
-}
+    "sept": 9, "january": 1, "february": 2, "march": 3, "mar": 3, "may": 5, "june": 6, "july": 7,
+    "august": 8, "aug": 8, "october": 10, "oct": 10, "december": 12, "dec": 12,
+}  # fmt: skip
 SEN = same("sen")
 
 
@@ -58,41 +49,47 @@ _BY_NAME = {
     "kilometer": ("km", "KM"), "meter": ("m",), "sentimeter": ("cm",), "milimeter": ("mm",),
     "kilogram": ("kg", "KG", "Kg"), "gram": ("g", "gm"), "miligram": ("mg",), "liter": ("l", "L"),
     "mililiter": ("ml", "mL"),
-    "kilometer persegi": ("km2", "km²"), "meter persegi": ("m2", "m²", "mp"), "meter padu": ("m3", "m³"),
-    "kaki persegi": ("sq ft", "sqft", "kps"), "kaki": ("ft",), "paun": ("lb", "lbs"), "auns": ("oz",),
-    "kilometer sejam": ("km/h", "km/j", "kmh", "kmj", "kph"), "batu sejam": ("mph",), "meter sesaat": ("m/s",),
-    "darjah Celsius": ("°C",), "darjah Fahrenheit": ("°F",), "darjah": ("°",),
-    "kilobait": ("KB", "kB"), "megabait": ("MB",), "gigabait": ("GB",), "terabait": ("TB",),
-    "megabait sesaat": ("MB/s",), "kilobit sesaat": ("kbps",), "megabit sesaat": ("Mbps", "mbps"),
-    "gigabit sesaat": ("Gbps", "gbps"), "hertz": ("Hz",), "kilohertz": ("kHz",), "megahertz": ("MHz",),
-    "gigahertz": ("GHz",), "watt": ("W",), "kilowatt": ("kW",), "kilowatt jam": ("kWh",), "volt": ("V",),
-    "miliamp jam": ("mAh",), "jam": ("hr", "hrs", "j"), "minit": ("min", "mins", "mnt"), "saat": ("s", "sec", "secs"),
-    "milisaat": ("ms",), "bulan": ("bln", "mth", "mths"), "tahun": ("thn", "yr", "yrs"), "hari": ("hr.",),
-    "unit": ("pcs",), "hektar": ("ha",), "sen": ("¢",),
+    "kilometer persegi": ("km2", "km²"), "meter persegi": ("m2", "m²", "mp"),
+    "meter padu": ("m3", "m³"), "kaki persegi": ("sq ft", "sqft", "kps"), "kaki": ("ft",),
+    "paun": ("lb", "lbs"), "auns": ("oz",),
+    "kilometer sejam": ("km/h", "km/j", "kmh", "kmj", "kph"), "batu sejam": ("mph",),
+    "meter sesaat": ("m/s",), "darjah Celsius": ("°C",), "darjah Fahrenheit": ("°F",),
+    "darjah": ("°",), "kilobait": ("KB", "kB"), "megabait": ("MB",), "gigabait": ("GB",),
+    "terabait": ("TB",), "megabait sesaat": ("MB/s",), "kilobit sesaat": ("kbps",),
+    "megabit sesaat": ("Mbps", "mbps"), "gigabit sesaat": ("Gbps", "gbps"), "hertz": ("Hz",),
+    "kilohertz": ("kHz",), "megahertz": ("MHz",), "gigahertz": ("GHz",), "watt": ("W",),
+    "kilowatt": ("kW",), "kilowatt jam": ("kWh",), "volt": ("V",), "miliamp jam": ("mAh",),
+    "jam": ("hr", "hrs", "j"), "minit": ("min", "mins", "mnt"), "saat": ("s", "sec", "secs"),
+    "milisaat": ("ms",), "bulan": ("bln", "mth", "mths"), "tahun": ("thn", "yr", "yrs"),
+    "hari": ("hr.",), "unit": ("pcs",), "hektar": ("ha",), "sen": ("¢",),
 }  # fmt: skip
 UNITS = {sign: same(name) for name, signs in _BY_NAME.items() for sign in signs}
 RATES = {
     **{word: word for word in ("sebulan", "setahun", "sehari", "sejam", "seminggu", "seorang")},
     **dict.fromkeys(("saat", "s"), "sesaat"), **dict.fromkeys(("minit", "min"), "seminit"),
-    **dict.fromkeys(("jam", "j", "hour", "hr", "h"), "sejam"), **dict.fromkeys(("hari", "day"), "sehari"),
+    **dict.fromkeys(("jam", "j", "hour", "hr", "h"), "sejam"),
+    **dict.fromkeys(("hari", "day"), "sehari"),
     **dict.fromkeys(("malam", "night"), "satu malam"),  # semalam is yesterday
-    **dict.fromkeys(("minggu", "week"), "seminggu"), **dict.fromkeys(("bulan", "bln", "month", "mth"), "sebulan"),
-    **dict.fromkeys(("tahun", "thn", "year", "yr"), "setahun"), **dict.fromkeys(("orang", "pax", "person"), "seorang"),
-    "unit": "seunit", "kg": "sekilogram", "km": "sekilometer", "GB": "satu gigabait",
-    "MB": "satu megabait",
+    **dict.fromkeys(("minggu", "week"), "seminggu"),
+    **dict.fromkeys(("bulan", "bln", "month", "mth"), "sebulan"),
+    **dict.fromkeys(("tahun", "thn", "year", "yr"), "setahun"),
+    **dict.fromkeys(("orang", "pax", "person"), "seorang"), "unit": "seunit", "kg": "sekilogram",
+    "km": "sekilometer", "GB": "satu gigabait", "MB": "satu megabait",
     "g": "segram", "gram": "segram", "liter": "seliter", "transaksi": "setiap transaksi",
     "pelanggan": "setiap pelanggan", "kali": "sekali",
-    "sms": "setiap S M S", "SMS": "setiap S M S", "panggilan": "setiap panggilan", "keping": "sekeping",
+    "sms": "setiap S M S", "SMS": "setiap S M S", "panggilan": "setiap panggilan",
+    "keping": "sekeping",
 }  # fmt: skip
 SYMBOLS = {
     "&": "dan", "+": "tambah", "=": "sama dengan", "@": "alias", "%": "peratus", "°": "darjah",
-    "±": "tambah atau tolak", "×": "darab", "÷": "bahagi", "→": "ke", "²": "kuasa dua", "³": "kuasa tiga",
-    "©": "hak cipta", "™": "", "®": "", "•": "", "*": "", "_": "", "|": ",", "\\": "", "^": "", "#": "hash",
-    "§": "seksyen", ".": "perpuluhan", "<": "kurang daripada", ">": "lebih daripada", "~": "kira-kira", "/": "per",
-    ":": "nisbah", "#word": "hashtag",
+    "±": "tambah atau tolak", "×": "darab", "÷": "bahagi", "→": "ke", "²": "kuasa dua",
+    "³": "kuasa tiga", "©": "hak cipta", "™": "", "®": "", "•": "", "*": "", "_": "", "|": ",",
+    "\\": "", "^": "", "#": "hash", "§": "seksyen", ".": "perpuluhan", "<": "kurang daripada",
+    ">": "lebih daripada", "~": "kira-kira", "/": "per", ":": "nisbah", "#word": "hashtag",
 }  # fmt: skip
-# As they are said on the telephone; dictionaries have titik, sengkang and garis bawah.
+# Names used on the telephone. Dictionaries have titik, sengkang and garis bawah.
 MARKS = {
-    ".": "dot", "@": "at", "-": "dash", "_": "underscore", "+": "plus", "/": "slash", ":": "titik bertindih",
-    "?": "tanda soal", "=": "sama dengan", "&": "dan", "#": "hash", "%": "peratus", "~": "tilde", "*": "bintang",
+    ".": "dot", "@": "at", "-": "dash", "_": "underscore", "+": "plus", "/": "slash",
+    ":": "titik bertindih", "?": "tanda soal", "=": "sama dengan", "&": "dan", "#": "hash",
+    "%": "peratus", "~": "tilde", "*": "bintang",
 }  # fmt: skip
