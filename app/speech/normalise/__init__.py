@@ -1,4 +1,4 @@
-"""What is written becomes what is said: numbers, money, dates, addresses and abbreviations as words."""
+"""Text normalisation: numbers, money, dates, addresses and abbreviations written as words."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ READERS: dict[Language, Callable[[], Reader | Spaced]] = {
 
 
 def normalise(text: str, language: Language | Literal["auto"] = "auto") -> str:
-    """Text as it is spoken: by the rules of `language`, or of the one that each sentence is in.
+    """Return the text in spoken form, by the rules of `language` or of each sentence's language.
 
-    What no rule can read stays, and so do sentences in other scripts; prose without digits, symbols and
-    abbreviations is returned unchanged. Never raises, takes linear time. Letters that are spelt come out
-    as capitals with spaces between, digits as words, commas where a speaker would pause.
+    Text that no rule matches stays, and so do sentences in other scripts. Prose without digits,
+    symbols and abbreviations is returned unchanged. Spelt letters become capitals separated by
+    spaces, digits become words, and commas mark pauses. Never raises, takes linear time.
     """
     if language != "auto":
         return READERS[language]().read(text)
     pieces = sentences(text)
     guessed = languages(pieces)
-    if len(set(guessed)) == 1:  # the text itself, where it is prose
+    if len(set(guessed)) == 1:  # returns prose as the same object
         return _read(text, guessed[0])
     runs: list[tuple[Language | None, str]] = []
     for found, piece in zip(guessed, pieces, strict=True):
@@ -44,11 +44,11 @@ def _read(text: str, language: Language | None) -> str:
 
 
 def _kept_apart(run: str, language: Language | None) -> str:
-    """A run of sentences of one language, with the whitespace around it, which reading strips."""
+    """Read a run of sentences in one language, keeping the whitespace that the reader strips."""
     words = run.strip()
     return run.replace(words, _read(words, language), 1) if words else run
 
 
 def read_english(text: str) -> str:
-    """Any text, read as English: for a voice that knows nothing else."""
+    """Read any text as English, for a voice that speaks no other language."""
     return english.reader().read(text)

@@ -1,4 +1,4 @@
-"""What is written short: titles, abbreviations, initials, acronyms, Roman numerals."""
+"""Rules for short forms: titles, abbreviations, initials, acronyms, Roman numerals."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 VALUES = {"I": 1, "V": 5, "X": 10}
 VOWEL = re.compile("[AEIOUYaeiouy]")
 NO_VOWEL = re.compile(r"[B-DF-HJ-NP-TV-XZ]+")
-BANK = re.compile(r"\b(?:SWIFT|BIC)\b")  # MBBEMYKL is no word
-BEHIND = 40  # characters that decide whether a sentence ends
+BANK = re.compile(r"\b(?:SWIFT|BIC)\b")  # precedes a bank code such as MBBEMYKL
+BEHIND = 40  # characters of context before or after a match
 
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """A language's short forms, each with what is said for it."""
+    """A language's short forms with their spoken forms."""
 
-    titles: Mapping[str, str]  # before a name, with or without a stop
-    before_number: Mapping[str, str]  # before a number, with or without a stop
-    dotted: Mapping[str, str]  # with a stop; what has no vowel also without
-    fixed: Mapping[str, str]  # exactly as written
-    spelt: frozenset[str]  # said letter by letter though they look like words
-    openers: frozenset[str]  # words that begin a sentence: a stop before one ends the last
-    counted: frozenset[str]  # words before a Roman numeral that counts: Chapter IV
-    reigning: frozenset[str]  # names before one that is an ordinal: Henry VIII
-    worn: Mapping[str, str]  # without a stop, though they look like words: utk
+    titles: Mapping[str, str]  # before a name, with or without a full stop
+    before_number: Mapping[str, str]  # before a number, with or without a full stop
+    dotted: Mapping[str, str]  # with a full stop, or without one if they have no vowel
+    fixed: Mapping[str, str]  # matched exactly as written
+    spelt: frozenset[str]  # acronyms that are spelt although they look like words
+    openers: frozenset[str]  # words that start a sentence: a full stop before one ends the last
+    counted: frozenset[str]  # words before a cardinal Roman numeral: Chapter IV
+    reigning: frozenset[str]  # names before an ordinal Roman numeral: Henry VIII
+    worn: Mapping[str, str]  # without a full stop, although they look like words: utk
 
     @property
     def hidden(self) -> str:
-        """A pattern of the short forms that look like prose: titles with a vowel before a name, and worn ones."""
+        """Pattern of the short forms that look like prose: titles with a vowel, and `worn`."""
         titles = either(title for title in self.titles if VOWEL.search(title) and title.isalpha())
         return rf"(?:(?:{either(self.worn)})(?![^\W_])|(?:{titles}) (?=[A-Z]))"
 
 
 class Abbreviations:
-    """The rules for a language's short forms."""
+    """Rules for a language's short forms."""
 
     def __init__(self, short: Short, numbers: Numbers, ordinal: str) -> None:
-        self._short, self._numbers, self._ordinal = short, numbers, ordinal
+        self._short = short
+        self._numbers = numbers
+        self._ordinal = ordinal
         bare = either(word for word in short.dotted if not re.search(r"[aeiouyAEIOU.]", word))
         self.before_numbers: tuple[Rule, ...] = (
             rule(
@@ -88,17 +90,17 @@ class Abbreviations:
         return said + "." if found.group().endswith(".") and self._ends(found) else said
 
     def _initials(self, found: re.Match[str]) -> str | None:
-        """U.S.A., J.K.; lower case only where nothing else could be meant."""
+        """Read U.S.A. and J.K., in lower case only a pair such as a.m."""
         if not found.group().isupper() and len(found.group()) > 4:
             return None
         return _spelt(found.group()) + ("." if self._ends(found) else "")
 
     def _initial(self, found: re.Match[str]) -> str | None:
-        """J. Tan, but not the end of "Plan B. It works"."""
+        """Read J. Tan, but not the end of "Plan B. It works"."""
         return None if found["next"] in self._short.openers else f"{found['letter']} "
 
     def _ends(self, found: re.Match[str]) -> bool:
-        """Whether the stop of what was found also ends the sentence."""
+        """True if the full stop of the match also ends the sentence."""
         behind = found.string[found.end() : found.end() + BEHIND].lstrip("\"'”’) ")
         return not behind or behind.partition(" ")[0].rstrip(",.!?") in self._short.openers
 
@@ -116,21 +118,17 @@ class Abbreviations:
     def _joined(self, found: re.Match[str]) -> str:
         text = found.group()
         many = "s" if text.endswith("s") else ""
-        return (
-            f" {self._short.fixed['&']} ".join(map(_spelt, text.removesuffix("s").split("&")))
-            + many
-        )
+        names = map(_spelt, text.removesuffix("s").split("&"))
+        return f" {self._short.fixed['&']} ".join(names) + many
 
     def _acronym(self, found: re.Match[str]) -> str | None:
-        """Spelt where it is known to be, or cannot be said as a word."""
+        """Spell an acronym that is listed or has no vowel."""
         letters, many = found["letters"], found["many"]
-        if len(letters) == 8 and BANK.search(
-            found.string[max(0, found.start() - BEHIND) : found.start()]
-        ):
+        before = found.string[max(0, found.start() - BEHIND) : found.start()]
+        if len(letters) == 8 and BANK.search(before):
             return _spelt(letters)
-        if letters not in self._short.spelt and not (
-            NO_VOWEL.fullmatch(letters) and len(letters) < 6
-        ):
+        is_unpronounceable = NO_VOWEL.fullmatch(letters) and len(letters) < 6
+        if letters not in self._short.spelt and not is_unpronounceable:
             return None
         return _spelt(letters) + ("'s" if many else "")
 
@@ -141,6 +139,5 @@ def _spelt(text: str) -> str:
 
 def _value(numeral: str) -> int:
     values = [VALUES[letter] for letter in numeral]
-    return sum(
-        -one if one < other else one for one, other in zip(values, [*values[1:], 0], strict=True)
-    )
+    pairs = zip(values, [*values[1:], 0], strict=True)
+    return sum(-one if one < other else one for one, other in pairs)

@@ -1,4 +1,4 @@
-"""Quantities: units, percentages, ranges, fractions, decimals, and numbers on their own."""
+"""Rules for quantities: units, percentages, ranges, rates, scales, years and plain numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DASH = " ?[-–] ?"
 
 
 class Amounts:
-    """The rules for numbers that count or measure."""
+    """Rules for numbers that count or measure."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
@@ -48,7 +48,7 @@ class Amounts:
         return self._language.percent.format(self._ends(found))
 
     def _range(self, found: re.Match[str]) -> str:
-        """3-5, and a score where the second is not more than the first."""
+        """Read 3-5 as a range, or as a score if the second number is not greater."""
         low, high = found["low"], found["high"]
         if len(low) < 3 and low.isdigit() and high.isdigit() and int(high[:LONGEST]) <= int(low):
             cardinal = self._language.numbers.cardinal
@@ -56,14 +56,12 @@ class Amounts:
         return self._ends(found)
 
     def _ends(self, found: re.Match[str], *, counts: bool = False) -> str:
-        """One number, or two with what stands between the ends of a range."""
+        """Read one number, or both ends of a range."""
         numbers = self._language.numbers
         said = numbers.count if counts else numbers.number
-        return (
-            f"{numbers.number(found['low'])} {self._language.to} {said(found['high'])}"
-            if found["high"]
-            else said(found["low"])
-        )
+        if not found["high"]:
+            return said(found["low"])
+        return f"{numbers.number(found['low'])} {self._language.to} {said(found['high'])}"
 
     def _rate(self, found: re.Match[str]) -> str | None:
         before = found.string[max(0, found.start() - 16) : found.start()]
@@ -71,43 +69,38 @@ class Amounts:
         return said if re.search(r"\d", before) else None
 
     def _scaled(self, found: re.Match[str]) -> str:
-        return f"{self._language.numbers.number(found['number'])} {self._language.scales[found['scale']]}"
+        number = self._language.numbers.number(found["number"])
+        return f"{number} {self._language.scales[found['scale']]}"
 
     def _year(self, found: re.Match[str]) -> str | None:
-        """A year where the words around do not count with it; before 1900 only where they ask for one."""
-        before, behind = (
-            found.string[max(0, found.start() - 24) : found.start()],
-            found.string[found.end() : found.end() + 24],
-        )
+        """Read a year unless a counted noun follows. Before 1900 a cue such as "in" is needed."""
+        before = found.string[max(0, found.start() - 24) : found.start()]
+        behind = found.string[found.end() : found.end() + 24]
         if self._language.counted.match(behind):
             return None
         year = int(found["year"])
-        return (
-            self._language.calendar.year(year)
-            if year >= 1900 or self._language.cues.year.search(before)
-            else None
-        )
+        if year < 1900 and not self._language.cues.year.search(before):
+            return None
+        return self._language.calendar.year(year)
 
     def _version(self, found: re.Match[str]) -> str:
-        numbers = self._language.numbers
-        return f" {self._language.symbols['.']} ".join(
-            map(numbers.cardinal, found.group().split("."))
-        )
+        point = f" {self._language.symbols['.']} "
+        return point.join(map(self._language.numbers.cardinal, found.group().split(".")))
 
     def _number(self, found: re.Match[str]) -> str:
         return self._language.numbers.number(found.group())
 
     def _hyphen(self, found: re.Match[str]) -> str | None:
-        """A minus where nothing stands before it; not said beside digits (Covid-19) and spelt letters (T-A-N)."""
+        """Read a minus that follows no letter or digit.
+
+        A hyphen beside digits (Covid-19) or between spelt letters (T-A-N) is silent.
+        """
         before = found.string[found.start() - 1 : found.start()]
         behind = found.string[found.end() : found.end() + 2]
         if before.isalnum():
-            silent = (
-                before.isdigit()
-                or not behind[:1].isalpha()
-                or (before.isupper() and not behind[1:].isalnum())
-            )
-            return "" if silent else None
+            is_beside_digit = before.isdigit() or not behind[:1].isalpha()
+            is_spelt = before.isupper() and not behind[1:].isalnum()
+            return "" if is_beside_digit or is_spelt else None
         return self._language.minus if not behind[:1].isalpha() or _money_follows(found) else None
 
 

@@ -1,4 +1,4 @@
-"""A language's reader, put together from the rules that all share and its own."""
+"""Construction of a language's reader from the shared rules and its own."""
 
 from __future__ import annotations
 
@@ -15,32 +15,28 @@ from app.speech.normalise.times import Times
 
 
 def build(language: Language, short: Short, own: Sequence[Rule], *, ordinal: str) -> Reader:
-    """The rules in their order: the surest first, numbers on their own last.
+    """Return a reader with the rules in order, the most specific first and plain numbers last.
 
-    `own` are the language's own rules, `ordinal` is the template for the numeral of a king.
+    `own`: rules of this language. `ordinal`: template for regnal numbers ("Henry VIII").
     """
-    contacts, amounts = Contacts(language, short.spelt), Amounts(language)
-    times, money, signs = Times(language), Money(language), Signs(language)
+    contacts = Contacts(language, short.spelt)
+    amounts = Amounts(language)
+    times = Times(language)
+    money = Money(language)
+    signs = Signs(language)
     abbreviations = Abbreviations(short, language.numbers, ordinal)
-    return Reader(
-        (
-            *(
-                *contacts.addresses,
-                *times.rules,
-                *money.rules,
-                *contacts.numbers,
-                *own,
-                *signs.rules,
-                *amounts.rules,
-            ),
-            *(
-                *abbreviations.before_numbers,
-                *contacts.codes,
-                *abbreviations.rules,
-                *amounts.plain,
-                *signs.plain,
-            ),
-        ),
-        short.dotted,
-        f"(?:{short.hidden}|{times.hidden})",
+    rules = (
+        *contacts.addresses,
+        *times.rules,
+        *money.rules,
+        *contacts.numbers,
+        *own,
+        *signs.rules,
+        *amounts.rules,
+        *abbreviations.before_numbers,
+        *contacts.codes,
+        *abbreviations.rules,
+        *amounts.plain,
+        *signs.plain,
     )
+    return Reader(rules, short.dotted, f"(?:{short.hidden}|{times.hidden})")

@@ -1,4 +1,4 @@
-"""What names a person, a place on the net or a thing: addresses, telephone numbers, identity cards, codes."""
+"""Rules for identifiers: web and e-mail addresses, telephone and identity card numbers, codes."""
 
 from __future__ import annotations
 
@@ -19,65 +19,20 @@ PATH = rf"(?:[:/?#]{PART}{{0,512}})?"
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _RUN = re.compile(r"[A-Za-z]+|\d+")
 _TRAILING = ".,;:!?)]}/"
-# Said as words though they have no vowel or only two letters; every other such run is spelt.
-WORDS = frozenset(
-    {
-        "my",
-        "me",
-        "go",
-        "by",
-        "in",
-        "on",
-        "us",
-        "we",
-        "no",
-        "it",
-        "at",
-        "is",
-        "to",
-        "up",
-        "so",
-        "do",
-        "be",
-        "co",
-    }
-)
-SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})
-# First words of the towns that stand behind most Malaysian postcodes.
-TOWNS = frozenset(
-    {
-        "Kuala",
-        "Johor",
-        "Petaling",
-        "Shah",
-        "Subang",
-        "Pulau",
-        "George",
-        "Kota",
-        "Kuching",
-        "Ipoh",
-        "Melaka",
-        "Seremban",
-    }
-    | {
-        "KL",
-        "PJ",
-        "JB",
-        "Putrajaya",
-        "Cyberjaya",
-        "Klang",
-        "Kajang",
-        "Kangar",
-        "Alor",
-        "Kuantan",
-        "Bangi",
-        "Seri",
-        "Miri",
-        "Butterworth",
-    }
-)
+# Words of two letters or without a vowel that are not spelt in an address.
+WORDS = frozenset({
+    "my", "me", "go", "by", "in", "on", "us", "we", "no", "it", "at", "is", "to", "up", "so", "do",
+    "be", "co",
+})  # fmt: skip
+SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})  # top-level domains
+# First words of the towns that follow most Malaysian postcodes.
+TOWNS = frozenset({
+    "Kuala", "Johor", "Petaling", "Shah", "Subang", "Pulau", "George", "Kota", "Kuching", "Ipoh",
+    "Melaka", "Seremban", "KL", "PJ", "JB", "Putrajaya", "Cyberjaya", "Klang", "Kajang", "Kangar",
+    "Alor", "Kuantan", "Bangi", "Seri", "Miri", "Butterworth",
+})  # fmt: skip
 VOWELS = re.compile(r"[aeiouyAEIOUY]")
-CUE_CHARACTERS = 48
+CUE_CHARACTERS = 48  # characters before a match that are searched for a cue
 
 
 def _before(found: re.Match[str]) -> str:
@@ -85,12 +40,12 @@ def _before(found: re.Match[str]) -> str:
 
 
 def spell(letters: str) -> str:
-    """Letters by their names."""
+    """Return the letters as capitals separated by spaces."""
     return " ".join(letter.upper() for letter in letters if letter.isalpha())
 
 
 class Contacts:
-    """The rules for what is said sign by sign."""
+    """Rules for text that is read character by character."""
 
     def __init__(self, language: Language, spelt: frozenset[str]) -> None:
         self._language, self._spelt = language, spelt
@@ -106,8 +61,8 @@ class Contacts:
             rule("d", r"\d{1,3}-\d{1,3}(?![\w-])", self._within),
             rule("s", r"[*#](?:\d{1,20}[*#]){1,8}", self._keys),
             rule("d", r"\d{6}[- ]\d\d[- ]\d{4}(?![\w-])", self._groups),
-            rule("ds", r"(?:\+\d{1,3}[- ]?)?(?:\(\d{1,4}\)[- ]?)?\d{1,4}(?:[- ]\d{2,8}){1,4}(?![\w-]|[.,/:]\d)",
-                 self._phone),
+            rule("ds", r"(?:\+\d{1,3}[- ]?)?(?:\(\d{1,4}\)[- ]?)?"
+                 r"\d{1,4}(?:[- ]\d{2,8}){1,4}(?![\w-]|[.,/:]\d)", self._phone),
             rule("s", r"\+(?P<country>1|7|[2-9]\d)(?P<rest>\d{6,13})(?!\w)", self._abroad),
             rule("s", r"# ?(?P<code>\d[\d-]{0,30})(?![^\W_])", self._hash),
             rule("d", r"(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)", self._network),
@@ -145,12 +100,12 @@ class Contacts:
         return self._signs(address) + ending if address else ""
 
     def _signs(self, address: str) -> str:
-        """Words, spelt letters, digits and the names of the signs between them."""
+        """Read an address as words, spelt letters, digits and names of signs."""
         host = address.partition("/")[0].rpartition("@")[2]
         tops = SPELT_TOPS & {host.lower().rpartition(".")[2]}
         said: list[str] = []
         for piece in _PIECE.findall(address):
-            if piece.isdecimal():  # ¹ is a digit, but of no value here
+            if piece.isdecimal():  # not isdigit, which is true for ¹
                 said.append(self._language.numbers.each(piece))
             elif piece.isalpha():
                 said.append(spell(piece) if piece.lower() in tops else _word(piece))
@@ -170,32 +125,28 @@ class Contacts:
         return ", ".join(map(self._language.numbers.grouped, re.findall(r"\d+", found.group())))
 
     def _phone(self, found: re.Match[str]) -> str | None:
-        """Groups as they are written, where this can be a telephone or card number at all."""
+        """Read the groups of digits as written, if this may be a telephone or card number."""
         text = found.group()
         parts = re.findall(r"\d+", text)
         digits = sum(map(len, parts))
         surely = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
         if digits < 6 or not (surely or digits >= 7 or self._is_cued(found)):
             return None
-        if (
-            len(parts) == 2
-            and len(text) == 9
-            and all(part.endswith("0") for part in parts)
-            and not surely
-        ):
-            return None  # 1000-2000
+        are_round = all(part.endswith("0") for part in parts)
+        if len(parts) == 2 and len(text) == 9 and are_round and not surely:
+            return None  # a range such as 1000-2000
         if text.startswith("+") and len(parts[0]) > 3:  # +6012-345
             parts[:1] = [parts[0][:2], parts[0][2:]]
-        said = [self._language.numbers.grouped(part) for part in parts]
+        numbers = self._language.numbers
+        said = [numbers.grouped(part) for part in parts]
         if self._language.toll_free and re.match(r"1[- ][83]00[- ]", text):
-            said[:2] = [
-                f"{self._language.numbers.cardinal(parts[0])} {self._language.numbers.cardinal(parts[1])}"
-            ]
+            said[:2] = [f"{numbers.cardinal(parts[0])} {numbers.cardinal(parts[1])}"]
         return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(said)
 
     def _abroad(self, found: re.Match[str]) -> str:
         numbers = self._language.numbers
-        return f"{self._language.plus} {numbers.each(found['country'])}, {numbers.grouped(found['rest'])}"
+        country, rest = numbers.each(found["country"]), numbers.grouped(found["rest"])
+        return f"{self._language.plus} {country}, {rest}"
 
     def _hash(self, found: re.Match[str]) -> str:
         parts = re.findall(r"\d+", found["code"])
@@ -211,7 +162,7 @@ class Contacts:
         return dot.join(map(self._language.numbers.each, found.group().split(".")))
 
     def _code(self, found: re.Match[str]) -> str | None:
-        """Letters and digits mixed: A1234567, INV-2026-0012, B-12-3A, KLIA2."""
+        """Read mixed letters and digits: A1234567, INV-2026-0012, B-12-3A, KLIA2."""
         text = found.group()
         if text.isdigit() and "-" not in text:
             return None
@@ -221,19 +172,20 @@ class Contacts:
         return (" " if name else ", ").join(said)
 
     def _run(self, run: str) -> str:
-        """One or two digits are a number, more a row of digits; long letters are a word where they can be."""
+        """Read one or two digits as a number, more digits one by one.
+
+        Keep more than three letters with a vowel as a word and spell other letters.
+        """
         if not run.isdigit():
             word = len(run) > 3 and VOWELS.search(run) and run not in self._spelt
             return run if word else spell(run)
+        numbers = self._language.numbers
         short = len(run) < 3 and not run.startswith("0")
-        return (
-            self._language.numbers.cardinal(run) if short else self._language.numbers.grouped(run)
-        )
+        return numbers.cardinal(run) if short else numbers.grouped(run)
 
     def _plate(self, found: re.Match[str]) -> str | None:
-        if not self._language.cues.plate.search(_before(found)) and not self._looks_like_plate(
-            found
-        ):
+        is_cued = self._language.cues.plate.search(_before(found))
+        if not is_cued and not self._looks_like_plate(found):
             return None
         words = (
             spell(found["letters"]),
@@ -243,7 +195,7 @@ class Contacts:
         return " ".join(filter(None, words))
 
     def _flight(self, found: re.Match[str]) -> str | None:
-        """D7 220, 3K 685."""
+        """Read a flight number: D7 220, 3K 685."""
         if not self._language.cues.plate.search(_before(found)):
             return None
         numbers = self._language.numbers
@@ -251,20 +203,17 @@ class Contacts:
         return " ".join([*airline, numbers.each(found["digits"])])
 
     def _looks_like_plate(self, found: re.Match[str]) -> bool:
-        """WXY 1234, but not SPM 2025, JUN 1234 or ISO 9001."""
+        """True for WXY 1234, but not for SPM 2025, JUN 1234 or ISO 9001."""
         letters, digits = found["letters"], found["digits"]
-        written = (
-            len(letters) == 3 and len(digits) == 4 and digits[0] != "0" and found.group()[3] == " "
-        )
-        named = (
-            letters in self._spelt
-            or letters.lower() in self._language.calendar.months
-            or letters == "ISO"
-        )
-        return written and not named and not digits.startswith(("19", "20"))
+        if len(letters) != 3 or len(digits) != 4 or found.group()[3] != " ":
+            return False
+        is_month = letters.lower() in self._language.calendar.months
+        if is_month or letters in self._spelt or letters == "ISO":
+            return False
+        return not digits.startswith(("0", "19", "20"))
 
     def _within(self, found: re.Match[str]) -> str | None:
-        """Unit 15-3: a place, not a range."""
+        """Read a house number, not a range: Unit 15-3."""
         if not self._language.cues.place.search(_before(found)):
             return None
         return ", ".join(map(self._floor, found.group().split("-")))
@@ -278,7 +227,7 @@ class Contacts:
         return self._language.numbers.each(found.group()) if known else None
 
     def _is_cued(self, found: re.Match[str]) -> bool:
-        """Whether the words before a number say that it is a name, not a quantity: code 4821, ending in 9012."""
+        """True if the words before a number make it a name: code 4821, ending in 9012."""
         return bool(self._language.cues.code.search(_before(found)))
 
     def _long(self, found: re.Match[str]) -> str | None:
@@ -288,17 +237,15 @@ class Contacts:
         return self._language.numbers.grouped(digits)
 
     def _cued(self, found: re.Match[str]) -> str | None:
-        """A number that is a name. Two digits are one word even then: room 12, order 15."""
+        """Read a number that is a name digit by digit, unless it has two: room 12, order 15."""
         digits = found.group()
-        return (
-            self._language.numbers.grouped(digits)
-            if len(digits) > 2 and self._is_cued(found)
-            else None
-        )
+        if len(digits) <= 2 or not self._is_cued(found):
+            return None
+        return self._language.numbers.grouped(digits)
 
 
 def _word(letters: str) -> str:
-    """A run of letters within an address: a word where it can be said as one."""
+    """Read letters of an address as a word if they are pronounceable, else spell them."""
     low = letters.lower()
     if low == "www":
         return "W W W"

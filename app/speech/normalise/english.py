@@ -1,4 +1,4 @@
-"""English as it is spoken in Malaysia: its words, and the rules that are its own."""
+"""English as spoken in Malaysia: its words and its own rules."""
 
 from __future__ import annotations
 
@@ -25,25 +25,23 @@ from app.speech.normalise.reader import Reader, rule
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMBERS = Numbers(cldr("en"), DIGITS, "point")
 FRACTIONS = {
-    "1/2": "one half",
-    "1/3": "one third",
-    "2/3": "two thirds",
-    "1/4": "one quarter",
+    "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter",
     "3/4": "three quarters",
-}
+}  # fmt: skip
 COUNTED = re.compile(
-    r" (?:people|customers|users|units|items|calls|staff|employees|points|copies|members|times|words|pieces|meters"
-    r"|ringgit|sen|dollars|kilometers|miles|tonnes|seats|rooms|cars|votes|steps|students|minutes|hours|days)\b"
+    r" (?:people|customers|users|units|items|calls|staff|employees|points|copies|members|times"
+    r"|words|pieces|meters|ringgit|sen|dollars|kilometers|miles|tonnes|seats|rooms|cars|votes"
+    r"|steps|students|minutes|hours|days)\b"
 )
 EXTENSION = re.compile(r"\bext(?:ension)?\.?(?: no\.| number| is)? $", re.IGNORECASE)
 DAYS = {
-    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thurs": "Thursday",
-    "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday",
+    "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
 }  # fmt: skip
 
 
 def year(number: int) -> str:
-    """Twenty twenty six, nineteen o five, two thousand five."""
+    """Return "twenty twenty six", "nineteen o five" or "two thousand five"."""
     high, low = divmod(number, 100)
     if not 1100 <= number <= 2099 or number // 10 == 200:
         return NUMBERS.cardinal(str(number))
@@ -54,7 +52,7 @@ def year(number: int) -> str:
 
 
 def clock(hour: int, minute: int, half: str) -> str:
-    """Nine thirty A M, nine o'clock, nine o five, fourteen hundred."""
+    """Return "nine thirty A M", "nine o'clock", "nine o five" or "fourteen hundred"."""
     if hour == 0 or (hour == 24 and minute):
         hour, half = 12, "am"
     behind = f" {' '.join(half.upper())}" if half else ""
@@ -67,13 +65,13 @@ def clock(hour: int, minute: int, half: str) -> str:
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
-    """The fifteenth of March twenty twenty six."""
+    """Return "the fifteenth of March twenty twenty six"."""
     said = f"the {NUMBERS.ordinal(str(day))} of {MONTHS[month - 1].capitalize()}"
     return f"{said} {year(of_year)}" if of_year else said
 
 
 def month_first(day: int, month: int, of_year: int | None) -> str:
-    """March fifteenth, twenty twenty six."""
+    """Return "March fifteenth, twenty twenty six"."""
     said = f"{MONTHS[month - 1].capitalize()} {NUMBERS.ordinal(str(day))}"
     return f"{said}, {year(of_year)}" if of_year else said
 
@@ -82,12 +80,18 @@ ENGLISH = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
     symbols=SYMBOLS, marks=MARKS, fractions=FRACTIONS, counted=COUNTED,
     calendar=Calendar(
-        months=MONTH_NUMBERS, days=DAYS, day_ends="(?:st|nd|rd|th)?(?: of)?", halves=r"[ap]\.?m\b\.?",
-        year=year, clock=clock, date=date, month_first=month_first, placed=lambda said, before, behind: said,
+        months=MONTH_NUMBERS, days=DAYS, day_ends="(?:st|nd|rd|th)?(?: of)?",
+        halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date, month_first=month_first,
+        placed=lambda said, before, behind: said,
     ),
-    conjunction="and", to="to", versus="to", per="per", minus="minus", plus="plus", number="number", by="by",
-    times="{} times", percent="{} percent", fraction="{} slash {}", rating="{} out of {}", toll_free=True,
+    conjunction="and", to="to", versus="to", per="per", minus="minus", plus="plus", number="number",
+    by="by", times="{} times", percent="{} percent", fraction="{} slash {}", rating="{} out of {}",
+    toll_free=True,
 )  # fmt: skip
+
+
+def _feet(found: re.Match[str]) -> str:
+    return f"{NUMBERS.cardinal(found['feet'])} foot {NUMBERS.cardinal(found['inches'])}"
 
 
 def _ordinal(found: re.Match[str]) -> str:
@@ -95,23 +99,19 @@ def _ordinal(found: re.Match[str]) -> str:
 
 
 def _military(found: re.Match[str]) -> str | None:
-    """0655 hrs; 2000 hrs may be how long it takes."""
+    """Read 0655 hrs, but not 2000 hrs, which may be a duration."""
     hour, minute = found["hour"], found["minute"]
     if minute == "00" and hour[0] != "0":
         return None
     first = NUMBERS.each(hour) if hour[0] == "0" else NUMBERS.cardinal(hour)
-    last = (
-        "hundred"
-        if minute == "00"
-        else NUMBERS.each(minute)
-        if minute[0] == "0"
-        else NUMBERS.cardinal(minute)
-    )
+    if minute == "00":
+        return f"{first} hundred hours"
+    last = NUMBERS.each(minute) if minute[0] == "0" else NUMBERS.cardinal(minute)
     return f"{first} {last} hours"
 
 
 def _extension(found: re.Match[str]) -> str | None:
-    """03-2296 8888 x 115, extension x204."""
+    """Read an extension: 03-2296 8888 x 115, extension x204."""
     before = found.string[max(0, found.start() - 16) : found.start()]
     if before.rstrip()[-1:].isdigit():
         return f"extension {NUMBERS.grouped(found['digits'])}"
@@ -126,18 +126,20 @@ def _decade(found: re.Match[str]) -> str:
 
 OWN = (
     rule("d", r"(?P<feet>\d)['’′] ?(?P<inches>\d{1,2})(?:[\"”″]|'')",
-         lambda found: f"{NUMBERS.cardinal(found['feet'])} foot {NUMBERS.cardinal(found['inches'])}"),
+         _feet),
     rule("d", r"(?P<number>\d{1,2})(?:st|nd|rd|th) ?[-–] ?(?=\d{1,2}(?:st|nd|rd|th)(?![^\W_]))",
          lambda found: _ordinal(found) + " to "),
-    rule("d", r"(?P<number>\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)(?![^\W_])", _ordinal),
+    rule("d", r"(?P<number>\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)(?![^\W_])",
+         _ordinal),
     rule("d", r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d) ?(?:hrs|hours|h)(?![^\W_])", _military),
     rule("l", r"x ?(?P<digits>\d{2,6})(?![^\W_])", _extension),
-    rule("l", r"FY ?(?P<year>20\d\d)(?![^\W_]|[.,/-]\d)", lambda found: f"F Y {year(int(found['year']))}"),
+    rule("l", r"FY ?(?P<year>20\d\d)(?![^\W_]|[.,/-]\d)",
+         lambda found: f"F Y {year(int(found['year']))}"),
     rule("d", r"(?P<decade>(?:1[1-9]|20)?[2-9]0)['’]?s(?![^\W_])", _decade),
 )  # fmt: skip
 
 
 @cache
 def reader() -> Reader:
-    """The reader of English."""
+    """Return the English reader."""
     return build(ENGLISH, SHORT, OWN, ordinal="the {}")

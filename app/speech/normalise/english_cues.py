@@ -1,4 +1,4 @@
-"""English words that say what the number behind them is."""
+"""English words before a number that determine its meaning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from app.speech.normalise.language import Cues
 
-# Also said in Malay: "kod OTP", "tracking number anda".
+# Also used in Malay: "kod OTP", "tracking number anda".
 NAMED = (
     "codes?|pins?|otp|tac|password|passcode|ext|extension|account|passport|reference|ref|booking|ticket|tracking"
     "|invoice|serial|s/n|postcode|zip|policy|sim|id|ic|order|case|card|phone|mobile|room|flight|bus|gate|ward|locker"
@@ -26,7 +26,8 @@ CUES = Cues(
     place=re.compile(rf"\b(?:{HOUSES})\.? $", re.IGNORECASE),
     street=re.compile(rf"\b(?:{STREETS}) (?:[A-Z]{{1,4}})?$"),
     date=re.compile(
-        r"\b(?:on|by|before|until|till|since|from|due|dated|after|ends?|expires|starts?|begins?) (?:the )?$",
+        r"\b(?:on|by|before|until|till|since|from|due|dated|after|ends?|expires|starts?|begins?)"
+        r" (?:the )?$",
         re.IGNORECASE,
     ),
     expiry=re.compile(

@@ -1,4 +1,4 @@
-"""Malay as it is spoken in Malaysia: its words, and the rules that are its own."""
+"""Malay as spoken in Malaysia: its words and its own rules."""
 
 from __future__ import annotations
 
@@ -24,20 +24,19 @@ from app.speech.normalise.reader import Reader, rule
 
 DIGITS = ("kosong", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan")
 FRACTIONS = {
-    "1/2": "setengah",
-    "1/3": "satu pertiga",
-    "2/3": "dua pertiga",
-    "1/4": "suku",
+    "1/2": "setengah", "1/3": "satu pertiga", "2/3": "dua pertiga", "1/4": "suku",
     "3/4": "tiga suku",
-}
+}  # fmt: skip
 DAYS = {
-    "Isn": "Isnin", "Sel": "Selasa", "Rab": "Rabu", "Kha": "Khamis", "Jum": "Jumaat", "Sab": "Sabtu", "Ahd": "Ahad",
+    "Isn": "Isnin", "Sel": "Selasa", "Rab": "Rabu", "Kha": "Khamis", "Jum": "Jumaat",
+    "Sab": "Sabtu", "Ahd": "Ahad",
     **{day: day for day in ("Isnin", "Selasa", "Rabu", "Khamis", "Jumaat", "Sabtu", "Ahad")},
 }  # fmt: skip
 _PARTS = "pagi|subuh|petang|ptg|tengah ?hari|tengahari|tgh ?hari|tengah ?malam|malam|mlm"
 HALVES = rf"(?:[ap]\.?m\b\.?|(?:{_PARTS})\b(?:(?<=ptg|mlm)\.)?)"
 SPELT_OUT = {
-    "ptg": "petang", "mlm": "malam", **dict.fromkeys(("tgh hari", "tghhari", "tengahari", "tengahhari"), "tengah hari"),
+    "ptg": "petang", "mlm": "malam",
+    **dict.fromkeys(("tgh hari", "tghhari", "tengahari", "tengahhari"), "tengah hari"),
 }  # fmt: skip
 SAYS_TIME = re.compile(
     r"\b(?:pukul|jam|hingga|sehingga|sampai|antara|dan|atau|ke) $", re.IGNORECASE
@@ -46,7 +45,7 @@ ONLY_NIGHT = re.compile(r"\w+(?: belas)? malam")
 
 
 def _cardinal(number: int) -> str | None:
-    """CLDR's, but for one million, which is "satu juta" on a cheque and to a customer."""
+    """Return CLDR's words, except "satu juta" for one million, as on cheques and to customers."""
     words = cldr("ms").cardinal(number)
     return words and re.sub(r"^sejuta\b", "satu juta", words)
 
@@ -59,22 +58,26 @@ NUMBERS = Numbers(Speller(_cardinal, _ordinal), DIGITS, "perpuluhan")
 
 
 def year(number: int) -> str:
-    """Dua ribu dua puluh enam."""
+    """Return "dua ribu dua puluh enam"."""
     return NUMBERS.cardinal(str(number))
 
 
 def clock(hour: int, minute: int, half: str) -> str:
-    """Tiga tiga puluh petang, lapan lima minit, dua belas tengah hari: never by twenty four hours."""
-    if half in {"am", "pm"} or hour > 12 or hour == 0:
-        half = _part_of_day(
-            hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24
-        )
-    minutes = (
-        "" if not minute else NUMBERS.cardinal(str(minute)) + (" minit" if minute < 10 else "")
-    )
-    return " ".join(
-        filter(None, (NUMBERS.cardinal(str(hour % 12 or 12)), minutes, SPELT_OUT.get(half, half)))
-    )
+    """Return "tiga tiga puluh petang", "lapan lima minit" or "dua belas tengah hari".
+
+    Hours are always spoken as 1 to 12.
+    """
+    if half == "pm":
+        half = _part_of_day(hour % 12 + 12)
+    elif half == "am":
+        half = _part_of_day(hour % 12)
+    elif hour > 12 or hour == 0:
+        half = _part_of_day(hour % 24)
+    hours = NUMBERS.cardinal(str(hour % 12 or 12))
+    minutes = NUMBERS.cardinal(str(minute)) if minute else ""
+    if 0 < minute < 10:
+        minutes += " minit"
+    return " ".join(filter(None, (hours, minutes, SPELT_OUT.get(half, half))))
 
 
 def _part_of_day(hour: int) -> str:
@@ -83,12 +86,12 @@ def _part_of_day(hour: int) -> str:
 
 
 def placed(said: str, before: str, behind: str) -> str:
-    """With "pukul" unless it is there, or this is the end of a span; "dua malam" may be two nights."""
+    """Add "pukul" unless a word for the time precedes or "dua malam" may be two nights."""
     return said if SAYS_TIME.search(before) or ONLY_NIGHT.fullmatch(said) else f"pukul {said}"
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
-    """Dua belas November dua ribu dua puluh enam."""
+    """Return "dua belas November dua ribu dua puluh enam"."""
     said = f"{NUMBERS.cardinal(str(day))} {MONTHS[month - 1].capitalize()}"
     return f"{said} {year(of_year)}" if of_year else said
 
@@ -100,13 +103,14 @@ MALAY = Language(
         months=MONTH_NUMBERS, days=DAYS, day_ends=r"(?: ?hb\.?| hari ?bulan)?", halves=HALVES,
         year=year, clock=clock, date=date, month_first=date, placed=placed,
     ),
-    conjunction="", to="hingga", versus="berbalas", per="", minus="negatif", plus="tambah", number="nombor", by="kali",
-    times="{} kali", percent="{} peratus", fraction="{} per {}", rating="{} daripada {}",
+    conjunction="", to="hingga", versus="berbalas", per="", minus="negatif", plus="tambah",
+    number="nombor", by="kali", times="{} kali", percent="{} peratus", fraction="{} per {}",
+    rating="{} daripada {}",
 )  # fmt: skip
 
 
 def _place(found: re.Match[str]) -> str:
-    """Ke-3 is ketiga, KE-3 too."""
+    """Read ke-3 and KE-3 as an ordinal: ketiga."""
     said = NUMBERS.ordinal(found["number"])
     return said.capitalize() if found.group()[0] == "K" else said
 
@@ -116,12 +120,12 @@ def _decade(found: re.Match[str]) -> str:
 
 
 def _doubled(found: re.Match[str]) -> str:
-    """Buku2 is buku-buku."""
+    """Read buku2 as buku-buku."""
     return f"{found['word']}-{found['word'].lower()}{found['end'] or ''}"
 
 
 def _four_digits(found: re.Match[str]) -> str | None:
-    """Jam 2030."""
+    """Read four digits as a time after a word for it: jam 2030."""
     before = found.string[max(0, found.start() - 24) : found.start()]
     return clock(int(found["hour"]), int(found["minute"]), "") if CUES.time.search(before) else None
 
@@ -138,5 +142,5 @@ OWN = (
 
 @cache
 def reader() -> Reader:
-    """The reader of Malay."""
+    """Return the Malay reader."""
     return build(MALAY, SHORT, OWN, ordinal="{}")

@@ -1,4 +1,4 @@
-"""Mandarin as it is spoken in Malaysia: its words, and the rules that are its own."""
+"""Mandarin as spoken in Malaysia: its words and its own rules."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from app.speech.normalise.spaced import Spaced
 HAN = r"[\u3400-\u4dbf\u4e00-\u9fff]"
 WIDE = rf"(?:{HAN}|[\u3001-\u3011\uff01-\uff1f“”‘’])"
 NAMED = (
-    "号码|密码|验证码|代码|优惠码|编号|单号|账号|帐号|账户|户口|卡号|车牌|护照|邮编|邮区|订单|房间|分机|热线|电话|手机|传真|拨打|拨|拨电|致电|按"
-    "|尾号|末四位|尾数|参考号|号|车牌号|身份证|发票|包裹|OTP|TAC|PIN|IC"
+    "号码|密码|验证码|代码|优惠码|编号|单号|账号|帐号|账户|户口|卡号|车牌|护照|邮编|邮区|订单|房间"
+    "|分机|热线|电话|手机|传真|拨打|拨|拨电|致电|按|尾号|末四位|尾数|参考号|号|车牌号|身份证|发票"
+    "|包裹|OTP|TAC|PIN|IC"
 )
 CUES = Cues(
     code=re.compile(rf"(?:{NAMED})(?:号码|号)?(?:[ :：,，#]|是|为|至|到){{0,3}}$"),
@@ -44,16 +45,16 @@ _SEAM = re.compile(rf"(?<={HAN})(?=[A-Za-z0-9$€£¥₹#*+-])|(?<=[A-Za-z0-9%°
 _KEPT = re.compile(rf"(?<={WIDE}) (?={WIDE})")
 _NARROW = re.compile(rf"(?<={WIDE}) +(?={WIDE})")
 _PAUSE = re.compile(rf"(?<={HAN}), (?={HAN})")
-_KEPT_SPACE = "\u3000"  # as a space within Chinese stays; it is no part of cleaned text
+_KEPT_SPACE = "\u3000"  # stands for a space within Chinese; cleaned text never has it
 
 
 def year(number: int) -> str:
-    """二零二六."""
+    """Return 二零二六."""
     return NUMBERS.each(str(number))
 
 
 def clock(hour: int, minute: int, half: str) -> str:
-    """三点零五分; two o'clock is 两点."""
+    """Return 三点零五分, with 两点 for two o'clock."""
     part = {
         "am": "凌晨" if hour in {12, 0} else "上午",
         "pm": "中午" if hour == 12 else "下午" if hour < 7 else "晚上",
@@ -63,7 +64,7 @@ def clock(hour: int, minute: int, half: str) -> str:
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
-    """二零二六年十一月十二日."""
+    """Return 二零二六年十一月十二日."""
     said = f"{NUMBERS.cardinal(str(month))}月{NUMBERS.cardinal(str(day))}日"
     return f"{year(of_year)}年{said}" if of_year else said
 
@@ -72,15 +73,15 @@ MANDARIN = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
     symbols=SYMBOLS, marks=MARKS, fractions={"1/2": "二分之一"}, counted=re.compile(""),
     calendar=Calendar(
-        months={}, days={}, day_ends="", halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date, month_first=date,
-        placed=lambda said, before, behind: said,
+        months={}, days={}, day_ends="", halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date,
+        month_first=date, placed=lambda said, before, behind: said,
     ),
     conjunction="", to="到", versus="比", per="每", minus="负", plus="加", number="号码", by="乘",
     times="{}倍", percent="百分之{}", fraction="{1}分之{0}", rating="{1}分之{0}",
 )  # fmt: skip
 SHORT = Short(
-    titles={}, before_number={"No": "", "no": ""}, dotted={}, fixed=FIXED | {"&": "和"}, spelt=frozenset(SPELT),
-    openers=frozenset(), counted=frozenset(), reigning=frozenset(), worn={},
+    titles={}, before_number={"No": "", "no": ""}, dotted={}, fixed=FIXED | {"&": "和"},
+    spelt=frozenset(SPELT), openers=frozenset(), counted=frozenset(), reigning=frozenset(), worn={},
 )  # fmt: skip
 
 
@@ -93,13 +94,13 @@ def _year_month_day(found: re.Match[str]) -> str:
 
 
 def _hour(found: re.Match[str]) -> str | None:
-    """3点30分; 3点 with a fraction of it behind stays short: 三点半."""
+    """Read 3点30分. In 3点半 only 3点 matches and the rest stays."""
     hour, minute = found["hour"], found["minute"]
     return clock(int(hour), int(minute or 0), "") if int(hour) <= 24 else None
 
 
 def _yuan(found: re.Match[str]) -> str:
-    """12.50元 is 十二元五角, 12.05元 十二元零五分."""
+    """Read 12.50元 as 十二元五角 and 12.05元 as 十二元零五分."""
     jiao, fen = (found["cents"] + "0")[:2]
     whole = "" if found["whole"] == "0" else NUMBERS.count(found["whole"]) + found["name"]
     tens = f"{NUMBERS.cardinal(jiao)}角" if jiao != "0" else "零" if whole and fen != "0" else ""
@@ -113,7 +114,7 @@ def _ringgit(found: re.Match[str]) -> str:
 
 
 def _counted(found: re.Match[str]) -> str | None:
-    """两个, but 第二个."""
+    """Read 2个 as 两个, but 第2个 as 第二个."""
     if found.string[: found.start()].rstrip().endswith("第"):
         return NUMBERS.cardinal(found["number"])
     return NUMBERS.count(found["number"])
@@ -130,7 +131,8 @@ def _door(found: re.Match[str]) -> str | None:
 OWN = (
     rule("d", r"(?P<year>[12]\d{3}|\d\d(?= ?年 ?\d)) ?年(?: ?(?P<month>1[0-2]|0?[1-9]) ?月"
               r"(?: ?(?P<day>[0-3]?\d) ?(?P<sign>[日号號]))?)?", _year_month_day),
-    rule("d", r"(?P<hour>\d{1,2}) ?[点點时時](?: ?(?P<minute>[0-5]?\d)(?: ?分(?!钟)|(?!\d| ?[分%]|[.:/-]\d)))?", _hour),
+    rule("d", r"(?P<hour>\d{1,2}) ?[点點时時]"
+              r"(?: ?(?P<minute>[0-5]?\d)(?: ?分(?!钟)|(?!\d| ?[分%]|[.:/-]\d)))?", _hour),
     rule("d", rf"(?P<whole>{WHOLE})\.(?P<cents>\d\d?)(?!\d) ?(?P<name>元|块)", _yuan),
     rule("d", rf"(?P<whole>{WHOLE})\.(?P<cents>\d\d?)(?!\d) ?(?:令吉|马币)", _ringgit),
     rule("d", rf"(?P<low>{NUMBER}) ?[-–~至] ?(?P<high>{NUMBER})(?= ?{HAN})", _between),
@@ -147,5 +149,5 @@ JOINED = ((_PAUSE, "，"), (_NARROW, ""), (re.compile(_KEPT_SPACE), " "))
 
 @cache
 def reader() -> Spaced:
-    """The reader of Mandarin."""
+    """Return the Mandarin reader."""
     return Spaced(build(MANDARIN, SHORT, OWN, ordinal="{}"), APART, JOINED)

@@ -1,4 +1,4 @@
-"""Chinese numerals as they are spoken: 两 before hundreds, thousands and what is counted, 零 for gaps."""
+"""Spoken Chinese numerals: 两 before hundreds, thousands and measure words, 零 for gaps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAIR = re.compile(r"二(?=[千百])|(?<![十零])二(?=[万亿兆])")
 
 
 def cardinal(number: int) -> str:
-    """一千两百五十, 十万零一百. CLDR has 二千 and 〇, which are written and not said."""
+    """Return 一千两百五十 or 十万零一百. CLDR's 二千 and 〇 are written but not spoken."""
     parts: list[str] = []
     for power in range(3, -1, -1):
         four = number // 10_000**power % 10_000

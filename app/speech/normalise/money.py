@@ -1,4 +1,4 @@
-"""Amounts of money: sign or code before or behind, ranges, scales."""
+"""Rules for amounts of money: sign or code before or after, ranges, scales."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.speech.normalise.reader import Rule, rule
 
 
 def either(words: Iterable[str]) -> str:
-    """An alternation, longest first, so that none hides a longer one; of nothing, what never matches."""
+    """Return an alternation, longest first. Without words, return a pattern that never matches."""
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or "(?!)"
 
 
 class Money:
-    """The rules for a language's currencies."""
+    """Rules for a language's currencies."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
@@ -29,14 +29,16 @@ class Money:
             rule("sl", rf"(?P<sign>{signs}) ?(?P<low>{NUMBER}){of_low}{high}{scale}", self._say),
             rule(
                 "d",
-                rf"(?P<low>{NUMBER})(?: ?[-–] ?(?P<high>{NUMBER}))?{scale} ?(?P<sign>{codes})(?![^\W_])",
+                rf"(?P<low>{NUMBER})(?: ?[-–] ?(?P<high>{NUMBER}))?"
+                rf"{scale} ?(?P<sign>{codes})(?![^\W_])",
                 self._say,
             ),
         )
 
     def _say(self, found: re.Match[str]) -> str | None:
         currency = self._language.currencies[found["sign"]]
-        low, high, scale = found["low"], found["high"], found["scale"]
+        low, high = found["low"], found["high"]
+        scale = found["scale"]
         of_low = found.groupdict().get("of_low")
         if not high and not scale and not of_low:
             return self._amount(low, currency)
@@ -47,17 +49,15 @@ class Money:
         return f"{words} {self._language.scales[scale]} {name}" if scale else f"{words} {name}"
 
     def _amount(self, text: str, currency: Currency) -> str:
-        """1,250.50 in ringgit and sen; with three decimals or more it is no sum of money but a number."""
+        """Read 1,250.50 in ringgit and sen. With more than two decimals, read a plain number."""
         numbers = self._language.numbers
         whole, _, decimals = text.partition(".")
         if not currency.part or len(decimals) > 2:
-            shown = (
-                whole
-                if not decimals.strip("0")
-                else text.rstrip("0")
-                if len(decimals) == 2
-                else text
-            )
+            shown = text
+            if not decimals.strip("0"):
+                shown = whole
+            elif len(decimals) == 2:
+                shown = text.rstrip("0")
             return f"{numbers.count(shown)} {currency.whole.after(text)}"
         cents = decimals.ljust(2, "0").lstrip("0")
         part = f"{numbers.count(cents)} {currency.part.after(cents)}" if cents else ""

@@ -1,4 +1,4 @@
-"""Numbers in words: cardinals and ordinals by a speller (CLDR's where it is right), digits one by one."""
+"""Numbers in words: cardinals and ordinals, by CLDR where it is right, and single digits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from unicode_rbnf import FormatPurpose, RbnfEngine
 from unicode_rbnf.engine import RbnfError
 
-LONGEST = 15  # digits: CLDR names no scale beyond the quadrillion, nor does a listener follow one
+LONGEST = 15  # digits; CLDR has no words beyond the quadrillion, which are hard to follow anyway
 WHOLE = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)"
 NUMBER = rf"{WHOLE}(?:\.\d++)?"
 Spell = Callable[[int], str | None]
@@ -19,16 +19,17 @@ Spell = Callable[[int], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Speller:
-    """The words for a whole number of at most `LONGEST` digits; None where the language has none."""
+    """Words for a whole number of at most `LONGEST` digits, None if the language has none."""
 
     cardinal: Spell
     ordinal: Spell
 
 
 class Numbers:
-    """How a language says numbers. `digits` are its names of 0 to 9, `point` that of the decimal sign.
+    """Spoken numbers of a language.
 
-    `gap` stands between digits, `counting` holds the numbers that are other words before what they count.
+    `digits` are the names of 0 to 9 and `point` is that of the decimal sign. `gap` separates
+    digits. `counting` has the numbers that differ before a noun.
     """
 
     def __init__(
@@ -40,15 +41,18 @@ class Numbers:
         gap: str = " ",
         counting: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._speller, self._digits, self._point, self._gap = speller, digits, point, gap
+        self._speller = speller
+        self._digits = digits
+        self._point = point
+        self._gap = gap
         self._counting = counting
 
     def cardinal(self, digits: str) -> str:
-        """A whole number, written with or without separators; digit by digit where it is too long to name."""
+        """Read a whole number, with or without separators, digit by digit if it is too long."""
         return self._named(digits, self._speller.cardinal)
 
     def ordinal(self, digits: str) -> str:
-        """The place in a row: first, twenty first."""
+        """Read an ordinal: first, twenty first."""
         return self._named(digits, self._speller.ordinal)
 
     def _named(self, digits: str, spell: Spell) -> str:
@@ -56,28 +60,28 @@ class Numbers:
         return (spell(int(digits)) if len(digits) <= LONGEST else None) or self.grouped(digits)
 
     def number(self, text: str) -> str:
-        """A number that may have decimals: one thousand two hundred fifty point five zero."""
+        """Read a number with or without decimals: two hundred fifty point five zero."""
         whole, point, decimals = text.partition(".")
         words = self.cardinal(whole or "0")
-        return (
-            f"{words}{self._gap}{self._point}{self._gap}{self.each(decimals)}" if point else words
-        )
+        if not point:
+            return words
+        return f"{words}{self._gap}{self._point}{self._gap}{self.each(decimals)}"
 
     def count(self, text: str) -> str:
-        """A number before what it counts, where that differs: 两, not 二."""
+        """Read a number before a noun, in its own form if there is one: 两, not 二."""
         return self._counting.get(text) or self.number(text)
 
     def each(self, digits: str) -> str:
-        """Every digit by its name, without a pause."""
+        """Read each digit without pauses."""
         return self._gap.join(self._digits[int(digit)] for digit in digits)
 
     def grouped(self, digits: str) -> str:
-        """Every digit by its name, a comma between groups as people pause in a long number."""
+        """Read each digit with commas between groups, as speakers pause in a long number."""
         return ", ".join(map(self.each, groups(digits)))
 
 
 def groups(digits: str) -> list[str]:
-    """Three digits at a time, the last groups four where they do not come out even; up to five stay together."""
+    """Split digits into groups of three, the last of four if needed. Up to five are one group."""
     if len(digits) <= 5:
         return [digits]
     fours = len(digits) % 3
@@ -88,7 +92,7 @@ def groups(digits: str) -> list[str]:
 
 
 def cldr(language: str) -> Speller:
-    """CLDR's words (unicode-rbnf): right for English and Malay; not for Tamil, nor for 两 in Mandarin."""
+    """Return CLDR's speller (unicode-rbnf), right for English and Malay, not for Tamil or 两."""
     return Speller(
         lambda number: _spelt(language, number, FormatPurpose.CARDINAL),
         lambda number: _spelt(language, number, FormatPurpose.ORDINAL),
@@ -100,7 +104,7 @@ def _engine(language: str) -> RbnfEngine:
     return RbnfEngine.for_language(language)
 
 
-@lru_cache(maxsize=4096)  # 25 to 40 µs each; what calls are about repeats
+@lru_cache(maxsize=4096)  # 25 to 40 µs each; numbers repeat between requests
 def _spelt(language: str, number: int, purpose: FormatPurpose) -> str | None:
     try:
         words = _engine(language).format_number(number, purpose).text

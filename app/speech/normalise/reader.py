@@ -1,4 +1,4 @@
-"""Text read from left to right: at each place that needs reading, the first rule that can."""
+"""Reader that applies the first matching rule at each position that may need one."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 
 Say = Callable[[re.Match[str]], str | None]
 
-# Where a rule may begin: a number, a symbol, and a word that is joined to one or not written as prose is:
-# capitals inside, a point or an at sign behind, no vowel ("Jln"). Everything else is never looked at again.
+# Positions where a rule may match: a number, a symbol, a word joined to one, and a word that is not
+# prose: with capitals inside, a point or at sign after it, or no vowel ("Jln"). Rules are tried
+# nowhere else.
 _HEAD = (
     r"(?<!\d)\d"
-    r"|[$€£¥₹฿₱¢%&+=@#*~<>|°±×÷→²³©™®•⁄/\\^_§]|(?<![\w.])\.(?=\d)|[-–−](?=[^\W_a-z]|[$€£¥₹])|(?<=\d)-(?=[a-z])"
+    r"|[$€£¥₹฿₱¢%&+=@#*~<>|°±×÷→²³©™®•⁄/\\^_§]|(?<![\w.])\.(?=\d)"
+    r"|[-–−](?=[^\W_a-z]|[$€£¥₹])|(?<=\d)-(?=[a-z])"
     r"|(?<![^\W_])(?:[A-Za-z](?=[a-z]*+(?:[A-Z\d@&./:_+$#-]| \d))"
     r"|(?![AEIOUYaeiouy])[A-Za-z](?=[b-df-hj-np-tv-xz]++(?!\w)))"
 )
-# One sentence of words that have a vowel and no capital inside: 2 µs for 100 characters, where _HEAD takes 14.
+# A sentence of words that have a vowel and no capital inside. It takes 2 µs for 100 characters,
+# _HEAD takes 14 µs.
 _WORD = r"(?:[AEIOUY]|[A-Z]?[b-df-hj-np-tv-xz]*+[aeiouy])[a-z]*+(?:'[a-z]++)?+"
 _PROSE = r"(?:{0}[ ,;!?]++)*+(?:{0})?+(?P<stop>\.?)"
 _SEVERAL_DASHES = str.maketrans(
@@ -28,14 +31,15 @@ _SWAPPED = str.maketrans(".,", ",.")
 _SPAN = re.compile(r"(?<=[\dm%])(?:~| ~ )(?=[\dR$])")  # 3~5 days, 9am ~ 6pm
 _SPACES = re.compile(r"  +")
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
-_AFTER = frozenset(",;:.!?)]}%°")  # what a word written behind is set apart from
+_AFTER = frozenset(",;:.!?)]}%°")  # characters after which words need a space
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is read, and how: `say` gives the words for a match, or None to leave it to the rules behind.
+    """Pattern with a function that returns the words for a match, or None to try later rules.
 
-    `heads` holds the kinds of first character that the pattern can have: d a digit, l a letter, s a symbol.
+    `heads` has the kinds of first character that the pattern can match: d a digit, l a letter, s a
+    symbol.
     """
 
     heads: str
@@ -44,16 +48,17 @@ class Rule:
 
 
 def rule(heads: str, pattern: str, say: Say, *, any_case: bool = False) -> Rule:
-    """A rule from a pattern's source. Patterns must take linear time: bounded or possessive repeats."""
+    """Return a rule. Its pattern must take linear time, by bounded or possessive repeats."""
     return Rule(heads, re.compile(pattern, re.IGNORECASE if any_case else 0), say)
 
 
 class Reader:
-    """A language's rules in their order. Pure: the same text is always read the same way."""
+    """Reader that applies a language's rules in order. It is pure: equal texts, equal results."""
 
     def __init__(self, rules: Sequence[Rule], stopped: Container[str], hidden: str) -> None:
-        """`stopped`: abbreviations that end in a full stop and may end a sentence. `hidden`: a pattern of
-        what looks like prose and is none, read by a rule for letters.
+        """`stopped`: abbreviations that end in a full stop and may end a sentence.
+
+        `hidden`: pattern of text that looks like prose but is read by a rule for letters.
         """
         self._head = re.compile(rf"{_HEAD}|(?<![^\W_])(?=[A-Za-z])(?:{hidden})")
         self._prose = re.compile(_PROSE.format(rf"(?!{hidden}){_WORD}"))
@@ -61,7 +66,7 @@ class Reader:
         self._rules = {head: tuple(rule for rule in rules if head in rule.heads) for head in "dls"}
 
     def read(self, text: str) -> str:
-        """The text in words. What no rule can read stays; prose without anything to read is returned as it is."""
+        """Return the text in words. Text without a match stays. Prose is the same object."""
         prose = self._prose.fullmatch(text)
         if prose and not (prose["stop"] and text[text.rfind(" ") + 1 : -1] in self._stopped):
             return text
@@ -74,7 +79,7 @@ class Reader:
         return text if unread else _SPACES.sub(" ", "".join(parts)).strip()
 
     def _parts(self, text: str) -> Iterator[tuple[str, str]]:
-        """The words of what was read, and the text behind it that stays."""
+        """Yield pairs of the words for a match and the unchanged text after it."""
         done, at = 0, 0
         words = ""
         while head := self._head.search(text, at):
@@ -88,7 +93,7 @@ class Reader:
         yield words, text[done:]
 
     def _say(self, text: str, start: int) -> tuple[str, int] | None:
-        """The words for what stands at a place, and where it ends."""
+        """Return the words of the first rule that matches at `start`, and the end of the match."""
         first = text[start]
         for rule in self._rules["d" if first.isdecimal() else "l" if first.isalpha() else "s"]:
             found = rule.pattern.match(text, start)
@@ -100,9 +105,8 @@ class Reader:
 
 
 def _touches(before: str) -> bool:
-    return (
-        before.isalnum() or before in _AFTER or unicodedata.category(before)[0] == "M"
-    )  # a Tamil vowel
+    is_mark = unicodedata.category(before)[0] == "M"  # such as a Tamil vowel
+    return before.isalnum() or before in _AFTER or is_mark
 
 
 def _is_joined(behind: str) -> bool:
@@ -110,13 +114,12 @@ def _is_joined(behind: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """One digit for each value, one hyphen, one space; 1.250,50 as 1,250.50."""
+    """Replace foreign digits, dashes and spaces by ASCII ones, and 1.250,50 by 1,250.50."""
     if "," in text:
         text = _CONTINENTAL.sub(lambda number: number.group().translate(_SWAPPED), text)
     if "~" in text:
         text = _SPAN.sub(lambda tilde: tilde.group().replace("~", "-"), text)
     if text.isascii():
         return text
-    return _FOREIGN_DIGIT.sub(
-        lambda digit: str(int(digit.group())), text.translate(_SEVERAL_DASHES)
-    )
+    text = text.translate(_SEVERAL_DASHES)
+    return _FOREIGN_DIGIT.sub(lambda digit: str(int(digit.group())), text)

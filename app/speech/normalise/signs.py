@@ -1,4 +1,4 @@
-"""What stands between numbers: sizes, multiples, fractions, ratios, comparisons, and signs on their own."""
+"""Rules for signs: sizes, multiples, fractions, ratios, comparisons, and signs on their own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from app.speech.normalise.language import Language
 from app.speech.normalise.reader import Rule, rule
 
-NEAR = 24  # characters that can say what a number is
+NEAR = 24  # characters before a number that are searched for a cue
 EXPIRY_YEAR = re.compile("(?:20)?(?:1[3-9]|[2-4]\\d)")  # 11/09 may be a day
 MONEY = r"[\d$€£¥₹R-]"
 
 
 class Signs:
-    """The rules for signs with numbers around them (`rules`), and for any other (`plain`)."""
+    """Rules for signs between numbers (`rules`) and for other signs (`plain`)."""
 
     def __init__(self, language: Language) -> None:
         self._language, self._numbers = language, language.numbers
@@ -38,7 +38,7 @@ class Signs:
             ),
             rule("s", rf"[<>](?= ?{MONEY})", lambda found: symbol[found.group()]),
             rule("s", rf"~(?={MONEY})", lambda _: symbol["~"]),
-            rule("s", r"~", lambda _: ""),  # a word drawn out: Hello~
+            rule("s", r"~", lambda _: ""),  # a drawn-out word: Hello~
             rule("s", r"#(?=[A-Z]{1,12}-?\d)", lambda _: language.number),
             rule("s", r"#(?=[A-Za-z])", lambda _: symbol["#word"]),
             rule("s", r"\*", self._star),
@@ -49,7 +49,7 @@ class Signs:
         )
 
     def _side(self, found: re.Match[str]) -> str:
-        """3 x 4 meters, and 2 x RM50."""
+        """Read 3 x 4 meters and 2 x RM50."""
         if not found.string[found.end()].isdigit():
             return self._language.times.format(self._numbers.number(found["first"])) + " "
         return f"{self._numbers.number(found['first'])} {self._language.by} "
@@ -71,31 +71,26 @@ class Signs:
         return f"{first} {self._language.symbols[':']} {last}"
 
     def _fraction(self, found: re.Match[str]) -> str:
-        """24/7, 1/2, 10/10, a day and month where the words before ask for one, and else what is written."""
-        text, first, last = found.group().replace("⁄", "/"), found["first"], found["last"]
-        before, cues = (
-            found.string[max(0, found.start() - NEAR) : found.start()],
-            self._language.cues,
-        )
+        """Read 24/7, 1/2, 10/10, or a day and month after a cue. Otherwise read the slash."""
+        first, last = found["first"], found["last"]
+        text = found.group().replace("⁄", "/")
+        before = found.string[max(0, found.start() - NEAR) : found.start()]
+        cues, calendar = self._language.cues, self._language.calendar
         street = cues.street.search(before)
         if text in self._language.fractions and not street:
             return self._language.fractions[text]
-        if (
-            cues.date.search(before)
-            and 1 <= int(first) <= 31
-            and 1 <= int(last) <= 12
-            and first != "24"
-        ):
-            return self._language.calendar.date(int(first), int(last), None)
+        is_day = 1 <= int(first) <= 31 and 1 <= int(last) <= 12 and first != "24"
+        if is_day and cues.date.search(before):
+            return calendar.date(int(first), int(last), None)
         if cues.expiry.search(before) and 1 <= int(first) <= 12 and EXPIRY_YEAR.fullmatch(last):
-            return f"{self._language.calendar.full(int(first))} {self._language.calendar.year(2000 + int(last[-2:]))}"
+            return f"{calendar.full(int(first))} {calendar.year(2000 + int(last[-2:]))}"
         one, other = self._numbers.cardinal(first), self._numbers.cardinal(last)
         if street:
             return f"{one} {self._language.symbols['/']} {other}"
         return self._pair(first, last) or self._language.fraction.format(one, other)
 
     def _pair(self, first: str, last: str) -> str | None:
-        """2025/2026, 2026/0032, 24/7, 50/50, 9/10: no fractions."""
+        """Read pairs that are not fractions: 2025/2026, 2026/0032, 24/7, 50/50, 9/10."""
         number, other = int(first), int(last)
         if len(first) == len(last) == 4 and other == number + 1:
             return f"{self._language.calendar.year(number)} {self._language.calendar.year(other)}"
@@ -110,11 +105,9 @@ class Signs:
         return None
 
     def _star(self, found: re.Match[str]) -> str | None:
-        """5 * 3, and the key of a telephone."""
+        """Read 5 * 3, and the star key of a telephone."""
         before = found.string[max(0, found.start() - NEAR) : found.start()]
-        if (
-            before.rstrip()[-1:].isdigit()
-            and found.string[found.end() : found.end() + 8].lstrip()[:1].isdigit()
-        ):
+        behind = found.string[found.end() : found.end() + 8]
+        if before.rstrip()[-1:].isdigit() and behind.lstrip()[:1].isdigit():
             return self._language.symbols["×"]
         return self._language.marks["*"] if self._language.cues.key.search(before) else None

@@ -1,4 +1,4 @@
-"""Scripts that set no space between a number and the word behind it, read by the rules that all share."""
+"""Reader for scripts without a space between a number and the word after it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ Substitution = tuple[re.Pattern[str], str]
 
 
 class Spaced:
-    """A reader before which numbers are set apart from words, and after which they are joined again."""
+    """Reader that puts spaces around numbers, applies the shared rules and removes the spaces."""
 
     def __init__(
         self, reader: Reader, apart: Sequence[Substitution], joined: Sequence[Substitution]
     ) -> None:
-        self._reader, self._apart, self._joined = reader, apart, joined
+        self._reader = reader
+        self._apart = apart
+        self._joined = joined
 
     def read(self, text: str) -> str:
-        """The text in words; one without anything to read is returned as it is."""
+        """Return the text in words, or the same object if there is nothing to read."""
         apart = _substituted(text, self._apart)
         said = self._reader.read(apart)
         return text if said is apart else _substituted(said, self._joined)

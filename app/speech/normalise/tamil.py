@@ -1,4 +1,4 @@
-"""Tamil as it is spoken in Malaysia: its words, and the rules that are its own."""
+"""Tamil as spoken in Malaysia: its words and its own rules."""
 
 from __future__ import annotations
 
@@ -49,26 +49,23 @@ CASES = "க்கு|இலிருந்து|லிருந்து|இ�
 
 
 def year(number: int) -> str:
-    """இரண்டாயிரத்து இருபத்தாறு."""
+    """Return இரண்டாயிரத்து இருபத்தாறு."""
     return NUMBERS.cardinal(str(number))
 
 
 def clock(hour: int, minute: int, half: str) -> str:
-    """மூன்று முப்பது, with the part of the day where the clock alone tells it."""
+    """Return மூன்று முப்பது, with the part of the day if the time as written gives it."""
     part = ""
-    if half or hour > 12 or hour == 0:
-        part = (
-            _part_of_day(
-                hour % 12 + 12 if half == "pm" else hour % 12 if half == "am" else hour % 24
-            )
-            + " "
-        )
+    if half == "pm":
+        part = _part_of_day(hour % 12 + 12) + " "
+    elif half == "am":
+        part = _part_of_day(hour % 12) + " "
+    elif half or hour > 12 or hour == 0:
+        part = _part_of_day(hour % 24) + " "
     twelve = str(hour % 12 or 12)
-    return part + (
-        f"{NUMBERS.cardinal(twelve)} {NUMBERS.cardinal(str(minute))}"
-        if minute
-        else NUMBERS.count(twelve)
-    )
+    if not minute:
+        return part + NUMBERS.count(twelve)
+    return f"{part}{NUMBERS.cardinal(twelve)} {NUMBERS.cardinal(str(minute))}"
 
 
 def _part_of_day(hour: int) -> str:
@@ -77,7 +74,7 @@ def _part_of_day(hour: int) -> str:
 
 
 def in_place(said: str, before: str, behind: str) -> str:
-    """With மணி unless it stands behind, and one part of the day."""
+    """Append மணி unless it follows, and drop the part of the day if it precedes."""
     part, _, rest = said.partition(" ")
     if _SAYS_PART.search(before) and re.fullmatch(DAY_PARTS, part):
         said = rest
@@ -85,20 +82,22 @@ def in_place(said: str, before: str, behind: str) -> str:
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
-    """இரண்டாயிரத்து இருபத்தாறாம் ஆண்டு நவம்பர் பன்னிரண்டாம் தேதி."""
+    """Return இரண்டாயிரத்து இருபத்தாறாம் ஆண்டு நவம்பர் பன்னிரண்டாம் தேதி."""
     said = f"{MONTHS[month - 1]} {placed(day, 'ஆம்')} தேதி"
     return f"{placed(of_year, 'ஆம்')} ஆண்டு {said}" if of_year else said
 
 
 LANGUAGE = Language(
     numbers=NUMBERS, cues=CUES, currencies=CURRENCIES, scales=SCALES, units=UNITS, rates=RATES,
-    symbols=SYMBOLS, marks=MARKS, fractions={"1/2": "அரை", "1/4": "கால்", "3/4": "முக்கால்"}, counted=re.compile(""),
+    symbols=SYMBOLS, marks=MARKS, fractions={"1/2": "அரை", "1/4": "கால்", "3/4": "முக்கால்"},
+    counted=re.compile(""),
     calendar=Calendar(
-        months=MONTH_NUMBERS, days={}, day_ends="(?: ?ஆம்)?(?: தேதி)?", halves=r"[ap]\.?m\b\.?", year=year, clock=clock,
-        date=date, month_first=date, placed=in_place,
+        months=MONTH_NUMBERS, days={}, day_ends="(?: ?ஆம்)?(?: தேதி)?", halves=r"[ap]\.?m\b\.?",
+        year=year, clock=clock, date=date, month_first=date, placed=in_place,
     ),
-    conjunction="", to="முதல்", versus="க்கு", per="", minus="மைனஸ்", plus="பிளஸ்", number="எண்", by="பெருக்கல்",
-    times="{} மடங்கு", percent="{} விழுக்காடு", fraction="{} கீழ் {}", rating="{1}க்கு {0}",
+    conjunction="", to="முதல்", versus="க்கு", per="", minus="மைனஸ்", plus="பிளஸ்", number="எண்",
+    by="பெருக்கல்", times="{} மடங்கு", percent="{} விழுக்காடு", fraction="{} கீழ் {}",
+    rating="{1}க்கு {0}",
 )  # fmt: skip
 SHORT = Short(
     titles={}, before_number={"No": "எண்", "no": "எண்"}, dotted={}, fixed=FIXED | {"&": "மற்றும்"},
@@ -111,18 +110,17 @@ def _row(found: re.Match[str]) -> str:
 
 
 def _cased(found: re.Match[str]) -> str:
-    """5க்கு, 1-ஐ: the number and its ending are one word; "999 ஐ அழைக்கவும்" digit by digit."""
+    """Join the number and its ending in one word: 5க்கு, 1-ஐ. Read 999 ஐ அழைக்கவும் digit by digit."""
     number, text = found["number"], found.string
     ending = {"ல்": "இல்", "லிருந்து": "இலிருந்து"}.get(found["ending"], found["ending"])
-    named = CUES.code.search(text[max(0, found.start() - 40) : found.start()]) or text.startswith(
-        " அழை", found.end()
-    )
+    before = text[max(0, found.start() - 40) : found.start()]
+    named = CUES.code.search(before) or text.startswith(" அழை", found.end())
     each = named and number.isdigit() and len(number) > 2
     return joined(NUMBERS.grouped(number) if each else NUMBERS.number(number), ending)
 
 
 def _day(found: re.Match[str]) -> str | None:
-    """The 12 of நவம்பர் 12."""
+    """Read a day of the month: the 12 of நவம்பர் 12."""
     before = found.string[max(0, found.start() - 24) : found.start()]
     day = int(found["day"])
     return f"{placed(day, 'ஆம்')} தேதி" if 1 <= day <= 31 and _MONTH_BEFORE.search(before) else None
@@ -151,5 +149,5 @@ JOINED = (
 
 @cache
 def reader() -> Spaced:
-    """The reader of Tamil."""
+    """Return the Tamil reader."""
     return Spaced(build(LANGUAGE, SHORT, OWN, ordinal="{}"), APART, JOINED)

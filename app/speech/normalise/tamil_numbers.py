@@ -1,4 +1,4 @@
-"""Tamil numerals with their joints: ஆயிரத்து இருநூற்று ஐம்பது. CLDR's are words in a row, some misspelt."""
+"""Joined Tamil numerals: ஆயிரத்து இருநூற்று ஐம்பது. CLDR's are separate words, some misspelt."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from app.speech.normalise.numbers import Numbers, Speller
 
 DIGITS = ("பூஜ்ஜியம்", "ஒன்று", "இரண்டு", "மூன்று", "நான்கு", "ஐந்து", "ஆறு", "ஏழு", "எட்டு", "ஒன்பது")
 _TEENS = (
-    "பத்து", "பதினொன்று", "பன்னிரண்டு", "பதிமூன்று", "பதினான்கு", "பதினைந்து", "பதினாறு", "பதினேழு", "பதினெட்டு", "பத்தொன்பது",
+    "பத்து", "பதினொன்று", "பன்னிரண்டு", "பதிமூன்று", "பதினான்கு", "பதினைந்து", "பதினாறு", "பதினேழு",
+    "பதினெட்டு", "பத்தொன்பது",
 )  # fmt: skip
 _TENS = ("இருபது", "முப்பது", "நாற்பது", "ஐம்பது", "அறுபது", "எழுபது", "எண்பது", "தொண்ணூறு")
 _HUNDREDS = (
-    "நூறு",
-    "இருநூறு",
-    "முந்நூறு",
-    "நானூறு",
-    "ஐநூறு",
-    "அறுநூறு",
-    "எழுநூறு",
-    "எண்ணூறு",
-    "தொள்ளாயிரம்",
-)
-# Before what follows: twenty one, a hundred and one.
+    "நூறு", "இருநூறு", "முந்நூறு", "நானூறு", "ஐநூறு", "அறுநூறு", "எழுநூறு", "எண்ணூறு", "தொள்ளாயிரம்",
+)  # fmt: skip
+# Endings of numerals, and their form before a further numeral as in twenty one.
 _JOINTS = {
     "பது": "பத்து",
     "நூறு": "நூற்று",
@@ -33,7 +26,7 @@ _VOWEL_SIGNS = dict(zip("அஆஇஈஉஊஎஏஐஒஓ", ("", *"ாிீு
 
 
 def joined(word: str, ending: str) -> str:
-    """One word of two where the second begins with a vowel: ஐந்து and ஆம் are ஐந்தாம்."""
+    """Join two words into one. A vowel at the seam becomes a sign: ஐந்து and ஆம் are ஐந்தாம்."""
     if ending[0] not in _VOWEL_SIGNS:
         return word + ending
     if word[-1] == "ி":
@@ -43,7 +36,7 @@ def joined(word: str, ending: str) -> str:
 
 
 def cardinal(number: int) -> str:
-    """ஆயிரத்து இருநூற்று ஐம்பது, இருபத்தொன்று, ஒரு லட்சத்து இருபதாயிரம்."""
+    """Return ஆயிரத்து இருநூற்று ஐம்பது, இருபத்தொன்று or ஒரு லட்சத்து இருபதாயிரம்."""
     if number < 20:
         return (*DIGITS, *_TEENS)[number]
     if number < 100:
@@ -61,12 +54,12 @@ def cardinal(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """முதலாவது, இரண்டாவது."""
+    """Return முதலாவது or இரண்டாவது."""
     return placed(number, "ஆவது")
 
 
 def placed(number: int, ending: str) -> str:
-    """The number with ஆம் or ஆவது: முதலாம், பன்னிரண்டாம்."""
+    """Return the number with the ending ஆம் or ஆவது: முதலாம், பன்னிரண்டாம்."""
     return joined("முதல்" if number == 1 else cardinal(number), ending)
 
 
@@ -74,12 +67,8 @@ def _tens(tens: int, ones: int) -> str:
     word = _TENS[tens - 2]
     if not ones:
         return word
-    before = _before_more(word)
-    return (
-        joined(before, DIGITS[ones])
-        if DIGITS[ones][0] in _VOWEL_SIGNS
-        else f"{before} {DIGITS[ones]}"
-    )
+    before, digit = _before_more(word), DIGITS[ones]
+    return joined(before, digit) if digit[0] in _VOWEL_SIGNS else f"{before} {digit}"
 
 
 def _hundreds(count: int) -> str:
@@ -87,13 +76,13 @@ def _hundreds(count: int) -> str:
 
 
 def _thousands(count: int) -> str:
-    """ஆயிரம், இரண்டாயிரம், இருபத்தோராயிரம்."""
+    """Return ஆயிரம், இரண்டாயிரம் or இருபத்தோராயிரம்."""
     if count == 1:
         return "ஆயிரம்"
     words = cardinal(count)
-    return (
-        words.removesuffix("ொன்று") + "ோராயிரம்" if words.endswith("ொன்று") else joined(words, "ஆயிரம்")
-    )
+    if words.endswith("ொன்று"):
+        return words.removesuffix("ொன்று") + "ோராயிரம்"
+    return joined(words, "ஆயிரம்")
 
 
 def _lakhs(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Times of day, dates and years."""
+"""Rules for times of day, dates and years."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from app.speech.normalise.language import Language
 from app.speech.normalise.money import either
 from app.speech.normalise.reader import Rule, rule
 
-COLON = r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?(?: ?(?P<half{0}>{1}))?"
+COLON = (
+    r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?"
+    r"(?: ?(?P<half{0}>{1}))?"
+)
 CLOCK = r"(?P<hour{0}>\d{{1,2}})(?:[:.](?P<minute{0}>[0-5]\d))?(?::[0-5]\d)? ?(?P<half{0}>{1})"
 END = r"(?![^\W_]|[:.,/-]\d)"
-BETWEEN = "to|until|till|through|and|or|hingga|sehingga|sampai|dan|atau"  # two days of the week
-NEAR = 24  # characters that can say what a number is
+BETWEEN = "to|until|till|through|and|or|hingga|sehingga|sampai|dan|atau"  # weekdays
+NEAR = 24  # characters around a match that are searched for a cue
 
 
 class Times:
-    """The rules for the clock and the calendar. Day before month, as in Malaysia, unless it cannot be."""
+    """Rules for times and dates. The day precedes the month, as in Malaysia, if it can."""
 
     def __init__(self, language: Language) -> None:
         self._language, self._calendar = language, language.calendar
@@ -24,7 +27,7 @@ class Times:
 
     @property
     def hidden(self) -> str:
-        """A pattern of what looks like prose and is none: Mon to Fri, and Tue, 14 Apr."""
+        """Pattern of dates that look like prose: Mon to Fri, and Tue, 14 Apr."""
         days = either(self._calendar.days)
         return rf"(?:{days})\.?(?: (?:{BETWEEN}) (?:{days})(?![^\W_])|(?={self._dated}))"
 
@@ -35,23 +38,21 @@ class Times:
 
     @property
     def _dated(self) -> str:
-        """A date behind the name of its day."""
-        return (
-            rf",? \d\d?(?:{self._calendar.day_ends} (?:{self._months})(?![^\W_])|[/-]\d\d?[/-]\d)"
-        )
+        """Pattern of a date after its weekday."""
+        ends = self._calendar.day_ends
+        return rf",? \d\d?(?:{ends} (?:{self._months})(?![^\W_])|[/-]\d\d?[/-]\d)"
 
     def _dates(self) -> tuple[Rule, ...]:
         months = self._months
         day, ends = r"(?P<day>[0-3]?\d)", self._calendar.day_ends
         year = rf"(?P<year>[12]\d{{3}}){END}"
-        first, last = (
-            rf"(?P<{name}_day>{either(self._calendar.days)})" for name in ("first", "last")
-        )
+        weekdays = either(self._calendar.days)
+        first, last = rf"(?P<first_day>{weekdays})", rf"(?P<last_day>{weekdays})"
         return (
             rule(
                 "l", rf"{first}\.?(?: ?[-–] ?| (?P<between>{BETWEEN}) ){last}(?![^\W_])", self._days
             ),
-            rule("l", rf"(?P<day>{either(self._calendar.days)})\.?(?={self._dated})", self._day),
+            rule("l", rf"(?P<day>{weekdays})\.?(?={self._dated})", self._day),
             rule(
                 "d",
                 r"(?P<year>[12]\d{3})([-/.])(?P<month>[01]?\d)\2(?P<day>[0-3]?\d)" + END,
@@ -74,22 +75,21 @@ class Times:
         )
 
     def _clocks(self) -> tuple[Rule, ...]:
-        colon, clock = (
-            tuple(form.format(end, self._calendar.halves) for end in ("", "2"))
-            for form in (COLON, CLOCK)
-        )
+        halves = self._calendar.halves
+        colon = COLON.format("", halves), COLON.format("2", halves)
+        clock = CLOCK.format("", halves), CLOCK.format("2", halves)
         measures = either((*self._language.units, *self._language.scales, "%"))
         return (
             rule("d", rf"{colon[0]} ?[-–] ?{colon[1]}{END}", self._span, any_case=True),
             rule("d", rf"{clock[0]} ?[-–] ?{clock[1]}", self._span, any_case=True),
-            rule("d", rf"(?P<hour>\d{{1,2}})(?:[.:](?P<minute>[0-5]\d))?(?P<half>) ?[-–] ?{clock[1]}", self._span,
-                 any_case=True),
+            rule("d", r"(?P<hour>\d{1,2})(?:[.:](?P<minute>[0-5]\d))?(?P<half>) ?[-–] ?" + clock[1],
+                 self._span, any_case=True),
             rule("d", colon[0] + r"(?![^\W_]|[:/]\d)", self._time, any_case=True),
             rule("d", clock[0], self._time, any_case=True),
-            rule("d", rf"(?P<hour>\d{{1,2}})\.(?P<minute>[0-5]\d)(?P<half>){END}(?! ?(?:{measures})(?![^\W_]))",
-                 self._cued_time),
-            rule("d", r"(?P<from>(?:1[89]|20)\d\d) ?[-–] ?(?P<till>(?:1[89]|20)\d\d|\d\d)(?![^\W_]|[-.,/]\d)",
-                 self._years),
+            rule("d", rf"(?P<hour>\d{{1,2}})\.(?P<minute>[0-5]\d)(?P<half>){END}"
+                      rf"(?! ?(?:{measures})(?![^\W_]))", self._cued_time),
+            rule("d", r"(?P<from>(?:1[89]|20)\d\d) ?[-–] ?(?P<till>(?:1[89]|20)\d\d|\d\d)"
+                      r"(?![^\W_]|[-.,/]\d)", self._years),
         )  # fmt: skip
 
     def _time(self, found: re.Match[str]) -> str | None:
@@ -121,9 +121,9 @@ class Times:
         number, half = int(hour), (half or "").replace(".", "").lower()
         if number > 24:
             return None
-        said = self._calendar.clock(
-            number - 12 if half and number > 12 else number, int(minute or 0), half
-        )
+        if half and number > 12:
+            number -= 12
+        said = self._calendar.clock(number, int(minute or 0), half)
         return self._joined(said, self._count(second, "sec")) if second and int(second) else said
 
     def _joined(self, first: str, last: str) -> str:
@@ -141,13 +141,14 @@ class Times:
         if not (1 <= day <= 31 and 1 <= month <= 12):
             return None
         said = self._calendar.date(day, month, _year(fields["year"]))
-        return (
-            said.removeprefix("the ") if _before(found).lower().endswith("the ") else said
-        ) + _stop(found)
+        if _before(found).lower().endswith("the "):
+            said = said.removeprefix("the ")
+        return said + _stop(found)
 
     def _days(self, found: re.Match[str]) -> str:
         days = self._calendar.days
-        return f"{days[found['first_day']]} {found['between'] or self._language.to} {days[found['last_day']]}"
+        to = found["between"] or self._language.to
+        return f"{days[found['first_day']]} {to} {days[found['last_day']]}"
 
     def _day(self, found: re.Match[str]) -> str:
         return self._calendar.days[found["day"]]
@@ -165,16 +166,17 @@ class Times:
 
     def _month(self, found: re.Match[str]) -> str | None:
         calendar, name = self._calendar, found["name"]
-        return (
-            None if len(name) > 4 else calendar.full(calendar.months[name.lower()]) + _stop(found)
-        )
+        if len(name) > 4:
+            return None
+        return calendar.full(calendar.months[name.lower()]) + _stop(found)
 
     def _years(self, found: re.Match[str]) -> str | None:
         first, last = found["from"], found["till"]
         whole = first[: len(first) - len(last)] + last
         if int(whole) <= int(first):
             return None
-        return f"{self._calendar.year(int(first))} {self._language.to} {self._calendar.year(int(whole))}"
+        year = self._calendar.year
+        return f"{year(int(first))} {self._language.to} {year(int(whole))}"
 
 
 def _before(found: re.Match[str]) -> str:
@@ -182,13 +184,13 @@ def _before(found: re.Match[str]) -> str:
 
 
 def _stop(found: re.Match[str]) -> str:
-    """The full stop of "p.m." where it is the sentence's too."""
+    """Return the full stop of "p.m." if it also ends the sentence."""
     ends = re.match(r"\s*$|\s+[A-Z]", found.string[found.end() : found.end() + 40])
     return "." if ends and found.group().endswith(".") else ""
 
 
 def _year(text: str | None) -> int | None:
-    """Two digits are of this century up to 49."""
+    """Return the year. Two digits up to 49 are of this century."""
     if not text:
         return None
     return int(text) + (0 if len(text) == 4 else 2000 if int(text) < 50 else 1900)
