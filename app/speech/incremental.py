@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"\s*\d{1,3}[.)]\s*")  # number of a list item, whose text 
 
 
 class SentenceFeed:
-    """Receives a text in chunks of any size and returns each sentence once its end is certain.
+    """Splitter that receives a text in chunks and returns each sentence once its end is certain.
 
     The end of a sentence is certain when the first letter of the next one has arrived. At each
     letter after punctuation the segmenter reads the whole buffer again. A newline or a pause ends a

@@ -62,7 +62,7 @@ class VoicedLevel:
 
 
 class Leveller:
-    """Brings voiced speech to `target_db` (dBFS, RMS) with one gain.
+    """Normaliser that brings voiced speech to `target_db` (dBFS, RMS) with one gain.
 
     The gain is estimated from the first `horizon_s` of audio and the profile's typical level,
     refined during the first second of speech, then fixed. It depends on the samples alone, on a

@@ -74,8 +74,8 @@ class Lexicon:
         """Replace each whole word that is in the lexicon by its pronunciation.
 
         Replacements are not searched again. Case is ignored unless the entry has capitals after its
-        first character (KLIA, iPhone). A text without such words is returned as the same object. The
-        time is linear in the text.
+        first character (KLIA, iPhone). A text without such words is returned as the same object.
+        The time is linear in the text.
         """
         if not self._entries:
             return text

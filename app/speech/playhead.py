@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Playhead:
-    """Estimates when the client has played all audio sent, by the caller's clock.
+    """Estimate of when the client has played all audio sent, by the caller's clock.
 
     Playback starts with the first audio and restarts after a gap, as in players. Slow reading by
     the client does not count as an underrun.

@@ -12,7 +12,7 @@ LONGEST_S = 3.0  # seconds of silence that are accepted
 
 
 class Quiet:
-    """Measures silence on a fixed grid of 20 ms, independent of the chunk sizes."""
+    """Detector of long silence on a fixed grid of 20 ms, independent of the chunk sizes."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._block = round(sample_rate_hz * BLOCK_S)

@@ -14,7 +14,7 @@ STRIDE_FRAMES = 8  # frames between two checks, which take 7 us each
 
 
 class Repetition:
-    """Checks for a loop at the end of the codes, at fixed frames whatever the chunk sizes."""
+    """Detector of a loop at the end of the codes, which checks fixed frames for any chunk sizes."""
 
     def __init__(self, frames_per_s: float) -> None:
         self._least_frames = round(LEAST_S * frames_per_s)

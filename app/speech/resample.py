@@ -11,7 +11,7 @@ from app.samples import Samples
 
 
 class Resampler:
-    """Converts one sample rate to another. Equal rates are passed through unchanged."""
+    """Converter of one sample rate to another. Equal rates leave the samples unchanged."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._stream = None

@@ -17,7 +17,7 @@ def rise(samples: int) -> Samples:
 
 
 class Stitcher:
-    """Cuts the new samples out of each window and blends them with the last window's look-ahead.
+    """Joiner of windows, which blends the new samples of each with the last one's look-ahead.
 
     The blend is after the boundary, where both windows contain the same frames, so it adds no
     delay. `fade_samples` 0 joins without a blend, for codecs whose windows agree.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SurrogatePairs:
-    """Joins surrogate pairs across the chunks of a text and removes lone surrogates.
+    """Filter that joins surrogate pairs across the chunks of a text and removes lone surrogates.
 
     JSON escapes a character above U+FFFF as two UTF-16 surrogates. A client that splits its text by
     UTF-16 length may send them in two messages.

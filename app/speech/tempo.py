@@ -19,7 +19,7 @@ STAGE = 2.0  # speed above which (or below its inverse) one stage skips audio, s
 
 
 class Tempo:
-    """Plays a signal at `speed` times its rate. Speed 1 passes it through unchanged."""
+    """Time stretcher to `speed` times the rate of a signal. Speed 1 leaves it unchanged."""
 
     def __init__(self, sample_rate_hz: int, speed: float) -> None:
         """`speed`: 0.25 to 4."""

@@ -13,7 +13,7 @@ MAX_DIGITS: Final = 9
 
 
 class TokenText:
-    """Parses token numbers in text that may be split anywhere. Text between tokens is skipped.
+    """Parser of token numbers in text that may be split anywhere. Text between tokens is skipped.
 
     A token starts with its whole prefix, followed by 1 to MAX_DIGITS digits and the suffix.
     Anything else after a prefix is an error, since a skipped token would be missing speech.
@@ -66,7 +66,7 @@ class TokenText:
 
 
 class TokenIds:
-    """Parses token numbers in text and ids together. Ids are used where there is no text.
+    """Parser of token numbers in text and ids together. Ids are used where there is no text.
 
     The id of token N is N plus an offset that engines do not report. It is learned from events that
     have both, used once two different numbers agree on it, and checked on every later event that

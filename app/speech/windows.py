@@ -80,13 +80,14 @@ def plan_windows(
 
 
 class WindowSchedule:
-    """Returns windows that cover every frame exactly once."""
+    """Schedule of windows that cover every frame exactly once."""
 
     def __init__(self, plan: WindowPlan) -> None:
         self._plan = plan
         self._growth = plan.growth
         self._hop = self._most = plan.first_hop
-        self._decoded = self._new = 0  # frames of the last window, with and without context
+        self._decoded: int = 0  # frames of the last window
+        self._new: int = 0  # frames of the last window without context
         self.done = 0
         self.finished = False
 
