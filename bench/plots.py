@@ -24,33 +24,6 @@ NAMES = {
 Row = dict[str, Any]
 
 
-def draw_simulation(rows: Sequence[Row], title: str) -> Figure:
-    """Throughput and TTFA of each policy over the number of streams."""
-    figure = Figure((9, 3.6), dpi=100, layout="constrained")
-    throughput, ttfa = figure.subplots(1, 2)
-    _draw_policies(throughput, rows, "audio_s_per_s")
-    _draw_policies(ttfa, rows, "ttfa_ms_p99")
-    throughput.set_ylabel("audio-seconds per second")
-    ttfa.set_ylabel("time to first audio, p99 (ms)")
-    ttfa.set_yscale("log")
-    throughput.legend(fontsize=8, frameon=False)
-    figure.suptitle(title, fontsize=10)
-    return figure
-
-
-def _draw_policies(axes: Axes, rows: Sequence[Row], key: str) -> None:
-    for policy, name in NAMES.items():
-        points = [
-            (int(str(row["load"]).split()[0]), float(row[key]))
-            for row in rows
-            if row["policy"] == policy and str(row["load"]).endswith("streams")
-        ]
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name)
-    axes.set_xlabel("streams that always ask again")
-    axes.set_xlim(left=0)
-    axes.grid(alpha=0.3)
-
-
 def draw_load(rows: Sequence[Row], title: str) -> Figure:
     """Throughput, TTFA and what the service adds to it, over the streams of a closed loop."""
     figure = Figure((11, 4), dpi=100, layout="constrained")
@@ -135,9 +108,6 @@ def save(figure: Figure, path: Path) -> None:
 
 def main() -> None:
     """Draw what there are results of."""
-    simulated = json.loads((RESULTS / "simulation.json").read_text(encoding="utf-8"))
-    title = "Simulated: NeuCodec decoded eagerly at 20 ms a call, one GPU, vLLM's pace on an H200"
-    save(draw_simulation(simulated["h200-eager"], title), PLOTS / "simulation.png")
     for file in sorted(RESULTS.glob("load-*.json")):
         result = json.loads(file.read_text(encoding="utf-8"))
         if result["streams"]:
