@@ -1,6 +1,6 @@
-// An answer of the server, or the reason why there is none, in words for a reader.
+// Requests to the server, with errors as messages for the user.
 
-/** A failure whose message is meant to be read; `status` is the answer's, where there was one. */
+/** An error with a message for the user, and the status of the response if there was one. */
 export class Failure extends Error {
   constructor(message, status) {
     super(message);
@@ -8,7 +8,7 @@ export class Failure extends Error {
   }
 }
 
-/** A successful answer; throws a Failure with the server's own words, or the AbortError of a signal. */
+/** Return a successful response. Throws a Failure with the server's message, or an AbortError. */
 export async function answerOf(path, options) {
   const answer = await fetch(path, options).catch((error) => {
     throw error.name === "AbortError" ? error : new Failure("The server cannot be reached.");
@@ -24,6 +24,7 @@ async function reason(answer) {
     const { message, code } = (await answer.json()).error;
     return `${message} (${[answer.status, code].filter(Boolean).join(" ")}).${again}`;
   } catch {
-    return `The server answered ${answer.status} ${answer.statusText}`.trimEnd() + `.${again}`;
+    const status = `${answer.status} ${answer.statusText}`.trimEnd();
+    return `The server responded with ${status}.${again}`;
   }
 }

@@ -1,32 +1,42 @@
-// mp3 and aac as they come: bytes into frames, and frames into samples with the browser's own decoder.
+// Decode mp3 and aac while they arrive: split bytes into frames, and let the browser decode them.
 
 import { join } from "./sound.js";
 
-const CODECS = { mp3: "mp3", aac: "mp4a.40.2" }; // the others' frames are wrapped in more than a length
-const HEADER_BYTES = 7;
+// Other formats wrap their frames in a container that needs more than a length to split.
+const CODECS = { mp3: "mp3", aac: "mp4a.40.2" };
+const HEADER_BYTES = 7; // of an ADTS frame, and enough of an mp3 frame
+// Bit rates of layer III in kbit/s, by the index in the header: MPEG 1, then MPEG 2 and 2.5.
 const KBITS = {
   full: [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
   low: [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 };
-const LENGTHS = { mp3: mp3Bytes, aac: (head) => ((head[3] & 3) << 11) | (head[4] << 3) | (head[5] >> 5) };
+// Bytes of a frame, from its header.
+const LENGTHS = { mp3: mp3Bytes, aac: adtsBytes };
 
-/** The formats that this browser decodes frame by frame: none where the page came neither by https nor from localhost. */
+/**
+ * Return the formats that this browser decodes frame by frame.
+ * Browsers offer no AudioDecoder to pages that come neither over https nor from localhost.
+ */
 export async function framed() {
   if (!globalThis.AudioDecoder) return [];
   const asked = Object.entries(CODECS).map(async ([format, codec]) => {
-    const { supported } = await AudioDecoder.isConfigSupported({ codec, sampleRate: 24_000, numberOfChannels: 1 });
+    const config = { codec, sampleRate: 24_000, numberOfChannels: 1 };
+    const { supported } = await AudioDecoder.isConfigSupported(config);
     return supported ? format : null;
   });
   return (await Promise.all(asked)).filter(Boolean);
 }
 
-/** Bytes of a stream, cut anywhere, into samples, which `hear` gets; after an error of the decoder it gets no more. */
+/**
+ * Decodes the bytes of a stream, cut anywhere, and passes the samples to `hear`.
+ * After an error of the decoder, `hear` receives no more samples.
+ */
 export class FrameDecoder {
   constructor(format, rate_hz, hear) {
     this.bytesOf = LENGTHS[format];
     this.rest = new Uint8Array(0);
     this.frames = 0;
-    this.decoder = new AudioDecoder({ output: (sound) => hear(toSamples(sound)), error: () => {} });
+    this.decoder = new AudioDecoder({ output: (data) => hear(toSamples(data)), error: () => {} });
     this.decoder.configure({ codec: CODECS[format], sampleRate: rate_hz, numberOfChannels: 1 });
   }
 
@@ -35,7 +45,8 @@ export class FrameDecoder {
     this.rest = join([this.rest, bytes]);
     while (this.rest.length >= HEADER_BYTES && this.decoder.state === "configured") {
       const length = this.bytesOf(this.rest);
-      if (!(length >= HEADER_BYTES)) return this.decoder.close(); // no frame: the answer is decoded as a whole
+      // Without a valid frame, the complete response is decoded instead.
+      if (!(length >= HEADER_BYTES)) return this.decoder.close();
       if (this.rest.length < length) return;
       const data = this.rest.slice(0, length);
       this.decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: this.frames, data }));
@@ -44,14 +55,19 @@ export class FrameDecoder {
     }
   }
 
-  /** Resolves when all has been decoded. */
+  /** Resolve when all frames have been decoded. */
   async finish() {
     if (this.decoder.state === "configured") await this.decoder.flush().catch(() => {});
     if (this.decoder.state !== "closed") this.decoder.close();
   }
 }
 
-/** A frame of layer III: its header tells the bit rate, the rate and one byte of padding. */
+/** Return the bytes of an ADTS frame: 13 bits of its header. */
+function adtsBytes(head) {
+  return ((head[3] & 3) << 11) | (head[4] << 3) | (head[5] >> 5);
+}
+
+/** Return the bytes of a layer III frame: its header has the bit rate, sample rate and padding. */
 function mp3Bytes(head) {
   const version = (head[1] >> 3) & 3; // 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
   const rate_hz = [44_100, 48_000, 32_000][(head[2] >> 2) & 3] / { 3: 1, 2: 2, 0: 4 }[version];
@@ -59,9 +75,9 @@ function mp3Bytes(head) {
   return Math.floor(((version === 3 ? 144 : 72) * bits) / rate_hz) + ((head[2] >> 1) & 1);
 }
 
-function toSamples(sound) {
-  const samples = new Float32Array(sound.numberOfFrames);
-  sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
-  sound.close();
+function toSamples(data) {
+  const samples = new Float32Array(data.numberOfFrames);
+  data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+  data.close();
   return samples;
 }

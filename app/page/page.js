@@ -1,4 +1,4 @@
-// The page: what is typed and chosen becomes a request, and its answer is heard while it comes.
+// The page: send the form as a request and play the response while it arrives.
 
 import { Failure, answerOf } from "./answer.js";
 import { FrameDecoder, framed } from "./frames.js";
@@ -7,15 +7,17 @@ import { Waveform } from "./waveform.js";
 
 const RAW = ["wav", "pcm"];
 const FRAMED = await framed();
-const STREAMED = [...RAW, ...FRAMED]; // heard while they come; a browser decodes the others only when whole
-const RATE_HZ = 24_000; // what the codecs make; an answer of another rate gets a context of its own
-const KEY = "speech-server-key";
+// Formats that play while they arrive. A browser decodes the others only when they are complete.
+const STREAMED = [...RAW, ...FRAMED];
+const RATE_HZ = 24_000; // rate of the codecs; a response of another rate gets its own AudioContext
+const KEY = "speech-server-key"; // name of the API key in sessionStorage
 
-const at = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+const identified = [...document.querySelectorAll("[id]")];
+const at = Object.fromEntries(identified.map((element) => [element.id, element]));
 const waveform = new Waveform(at.wave);
 let limits = null;
 
-/** What is being spoken or was spoken last. */
+/** The current or the last request. */
 export let run = null;
 
 class Run {
@@ -25,8 +27,8 @@ class Run {
     this.abort = new AbortController();
     this.parts = [];
     this.active = true;
-    this.file = null; // the answer as it would be saved, once it is whole
-    this.open(RATE_HZ); // at once, within the click: Safari plays nothing that opens later
+    this.file = null; // the complete response for the download
+    this.open(RATE_HZ); // within the click, because Safari does not play contexts opened later
   }
 
   open(rate_hz) {
@@ -41,7 +43,7 @@ class Run {
     return (performance.now() - this.asked_ms) / 1000;
   }
 
-  /** Samples to the loudspeaker and the waveform. */
+  /** Play samples and add them to the waveform. */
   hear(samples) {
     if (!samples.length || !this.active) return;
     if (!this.player.scheduled) {
@@ -61,14 +63,14 @@ class Run {
 }
 
 async function speak() {
-  if (!limits) await learn(); // the server was not there when the page was opened
+  if (!limits) await learn(); // the server was unreachable when the page was opened
   stop();
   at.error.textContent = "";
   for (const figure of [at.first, at.whole, at.length]) figure.textContent = "–";
   waveform.clear();
   const mine = (run = new Run(at.format.value));
   offer();
-  tell("Asking");
+  tell("Waiting for audio");
   requestAnimationFrame(follow);
   try {
     await receive(mine);
@@ -76,7 +78,7 @@ async function speak() {
     if (mine.active) tell(summary(mine));
   } catch (error) {
     if (mine.active) report(error, mine);
-    await mine.player.ended(); // what came before a failure is still heard
+    await mine.player.ended(); // audio received before an error is still played
   }
   if (mine.active) mine.end();
   offer();
@@ -102,41 +104,45 @@ async function receive(mine) {
     await reader?.finish();
   }
   const bytes = join(mine.parts);
-  mine.file = new Blob([mine.format === "wav" ? withSizes(bytes) : bytes], { type: answer.headers.get("content-type") });
+  const type = answer.headers.get("content-type");
+  mine.file = new Blob([mine.format === "wav" ? withSizes(bytes) : bytes], { type });
   offer();
   if (!mine.player.scheduled) mine.hear(await decoded(mine, bytes));
 }
 
-/** What makes samples of the answer while it comes, or null where it has to be whole. */
+/** Return a decoder that plays the response while it arrives, or null if it must be complete. */
 function readerOf(mine) {
-  if (FRAMED.includes(mine.format)) return new FrameDecoder(mine.format, mine.context.sampleRate, (it) => mine.hear(it));
-  if (!RAW.includes(mine.format)) return null;
-  const samples = new SampleReader(mine.format);
-  return { feed: (bytes) => mine.hear(samples.feed(bytes)), finish: () => {} };
+  const { format, context } = mine;
+  const hear = (samples) => mine.hear(samples);
+  if (FRAMED.includes(format)) return new FrameDecoder(format, context.sampleRate, hear);
+  if (!RAW.includes(format)) return null;
+  const samples = new SampleReader(format);
+  return { feed: (bytes) => hear(samples.feed(bytes)), finish: () => {} };
 }
 
 async function decoded(mine, bytes) {
   try {
     return (await mine.context.decodeAudioData(bytes.buffer)).getChannelData(0);
   } catch {
-    throw new Failure(`This browser cannot play ${mine.format}. The answer is complete: download it, or choose wav.`);
+    const advice = "The audio is complete. Download it, or choose wav.";
+    throw new Failure(`This browser cannot play ${mine.format}. ${advice}`);
   }
 }
 
 function report(error, mine) {
-  const heard = mine?.player.scheduled ? ` after ${duration(waveform.length_s)} of sound` : "";
+  const after = mine?.player.scheduled ? ` after ${duration(waveform.length_s)} of audio` : "";
+  const cut = `The response was cut off${after}. See the server log.`;
   tell("");
   if (error.status === 401) at.access.open = true;
-  at.error.textContent =
-    error instanceof Failure ? error.message : `The answer broke off${heard}; the server's log says why.`;
+  at.error.textContent = error instanceof Failure ? error.message : cut;
 }
 
 function summary({ player }) {
-  const times = player.gaps === 1 ? "once" : `${player.gaps} times`;
-  return player.gaps ? `Done; it came too late ${times}, which was heard as a gap` : "Done";
+  const gaps = player.gaps === 1 ? "1 gap" : `${player.gaps} gaps`;
+  return player.gaps ? `Done, with ${gaps} in the audio` : "Done";
 }
 
-/** An answer of the server, asked with the key where there is one. */
+/** Send a request, with the API key if there is one, and return the response. */
 async function ask(path, options = {}) {
   const key = at.key.value ? { Authorization: `Bearer ${at.key.value}` } : {};
   return answerOf(path, { ...options, headers: { ...options.headers, ...key } });
@@ -149,7 +155,7 @@ function stop() {
   offer();
 }
 
-/** Show what can be done now. Buttons keep the focus, so they are never really disabled. */
+/** Update the buttons. They are never really disabled, so that they keep the focus. */
 function offer() {
   at.stop.ariaDisabled = String(!run?.active);
   at.download.ariaDisabled = String(!run?.file);
@@ -182,12 +188,13 @@ function request() {
   return chosen;
 }
 
-/** The request for a shell, in which a single quote ends a string; a key stays out of it. */
+/** Return the curl command for a shell, with single quotes escaped and without the API key. */
 function curlLine() {
   const body = JSON.stringify(request()).replaceAll("'", "'\\''");
   const key = at.key.value ? ` -H "Authorization: Bearer $API_KEY"` : "";
   const url = new URL("v1/audio/speech", document.baseURI);
-  return `curl '${url}' -H 'Content-Type: application/json'${key} -d '${body}' --output speech.${at.format.value}`;
+  const options = `-H 'Content-Type: application/json'${key} -d '${body}'`;
+  return `curl '${url}' ${options} --output speech.${at.format.value}`;
 }
 
 async function copy() {
@@ -195,19 +202,20 @@ async function copy() {
     await navigator.clipboard.writeText(at.curl.textContent);
     at.copied.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(at.curl); // no clipboard without https, except on localhost
-    at.copied.textContent = "Selected: copy it with Ctrl+C";
+    getSelection().selectAllChildren(at.curl); // the clipboard needs https or localhost
+    at.copied.textContent = "Selected. Press Ctrl+C to copy.";
   }
 }
 
 function show() {
   const [length, most] = [[...at.text.value].length, limits?.input_characters];
-  at.count.textContent = most ? `${length.toLocaleString("en")} of ${most.toLocaleString("en")} characters` : "";
+  const [used, limit] = [length, most].map((number) => number?.toLocaleString("en"));
+  at.count.textContent = most ? `${used} of ${limit} characters` : "";
   at.count.classList.toggle("over", length > most);
   at.times.textContent = `${Number(at.speed.value).toFixed(2)} ×`;
   at.heard.textContent = STREAMED.includes(at.format.value)
     ? ""
-    : `Here ${at.format.value} is heard once it is complete; ${STREAMED.join(", ")} are heard while they come.`;
+    : `This browser plays only ${STREAMED.join(", ")} before the response is complete.`;
   at.curl.textContent = curlLine();
   at.copied.textContent = "";
 }
@@ -217,7 +225,8 @@ function duration(seconds) {
 }
 
 function fill(select, options, chosen) {
-  select.replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+  const option = ([value, text]) => new Option(text, value, value === chosen, value === chosen);
+  select.replaceChildren(...options.map(option));
 }
 
 async function learn() {
@@ -225,7 +234,9 @@ async function learn() {
     limits = await (await ask("page/limits")).json();
     at.model.textContent = limits.model;
     [at.speed.min, at.speed.max] = [limits.slowest, limits.fastest];
-    fill(at.format, limits.formats.map((name) => [name, name]), limits.formats.find((name) => RAW.includes(name)));
+    const { formats } = limits;
+    const first = formats.find((name) => RAW.includes(name));
+    fill(at.format, formats.map((name) => [name, name]), first);
     show();
     const { voices } = await (await ask("v1/audio/voices")).json();
     fill(at.voice, voices.map(({ id, name }) => [id, name]), limits.voice);

@@ -1,15 +1,16 @@
-// Sound as it comes: bytes of wav or pcm into samples, and samples onto a clock without a seam.
+// Play wav and pcm while they arrive: parse samples and schedule them without gaps.
 
-const LEAD_S = 0.1; // from the first samples to their start: pieces may come that much late without a gap
+// Delay between the first samples and their playback, by which later pieces may be late.
+const LEAD_S = 0.1;
 
-/** Bytes of a stream (16 bit, mono, little-endian; a WAV header is read over) into samples within [-1, 1]. */
+/** Parses a stream of 16-bit mono little-endian PCM into samples in [-1, 1]. Skips a WAV header. */
 export class SampleReader {
   constructor(format) {
     this.inHeader = format === "wav";
     this.rest = new Uint8Array(0);
   }
 
-  /** The samples that these bytes complete; half a sample waits for its other half. */
+  /** Return the samples that these bytes complete. Half a sample is kept for the next call. */
   feed(bytes) {
     let all = join([this.rest, bytes]);
     if (this.inHeader) {
@@ -23,7 +24,7 @@ export class SampleReader {
   }
 }
 
-/** The offset of the first sample in a WAV file, or null while the header is not complete. */
+/** Return the offset of the first sample in a WAV file, or null if the header is incomplete. */
 export function soundStart(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 12; at + 8 <= bytes.length; at += 8 + view.getUint32(at + 4, true)) {
@@ -32,7 +33,7 @@ export function soundStart(bytes) {
   return null;
 }
 
-/** A streamed WAV with its sizes, which the server could not know when it sent the header. */
+/** Set the sizes in a streamed WAV, which the server did not know when it sent the header. */
 export function withSizes(bytes) {
   const sized = bytes.slice();
   const view = new DataView(sized.buffer);
@@ -42,7 +43,7 @@ export function withSizes(bytes) {
   return sized;
 }
 
-/** Byte arrays, one after the other. */
+/** Concatenate byte arrays. */
 export function join(parts) {
   const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
@@ -55,21 +56,22 @@ export function join(parts) {
 
 function toSamples(bytes) {
   const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: bytes.length / 2 }, (_, index) => view.getInt16(2 * index, true) / 32768);
+  const sample = (_, index) => view.getInt16(2 * index, true) / 32768;
+  return Float32Array.from({ length: bytes.length / 2 }, sample);
 }
 
-/** Plays samples on an AudioContext of the same rate, each piece at the frame at which the last one ends. */
+/** Plays samples on an AudioContext of the same rate, each piece at the end of the last one. */
 export class Player {
   constructor(context) {
     this.context = context;
     this.scheduled = 0; // samples
-    this.gaps = 0; // times that the sound had run out before more came
-    this.origin = 0; // the context's frame at which the first sample would stand, had there been no gap
+    this.gaps = 0; // times that playback ran out of samples
+    this.origin = 0; // the context's frame of the first sample, moved by each gap
     this.heard = 0;
     this.last = null;
   }
 
-  /** Schedule samples to follow what is scheduled; where that has already ended, to start in a moment. */
+  /** Schedule samples after the earlier ones, or LEAD_S from now if those have already ended. */
   feed(samples) {
     if (!samples.length) return;
     const rate = this.context.sampleRate;
@@ -86,15 +88,17 @@ export class Player {
     this.scheduled += samples.length;
   }
 
-  /** Seconds of the sound that have been heard. */
+  /** Seconds of audio that have been played. */
   get heard_s() {
     const { currentTime, outputLatency = 0, sampleRate } = this.context;
-    const heard = Math.min((currentTime - outputLatency) * sampleRate - this.origin, this.scheduled);
-    this.heard = Math.max(this.heard, heard); // the latency is an estimate, and a gap moves the origin
+    const now = (currentTime - outputLatency) * sampleRate;
+    const heard = Math.min(now - this.origin, this.scheduled);
+    // The maximum keeps it monotonic: the latency is an estimate, and a gap moves the origin.
+    this.heard = Math.max(this.heard, heard);
     return this.heard / sampleRate;
   }
 
-  /** Resolves when everything fed so far has been played. */
+  /** Resolve when all samples so far have been played. */
   ended() {
     return new Promise((resolve) => {
       if (this.last) this.last.onended = resolve;

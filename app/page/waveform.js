@@ -1,10 +1,10 @@
-// The waveform: bars that grow with the sound, brighter where it has been heard.
+// The waveform: bars of the audio so far, brighter where it has been played.
 
 const BINS_PER_S = 200;
 const BAR_PX = 2;
 const STEP_PX = 3;
-const SHORTEST_S = 4; // what the canvas shows at least, so that a first word does not fill it
-const EASE = 0.15; // of the way to the new scale, each frame
+const SHORTEST_S = 4; // shortest span of the canvas, so that a first word does not fill it
+const EASE = 0.15; // share of the way to the new scale, per frame
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Waveform {
@@ -16,7 +16,7 @@ export class Waveform {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  /** Forget the sound. */
+  /** Remove all samples. */
   clear() {
     this.peaks = [];
     this.length_s = this.filled = this.peak = this.heard_s = 0;
@@ -24,7 +24,7 @@ export class Waveform {
     this.draw();
   }
 
-  /** More of the sound. */
+  /** Add samples. */
   add(samples, rate) {
     const bin = rate / BINS_PER_S;
     for (const sample of samples) {
@@ -39,7 +39,7 @@ export class Waveform {
     this.length_s += samples.length / rate;
   }
 
-  /** Draw it, heard up to a second. */
+  /** Draw the waveform, of which `heard_s` seconds have been played. */
   draw(heard_s = this.heard_s) {
     this.heard_s = heard_s;
     const goal_s = Math.max(SHORTEST_S, this.length_s);
@@ -49,11 +49,12 @@ export class Waveform {
     this.paint.clearRect(0, 0, width, height);
     const bars = Math.floor(width / devicePixelRatio / STEP_PX);
     const style = getComputedStyle(this.canvas);
-    const colours = Object.fromEntries(["line", "ahead", "accent"].map((it) => [it, style.getPropertyValue(`--${it}`)]));
+    const colour = (name) => style.getPropertyValue(`--${name}`);
+    const [empty, ahead, heard] = ["line", "ahead", "accent"].map(colour);
     for (let bar = 0; bar < bars; bar += 1) {
       const [from_s, to_s] = [bar, bar + 1].map((edge) => (edge / bars) * this.span_s);
       const peak = this.peakOf(from_s, to_s);
-      this.paint.fillStyle = peak === null ? colours.line : from_s < this.heard_s ? colours.accent : colours.ahead;
+      this.paint.fillStyle = peak === null ? empty : from_s < this.heard_s ? heard : ahead;
       this.drawBar(bar, peak ?? 0);
     }
   }
@@ -64,7 +65,7 @@ export class Waveform {
     this.paint.fillRect(bar * STEP_PX * scale, (height - tall) / 2, BAR_PX * scale, tall);
   }
 
-  /** The peak between two seconds, or null where there is no sound yet. */
+  /** Return the peak between two times in seconds, or null if there is no audio yet. */
   peakOf(from_s, to_s) {
     const first = Math.floor(from_s * BINS_PER_S);
     if (first >= this.peaks.length) return null;

@@ -219,7 +219,7 @@ def test_a_server_that_is_gone_and_an_answer_that_breaks_off_are_told(page: Page
     page.get_by_text("The server cannot be reached.").wait_for()
     page.evaluate(BROKEN)
     speak(page, "Good morning.")
-    page.get_by_text("The answer broke off after 100 ms of sound").wait_for()
+    page.get_by_text("The response was cut off after 100 ms of audio").wait_for()
     assert page.get_attribute("#download", "aria-disabled") == "true"
 
 
