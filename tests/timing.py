@@ -1,16 +1,58 @@
-"""The time of some work, to be compared with that of more of it."""
+"""Work that takes linear time: twice as much of it takes about twice as long."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+DOUBLINGS = 6  # from the smallest size to the largest
+MOST_TIMES = 3  # as long for twice as much; in quadratic time it is four
+LEAST_S = 0.005  # shorter times are not compared
+LONG_S = 0.3  # from here on no size may take so many times as long, below it only the largest
+TRIES = 5  # of two sizes; the shortest time of each counts
 
 
-def least_s(work: Callable[[], object]) -> float:
-    """The process's time for some work: the least of three."""
-    times: list[float] = []
-    for _ in range(3):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-    return min(times)
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A text of any size: `unit` so many times, at most `times`."""
+
+    unit: str
+    times: int
+    before: str = ""
+    after: str = ""
+
+    def text(self, times: int) -> str:
+        """The text with so many units."""
+        return self.before + self.unit * times + self.after
+
+
+def assert_linear(work: Callable[[str], object], of: Repeated) -> None:
+    """Time the work for texts of which each is twice as long as the last.
+
+    A quadratic rule fails long before the largest. One that is so up to a bound, as within a sentence of bounded
+    length, does not.
+    """
+    smallest = max(1, of.times >> DOUBLINGS)
+    texts = [of.text(smallest << doubling) for doubling in range(DOUBLINGS + 1)]
+    short_s = _seconds(work, texts[0])
+    for short, long in pairwise(texts):
+        long_s = _seconds(work, long)
+        if long_s >= LONG_S or long is texts[-1]:
+            for _ in range(TRIES - 1):
+                if long_s < max(LEAST_S, MOST_TIMES * short_s):
+                    break
+                short_s = min(short_s, _seconds(work, short))
+                long_s = min(long_s, _seconds(work, long))
+            assert long_s < max(LEAST_S, MOST_TIMES * short_s), (
+                f"{len(short):,} characters take {short_s:.4f} s, {len(long):,} take {long_s:.4f} s"
+            )
+        short_s = long_s
+
+
+def _seconds(work: Callable[[str], object], text: str) -> float:
+    """The process's time for some work."""
+    began_s = time.process_time()
+    work(text)
+    return time.process_time() - began_s

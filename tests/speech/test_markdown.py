@@ -9,7 +9,7 @@ from markdown_it.token import Token
 
 from app.speech import markdown
 from app.speech.markdown import plain, without_halves
-from tests.timing import least_s
+from tests.timing import Repeated, assert_linear
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,7 @@ def test_a_table_as_people_write_it_is_read() -> None:
     ],
 )
 def test_hostile_markdown_takes_linear_time(unit: str) -> None:
-    """Eight times the text takes about eight times as long; in quadratic time it would be 64."""
-    short, long = (unit * (size // len(unit)) for size in (4_096, 32_768))
-    assert least_s(lambda: plain(long)) < 32 * least_s(lambda: plain(short))
+    assert_linear(plain, Repeated(unit, 32_768 // len(unit)))
 
 
 @given(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.speech.sentences import sentences, split, spoken_length
-from tests.timing import least_s
+from tests.timing import Repeated, assert_linear
 
 
 def squeezed(text: str) -> str:
@@ -113,9 +113,7 @@ def test_every_piece_holds_something_to_speak(words: list[str], max_characters: 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("unit", ["En. ", "你。", "x.Y", "“你。", "`", "1. "])
 def test_segmenting_is_linear(unit: str) -> None:
-    """Eight times the text takes about eight times as long; in quadratic time it would be 64."""
-    short, long = (unit * (size // len(unit)) for size in (5_000, 40_000))
-    assert least_s(lambda: sentences(long)) < 24 * least_s(lambda: sentences(short))
+    assert_linear(sentences, Repeated(unit, 40_000 // len(unit)))
 
 
 @pytest.mark.parametrize("unit", ["One two three. ", "a", "word ", "你。", "En. ", "\n"])
