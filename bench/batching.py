@@ -1,11 +1,14 @@
-"""What sharing decode calls is worth on this machine's CPU: `python -m bench.batching` (about two minutes).
+"""Benefit of batched decode calls on a CPU: `python -m bench.batching` (about two minutes).
 
-Streams that began one after the other, each through answers of 3 to 6 s whose codes are all there, ask the
-service's scheduler for one window after the other; the windows are the service's own (NeuCodec's those of a
-request with a seed, which do not depend on timing), so their lengths are mixed. One decode thread, one torch
-thread, random weights for NeuCodec. Compared are the service's queue, the same without its bound on padding,
-groups of exactly equal lengths, and one window a call: the same answers by each, in seconds of new sound per
-second of CPU time, as a ratio to one window a call in the same round. A file a codec in bench/results/.
+Streams with staggered starts decode answers of 3 to 6 s window by window through the service's
+scheduler. All codes of an answer are available at once. The windows are those of the service, so
+their lengths are mixed; NeuCodec uses the windows of a request with a seed, which do not depend on
+timing. There is one decode thread and one torch thread; NeuCodec has random weights.
+
+Four queues decode the same answers: the service's queue, the service's queue without its padding
+limit, batches of equal lengths, and one window per call. The result is seconds of new audio per
+second of CPU time, as a ratio to one window per call in the same round. Each codec has its own
+file in bench/results/.
 """
 
 from __future__ import annotations
@@ -35,28 +38,28 @@ from bench.policies import Policy, make_queue
 STREAMS = 6
 STAGGER_S = 0.15
 SHORTEST_FRAMES, LONGEST_FRAMES = 150, 300
-ANSWERS = {"neucodec": 1, "builtin": 4}  # of each stream
-S_PER_FRAME = 1 / 400  # as the schedule sees the engine
+ANSWERS = {"neucodec": 1, "builtin": 4}  # answers per stream
+S_PER_FRAME = 1 / 400  # generation time of a frame, as given to the window schedule
 BASE: Policy = "one by one"
 CODECS = ("neucodec", "builtin")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What has been decoded."""
+    """Seconds of decoded audio."""
 
     sound_s: float = 0.0
 
 
 class Calls:
-    """A codec that counts its calls and the frames that padding adds."""
+    """Codec wrapper that counts calls, frames and padded frames."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec, self.spec = codec, codec.spec
         self.calls = self.frames = self.padded_frames = 0
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        """Decode and count."""
+        """Decode a batch and count it."""
         lengths = [len(window.codes) for window in windows]
         self.calls += 1
         self.frames += sum(lengths)
@@ -65,10 +68,11 @@ class Calls:
 
 
 async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
-    """Decode one answer as the pipeline does, its listener beginning with the first window."""
+    """Decode one answer like the pipeline; playback starts with the first window."""
     spec = scheduler.spec
     codes = np.random.default_rng(frames).integers(0, spec.vocabulary, (frames, 1), dtype=np.int32)
-    schedule, first_s = WindowSchedule(spec.plan(0.4, 0.2, seeded=True)), 0.0
+    schedule = WindowSchedule(spec.plan(0.4, 0.2, seeded=True))
+    first_s = 0.0
 
     def take(taken: list[Window]) -> CodeWindow:
         window = schedule.take(frames, ended=True)
@@ -90,7 +94,7 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
 
 
 async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -> None:
-    """One answer after the other, of lengths that depend on the stream alone."""
+    """Decode answers one by one; their lengths depend only on `place`."""
     await asyncio.sleep(place * STAGGER_S)
     for frames in np.random.default_rng(place).integers(SHORTEST_FRAMES, LONGEST_FRAMES, answers):
         await answer(scheduler, int(frames), tally)
@@ -99,7 +103,7 @@ async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -
 async def sound_per_s(
     codec: Codec, policy: Policy, limits: BatchLimits, answers: int
 ) -> dict[str, float]:
-    """Seconds of new sound per second of CPU time, and what the calls looked like."""
+    """Return seconds of new audio per CPU-second, the padding share and the frames per call."""
     calls, tally = Calls(codec), Tally()
     scheduler = Scheduler([calls], make_queue(policy, limits))
     scheduler.start()
@@ -115,12 +119,10 @@ async def sound_per_s(
 
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
-    """Every policy in every round; ratios within a round."""
+    """Run every queue in every round; compute ratios within a round."""
     codec = load_codec(CodecChoice(name, "random", left_context_s=0.5), "cpu")
-    batch_frames, call_frames = (
-        arguments.batch_frames or CPU_BATCH_FRAMES[name],
-        CPU_CALL_FRAMES[name],
-    )
+    batch_frames = arguments.batch_frames or CPU_BATCH_FRAMES[name]
+    call_frames = CPU_CALL_FRAMES[name]
     limits = BatchLimits(32, batch_frames)
     cases: dict[str, tuple[Policy, BatchLimits]] = {
         "as served": ("deadline", BatchLimits(32, batch_frames, call_frames=call_frames)),
@@ -155,14 +157,14 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--codecs", nargs="+", default=CODECS, choices=CODECS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--batch-frames", type=int, help="MAX_BATCH_FRAMES; unset: the service's own"
+        "--batch-frames", type=int, help="MAX_BATCH_FRAMES; default: that of the service"
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
-"""A burst at a cold start: `python -m bench.burst [--beside CHECKOUT] [--runs N]`.
+"""Burst of requests at a cold start: `python -m bench.burst [--beside CHECKOUT] [--runs N]`.
 
-Each run starts `python -m app` without any setting and gives it the default stress test: three requests, then fifty at
-once. With `--beside` an older checkout takes turns with this one, so that both see the same machine. The result goes to
-bench/results/burst.json.
+Each run starts `python -m app` without settings and runs the default stress test: three requests,
+then fifty at once. With `--beside` the runs alternate between this checkout and an older one. The
+result is written to bench/results/burst.json.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from bench.machine import write_result
 from bench.served import embedded
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 120  # longest run of the load
+SECONDS = 120  # time limit of the load
 
 
 async def burst(checkout: Path) -> dict[str, object]:
-    """Return the figures of one run against the service of a checkout, freshly started."""
+    """Start the service of a checkout, run the load and return its figures."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         async with embedded(PYTHONPATH=str(checkout)) as url:
@@ -47,11 +47,11 @@ async def burst(checkout: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--beside", type=Path, help="an older checkout")
+    parser.add_argument("--beside", type=Path, help="older checkout to compare with")
     parser.add_argument("--runs", type=int, default=4)
     arguments = parser.parse_args()
     checkouts = {"now": ROOT} | ({"before": arguments.beside.resolve()} if arguments.beside else {})

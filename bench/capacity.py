@@ -1,9 +1,10 @@
-"""How many listeners a service carries on this machine: `python -m bench.capacity embedded` and the like.
+"""Number of listeners that a service sustains on this machine: `python -m bench.capacity NAME`.
 
-`embedded` is `python -m app` without an engine; `neucodec` has a real
-codec (`--device cuda` on a GPU) behind an engine's stand-in at a language model's pace; `stub` has no codec but the
-time that one is assumed to take, and shows where the service ends. The load, and the stand-in, are on this machine too.
-Writes bench/results/capacity-NAME.json; bench/README.md says more.
+`embedded` is `python -m app` without an engine URL. `neucodec` has the real codec (`--device cuda`
+on a GPU) and a fake engine with the token rate of a language model. `stub` has a fake codec that
+takes an assumed time per call, and shows the limit of the service itself. Load generator and fake
+engine run on the same machine. The result is written to bench/results/capacity-NAME.json; see
+bench/README.md.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import uvloop
 from bench.served import between, embedded
 
 ROOT = Path(__file__).parent.parent
-UNBOUNDED = {"MAX_CONCURRENT_REQUESTS": "1000"}  # or the bound would be what is found
+UNBOUNDED = {"MAX_CONCURRENT_REQUESTS": "1000"}  # so that this limit is not the result
 
 
 def services(device: str) -> dict[str, Callable[[], AbstractAsyncContextManager[str]]]:
-    """What can be asked how much it carries."""
+    """Return the services by name, each as a function that starts it."""
     return {
         "embedded": partial(embedded, **UNBOUNDED),
         "stub": partial(between, "stub"),
@@ -34,24 +35,16 @@ def services(device: str) -> dict[str, Callable[[], AbstractAsyncContextManager[
 
 
 async def measure(name: str, device: str, options: list[str]) -> int:
-    """Ask one service; the exit status of the stress test."""
+    """Measure one service and return the exit status of the stress test."""
     result = ROOT / "bench" / "results" / f"capacity-{name}{'' if device == 'cpu' else '-gpu'}.json"
     async with services(device)[name]() as url:
-        arguments = [
-            "--url",
-            url,
-            "--sentences",
-            "bench/sentences.txt",
-            "--json",
-            str(result),
-            *options,
-        ]
-        command = [sys.executable, "-m", "stress_test", "capacity", *arguments]
+        command = [sys.executable, "-m", "stress_test", "capacity", "--url", url]
+        command += ["--sentences", "bench/sentences.txt", "--json", str(result), *options]
         return await (await asyncio.create_subprocess_exec(*command, cwd=ROOT)).wait()
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,7 @@
-"""The codecs alone on this machine's CPU, one thread: `python -m bench.codecs` (about two minutes).
+"""Speed of the codecs on one CPU thread: `python -m bench.codecs` (about two minutes).
 
-Random weights in the true architectures; audio-seconds per CPU-second for several batch shapes.
+The weights are random, the architectures are the real ones. The result is audio-seconds per
+CPU-second for several batch shapes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ROUNDS = 5
 
 
 def loaders() -> dict[str, Callable[[], Codec]]:
-    """Each codec in each type, loaded when it is measured."""
+    """Return a loader for each codec and dtype."""
     made: dict[str, Callable[[], Codec]] = {
         "builtin float32": lambda: load_builtin_codec(device="cpu")
     }
@@ -40,7 +41,7 @@ def loaders() -> dict[str, Callable[[], Codec]]:
 
 
 def audio_s_per_cpu_s(codec: Codec, rows: int, frames: int) -> float:
-    """The median of several rounds, context counted as audio."""
+    """Return the median of several rounds; context counts as audio."""
     spec = codec.spec
     rng = np.random.default_rng(0)
     windows = [

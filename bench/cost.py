@@ -1,4 +1,4 @@
-"""What a decode call costs, and a codec that costs just that: for benchmarks of the decode path without a GPU."""
+"""Cost model of decode calls, and a fake codec that follows it, for benchmarks without a GPU."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.codec import CodecSpec, CodeWindow, Decoding
 from app.codec.grid import ROW_STEPS
 from app.samples import Samples
 
-# Lengths (frames) of the stand-in's calls: a coarser grid than app.codec.load.GRAPH_FRAMES captures.
+# Call lengths of the fake codec in frames: a coarser grid than app.codec.load.GRAPH_FRAMES.
 FRAME_STEPS = (32, 64, 128, 256, 384)
 
-# NeuCodec as a GPU serves it; a test keeps it equal to the codec's own, which imports torch.
+# NeuCodec on a GPU; a test keeps it equal to the spec of the codec module, which imports torch.
 SPEC = CodecSpec(
     name="neucodec",
     sample_rate_hz=24_000,
@@ -31,12 +31,15 @@ SPEC = CodecSpec(
     exact=False,
     max_window_frames=384,
 )
-HUM_HZ = 200  # a whole number of periods a frame
+HUM_HZ = 200  # a whole number of periods per frame
 
 
 @dataclass(frozen=True, slots=True)
 class CallCost:
-    """A call of R rows padded to F frames takes `launch_s + R x F x frame_s`, R and F rounded up to their steps."""
+    """Duration of a decode call: `launch_s + rows x frames x frame_s`.
+
+    Rows and padded frames are rounded up to `row_steps` and `frame_steps`.
+    """
 
     launch_s: float
     frame_s: float
@@ -44,7 +47,7 @@ class CallCost:
     frame_steps: tuple[int, ...] = ()
 
     def call_s(self, rows: int, frames: int) -> float:
-        """How long the device is busy with such a call."""
+        """Return the seconds for which such a call occupies the device."""
         return (
             self.launch_s
             + _rounded(rows, self.row_steps) * _rounded(frames, self.frame_steps) * self.frame_s
@@ -52,7 +55,7 @@ class CallCost:
 
     @property
     def call_frames(self) -> int | None:
-        """As many frames cost as much as a launch, for `BatchLimits.call_frames`; None where frames are free."""
+        """Frames that cost as much as a launch, for `BatchLimits`; None if frames are free."""
         return round(self.launch_s / self.frame_s) if self.frame_s else None
 
 
@@ -62,7 +65,7 @@ def _rounded(value: int, steps: tuple[int, ...]) -> int:
 
 
 def measured_cost(codec: str) -> CallCost:
-    """The least-squares line through what bench/results/codecs.json holds of `codec`, in relative error."""
+    """Fit the cost of `codec` to bench/results/codecs.json: least squares of relative errors."""
     file = Path(__file__).parent / "results" / "codecs.json"
     shapes: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))[codec]
     frames = np.array(
@@ -76,8 +79,9 @@ def measured_cost(codec: str) -> CallCost:
     return CallCost(float(launch_s), float(frame_s))
 
 
-# Assumed, not measured here: NeuCodec on an H200 at 16,800 audio-seconds a second, 40 % of what its
-# matrix units could do, after a graph's 0.8 ms or after launching the published decoder's 485 kernels.
+# Assumed, not measured here: NeuCodec on an H200 decodes 16,800 audio-seconds per second, which is
+# 40 % of the peak of its matrix units. A launch takes 0.8 ms with a CUDA graph, and 20 ms for the
+# 485 kernels of the published decoder.
 H200_FRAME_S = 1 / (16_800 * 50)
 H200_GRAPHED = CallCost(0.0008, H200_FRAME_S, ROW_STEPS, FRAME_STEPS)
 H200_EAGER = CallCost(0.020, H200_FRAME_S)
@@ -86,9 +90,9 @@ COSTS = {"h200-graphed": H200_GRAPHED, "h200-eager": H200_EAGER, "cpu": CPU_BF16
 
 
 class StubCodec:
-    """Hums for every code, and takes as long as a cost says. An `OverlappingCodec`.
+    """Fake `OverlappingCodec` that outputs a hum and takes the time of a cost model.
 
-    Its device is serial: a batch starts when the one before it has ended. The host's part costs nothing.
+    Its device is serial: a batch starts when the previous one has ended. It uses no host time.
     """
 
     def __init__(
@@ -100,15 +104,17 @@ class StubCodec:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.spec = replace(spec, frame_steps=cost.frame_steps, call_frames=cost.call_frames)
-        self.busy_s = 0.0  # in all
-        self._cost, self._clock, self._sleep = cost, clock, sleep
+        self.busy_s = 0.0  # total time of all calls
+        self._cost = cost
+        self._clock = clock
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._free_s = 0.0
         time_s = np.arange(spec.max_window_frames * spec.samples_per_frame) / spec.sample_rate_hz
         self._hum = (0.1 * np.sin(2 * np.pi * HUM_HZ * time_s)).astype(np.float32)
 
     def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
-        """Put a batch behind what the device has in hand."""
+        """Queue a batch on the device; the returned function waits for its samples."""
         call_s = self._cost.call_s(len(windows), max(len(window.codes) for window in windows))
         with self._lock:
             self.busy_s += call_s

@@ -1,4 +1,4 @@
-"""What a service's process says of itself between two moments: CPU, decode calls, delays, the machine's load."""
+"""Counters of the service's process between two times: CPU, decode calls, machine load."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from bench.heard import percentile
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Counts since the start of the process, or between two moments."""
+    """Counts since the start of the process, or between two times."""
 
     clock_s: float
     cpu_s: float
     calls: float
     windows: float
-    call_s: float  # the sum of all calls
+    call_s: float  # total duration of the calls
     underruns: float
     tokens: float
-    busy_ticks: float  # of all cores of the machine
+    busy_ticks: float  # of all cores of the machine, in clock ticks
     idle_ticks: float
 
     @classmethod
     def now(cls) -> Counters:
-        """Of this process."""
+        """Read the counters of this process."""
         busy, idle = _machine_ticks()
         return cls(
             clock_s=time.monotonic(),
@@ -45,13 +45,13 @@ class Counters:
         )
 
     def since(self, before: Counters) -> Counters:
-        """What has been added."""
+        """Return the difference from `before`."""
         return Counters(
             *(getattr(self, name) - getattr(before, name) for name in self.__dataclass_fields__)
         )
 
     def row(self) -> dict[str, float]:
-        """As a result's fields."""
+        """Return the fields of a result."""
         return {
             "calls_per_s": round(self.calls / self.clock_s, 1),
             "mean_batch": round(self.windows / max(self.calls, 1), 2),
@@ -65,14 +65,14 @@ class Counters:
 
 
 class FirstWindows:
-    """Every observation of tts_first_window_seconds, with its time: a histogram keeps only buckets."""
+    """Records each observation of tts_first_window_seconds; the histogram keeps only buckets."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[float, float]] = []
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record what is observed during the block."""
+        """Record the observations during the block."""
         observe = metrics.FIRST_WINDOW.observe
 
         def record(amount: float) -> None:
@@ -86,7 +86,7 @@ class FirstWindows:
             metrics.FIRST_WINDOW.observe = observe
 
     def row(self, begin_s: float, end_s: float) -> dict[str, float]:
-        """Percentiles of the requests that ended within [begin, end)."""
+        """Return percentiles of the observations within [begin, end)."""
         seen_ms = [amount * 1000 for at_s, amount in self._seen if begin_s <= at_s < end_s]
         return {
             f"first_window_ms_p{percent}": round(percentile(seen_ms, percent), 1)
@@ -99,8 +99,7 @@ def _sample(name: str) -> float:
 
 
 def _machine_ticks() -> tuple[float, float]:
-    """Busy and idle, from the first line of /proc/stat."""
-    user, nice, system, idle, iowait, *others = map(
-        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    )
+    """Return busy and idle ticks from the first line of /proc/stat."""
+    first_line = Path("/proc/stat").read_text().split("\n", 1)[0]
+    user, nice, system, idle, iowait, *others = map(int, first_line.split()[1:9])
     return user + nice + system + sum(others), idle + iowait

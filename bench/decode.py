@@ -1,9 +1,11 @@
-"""A codec alone on a device, as the service runs it: `python -m bench.decode --device cuda --dtype float16`.
+"""Speed of one codec on a device: `python -m bench.decode --device cuda --dtype float16`.
 
-Random weights in the true architecture. For every shape of a grid: milliseconds a call, audio-seconds per
-second with two calls under way, kernels (on a CPU: operations that compute), beside the same codec without
-graphs, exact-length groups, one window a call, and transformers' implementation where it is installed; how far
-each type of arithmetic is from float32; memory, and calls that fitted no graph. Under ten minutes on a GPU.
+The weights are random, the architecture is the real one. The codec is loaded as in the service. For
+every shape of a grid the result has milliseconds per call and audio-seconds per second with two
+calls in flight. It also has the number of kernels (on a CPU: operations that compute), the
+deviation from float32, the memory, and the number of calls that did not fit a CUDA graph. The codec
+is compared with itself without graphs, batches of equal lengths, one window per call, and
+transformers' implementation if it is installed. Takes under ten minutes on a GPU.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ MIXED_FRAMES = {"cuda": (30, 128), "cpu": (30, 90)}
 
 
 def windows_of(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[CodeWindow]:
-    """Random codes, no context: every frame sounds."""
+    """Return windows of random codes without context frames."""
     rng, spec = np.random.default_rng(seed), codec.spec
     return [
         CodeWindow(rng.integers(0, spec.vocabulary, (frames, spec.codes_per_frame), np.int32))
@@ -48,7 +50,7 @@ def windows_of(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[Code
 
 
 def seconds_of(call: Callable[[], object], least_s: float, least_calls: int = 5) -> list[float]:
-    """Wall-clock seconds of each call, after two that do not count."""
+    """Return the wall-clock seconds of each call, after two warm-up calls."""
     call(), call()
     taken_s: list[float] = []
     while sum(taken_s) < least_s or len(taken_s) < least_calls:
@@ -59,7 +61,7 @@ def seconds_of(call: Callable[[], object], least_s: float, least_calls: int = 5)
 
 
 def two_under_way(codec: Codec, windows: Sequence[CodeWindow], calls: int) -> float:
-    """Seconds a call where the next is begun before the last is collected."""
+    """Return the seconds per call if the next one is started before the last one is collected."""
     if not isinstance(codec, OverlappingCodec):
         return statistics.median(seconds_of(lambda: codec.decode(windows), 0, calls))
     under_way: deque[Decoding] = deque([codec.begin(windows)])
@@ -72,7 +74,7 @@ def two_under_way(codec: Codec, windows: Sequence[CodeWindow], calls: int) -> fl
 
 
 def kernels_of(call: Callable[[], object], device: str) -> int:
-    """Kernels that a call launches or replays; on a CPU the operations that are not views."""
+    """Count the kernels that a call launches or replays; on a CPU the operations except views."""
     activity = ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU
     with profile(activities=[activity]) as seen:
         call()
@@ -103,7 +105,7 @@ def kernels_of(call: Callable[[], object], device: str) -> int:
 
 
 def shape_row(codec: Codec, eager: Codec, rows: int, frames: int, device: str) -> dict[str, float]:
-    """One shape, the graphed codec beside the eager one."""
+    """Measure one shape with the codec as served and with the eager one."""
     windows = windows_of(codec, [frames] * rows)
     calls = 100 if device == "cuda" else 3
     call_s = statistics.median(seconds_of(lambda: codec.decode(windows), 0.2))
@@ -122,7 +124,7 @@ def shape_row(codec: Codec, eager: Codec, rows: int, frames: int, device: str) -
 
 
 def mixed_row(codec: Codec, device: str) -> dict[str, object]:
-    """A batch of mixed lengths: one masked call, a call for each length, a call for each window."""
+    """Measure a batch of mixed lengths: one masked call, one call per length, one per window."""
     low, high = MIXED_FRAMES[device]
     lengths = np.random.default_rng(1).integers(low, high + 1, MIXED_ROWS[device]).tolist()
     windows = windows_of(codec, lengths)
@@ -149,7 +151,7 @@ def mixed_row(codec: Codec, device: str) -> dict[str, object]:
 
 
 def db(expected: Sequence[Samples], actual: Sequence[Samples]) -> float:
-    """Power of what is expected over that of the difference, the worst of all windows."""
+    """Return the lowest signal-to-difference ratio of all windows in dB."""
     pairs = [(each.astype(np.float64), other) for each, other in zip(expected, actual, strict=True)]
     return round(
         min(
@@ -160,7 +162,7 @@ def db(expected: Sequence[Samples], actual: Sequence[Samples]) -> float:
 
 
 def fidelity(codec: Codec, eager: Codec, exact: Codec) -> dict[str, float]:
-    """Decibels: against float32, against no graphs, and a window in a batch against alone."""
+    """Compare outputs in dB: with float32, without graphs, and batched with single windows."""
     windows = windows_of(codec, [7, 31, 64, 100], seed=2)
     together, wide = codec.decode(windows), exact.decode(windows)
     return {
@@ -172,7 +174,7 @@ def fidelity(codec: Codec, eager: Codec, exact: Codec) -> dict[str, float]:
 
 @contextmanager
 def loaded(options: argparse.Namespace, dtype: str, *, graphs: bool) -> Iterator[Codec]:
-    """A codec on the device; what it held is given back."""
+    """Load a codec for the block; release its memory afterwards."""
     choice = CodecChoice(
         options.codec,
         "random",
@@ -220,7 +222,10 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
 
 
 def against_reference(exact: Codec, shapes: Sequence[tuple[int, int]], device: str) -> object:
-    """transformers' NeuCodecModel in float32 beside ours, both eager, equal lengths (it cannot mask)."""
+    """Compare with transformers' NeuCodecModel in float32, both eager.
+
+    All windows have the same length, since that model cannot mask.
+    """
     reference = reference_decode(device)
     if reference is None:
         return "transformers with NeuCodecModel is not installed"
@@ -240,12 +245,12 @@ def against_reference(exact: Codec, shapes: Sequence[tuple[int, int]], device: s
 
 
 def device_name(device: str) -> str:
-    """As the driver calls it."""
+    """Return the name of the device."""
     return torch.cuda.get_device_name() if device == "cuda" else "cpu, one thread"
 
 
 def memory_mb(device: str) -> dict[str, float]:
-    """What the codec with its graphs holds, beside the two that it is compared with."""
+    """Return the GPU memory of the three loaded codecs together."""
     if device != "cuda":
         return {}
     return {
@@ -255,7 +260,7 @@ def memory_mb(device: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -266,7 +271,9 @@ def main() -> None:
     parser.add_argument(
         "--dtype", choices=DTYPES, default=None, help="default: float16 on cuda, bfloat16 on cpu"
     )
-    parser.add_argument("--compile", action="store_true", help="as TORCH_COMPILE=true")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the model, like TORCH_COMPILE=true"
+    )
     parser.add_argument("--max-batch", type=int, default=32)
     options = parser.parse_args()
     options.dtype = options.dtype or ("float16" if options.device == "cuda" else "bfloat16")

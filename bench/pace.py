@@ -1,27 +1,30 @@
-"""The pace of a language model that serves many streams in one step, and whether a stand-in keeps it."""
+"""Token rate of a batched language model, and the timetable by which a fake engine follows it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-PATIENCE_S = 0.1  # a stand-in that is further behind gives the rest up, as a busy GPU would
+PATIENCE_S = 0.1  # largest delay that is made up for; the rest is lost, as on a busy GPU
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A step of N streams takes `step_s + N x stream_s`, and gives each a token; the first comes after `first_s`."""
+    """A step of N streams takes `step_s + N x stream_s` and gives each stream one token.
+
+    The first token of a stream takes `first_s`.
+    """
 
     step_s: float
     stream_s: float = 0.0
     first_s: float = 0.0
 
     def of(self, streams: int) -> float:
-        """Seconds of a step."""
+        """Return the seconds of a step."""
         return self.step_s + streams * self.stream_s
 
 
 class Timetable:
-    """When steps are due, and how many began late: after the next one was due."""
+    """Due times of steps; a step is late if it begins after the next one was due."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -30,16 +33,16 @@ class Timetable:
         self.clear()
 
     def clear(self) -> None:
-        """Count from nothing."""
+        """Reset the counts."""
         self.steps = self.late_steps = 0
-        self.lost_s = 0.0  # given up: the streams were that much slower than the pace
+        self.lost_s = 0.0  # delay that was not made up for
 
     def resume(self, now_s: float) -> None:
-        """Nothing ran until now."""
+        """Set the due time of the next step to `now_s` after an idle time."""
         self._due_s = now_s
 
     def step(self, now_s: float, streams: int) -> float:
-        """Count a step that begins now; seconds until the next one is due."""
+        """Count a step that begins at `now_s`; return the seconds until the next one is due."""
         behind_s = now_s - self._due_s
         self.steps += 1
         self.late_steps += behind_s > self._length_s

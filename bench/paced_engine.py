@@ -1,11 +1,12 @@
-"""A stand-in for vLLM that speaks at a set pace: `python -m bench.paced_engine --tokens-per-s 380`.
+"""Fake vLLM with a fixed token rate: `python -m bench.paced_engine --tokens-per-s 380`.
 
-It answers POST /v1/completions with a stream as vLLM 0.32 words it, `stream_interval` tokens an
-event and `max_tokens` in all, or as many as `--tokens-per-character` gives a prompt; like vLLM's
-scheduler it advances all streams in one step. Without `--tokens-per-s` a step takes longer the more
-streams run, with constants fitted to public figures of a 1.7B model on an H100 and an H200. The port it
-listens on is the first line it prints; a GET of any path says how well it kept its pace since the last
-one, and when it sent the codes of each prompt's first window.
+It answers POST /v1/completions with a stream in the format of vLLM 0.32, with `stream_interval`
+tokens per event. The stream has `max_tokens` tokens, or as many as `--tokens-per-character` gives
+for the prompt. Like vLLM's scheduler it advances all streams in one step. Without `--tokens-per-s`
+the duration of a step grows with the number of streams, with constants fitted to public figures of
+a 1.7B model on an H100 and an H200. The first line it prints is its port. GET on any path returns
+how well it kept its rate since the last GET, and when it sent the codes of each prompt's first
+window.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ HEAD = (
 
 
 def chunk(payload: bytes) -> bytes:
-    """One event in one HTTP chunk."""
+    """Encode one event as one HTTP chunk."""
     data = b"data: " + payload + b"\n\n"
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def event(numbers: list[int], finish_reason: str | None) -> bytes:
-    """An event with the fields, and so the size, that vLLM gives it."""
+    """Build an event with the fields of vLLM, and so with its size."""
     choice = {
         "index": 0,
         "text": "".join(f"<|s_{number}|>" for number in numbers),
@@ -60,7 +61,7 @@ def event(numbers: list[int], finish_reason: str | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a stand-in needs of a request's JSON."""
+    """Fields of a request that the fake engine uses."""
 
     prompt: str
     tokens: int
@@ -69,37 +70,40 @@ class Request:
 
     @classmethod
     def of(cls, http: bytes, tokens_per_character: float | None = None) -> Request:
-        """From the bytes of a whole HTTP request; it ends by itself where a character has so many tokens."""
+        """Parse the bytes of a complete HTTP request.
+
+        With `tokens_per_character` the length of the prompt determines the number of tokens.
+        """
         body = orjson.loads(http.partition(b"\r\n\r\n")[2])
         prompt, most = body.get("prompt", ""), body["max_tokens"]
-        wanted = (
-            most
-            if tokens_per_character is None
-            else max(1, round(len(prompt) * tokens_per_character))
-        )
+        wanted = most
+        if tokens_per_character is not None:
+            wanted = max(1, round(len(prompt) * tokens_per_character))
         reason = "stop" if wanted < most else "length"
         return cls(prompt, min(wanted, most), reason, body.get("stream_interval", 1))
 
 
 class Answer:
-    """One stream, written a step at a time."""
+    """One stream, which each step advances by one token."""
 
     def __init__(
         self, transport: asyncio.WriteTransport, request: Request, vocabulary: int
     ) -> None:
         self.asked_s = time.monotonic()
-        self._transport, self._request, self._vocabulary = transport, request, vocabulary
+        self._transport = transport
+        self._request = request
+        self._vocabulary = vocabulary
         self._made = 0
         self.sent = 0
         transport.write(HEAD)
 
     @property
     def prompt(self) -> str:
-        """What was asked."""
+        """Prompt of the request."""
         return self._request.prompt
 
     def step(self) -> bool:
-        """Make one token, and send what is due; False at the end."""
+        """Generate one token and send a due event; return False at the end."""
         self._made += 1
         ended = self._made == self._request.tokens
         if ended or self.sent == 0 or self._made - self.sent >= self._request.stream_interval:
@@ -114,7 +118,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How the pace was kept; `first_windows`: by prompt, when its codes were sent, by time.monotonic()."""
+    """Timing of the engine since the last account.
+
+    `first_windows`: time.monotonic() at which the codes of a prompt's first window were sent.
+    """
 
     steps: int
     late_steps: int
@@ -124,7 +131,7 @@ class Account:
 
 
 class PacedEngine:
-    """All streams, one step at a time."""
+    """Advances all streams in one step."""
 
     def __init__(
         self,
@@ -133,8 +140,11 @@ class PacedEngine:
         window_tokens: int,
         tokens_per_character: float | None = None,
     ) -> None:
-        self.vocabulary, self.tokens_per_character = vocabulary, tokens_per_character
-        self._pace, self._timetable, self._window_tokens = pace, Timetable(pace), window_tokens
+        self.vocabulary = vocabulary
+        self.tokens_per_character = tokens_per_character
+        self._pace = pace
+        self._timetable = Timetable(pace)
+        self._window_tokens = window_tokens
         self._waiting: list[Answer] = []
         self._running: list[Answer] = []
         self._first_windows: dict[str, float] = {}
@@ -142,12 +152,12 @@ class PacedEngine:
         self._counted_s = time.monotonic(), time.process_time()
 
     def ask(self, answer: Answer) -> None:
-        """Begin an answer; its first token comes when the pace says."""
+        """Queue an answer; its first token is due after `Pace.first_s`."""
         self._waiting.append(answer)
         self._asked.set()
 
     def account(self) -> Account:
-        """Since the last one."""
+        """Return the counts since the last account and reset them."""
         table, (clock_s, cpu_s) = self._timetable, self._counted_s
         self._counted_s = time.monotonic(), time.process_time()
         cpu_share = (self._counted_s[1] - cpu_s) / (self._counted_s[0] - clock_s)
@@ -159,7 +169,7 @@ class PacedEngine:
         return account
 
     async def run(self) -> None:
-        """Step for ever."""
+        """Run steps until cancelled."""
         while True:
             if not self._running:
                 await self._idle()
@@ -170,7 +180,7 @@ class PacedEngine:
             await asyncio.sleep(pause_s)
 
     async def _idle(self) -> None:
-        """Return when the first of the waiting answers is due."""
+        """Wait until the first queued answer is due."""
         while not self._waiting:
             self._asked.clear()
             await self._asked.wait()
@@ -189,18 +199,18 @@ class PacedEngine:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: a request in, an answer out."""
+    """One connection, which carries one request."""
 
     def __init__(self, engine: PacedEngine) -> None:
         self._engine = engine
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by inheritance
+        self._transport = cast(
+            asyncio.WriteTransport, transport
+        )  # uvloop's class does not inherit from it
 
     def data_received(self, data: bytes) -> None:
-        """Answer once the request is whole."""
         self._received += data
         if self._received.startswith(b"GET ") and self._received.endswith(b"\r\n\r\n"):
             body = orjson.dumps(asdict(self._engine.account()))
@@ -215,7 +225,7 @@ class Connection(asyncio.Protocol):
 
 @contextlib.contextmanager
 def paced_engine(*options: str) -> Iterator[str]:
-    """The engine in a process of its own, with options of its command line; its completions URL."""
+    """Run the engine in a separate process with these options; yield its completions URL."""
     command = [sys.executable, "-m", "bench.paced_engine", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -226,7 +236,7 @@ def paced_engine(*options: str) -> Iterator[str]:
 
 
 async def serve(engine: PacedEngine) -> None:
-    """Listen and step for ever."""
+    """Print the port and serve until cancelled."""
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(engine), "127.0.0.1", 0, backlog=1024
     )
@@ -235,24 +245,28 @@ async def serve(engine: PacedEngine) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tokens-per-s", type=float, help="of each stream, however many there are")
     parser.add_argument(
-        "--step-ms", type=float, default=2.2, help="a step without streams (fitted)"
+        "--tokens-per-s", type=float, help="token rate of each stream, independent of their number"
     )
     parser.add_argument(
-        "--step-ms-per-stream", type=float, default=0.026, help="what each adds to it (fitted)"
+        "--step-ms", type=float, default=2.2, help="duration of a step without streams (fitted)"
     )
-    parser.add_argument("--first-ms", type=float, default=25.0, help="to the first token (fitted)")
     parser.add_argument(
-        "--window-tokens", type=int, default=30, help="codes that a first window needs"
+        "--step-ms-per-stream", type=float, default=0.026, help="added duration per stream (fitted)"
     )
+    parser.add_argument(
+        "--first-ms", type=float, default=25.0, help="time to the first token (fitted)"
+    )
+    parser.add_argument("--window-tokens", type=int, default=30, help="codes of a first window")
     parser.add_argument("--vocabulary", type=int, default=65_536)
     parser.add_argument(
-        "--tokens-per-character", type=float, help="of the prompt: then answers end by themselves"
+        "--tokens-per-character",
+        type=float,
+        help="tokens per character of the prompt; default: max_tokens of the request",
     )
     arguments = parser.parse_args()
     pace = Pace(

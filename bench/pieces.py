@@ -1,6 +1,7 @@
-"""`python -m bench.pieces PORT PIECES [ray]`: answers of so many pieces of 20 ms, each with the moment it was written.
+"""Server of timestamped chunks of 20 ms: `python -m bench.pieces PORT PIECES [ray]`.
 
-They come from the service's own server, or from two replicas on Ray Serve where that is asked for, until SIGINT.
+Each answer has PIECES chunks, and each chunk contains the time at which it was written. It runs
+until SIGINT, on the service's HTTP server or with `ray` on two replicas of Ray Serve.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ STAMP = struct.Struct("<d")
 
 
 def pieces_app(pieces: int) -> ASGIApp:
-    """Answers POST with so many pieces, at their pace, and all else with nothing."""
+    """Build an app that answers POST with `pieces` chunks in real time.
+
+    Other methods get an empty body.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,8 +45,8 @@ def pieces_app(pieces: int) -> ASGIApp:
 
 
 def serve(port: int, pieces: int) -> None:
-    """Through the service's own server."""
-    import uvicorn  # noqa: PLC0415  (only where it serves)
+    """Serve with the service's HTTP server."""
+    import uvicorn  # noqa: PLC0415  (needed only here)
 
     from app.server import AbortableProtocol  # noqa: PLC0415
 
@@ -58,13 +62,13 @@ def serve(port: int, pieces: int) -> None:
 
 
 def serve_on_ray(port: int, pieces: int) -> None:
-    """Through Ray Serve, as deploy/ray does."""
-    import ray  # noqa: PLC0415  (in an environment of its own)
+    """Serve with Ray Serve, like deploy/ray."""
+    import ray  # noqa: PLC0415  (installed in a separate environment)
     from ray import serve as on_ray  # noqa: PLC0415
     from ray.serve.config import HTTPOptions  # noqa: PLC0415
 
     def build() -> ASGIApp:
-        from bench.pieces import pieces_app  # noqa: PLC0415  (by name: what is in this module cannot be sent)
+        from bench.pieces import pieces_app  # noqa: PLC0415  (Ray cannot serialise __main__)
 
         return pieces_app(pieces)
 

@@ -1,4 +1,4 @@
-"""Pictures of results: `python -m bench.plots` draws bench/results/plots/*.png. Needs '.[judge]'."""
+"""Plots of results: `python -m bench.plots` writes bench/results/plots/. Needs '.[judge]'."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image
 
 RESULTS = Path(__file__).parent / "results"
 PLOTS = RESULTS / "plots"
-COLOURS = 32  # as many as lines and their edges need; a third of the file
+COLOURS = 32  # colours of the palette, which reduces the file to a third
 NAMES = {
-    "deadline": "most urgent, when the device is free (ours)",
+    "deadline": "earliest deadline, when the device is free (ours)",
     "cut at arrival": "cut at arrival, 10 ms",
     "exact length": "equal lengths only",
     "one by one": "no batching",
@@ -25,20 +25,20 @@ Row = dict[str, Any]
 
 
 def draw_load(rows: Sequence[Row], title: str) -> Figure:
-    """Throughput, TTFA and what the service adds to it, over the streams of a closed loop."""
+    """Draw throughput, TTFA and the service's share of it over the streams of a closed loop."""
     figure = Figure((11, 4), dpi=100, layout="constrained")
     axes = figure.subplots(1, 3)
     panels = {
         "audio-seconds per second": ("audio_s_per_s",),
         "time to first audio, ms": ("first_audio_ms_p50", "first_audio_ms_p99"),
-        "of it from us, ms": ("first_window_ms_p50", "first_window_ms_p99"),
+        "TTFA, share of the service, ms": ("first_window_ms_p50", "first_window_ms_p99"),
     }
     for panel, (label, names) in zip(axes, panels.items(), strict=True):
         for colour, series in enumerate(_series(rows)):
             for name, style in zip(names, ("-", "--") if len(names) > 1 else ("-",), strict=True):
                 _draw_series(panel, series, name, f"C{colour}", style)
         panel.set_ylabel(label + (" (p99 dashed)" if len(names) > 1 else ""))
-        panel.set_xlabel("streams that always ask again")
+        panel.set_xlabel("concurrent streams")
         panel.set_xlim(left=0)
         if len(names) > 1:
             panel.set_yscale("log")
@@ -57,17 +57,18 @@ def draw_load(rows: Sequence[Row], title: str) -> Figure:
 
 
 def _series(rows: Sequence[Row]) -> list[list[Row]]:
-    """The closed loops of each codec and policy."""
+    """Group the closed loops by codec and policy."""
     closed = [row for row in rows if row["streams"]]
     names = list(dict.fromkeys((row["codec"], row["policy"]) for row in closed))
     return [[row for row in closed if (row["codec"], row["policy"]) == name] for name in names]
 
 
 def _draw_series(axes: Axes, series: Sequence[Row], key: str, colour: str, style: str) -> None:
-    """A line; a hollow mark where the machine was too small for the load."""
+    """Draw a line; a hollow mark means that the machine was too small for the load."""
     codec, policy = series[0]["codec"], str(series[0]["policy"])
     label = "a codec that takes no time" if codec == "free" else NAMES[policy]
-    streams, values = [float(row["streams"]) for row in series], [float(row[key]) for row in series]
+    streams = [float(row["streams"]) for row in series]
+    values = [float(row[key]) for row in series]
     axes.plot(streams, values, style, color=colour, label=label)
     for at, value, row in zip(streams, values, series, strict=True):
         axes.plot(
@@ -81,7 +82,7 @@ def _draw_series(axes: Axes, series: Sequence[Row], key: str, colour: str, style
 
 
 def draw_soak(result: Row) -> Figure:
-    """What was watched of a service during a soak."""
+    """Draw memory, descriptors, threads and tasks during a soak."""
     fields, rows = result["samples"]["fields"], result["samples"]["rows"]
     watched = {name: [row[place] for row in rows] for place, name in enumerate(fields)}
     figure = Figure((9, 5), dpi=100, layout="constrained")
@@ -91,14 +92,13 @@ def draw_soak(result: Row) -> Figure:
         axes.set_ylim(0, 1.15 * max(watched[name]) + 1)
         axes.set_xlabel("minutes")
         axes.set_title(name.replace("_mb", " (MB)"), fontsize=10)
-    figure.suptitle(
-        f"{result['requests']} requests in {result['minutes']:.0f} minutes, a third of them bad or leaving"
-    )
+    requests = f"{result['requests']} requests in {result['minutes']:.0f} minutes"
+    figure.suptitle(f"{requests}, a third of them invalid or disconnecting")
     return figure
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a small PNG."""
+    """Write a PNG with a reduced palette."""
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path)
     with Image.open(path) as picture:
@@ -107,7 +107,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def main() -> None:
-    """Draw what there are results of."""
+    """Draw a plot of each result."""
     for file in sorted(RESULTS.glob("load-*.json")):
         result = json.loads(file.read_text(encoding="utf-8"))
         if result["streams"]:
@@ -119,7 +119,7 @@ def main() -> None:
 def _load_title(result: Row) -> str:
     codec, machine = result["codec"], result["machine"]
     named = f"{codec} codec ({result['cost']})" if codec == "stub" else f"{codec} codec"
-    return f"Measured: the service with the {named}, {machine['cores']} cores; hollow: the machine was busy"
+    return f"The service with the {named}, {machine['cores']} cores; hollow: the machine was busy"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What shares a decode call: ours and what else the field does, each an `app.decode.queue.Queue`."""
+"""Batching policies: ours and common alternatives, each an `app.decode.queue.Queue`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def make_queue(
     limits: BatchLimits,
     clock: Callable[[], float] = time.monotonic,
 ) -> Queue[W]:  # pyright: ignore[reportInvalidTypeVarUse]
-    """A queue of that policy; `clock` gives seconds and need not be real."""
+    """Create the queue of a policy; `clock` returns seconds and may be a fake."""
     match policy:
         case "deadline":
             return DeadlineQueue(limits)
@@ -32,11 +32,12 @@ def make_queue(
 
 
 class ArrivalBatches(Generic[W]):
-    """The first window opens a batch; those that come within `collect_s` join it; then it waits for a device.
+    """Batches by arrival: windows join the open batch for `collect_s` after its first window.
 
-    A batch is sealed, and its windows are chosen, when it has its most windows, when the next window comes too
-    late for it, or when a device takes it. There is no timer, so two things are better than with a collector that
-    sleeps: an idle device takes an open batch at once, and a batch that nobody follows is chosen later.
+    A batch is sealed, and its windows are chosen, when it is full, when the next window arrives too
+    late for it, or when a device takes it. There is no timer, which has two advantages over a
+    collector that sleeps. An idle device takes an open batch at once, and a batch without a
+    successor is chosen later.
     """
 
     def __init__(
@@ -45,20 +46,22 @@ class ArrivalBatches(Generic[W]):
         clock: Callable[[], float] = time.monotonic,
         collect_s: float = COLLECT_S,
     ) -> None:
-        self._limits, self._clock, self._collect_s = limits, clock, collect_s
+        self._limits = limits
+        self._clock = clock
+        self._collect_s = collect_s
         self._batches: deque[list[W]] = deque()
-        self._opened_s: float | None = None  # of the last batch, unless it is sealed
+        self._opened_s: float | None = None  # open time of the last batch; None if sealed
 
     def __len__(self) -> int:
         return sum(map(len, self._batches))
 
     @property
     def full(self) -> bool:
-        """The first batch is sealed, or nothing could join it any more."""
+        """True if the first batch is sealed or has expired."""
         return bool(self._batches) and (len(self._batches) > 1 or not self._open())
 
     def push(self, window: W) -> None:
-        """Let a window join the open batch, or open one."""
+        """Add a window to the open batch, or open one."""
         if not self._open():
             self._seal()
             self._batches.append([])
@@ -68,7 +71,7 @@ class ArrivalBatches(Generic[W]):
             self._seal()
 
     def fill(self, batch: list[W]) -> None:
-        """Move the first batch into an empty `batch`, or as much of it as fits one call."""
+        """Move the first batch, or the part that fits one call, into an empty `batch`."""
         while self._batches and not batch:
             if len(self._batches) == 1:
                 self._seal()
@@ -95,9 +98,9 @@ class ArrivalBatches(Generic[W]):
 
 
 class ExactLengths(Generic[W]):
-    """First come, first served, together with those of exactly as many frames: no row is padded.
+    """First come, first served, batched with windows of equal length, so that no row is padded.
 
-    Windows are chosen when they come, because their lengths decide.
+    Windows are chosen when they arrive, because the batch depends on their lengths.
     """
 
     def __init__(self, limits: BatchLimits) -> None:
@@ -109,7 +112,7 @@ class ExactLengths(Generic[W]):
 
     @property
     def full(self) -> bool:
-        """As many as share a call are of the first one's length."""
+        """True if a full batch of the first window's length is queued."""
         return bool(self._waiting) and len(self._alike()) >= self._limits.windows
 
     def push(self, window: W) -> None:
@@ -118,7 +121,7 @@ class ExactLengths(Generic[W]):
         self._waiting.append(window)
 
     def fill(self, batch: list[W]) -> None:
-        """Move the first window and its like into an empty `batch`."""
+        """Move the first window and those of equal length into an empty `batch`."""
         self._waiting = [window for window in self._waiting if not window.dropped]
         if self._waiting:
             _move(self._alike(), batch, self._limits)
@@ -136,7 +139,7 @@ class ExactLengths(Generic[W]):
 
 
 class OneByOne(Generic[W]):
-    """First come, first served, one window a call."""
+    """First come, first served, one window per call."""
 
     def __init__(self) -> None:
         self._waiting: deque[W] = deque()
@@ -146,7 +149,7 @@ class OneByOne(Generic[W]):
 
     @property
     def full(self) -> bool:
-        """One window is a whole batch."""
+        """True if a window is queued."""
         return bool(self._waiting)
 
     def push(self, window: W) -> None:
@@ -169,7 +172,7 @@ class OneByOne(Generic[W]):
 
 
 def _move(windows: Sequence[W], batch: list[W], limits: BatchLimits) -> list[W]:
-    """Move the first of them that fit one call into an empty `batch`; the others."""
+    """Move the first windows that fit one call into an empty `batch`; return the others."""
     longest = 0
     for place, window in enumerate(windows):
         if window.dropped:

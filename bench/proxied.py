@@ -1,4 +1,4 @@
-"""HAProxy and nginx, with the configurations of deploy/, before servers on this machine."""
+"""HAProxy and nginx with the configurations of deploy/, in front of local servers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from stress_test.service import free_port
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 HAPROXY, NGINX = DEPLOY / "haproxy" / "haproxy.cfg", DEPLOY / "nginx" / "nginx.conf"
-LIMIT_S = 10.0
+LIMIT_S = 10.0  # time limit of a start
 
 
 def installed(program: str) -> bool:
-    """Whether there is one; Debian keeps both where only root looks."""
+    """Return True if it is in PATH or /usr/sbin, where Debian installs both."""
     return _path(program) is not None
 
 
 @contextmanager
 def haproxy(first: int, second: int, folder: Path, *, delayed: bool = False) -> Iterator[str]:
-    """HAProxy before the servers on two ports, at its URL; `delayed` leaves `option http-no-delay` out."""
+    """Run HAProxy in front of two ports. Yields its URL.
+
+    `delayed` disables `option http-no-delay`.
+    """
     port = free_port()
     configuration = HAPROXY.read_text()
     if delayed:
@@ -38,15 +41,14 @@ def haproxy(first: int, second: int, folder: Path, *, delayed: bool = False) -> 
         "SPEECH_1": f"127.0.0.1:{first}",
         "SPEECH_2": f"127.0.0.1:{second}",
     }
-    with _running(
-        [_path("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")], port, folder, places
-    ) as url:
+    command = [_path("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")]
+    with _running(command, port, folder, places) as url:
         yield url
 
 
 @contextmanager
 def nginx(first: int, second: int, folder: Path) -> Iterator[str]:
-    """nginx before the servers on two ports, at its URL."""
+    """Run nginx in front of two ports. Yields its URL."""
     port = free_port()
     configuration = NGINX.read_text().replace("listen 8080;", f"listen 127.0.0.1:{port};")
     configuration = configuration.replace("127.0.0.1:9091 ", f"127.0.0.1:{first} ")
@@ -55,15 +57,8 @@ def nginx(first: int, second: int, folder: Path) -> Iterator[str]:
         r"^pid .*$", f"pid {folder}/nginx.pid;", configuration, flags=re.MULTILINE
     )
     (folder / "nginx.conf").write_text(configuration)
-    command = [
-        _path("nginx") or "",
-        "-p",
-        str(folder),
-        "-c",
-        str(folder / "nginx.conf"),
-        "-g",
-        "daemon off;",
-    ]
+    command = [_path("nginx") or "", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    command += ["-g", "daemon off;"]
     with _running(command, port, folder, {}) as url:
         yield url
 
@@ -94,10 +89,10 @@ def _running(
 
 
 def wait(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Return when somebody listens there.
+    """Wait until the port accepts connections.
 
     Raises:
-        RuntimeError: nobody does in time, or the process ended.
+        RuntimeError: it does not within LIMIT_S, or the process ended.
     """
     end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s and (process is None or process.poll() is None):
@@ -107,7 +102,7 @@ def wait(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"nobody listens on port {port}")
+    raise RuntimeError(f"port {port} does not accept connections")
 
 
 PATHS = {

@@ -1,8 +1,9 @@
-"""What HAProxy and nginx add to each piece of an answer: `python -m bench.proxies`.
+"""Delay that HAProxy and nginx add to each chunk of an answer: `python -m bench.proxies`.
 
-A server of our own (bench.pieces) sends pieces of 20 ms of pcm in chunked bodies, each with the moment at which it was
-written; the clients, on the same clock, note when a piece is complete. The paths take turns, so that all meet the same
-machine. With --ray it is Ray Serve instead, by the Python that has it: `.venv-ray/bin/python -m bench.proxies --ray`.
+The server (bench.pieces) sends chunks of 20 ms of pcm, each with the time at which it was written.
+The clients use the same clock and record when a chunk is complete. The paths take turns, so that
+all of them run under the same conditions. With --ray the path is Ray Serve, by a Python that has
+it: `.venv-ray/bin/python -m bench.proxies --ray`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from bench.machine import write_result
 from bench.pieces import PIECE_BYTES, PIECE_S, STAMP
 from stress_test.service import Service, free_port
 
-READY_S = 120.0  # Ray takes a while
+READY_S = 120.0  # time limit of a start; Ray is slow
 
 
 async def listen(session: aiohttp.ClientSession, url: str) -> list[float]:
-    """How late each piece of one answer was, in seconds."""
+    """Return the delay of each chunk of one answer, in seconds."""
     late_s: list[float] = []
     waiting = b""
     async with session.post(url, data=b"{}") as answer:
@@ -45,7 +46,7 @@ async def listen(session: aiohttp.ClientSession, url: str) -> list[float]:
 
 
 async def measure(urls: dict[str, str], streams: int, rounds: int) -> dict[str, list[float]]:
-    """The lateness of all pieces on each path."""
+    """Return the delays of all chunks on each path."""
     late_s: dict[str, list[float]] = {name: [] for name in urls}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         for url in urls.values():
@@ -58,7 +59,7 @@ async def measure(urls: dict[str, str], streams: int, rounds: int) -> dict[str, 
 
 
 def summary(late_s: list[float], direct_s: list[float]) -> dict[str, float]:
-    """Percentiles in milliseconds, and what the path adds to the direct one's."""
+    """Return percentiles in milliseconds, and the median added to that of the direct path."""
     quantiles = {
         f"p{percent}_ms": round(percentile(late_s, percent) * 1000, 2) for percent in (50, 90, 99)
     }
@@ -68,7 +69,7 @@ def summary(late_s: list[float], direct_s: list[float]) -> dict[str, float]:
 
 @contextmanager
 def serving(pieces: int, *how: str) -> Iterator[int]:
-    """A server of bench.pieces, at its port."""
+    """Run a server of bench.pieces. Yields its port."""
     port = free_port()
     with subprocess.Popen(
         [sys.executable, "-m", "bench.pieces", str(port), str(pieces), *how]
@@ -80,12 +81,14 @@ def serving(pieces: int, *how: str) -> Iterator[int]:
 
 
 def main() -> None:
-    """Measure direct, and through HAProxy (with and without its option) and nginx, or through Ray Serve."""
+    """Measure the direct path, and the paths through HAProxy and nginx or through Ray Serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pieces", type=int, default=250)
-    parser.add_argument("--ray", action="store_true", help="Ray Serve instead of the proxies")
+    parser.add_argument(
+        "--ray", action="store_true", help="measure Ray Serve instead of the proxies"
+    )
     given = parser.parse_args()
     with ExitStack() as stack:
         port = stack.enter_context(serving(given.pieces))

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""transformers' NeuCodec with random weights and next to no encoder, to be measured beside ours."""
+"""transformers' NeuCodec with random weights and a minimal encoder, for comparison with ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from app.codec import CodeWindow
 
 
 def reference_decode(device: str) -> Callable[[Sequence[CodeWindow]], None] | None:
-    """A function that decodes windows of one length in float32 and waits; None where transformers has no NeuCodec."""
+    """Return a function that decodes windows of equal length in float32 and waits for the result.
+
+    Return None if transformers has no NeuCodec.
+    """
     try:
         from transformers import NeuCodecConfig, NeuCodecModel, Wav2Vec2BertConfig  # noqa: PLC0415
     except ImportError:

@@ -1,4 +1,4 @@
-"""The service in this process, on a free port, with a codec and a policy of the benchmark's choice."""
+"""The service in this process, on a free port, with a given codec and batching policy."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from stress_test.service import Service, started
 
 NO_LIMIT = 1_000_000
 FREE = "free"
-TOKENS_PER_CHARACTER = "2.5"  # of the whole prompt: about 6 s for the stress test's own sentence
+TOKENS_PER_CHARACTER = "2.5"  # of the prompt; about 6 s for the default text of stress_test
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A service that runs, and what it runs with."""
+    """A running service with its codec and batching policy."""
 
     url: str
     codec: str
@@ -36,17 +36,18 @@ class Served:
 
 
 def cost_of(codec: str, cost: str) -> CallCost | None:
-    """What a call of a stand-in costs; None of a real codec, whose calls cost what they cost."""
+    """Return the cost model of a fake codec; None for a real codec."""
     return {FREE: CallCost(0.0, 0.0), "stub": COSTS.get(cost)}.get(codec)
 
 
 def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Settings:
-    """The service's defaults, but for the loads; a stand-in's device is one, and takes any batch."""
-    own = (
-        {}
-        if codec == "neucodec" and device == "cpu"
-        else {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
-    )
+    """Return the default settings with high limits.
+
+    A fake codec has one device and an unlimited batch size.
+    """
+    own: dict[str, int] = {}
+    if codec != "neucodec" or device != "cpu":
+        own = {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
     return Settings(
         _env_file=None,  # type: ignore[call-arg]
         tts_api=engine_url,
@@ -61,7 +62,7 @@ def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Set
 
 
 def device_for(codec: str, setting: str) -> str:
-    """The torch device of DEVICE; a stand-in needs none."""
+    """Return the torch device of the setting DEVICE; a fake codec uses the CPU."""
     if codec != "neucodec":
         return "cpu"
     from app.codec.load import pick_devices  # noqa: PLC0415  (imports torch)
@@ -70,7 +71,7 @@ def device_for(codec: str, setting: str) -> str:
 
 
 def load_codec(cost: CallCost | None, device: str) -> Codec:
-    """A stand-in of that cost, or NeuCodec, warm."""
+    """Return a fake codec with that cost model, or load NeuCodec."""
     if cost:
         return StubCodec(cost)
     from app.codec.load import CodecChoice  # noqa: PLC0415  (imports torch)
@@ -83,7 +84,7 @@ def load_codec(cost: CallCost | None, device: str) -> Codec:
 async def serving(
     settings: Settings, codec: Codec, queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue
 ) -> AsyncIterator[str]:
-    """A service until the block ends; its URL, once it is ready."""
+    """Run the service until the block ends. Yields its URL once it is ready."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = create_app(settings, codec=codec, queue=queue)
@@ -99,9 +100,10 @@ async def serving(
 
 @asynccontextmanager
 async def between(codec: str, device: str = "cpu") -> AsyncIterator[str]:
-    """A service behind an engine's stand-in whose answers are as long as their text, with NeuCodec or a stub; its URL.
+    """Run the service with a fake engine, and with NeuCodec or a stub codec. Yields its URL.
 
-    The stub's calls cost what an H200's are assumed to (bench.cost).
+    The length of an answer depends on its text. The stub has the assumed cost of an H200
+    (bench.cost).
     """
     with paced_engine("--tokens-per-character", TOKENS_PER_CHARACTER) as engine_url:
         chosen = device_for(codec, device)
@@ -112,6 +114,6 @@ async def between(codec: str, device: str = "cpu") -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def embedded(**settings: str) -> AsyncIterator[str]:
-    """`python -m app` as it is first run, but for these settings; its URL."""
+    """Run `python -m app` with default settings except these. Yields its URL."""
     async with started(LOG_LEVEL="warning", **settings) as service:
         yield service.url

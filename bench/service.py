@@ -1,7 +1,8 @@
-"""The service on its embedded default, over HTTP: start, memory, time to first audio, real-time factor.
+"""The service with an embedded engine: startup, memory, time to first audio, real-time factor.
 
-`python -m bench.service` starts `python -m app` in a process of its own, reads sentences of bench/sentences.txt
-one, four, six and eight at a time, and writes bench/results/service.json.
+`python -m bench.service` starts `python -m app` in a separate process and requests the sentences of
+bench/sentences.txt, one, four, six and eight at a time. The result is written to
+bench/results/service.json.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ async def at_once(client: httpx.AsyncClient, texts: Sequence[str], streams: int)
 
 
 def summary(answers: Sequence[Answer]) -> dict[str, float]:
-    """Medians and worst cases."""
+    """Return medians and maxima."""
     first_ms = np.array([answer.first_audio_s for answer in answers]) * 1000
     rtf = np.array([answer.rtf for answer in answers])
     return {
@@ -75,7 +76,7 @@ def summary(answers: Sequence[Answer]) -> dict[str, float]:
 
 
 def memory_mb(service: Service) -> dict[str, float]:
-    """Resident memory now and at its highest, from /proc."""
+    """Return the current and the peak resident memory from /proc."""
     lines = Path(f"/proc/{service.pid}/status").read_text(encoding="ascii").splitlines()
     kb = {
         line.split(":")[0]: int(line.split()[1])
@@ -86,7 +87,7 @@ def memory_mb(service: Service) -> dict[str, float]:
 
 
 async def measure() -> dict[str, object]:
-    """Start the service, measure everything, end it."""
+    """Start the service and measure it."""
     texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:SENTENCES]
     begun_s = time.perf_counter()
     async with (
@@ -109,7 +110,7 @@ async def measure() -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure, and write the result."""
+    """Measure and write the result."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     write_result("service", asyncio.run(measure()))
 

@@ -1,10 +1,10 @@
-"""How many listeners the service keeps in sound on this machine's CPU: `python -m bench.streams --left 0.5`.
+"""Number of listeners without underruns on this CPU: `python -m bench.streams --left 0.5`.
 
-The service decodes with the true NeuCodec (random weights). An engine in a second process gives every answer
-its tokens at a set pace; in a third, N listeners hear one answer of ten seconds after the other, each as a
-player would: from its first byte on, in real time, the next one asked for when the last has been heard.
-An underrun is a moment at which a listener has heard all that has come. Results for N = 1, 2, 3, 4 and 6, and for
-each `--left`, go to bench/results/streams-neucodec-cpu.json.
+The service decodes with NeuCodec (random weights). A fake engine in a second process generates each
+answer at a fixed token rate. The load generator in a third process has N listeners. A listener
+plays an answer of ten seconds in real time from its first byte, then requests the next one. An
+underrun is a time at which the playback buffer is empty. Results for N = 1, 2, 3, 4 and 6, and for
+each `--left`, are written to bench/results/streams-neucodec-cpu.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bench.traffic import Ask
 STREAMS = (1, 2, 3, 4, 6)
 TOKENS = 500  # ten seconds
 TOKENS_PER_S = 400
-STAGGER_S = 0.37  # between two listeners' first requests
+STAGGER_S = 0.37  # between the first requests of two listeners
 
 
 async def listen(session: aiohttp.ClientSession) -> Answer:
@@ -52,7 +52,7 @@ async def listen(session: aiohttp.ClientSession) -> Answer:
 
 
 async def listeners(url: str, streams: int, answers: int) -> list[Answer]:
-    """So many at once, each through so many answers."""
+    """Run concurrent listeners; each plays `answers` answers."""
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def one(place: int) -> list[Answer]:
@@ -81,7 +81,7 @@ def summary(answers: Sequence[Answer]) -> dict[str, float]:
 
 
 async def heard(settings: Settings, codec: Codec, streams: int, answers: int) -> dict[str, float]:
-    """What listeners in another process hear of a service in this one, and how many cores it takes."""
+    """Run listeners in another process; return their figures and the cores that were used."""
     async with serving(settings, codec) as url:
         command = (sys.executable, "-m", "bench.streams", "--url", url, "--streams", str(streams))
         before = Counters.now()
@@ -99,7 +99,7 @@ async def heard(settings: Settings, codec: Codec, streams: int, answers: int) ->
 
 
 def load(left_context_s: float, max_window_frames: int | None) -> Codec:
-    """NeuCodec as the service loads it, warm; `max_window_frames` other than its own for a trial."""
+    """Load NeuCodec like the service; `max_window_frames` replaces the codec's own value."""
     from app.codec.load import CodecChoice, load_codec  # noqa: PLC0415  (imports torch, which the listeners do without)
 
     codec = load_codec(CodecChoice("neucodec", "random", left_context_s=left_context_s), "cpu")
@@ -109,14 +109,14 @@ def load(left_context_s: float, max_window_frames: int | None) -> Codec:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
-    """Every number of listeners at every left context."""
+    """Measure every number of listeners with every left context."""
     result: dict[str, object] = {
         "tokens_per_s_and_stream": TOKENS_PER_S,
         "answer_s": TOKENS / 50,
         "workers": arguments.workers,
         "max_batch_frames": arguments.batch_frames,
         "max_window_frames": arguments.window_frames,
-        "other_cores": "taken by engine, listeners and whatever else ran on the machine",
+        "other_cores": "used by engine, listeners and other processes of the machine",
     }
     with paced_engine("--tokens-per-s", str(TOKENS_PER_S)) as url:
         for left_s in arguments.left:
@@ -149,15 +149,15 @@ def main() -> None:
     )
     parser.add_argument("--url", help="listen to this service, and print what was heard")
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS)
-    parser.add_argument("--answers", type=int, default=1, help="that each listener hears")
+    parser.add_argument("--answers", type=int, default=1, help="answers per listener")
     parser.add_argument(
         "--left", type=float, nargs="+", default=[0.5, 1.0], help="DECODE_LEFT_CONTEXT_S"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="DECODE_WORKERS")
     parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES")
-    parser.add_argument("--window-frames", type=int, help="frames of the largest window")
+    parser.add_argument("--window-frames", type=int, help="length of the largest window in frames")
     parser.add_argument(
-        "--name", default="streams-neucodec-cpu", help="of the file in bench/results/"
+        "--name", default="streams-neucodec-cpu", help="name of the file in bench/results/"
     )
     arguments = parser.parse_args()
     if arguments.url:

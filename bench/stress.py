@@ -1,7 +1,9 @@
-"""The stress test against two services: `python -m bench.stress` writes bench/results/stress-*.json and their pages.
+"""The stress test against two services: `python -m bench.stress`.
 
-`embedded` is `python -m app` without any setting, as it is first run. `stub` has an engine's stand-in at a language
-model's pace and a codec that costs what an H200 is assumed to (bench.cost), which leaves everything between them.
+`embedded` is `python -m app` without settings. `stub` has a fake engine with the token rate of a
+language model and a fake codec with the assumed cost of an H200 (bench.cost), and so measures the
+service between them. The results and their pages are written to bench/results/stress-*.json and
+bench/results/pages/.
 """
 
 from __future__ import annotations
@@ -39,13 +41,9 @@ SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {
 
 
 async def stress(url: str, name: str, options: list[str]) -> None:
-    """One load, its result and its page."""
-    files = [
-        "--json",
-        str(RESULTS / f"stress-{name}.json"),
-        "--html",
-        str(PAGES / f"stress-{name}.html"),
-    ]
+    """Run one load; write its result and its page."""
+    files = ["--json", str(RESULTS / f"stress-{name}.json")]
+    files += ["--html", str(PAGES / f"stress-{name}.html")]
     PAGES.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "stress_test", "--url", url, *options, *files]
     print("$ python -m stress_test", *options, flush=True)
@@ -53,7 +51,10 @@ async def stress(url: str, name: str, options: list[str]) -> None:
 
 
 def photograph(name: str) -> None:
-    """The page of a result as bench/results/plots/stress-NAME.png, where there is a Chromium. Needs '.[browser]'."""
+    """Take a screenshot of a page as bench/results/plots/stress-NAME.png, if Chromium is installed.
+
+    Needs '.[browser]'.
+    """
     found = shutil.which("chromium")
     if found is None:
         return
@@ -70,7 +71,7 @@ def photograph(name: str) -> None:
 
 
 async def measure(services: list[str]) -> None:
-    """Every load on every service."""
+    """Run every load on every service."""
     for service in services:
         async with SERVICES[service]() as url:
             for name, options in LOADS[service]:
@@ -78,12 +79,12 @@ async def measure(services: list[str]) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("services", nargs="*", default=[*SERVICES], help="embedded, stub")
-    parser.add_argument("--pictures", action="store_true", help="of the pages as well")
+    parser.add_argument("--pictures", action="store_true", help="take screenshots of the pages")
     arguments = parser.parse_args()
     uvloop.run(measure(arguments.services))
     for service in arguments.services if arguments.pictures else []:

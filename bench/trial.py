@@ -1,4 +1,4 @@
-"""One load on one service: what its clients heard, what it counted, and whether the others kept up."""
+"""One load on one service: figures of the clients, the service, the engine and the machine."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from bench.traffic import Traffic
 from stress_test.lag import watched
 from stress_test.throughput import Answered, audio_rate
 
-LATE_SHARE, CLIENT_LAG_MS, BUSY_SHARE = (
-    0.05,
-    10.0,
-    0.9,
-)  # beyond these the machine was too small for the load
-Row = dict[str, Any]  # a result's fields; JSON
+# Above these values the machine was too small for the load.
+LATE_SHARE = 0.05
+CLIENT_LAG_MS = 10.0
+BUSY_SHARE = 0.9
+Row = dict[str, Any]  # JSON fields of a result
 
 
 async def measure(served: Served, engine_url: str, traffic: Traffic, windows: FirstWindows) -> Row:
-    """One load on one service."""
+    """Run one load on one service and return its row."""
     traffic = replace(traffic, url=served.url, begin_s=time.monotonic() + START_S)
     await _account(engine_url)
     hearing = asyncio.create_task(apart(traffic))
@@ -67,7 +66,10 @@ def answered(answers: Iterable[Answer]) -> Iterator[Answered]:
 
 
 def listened(answers: Sequence[Answer], engine: Row) -> Row:
-    """What the listeners of the counted requests heard, beside when the engine had sent the first windows' codes."""
+    """Return the figures of the counted requests.
+
+    The added time counts from the moment at which the engine sent the codes of the first window.
+    """
     good = [answer for answer in answers if not answer.failure]
     sent_s = {word_of(prompt): at_s for prompt, at_s in engine["first_windows"].items()}
     first_ms = [(answer.first_s - answer.asked_s) * 1000 for answer in good]
@@ -90,12 +92,12 @@ def listened(answers: Sequence[Answer], engine: Row) -> Row:
 
 
 def word_of(prompt: str) -> str:
-    """The word of its own at the end of the text in a prompt."""
+    """Return the unique word at the end of the text in a prompt."""
     return prompt.rpartition("<")[0].rpartition(" ")[-1]
 
 
 def believable(row: Row) -> bool:
-    """Whether engine, clients and machine left the service to be the limit."""
+    """Return True if neither engine nor clients nor machine limited the figures."""
     return (
         row["engine_late_share"] <= LATE_SHARE
         and row["client_lag_ms_p99"] <= CLIENT_LAG_MS
@@ -104,6 +106,6 @@ def believable(row: Row) -> bool:
 
 
 async def _account(engine_url: str) -> Row:
-    """How the engine kept its pace since the last call."""
+    """Return how well the engine kept its token rate since the last call."""
     async with aiohttp.ClientSession() as session, session.get(engine_url) as answer:
         return json.loads(await answer.read())

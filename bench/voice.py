@@ -1,6 +1,7 @@
-"""Measures the built-in voice: is it understood, how fast, how large, how loud. `python -m bench.voice`.
+"""Intelligibility, speed, memory and loudness of the built-in voice: `python -m bench.voice`.
 
-Everything runs on one thread, engine and codec called directly. Needs '.[judge]'; about a minute.
+Everything runs on one thread; engine and codec are called directly. Needs '.[judge]'. Takes about a
+minute.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ HERE = Path(__file__).parent
 README_SENTENCE = "Hello! How can I help you? can I get your passport number sir."
 BLOCK_S = 0.02
 VOICED_DB = -45.0
-STREAM_FRAMES = 25  # new frames in a streamed window: half a second
+STREAM_FRAMES = 25  # new frames of a streamed window: 0.5 s
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One sentence spoken, and the seconds it took."""
+    """One synthesised sentence, and the duration of each step."""
 
     text: str
     samples: Samples
@@ -44,7 +45,7 @@ class Take:
 
 
 async def speak(engine: BuiltinEngine, codec: EagerCodec, text: str) -> Take:
-    """Tokens first, then one decode of all of them."""
+    """Generate all tokens, then decode them in one call."""
     codes: list[int] = []
     arrivals_s: list[float] = []
 
@@ -65,7 +66,7 @@ async def speak(engine: BuiltinEngine, codec: EagerCodec, text: str) -> Take:
 
 
 def streamed_decode_s(codec: EagerCodec, frames: int) -> float:
-    """Seconds to decode `frames` frames in half-second windows with all their context."""
+    """Return the seconds to decode `frames` frames in windows of 0.5 s with full context."""
     codes = np.random.default_rng(0).integers(0, codec.spec.vocabulary, (frames, 1), np.int32)
     left, right = codec.spec.left_context_frames, codec.spec.right_context_frames
     start_s = time.perf_counter()
@@ -75,20 +76,20 @@ def streamed_decode_s(codec: EagerCodec, frames: int) -> float:
 
 
 def voiced_db(samples: Samples, rate_hz: int) -> float:
-    """RMS level in dBFS over the 20 ms blocks above -45 dBFS."""
+    """Return the RMS level in dBFS over the 20 ms blocks above -45 dBFS."""
     size = int(rate_hz * BLOCK_S)
     power = (samples[: len(samples) // size * size].reshape(-1, size) ** 2).mean(1)
     return float(10 * np.log10(power[power > 10 ** (VOICED_DB / 10)].mean()))
 
 
 def resident_mb() -> int:
-    """Memory of this process that is in RAM."""
+    """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
 
 def loudness(takes: list[Take], rate_hz: int) -> dict[str, float]:
-    """Levels over all sentences."""
+    """Return the levels over all sentences."""
     levels = [voiced_db(take.samples, rate_hz) for take in takes]
     return {
         "voiced_rms_db_median": round(statistics.median(levels), 1),
@@ -102,7 +103,7 @@ def loudness(takes: list[Take], rate_hz: int) -> dict[str, float]:
 
 
 def speed(takes: list[Take], codec: EagerCodec) -> dict[str, float]:
-    """Real-time factors (seconds of work per second of speech) and the wait for the first tokens."""
+    """Return real-time factors (seconds of work per second of speech) and times to first tokens."""
     audio_s = sum(len(take.samples) for take in takes) / codec.spec.sample_rate_hz
     streamed_frames = 1000
     return {
@@ -122,8 +123,8 @@ def speed(takes: list[Take], codec: EagerCodec) -> dict[str, float]:
 
 
 def understood(takes: list[Take], rate_hz: int) -> dict[str, object]:
-    """Word error rate, and every sentence that was not heard as written."""
-    from bench.judge import Judge, normalise, word_error_rate  # noqa: PLC0415 - not in the memory measured before
+    """Return the word error rate and the sentences that were transcribed differently."""
+    from bench.judge import Judge, normalise, word_error_rate  # noqa: PLC0415
 
     judge = Judge()
     heard = [judge.transcribe(take.samples, rate_hz) for take in takes]
@@ -139,7 +140,7 @@ def understood(takes: list[Take], rate_hz: int) -> dict[str, object]:
 
 
 async def measure() -> dict[str, object]:
-    """Speak the everyday sentences and the README's, and judge them."""
+    """Synthesise the sentences of sentences.txt and of the README, and transcribe them."""
     texts = [*(HERE / "sentences.txt").read_text().splitlines(), README_SENTENCE]
     before_mb, start_s = resident_mb(), time.perf_counter()
     codec = load_builtin_codec(device="cpu")
@@ -161,7 +162,7 @@ async def measure() -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure, print, and keep the result."""
+    """Measure and write the result."""
     torch.set_num_threads(1)
     write_result("voice", asyncio.run(measure()))
 

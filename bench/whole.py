@@ -1,8 +1,9 @@
-"""What the whole service costs beside reading: `python -m bench.whole` (about two minutes).
+"""CPU time of the whole service per token: `python -m bench.whole` (about two minutes).
 
-50 streams of 380 tokens a second come from an engine in another process and go to clients in a
-third, at 1 and at 10 tokens an event; the codec takes no time. Measured is the CPU time of the
-service's process per token, beside a bare aiohttp reader of the same engine in the same round.
+A fake engine in another process sends 50 streams of 380 tokens per second, with 1 and with 10
+tokens per event; the clients run in a third process. The fake codec takes no time. The result is
+the CPU time of the service's process per token, and its ratio to a bare aiohttp reader of the same
+engine in the same round.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window
 
 
 class FreeCodec:
-    """NeuCodec's shape, a hum at no cost, decoded as on a CPU: the service drives a `StubCodec` as it does a GPU."""
+    """Codec with the shape of NeuCodec that returns a hum at no cost.
+
+    It is a synchronous codec, like a codec on a CPU; the service drives a `StubCodec` like a GPU.
+    """
 
     spec = SPEC
     _hum = (0.1 * np.sin(np.arange(SPEC.max_window_frames * SPEC.samples_per_frame) / 20)).astype(
@@ -40,7 +44,7 @@ class FreeCodec:
     )
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        """Samples of the right lengths."""
+        """Return a hum of the right length for each window."""
         return [self._hum[: window.sounding_frames * SPEC.samples_per_frame] for window in windows]
 
 
@@ -61,7 +65,7 @@ async def clients(url: str, tokens: int) -> int:
 
 
 async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> float:
-    """CPU microseconds of this process, the service, for each token."""
+    """Return the CPU microseconds of the service, which is this process, per token."""
     settings = Settings(
         _env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning"
     )  # type: ignore[call-arg]
@@ -71,15 +75,14 @@ async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> fl
         process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
         output, _ = await process.communicate()
         used_s = time.process_time() - begun_s
-    if int(output) != STREAMS * tokens * SPEC.samples_per_frame * 2:
-        raise RuntimeError(
-            f"{int(output)} bytes of audio came, not {STREAMS * tokens * SPEC.samples_per_frame * 2}"
-        )
+    expected = STREAMS * tokens * SPEC.samples_per_frame * 2
+    if int(output) != expected:
+        raise RuntimeError(f"received {int(output)} bytes of audio, expected {expected}")
     return used_s / (STREAMS * tokens) * 1e6
 
 
 def measure(rounds: int, tokens: int) -> dict[str, object]:
-    """Both readers, both intervals, several rounds; ratios within a round."""
+    """Measure service and bare reader with both intervals; compute ratios within a round."""
     result: dict[str, object] = {"streams": STREAMS, "tokens_per_s_and_stream": TOKENS_PER_S}
     with paced_engine("--tokens-per-s", str(TOKENS_PER_S)) as url:
         for interval in (1, 10):
@@ -109,7 +112,7 @@ def measure(rounds: int, tokens: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """The command line: the measurement, or (`--clients`) its clients."""
+    """Run the measurement, or with `--clients` its clients."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients")
     parser.add_argument("--tokens", type=int, default=TOKENS_PER_S * 3)
