@@ -15,6 +15,7 @@ from app.setting_types import (
     CallerKeys,
     Dtype,
     EngineUrls,
+    Format,
     GraphLengths,
     Host,
     HostNames,
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
         le=2,
         description="Seconds of look-ahead of a NeuCodec window. The other codecs ignore it.",
     )
-    default_response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = Field(
+    default_response_format: Format = Field(
         default="mp3", description="Format of requests without `response_format`."
     )
     max_input_characters: int = Field(

@@ -22,7 +22,8 @@ from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import Draining, ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.progress import Progress
-from app.speech.encoders import MEDIA_TYPES, Encoder, Encoding, Format, content_type
+from app.setting_types import Encoding, Format
+from app.speech.encoders import MEDIA_TYPES, Encoder, content_type
 
 Delivery = Literal["stream", "whole", "events"]
 SINKS: dict[Delivery, type[ChunkedSink]] = {

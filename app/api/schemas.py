@@ -6,6 +6,8 @@ from typing import Annotated, Literal, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from app.setting_types import Encoding, Format
+
 LanguageChoice = Literal["auto", "en", "ms", "zh", "ta"]
 
 # A strict JSON number: rejects NaN and infinities, accepts integers.
@@ -44,7 +46,7 @@ class SpeechRequest(RequestBody):
     voice: str | VoiceId | None = Field(
         default=None, description="Name or alias of a voice, or an object with its id."
     )
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] | None = Field(
+    response_format: Format | None = Field(
         default=None, description="Audio format. Default: DEFAULT_RESPONSE_FORMAT."
     )
     speed: Number = Field(
@@ -56,7 +58,7 @@ class SpeechRequest(RequestBody):
         le=48_000,
         description="Sample rate in Hz. Default: the rate of the codec, 8,000 for G.711.",
     )
-    encoding: Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"] = Field(
+    encoding: Encoding = Field(
         default="pcm_s16le",
         description="Sample encoding of wav and pcm: 16-bit PCM or 8-bit G.711.",
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import struct
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from app.samples import Samples
+from app.setting_types import Encoding, Format
 from app.speech import g711
 from app.speech.compressed import COMPRESSIONS, CompressedEncoder
 
-Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
-Encoding = Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"]  # of the samples of wav and pcm
 CONTENT_TYPES: dict[Format, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",

@@ -15,7 +15,8 @@ from websockets.asyncio.client import connect
 
 from app.api.sinks import WholeSink
 from app.listener import Spoken
-from app.speech.encoders import Format, make_encoder
+from app.setting_types import Format
+from app.speech.encoders import make_encoder
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.setting_types import Format
 from app.speech.compressed import COMPRESSIONS, _HeadedOutlet
-from app.speech.encoders import CONTENT_TYPES, Format, carries, make_encoder
+from app.speech.encoders import CONTENT_TYPES, carries, make_encoder
 
 NAMES: tuple[Format, ...] = ("mp3", "opus", "aac", "flac")
 PAIRS = [

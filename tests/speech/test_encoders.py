@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.encoders import WAV_HEADER_BYTES, Encoder, Format, make_encoder
+from app.setting_types import Format
+from app.speech.encoders import WAV_HEADER_BYTES, Encoder, make_encoder
 
 FORMATS: tuple[Format, ...] = ("wav", "pcm")
 

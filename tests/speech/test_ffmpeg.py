@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.speech.encoders import Format, make_encoder
+from app.setting_types import Format
+from app.speech.encoders import make_encoder
 from app.speech.tempo import Tempo
 
 SOUND = np.zeros(24_000, np.float32)
