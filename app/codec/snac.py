@@ -70,7 +70,9 @@ class Stage(nn.Module):
         rate: int,
     ) -> None:
         super().__init__()
-        self.snake, self.up, self.gain = snake, up, gain
+        self.snake = snake
+        self.up = up
+        self.gain = gain
         self.units = nn.ModuleList(units)
         self.rate = rate  # steps per frame, after upsampling
         table = torch.randn(NOISE_FRAMES * rate, generator=torch.Generator().manual_seed(rate))

@@ -123,8 +123,8 @@ class Transformer(nn.Module):
         dtype = self.qkv.weight.dtype
         qkv = self.qkv(self.att_norm(x).to(dtype)).unflatten(-1, (3, -1, HEAD_WIDTH))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(query, key, value, attn_mask=rows.bias)
-        x = x + self.out(heard.transpose(1, 2).flatten(-2))
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=rows.bias)
+        x = x + self.out(attended.transpose(1, 2).flatten(-2))
         return x + self.down(functional.silu(self.up(self.ffn_norm(x).to(dtype))))
 
 

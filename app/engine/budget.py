@@ -22,9 +22,9 @@ class Budget:
         Raises:
             Enough: tokens were dropped.
         """
-        heard = numbers[: self._max_tokens - self.tokens]
-        self.tokens += len(heard)
-        if heard:
-            self._on_tokens(heard)
-        if len(heard) < len(numbers):
+        passed = numbers[: self._max_tokens - self.tokens]
+        self.tokens += len(passed)
+        if passed:
+            self._on_tokens(passed)
+        if len(passed) < len(numbers):
             raise Enough

@@ -121,6 +121,8 @@ class Standing:
         self.doubted = True
         self._ask_s = now_s + self._patience.doubt_s
         if self._failures >= self._patience.failures:
-            self.out, self.well, self._put_out_s = True, False, now_s
+            self.out = True
+            self.well = False
+            self._put_out_s = now_s
             self._ask_s = now_s + self._backoff_s * self._chance.uniform(0.5, 1)
             self._backoff_s = min(2 * self._backoff_s, self._patience.longest_backoff_s)
