@@ -147,7 +147,7 @@ async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -
     gc.freeze()  # collections then skip the few hundred thousand objects of the loaded models
     service.open(decoder)
     await _tell_readiness(service)
-    await _lost(service.engine, decoder)
+    await decoder.lost()
 
 
 async def _tell_readiness(service: Service) -> None:
@@ -160,18 +160,8 @@ async def _tell_readiness(service: Service) -> None:
         log.info("ready: %s", what)
 
 
-async def _lost(engine: Engine, decoder: Scheduler) -> None:
-    """Wait for engine or decoder to fail for good, and raise that ServiceError; never return."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(engine.lost())
-            group.create_task(decoder.lost())
-    except ExceptionGroup as losses:
-        raise losses.exceptions[0] from None
-
-
 def _report(service: Service, running: asyncio.Task[None]) -> None:
-    """Log an unexpected loading error, or a lost device or engine, and fail the service.
+    """Log an unexpected loading error, or a lost device, and fail the service.
 
     The process then exits, for the supervisor to restart it.
     """

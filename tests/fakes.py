@@ -107,10 +107,6 @@ class FixedEngine:
     async def check(self) -> None:
         """Always ready."""
 
-    async def lost(self) -> None:
-        """Never."""
-        await asyncio.get_running_loop().create_future()
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Send the numbers; raises `error`, where given, in the place of the end."""
         self.prompts.append(prompt)

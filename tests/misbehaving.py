@@ -12,7 +12,6 @@ from app.codec import CodeWindow, DeviceLost
 from app.decode.job import Job
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.engine import Generation, OnTokens, Sampling
-from app.errors import EngineError
 from app.main import create_app
 from app.samples import Samples
 from app.server import serve
@@ -22,26 +21,13 @@ from tests.fakes import FixedEngine, ToneCodec
 LOSES_THE_DEVICE, HANGS, ENDS_THE_THREAD = 9_001, 9_002, 9_003
 FOR_EVER_S = 3_600
 CODES = {"Lose it.": LOSES_THE_DEVICE, "Hang.": HANGS, "End.": ENDS_THE_THREAD}
-DEAD = "the engine has died"
 
 
 class ObedientEngine(FixedEngine):
     """Speaks 1 s of any text; of some in another way."""
 
-    def __init__(self) -> None:
-        super().__init__([])
-        self._died = asyncio.Event()
-
-    async def lost(self) -> None:
-        """Wait for a text that it dies of."""
-        await self._died.wait()
-        raise EngineError(DEAD)
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Never begin ("Wait."), never end ("Go on."), take 1.5 s ("Slowly."), die, or send what a codec breaks on."""
-        if "Die." in prompt:
-            self._died.set()
-            raise EngineError(DEAD)
+        """Never begin ("Wait."), never end ("Go on."), take 1.5 s ("Slowly."), or send what a codec breaks on."""
         if "Wait." in prompt:
             await asyncio.sleep(FOR_EVER_S)
         for word, code in CODES.items():
@@ -86,5 +72,6 @@ if __name__ == "__main__":
     settings = Settings()
     logging.basicConfig(level="INFO")
     serve(
-        create_app(settings, engine=ObedientEngine(), codec=UnreliableCodec(), queue=load), settings
+        create_app(settings, engine=ObedientEngine([]), codec=UnreliableCodec(), queue=load),
+        settings,
     )

@@ -86,17 +86,6 @@ async def test_a_lost_device_breaks_every_answer_at_once_and_ends_the_process(
         socket.create_connection(("127.0.0.1", running.port), 5)
 
 
-@pytest.mark.fault(27)
-async def test_an_engine_that_is_lost_with_its_process_ends_it(running: Running) -> None:
-    async with client_of(running) as client:
-        playing = await begin(client, "Go on.")
-        assert await outcome(client, "Die.") == "engine_failed"
-        assert await asyncio.wait_for(playing, 10) == "broken"
-    status, output = running.ended()
-    assert status == 1, output
-    assert "the engine has died" in output
-
-
 def stalled_client(running: Running) -> socket.socket:
     """A client that asks for a minute of sound, and reads nothing of it."""
     client = socket.socket()

@@ -65,13 +65,6 @@ class Engine(Protocol):
         """Return if the engine accepts requests; raise EngineError if it does not."""
         ...
 
-    async def lost(self) -> None:
-        """Wait forever; raise EngineError if the engine cannot work any more in this process.
-
-        Only an engine in this process can be lost. A remote engine is probed again and may recover.
-        """
-        ...
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Generate until the model ends, calling `on_tokens` on the event loop as tokens arrive.
 

@@ -110,10 +110,6 @@ class BuiltinEngine:
         """
         self._model.check()
 
-    async def lost(self) -> None:
-        """Never return: an exception in the thread fails its own piece alone."""
-        await asyncio.get_running_loop().create_future()
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Speak a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`; see `Engine.generate`.
 

@@ -57,10 +57,6 @@ class PhonemeEngine:
         """Return when the other engine can take requests; raise EngineError when it cannot."""
         await self._engine.check()
 
-    async def lost(self) -> None:
-        """Never return: raise what the other engine's does."""
-        await self._engine.lost()
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Speak a prompt in text, piece by piece; see `Engine.generate`.
 

@@ -76,10 +76,6 @@ class Pool:
                 probe.cancel()
         raise next(exc for probe in probes if (exc := probe.result()) is not None)
 
-    async def lost(self) -> None:
-        """Wait forever: a remote engine may recover, so the pool is never lost."""
-        await asyncio.get_running_loop().create_future()
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Generate on one engine, or on the next if that one fails; see `Engine.generate`.
 

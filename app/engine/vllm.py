@@ -7,7 +7,6 @@ fails, and reports a reset as a connect timeout.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -151,10 +150,6 @@ class VllmEngine:
             logger.warning(
                 "engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model
             )
-
-    async def lost(self) -> None:
-        """Wait forever: a remote engine may recover, so it is never lost."""
-        await asyncio.get_running_loop().create_future()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Stream one completion; see `Engine.generate`."""

@@ -652,9 +652,6 @@ class Broken:
         self.asked.set()
         raise ZeroDivisionError
 
-    async def lost(self) -> None:
-        """Nobody asks."""
-
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """One token."""
         on_tokens([1])
