@@ -166,8 +166,9 @@ def _report(service: Service, running: asyncio.Task[None]) -> None:
     The process then exits, for the supervisor to restart it.
     """
     if not running.cancelled() and (exc := running.exception()):
-        lost = service.decoder is not None and isinstance(exc, ServiceError)
-        what = exc.message if lost else "loading failed"
+        what = "loading failed"
+        if service.decoder is not None and isinstance(exc, ServiceError):
+            what = exc.message
         log.critical("%s", what, exc_info=exc)
         service.fail(f"{what}; the server's log says why")
 
