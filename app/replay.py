@@ -119,9 +119,9 @@ def main(arguments: list[str]) -> None:
 
 def _write(replay: Replay, settings: Settings, out: Path) -> None:
     codec = _load_codec(replay, settings)
-    encoder = make_encoder("wav", codec.spec.sample_rate_hz)
+    encoder = make_encoder("wav", codec.spec.sample_rate_hz, whole=True)
     body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
-    out.write_bytes(encoder.header(len(body)) + body)
+    out.write_bytes(encoder.header() + body)
     seconds = len(body) / 2 / codec.spec.sample_rate_hz
     print(f"request {replay.request_id}, {replay.cause}: {seconds:.2f} s")
 

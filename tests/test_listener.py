@@ -19,7 +19,7 @@ from app.listener import (
     Spoken,
 )
 from app.samples import Samples
-from app.speech.encoders import Encoder, PcmEncoder
+from app.speech.encoders import Encoder, FormatSpec, make_encoder
 from app.speech.fade import FADE_OUT_S
 from tests.counted import counted
 from tests.fakes import Clock
@@ -63,10 +63,11 @@ class PausingSink(RecordingSink):
         self.pause_s = 0.0
 
 
-class LateEncoder(PcmEncoder):
+class LateEncoder(Encoder):
     """Keeps everything back until the end, as a format with long blocks does."""
 
     def __init__(self) -> None:
+        super().__init__(FormatSpec("s16le", "pcm_s16le"), RATE_HZ, whole=False)
         self._kept = b""
 
     def feed(self, samples: Samples) -> bytes:
@@ -74,7 +75,7 @@ class LateEncoder(PcmEncoder):
         return b""
 
     def finish(self) -> bytes:
-        return self._kept
+        return self._kept + super().finish()
 
 
 @pytest.fixture
@@ -96,7 +97,8 @@ def listening(
     clock: Callable[[], float] = time.monotonic,
 ) -> Listener:
     playback = Playback(RATE_HZ, whole=whole)
-    return Listener(encoder or PcmEncoder(), sink, levels, RATE_HZ, playback, clock=clock)
+    encoder = encoder or make_encoder("pcm", RATE_HZ)
+    return Listener(encoder, sink, levels, RATE_HZ, playback, clock=clock)
 
 
 def tone(seconds: float, peak: float = 0.1) -> Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -22,7 +23,7 @@ from app.listener import Sink, Spoken
 from app.pipeline import synthesize
 from app.profiles import load_profile
 from app.progress import Progress
-from app.speech.encoders import Encoder, PcmEncoder
+from app.speech.encoders import Encoder, make_encoder
 from app.speech.lexicon import Lexicon
 from tests.engine.scripted import events
 from tests.fakes import ToneCodec, tone_spec
@@ -86,7 +87,8 @@ async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> b
     decoder.start()
     try:
         listened: Sink = sink
-        stage = Stage(SplitEngine(cuts, rests), decoder, PcmEncoder, listened)  # type: ignore[arg-type]
+        encoder = partial(make_encoder, "pcm", codec.spec.sample_rate_hz)
+        stage = Stage(SplitEngine(cuts, rests), decoder, encoder, listened)  # type: ignore[arg-type]
         await synthesize(speech, stage, Progress())
     finally:
         await asyncio.to_thread(decoder.close)

@@ -15,7 +15,7 @@ from app.decode.scheduler import Scheduler
 from app.listener import Levels, Listener, Playback
 from app.speaker import Before, Speaker
 from app.speech.codes import CodeArray, FrameLayout
-from app.speech.encoders import PcmEncoder
+from app.speech.encoders import make_encoder
 from app.speech.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
 from tests.test_listener import RecordingSink
@@ -96,7 +96,7 @@ async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decod
     arrival.feed(range(41))  # the first window, and the least for a second
     rate_hz = SPEC.sample_rate_hz
     levels = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
-    listener = Listener(PcmEncoder(), sink, levels, rate_hz, Playback(rate_hz))
+    listener = Listener(make_encoder("pcm", rate_hz), sink, levels, rate_hz, Playback(rate_hz))
     scheduler = Scheduler([ToneCodec()], DeadlineQueue(BatchLimits(1)))
     scheduler.start()
     try:

@@ -26,10 +26,9 @@ from app.request_errors import (
     UnsupportedValue,
 )
 from app.settings import Settings
-from app.speech import g711
 from app.speech.codes import FrameLayout
 from app.speech.duration import Pace
-from app.speech.encoders import LOSSLESS, UNCOMPRESSED, carries, make_encoder
+from app.speech.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.fade import FADE_OUT_S
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
@@ -227,7 +226,7 @@ class Intake:
         )
 
     def _rate_hz(self, request: SpeechRequest) -> int:
-        usual_hz = self._spec.sample_rate_hz if request.encoding == "pcm_s16le" else g711.RATE_HZ
+        usual_hz = self._spec.sample_rate_hz if request.encoding == "pcm_s16le" else G711_RATE_HZ
         return request.sample_rate or usual_hz
 
     def _plan(self, request: SpeechRequest) -> WindowPlan:

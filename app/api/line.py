@@ -78,7 +78,7 @@ class WebSocketSink:
             await self._line.tell(
                 "started", utterance=self._utterance, request_id=self._name, **self._format()
             )
-            data = self._encoder.header(None) + data
+            data = self._encoder.header() + data
         await self._line.sound(data)
 
     async def finish(self, spoken: Spoken) -> None:

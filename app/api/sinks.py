@@ -53,7 +53,7 @@ class ChunkedSink:
             await self._put(
                 {"type": "http.response.start", "status": 200, "headers": self._headers}
             )
-            data = self._encoder.header(None) + data
+            data = self._encoder.header() + data
         await self._put_body(data)
 
     async def finish(self, spoken: Spoken) -> None:
@@ -124,7 +124,7 @@ class WholeSink(ChunkedSink):
 
     async def finish(self, spoken: Spoken) -> None:
         """Send the headers and the body."""
-        header = self._encoder.header(self._body.size)
+        header = self._encoder.header()
         self.started = True
         known = [
             (b"content-length", str(len(header) + self._body.size).encode()),

@@ -1,17 +1,21 @@
-"""Samples into the bytes of an audio format, one encoder per format."""
+# pyright: reportUnknownMemberType=false
+"""Audio formats of a response, and their encoder on FFmpeg."""
 
 from __future__ import annotations
 
-import struct
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
 
+import av
 import numpy as np
+from av.audio.stream import AudioStream
 
 from app.samples import Samples
 from app.setting_types import Encoding, Format
-from app.speech import g711
-from app.speech.compressed import COMPRESSIONS, CompressedEncoder
+from app.speech.ffmpeg import ONE, StreamFile, WholeFile, use_one_thread
 
+G711_RATE_HZ = 8_000  # default sample rate of G.711
 CONTENT_TYPES: dict[Format, str] = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
@@ -20,95 +24,146 @@ CONTENT_TYPES: dict[Format, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-MEDIA_TYPES = (*CONTENT_TYPES.values(), g711.BASIC, *g711.RTP_TYPES.values())
+BASIC_TYPE = "audio/basic"  # only mu-law of one channel at 8,000 Hz (RFC 2046)
+RTP_TYPES: dict[Encoding, str] = {"pcm_mulaw": "audio/PCMU", "pcm_alaw": "audio/PCMA"}
+MEDIA_TYPES = (*CONTENT_TYPES.values(), BASIC_TYPE, *RTP_TYPES.values())
 LOSSLESS = ("wav", "pcm", "flac")
 UNCOMPRESSED = ("wav", "pcm")
-UNKNOWN_SIZE = (
-    0xFFFFFFFF  # read as "until the end" by soundfile, wave, scipy, ffmpeg, sox and Chromium
-)
-WAV_HEADER_BYTES = 44
+
+MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+OPUS_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
+LOSSY_BITS_PER_S = {16_000: 32_000, 24_000: 64_000, 48_000: 96_000}  # by the highest sample rate
+RAW_CONTAINERS: dict[Encoding, str] = {
+    "pcm_s16le": "s16le",
+    "pcm_mulaw": "mulaw",
+    "pcm_alaw": "alaw",
+}
 
 
-class Encoder(Protocol):
-    """Samples in, bytes out. `header` holds no samples and stands before everything else."""
+@dataclass(frozen=True, slots=True)
+class FormatSpec:
+    """FFmpeg's container and encoder of a format, and the sample rates they support (none: any)."""
+
+    container: str
+    encoder: str
+    rates_hz: tuple[int, ...] = ()
+    bits_per_s: Mapping[int, int] = field(default_factory=dict[int, int])  # none for lossless
+    options: Mapping[str, str] = field(default_factory=dict[str, str])  # of the container
+    stream_options: Mapping[str, str] = field(default_factory=dict[str, str])  # if it cannot seek
+
+    def bit_rate(self, rate_hz: int) -> int | None:
+        """Return the bit rate of speech at a sample rate."""
+        return next((bits for most, bits in self.bits_per_s.items() if rate_hz <= most), None)
+
+
+COMPRESSED: dict[Format, FormatSpec] = {
+    "mp3": FormatSpec(
+        "mp3",
+        "libmp3lame",
+        MPEG_RATES_HZ,
+        LOSSY_BITS_PER_S,
+        options={"id3v2_version": "0"},
+        stream_options={"write_xing": "0"},
+    ),
+    # By default a page may hold a second of audio.
+    "opus": FormatSpec(
+        "ogg",
+        "libopus",
+        OPUS_RATES_HZ,
+        LOSSY_BITS_PER_S,
+        stream_options={"page_duration": "20000"},
+    ),
+    "aac": FormatSpec("adts", "aac", MPEG_RATES_HZ, LOSSY_BITS_PER_S),
+    "flac": FormatSpec("flac", "flac"),
+}
+
+
+class Encoder:
+    """Encoder of mono samples, which returns bytes packet by packet.
+
+    A packet is a chunk of samples in wav and pcm, and 20 to 100 ms in the other formats.
+    """
+
+    def __init__(self, spec: FormatSpec, sample_rate_hz: int, *, whole: bool) -> None:
+        """`whole`: the body is sent in one piece, so that its header can have its length."""
+        use_one_thread()
+        self._rate_hz = sample_rate_hz
+        self._file = WholeFile() if whole else StreamFile()
+        options = {
+            "flush_packets": "1",
+            **spec.options,
+            **({} if whole else spec.stream_options),
+        }
+        self._container = av.open(self._file, "w", format=spec.container, container_options=options)
+        stream = self._container.add_stream(spec.encoder, rate=sample_rate_hz)
+        self._stream = cast(AudioStream, stream)
+        self._stream.layout = "mono"
+        self._stream.codec_context.thread_count = ONE
+        if bits := spec.bit_rate(sample_rate_hz):
+            self._stream.bit_rate = bits
+        self._container.start_encoding()
+        self._file.keep_head()
+        self._fed = 0
 
     @property
     def delay_samples(self) -> int:
-        """Samples that may be held back until more come."""
-        ...
+        """Samples that may be held back: a packet, and about as much look-ahead."""
+        return 2 * (self._stream.codec_context.frame_size or 0)
 
-    def header(self, body_bytes: int | None) -> bytes:
-        """The bytes before the body, whose size is None while streaming."""
-        ...
-
-    def feed(self, samples: Samples) -> bytes:
-        """The body bytes that these samples complete."""
-        ...
-
-    def finish(self) -> bytes:
-        """The rest of the body."""
-        ...
-
-
-class PcmEncoder:
-    """Signed 16-bit little-endian samples, no header."""
-
-    delay_samples = 0
-
-    def header(self, body_bytes: int | None) -> bytes:
-        """Nothing: the format is told by the response's headers."""
-        return b""
+    def header(self) -> bytes:
+        """Return the bytes before the body. That of a whole body is final after `finish`."""
+        return self._file.head
 
     def feed(self, samples: Samples) -> bytes:
-        """Two bytes a sample, rounded to the nearest step and clipped at full scale."""
-        steps = samples * np.float32(32767)
-        np.rint(steps, out=steps)
-        np.clip(steps, -32768, 32767, out=steps)
-        return steps.astype("<i2").tobytes()
+        """Return the packets that these samples complete.
+
+        Samples are rounded to the nearest 16-bit step and clipped at full scale.
+        """
+        if not len(samples):
+            return b""
+        steps = np.clip(np.rint(samples * np.float32(32767)), -32768, 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(steps[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = self._rate_hz, self._fed
+        self._fed += len(samples)
+        self._container.mux(self._stream.encode(frame))
+        return self._file.take()
 
     def finish(self) -> bytes:
-        """Nothing is kept back."""
-        return b""
-
-
-class WavEncoder(PcmEncoder):
-    """RIFF WAVE with 16-bit PCM."""
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        self._sample_rate_hz = sample_rate_hz
-
-    def header(self, body_bytes: int | None) -> bytes:
-        """44 bytes; both sizes are 0xFFFFFFFF where the body's is unknown."""
-        rate = self._sample_rate_hz
-        data = UNKNOWN_SIZE if body_bytes is None else body_bytes
-        riff = UNKNOWN_SIZE if body_bytes is None else body_bytes + WAV_HEADER_BYTES - 8
-        fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16)
-        return (
-            struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + fmt + struct.pack("<4sI", b"data", data)
-        )
+        """Return the last packets, and the byte that pads a whole wav of an odd length."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._file.take()
 
 
 def carries(name: Format, sample_rate_hz: int) -> bool:
-    """Whether a format can hold sound of this rate."""
-    rates_hz = COMPRESSIONS[name].rates_hz if name in COMPRESSIONS else ()
+    """True if a format supports a sample rate."""
+    rates_hz = COMPRESSED[name].rates_hz if name in COMPRESSED else ()
     return not rates_hz or sample_rate_hz in rates_hz
 
 
 def content_type(name: Format, encoding: Encoding, sample_rate_hz: int) -> str:
-    """The media type of a format; of raw samples it tells their encoding."""
-    if name == "pcm" and encoding != "pcm_s16le":
-        return g711.content_type(encoding, sample_rate_hz)
-    return CONTENT_TYPES[name]
+    """Return the media type of a format, which includes the encoding of pcm."""
+    if name != "pcm" or encoding == "pcm_s16le":
+        return CONTENT_TYPES[name]
+    if encoding == "pcm_mulaw" and sample_rate_hz == G711_RATE_HZ:
+        return BASIC_TYPE
+    return f"{RTP_TYPES[encoding]};rate={sample_rate_hz}"
 
 
 def make_encoder(
     name: Format, sample_rate_hz: int, *, encoding: Encoding = "pcm_s16le", whole: bool = False
 ) -> Encoder:
-    """The encoder of a format, for a stream or for a body that leaves in one piece; `encoding` is wav's and pcm's."""
-    if name in COMPRESSIONS:
-        return CompressedEncoder(name, sample_rate_hz, whole=whole)
-    if encoding == "pcm_s16le":
-        return WavEncoder(sample_rate_hz) if name == "wav" else PcmEncoder()
-    if name == "wav":
-        return g711.G711WavEncoder(encoding, sample_rate_hz, whole=whole)
-    return CompressedEncoder(encoding, sample_rate_hz, whole=False)
+    """Return the encoder of a format, for a stream or a whole body.
+
+    `encoding` applies to wav and pcm. A streamed wav has sizes of 0xFFFFFFFF, which soundfile, wave,
+    scipy, ffmpeg, sox and Chromium read as "until the end".
+    """
+    return Encoder(_format_spec(name, encoding), sample_rate_hz, whole=whole)
+
+
+def _format_spec(name: Format, encoding: Encoding) -> FormatSpec:
+    if name == "wav":  # bitexact: no LIST chunk with FFmpeg's version
+        return FormatSpec("wav", encoding, options={"fflags": "+bitexact"})
+    if name == "pcm":
+        return FormatSpec(RAW_CONTAINERS[encoding], encoding)
+    return COMPRESSED[name]

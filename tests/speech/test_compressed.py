@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from app.setting_types import Format
-from app.speech.compressed import COMPRESSIONS, _HeadedOutlet
-from app.speech.encoders import CONTENT_TYPES, carries, make_encoder
+from app.speech.encoders import COMPRESSED, CONTENT_TYPES, carries, make_encoder
+from app.speech.ffmpeg import WholeFile
 
 NAMES: tuple[Format, ...] = ("mp3", "opus", "aac", "flac")
 PAIRS = [
     (name, rate_hz)
     for name in NAMES
-    for rate_hz in (COMPRESSIONS[name].rates_hz or (8_000, 24_000, 44_100))
+    for rate_hz in (COMPRESSED[name].rates_hz or (8_000, 24_000, 44_100))
 ]
 PADDING_S = {
     "mp3": 0.17,
@@ -40,7 +40,7 @@ def encoded(
         b"".join(encoder.feed(samples[at : at + chunk]) for at in range(0, len(samples), chunk))
         + encoder.finish()
     )
-    return encoder.header(None) + body
+    return encoder.header() + body
 
 
 def decoded(data: bytes) -> tuple[NDArray[np.float64], int]:
@@ -79,7 +79,7 @@ def test_flac_loses_nothing() -> None:
     "name", ["mp3", "aac", "flac"]
 )  # an Ogg stream's serial number is drawn anew each time
 def test_a_whole_body_is_what_ffmpeg_writes_into_a_file(name: Format) -> None:
-    chosen, samples, file = COMPRESSIONS[name], tone(24_000, 2.5), io.BytesIO()
+    chosen, samples, file = COMPRESSED[name], tone(24_000, 2.5), io.BytesIO()
     with av.open(
         file, "w", format=chosen.container, container_options={"id3v2_version": "0"}
     ) as container:
@@ -94,7 +94,7 @@ def test_a_whole_body_is_what_ffmpeg_writes_into_a_file(name: Format) -> None:
 
 
 def test_an_outlet_keeps_what_was_written_behind_its_head() -> None:
-    outlet = _HeadedOutlet()
+    outlet = WholeFile()
     outlet.write(b"head")
     outlet.keep_head()
     outlet.write(b"body")
@@ -105,7 +105,7 @@ def test_an_outlet_keeps_what_was_written_behind_its_head() -> None:
     outlet.write(b"end")
     assert (outlet.take(), outlet.tell()) == (b"end", 11)
     outlet.seek(3)
-    with pytest.raises(OSError, match="behind its head"):
+    with pytest.raises(OSError, match="between its head and its end"):
         outlet.write(b"xx")
 
 
@@ -122,7 +122,7 @@ def test_a_whole_body_says_how_long_it_is(name: Format) -> None:
 def test_bytes_leave_while_sound_comes_in(name: Format, rate_hz: int) -> None:
     """No more than 150 ms of sound are held: what has left, cut anywhere, decodes to almost all that went in."""
     encoder, fed = make_encoder(name, rate_hz), 0
-    data, step = encoder.header(None), rate_hz // 50
+    data, step = encoder.header(), rate_hz // 50
     for at in range(0, rate_hz * 2, step):
         data += encoder.feed(tone(rate_hz, 2.0)[at : at + step])
         fed += step
