@@ -1,46 +1,63 @@
-"""The page at /: a few files from app/page, and what the page has to know of this server."""
+"""Serve the page at / with its files from app/page, and the values that its form offers."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cache
-from http import HTTPStatus
+import os
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from app.api.schemas import SpeechRequest
 from app.api.service import Service, service_of
 from app.speech.encoders import CONTENT_TYPES
 
-FOLDER = Path(__file__).parents[1] / "page"
-KINDS = {
+FOLDER = Path(__file__).absolute().parents[1] / "page"
+# Python's own table depends on its version and on the system's mime.types.
+FILE_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",  # stored but revalidated, so that a new version is used at once
+}
 router = APIRouter(include_in_schema=False)
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of the page, as it is sent."""
+class PageFiles(StaticFiles):
+    """Sends files with the security headers of the page."""
 
-    content: bytes
-    headers: dict[str, str]
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Return the file, or 304 if the client has it."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(HEADERS)
+        if kind := FILE_TYPES.get(Path(full_path).suffix):
+            response.headers["content-type"] = kind
+        return response
+
+
+# Links are followed, because some installers link the files of a package (uv with symlinks).
+FILES = PageFiles(directory=FOLDER, follow_symlink=True)
 
 
 class Limits(BaseModel):
-    """What the page offers to choose from; the voices come from /v1/audio/voices."""
+    """Values that the form offers. The page loads the voices from /v1/audio/voices."""
 
     model: str
     voice: str
@@ -52,13 +69,13 @@ class Limits(BaseModel):
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
-    """The page."""
-    return _answer(request, "index.html")
+    """Send the page."""
+    return await FILES.get_response("index.html", request.scope)
 
 
 @router.get("/page/limits")
 async def limits(service: Annotated[Service, Depends(service_of)]) -> Limits:
-    """What this server accepts; open to everyone, so that the page can ask for a key where one is needed."""
+    """Return the limits of requests without a key, so that the page can load and ask for one."""
     speed = SpeechRequest.model_json_schema()["properties"]["speed"]
     return Limits(
         model=service.profile.model,
@@ -72,36 +89,5 @@ async def limits(service: Annotated[Service, Depends(service_of)]) -> Limits:
 
 @router.api_route("/page/{name}", methods=["GET", "HEAD"])
 async def file(request: Request, name: str) -> Response:
-    """A file that the page loads."""
-    return _answer(request, name)
-
-
-@cache
-def _files() -> dict[str, File]:
-    return {path.name: _read(path) for path in FOLDER.iterdir() if path.suffix in KINDS}
-
-
-def _read(path: Path) -> File:
-    content = path.read_bytes()
-    headers = {
-        "content-type": KINDS[path.suffix],
-        "content-security-policy": POLICY,
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cache-control": "no-cache",  # kept, but asked for again: a new version is seen at once
-        "etag": f'"{hashlib.sha256(content).hexdigest()[:16]}"',
-    }
-    return File(content, headers)
-
-
-def _answer(request: Request, name: str) -> Response:
-    """The file, or 304 where the client has it; names are looked up, never joined to a path."""
-    found = _files().get(name)
-    if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-    known = request.headers.get("if-none-match", "").replace(
-        "W/", ""
-    )  # a proxy that compresses weakens the tag
-    if found.headers["etag"] in [tag.strip() for tag in known.split(",")]:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=found.headers)
-    return Response(found.content, headers=found.headers)
+    """Send a file that the page loads."""
+    return await FILES.get_response(name, request.scope)
