@@ -86,7 +86,7 @@ async def test_the_head_of_the_page_is_answered(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing.js", "..%2Fmain.py", "%2e%2e%2fsettings.py", "index.html%00"]
+    "name", ["nothing.js", "..%2Fmain.py", "%2e%2e%2fsettings.py", "index.html%00", "%2e%2e", "%2e"]
 )
 async def test_there_is_nothing_else_to_be_had(served: Served, name: str) -> None:
     answer = await served.client.get(f"/page/{name}")
