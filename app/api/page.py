@@ -75,7 +75,7 @@ async def page(request: Request) -> Response:
 
 @router.get("/page/limits")
 async def limits(service: Annotated[Service, Depends(service_of)]) -> Limits:
-    """Return the limits of requests without a key, so that the page can load and ask for one."""
+    """Return the values of the form. Needs no API key, so that the page can ask for one."""
     speed = SpeechRequest.model_json_schema()["properties"]["speed"]
     return Limits(
         model=service.profile.model,

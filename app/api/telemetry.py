@@ -1,4 +1,4 @@
-"""Configure FastAPI's tracing of requests, which the OTEL_ environment variables export."""
+"""Configure FastAPI's request traces. The OTEL_ environment variables set their exporter."""
 
 from __future__ import annotations
 

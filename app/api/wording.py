@@ -19,7 +19,7 @@ READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Options of the normalization: `normalize` writes words by the rules of `language`."""
+    """Options of the normalization: `normalize` enables it, `language` selects its rules."""
 
     normalize: bool
     language: LanguageChoice = "auto"

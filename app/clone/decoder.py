@@ -220,7 +220,7 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _least_samples(container: InputContainer, rate_hz: int) -> float:
-    """Return the least samples of a complete file, or 0 if it states no reliable length."""
+    """Return the minimum samples of a complete file, or 0 without a reliable length."""
     if container.duration is None or container.format.name in ESTIMATED:
         return 0
     return (0.9 * container.duration / av.time_base - 0.25) * rate_hz
