@@ -19,7 +19,6 @@ from torch.nn import functional
 SAMPLE_RATE_HZ = 24_000
 STEP_SAMPLES = 240
 BLOCK_SAMPLES = 12_000
-BLOCK_FRAMES = 25
 HIGHEST_HARMONIC_HZ = 11_500
 UNVOICED_HZ = 120.0  # pitch at which the phase advances in unvoiced steps
 LOUDNESS = 1 / 60  # gain, times the square root of the pitch: equal power at any pitch

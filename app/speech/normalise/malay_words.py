@@ -14,7 +14,6 @@ MONTH_NUMBERS = {
     "sept": 9, "january": 1, "february": 2, "march": 3, "mar": 3, "may": 5, "june": 6, "july": 7,
     "august": 8, "aug": 8, "october": 10, "oct": 10, "december": 12, "dec": 12,
 }  # fmt: skip
-SEN = same("sen")
 
 
 def _currency(whole: str, part: str | None = "sen") -> Currency:
