@@ -1,4 +1,4 @@
-"""The embedded engine: English text to the built-in codec's tokens, in threads of its own."""
+"""The embedded engine: English text to tokens of the built-in codec, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ TOKENS_PER_S = 50
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
 
 SAMPLE = "Hello, how can I help you today? Please hold the line for a moment."
-MOST_TOKENS = 3_072  # of a sample: far more than it has
-SAMPLES = 3  # spoken at the start, to know the engine's cost
-PIECES = 32  # whose cost is remembered
-FIRST_DUE_S = 0.3  # after a request: what others hear already goes first, if it is due sooner
+MOST_TOKENS = 3_072  # token limit of a sample, far above its length
+SAMPLES = 3  # generations at start that measure the engine's cost
+PIECES = 32  # latest chunks over which the cost is averaged
+# Deadline of a request's first chunk. Streams whose buffers run empty before that go first.
+FIRST_DUE_S = 0.3
 
 
 class _Answer(Budget):
-    """What a request has got so far."""
+    """Tokens and phonemes of one request, with the deadline of its next chunk."""
 
     phonemes = 0
 
@@ -40,15 +41,13 @@ class _Answer(Budget):
 
     @property
     def due_s(self) -> float:
-        """The moment at which a client that hears what there is in real time runs dry."""
-        return (
-            self._first_s + self.tokens / TOKENS_PER_S
-            if self.tokens
-            else self._asked_s + FIRST_DUE_S
-        )
+        """Time at which a client that plays in real time runs out of audio (time.monotonic())."""
+        if not self.tokens:
+            return self._asked_s + FIRST_DUE_S
+        return self._first_s + self.tokens / TOKENS_PER_S
 
     def spend(self, numbers: TokenNumbers) -> None:
-        """Pass on what there is room for; see `Budget.spend`."""
+        """Pass on tokens up to the limit, and note the time of the first; see `Budget.spend`."""
         if not self.tokens:
             self._first_s = time.monotonic()
         super().spend(numbers)
@@ -56,7 +55,7 @@ class _Answer(Budget):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All that the engine's thread has done."""
+    """Totals of the engine's thread since its start."""
 
     busy_s: float = 0.0
     pieces: int = 0
@@ -64,59 +63,61 @@ class Work:
 
 
 class BuiltinEngine:
-    """An `Engine` inside this process: one thread reads text and computes the codes, piece by piece.
+    """An `Engine` in this process. One thread phonemises the text and computes codes by chunks.
 
-    A cancelled request leaves the sentence that is being read and the piece in progress to finish.
+    After a cancellation the thread still finishes its current sentence or chunk.
     """
 
     def __init__(self, weights: Path = TOKEN_MODEL) -> None:
         """`weights`: the model's safetensors file."""
         self._reader = Reader()
-        self._work: deque[Work] = deque(maxlen=PIECES)  # behind each of the last pieces
+        self._work: deque[Work] = deque(maxlen=PIECES)  # totals after each of the latest chunks
         self._model = OnePass(weights, self._reader)
 
     async def start(self) -> None:
-        """Load the rules that read text and the model (about 1.5 s, off the event loop).
+        """Load the phonemiser and the model, off the event loop (about 1.5 s).
 
         Raises:
-            LoadError: a file of weights is not there.
+            LoadError: a weights file cannot be read.
         """
         try:
             await self._reader.start(phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes)))
             await self._model.start()
             await self._measure()
         except OSError as exc:
-            await self._reader.close()  # it may be started again
+            await self._reader.close()  # `start` may be called again
             raise LoadError(f"the embedded engine: {exc.filename} cannot be read") from exc
 
     def cost(self) -> EngineCost | None:
-        """Return the thread's time for a second of the voice and for a piece, over the last pieces."""
+        """Return the thread's time per second of speech and per chunk, over the latest chunks."""
         if len(self._work) < 2:
             return None
         first, last = self._work[0], self._work[-1]
-        busy_s, voice_s = last.busy_s - first.busy_s, (last.tokens - first.tokens) / TOKENS_PER_S
+        busy_s = last.busy_s - first.busy_s
+        voice_s = (last.tokens - first.tokens) / TOKENS_PER_S
         return EngineCost(busy_s / max(voice_s, 1e-3), busy_s / (last.pieces - first.pieces))
 
     async def close(self) -> None:
-        """End the thread, after the sentences and the piece in progress."""
+        """End the thread after the work in its queue."""
         await self._model.close()
         await self._reader.close()
 
     async def check(self) -> None:
-        """Return when the model is loaded.
+        """Return if the model is loaded.
 
         Raises:
-            EngineUnreachable: it is not.
+            EngineUnreachable: the model is not loaded.
         """
         self._model.check()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Speak a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`; see `Engine.generate`.
+        """Generate codes for a prompt of the form `<|im_start|>lark: Hello.<|speech_start|>`.
 
-        The model is deterministic: of `sampling` it uses `max_tokens` alone.
+        The model is deterministic. Of `sampling` it uses only `max_tokens`. See `Engine.generate`.
 
-        Raises UnsupportedLanguage where nothing in the text can be read, and VoiceNotFound for a voice
-        that the models do not have.
+        Raises:
+            UnsupportedLanguage: the text has no English phonemes.
+            VoiceNotFound: the model does not have the voice.
         """
         self._model.check()
         voice, text = voice_and_text(prompt)
@@ -133,15 +134,13 @@ class BuiltinEngine:
         finally:
             reading.close()
         if not answer.phonemes:
-            raise UnsupportedLanguage("the embedded voice reads English only", param="input")
+            raise UnsupportedLanguage("the embedded voices speak English only", param="input")
         return Generation("stop", answer.phonemes, answer.tokens)
 
     async def _measure(self) -> None:
-        """Speak a few sentences into nothing, with the other cores at work as they are under load."""
-        prompt, sampling = (
-            render(PROMPT, voice=VOICES[0], text=SAMPLE),
-            Sampling(max_tokens=MOST_TOKENS),
-        )
+        """Generate a few samples for `cost`, with all other cores busy as they are under load."""
+        prompt = render(PROMPT, voice=VOICES[0], text=SAMPLE)
+        sampling = Sampling(max_tokens=MOST_TOKENS)
         with busy_cores(cores() - 1):
             for _ in range(SAMPLES):
                 await self.generate(prompt, sampling, lambda _: None)
@@ -155,19 +154,19 @@ class BuiltinEngine:
                 self._note(answer.tokens - before)
 
     def _note(self, tokens: int) -> None:
-        """Take note of a piece that has been spoken."""
+        """Record the totals after a chunk of `tokens` tokens."""
         last = self._work[-1] if self._work else Work()
         self._work.append(Work(self._reader.busy_s, last.pieces + 1, last.tokens + tokens))
 
 
 def voice_and_text(prompt: str) -> tuple[str, str]:
-    """What stands in a prompt; the text may hold anything, the marks of a prompt as well.
+    """Parse the voice and the text of a prompt. The text may contain a prompt's special tokens.
 
     Raises:
-        EngineError: a prompt of another form.
+        EngineError: the prompt has another form.
     """
     try:
         found = parse(PROMPT, prompt)
     except ValueError as exc:
-        raise EngineError(f"the embedded engine takes prompts as {PROMPT} only") from exc
+        raise EngineError(f"the embedded engine only accepts prompts of the form {PROMPT}") from exc
     return found["voice"], found["text"]

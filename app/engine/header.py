@@ -1,4 +1,4 @@
-"""What the header of a safetensors file says beside its tensors."""
+"""Metadata in the header of a safetensors file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import cast
 
 
 def metadata_of(weights: bytes) -> dict[str, str]:
-    """The metadata of a file that has some: 8 bytes of length, then a header of JSON."""
+    """Read the metadata of a file that has any. The file begins with 8 bytes of length, then JSON."""
     header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
     return cast(dict[str, str], header["__metadata__"])
 
 
 def phoneme_ids(weights: bytes) -> dict[str, int]:
-    """The phoneme table in the header of the one-pass model's file; the language model has the same."""
+    """Read the phoneme table of the one-pass model's file. The language model uses the same."""
     return cast(dict[str, int], json.loads(metadata_of(weights)["phonemes"]))

@@ -1,8 +1,8 @@
-"""The built-in token model: a sentence's phonemes become all its codec codes in one pass.
+"""Built-in token model: phonemes of one sentence to all its codec codes in one pass.
 
-Not autoregressive, in the manner of FastSpeech (Ren et al. 2019, arXiv:1905.09263): the text
-encoder predicts how long each phoneme lasts, the phonemes are repeated over the frames they
-fill, and the frame decoder chooses the eight digits of each frame's code.
+The model is non-autoregressive, like FastSpeech (Ren et al. 2019, arXiv:1905.09263). The text
+encoder predicts the duration of each phoneme. Phonemes are repeated over their frames. The frame
+decoder predicts the eight digits of each frame's code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TransformerBlock(nn.Module):
         self.project = nn.Linear(3 * channels, channels)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(batch, steps, channels) -> the same."""
+        """Map (batch, steps, channels) to the same shape."""
         batch, steps, channels = hidden.shape
         joint = self.query_key_value(self.attention_norm(hidden)).view(
             batch, steps, 3, HEADS, channels // HEADS
@@ -52,7 +52,7 @@ class TransformerBlock(nn.Module):
 
 
 def rotate(heads: Tensor) -> Tensor:
-    """Rotary position embedding on neighbouring pairs (Su et al. 2021, arXiv:2104.09864)."""
+    """Apply rotary position embedding to neighbouring pairs (Su et al. 2021, arXiv:2104.09864)."""
     steps, width = heads.shape[-2:]
     rate = ROTARY_BASE ** -(torch.arange(0, width, 2) / width)
     angle = torch.arange(steps).unsqueeze(1) * rate
@@ -62,7 +62,7 @@ def rotate(heads: Tensor) -> Tensor:
 
 
 class TokenModel(nn.Module):
-    """Phoneme ids of one sentence to codes; 3.6 M parameters, 20-30 ms a sentence on one core."""
+    """Phoneme ids of one sentence to codes. 3.6 M parameters, 20 to 30 ms a sentence on one core."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class TokenModel(nn.Module):
         self.frame_head = nn.Linear(frame, DIGITS * LEVELS)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Phoneme ids (phonemes,) -> the likeliest codes (frames,), and each phoneme's 25 ms units."""
+        """Map phoneme ids (phonemes,) to argmax codes (frames,) and durations in 25 ms units."""
         text = self.text_norm(self.text_blocks(self.embedding(ids).unsqueeze(0)))
         log_units = self.duration_head(self.duration_block(text))[0, :, 0]
         units = log_units.exp().round().clamp_min(1)
@@ -94,10 +94,11 @@ class TokenModel(nn.Module):
 
 
 def align(units: Tensor) -> tuple[Tensor, Tensor]:
-    """Durations (phonemes,) in 25 ms units -> for each frame its phoneme, and where in it the frame lies.
+    """Map durations (phonemes,) in 25 ms units to each frame's phoneme and position features.
 
-    The six features: fraction gone, fraction left, time gone and time left (in 100 ms, capped at
-    300 ms), the logarithm of the duration, and a half sine over it.
+    Returns phoneme indices (frames,) and features (frames, 6): elapsed fraction, remaining
+    fraction, elapsed time and remaining time (in units of 100 ms, at most 3), logarithm of the
+    duration, and a half sine over the duration.
     """
     ends = units.double().cumsum(0)
     frames = math.ceil(ends[-1].item() * FRAMES_PER_UNIT)

@@ -1,4 +1,4 @@
-"""The embedded one-pass model: a piece at a time, in the reader's thread."""
+"""The embedded one-pass model: codes for one chunk at a time, in the reader's thread."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from app.engine.reader import Reader
 from app.engine.voices import padded
 from app.errors import EngineUnreachable
 
-# The model opens every piece with 260 to 320 ms of silence. Kept is what lets the sound begin about
-# 90 ms in; with the 300 to 460 ms at the end, a pause between sentences lasts about 0.5 s. Inside a
-# sentence the last mark and pad are left out, about 200 of 400 to 580 ms of silence.
+# Each chunk begins with 260 to 320 ms of silence and ends with 300 to 460 ms. The frames of the
+# leading pad are cut to LEAD_FRAMES: speech then begins after about 90 ms, and a pause between
+# sentences lasts about 0.5 s. If a chunk ends inside a sentence, the frames of its last two ids (a
+# punctuation mark and the pad) are cut too: about 200 of 400 to 580 ms of silence.
 LEAD_FRAMES = 7
 
 
 class OnePass:
-    """The one-pass model in the reader's thread, which runs the piece with the earliest deadline first.
+    """The one-pass model in the thread of a `Reader`, by earliest deadline.
 
-    A piece takes 20 to 30 ms, and its codes arrive all at once.
+    A chunk takes 20 to 30 ms, and its codes arrive all at once.
     """
 
     def __init__(self, weights: Path, reader: Reader) -> None:
@@ -34,24 +35,24 @@ class OnePass:
         self._model: TokenModel | None = None
 
     async def start(self) -> None:
-        """Load the weights, and speak once so that nothing is cold; the reader must have started."""
+        """Load the weights and run the model once to warm it up. Requires a started reader."""
         self._model = await self._reader.run(load_model, self._weights)
 
     async def close(self) -> None:
-        """Speak no more."""
+        """Drop the model."""
         self._model = None
 
     def check(self) -> None:
-        """Return when the model is loaded; raise EngineUnreachable when it is not."""
+        """Return if the model is loaded; raise EngineUnreachable if it is not."""
         self._loaded()
 
     async def speak(self, piece: Piece, voice: str, on_codes: OnTokens, due_s: float) -> None:
-        """Call `on_codes` on the event loop with the codes of a piece.
+        """Compute the codes of a chunk, and call `on_codes` on the event loop.
 
-        `due_s` is the time at which the client's buffer runs empty, on the clock of `time.monotonic()`.
+        `due_s`: time at which the client runs out of audio (time.monotonic()).
 
         Raises:
-            EngineError: the model failed, or is closed.
+            EngineError: the model failed or is not loaded.
         """
         model = self._loaded()
         voiced = replace(piece, ids=padded(piece.ids, voice))
@@ -64,7 +65,7 @@ class OnePass:
 
 
 def load_model(weights: Path) -> TokenModel:
-    """The one-pass model in a file, for one thread; the caller's own arithmetic stays on one as well."""
+    """Load the model. It computes on one thread, as does later torch code of the calling thread."""
     torch.set_num_threads(1)
     model = TokenModel()
     model.load_state_dict(load(weights.read_bytes()))
@@ -75,10 +76,9 @@ def load_model(weights: Path) -> TokenModel:
 
 @torch.inference_mode()
 def codes_of_piece(model: TokenModel, piece: Piece) -> list[int]:
-    """A piece's codes, without the silence that is too much."""
+    """Compute the codes of a chunk, with its silence cut as LEAD_FRAMES says."""
     codes, units = model(torch.tensor(piece.ids))
     lead_frames = int(units[0].item() * FRAMES_PER_UNIT)
     tail_frames = 0 if piece.ends_sentence else int(units[-2:].sum().item() * FRAMES_PER_UNIT)
-    return cast(
-        list[int], codes[max(0, lead_frames - LEAD_FRAMES) : len(codes) - tail_frames].tolist()
-    )
+    first, end = max(0, lead_frames - LEAD_FRAMES), len(codes) - tail_frames
+    return cast(list[int], codes[first:end].tolist())

@@ -1,4 +1,4 @@
-"""English text to phonemes, in the pieces the built-in token model can speak."""
+"""English text to phonemes, in chunks that fit the built-in models."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from hibari.g2p import G2P  # pyright: ignore[reportMissingTypeStubs]
 from app.engine.pronunciations import PRONUNCIATIONS
 from app.speech.normalise import read_english
 
-# The model was trained on single sentences of 3 to 20 words: at most 178 phonemes, nearly all under 150.
+# Phonemes of a chunk. The models were trained on single sentences of 3 to 20 words, which have at
+# most 178 phonemes and nearly all fewer than 150.
 PHONEME_LIMIT = 150
-TEXT_LIMIT = 200  # characters; about 230 phonemes
-# Reading a word takes time cubic in its parts ("aAaA…": 2 s for 300 characters, 51 s for 1,000),
-# and the longest in common dictionaries has 45 letters.
+TEXT_LIMIT = 200  # characters of a sentence, about 230 phonemes
+# Characters of a word. The longest word in common dictionaries has 45 letters. hibari takes time
+# cubic in a word's parts ("aAaA…": 2 s for 300 characters, 51 s for 1,000).
 WORD_LIMIT = 45
 LONG_WORD = re.compile(rf"\S{{{WORD_LIMIT}}}(?=\S)")
 CLAUSE = re.compile(r"[.!?…,;:—][\"”’)\]]*\s+")
@@ -29,29 +30,30 @@ CLOSERS = '"”’)]'
 STRESS = "ˈˌ"
 LETTER_END = re.compile(r"(?<=\b[A-Z]\.) (?=[A-Z])")
 LETTER_STOP = re.compile(r"(?<=\b[A-Z])\.")
-# The slowest piece in the training speech takes 0.71 of this; one that is not done by then never will be.
+# Frame limit of a chunk: so many for each phoneme, plus a constant. The slowest chunk of the training
+# speech takes 0.71 of it. A language model that reaches it never ends.
 FRAMES_PER_PHONEME, FRAMES_AT_LEAST = 5, 40
-PAD = 0  # before and after every piece
+PAD = 0  # phoneme id before and after each chunk
 DIGITS = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"})
 INNER_PAUSES = frozenset(",;:—-(\"“'")
-LETTER_NAMES = {"A": "ˈA", "I": "ˈI"}  # the two letters that are words as well
+LETTER_NAMES = {"A": "ˈA", "I": "ˈI"}  # names of the two letters that are also words
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What the model speaks at once: phoneme ids, padded, and whether the sentence ends here."""
+    """One chunk for the model: phoneme ids with pads. `ends_sentence`: a sentence ends here."""
 
     ids: list[int]
     ends_sentence: bool
 
     @property
     def longest_frames(self) -> int:
-        """When a language model is taken to be lost: at most 800 frames."""
+        """Frames after which a language model counts as endless; at most 800."""
         return FRAMES_PER_PHONEME * len(self.ids) + FRAMES_AT_LEAST
 
 
 class _Word(Protocol):
-    """A word as hibari's tokeniser cuts it; phonemes that are set already are kept."""
+    """A token of hibari. Its rules keep phonemes that are already set."""
 
     text: str
     whitespace: str
@@ -59,7 +61,7 @@ class _Word(Protocol):
 
 
 class _Entries(Protocol):
-    d: dict[str, object]  # phonemes by word
+    d: dict[str, object]  # word to phonemes
 
 
 class _Lexicon(Protocol):
@@ -67,7 +69,7 @@ class _Lexicon(Protocol):
 
 
 class _SpeechRules(Protocol):
-    """The lexicon, the tagger and the model for unknown words, as one reader of text."""
+    """hibari's grapheme-to-phoneme part: lexicon, tagger, and model for unknown words."""
 
     lexicon: _Lexicon
 
@@ -80,11 +82,11 @@ class _SpeechRules(Protocol):
 
 
 class Phonemiser:
-    """Reads text with hibari-tts' grapheme-to-phoneme part; its synthesis is never loaded.
+    """Converts text with hibari-tts' grapheme-to-phoneme part, without loading its synthesis.
 
-    Numbers, abbreviations and symbols are words before it reads them (`app.speech.normalise`): its own
-    rules know no ringgit, and take the C of "class C" for a Roman hundred. Malaysian names come from
-    `PRONUNCIATIONS`, and a letter on its own is its name.
+    Numbers, abbreviations and symbols are first normalised to words (`app.speech.normalise`),
+    because hibari's own rules do not know ringgit, and read the C of "class C" as the Roman
+    numeral 100. `PRONUNCIATIONS` has Malaysian names. A single letter is spoken as its name.
     """
 
     def __init__(self, ids: Mapping[str, int]) -> None:
@@ -94,40 +96,39 @@ class Phonemiser:
             self._rules.lexicon.golds.d.update(
                 {word: phonemes, word.lower(): phonemes, word.capitalize(): phonemes}
             )
-        _ = self._rules.oov  # loaded on first use otherwise, 0.1 s into somebody's request
+        _ = self._rules.oov  # loads it now: its first use would delay a request by 0.1 s
 
     def sentences(self, text: str) -> list[str]:
-        """Text as words, split into sentences and long ones at clauses or words, of at most 200 characters."""
+        """Normalise text and split it into sentences of at most 200 characters.
+
+        Longer sentences are split between clauses or words.
+        """
         legible = LONG_WORD.sub(r"\g<0> ", read_english("".join(map(_plain, text))))
-        legible = LETTER_END.sub(
-            "\n", legible
-        )  # taken for an initial otherwise, but initials have no stop left
+        # hibari takes a letter with a full stop for an initial, and does not split there. But the
+        # normaliser has removed the stops of initials.
+        legible = LETTER_END.sub("\n", legible)
         sentences = cast(list[str], Hibari.split_sentences(legible))  # pyright: ignore[reportUnknownMemberType]
         return [piece for sentence in sentences for piece in split_evenly(sentence, TEXT_LIMIT)]
 
     def pieces(self, sentence: str) -> list[Piece]:
-        """A sentence in phonemes; no piece where there is nothing to say."""
+        """Convert a sentence to chunks of phonemes; none if it has no letter or digit to speak."""
         phonemes = self._read(_closed(sentence.strip(), "."))
         if not any(symbol.isalpha() and symbol not in STRESS for symbol in phonemes):
             return []
         return [self._piece(part) for part in split_evenly(_closed(phonemes, "."), PHONEME_LIMIT)]
 
     def _read(self, sentence: str) -> str:
-        """The phonemes of words, with a space where the text had one."""
-        sentence = LETTER_STOP.sub(
-            " .", sentence.replace("’", "'")
-        )  # "M." is one word, and no pause, to the rules
+        """Convert words to phonemes, with the spaces of the text."""
+        # Separates the full stop from a letter: hibari reads "M." as one word without a pause.
+        sentence = LETTER_STOP.sub(" .", sentence.replace("’", "'"))
         words = self._rules.tokenize(" ".join(sentence.split()))
         texts = [word.text for word in words]
         for index, word in enumerate(words):
             if word.text in LETTER_NAMES and is_letter(texts, index):
                 word.phonemes = LETTER_NAMES[word.text]
         read = self._rules.phonemize_tokens(words)
-        return (
-            "".join(f"{word.phonemes or ''}{' ' if word.whitespace else ''}" for word in read)
-            .strip()
-            .replace(" .", ".")
-        )
+        spaced = [(word.phonemes or "") + (" " if word.whitespace else "") for word in read]
+        return "".join(spaced).strip().replace(" .", ".")
 
     def _piece(self, phonemes: str) -> Piece:
         ids = [self._ids[symbol] for symbol in phonemes if symbol in self._ids]
@@ -135,9 +136,10 @@ class Phonemiser:
 
 
 def is_letter(words: Sequence[str], index: int) -> bool:
-    """Whether a capital A or I is a letter's name: beside another one, before digits, or inside a sentence.
+    """True if a capital A or I is a letter's name and not a word.
 
-    "A" stays the article where a sentence or a title's word begins with it, "I" the pronoun on its own.
+    Both are names beside another letter. A is also a name before a pause, before a digit, and
+    inside a sentence. It is the article at the start of a sentence or before a capitalised word.
     """
     before = words[index - 1] if index else "."
     behind = words[index + 1] if index + 1 < len(words) else "."
@@ -160,9 +162,10 @@ def _is_initial(word: str) -> bool:
 
 
 def split_evenly(text: str, limit: int) -> list[str]:
-    """Halve text until every piece fits, at the pause or else the space nearest the middle.
+    """Halve text until each part fits, at the pause or else the space nearest the middle.
 
-    A piece cut between words gets a comma: the model knows nothing that ends without a pause.
+    A part that ends between words gets a comma, because the models were trained on speech that ends
+    in a pause.
     """
     text = text.strip()
     if len(text) <= limit:
@@ -175,7 +178,7 @@ def split_evenly(text: str, limit: int) -> list[str]:
 
 
 def _middle(text: str) -> int:
-    """Where to cut: in the second or third quarter, so that no piece becomes a stump."""
+    """Return the index to split at, in the second or third quarter, so that no part is too short."""
     size = len(text)
     for mark in (CLAUSE, SPACE):
         cuts = [found.end() for found in mark.finditer(text) if size <= 4 * found.end() <= 3 * size]
@@ -185,13 +188,13 @@ def _middle(text: str) -> int:
 
 
 def _closed(text: str, mark: str) -> str:
-    """Text that ends in a pause: its own, or `mark`."""
+    """Return the text, with `mark` appended unless it ends in a pause."""
     return text if text.rstrip(CLOSERS).endswith(tuple(PAUSES)) else text + mark
 
 
 def _plain(symbol: str) -> str:
-    """A character that hibari's rules can take: they fail on ①, ⁴ and the like, and on İ."""
-    if symbol == "İ":  # the one letter whose lower case is two characters
+    """Replace a character on which hibari's rules fail: İ, and digits such as ① and ⁴."""
+    if symbol == "İ":  # its lower case has two characters, unlike that of any other letter
         return "I"
     if symbol.isdigit() and not symbol.isdecimal() and symbol not in "²³":
         return str(unicodedata.digit(symbol))

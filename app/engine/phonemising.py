@@ -1,4 +1,4 @@
-"""An engine that takes text before one whose model takes phonemes."""
+"""An engine for text in front of an engine whose model takes phonemes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from app.speech.prompt import parse, render
 
 
 class _Answer(Budget):
-    """What a request has got so far."""
+    """Tokens of one request, over all chunks."""
 
     pieces = prompt_tokens = 0
 
     def ended(self, finish_reason: FinishReason) -> Generation:
-        """All pieces as one generation."""
+        """Return the result of the whole request."""
         return Generation(finish_reason, self.prompt_tokens, self.tokens)
 
 
 class PhonemeEngine:
-    """An `Engine` of text: reads it in a thread of its own, and asks another engine once a piece.
+    """An `Engine` that phonemises text in its own thread and sends each chunk to another engine.
 
-    Prompts are as for the embedded engine, and what is heard is the same: silence is trimmed alike.
+    Its prompts have the form of the embedded engine's. Excess silence is dropped as there.
     """
 
     def __init__(self, engine: Engine, template: str, text_template: str) -> None:
-        """`template`: what `engine` is asked, with {phonemes}; `text_template`: what this one is, with {text}."""
+        """Wrap `engine`.
+
+        `template`: prompt for `engine`, with {phonemes}. `text_template`: prompt for this engine,
+        with {text}.
+        """
         self._engine = engine
         self._template = template
         self._text_template = text_template
@@ -42,26 +46,27 @@ class PhonemeEngine:
         self._symbols: dict[int, str] = {}
 
     async def start(self) -> None:
-        """Load the rules that read text (about 0.5 s, off the event loop), and start the other engine."""
+        """Load the phonemiser, off the event loop (about 0.5 s), and start the other engine."""
         ids = phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes))
         self._symbols = {number: symbol for symbol, number in ids.items()}
         await self._reader.start(ids)
         await self._engine.start()
 
     async def close(self) -> None:
-        """Close the other engine and end the thread, after the sentences that it may be reading."""
+        """Close the other engine, and end the thread after its queue."""
         await self._engine.close()
         await self._reader.close()
 
     async def check(self) -> None:
-        """Return when the other engine can take requests; raise EngineError when it cannot."""
+        """Return if the other engine accepts requests; raise EngineError if it does not."""
         await self._engine.check()
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Speak a prompt in text, piece by piece; see `Engine.generate`.
+        """Generate codes for a prompt in text, chunk by chunk; see `Engine.generate`.
 
-        Raises UnsupportedLanguage where nothing in the text can be read, and EngineLength when a
-        piece takes longer than speech can.
+        Raises:
+            UnsupportedLanguage: the text has no English phonemes.
+            EngineLength: a chunk reached its token limit, which is longer than speech can be.
         """
         asked = parse(self._text_template, prompt)
         answer = _Answer(sampling.max_tokens, on_tokens)
@@ -73,7 +78,7 @@ class PhonemeEngine:
         finally:
             reading.close()
         if not answer.pieces:
-            raise UnsupportedLanguage("this voice reads English only", param="input")
+            raise UnsupportedLanguage("this voice speaks English only", param="input")
         return answer.ended("stop")
 
     async def _speak(
@@ -91,10 +96,12 @@ class PhonemeEngine:
                 part = await self._engine.generate(self._prompt(voice, piece), limited, hear)
                 answer.prompt_tokens += part.prompt_tokens or 0
                 if part.finish_reason == "length":
-                    raise EngineLength("the engine did not come to the end of a sentence")
+                    raise EngineLength(
+                        "the engine reached the token limit before the end of a sentence"
+                    )
 
     def _prompt(self, voice: str, piece: Piece) -> str:
-        """What the other engine is asked: phonemes without the pads around them."""
+        """Render the other engine's prompt: phonemes without their pads."""
         return render(
             self._template,
             voice=voice,

@@ -1,4 +1,4 @@
-"""The thread that reads text for the embedded engine."""
+"""A thread that phonemises text, for the embedded engine and for models that take phonemes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.engine.deadline_thread import DeadlineThread
 from app.engine.phonemes import Phonemiser, Piece
 from app.errors import EngineError, EngineUnreachable
 
-# What reading arbitrary text with somebody else's rules can raise, and torch's and the executor's RuntimeError.
+# Exceptions that hibari's rules raise on some texts, and RuntimeError of torch and DeadlineThread.
 FAILURES = (
     ArithmeticError,
     AssertionError,
@@ -27,37 +27,37 @@ Result = TypeVar("Result")
 
 
 class Reader:
-    """A phonemiser in a thread of its own, which does first what is due first."""
+    """A phonemiser in its own thread, which runs the work with the earliest deadline first."""
 
     def __init__(self) -> None:
         self._worker: DeadlineThread | None = None
         self._phonemiser: Phonemiser | None = None
 
     async def start(self, ids: Mapping[str, int]) -> None:
-        """Load the rules (about 0.5 s)."""
+        """Load the phonemiser (about 0.5 s)."""
         self._worker = DeadlineThread("builtin-engine")
         self._phonemiser = await self.run(Phonemiser, ids)
-        await self.run(self._phonemiser.pieces, "Ready.")  # so that nothing is cold
+        await self.run(self._phonemiser.pieces, "Ready.")  # warms it up
 
     async def close(self) -> None:
-        """End the thread, after what is already in its queue: a sentence a request."""
+        """End the thread after its queue, which holds at most one sentence or chunk of each request."""
         worker, self._worker, self._phonemiser = self._worker, None, None
         if worker is not None:
             await asyncio.get_running_loop().run_in_executor(None, worker.close)
 
     @property
     def busy_s(self) -> float:
-        """The time that the thread has worked in all."""
+        """Total time that the thread has run functions."""
         return 0.0 if self._worker is None else self._worker.busy_s
 
     async def run(
         self, work: Callable[[Argument], Result], argument: Argument, due_s: float | None = None
     ) -> Result:
-        """Have the thread do something that is due at `due_s` (time.monotonic()), or at once.
+        """Run `work` on the thread, with the deadline `due_s` (time.monotonic(); None: now).
 
         Raises:
-            EngineError: it failed.
-            EngineUnreachable: the thread is not there.
+            EngineError: `work` failed.
+            EngineUnreachable: the thread is not running.
         """
         if self._worker is None:
             raise EngineUnreachable("the embedded engine is not loaded")
@@ -66,10 +66,13 @@ class Reader:
                 work, argument, time.monotonic() if due_s is None else due_s
             )
         except FAILURES as exc:
-            raise EngineError("the embedded engine could not read this text") from exc
+            raise EngineError("the embedded engine cannot process this text") from exc
 
     async def read(self, text: str, due_s: Callable[[], float] = time.monotonic) -> Reading:
-        """Begin with a text; `due_s` tells when the next of its sentences is due. Raises as `run` does."""
+        """Split a text into sentences and begin with the first.
+
+        `due_s` returns the deadline of the next sentence. Raises as `run` does.
+        """
         phonemiser = self._phonemiser
         if phonemiser is None:
             raise EngineUnreachable("the embedded engine is not loaded")
@@ -80,7 +83,7 @@ class Reader:
 
 
 class Reading:
-    """A text in pieces, read a sentence ahead of who asks for them: reading takes 1 to 20 ms a sentence."""
+    """The chunks of a text, phonemised one sentence ahead. A sentence takes 1 to 20 ms."""
 
     def __init__(
         self, read: Callable[[str], Coroutine[None, None, list[Piece]]], sentences: Iterator[str]
@@ -89,7 +92,7 @@ class Reading:
         self._ahead = self._begin()
 
     async def sentence(self) -> list[Piece] | None:
-        """The next sentence's pieces, or None after the last. Raises as `Reader.run` does."""
+        """Return the chunks of the next sentence; None after the last. Raises as `Reader.run` does."""
         if self._ahead is None:
             return None
         pieces = await self._ahead
@@ -97,7 +100,7 @@ class Reading:
         return pieces
 
     def close(self) -> None:
-        """Read no further."""
+        """Cancel the sentence that is phonemised ahead."""
         if self._ahead is not None:
             self._ahead.cancel()
 
