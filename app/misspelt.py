@@ -19,9 +19,10 @@ from dotenv.variables import Variable, parse_variables
 
 LIKENESS = 0.85  # least difflib ratio (0 to 1) at which a name counts as misspelt
 OTHERS = ("OTEL_",)  # prefixes of names that OpenTelemetry reads itself
-REMOVED = {  # settings of earlier versions, each with the rest of the line that is logged
-    "EMBEDDED_ENGINE": "is no longer a setting and has no effect: the embedded engine speaks with its "
-    "built-in one-pass model. To use the language model, serve it with vLLM (voices/README.md) "
+# Settings of earlier versions, each with the rest of the line that is logged.
+REMOVED = {
+    "EMBEDDED_ENGINE": "is no longer a setting and has no effect. The embedded engine always uses "
+    "its built-in one-pass model. To use the language model, serve it with vLLM (voices/README.md) "
     "and set TTS_API and MODEL_PROFILE=lark",
 }
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
@@ -44,7 +45,7 @@ def misspelt(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
 
 
 def removed_settings(env_file: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Return a line for each setting of an earlier version that the environment or the file sets."""
+    """Return a line for each removed setting that the environment or the file sets."""
     values = {**(dotenv_values(env_file) if env_file.is_file() else {}), **environment}
     given = {name.upper() for name, value in values.items() if value}
     return [f"{name} {notice}" for name, notice in REMOVED.items() if name in given]
@@ -73,7 +74,7 @@ def check_env_file(
 
 
 class _Lines:
-    """Checks the lines of a file in order, and keeps the values of the variables set so far."""
+    """Checker of a file's lines, in order; it keeps the values of the variables set so far."""
 
     def __init__(self, settings: Iterable[str], environment: Mapping[str, str]) -> None:
         self._settings = {setting.upper() for setting in settings}

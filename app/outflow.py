@@ -9,7 +9,7 @@ from app.standstill import Alarm
 
 
 class Outflow:
-    """Calls `on_stall` when the client reads nothing of the write buffer for `limit_s`.
+    """Write timeout: calls `on_stall` if the client reads nothing of the buffer for `limit_s`.
 
     Armed only while nothing is written, so a shrinking buffer means that the client reads.
     Without it, a server's graceful close waits forever for a stalled client.

@@ -12,13 +12,15 @@ MIN_BODY_BYTES_PER_S = 8_192
 
 
 class Patience:
-    """Calls `on_end` after `limit_s` for the headers, then `limit_s` plus 1 s per 8 KB of body.
+    """Read timeout: `limit_s` for the headers, then `limit_s` plus 1 s per 8 KB for the body.
 
-    A single timer; when it is due, the bytes received since it was set extend it.
+    Uses a single timer. When it fires, the bytes received since it was set extend it, or `on_end`
+    is called.
     """
 
     def __init__(self, limit_s: float, on_end: Callable[[], None]) -> None:
-        self._limit_s, self._on_end = limit_s, on_end
+        self._limit_s = limit_s
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._look)
         self._body_bytes = 0  # received since the timer was set

@@ -49,7 +49,7 @@ DELIBERATE = (ResponseBroken, ClientDisconnect, asyncio.CancelledError)
 
 
 class _Quiet(logging.Filter):
-    """Drops uvicorn's traceback for responses aborted on purpose or cancelled at shutdown."""
+    """Filter for uvicorn's tracebacks of responses aborted on purpose or cancelled at shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], DELIBERATE))

@@ -16,7 +16,7 @@ MOMENT_S = 0.1  # extra time after a suspension, to read the data that waits in 
 
 
 class Heartbeat:
-    """Measures the suspensions of the process by a periodic timer on an event loop."""
+    """Periodic timer on an event loop that measures the suspensions of the process."""
 
     _current: Heartbeat | None = None
 
@@ -48,9 +48,9 @@ class Heartbeat:
 
 
 class Alarm:
-    """Calls a function at a time of the loop's clock, delayed by the suspensions until then.
+    """Timer that calls a function at a loop time, delayed by the suspensions until then.
 
-    Moving it to a later time creates no timer: the running timer checks the time when it fires and
+    Moving it to a later time creates no timer. The running timer checks the time when it fires and
     restarts itself.
     """
 

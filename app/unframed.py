@@ -14,9 +14,9 @@ BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class UnframedBody:
-    """Sends a response of unknown length without chunked encoding, which HTTP/1.0 does not have.
+    """Response of unknown length without chunked encoding, which HTTP/1.0 does not have.
 
-    uvicorn would send chunks to every client.
+    uvicorn alone would send chunks to every client.
 
     Until the last byte is written, closing the connection resets it. Without chunks the reset is
     the only sign by which a client can distinguish a failure from the end of the body.

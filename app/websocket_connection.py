@@ -109,7 +109,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         if self.handshake_complete:
             await super().send(message)
         elif message["type"] == "websocket.close":
-            self._refuse(HandshakeRefused("the server does not open this WebSocket"))
+            self._refuse(HandshakeRefused("the server rejected this WebSocket"))
         else:
             await super().send(message)
             if self.close_sent:  # rejected; uvicorn would log that as an error of the application
