@@ -31,7 +31,7 @@ from app.codec.load import CodecChoice, load_codec
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
 from app.samples import Samples
-from app.speech.windows import Supply, Window, WindowSchedule
+from app.speech.windows import Supply, Window, WindowSchedule, plan_windows
 from bench.machine import write_result
 from bench.policies import Policy, make_queue
 
@@ -71,7 +71,8 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
     """Decode one answer like the pipeline; playback starts with the first window."""
     spec = scheduler.spec
     codes = np.random.default_rng(frames).integers(0, spec.vocabulary, (frames, 1), dtype=np.int32)
-    schedule = WindowSchedule(spec.plan(0.4, 0.2, seeded=True))
+    plan = plan_windows(spec, first_window_s=0.4, overlap_s=0.2, seeded=True)
+    schedule = WindowSchedule(plan)
     first_s = 0.0
 
     def take(taken: list[Window]) -> CodeWindow:

@@ -134,6 +134,19 @@ def tone_spec(**changes: int | bool | str) -> CodecSpec:
     return replace(SPEC, **changes)  # type: ignore[arg-type]
 
 
+def window_spec(
+    frames_per_s: float, left: int, right: int, max_window: int, *, exact: bool
+) -> CodecSpec:
+    """The tone codec's spec with windows of other lengths and contexts, in frames."""
+    return tone_spec(
+        samples_per_frame=round(SPEC.sample_rate_hz / frames_per_s),
+        left_context_frames=left,
+        right_context_frames=right,
+        max_window_frames=max_window,
+        exact=exact,
+    )
+
+
 @dataclass
 class Clock:
     """A time that only moves when it is moved."""

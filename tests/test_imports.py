@@ -14,6 +14,7 @@ APP = Path(__file__).parent.parent / "app"
 LEAVES = (
     "addresses",
     "allocator",
+    "codec",
     "contention",
     "errors",
     "folder",
@@ -58,7 +59,6 @@ RANKS = {
     "listener": 3,
     "engine": 2,
     "decode": 2,
-    "codec": 2,
     "clone": 2,
     "voices": 2,
     "misconfiguration": 2,

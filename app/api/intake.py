@@ -33,7 +33,7 @@ from app.speech.fade import FADE_OUT_S
 from app.speech.pauses import Passage
 from app.speech.prompt import Reference, render
 from app.speech.sentences import split
-from app.speech.windows import WindowPlan
+from app.speech.windows import WindowPlan, plan_windows
 
 T = TypeVar("T")
 # Share of the token budget for the expected speech of a prompt. Slow voices need the rest.
@@ -232,9 +232,10 @@ class Intake:
     def _plan(self, request: SpeechRequest) -> WindowPlan:
         settings = self._settings
         first_s, overlap_s = request.playback_speed, request.playback_overlap_speed
-        return self._spec.plan(
-            settings.default_playback_speed if first_s is None else first_s,
-            settings.default_playback_overlap_speed if overlap_s is None else overlap_s,
+        return plan_windows(
+            self._spec,
+            first_window_s=_either(first_s, settings.default_playback_speed),
+            overlap_s=_either(overlap_s, settings.default_playback_overlap_speed),
             whole=not request.stream,
             seeded=request.seed is not None,
         )

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.samples import Samples
-from app.speech.windows import WindowPlan, plan_windows
 
 Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabulary
 
@@ -51,22 +50,6 @@ class CodecSpec:
     def frames_per_s(self) -> float:
         """Frames per second of audio."""
         return self.sample_rate_hz / self.samples_per_frame
-
-    def plan(
-        self, first_window_s: float, overlap_s: float, *, whole: bool = False, seeded: bool = False
-    ) -> WindowPlan:
-        """Return the plan of a request for this codec; see `plan_windows`."""
-        return plan_windows(
-            first_window_s=first_window_s,
-            overlap_s=overlap_s,
-            frames_per_s=self.frames_per_s,
-            left=self.left_context_frames,
-            right=self.right_context_frames,
-            max_window=self.max_window_frames,
-            exact=self.exact,
-            whole=whole,
-            seeded=seeded,
-        )
 
 
 @dataclass(frozen=True, slots=True)

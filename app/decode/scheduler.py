@@ -23,6 +23,7 @@ from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watch, Watchdog
 from app.errors import CodecFailed, NotReady
 from app.samples import Samples
+from app.speech.windows import plan_windows
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Scheduler:
         self.load = LoadEstimate(
             limits or BatchLimits(1),
             len(codecs),
-            self.spec.plan(FIRST_WINDOW_S, USUAL_OVERLAP_S),
+            plan_windows(self.spec, first_window_s=FIRST_WINDOW_S, overlap_s=USUAL_OVERLAP_S),
             self.spec.frames_per_s,
             call_cost,
         )

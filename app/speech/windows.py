@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.codec import CodecSpec
+
 SPEED_MARGIN = 1.25  # factor by which the engine may slow down without an underrun
 LEAD_MARGIN_S = 0.05  # seconds of audio reserved for the network and the event loop
 
@@ -50,18 +52,14 @@ class Supply:
 
 
 def plan_windows(
+    spec: CodecSpec,
     *,
     first_window_s: float,
     overlap_s: float,
-    frames_per_s: float,
-    left: int,
-    right: int,
-    max_window: int,
-    exact: bool,
     whole: bool = False,
     seeded: bool = False,
 ) -> WindowPlan:
-    """Return the plan of a request. `left` and `right` are the codec's least context.
+    """Return the plan of a request for a codec.
 
     The audio of an exact codec does not depend on the overlap, so it gets only its own context, as
     look-ahead is delay. The overlap is clamped to leave a quarter of the largest window for new
@@ -70,13 +68,21 @@ def plan_windows(
     windows throughout, for a response that is not streamed. `seeded` requests a growth that does
     not depend on timing.
     """
-    overlap = 0 if exact else round(overlap_s * frames_per_s)
+    max_window = spec.max_window_frames
+    overlap = 0 if spec.exact else round(overlap_s * spec.frames_per_s)
     room = max_window - max(1, max_window // 4)
-    right = max(1, right, min(overlap, room - left))
-    left = max(left, min(overlap, room - right))
+    right = max(1, spec.right_context_frames, min(overlap, room - spec.left_context_frames))
+    left = max(spec.left_context_frames, min(overlap, room - right))
     max_hop = max(1, max_window - left - right)
-    first_hop = max_hop if whole else min(max_hop, max(1, round(first_window_s * frames_per_s)))
-    return WindowPlan(first_hop, max_hop, left, right, exact, SEEDED_GROWTH if seeded else None)
+    first_hop = min(max_hop, max(1, round(first_window_s * spec.frames_per_s)))
+    return WindowPlan(
+        first_hop=max_hop if whole else first_hop,
+        max_hop=max_hop,
+        left=left,
+        right=right,
+        exact=spec.exact,
+        growth=SEEDED_GROWTH if seeded else None,
+    )
 
 
 class WindowSchedule:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.samples import Samples
 from app.speech.stitch import FADE_S, Stitcher, rise
 from app.speech.windows import Window, WindowSchedule, plan_windows
+from tests.fakes import window_spec
 
 RATE_HZ = 24_000
 FRAME_SAMPLES = 480
@@ -23,15 +24,8 @@ SINE_STEP = (
 
 
 def windows_over(total: int, *, first_hop: int, left: int, right: int) -> list[Window]:
-    plan = plan_windows(
-        first_window_s=first_hop / 50,
-        overlap_s=0,
-        frames_per_s=50,
-        left=left,
-        right=right,
-        max_window=first_hop * 4 + left + right,
-        exact=False,
-    )
+    spec = window_spec(50, left, right, first_hop * 4 + left + right, exact=False)
+    plan = plan_windows(spec, first_window_s=first_hop / 50, overlap_s=0)
     schedule = WindowSchedule(plan)
     windows: list[Window] = []
     while not schedule.finished:

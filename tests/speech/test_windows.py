@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule, plan_windows
+from tests.fakes import window_spec
 
 MOST_FRAMES = 400
 
@@ -19,14 +20,17 @@ def plans(
     draw: st.DrawFn, *, exact: st.SearchStrategy[bool], seeded: st.SearchStrategy[bool]
 ) -> WindowPlan:
     left, right = draw(st.integers(0, 50)), draw(st.integers(0, 12))
+    spec = window_spec(
+        draw(st.sampled_from([11.71875, 50, 93.75])),
+        left,
+        right,
+        left + max(right, 1) + draw(st.integers(1, 200)),
+        exact=draw(exact),
+    )
     return plan_windows(
+        spec,
         first_window_s=draw(st.floats(0.1, 10)),
         overlap_s=draw(st.floats(0, 2)),
-        frames_per_s=draw(st.sampled_from([11.71875, 50, 93.75])),
-        left=left,
-        right=right,
-        max_window=left + max(right, 1) + draw(st.integers(1, 200)),
-        exact=draw(exact),
         whole=draw(st.booleans()),
         seeded=draw(seeded),
     )
@@ -224,16 +228,8 @@ def test_after_a_rest_the_windows_are_as_small_as_at_first(exact: bool) -> None:
 def plan_of(
     first_window_s: float = 0.4, overlap_s: float = 0.2, *, left: int = 50, whole: bool = False
 ) -> WindowPlan:
-    return plan_windows(
-        first_window_s=first_window_s,
-        overlap_s=overlap_s,
-        frames_per_s=50,
-        left=left,
-        right=1,
-        max_window=384,
-        exact=False,
-        whole=whole,
-    )
+    spec = window_spec(50, left, 1, 384, exact=False)
+    return plan_windows(spec, first_window_s=first_window_s, overlap_s=overlap_s, whole=whole)
 
 
 def test_seconds_become_frames() -> None:
@@ -262,16 +258,9 @@ def test_the_first_hop_is_clamped_to_the_largest_window_less_context() -> None:
 def test_windows_of_every_codec_fit_and_keep_its_own_context(
     first_window_s: float, overlap_s: float, codec: tuple[float, int, int, int]
 ) -> None:
-    frames_per_s, left, right, max_window = codec
-    plan = plan_windows(
-        first_window_s=first_window_s,
-        overlap_s=overlap_s,
-        frames_per_s=frames_per_s,
-        left=left,
-        right=right,
-        max_window=max_window,
-        exact=True,
-    )
+    _, left, right, max_window = codec
+    spec = window_spec(*codec, exact=True)
+    plan = plan_windows(spec, first_window_s=first_window_s, overlap_s=overlap_s)
     assert plan.left + plan.max_hop + plan.right == max_window
     assert plan.left >= left
     assert plan.right >= right
@@ -338,17 +327,9 @@ def test_a_ladder_does_not_let_the_listener_run_dry(
 def test_an_exact_codecs_windows_do_not_let_the_listener_run_dry(
     pace: float, decoder: Decoder, codec: tuple[float, int, int, int], first_window_s: float
 ) -> None:
-    frames_per_s, left, right, max_window = codec
-    plan = plan_windows(
-        first_window_s=first_window_s,
-        overlap_s=0.2,
-        frames_per_s=frames_per_s,
-        left=left,
-        right=right,
-        max_window=max_window,
-        exact=True,
-    )
-    assert underruns(plan, pace=pace, frames_per_s=frames_per_s, decoder=decoder) == 0
+    spec = window_spec(*codec, exact=True)
+    plan = plan_windows(spec, first_window_s=first_window_s, overlap_s=0.2)
+    assert underruns(plan, pace=pace, frames_per_s=spec.frames_per_s, decoder=decoder) == 0
 
 
 def test_one_doubling_ladder_for_every_pace_would_run_dry() -> None:

@@ -10,7 +10,7 @@ from app.codec import Codec, Codes, CodeWindow
 from app.samples import Samples
 from app.settings import Settings
 from app.speech.stitch import Stitcher
-from app.speech.windows import Supply, WindowSchedule
+from app.speech.windows import Supply, WindowSchedule, plan_windows
 
 PACES = (1.2, 4.0, 30.0)  # of the engine, over real time
 DECODE_S = 0.02
@@ -19,9 +19,10 @@ DECODE_S = 0.02
 def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
     """Codes (frames, 1) in the windows that a listener gets while an engine speaks at `pace`; no clock is read."""
     spec, defaults = codec.spec, Settings.model_fields
-    plan = spec.plan(
-        defaults["default_playback_speed"].default,
-        defaults["default_playback_overlap_speed"].default,
+    plan = plan_windows(
+        spec,
+        first_window_s=defaults["default_playback_speed"].default,
+        overlap_s=defaults["default_playback_overlap_speed"].default,
     )
     schedule, stitcher = WindowSchedule(plan), Stitcher(spec.samples_per_frame, 0)
     s_per_frame = 1 / spec.frames_per_s / pace
