@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from app.codec import Codec, CodecSpec
+from app.codec import Codec
+from app.codec.spec import CodecSpec
 from app.errors import LoadError
 from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import ProfileError, load_profile

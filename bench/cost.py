@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.codec import CodecSpec, CodeWindow, Decoding
+from app.codec import CodeWindow, Decoding
 from app.codec.grid import ROW_STEPS
+from app.codec.spec import CodecSpec
 from app.samples import Samples
 
 # Call lengths of the fake codec in frames: a coarser grid than app.codec.load.GRAPH_FRAMES.

@@ -20,7 +20,8 @@ import aiohttp
 import numpy as np
 import uvloop
 
-from app.codec import CodecSpec, CodeWindow
+from app.codec import CodeWindow
+from app.codec.spec import CodecSpec
 from app.samples import Samples
 from app.settings import Settings
 from bench.ingest import Load, bare_aiohttp, us_per_token

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from app.codec import CodecSpec, CodeWindow
+from app.codec import CodeWindow
+from app.codec.spec import CodecSpec
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.samples import Samples
 

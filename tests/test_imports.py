@@ -14,7 +14,7 @@ APP = Path(__file__).parent.parent / "app"
 LEAVES = (
     "addresses",
     "allocator",
-    "codec",
+    "codec.spec",
     "contention",
     "errors",
     "folder",
@@ -60,6 +60,7 @@ RANKS = {
     "engine": 2,
     "decode": 2,
     "clone": 2,
+    "codec": 2,
     "voices": 2,
     "misconfiguration": 2,
     "speech": 1,
@@ -100,7 +101,9 @@ def imported(path: Path) -> set[str]:
 
 
 def part_of(module: str) -> str:
-    return module.removeprefix("app.").split(".")[0]
+    """Return the first name of a module, or the whole name if it has a rank of its own."""
+    name = module.removeprefix("app.")
+    return name if name in RANKS else name.split(".")[0]
 
 
 def parts_used(path: Path) -> set[str]:

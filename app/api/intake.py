@@ -13,7 +13,7 @@ from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
 from app.api.wording import Manner, Wording
 from app.attempt import Speech
-from app.codec import CodecSpec
+from app.codec.spec import CodecSpec
 from app.engine import Sampling
 from app.listener import Levels, Playback
 from app.parts import Part, Parts, WrittenParts

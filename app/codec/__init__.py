@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from app.codec.spec import CodecSpec
 from app.samples import Samples
 
 Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabulary
@@ -26,30 +27,6 @@ class DeviceLost(BaseException):
 
     Derives from `BaseException`, so that no handler treats it as the failure of one batch.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class CodecSpec:
-    """Properties of a codec that the rest of the service needs."""
-
-    name: str
-    sample_rate_hz: int
-    samples_per_frame: int
-    codes_per_frame: int
-    vocabulary: int
-    left_context_frames: int  # decoded before a window's own frames and dropped
-    right_context_frames: int  # minimum look-ahead
-    exact: bool  # windows with this context decode as the whole stream would
-    max_window_frames: int  # context included
-    # Lengths, in frames, that the windows of a call are padded to; empty: to the longest window.
-    frame_steps: tuple[int, ...] = ()
-    # Fixed cost of a call, expressed in frames; None: unknown.
-    call_frames: int | None = None
-
-    @property
-    def frames_per_s(self) -> float:
-        """Frames per second of audio."""
-        return self.sample_rate_hz / self.samples_per_frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY
 from app.codec.pulses import SAMPLE_RATE_HZ
 from app.codec.source_filter import FRAME_SAMPLES, Decoder
+from app.codec.spec import CodecSpec
 
 WEIGHTS = Path(__file__).parents[1] / "voices" / "codec_decoder.safetensors"
 

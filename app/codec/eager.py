@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from app.codec import CodecSpec, CodeWindow
+from app.codec import CodeWindow
 from app.codec.batch import Batch, sounding
 from app.codec.faults import translated
+from app.codec.spec import CodecSpec
 from app.samples import Samples
 
 # Arguments: codes (batch, frames, codes_per_frame), int32; position of each row in its stream

@@ -7,10 +7,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
 from app.codec.packed import pack
+from app.codec.spec import CodecSpec
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 

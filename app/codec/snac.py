@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from app.codec import CodecSpec
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
+from app.codec.spec import CodecSpec
 from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
 
 # The package scripts its activation on import, which torch 2.10 and later deprecate.

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.codec import Codec, CodecSpec, CodeWindow, OutOfMemory
+from app.codec import Codec, CodeWindow, OutOfMemory
+from app.codec.spec import CodecSpec
 from app.contention import busy_cores
 from app.decode.load_estimate import CallCost
 from app.decode.queue import BatchLimits

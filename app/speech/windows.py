@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.codec import CodecSpec
+from app.codec.spec import CodecSpec
 
 SPEED_MARGIN = 1.25  # factor by which the engine may slow down without an underrun
 LEAD_MARGIN_S = 0.05  # seconds of audio reserved for the network and the event loop

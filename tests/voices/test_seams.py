@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.codec import CodecSpec, CodeWindow
+from app.codec import CodeWindow
+from app.codec.spec import CodecSpec
 from app.samples import Samples
 from voices.train.seams import PACES, agreement_db, compare, streamed
 
