@@ -4,9 +4,9 @@ It answers POST /v1/completions with a stream in the format of vLLM 0.32, with `
 tokens per event. The stream has `max_tokens` tokens, or as many as `--tokens-per-character` gives
 for the prompt. Like vLLM's scheduler it advances all streams in one step. Without `--tokens-per-s`
 the duration of a step grows with the number of streams, with constants fitted to public figures of
-a 1.7B model on an H100 and an H200. The first line it prints is its port. GET on any path returns
-how well it kept its rate since the last GET, and when it sent the codes of each prompt's first
-window.
+a 1.7B model on an H100 and an H200. The first line it prints is its port. GET on any other path
+than those of the service's probes returns how well it kept its rate since the last such GET, and
+when it sent the codes of each prompt's first window.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import uvloop
 
 from bench.pace import Pace, Timetable
 
+PROBES = (b"/health", b"/v1/models")  # GET requests of the service, which reset no counts
 ID_OFFSET = 151_936
 HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
@@ -206,14 +207,14 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(
-            asyncio.WriteTransport, transport
-        )  # uvloop's class does not inherit from it
+        # uvloop's transport does not inherit from WriteTransport
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         if self._received.startswith(b"GET ") and self._received.endswith(b"\r\n\r\n"):
-            body = orjson.dumps(asdict(self._engine.account()))
+            is_probe = self._received.split(b" ", 2)[1] in PROBES
+            body = orjson.dumps({} if is_probe else asdict(self._engine.account()))
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
             )

@@ -63,6 +63,7 @@ async def test_it_says_when_it_sent_the_first_windows_and_how_many_steps_it_took
     asked_s = time.monotonic()
     await read(url, "long", 40)
     await read(url, "short", 5)
+    assert await account(f"{url}/v1/models") == {}  # a probe of the service
     said = await account(url)
     assert said["steps"] == 45
     assert 0 <= said["late_steps"] <= 45
