@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stress_test.outcome import Failed, Outcome, Spoken
+from stress_test.percentile import percentile
 from stress_test.processes import Run
 
 LATE_S = 0.01  # delay after which a request counts as a late start
@@ -31,8 +32,8 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
         """Summarise one or more values."""
-        p50, p90, p95, p99 = map(float, np.percentile(values, (50, 90, 95, 99)))
-        return cls(min(values), max(values), float(np.mean(values)), p50, p90, p95, p99)
+        percentiles = (percentile(values, percent) for percent in (50, 90, 95, 99))
+        return cls(min(values), max(values), float(np.mean(values)), *percentiles)
 
 
 @dataclass(frozen=True, slots=True)

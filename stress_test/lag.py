@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
+from stress_test.percentile import percentile
 
 TICK_S = 0.02
 
@@ -28,7 +28,7 @@ class Lag:
 
     def ms(self, percent: float) -> float:
         """Return a percentile in milliseconds; 0 before the first tick."""
-        return round(float(np.percentile(self.seconds or [0.0], percent)) * 1000, 1)
+        return round(percentile(self.seconds or [0.0], percent) * 1000, 1)
 
 
 @asynccontextmanager

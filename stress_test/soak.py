@@ -24,6 +24,7 @@ import numpy as np
 from stress_test.callers import Call
 from stress_test.crowd import Crowd, one_good, outcomes
 from stress_test.machine import describe
+from stress_test.percentile import percentile
 from stress_test.service import Service, started
 
 EVERY_S = 5.0  # interval of the samples
@@ -98,10 +99,8 @@ def slope_per_hour(samples: Sequence[Sample], name: str) -> float:
 
 def p99_ms(calls: Sequence[Call], begin_s: float, end_s: float) -> float:
     """Return the p99 time to first audio of the streams requested in [begin, end)."""
-    first = [
-        call.first_s for call in calls if call.kind == "stream" and begin_s <= call.begun_s < end_s
-    ]
-    return float(np.percentile([each for each in first if each], 99)) * 1000 if any(first) else 0.0
+    streams = [call for call in calls if call.kind == "stream" and begin_s <= call.begun_s < end_s]
+    return percentile([call.first_s for call in streams if call.first_s] or [0.0], 99) * 1000
 
 
 def result_of(
