@@ -58,7 +58,7 @@ class Level:
             raise KeyboardInterrupt
         figures = Figures.of(run)
         spoken = [outcome for outcome in run.outcomes if isinstance(outcome, Spoken)]
-        rate = audio_rate(map(_answered, spoken), load.ramp_s, load.duration_s or 0.0)
+        rate = audio_rate(map(Answered.of, spoken), load.ramp_s, load.duration_s or 0.0)
         most = max((count for _, count in in_flight(run.outcomes)), default=0)
         return cls(load.concurrency, round(rate, 3), int(most), figures, promise.broken_by(figures))
 
@@ -99,7 +99,3 @@ def carried(levels: Sequence[Level]) -> Level | None:
         level for level in levels if level.broken is None and level.figures.generator.believable
     ]
     return max(kept, key=lambda level: level.listeners, default=None)
-
-
-def _answered(outcome: Spoken) -> Answered:
-    return Answered(outcome.due_s, outcome.due_s + outcome.latency_s, outcome.audio_s)

@@ -58,7 +58,7 @@ async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: floa
 
 
 async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recording) -> None:
-    body = load.body | {"input": recording.ask.text}
+    body = {**load.body, **recording.ask.fields, "input": recording.ask.text}
     async with client.post(load.base_url + PATH, json=body, allow_redirects=False) as answer:
         recording.answered = True
         recording.headers = {key.lower(): value for key, value in answer.headers.items()}

@@ -12,10 +12,13 @@ from stress_test.underruns import underruns
 from stress_test.wav import NotAudio
 
 
-def judge(recording: Recording, response_format: str, begin_s: float) -> Outcome:
+def judge(
+    recording: Recording, response_format: str, begin_s: float, *, find_defects: bool = True
+) -> Outcome:
     """Return the outcome of a request; an answer without sound has failed.
 
-    `begin_s`: start of the load by time.monotonic().
+    `begin_s`: start of the load by time.monotonic(); `find_defects`: search the samples for steps
+    and silences.
     """
     if recording.error:
         return failed(recording, recording.error, begin_s)
@@ -27,7 +30,7 @@ def judge(recording: Recording, response_format: str, begin_s: float) -> Outcome
         return failed(recording, "no audio", begin_s)
     if flaws.is_silent(sound.samples):
         return failed(recording, "silent answer", begin_s)
-    return spoken(recording, sound, begin_s)
+    return spoken(recording, sound, begin_s, find_defects=find_defects)
 
 
 def failed(recording: Recording, error: str, begin_s: float) -> Failed:
@@ -37,7 +40,9 @@ def failed(recording: Recording, error: str, begin_s: float) -> Failed:
     return Failed(recording.ask.number, due_s - begin_s, late_s, recording.ended_s - due_s, error)
 
 
-def spoken(recording: Recording, sound: Sound, begin_s: float) -> Spoken:
+def spoken(
+    recording: Recording, sound: Sound, begin_s: float, *, find_defects: bool = True
+) -> Spoken:
     """Evaluate an answer that contains sound."""
     due_s = recording.due_s
     new = np.diff(sound.heard, prepend=0)
@@ -45,8 +50,8 @@ def spoken(recording: Recording, sound: Sound, begin_s: float) -> Spoken:
         (at_s, int(count)) for at_s, count in zip(recording.came_s, new, strict=True) if count
     ]
     gaps, silent_s = underruns(pieces, sound.rate_hz)
-    steps, seam_steps = _steps(recording, sound)
-    silences_s = flaws.silences_s(sound.samples, sound.rate_hz)
+    steps, seam_steps = _steps(recording, sound) if find_defects else (None, None)
+    silences_s = flaws.silences_s(sound.samples, sound.rate_hz) if find_defects else []
     return Spoken(
         number=recording.ask.number,
         due_s=due_s - begin_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ class Ask:
     number: int
     text: str
     due_s: float | None = None
+    fields: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Load:
     process: int = 0
     processes: int = 1
     api_key: str | None = field(default=None, repr=False)
+    request_fields: tuple[Mapping[str, object], ...] = ()  # further JSON fields, in turn
+    find_defects: bool = True  # search the samples for steps and silences, 0.4 ms per audio-second
 
     @property
     def base_url(self) -> str:
@@ -85,19 +88,29 @@ class Load:
         """Yield the requests of this process in order, endlessly if the duration ends the load."""
         if self.rate:
             for number in self._own(range(len(arrivals := self._arrivals()))):
-                yield Ask(number, self._text(number), arrivals[number])
+                yield self.request(number, arrivals[number])
             return
         numbers = itertools.count() if self.requests is None else range(self.requests)
         for number in itertools.islice(numbers, self.process, None, self.processes):
-            yield Ask(number, self._text(number))
+            yield self.request(number)
+
+    def request(self, number: int, due_s: float | None = None) -> Ask:
+        """Return a request by its number."""
+        text = self.texts[number % len(self.texts)]
+        if not self.request_fields:
+            return Ask(number, text, due_s)
+        return Ask(number, text, due_s, self.request_fields[number % len(self.request_fields)])
 
     def shares(self) -> list[Load]:
         """Split the load into one part per process."""
         return [replace(self, process=process) for process in range(self.processes)]
 
     def parameters(self) -> dict[str, object]:
-        """Return the parameters for a result, without API key, texts and process number."""
-        hidden = ("api_key", "texts", "process")
+        """Return the parameters for a result.
+
+        API key, process number, texts and what no option sets are left out.
+        """
+        hidden = ("api_key", "texts", "process", "request_fields", "find_defects")
         shown: dict[str, object] = {
             name: value for name, value in asdict(self).items() if name not in hidden
         }
@@ -111,10 +124,8 @@ class Load:
     def parse(cls, line: str) -> Load:
         """Read the output of `dump`."""
         values = json.loads(line)
-        return cls(**values | {"texts": tuple(values["texts"])})
-
-    def _text(self, number: int) -> str:
-        return self.texts[number % len(self.texts)]
+        values |= {name: tuple(values[name]) for name in ("texts", "request_fields")}
+        return cls(**values)
 
     def _own(self, numbers: range) -> range:
         return numbers[self.process :: self.processes]

@@ -23,7 +23,7 @@ class Spoken:
     audio_s: float
     underruns: int
     underrun_s: float
-    steps: int | None  # jumps in the signal; None: the format does not keep the samples exactly
+    steps: int | None  # jumps in the signal; None: not searched, or not kept by the format
     seam_steps: int | None  # steps at the boundary of two chunks
     silences: int  # silences over 1 s within the speech
     silence_s: float

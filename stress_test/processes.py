@@ -89,10 +89,17 @@ class Process:
         return (await self._process.stdout.readline()).decode().strip()
 
 
-async def run(load: Load, on_outcome: Callable[[Outcome], None]) -> Run:
+def _ignore(_: Outcome) -> None:
+    pass
+
+
+async def run(
+    load: Load, on_outcome: Callable[[Outcome], None] = _ignore, *, separate: bool = False
+) -> Run:
     """Run a load and call `on_outcome` with each outcome as it arrives.
 
-    If it is cancelled it returns the outcomes so far.
+    A load of one process runs in this process, or with `separate` in a process of its own. If it is
+    cancelled it returns the outcomes so far.
 
     Raises:
         ProcessFailed: a load generator process ended without its result.
@@ -105,14 +112,16 @@ async def run(load: Load, on_outcome: Callable[[Outcome], None]) -> Run:
 
     timings: list[Timing] | None = None
     with contextlib.suppress(asyncio.CancelledError):
-        timings = await _together(load, collect)
+        timings = await _together(load, collect, separate=separate)
     took_s = max((outcome.due_s + outcome.latency_s for outcome in outcomes), default=0.0)
     ordered = tuple(sorted(outcomes, key=lambda outcome: outcome.number))
     return Run(ordered, tuple(timings or ()), round(took_s, 6), interrupted=timings is None)
 
 
-async def _together(load: Load, on_outcome: Callable[[Outcome], None]) -> list[Timing]:
-    if load.processes == 1:
+async def _together(
+    load: Load, on_outcome: Callable[[Outcome], None], *, separate: bool
+) -> list[Timing]:
+    if load.processes == 1 and not separate:
         return [await generate(load, time.monotonic(), on_outcome)]
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(Process(share)) for share in load.shares()]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from stress_test.outcome import Outcome
+from stress_test.outcome import Outcome, Spoken
 
 
 class Answered(NamedTuple):
@@ -14,6 +14,11 @@ class Answered(NamedTuple):
     begin_s: float
     end_s: float
     audio_s: float
+
+    @classmethod
+    def of(cls, outcome: Spoken) -> Self:
+        """Take the times and the audio of an outcome."""
+        return cls(outcome.due_s, outcome.due_s + outcome.latency_s, outcome.audio_s)
 
 
 def audio_rate(answers: Iterable[Answered], begin_s: float, end_s: float) -> float:

@@ -34,6 +34,14 @@ def test_sentences_are_asked_for_in_turn() -> None:
     assert [(ask.number, ask.text) for ask in asks] == [(0, "a"), (1, "b"), (2, "a")]
 
 
+def test_further_fields_are_sent_in_turn() -> None:
+    fields = ({"max_tokens": 1}, {"max_tokens": 2, "temperature": 0.5})
+    load = Load("", texts=("a", "b"), requests=3, request_fields=fields)
+    assert [ask.fields for ask in load.asks()] == [*fields, fields[0]]
+    assert Load.parse(load.dump()) == load
+    assert "request_fields" not in load.parameters()
+
+
 def test_arrivals_are_as_frequent_as_asked_within_the_time_and_follow_the_seed() -> None:
     due_s = [ask.due_s or 0.0 for ask in OPEN.asks()]
     assert due_s == sorted(due_s)
