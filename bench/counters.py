@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from app import metrics
-from bench.heard import percentile
+from stress_test.percentile import percentile
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,7 @@ SHOWN += ("engine_late_share", "client_lag_ms_p99", "believable")
 
 def loads(arguments: argparse.Namespace) -> list[Traffic]:
     """Build the closed loops, then the open loops."""
-    common = {"url": "", "begin_s": 0.0, "warm_s": arguments.warm, "counted_s": arguments.seconds}
-    common["seed"] = arguments.seed
+    common = {"warm_s": arguments.warm, "counted_s": arguments.seconds, "seed": arguments.seed}
     closed = [Traffic(**common, streams=streams) for streams in arguments.streams]
     return closed + [Traffic(**common, rate=rate) for rate in arguments.rates]
 

@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-import aiohttp
 import uvloop
 
 from app.settings import Settings
-from bench.clients import START_S, apart
 from bench.cost import SPEC, CallCost, StubCodec
-from bench.heard import Answer, percentile
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.served import serving
-from bench.traffic import Traffic
+from bench.traffic import Traffic, complete
+from stress_test.figures import errors_of
+from stress_test.load import Load
+from stress_test.outcome import Outcome, Spoken
+from stress_test.percentile import percentile
+from stress_test.processes import run
+from stress_test.report import REFUSED
 
 COST = CallCost(launch_s=0.004, frame_s=1 / 600)
 SHORT = replace(
@@ -37,50 +38,43 @@ MEAN_ANSWER_S = 4.9
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Overload:
     """Outcome of the overload, and of one request after it."""
 
-    answers: list[Answer]
-    next_first_s: float  # time to first audio of the request after the load
-    status_after: int  # its HTTP status
-
-    @property
-    def admitted(self) -> list[Answer]:
-        """Requests that were admitted, successful or not."""
-        return [answer for answer in self.answers if answer.failure != "status 429"]
+    outcomes: Sequence[Outcome]
+    after: Outcome
 
     def row(self) -> dict[str, object]:
         """Return the fields of the result."""
-        good = [answer for answer in self.answers if not answer.failure]
+        good = [outcome for outcome in self.outcomes if isinstance(outcome, Spoken)]
         refused_ms = [
-            (answer.end_s - answer.asked_s) * 1000
-            for answer in self.answers
-            if answer not in self.admitted
+            outcome.latency_s * 1000
+            for outcome in self.outcomes
+            if not isinstance(outcome, Spoken) and outcome.error.startswith(REFUSED)
         ]
-        rtf = [(answer.end_s - answer.asked_s) / answer.audio_s for answer in good]
+        first_ms = [outcome.first_audio_s * 1000 for outcome in good]
+        rtf = [outcome.real_time_factor for outcome in good]
+        after = self.after
+        next_s = after.first_audio_s if isinstance(after, Spoken) else after.latency_s
         return {
-            "requests": len(self.answers),
+            "requests": len(self.outcomes),
             "answered": len(good),
-            "failures": dict(Counter(answer.failure for answer in self.answers if answer.failure)),
-            "answers_with_a_gap": sum(answer.gaps > 0 for answer in good),
-            "silence_s": round(sum(answer.silence_s for answer in good), 2),
-            "audio_s": round(sum(answer.audio_s for answer in good), 1),
-            "first_audio_ms_p50": round(
-                percentile([(each.first_s - each.asked_s) * 1000 for each in good], 50)
-            ),
-            "first_audio_ms_p99": round(
-                percentile([(each.first_s - each.asked_s) * 1000 for each in good], 99)
-            ),
+            "failures": errors_of(self.outcomes),
+            "answers_with_a_gap": sum(outcome.underruns > 0 for outcome in good),
+            "silence_s": round(sum(outcome.underrun_s for outcome in good), 2),
+            "audio_s": round(sum(outcome.audio_s for outcome in good), 1),
+            "first_audio_ms_p50": round(percentile(first_ms, 50)),
+            "first_audio_ms_p99": round(percentile(first_ms, 99)),
             "rtf_p99": round(percentile(rtf, 99), 3),
             "refused_ms_p50": round(percentile(refused_ms, 50), 1) if refused_ms else None,
             "refused_ms_p99": round(percentile(refused_ms, 99), 1) if refused_ms else None,
-            "next_first_audio_ms": round(self.next_first_s * 1000),
+            "next_first_audio_ms": round(next_s * 1000),
         }
 
 
 async def crowd(
     engine_url: str, *, utilisation: float, wait_s: float, seconds: float, factor: float
-) -> Outcome:
+) -> Overload:
     """Run a light load of three listeners, then the overload."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
@@ -92,15 +86,13 @@ async def crowd(
         log_level="error",
     )
     async with serving(settings, StubCodec(COST, SHORT)) as url:
-        await apart(Traffic(url, time.monotonic() + START_S, 1.0, 4.0, streams=3))
+        await run(Traffic(1.0, 4.0, streams=3).load(url), separate=True)
         rate = factor * CARRIES / MEAN_ANSWER_S
-        heard = await apart(Traffic(url, time.monotonic() + START_S, 0.0, seconds, rate=rate))
-        async with aiohttp.ClientSession(url) as session:
-            asked_s = time.monotonic()
-            body = {"input": "And now?", "response_format": "pcm", "max_tokens": 50}
-            async with session.post("/v1/audio/speech", json=body) as answer:
-                await answer.content.readany()
-                return Outcome(heard.answers, time.monotonic() - asked_s, answer.status)
+        load = Traffic(0.0, seconds, rate=rate).load(url)
+        done = await run(load, separate=True)
+        one = Load(url, ("And now?",), response_format="pcm", concurrency=1, requests=1)
+        after = await run(replace(one, request_fields=({"max_tokens": 50},)))
+        return Overload(list(complete(load, done.outcomes)), after.outcomes[0])
 
 
 def measure(

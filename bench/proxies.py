@@ -23,9 +23,9 @@ import aiohttp
 import uvloop
 
 from bench import proxied
-from bench.heard import percentile
 from bench.machine import write_result
 from bench.pieces import PIECE_BYTES, PIECE_S, STAMP
+from stress_test.percentile import percentile
 from stress_test.service import Service, free_port
 
 READY_S = 120.0  # time limit of a start; Ray is slow

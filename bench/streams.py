@@ -10,27 +10,23 @@ each `--left`, are written to bench/results/streams-neucodec-cpu.json.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import dataclasses
-import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 
-import aiohttp
 import numpy as np
 import uvloop
 
 from app.codec import Codec
 from app.settings import Settings
-from bench.clients import listen as ask
 from bench.counters import Counters
-from bench.heard import Answer
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.served import serving
-from bench.traffic import Ask
+from bench.traffic import answers
+from stress_test.load import Load
+from stress_test.outcome import Spoken
 
 STREAMS = (1, 2, 3, 4, 6)
 TOKENS = 500  # ten seconds
@@ -38,69 +34,54 @@ TOKENS_PER_S = 400
 STAGGER_S = 0.37  # between the first requests of two listeners
 
 
-async def listen(session: aiohttp.ClientSession) -> Answer:
-    """Ask for one answer and hear it to its end.
-
-    Raises:
-        RuntimeError: it did not come, or not all of it.
-    """
-    answer = await ask(session, Ask("A sentence.", TOKENS))
-    if answer.failure:
-        raise RuntimeError(answer.failure)
-    await asyncio.sleep(answer.heard_s - time.monotonic())
-    return answer
-
-
-async def listeners(url: str, streams: int, answers: int) -> list[Answer]:
-    """Run concurrent listeners; each plays `answers` answers."""
-    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def one(place: int) -> list[Answer]:
-            await asyncio.sleep(place * STAGGER_S)
-            return [await listen(session) for _ in range(answers)]
-
-        return [
-            answer for heard in await asyncio.gather(*map(one, range(streams))) for answer in heard
-        ]
+def listeners(url: str, streams: int, per_listener: int) -> Load:
+    """Return the load of listeners; together they play `streams` times `per_listener` answers."""
+    return Load(
+        url,
+        texts=("A sentence.",),
+        response_format="pcm",
+        concurrency=streams,
+        listening=True,
+        requests=streams * per_listener,
+        ramp_s=streams * STAGGER_S,
+        request_fields=({"max_tokens": TOKENS},),
+        find_defects=False,
+    )
 
 
-def summary(answers: Sequence[Answer]) -> dict[str, float]:
-    """Medians and worst cases; a real-time factor is the time to the last byte over the answer's length."""
-    first_ms = np.array([answer.first_s - answer.asked_s for answer in answers]) * 1000
-    rtf = np.array([(answer.end_s - answer.asked_s) / answer.audio_s for answer in answers])
+def summary(spoken: Sequence[Spoken]) -> dict[str, float]:
+    """Return medians and maxima."""
+    first_ms = np.array([answer.first_audio_s for answer in spoken]) * 1000
+    rtf = np.array([answer.real_time_factor for answer in spoken])
     return {
-        "answers": len(answers),
+        "answers": len(spoken),
         "first_audio_ms_p50": round(float(np.median(first_ms))),
         "first_audio_ms_max": round(float(first_ms.max())),
-        "answers_with_an_underrun": sum(answer.gaps > 0 for answer in answers),
-        "underruns": sum(answer.gaps for answer in answers),
-        "silent_s": round(sum(answer.silence_s for answer in answers), 2),
+        "answers_with_an_underrun": sum(answer.underruns > 0 for answer in spoken),
+        "underruns": sum(answer.underruns for answer in spoken),
+        "silent_s": round(sum(answer.underrun_s for answer in spoken), 2),
         "rtf_p50": round(float(np.median(rtf)), 3),
         "rtf_max": round(float(rtf.max()), 3),
     }
 
 
-async def heard(settings: Settings, codec: Codec, streams: int, answers: int) -> dict[str, float]:
+async def heard(
+    settings: Settings, codec: Codec, streams: int, per_listener: int
+) -> dict[str, float]:
     """Run listeners in another process; return their figures and the cores that were used."""
     async with serving(settings, codec) as url:
-        command = (sys.executable, "-m", "bench.streams", "--url", url, "--streams", str(streams))
         before = Counters.now()
-        process = await asyncio.create_subprocess_exec(
-            *command, "--answers", str(answers), stdout=asyncio.subprocess.PIPE
-        )
-        output, _ = await process.communicate()
+        spoken = await answers(listeners(url, streams, per_listener), separate=True)
         used = Counters.now().since(before)
-    cores, all_cores = (
-        used.cpu_s / used.clock_s,
-        used.busy_ticks / os.sysconf("SC_CLK_TCK") / used.clock_s,
-    )
-    row = summary([Answer(**fields) for fields in json.loads(output)])
+    cores = used.cpu_s / used.clock_s
+    all_cores = used.busy_ticks / os.sysconf("SC_CLK_TCK") / used.clock_s
+    row = summary(spoken)
     return {**row, "service_cores": round(cores, 2), "other_cores": round(all_cores - cores, 2)}
 
 
 def load(left_context_s: float, max_window_frames: int | None) -> Codec:
     """Load NeuCodec like the service; `max_window_frames` replaces the codec's own value."""
-    from app.codec.load import CodecChoice, load_codec  # noqa: PLC0415  (imports torch, which the listeners do without)
+    from app.codec.load import CodecChoice, load_codec  # noqa: PLC0415  (imports torch)
 
     codec = load_codec(CodecChoice("neucodec", "random", left_context_s=left_context_s), "cpu")
     if max_window_frames:
@@ -143,11 +124,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def main() -> None:
-    """The command line: the measurement, or (`--url`) its listeners."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--url", help="listen to this service, and print what was heard")
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS)
     parser.add_argument("--answers", type=int, default=1, help="answers per listener")
     parser.add_argument(
@@ -160,11 +140,7 @@ def main() -> None:
         "--name", default="streams-neucodec-cpu", help="name of the file in bench/results/"
     )
     arguments = parser.parse_args()
-    if arguments.url:
-        heard_by_all = uvloop.run(listeners(arguments.url, arguments.streams[0], arguments.answers))
-        print(json.dumps([dataclasses.asdict(answer) for answer in heard_by_all]))
-    else:
-        write_result(arguments.name, measure(arguments))
+    write_result(arguments.name, measure(arguments))
 
 
 if __name__ == "__main__":

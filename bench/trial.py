@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 
-from bench.clients import START_S, apart
 from bench.counters import Counters, FirstWindows
-from bench.heard import Answer, percentile
 from bench.served import Served
-from bench.traffic import Traffic
+from bench.traffic import Traffic, complete
 from stress_test.lag import watched
+from stress_test.load import Load
+from stress_test.outcome import Outcome, Spoken
+from stress_test.percentile import percentile
+from stress_test.processes import PAUSE_S, Process
 from stress_test.throughput import Answered, audio_rate
 
 # Above these values the machine was too small for the load.
@@ -28,66 +29,75 @@ Row = dict[str, Any]  # JSON fields of a result
 
 async def measure(served: Served, engine_url: str, traffic: Traffic, windows: FirstWindows) -> Row:
     """Run one load on one service and return its row."""
-    traffic = replace(traffic, url=served.url, begin_s=time.monotonic() + START_S)
-    await _account(engine_url)
-    hearing = asyncio.create_task(apart(traffic))
-    await asyncio.sleep(traffic.begin_s + traffic.warm_s - time.monotonic())
-    before = Counters.now()
-    async with watched() as lag:
-        await asyncio.sleep(traffic.end_s - time.monotonic())
-    counted = Counters.now().since(before)
-    heard = await hearing
+    load = traffic.load(served.url)
+    received: list[Outcome] = []
+    async with Process(load) as process, asyncio.TaskGroup() as group:
+        await process.ready()
+        await _account(engine_url)
+        load_begin_s = time.monotonic() + PAUSE_S
+        running = group.create_task(process.run(load_begin_s, received.append))
+        await asyncio.sleep(load_begin_s + traffic.warm_s - time.monotonic())
+        before = Counters.now()
+        end_s = load_begin_s + traffic.length_s
+        async with watched() as lag:
+            await asyncio.sleep(end_s - time.monotonic())
+        counted = Counters.now().since(before)
+    timing = running.result()
     engine = await _account(engine_url)
     begin_s = before.clock_s
+    warm_s = begin_s - load_begin_s
+    outcomes = list(complete(load, received))
+    spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
+    measured = [outcome for outcome in outcomes if outcome.due_s >= warm_s]
+    rate = audio_rate(map(Answered.of, spoken), warm_s, traffic.length_s)
     row: Row = {
         "streams": traffic.streams or None,
         "requests_per_s": traffic.rate or None,
         "codec": served.codec,
         "policy": served.policy,
-        **listened([answer for answer in heard.answers if answer.asked_s >= begin_s], engine),
-        "audio_s_per_s": round(audio_rate(answered(heard.answers), begin_s, traffic.end_s), 2),
-        **windows.row(begin_s, traffic.end_s),
+        **listened(load, load_begin_s, measured, engine),
+        "audio_s_per_s": round(rate, 2),
+        **windows.row(begin_s, end_s),
         **counted.row(),
         "service_loop_lag_ms_p99": lag.ms(99),
         "tokens_per_s": round(counted.tokens / counted.clock_s),
         "engine_late_share": round(engine["late_steps"] / max(engine["steps"], 1), 4),
         "engine_lost_s": round(engine["lost_s"], 3),
         "engine_cpu_share": round(engine["cpu_share"], 3),
-        "client_lag_ms_p99": heard.lag_p99_ms,
-        "client_cpu_share": round(heard.cpu_share, 3),
+        "client_lag_ms_p99": timing.lag_ms_p99,
+        "client_cpu_share": timing.cpu_share,
     }
     row["believable"] = believable(row)
     return row
 
 
-def answered(answers: Iterable[Answer]) -> Iterator[Answered]:
-    """Answers, for what matters to a rate."""
-    return (Answered(answer.asked_s, answer.end_s, answer.audio_s) for answer in answers)
-
-
-def listened(answers: Sequence[Answer], engine: Row) -> Row:
+def listened(load: Load, begin_s: float, outcomes: Sequence[Outcome], engine: Row) -> Row:
     """Return the figures of the counted requests.
 
     The added time counts from the moment at which the engine sent the codes of the first window.
+    `begin_s`: start of the load by time.monotonic().
     """
-    good = [answer for answer in answers if not answer.failure]
+    good = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
     sent_s = {word_of(prompt): at_s for prompt, at_s in engine["first_windows"].items()}
-    first_ms = [(answer.first_s - answer.asked_s) * 1000 for answer in good]
-    added_ms = [
-        (answer.first_s - sent_s[answer.word]) * 1000 for answer in good if answer.word in sent_s
-    ]
-    gaps = sum(answer.gaps for answer in good)
+    first_ms = [outcome.first_audio_s * 1000 for outcome in good]
+    added_ms: list[float] = []
+    for outcome in good:
+        word = load.request(outcome.number).text.rpartition(" ")[-1]
+        if word in sent_s:
+            first_s = begin_s + outcome.due_s + outcome.first_audio_s
+            added_ms.append((first_s - sent_s[word]) * 1000)
+    gaps = sum(outcome.underruns for outcome in good)
     return {
-        "requests": len(answers),
-        "failures": len(answers) - len(good),
+        "requests": len(outcomes),
+        "failures": len(outcomes) - len(good),
         **{
             f"first_audio_ms_p{percent}": round(percentile(first_ms, percent), 1)
             for percent in (50, 99)
         },
         **{f"added_ms_p{percent}": round(percentile(added_ms, percent), 1) for percent in (50, 99)},
-        "underrun_requests": sum(answer.gaps > 0 for answer in good),
+        "underrun_requests": sum(outcome.underruns > 0 for outcome in good),
         "gaps_per_request": round(gaps / max(len(good), 1), 4),
-        "silence_s": round(sum(answer.silence_s for answer in good), 3),
+        "silence_s": round(sum(outcome.underrun_s for outcome in good), 3),
     }
 
 

@@ -9,14 +9,10 @@ engine in the same round.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
-import aiohttp
 import numpy as np
 import uvloop
 
@@ -28,6 +24,8 @@ from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.served import serving
+from bench.traffic import answers
+from stress_test.load import Load as ClientLoad
 
 STREAMS, TOKENS_PER_S = 50, 380
 SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window_frames=384)
@@ -49,20 +47,17 @@ class FreeCodec:
         return [self._hum[: window.sounding_frames * SPEC.samples_per_frame] for window in windows]
 
 
-async def clients(url: str, tokens: int) -> int:
-    """All streams at once; the seconds of audio that came."""
-    body = {"input": "A sentence.", "response_format": "pcm", "max_tokens": tokens}
-
-    async def listen(session: aiohttp.ClientSession) -> int:
-        received = 0
-        async with session.post(f"{url}/v1/audio/speech", json=body) as answer:
-            answer.raise_for_status()
-            async for chunk in answer.content.iter_any():
-                received += len(chunk)
-        return received
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        return sum(await asyncio.gather(*(listen(session) for _ in range(STREAMS))))
+def clients(url: str, tokens: int) -> ClientLoad:
+    """Return the load of STREAMS concurrent requests."""
+    return ClientLoad(
+        url,
+        texts=("A sentence.",),
+        response_format="pcm",
+        concurrency=STREAMS,
+        requests=STREAMS,
+        request_fields=({"max_tokens": tokens},),
+        find_defects=False,
+    )
 
 
 async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> float:
@@ -71,14 +66,9 @@ async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> fl
         _env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning"
     )  # type: ignore[call-arg]
     async with serving(settings, FreeCodec()) as url:
-        command = (sys.executable, "-m", "bench.whole", "--clients", url, "--tokens", str(tokens))
         begun_s = time.process_time()
-        process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-        output, _ = await process.communicate()
+        await answers(clients(url, tokens), separate=True)
         used_s = time.process_time() - begun_s
-    expected = STREAMS * tokens * SPEC.samples_per_frame * 2
-    if int(output) != expected:
-        raise RuntimeError(f"received {int(output)} bytes of audio, expected {expected}")
     return used_s / (STREAMS * tokens) * 1e6
 
 
@@ -113,16 +103,12 @@ def measure(rounds: int, tokens: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Run the measurement, or with `--clients` its clients."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients")
     parser.add_argument("--tokens", type=int, default=TOKENS_PER_S * 3)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    if arguments.clients:
-        print(uvloop.run(clients(arguments.clients, arguments.tokens)))
-    else:
-        write_result("whole", measure(arguments.rounds, arguments.tokens))
+    write_result("whole", measure(arguments.rounds, arguments.tokens))
 
 
 if __name__ == "__main__":

@@ -6,23 +6,27 @@ import pytest
 
 from app import metrics
 from bench.counters import Counters, FirstWindows
-from bench.heard import Answer
 from bench.trial import Row, believable, listened
+from stress_test.load import Load
+from tests.stress_test.outcomes import failed, spoken
 
 
 def test_the_delay_that_was_added_begins_when_the_engine_had_sent_the_codes() -> None:
-    answers = [
-        Answer("qb", 1.0, 1.2, 3.0, 5.0, 0, 0.0),
-        Answer("qc", 2.0, 2.5, 4.0, 5.0, 2, 0.25),
-        Answer.failed("qd", 2.0, "status 503"),
+    load = Load("", texts=("One qb", "Two. qc", "Three qd"))
+    outcomes = [
+        spoken(number=0, due_s=1.0, first_audio_s=0.2),
+        spoken(number=1, due_s=2.0, first_audio_s=0.5, underruns=2, underrun_s=0.25),
+        failed("status 503", number=2, due_s=2.0),
     ]
     row = listened(
-        answers,
-        {"first_windows": {"<|a|>jenny: One qb<|b|>": 1.19, "<|a|>jenny: Two. qc<|b|>": 2.4}},
+        load,
+        10.0,
+        outcomes,
+        {"first_windows": {"<|a|>jenny: One qb<|b|>": 11.19, "<|a|>jenny: Two. qc<|b|>": 12.4}},
     )
     assert (row["requests"], row["failures"]) == (3, 1)
-    assert (row["first_audio_ms_p50"], row["first_audio_ms_p99"]) == (200.0, 500.0)
-    assert (row["added_ms_p50"], row["added_ms_p99"]) == (10.0, 100.0)
+    assert (row["first_audio_ms_p50"], row["first_audio_ms_p99"]) == (350.0, 497.0)
+    assert (row["added_ms_p50"], row["added_ms_p99"]) == (55.0, 99.1)
     assert (row["underrun_requests"], row["gaps_per_request"], row["silence_s"]) == (1, 1.0, 0.25)
 
 
@@ -51,7 +55,7 @@ def test_first_windows_are_recorded_and_still_observed() -> None:
     after = Counters.now()
     assert metrics.FIRST_WINDOW.observe == observe
     metrics.FIRST_WINDOW.observe(5.0)
-    expected = {"first_window_ms_p50": 4.0, "first_window_ms_p99": 9.0}
+    expected = {"first_window_ms_p50": 4.0, "first_window_ms_p99": 8.9}
     assert windows.row(before.clock_s, after.clock_s + 1e-3) == pytest.approx(expected)
 
 
