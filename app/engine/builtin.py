@@ -1,4 +1,4 @@
-"""The embedded engine: English text to tokens of the built-in codec, in a thread of this process."""
+"""The embedded engine: English text to tokens of the built-in codec, in one thread."""
 
 from __future__ import annotations
 

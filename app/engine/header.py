@@ -7,7 +7,7 @@ from typing import cast
 
 
 def metadata_of(weights: bytes) -> dict[str, str]:
-    """Read the metadata of a file that has any. The file begins with 8 bytes of length, then JSON."""
+    """Read the metadata. The file begins with 8 bytes of length and a header in JSON."""
     header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
     return cast(dict[str, str], header["__metadata__"])
 

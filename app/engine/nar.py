@@ -62,7 +62,7 @@ def rotate(heads: Tensor) -> Tensor:
 
 
 class TokenModel(nn.Module):
-    """Phoneme ids of one sentence to codes. 3.6 M parameters, 20 to 30 ms a sentence on one core."""
+    """Phoneme ids of one sentence to codes. 3.6 M parameters, 20-30 ms a sentence on one core."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,8 +30,8 @@ CLOSERS = '"”’)]'
 STRESS = "ˈˌ"
 LETTER_END = re.compile(r"(?<=\b[A-Z]\.) (?=[A-Z])")
 LETTER_STOP = re.compile(r"(?<=\b[A-Z])\.")
-# Frame limit of a chunk: so many for each phoneme, plus a constant. The slowest chunk of the training
-# speech takes 0.71 of it. A language model that reaches it never ends.
+# Frame limit of a chunk: frames for each phoneme, plus a constant. The slowest chunk of the
+# training speech takes 0.71 of it. A language model that reaches it never ends.
 FRAMES_PER_PHONEME, FRAMES_AT_LEAST = 5, 40
 PAD = 0  # phoneme id before and after each chunk
 DIGITS = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"})
@@ -178,7 +178,7 @@ def split_evenly(text: str, limit: int) -> list[str]:
 
 
 def _middle(text: str) -> int:
-    """Return the index to split at, in the second or third quarter, so that no part is too short."""
+    """Return the index to split at, in the second or third quarter, so that no part is short."""
     size = len(text)
     for mark in (CLAUSE, SPACE):
         cuts = [found.end() for found in mark.finditer(text) if size <= 4 * found.end() <= 3 * size]

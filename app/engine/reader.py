@@ -1,4 +1,4 @@
-"""A thread that phonemises text, for the embedded engine and for models that take phonemes."""
+"""A thread that phonemises text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reader:
         await self.run(self._phonemiser.pieces, "Ready.")  # warms it up
 
     async def close(self) -> None:
-        """End the thread after its queue, which holds at most one sentence or chunk of each request."""
+        """End the thread after its queue: at most one sentence or chunk of each request."""
         worker, self._worker, self._phonemiser = self._worker, None, None
         if worker is not None:
             await asyncio.get_running_loop().run_in_executor(None, worker.close)
@@ -92,7 +92,7 @@ class Reading:
         self._ahead = self._begin()
 
     async def sentence(self) -> list[Piece] | None:
-        """Return the chunks of the next sentence; None after the last. Raises as `Reader.run` does."""
+        """Return the chunks of the next sentence, None after the last. Raises as `run` does."""
         if self._ahead is None:
             return None
         pieces = await self._ahead
