@@ -1,1 +1,1 @@
-"""The making of the built-in voice."""
+"""Training of the built-in voices."""

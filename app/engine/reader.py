@@ -41,7 +41,9 @@ class Reader:
 
     async def close(self) -> None:
         """End the thread after its queue: at most one sentence or chunk of each request."""
-        worker, self._worker, self._phonemiser = self._worker, None, None
+        worker = self._worker
+        self._worker = None
+        self._phonemiser = None
         if worker is not None:
             await asyncio.get_running_loop().run_in_executor(None, worker.close)
 

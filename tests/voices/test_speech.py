@@ -69,7 +69,7 @@ def test_speech_broken_off_goes_on_to_the_same_end(copied: Path, spoken: SpeechS
 def test_speech_that_lacks_a_part_is_not_gone_on_with(copied: Path) -> None:
     (copied / "speech" / "train.aperiodicity").unlink()
     with pytest.raises(
-        SystemExit, match=r"train\.aperiodicity lacks some of the speech in .*train\.jsonl"
+        SystemExit, match=r"train\.aperiodicity is shorter than .*train\.jsonl says"
     ):
         speech.main(["--data", str(copied)])
 

@@ -1,5 +1,5 @@
-"""Commands that make the built-in voice from nothing, each `python -m voices.train.NAME --help`.
+"""Commands that train the built-in voices from scratch: `python -m voices.train.NAME --help`.
 
-In order: corpus, speech, codec, encode, pitch, tokens_nar, tokens_lm, export, evaluate, measures, pictures. They
-share a folder, `build/voice` unless `--data` names another.
+In order: corpus, speech, codec, encode, pitch, tokens_nar, tokens_lm, export, evaluate, measures,
+pictures. They share the folder `--data`, by default `build/voice`.
 """

@@ -1,7 +1,7 @@
-"""Sentences as call centres say them: numbers digit by digit, amounts, times, dates, letters, addresses, names.
+"""Generate call-centre sentences: digits, amounts, times, dates, letters, addresses, names.
 
-Prose has few of these. They are written as a normaliser writes them: digits and letters apart, the rest
-in words, so that what is learned is how they sound.
+Prose has few of these. They have the form of normalised text: single digits and letters are
+separate words, and all else is spelled out.
 """
 
 from __future__ import annotations
@@ -13,17 +13,9 @@ import numpy as np
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 TEENS = (
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-)
+    "ten", "eleven", "twelve", "thirteen", "fourteen",
+    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -31,15 +23,18 @@ MONTHS = (
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-    "eleventh", "twelfth", "thirteenth", "fifteenth", "eighteenth", "twentieth", "twenty first", "thirtieth",
+    "eleventh", "twelfth", "thirteenth", "fifteenth", "eighteenth", "twentieth", "twenty first",
+    "thirtieth",
 )  # fmt: skip
 PLACES = (
-    "Kuala Lumpur", "Penang", "Johor Bahru", "Ipoh", "Malacca", "Kuching", "Singapore", "London", "New York",
-    "Petaling Jaya", "Shah Alam", "Klang", "Jakarta", "Bangkok", "Sydney", "Dubai", "Paris", "Toronto",
+    "Kuala Lumpur", "Penang", "Johor Bahru", "Ipoh", "Malacca", "Kuching", "Singapore", "London",
+    "New York", "Petaling Jaya", "Shah Alam", "Klang", "Jakarta", "Bangkok", "Sydney", "Dubai",
+    "Paris", "Toronto",
 )  # fmt: skip
 NAMES = (
-    "Ahmad", "Siti", "Tan", "Lim", "Raj", "Priya", "Farah", "Wong", "Hassan", "Nurul", "Kumar", "Mei Ling",
-    "John", "Sarah", "David", "Emma", "Aminah", "Ismail", "Daniel", "Grace", "Aisyah", "Chong", "Faizal", "Maria",
+    "Ahmad", "Siti", "Tan", "Lim", "Raj", "Priya", "Farah", "Wong", "Hassan", "Nurul", "Kumar",
+    "Mei Ling", "John", "Sarah", "David", "Emma", "Aminah", "Ismail", "Daniel", "Grace", "Aisyah",
+    "Chong", "Faizal", "Maria",
 )  # fmt: skip
 MONEY = (("ringgit", "sen"), ("dollars", "cents"), ("pounds", "pence"), ("euros", "cents"))
 MAILS = (
@@ -51,23 +46,9 @@ MAILS = (
 )
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SHORT = (
-    "SMS",
-    "ATM",
-    "PIN",
-    "ID",
-    "IC",
-    "KYC",
-    "USB",
-    "FAQ",
-    "PDF",
-    "VIP",
-    "OTP",
-    "CEO",
-    "UK",
-    "USA",
-    "LRT",
-    "KLIA",
-)
+    "SMS", "ATM", "PIN", "ID", "IC", "KYC", "USB", "FAQ",
+    "PDF", "VIP", "OTP", "CEO", "UK", "USA", "LRT", "KLIA",
+)  # fmt: skip
 TEMPLATES = (
     "Your passport number is {letter} {digits}.",
     "My phone number is {digits}, and my name is {name}.",
@@ -92,23 +73,23 @@ TEMPLATES = (
     "Good morning {name}, your parcel is {number} kilometers from {place}.",
     "The account number is {digits}, is that correct?",
     "Visit {site} for more about the {short}.",
-    "The car with the plate {letter} {letter} {letter} {digit} {digit} {digit} {digit} belongs to {name}.",
+    "The car with the plate {letter} {letter} {letter} {digit} {digit} {digit} {digit} "
+    "belongs to {name}.",
 )
 
 
 def sentences(count: int, seed: int) -> Iterator[str]:
-    """As many sentences, each drawn anew."""
+    """Generate random sentences."""
     chance = np.random.default_rng(seed)
     for _ in range(count):
         yield fill(TEMPLATES[chance.integers(len(TEMPLATES))], chance)
 
 
 def fill(template: str, chance: np.random.Generator) -> str:
-    """A template with every gap filled by a draw of its own."""
-    parts = template.split("{")
-    return parts[0] + "".join(
-        _gap(name, chance) + rest for name, rest in (part.split("}") for part in parts[1:])
-    )
+    """Fill each gap of a template at random."""
+    first, *gaps = template.split("{")
+    pairs = [gap.split("}") for gap in gaps]
+    return first + "".join(_gap(name, chance) + rest for name, rest in pairs)
 
 
 def _gap(name: str, chance: np.random.Generator) -> str:
@@ -116,7 +97,7 @@ def _gap(name: str, chance: np.random.Generator) -> str:
 
 
 def cardinal(number: int) -> str:
-    """Up to 999,999 in words, American style."""
+    """Spell a number up to 999,999 in words, in American style."""
     if number < 100:
         return _below_hundred(number)
     size, word = (1000, "thousand") if number >= 1000 else (100, "hundred")
@@ -133,7 +114,7 @@ def _below_hundred(number: int) -> str:
 
 
 def _digits(chance: np.random.Generator) -> str:
-    """Three to eleven digits, in groups as people say them."""
+    """Draw three to twelve digits, in groups of three or four."""
     groups = [
         " ".join(_one(DIGITS, chance) for _ in range(chance.integers(3, 5)))
         for _ in range(chance.integers(1, 4))
@@ -144,11 +125,9 @@ def _digits(chance: np.random.Generator) -> str:
 def _money(chance: np.random.Generator) -> str:
     whole, part = MONEY[chance.choice(len(MONEY), p=(0.55, 0.25, 0.1, 0.1))]
     amount = f"{cardinal(int(10 ** chance.uniform(0.3, 5)))} {whole}"
-    return (
-        f"{amount} and {cardinal(int(chance.integers(1, 100)))} {part}"
-        if chance.random() < 0.6
-        else amount
-    )
+    if chance.random() >= 0.6:
+        return amount
+    return f"{amount} and {cardinal(int(chance.integers(1, 100)))} {part}"
 
 
 def _time(chance: np.random.Generator) -> str:
@@ -170,9 +149,8 @@ def _site(chance: np.random.Generator) -> str:
 
 
 def _mail(chance: np.random.Generator) -> str:
-    return (
-        f"{_one(NAMES, chance).lower()} dot {_one(NAMES, chance).lower()} at {_one(MAILS, chance)}"
-    )
+    first, last = _one(NAMES, chance).lower(), _one(NAMES, chance).lower()
+    return f"{first} dot {last} at {_one(MAILS, chance)}"
 
 
 def _one(choices: Sequence[str], chance: np.random.Generator) -> str:
@@ -184,5 +162,6 @@ WORDS: Mapping[str, Sequence[str]] = {
     "place": PLACES, "name": NAMES, "short": SHORT,
 }  # fmt: skip
 DRAWS: Mapping[str, Callable[[np.random.Generator], str]] = {
-    "digits": _digits, "number": _number, "money": _money, "time": _time, "year": _year, "site": _site, "mail": _mail,
+    "digits": _digits, "number": _number, "money": _money, "time": _time, "year": _year,
+    "site": _site, "mail": _mail,
 }  # fmt: skip

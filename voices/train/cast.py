@@ -1,4 +1,4 @@
-"""The voices that the models learn: the teacher's own, and a lower one made of it."""
+"""Voices that the models are trained on: the teacher's own, and a lower one derived from it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.engine.voices import VOICES
 from voices.train.timbre import Timbre
 
 TIMBRES: Mapping[str, Timbre] = {"lark": Timbre(), "heron": Timbre(pitch=0.62, formants=0.87)}
-SHARES: Mapping[str, float] = {"lark": 0.6, "heron": 0.4}  # of the sentences
+SHARES: Mapping[str, float] = {"lark": 0.6, "heron": 0.4}  # share of the sentences of each voice
 
 
 def drawn_voice(chance: np.random.Generator) -> str:
-    """Whose turn it is."""
+    """Draw a voice by its share."""
     return VOICES[chance.choice(len(VOICES), p=[SHARES[voice] for voice in VOICES])]

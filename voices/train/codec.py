@@ -1,7 +1,8 @@
-"""Trains the codec: `python -m voices.train.codec`. Writes `codec/codec_encoder.safetensors` and `_decoder`.
+"""Train the codec: `python -m voices.train.codec`.
 
-Encoder and decoder learn together, from the speech and its pitch alone, to make the spectrum again.
-With `--keep-encoder` only the decoder learns, and codes that were made keep their meaning.
+Writes `codec/codec_encoder.safetensors` and `codec/codec_decoder.safetensors`. Encoder and decoder
+are trained jointly to reconstruct the spectrum, from speech, its pitch and its aperiodicity. With
+`--keep-encoder` only the decoder is trained, so that existing codes stay valid.
 """
 
 from __future__ import annotations
@@ -31,30 +32,27 @@ from voices.train.weights import save_weights
 ROWS = 8
 FRAMES = 64
 LOWEST_PITCH_HZ = 40.0
-RESOLUTIONS = (
-    (2048, 512, 80),
-    (1024, 256, 80),
-    (512, 128, 40),
-    (256, 64, 20),
-)  # FFT size, hop, mel bands
-# Beside the log-mel distance: a spectrogram's log distance, and its distance relative to the target's norm.
+# FFT samples, hop samples, mel bands
+RESOLUTIONS = ((2048, 512, 80), (1024, 256, 80), (512, 128, 40), (256, 64, 20))
+# Weights beside the log-mel distance: log distance of the spectrograms, and their distance relative
+# to the target's norm.
 LOG_WEIGHT, RELATIVE_WEIGHT = 0.5, 0.3
 VOICING_WEIGHT = 0.2
 APERIODICITY_WEIGHT = 0.2
-QUIETEST, QUIETEST_MEL = 1e-3, 1e-4
+QUIETEST, QUIETEST_MEL = 1e-3, 1e-4  # floors under magnitudes before the logarithm
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Stretches of speech (batch, samples), and what is known of each step of 240 samples."""
+    """Excerpts of speech (batch, samples), with pitch and aperiodicity per step of 240 samples."""
 
     samples: Tensor
-    pitch_hz: Tensor  # (batch, steps), 0 where unvoiced
-    aperiodicity: Tensor  # (batch, steps, 20): the noise's share of the power in each band
+    pitch_hz: Tensor  # (batch, steps), 0 if unvoiced
+    aperiodicity: Tensor  # (batch, steps, 20): share of noise in the power of each band
 
 
 class Made(NamedTuple):
-    """The sound of codes at the true pitch (batch, samples), its envelopes, and the pitch network's numbers."""
+    """Audio decoded at the true pitch (batch, samples), its envelopes, and the pitch outputs."""
 
     samples: Tensor
     envelopes: Levels
@@ -62,10 +60,10 @@ class Made(NamedTuple):
 
 
 class TrainedCodec(nn.Module):
-    """The service's encoder and decoder, joined so that gradients pass the rounding.
+    """Encoder and decoder, joined so that gradients pass the rounding.
 
-    Forwards, the decoder sees the rounded numbers; backwards, rounding counts as nothing
-    (the straight-through estimate of FSQ, arXiv:2309.15505).
+    The decoder gets the rounded values. The gradient of the rounding is 1: the straight-through
+    estimator of FSQ (arXiv:2309.15505).
     """
 
     def __init__(self) -> None:
@@ -74,7 +72,7 @@ class TrainedCodec(nn.Module):
         self.decoder = Decoder()
 
     def forward(self, batch: Batch) -> Made:
-        """Through codes and back."""
+        """Encode and decode a batch."""
         levels = self.encoder.levels(batch.samples)
         values = (levels + (levels.round() - levels).detach()) / (LEVELS // 2)
         valid = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
@@ -86,9 +84,9 @@ class TrainedCodec(nn.Module):
 
 
 class SpectralDistance(nn.Module):
-    """Distance of sounds by log-mel spectrograms and spectrograms of four resolutions.
+    """Distance of log-mel spectrograms and spectrograms at four resolutions.
 
-    Yamamoto et al. 2020 (arXiv:1910.11480), with the logarithms floored.
+    As in Yamamoto et al. 2020 (arXiv:1910.11480), with a floor under the logarithms.
     """
 
     def __init__(self) -> None:
@@ -102,34 +100,33 @@ class SpectralDistance(nn.Module):
             )
 
     def forward(self, made: Tensor, target: Tensor) -> Tensor:
-        """(batch, samples) twice -> a number; 0 for the same sound."""
+        """Return the distance of two signals (batch, samples); 0 if they are equal."""
         return torch.stack([self._at(made, target, fft, hop) for fft, hop, _ in RESOLUTIONS]).mean()
 
     def _at(self, made: Tensor, target: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
-        window, bank = (
-            self.get_buffer(f"window_{fft_samples}"),
-            self.get_buffer(f"bank_{fft_samples}"),
-        )
-        ours, theirs = (
-            torch.stft(sound, fft_samples, hop_samples, window=window, return_complex=True)
-            .abs()
-            .clamp_min(1e-5)
-            for sound in (made, target)
-        )
+        window = self.get_buffer(f"window_{fft_samples}")
+        bank = self.get_buffer(f"bank_{fft_samples}")
+
+        def magnitudes(sound: Tensor) -> Tensor:
+            spectrum = torch.stft(
+                sound, fft_samples, hop_samples, window=window, return_complex=True
+            )
+            return spectrum.abs().clamp_min(1e-5)
+
+        ours, theirs = magnitudes(made), magnitudes(target)
         mel = log_distance(ours.transpose(1, 2) @ bank, theirs.transpose(1, 2) @ bank, QUIETEST_MEL)
-        relative = torch.dist(ours, theirs) / (
-            torch.dist(theirs, torch.zeros_like(theirs)) + QUIETEST
-        )
+        norm = torch.dist(theirs, torch.zeros_like(theirs)) + QUIETEST
+        relative = torch.dist(ours, theirs) / norm
         return mel + LOG_WEIGHT * log_distance(ours, theirs, QUIETEST) + RELATIVE_WEIGHT * relative
 
 
 def log_distance(made: Tensor, target: Tensor, floor: float) -> Tensor:
-    """Mean distance of the logarithms of what is above the floor."""
+    """Return the mean distance of the logarithms, with a floor under the values."""
     return (made.clamp_min(floor).log() - target.clamp_min(floor).log()).abs().mean()
 
 
 def pitch_distance(numbers: Tensor, pitch_hz: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean distance in the logarithm of the voiced pitch, and the cross-entropy of being voiced."""
+    """Return the mean distance of the log pitch of voiced steps, and the voicing cross-entropy."""
     logarithm, voicing = pitch_numbers(numbers.float())
     voiced = pitch_hz > 0
     off = (logarithm - pitch_hz.clamp_min(LOWEST_PITCH_HZ).log()).abs()
@@ -138,33 +135,24 @@ def pitch_distance(numbers: Tensor, pitch_hz: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Stretches:
-    """Random stretches of speech: 1.28 s, from any half frame on."""
+    """Random excerpts of 1.28 s, which begin at any half frame."""
 
     def __init__(self, files: SpeechSet) -> None:
-        self._samples, self._pitches, self._aperiodicities = (
-            files.samples(),
-            files.pitches(),
-            files.aperiodicities(),
-        )
+        self._samples = files.samples()
+        self._pitches = files.pitches()
+        self._aperiodicities = files.aperiodicities()
 
     def draw(self, chance: np.random.Generator, device: torch.device) -> Batch:
-        """Eight of them."""
+        """Draw a batch of eight excerpts."""
         size = FRAMES * FRAME_SAMPLES
-        starts = (
-            chance.integers(0, (len(self._samples) - size) // HOP_SAMPLES + 1, ROWS) * HOP_SAMPLES
-        )
-        samples = (
-            np.stack([self._samples[start : start + size] for start in starts]).astype(np.float32)
-            / 32768
-        )
         steps = size // HOP_SAMPLES
+        last_step = (len(self._samples) - size) // HOP_SAMPLES
+        starts = chance.integers(0, last_step + 1, ROWS) * HOP_SAMPLES
+        samples = np.stack([self._samples[start : start + size] for start in starts])
+        samples = samples.astype(np.float32) / 32768
         pitch = np.stack([pitch_at_steps(self._pitches, start, steps) for start in starts])
-        noise = np.stack(
-            [
-                self._aperiodicities[nearest_frames(len(self._pitches), start, steps)]
-                for start in starts
-            ]
-        )
+        frames = [nearest_frames(len(self._pitches), start, steps) for start in starts]
+        noise = np.stack([self._aperiodicities[nearest] for nearest in frames])
         parts = torch.as_tensor(samples), torch.as_tensor(pitch), shares_of(noise)
         return Batch(*(part.to(device) for part in parts))
 
@@ -172,7 +160,10 @@ class Stretches:
 def pitch_at_steps(
     pitches: NDArray[np.float16], first_sample: int, steps: int
 ) -> NDArray[np.float32]:
-    """The teacher's pitch at the middle of each step: on a line between voiced frames, else its nearest frame's."""
+    """Return the teacher's pitch at the middle of each step.
+
+    It is interpolated between two voiced frames, and otherwise that of the nearest frame.
+    """
     places = places_of(len(pitches), first_sample, steps)
     before, behind, nearest = (
         pitches[at(places).astype(int)].astype(np.float32) for at in (np.floor, np.ceil, np.round)
@@ -182,20 +173,20 @@ def pitch_at_steps(
 
 
 def places_of(frames: int, first_sample: int, steps: int) -> NDArray[np.float64]:
-    """Where the middles of steps lie among the teacher's frames, which are all `frames`."""
+    """Return the middles of steps as fractional indices of the teacher's `frames` frames."""
     middles = first_sample + HOP_SAMPLES * (np.arange(steps) + 0.5)
     return (middles / SAMPLES_PER_PITCH - 0.5).clip(0, frames - 1)
 
 
 def nearest_frames(frames: int, first_sample: int, steps: int) -> NDArray[np.int64]:
-    """The teacher's frame nearest to each step."""
+    """Return the index of the teacher's frame nearest to each step."""
     return np.round(places_of(frames, first_sample, steps)).astype(np.int64)
 
 
 def train(
     plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder: bool
 ) -> TrainedCodec:
-    """Train a codec, or go on with it."""
+    """Train a codec, from its checkpoint if there is one."""
     distance = SpectralDistance().to(plan.device)
     codec.encoder.requires_grad_(not keep_encoder)
 
@@ -217,7 +208,7 @@ def train(
 
 
 def new_codec(start: Path | None) -> TrainedCodec:
-    """A codec with random weights, or with those in a folder."""
+    """Make a codec with random weights, or with those of a folder."""
     codec = TrainedCodec()
     if start is not None:
         codec.encoder.load_state_dict(load((start / "codec_encoder.safetensors").read_bytes()))
@@ -226,14 +217,12 @@ def new_codec(start: Path | None) -> TrainedCodec:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and save both halves."""
+    """Train the codec, and save encoder and decoder."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     add_training(parser, minutes=40)
-    parser.add_argument(
-        "--start", type=Path, help="a folder of weights to begin with, such as app/voices"
-    )
-    parser.add_argument("--keep-encoder", action="store_true", help="codes keep their meaning")
+    parser.add_argument("--start", type=Path, help="folder with both weights files to start from")
+    parser.add_argument("--keep-encoder", action="store_true", help="train only the decoder")
     options = parser.parse_args(arguments)
     plan = plan_of(options, "codec")
     stretches = Stretches(SpeechSet(options.data / "speech", "train"))

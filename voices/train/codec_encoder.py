@@ -35,7 +35,9 @@ def mel_filterbank(bands: int = MEL_BANDS, fft_samples: int = FFT_SAMPLES) -> Te
     top_mel = 2595 * math.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
     corner_hz = 700 * (10 ** (np.linspace(0, top_mel, bands + 2) / 2595) - 1)
     bin_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, fft_samples // 2 + 1)[:, None]
-    low, middle, high = corner_hz[:-2], corner_hz[1:-1], corner_hz[2:]
+    low = corner_hz[:-2]
+    middle = corner_hz[1:-1]
+    high = corner_hz[2:]
     triangles = np.minimum((bin_hz - low) / (middle - low), (high - bin_hz) / (high - middle))
     return torch.as_tensor(triangles.clip(0).astype(np.float32))
 

@@ -1,6 +1,7 @@
-"""Plain English sentences to speak: `python -m voices.train.corpus`. Needs apt and dpkg-deb; about a minute.
+"""Collect plain English sentences: `python -m voices.train.corpus`. Takes about a minute.
 
-Writes `held.txt` (never trained on) and `sentences.txt`, one sentence a line, shuffled.
+Needs apt and dpkg-deb. Writes `held.txt` (held out of training) and `sentences.txt`, shuffled, one
+sentence a line.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text that can be read aloud without knowing more, tidied."""
+    """Extract the plain sentences of a text, without quotes, dashes and underscores."""
     for sentence in SENTENCE_END.split(" ".join(text.split())):
         tidy = sentence.strip(' "').replace("--", ", ").replace("_", "")
         if is_plain(tidy):
@@ -35,7 +36,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def is_plain(sentence: str) -> bool:
-    """Letters and punctuation only, 3 to 20 words, no more than one of them in capitals."""
+    """True for letters and punctuation, 3 to 20 words, and at most one word in capitals."""
     words = sentence.split()
     return (
         len(words) in WORDS
@@ -47,12 +48,15 @@ def is_plain(sentence: str) -> bool:
 
 
 def letters(sentence: str) -> str:
-    """What makes two sentences the same to the ear."""
+    """Return the lower-case words. Two sentences with the same words sound the same."""
     return re.sub(r"[^a-z]+", " ", sentence.lower()).strip()
 
 
 def collect(texts: Iterable[str], unwanted: Iterable[str], seed: int) -> list[str]:
-    """Every plain sentence once, without the unwanted ones, and call-centre sentences among them, shuffled."""
+    """Return each plain sentence once, with call-centre sentences added, in random order.
+
+    Sentences of `unwanted` are left out.
+    """
     seen = {letters(sentence) for sentence in unwanted}
     found = list(unseen((sentence for text in texts for sentence in sentences(text)), seen))
     count = int(len(found) * CALL_CENTRE_SHARE / (1 - CALL_CENTRE_SHARE))
@@ -62,7 +66,7 @@ def collect(texts: Iterable[str], unwanted: Iterable[str], seed: int) -> list[st
 
 
 def unseen(candidates: Iterable[str], seen: set[str]) -> Iterator[str]:
-    """The candidates that sound like none before; adds them to `seen`."""
+    """Return the candidates whose words are not in `seen`, and add them."""
     for sentence in candidates:
         if (key := letters(sentence)) not in seen:
             seen.add(key)
@@ -70,26 +74,26 @@ def unseen(candidates: Iterable[str], seen: set[str]) -> Iterator[str]:
 
 
 def judged() -> list[str]:
-    """The sentences that word error rates are measured on: none may be trained on."""
+    """Return the sentences that word error rates are measured on. None may be trained on."""
     return [line for path in sorted(BENCH.glob("*.txt")) for line in path.read_text().splitlines()]
 
 
 def write(folder: Path, found: list[str], held: int) -> None:
-    """Split and write."""
+    """Split off the held-out sentences, and write both files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "held.txt").write_text("\n".join(found[:held]) + "\n")
     (folder / "sentences.txt").write_text("\n".join(found[held:]) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Fetch, choose, shuffle, write."""
+    """Fetch texts, and write their sentences."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     parser.add_argument(
-        "--text", type=Path, nargs="*", help="plain text files to read instead of Debian packages"
+        "--text", type=Path, nargs="*", help="plain text files to use instead of Debian packages"
     )
     parser.add_argument(
-        "--held", type=int, default=HELD_SENTENCES, help="sentences kept out of training"
+        "--held", type=int, default=HELD_SENTENCES, help="number of sentences held out of training"
     )
     options = parser.parse_args(arguments)
     if options.text:
@@ -99,10 +103,8 @@ def main(arguments: list[str] | None = None) -> None:
         texts = (text for reader in READERS for text in reader(share))
     found = collect(texts, judged(), options.seed)
     write(options.data, found, options.held)
-    print(
-        f"{len(found)} sentences, {sum(len(sentence.split()) for sentence in found)} words",
-        flush=True,
-    )
+    words = sum(len(sentence.split()) for sentence in found)
+    print(f"{len(found)} sentences, {words} words", flush=True)
 
 
 if __name__ == "__main__":

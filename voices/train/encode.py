@@ -1,6 +1,6 @@
-"""Codes of the speech: `python -m voices.train.encode`. 500 x real time on one core.
+"""Encode the speech to codes: `python -m voices.train.encode`. 500 times real time on one core.
 
-Encodes with the weights in the data folder's `codec/`, or with those that ship with the service.
+The encoder's weights are those in the data folder's `codec/`, or else those in voices/weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROGRESS_UTTERANCES = 2000
 
 
 def load_encoder(weights: Path) -> BuiltinEncoder:
-    """The encoder in a file of weights, or the service's own where there is none."""
+    """Load the encoder from a weights file, or from voices/weights if the file does not exist."""
     if not weights.exists():
         return load_builtin_encoder()
     encoder = Encoder()
@@ -30,21 +30,20 @@ def load_encoder(weights: Path) -> BuiltinEncoder:
 
 
 def encode(files: SpeechSet, encoder: BuiltinEncoder) -> NDArray[np.uint16]:
-    """The codes of all utterances, one after the other."""
+    """Encode all utterances, and concatenate their codes."""
     codes: list[NDArray[np.uint16]] = []
     samples = files.samples()
     for utterance in files.utterances():
         own = samples[utterance.first_sample : utterance.first_sample + utterance.samples]
-        codes.append(
-            encoder.encode(own.astype(np.float32) / np.float32(32768))[:, 0].astype(np.uint16)
-        )
+        encoded = encoder.encode(own.astype(np.float32) / np.float32(32768))
+        codes.append(encoded[:, 0].astype(np.uint16))
         if len(codes) % PROGRESS_UTTERANCES == 0:
             print(f"{files.name} {len(codes)} utterances", flush=True)
     return np.concatenate(codes)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Encode every set, and say how much of the codebook it uses."""
+    """Encode both sets, and print how much of the codebook each uses."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     options = parser.parse_args(arguments)

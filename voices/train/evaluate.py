@@ -1,9 +1,10 @@
-"""Measures the voice: `python -m voices.train.evaluate`. Needs '.[judge,train]'.
+"""Measure the quality of the voices: `python -m voices.train.evaluate`. Needs '.[judge,train]'.
 
-The sentences of `bench/sentences.txt` (and, in the first voice, held-out ones as dictionaries have them) are
-spoken by the teacher, by the codec after the teacher, and by the token models; all is judged by a recogniser and
-by DNSMOS. `--only` takes some parts, and a second command adds others to the same result, and leaves
-out those whose networks have changed since. `python -m voices.train.measures` makes the tables of it.
+The teacher, the codec with the teacher's speech, and the token models speak the sentences of
+`bench/sentences.txt`, and in the first voice also held-out sentences from dictionaries. A speech
+recogniser and DNSMOS rate all of them. `--only` selects some parts. A later run keeps the other
+parts of the result, except those whose networks have changed. `python -m voices.train.measures`
+formats the result as tables.
 """
 
 from __future__ import annotations
@@ -30,27 +31,28 @@ BENCH = Path(__file__).parents[2] / "bench"
 RESULT = "voice-quality"
 DICTIONARY_SENTENCES = 60
 
-Facts = Mapping[str, Mapping[str, object]]  # of each network's file
+Facts = Mapping[str, Mapping[str, object]]  # facts about the weights file of each network
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_folder(parser)
-    parser.add_argument(
-        "--trained", action="store_true", help="the weights in the data folder, not those that ship"
-    )
+    parser.add_argument("--trained", action="store_true", help="use the weights in the data folder")
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS)
     )
     parser.add_argument(
-        "--run-ons", type=int, metavar="N", help="only this, over N sentences never trained on"
+        "--run-ons",
+        type=int,
+        metavar="N",
+        help="measure only run-ons, over N sentences that were never trained on",
     )
-    parser.add_argument("--sentences", type=int, help="everyday ones at most")
+    parser.add_argument("--sentences", type=int, help="limit of everyday sentences")
     parser.add_argument(
-        "--dictionary", type=int, default=DICTIONARY_SENTENCES, help="held-out ones at most"
+        "--dictionary", type=int, default=DICTIONARY_SENTENCES, help="limit of held-out sentences"
     )
     parser.add_argument(
         "--temperature",
@@ -59,15 +61,20 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
         help="temperature of the part lm",
     )
     parser.add_argument(
-        "--workers", type=int, default=1, help="sentences judged at once, each on one thread"
+        "--workers",
+        type=int,
+        default=1,
+        help="sentences that are rated in parallel, each on one thread",
     )
-    parser.add_argument("--lengths-only", action="store_true", help="without recogniser and DNSMOS")
-    parser.add_argument("--print-only", action="store_true", help="keep no result in bench/results")
+    parser.add_argument(
+        "--lengths-only", action="store_true", help="measure without recogniser and DNSMOS"
+    )
+    parser.add_argument("--print-only", action="store_true", help="do not write to bench/results")
     return parser.parse_args(arguments)
 
 
 def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
-    """What the options ask for."""
+    """Build the study that the options describe."""
     phonemiser, held = Phonemiser(phoneme_table()), options.data / "held.txt"
     dictionary: list[str] = (
         held.read_text().splitlines()[: options.dictionary] if held.exists() else []
@@ -86,7 +93,7 @@ def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
 def merged(
     earlier: Mapping[str, object], facts: Facts, parts: Mapping[str, Part]
 ) -> dict[str, object]:
-    """New parts beside those earlier ones whose networks are still the same."""
+    """Merge new parts with the earlier parts whose networks are unchanged."""
     then = cast(Facts, earlier.get("weights", {}))
     changed = {network for network in {*then, *facts} if then.get(network) != facts.get(network)}
     same = {name for name, networks in NETWORKS_BEHIND.items() if changed.isdisjoint(networks)}
@@ -95,7 +102,7 @@ def merged(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, and keep the result."""
+    """Measure, and write or print the result."""
     options = options_of(arguments)
     torch.set_num_threads(1)
     names: Sequence[str] = options.only
@@ -108,9 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps(parts, indent=2, ensure_ascii=False), flush=True)
         return
     path = BENCH / "results" / f"{RESULT}.json"
-    earlier: dict[str, object] = (
-        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    )
+    text = path.read_text(encoding="utf-8") if path.exists() else "{}"
+    earlier: dict[str, object] = json.loads(text)
     write_result(RESULT, merged(earlier, study.weights.facts(), parts))
 
 

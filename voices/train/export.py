@@ -1,8 +1,9 @@
-"""Writes the language model out as an ordinary Qwen3: `python -m voices.train.export`. Needs transformers.
+"""Export the language model as a stock Qwen3: `python -m voices.train.export`. Needs transformers.
 
-The folder `qwen3/` holds a Qwen3ForCausalLM, its tokenizer and a model card; anything that serves Qwen3 serves it.
-A prompt is `<|im_start|>lark: ` + phonemes + `<|speech_start|>`; the answer is `<|s_N|>` … `<|im_end|>`.
-Every logit is the trained model's own: the rows of a code are the sums of its digits' rows.
+The folder `qwen3/` gets a Qwen3ForCausalLM, its tokenizer and a model card. Any server of Qwen3
+models can serve it. A prompt is `<|im_start|>lark: ` + phonemes + `<|speech_start|>`. The answer is
+`<|s_N|>` … `<|im_end|>`. The logits equal those of the trained model, because the row of a code is
+the sum of its digits' rows.
 """
 
 from __future__ import annotations
@@ -42,15 +43,16 @@ from voices.train.teacher import phoneme_table
 
 MARKS = {MESSAGE_START: "<|im_start|>", MESSAGE_END: "<|im_end|>", SPEECH_START: "<|speech_start|>"}
 VOICE_TEXTS = {FIRST_VOICE + number: f"{voice}: " for number, voice in enumerate(VOICES)}
-PROFILE = load_profile("lark")  # what the service knows of this model
+PROFILE = load_profile("lark")  # the service's profile of this model
 SHIPPED = Path(__file__).parents[1] / "weights" / "language_model.safetensors"
 CARD = Path(__file__).with_name("model_card.md")
-# No bfloat16: a code's logit is a sum of eight, and rounded to 8 bits every tenth likeliest code is another one.
+# A code's logit is a sum of eight logits. In bfloat16, with 8 bits of mantissa, one in ten of the
+# likeliest codes changes, so it is not offered.
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
 def config_of(shape: Shape) -> Qwen3Config:
-    """The same architecture in transformers' words."""
+    """Return transformers' configuration of the same architecture."""
     return Qwen3Config(
         vocab_size=TOKENS,
         hidden_size=shape.hidden,
@@ -71,13 +73,13 @@ def config_of(shape: Shape) -> Qwen3Config:
 
 
 def rows_of_codes(digit_rows: Tensor) -> Tensor:
-    """(32, hidden) -> (65536, hidden): each code's digits' rows, added up."""
+    """Sum the digits' rows (32, hidden) of each code: (65536, hidden)."""
     digits = functional.one_hot(digits_of(torch.arange(VOCABULARY)), LEVELS).flatten(-2)
     return digits.to(digit_rows.dtype) @ digit_rows
 
 
 def expand(model: LanguageModel) -> Qwen3ForCausalLM:
-    """The same model with an embedding and a head of one row for each of the 65,792 tokens."""
+    """Return the same model with one row per token (65,792) in embedding and head."""
     state = {f"model.layers.{name}": value for name, value in model.layers.state_dict().items()}
     head = model.head.weight.detach()
     never = head[NEVER_ROW].repeat(FIRST_CODE, 1)
@@ -96,7 +98,7 @@ def expand(model: LanguageModel) -> Qwen3ForCausalLM:
 
 
 def token_texts() -> dict[str, int]:
-    """The text of every token."""
+    """Return the number of each token by its text."""
     texts = {number: f"<|unused_{number}|>" for number in range(FIRST_CODE)}
     texts |= {number: symbol for symbol, number in phoneme_table().items()}
     texts |= (
@@ -106,9 +108,10 @@ def token_texts() -> dict[str, int]:
 
 
 def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
-    """One token a phoneme; what is not a phoneme is left out, as when the service reads a text.
+    """Make a tokenizer with one token per phoneme. Other characters are dropped, as in the service.
 
-    A voice is a voice only right after a special token, so that no text can name one.
+    A voice name is recognised only at the beginning, or directly after a special token. A text
+    therefore cannot name a voice.
     """
     symbols = "".join(map(re.escape, phoneme_table()))
     voices = "|".join(map(re.escape, VOICE_TEXTS.values()))
@@ -125,7 +128,7 @@ def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
 
 
 def card_of(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) -> str:
-    """The model card of a folder that holds all else."""
+    """Fill in the model card of a folder that has all other files."""
     return render(
         CARD.read_text(encoding="utf-8"),
         model=PROFILE.model,
@@ -141,17 +144,17 @@ def card_of(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) ->
 
 
 def millions(model: nn.Module) -> str:
-    """A model's parameters."""
+    """Format the number of a model's parameters in millions."""
     return f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.1f}"
 
 
 def size_mb(folder: Path) -> int:
-    """The size of a folder's files."""
+    """Return the total size of the files in a folder, in MB."""
     return round(sum(path.stat().st_size for path in folder.iterdir()) / 1e6)
 
 
 def export(weights: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Write model, tokenizer, sampling defaults (vLLM takes them where a request is silent) and model card."""
+    """Write model, tokenizer, model card, and sampling defaults for requests without their own."""
     model = read_language_model(weights.read_bytes())
     expanded = expand(model)
     nn.Module.to(expanded, dtype)
@@ -170,13 +173,13 @@ def main(arguments: list[str] | None = None) -> None:
         "--weights",
         type=Path,
         default=SHIPPED,
-        help="default: the trained weights of voices/weights",
+        help="weights file (default: that in voices/weights)",
     )
     parser.add_argument(
         "--dtype",
         choices=DTYPES,
         default="float32",
-        help="float16: half the size, one code in 70 another",
+        help="float16 has half the size and changes one code in 70",
     )
     options = parser.parse_args(arguments)
     folder = options.data / "qwen3"

@@ -1,4 +1,4 @@
-"""The folder that the commands share, and the options that they all have."""
+"""The data folder and the options that all commands share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ DATA = Path("build/voice")
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
-    """`--data` and `--seed`."""
+    """Add `--data` and `--seed`."""
     parser.add_argument(
-        "--data", type=Path, default=DATA, help="folder with everything made so far"
+        "--data", type=Path, default=DATA, help="folder for the data of all commands"
     )
     parser.add_argument("--seed", type=int, default=0)

@@ -1,9 +1,9 @@
-"""The built-in language model: Qwen3's architecture, from phonemes to the codec's codes, one a step.
+"""Built-in language model in Qwen3's architecture: phonemes to codec codes, one per step.
 
-A code is embedded as the sum of its eight digits' rows, and its logit is the sum of its eight digits'
-logits. So `voices.train.export` can write the model out as an ordinary Qwen3 (arXiv:2505.09388) with an
-embedding and a head of 65,536 rows. The model itself has 34 rows: 8 x 4 for the digits, one for the end,
-and one that is shared by all tokens that never follow.
+The embedding of a code is the sum of its eight digits' rows, and its logit is the sum of its eight
+digits' logits. `voices.train.export` can therefore write the model as a stock Qwen3
+(arXiv:2505.09388), with embedding and head rows for 65,536 codes. This model has 34 rows: 8 x 4 for
+the digits, one for the end token, and one shared by all tokens that never follow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.engine.header import metadata_of
 from app.engine.nar import PHONEMES
 from app.engine.voices import VOICES
 
-# Token numbers: phonemes, the marks of a prompt, voices, then the codes.
+# Token numbers: phonemes, special tokens of a prompt, voices, codes.
 MESSAGE_START, MESSAGE_END, SPEECH_START = range(PHONEMES, PHONEMES + 3)
 FIRST_VOICE = 192
 FIRST_CODE = 256
@@ -36,7 +36,7 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of a model; the defaults make 2.4 M parameters."""
+    """Sizes of a model. The defaults give 2.4 M parameters."""
 
     hidden: int = 192
     layers: int = 6
@@ -54,15 +54,17 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., width) -> the same."""
+        """Map (..., width) to the same shape."""
         wide = x.float()
-        return (wide * (wide.square().mean(-1, keepdim=True) + EPSILON).rsqrt()).to(
-            x.dtype
-        ) * self.weight.to(x.dtype)
+        scale = (wide.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
+        return (wide * scale).to(x.dtype) * self.weight.to(x.dtype)
 
 
 class Attention(nn.Module):
-    """Grouped-query attention with normalised queries and keys; parameters named as in transformers' Qwen3."""
+    """Grouped-query attention with normalised queries and keys.
+
+    Parameter names are those of transformers' Qwen3.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -75,7 +77,10 @@ class Attention(nn.Module):
         self.k_norm = Norm(shape.head_width)
 
     def forward(self, hidden: Tensor, turn: Tensor, seen: list[Tensor] | None) -> Tensor:
-        """(batch, steps, hidden) -> the same; `seen` gets the first head's log weights (batch, steps, steps)."""
+        """Map (batch, steps, hidden) to the same shape.
+
+        Appends the first head's log attention weights (batch, steps, steps) to `seen`.
+        """
         batch, steps, _ = hidden.shape
         query = rotate(self.q_norm(self.q_proj(hidden).view(batch, steps, -1, self.width)), turn)
         key = rotate(self.k_norm(self.k_proj(hidden).view(batch, steps, -1, self.width)), turn)
@@ -102,12 +107,12 @@ class FeedForward(nn.Module):
         self.down_proj = nn.Linear(shape.feed, shape.hidden, bias=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(batch, steps, hidden) -> the same."""
+        """Map (batch, steps, hidden) to the same shape."""
         return self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward, each behind a norm and added to what was there."""
+    """Attention and feed-forward, each with a norm before it and a residual connection."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -117,13 +122,13 @@ class Layer(nn.Module):
         self.mlp = FeedForward(shape)
 
     def forward(self, hidden: Tensor, turn: Tensor, seen: list[Tensor] | None) -> Tensor:
-        """(batch, steps, hidden) -> the same."""
+        """Map (batch, steps, hidden) to the same shape."""
         hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, seen)
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
 
 class LanguageModel(nn.Module):
-    """Tokens to 34 numbers a step: the digits' logits, the end's, and that of all that never follows."""
+    """Tokens to 34 logits per step: the digits, the end, and all tokens that never follow."""
 
     rates: Tensor
 
@@ -139,24 +144,20 @@ class LanguageModel(nn.Module):
         self.register_buffer("rates", ROTARY_BASE**-exponents, persistent=False)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, steps) -> (batch, steps, hidden)."""
+        """Embed tokens (batch, steps): (batch, steps, hidden)."""
         is_code = (tokens >= FIRST_CODE).unsqueeze(-1)
-        digits = functional.one_hot(digits_of((tokens - FIRST_CODE).clamp_min(0)), LEVELS).flatten(
-            -2
-        )
-        return torch.where(
-            is_code, self.digit(digits.to(self.digit.weight.dtype)), self.text(tokens % FIRST_CODE)
-        )
+        codes = (tokens - FIRST_CODE).clamp_min(0)
+        digits = functional.one_hot(digits_of(codes), LEVELS).flatten(-2)
+        of_codes = self.digit(digits.to(self.digit.weight.dtype))
+        return torch.where(is_code, of_codes, self.text(tokens % FIRST_CODE))
 
     def forward(self, tokens: Tensor, seen: dict[int, list[Tensor]] | None = None) -> Tensor:
-        """Tokens (batch, steps), padded on the right -> (batch, steps, 34): what may follow each.
+        """Map tokens (batch, steps), padded on the right, to logits (batch, steps, 34).
 
-        `seen` names the layers whose first head's log weights are wanted.
+        `seen`: layer numbers, each with a list for the log attention weights of its first head.
         """
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        angle = (positions.unsqueeze(-1) * self.rates).unsqueeze(
-            -2
-        )  # (…, steps, 1 head, width / 2)
+        angle = (positions.unsqueeze(-1) * self.rates).unsqueeze(-2)  # (steps, 1 head, width / 2)
         turn = torch.polar(torch.ones_like(angle), angle)
         hidden = self.embed(tokens)
         for number, layer in enumerate(self.layers):
@@ -165,29 +166,30 @@ class LanguageModel(nn.Module):
 
 
 def read_language_model(weights: bytes) -> LanguageModel:
-    """A model from a safetensors file whose header holds its shape; float32, whatever the file's type."""
+    """Load a model in float32 from a safetensors file, whose header has the shape."""
     model = LanguageModel(Shape(**json.loads(metadata_of(weights)["shape"])))
     model.load_state_dict(load(weights))
     return model.float().eval()
 
 
 def rotate(heads: Tensor, turn: Tensor) -> Tensor:
-    """Rotary positions on (batch, steps, heads, width), first half with second, as Qwen3 pairs them."""
+    """Apply rotary positions to (batch, steps, heads, width), pairing the halves as Qwen3 does."""
     first, second = heads.chunk(2, -1)
     cos, sin = turn.real.to(heads.dtype), turn.imag.to(heads.dtype)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
 
 
 def log_weights(query: Tensor, key: Tensor) -> Tensor:
-    """One head's attention over (batch, steps, width), causal, as logarithms in float32."""
+    """Return one head's causal attention over (batch, steps, width), as float32 logarithms."""
     scores = (query @ key.transpose(1, 2)).float() / query.shape[-1] ** 0.5
     future = torch.ones(scores.shape[1:], dtype=torch.bool, device=scores.device).triu(1)
     return scores.masked_fill(future, -torch.inf).log_softmax(-1)
 
 
 def prompt_of(phonemes: Sequence[int], voice: str = VOICES[0]) -> list[int]:
-    """Padded phoneme ids -> the prompt's tokens; the marks take the pads' places.
+    """Return the tokens of a prompt: padded phoneme ids, with special tokens in place of the pads.
 
-    Raises ValueError for a voice that is not in `VOICES`.
+    Raises:
+        ValueError: the voice is not in `VOICES`.
     """
     return [MESSAGE_START, FIRST_VOICE + VOICES.index(voice), *phonemes[1:-1], SPEECH_START]

@@ -1,4 +1,4 @@
-"""Batches of sentences of about the same length, so that little is padded."""
+"""Batches of sentences of similar length, to keep padding small."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Example = TypeVar("Example")
 
 
 class Lengths(Generic[Example]):
-    """Examples in the order of their lengths."""
+    """Examples sorted by length."""
 
     def __init__(self, examples: Sequence[Example], lengths: Sequence[int]) -> None:
         self._order = np.argsort(lengths, kind="stable")
@@ -19,12 +19,10 @@ class Lengths(Generic[Example]):
         self._examples = examples
 
     def draw(self, chance: np.random.Generator, total: int) -> list[Example]:
-        """Neighbours around a random example whose lengths sum to about `total`; at least one."""
+        """Draw examples of similar length, about `total` in sum and at least one."""
         centre = int(chance.integers(len(self._order)))
         rows = max(1, min(total // int(self._lengths[centre]), len(self._order)))
-        pool = min(
-            4 * rows, len(self._order)
-        )  # drawn from four times as many: no two batches are the same
+        pool = min(4 * rows, len(self._order))  # larger than the batch, so that batches differ
         first = max(0, min(centre - pool // 2, len(self._order) - pool))
         chosen = self._order[first + chance.choice(pool, rows, replace=False)]
         return [self._examples[int(index)] for index in chosen]

@@ -1,4 +1,4 @@
-"""The loop that every network is trained by: a budget, a schedule, progress, checkpoints."""
+"""Training loop of all networks: budget, learning-rate schedule, progress, checkpoints."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from torch import Tensor, nn
 
 PROGRESS_STEPS = 50
 CHECKPOINT_S = 60.0
-FINAL_RATE = 0.05  # of the peak
-
-
+FINAL_RATE = 0.05  # share of the peak rate
 PEAK_RATE = 1.5e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to train, and how fast to learn. Time spent before a resumption counts."""
+    """Budget and learning rate of a run. The budget includes the time before a resumption."""
 
     checkpoint: Path
     steps: int
@@ -37,39 +35,39 @@ class Plan:
     largest_gradient: float = 1.0
 
     def rate(self, step: int, spent_s: float) -> float:
-        """The learning rate: a ramp, then half a cosine down to a twentieth."""
+        """Return the learning rate: linear warm-up, then half a cosine down to a twentieth."""
         warm = min(1.0, (step + 1) / self.warmup_steps)
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress(step, spent_s))))
         return self.learning_rate * warm * (FINAL_RATE + (1 - FINAL_RATE) * fall)
 
     def progress(self, step: int, spent_s: float) -> float:
-        """The share of the budget that is used up, by steps or by time, whichever is more."""
+        """Return the used share of the budget, by steps or by time, whichever is larger."""
         return max(step / self.steps, spent_s / 60 / self.minutes)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one batch gave: the loss to reduce, and numbers to watch."""
+    """Loss of one batch, with other numbers for the progress lines."""
 
     loss: Tensor
     numbers: Mapping[str, Tensor]
 
 
-# A batch is drawn from the generator alone, so that a resumed run sees what an unbroken one would.
+# Draws its batch from the generator alone, so that a resumed run gets the same batches.
 Measure = Callable[[np.random.Generator], Measured]
 
 
 def add_training(parser: argparse.ArgumentParser, minutes: float) -> None:
-    """`--minutes`, `--steps`, `--learning-rate`, `--device`, `--fresh`."""
-    parser.add_argument("--minutes", type=float, default=minutes, help="to train at most")
-    parser.add_argument("--steps", type=int, default=10_000_000, help="to train at most")
-    parser.add_argument("--learning-rate", type=float, default=PEAK_RATE, help="at its peak")
+    """Add `--minutes`, `--steps`, `--learning-rate`, `--device` and `--fresh`."""
+    parser.add_argument("--minutes", type=float, default=minutes, help="time limit")
+    parser.add_argument("--steps", type=int, default=10_000_000, help="step limit")
+    parser.add_argument("--learning-rate", type=float, default=PEAK_RATE, help="peak learning rate")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--fresh", action="store_true", help="begin anew where a checkpoint lies")
+    parser.add_argument("--fresh", action="store_true", help="delete an existing checkpoint")
 
 
 def plan_of(options: argparse.Namespace, name: str) -> Plan:
-    """The plan that the options ask for; the checkpoint lies in the data folder's folder `name`."""
+    """Return the plan of the options. The checkpoint is in `name` in the data folder."""
     folder = options.data / name
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
@@ -83,7 +81,7 @@ def plan_of(options: argparse.Namespace, name: str) -> Plan:
 
 
 class Run:
-    """A model on its way: the optimiser, the steps and the seconds spent."""
+    """A model in training, with its optimiser, steps and time."""
 
     def __init__(self, plan: Plan, model: nn.Module) -> None:
         self.plan = plan
@@ -97,7 +95,7 @@ class Run:
             self._resume()
 
     def train(self, measure: Measure) -> None:
-        """Train until the budget is used up; prints the means of every 50 steps."""
+        """Train until the budget is used up, and print the means of every 50 steps."""
         watched: list[Mapping[str, Tensor]] = []
         saved_s = self.spent_s
         while self.plan.progress(self.step, self.spent_s) < 1:
@@ -115,7 +113,7 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically."""
         state = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -127,7 +125,7 @@ class Run:
         unfinished.replace(self.plan.checkpoint)
 
     def improve(self, measure: Measure) -> Mapping[str, Tensor]:
-        """One step; returns the loss and what else was measured."""
+        """Run one step. Return the loss and the other measured numbers."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate(self.step, self.spent_s)
         measured = measure(np.random.default_rng((self.plan.seed, self.step)))

@@ -1,6 +1,7 @@
-"""The measured voice as Markdown: `python -m voices.train.measures` puts the tables into `voices/README.md`.
+"""Write the measured quality as tables to `voices/README.md`: `python -m voices.train.measures`.
 
-They go between the lines `<!-- measures -->` and `<!-- /measures -->`; without these they are printed only.
+The tables replace the text between `<!-- measures -->` and `<!-- /measures -->`. If a file has no
+such lines, they are only printed.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What `evaluate` wrote."""
+    """The result of `voices.train.evaluate`."""
 
     parts: Mapping[str, Mapping[str, object]]
 
     def section(self, *names: str) -> Numbers:
-        """The numbers at a path; none where it was not measured."""
+        """Return the numbers at a path; empty if not measured."""
         found: object = self.parts
         for name in names:
             found = cast(Mapping[str, object], found).get(name, {})
@@ -57,18 +58,18 @@ class Result:
 
 
 def read_result(path: Path = RESULT) -> Result:
-    """The result in a file."""
+    """Read a result file."""
     return Result(json.loads(path.read_text(encoding="utf-8")))
 
 
 def tables(result: Result) -> str:
-    """All tables, a blank line between them and after each."""
+    """Return all tables, with a blank line before each and after the last."""
     made = (speech_table, ends_table, speed_table, weights_table)
     return "".join(f"\n{text}" for table in made if (text := table(result))) + "\n"
 
 
 def speech_table(result: Result) -> str:
-    """How each speaker is understood and how it sounds."""
+    """Format word error rates and quality scores of each speaker."""
     columns = (
         "speaker | voice | misheard, everyday | misheard, held out | DNSMOS | PESQ | STOI"
         " | as long as the teacher"
@@ -111,7 +112,7 @@ def _number(found: Numbers, name: str, digits: int) -> str:
 
 
 def ends_table(result: Result) -> str:
-    """Whether the language model ends."""
+    """Format the language model's run-ons."""
     rows = [
         [
             SPEAKERS[name].format(**found),
@@ -129,7 +130,7 @@ def ends_table(result: Result) -> str:
 
 
 def speed_table(result: Result) -> str:
-    """CPU time on one thread, and what streaming changes."""
+    """Format CPU times on one thread, and the effect of streaming."""
     speed, streaming = result.section("speed"), result.section("streaming")
     rows = [[label, f"{speed[name]:g}"] for name, label in SPEEDS.items() if name in speed]
     if streaming:
@@ -141,7 +142,7 @@ def speed_table(result: Result) -> str:
 
 
 def weights_table(result: Result) -> str:
-    """Sizes and checksums."""
+    """Format sizes and checksums."""
     files = {label: result.section("weights", name) for name, label in NETWORKS.items()}
     rows = [
         [
@@ -158,7 +159,7 @@ def weights_table(result: Result) -> str:
 
 
 def table_of(columns: str, rows: Iterable[Sequence[str]]) -> str:
-    """Markdown; nothing where there are no rows."""
+    """Format a Markdown table; empty without rows."""
     lines = [f"| {' | '.join(row)} |".replace("  ", " ") for row in rows]
     return (
         "\n".join([f"| {columns} |", "|" + "---|" * (columns.count("|") + 1), *lines, ""])
@@ -168,7 +169,7 @@ def table_of(columns: str, rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the tables, and put them where they belong."""
+    """Print the tables, and write them to the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readme", type=Path, default=README)
     parser.add_argument("--result", type=Path, default=RESULT)

@@ -1,7 +1,7 @@
-"""Sentences to look at: `python -m voices.train.pictures` draws `voices/pictures/*.png`. Needs '.[judge]'.
+"""Draw sentences to `voices/pictures/*.png`: `python -m voices.train.pictures`. Needs '.[judge]'.
 
-Each picture is one sentence, said by the teacher, by the codec after it, and by both token models, with
-waveform and spectrogram.
+Each picture has the waveforms and spectrograms of one sentence, spoken by the teacher, by the codec
+with the teacher's speech, and by both token models.
 """
 
 from __future__ import annotations
@@ -40,21 +40,22 @@ SPEAKERS = {
 FFT_SAMPLES, HOP_SAMPLES = 1024, 120
 HIGHEST_KHZ = 8.0
 FLOOR_DB = -60.0
-LOUD = 0.99  # the share of levels that are drawn: few are louder
-GREYS = 32  # smooth enough for the eye, a quarter of the file
+LOUD = 0.99  # quantile of the power that is drawn as 0 dB
+GREYS = 32  # grey levels of the files, which are a quarter as large as with 256
 
-Said = Mapping[str, Samples]  # by speaker
+Said = Mapping[str, Samples]  # speaker to samples
 
 
 def spectrogram(samples: Samples) -> NDArray[np.float64]:
-    """Levels (513 bins, steps) in dB below the loud ones, in steps of 5 ms, drawn no lower than -60 dB."""
+    """Return levels (513 bins, steps of 5 ms) in dB, with a floor of -60 dB."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FFT_SAMPLES)[::HOP_SAMPLES]
     power = np.abs(np.fft.rfft(frames * np.hanning(FFT_SAMPLES))) ** 2
-    return (10 * np.log10(np.maximum(power / np.quantile(power, LOUD), 10 ** (FLOOR_DB / 10)))).T
+    relative = power / np.quantile(power, LOUD)
+    return (10 * np.log10(np.maximum(relative, 10 ** (FLOOR_DB / 10)))).T
 
 
 def draw(text: str, said: Said) -> Figure:
-    """Waveforms and spectrograms, one speaker under the other, on one scale of time."""
+    """Draw waveforms and spectrograms of all speakers, below each other, on one time axis."""
     figure = Figure((10, 3.2 * len(said)), dpi=90, layout="constrained")
     longest_s = max(map(len, said.values())) / SPEC.sample_rate_hz
     rows = figure.subplots(2 * len(said), 1, sharex=True, height_ratios=[1, 4] * len(said))
@@ -88,20 +89,18 @@ def _draw_one(axes: Sequence[Axes], name: str, samples: Samples) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As a PNG in few greys."""
+    """Save a figure as a PNG with 32 grey levels."""
     figure.savefig(path)
     Image.open(path).convert("L").quantize(GREYS).save(path, optimize=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Speak and draw."""
+    """Generate the sentences, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    parser.add_argument(
-        "--trained", action="store_true", help="the weights in the data folder, not those that ship"
-    )
+    parser.add_argument("--trained", action="store_true", help="use the weights in the data folder")
     parser.add_argument("--voice", choices=VOICES, default=VOICES[0])
-    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder to draw into")
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder for the pictures")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     mpl.use("Agg")

@@ -1,7 +1,7 @@
-"""Trains the codec's pitch network on codes alone: `python -m voices.train.pitch`, after `encode`.
+"""Train the codec's pitch network on codes: `python -m voices.train.pitch`, after `encode`.
 
-The codec's training teaches it too, but spends its time on sound; here a step sees twelve times as much
-speech. Writes the network into `codec/codec_decoder.safetensors`.
+The training of the codec trains it too, but most of its time goes into audio. Without audio a step
+uses twelve times as much speech. Writes the network to `codec/codec_decoder.safetensors`.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ FRAMES = 128
 
 
 class Pitches:
-    """The codes of all speech, and the pitch at each of their steps."""
+    """Codes of all speech, with the pitch at each step."""
 
     def __init__(self, files: SpeechSet) -> None:
         pairs = list(files.with_codes())
         known = files.pitches()
         self._codes = np.concatenate([codes for _, codes in pairs])
-        self._pitch_hz = np.concatenate(
-            [
-                pitch_at_steps(known, one.first_sample, STEPS_PER_FRAME * len(codes))
-                for one, codes in pairs
-            ]
-        )
+        pitches = [
+            pitch_at_steps(known, utterance.first_sample, STEPS_PER_FRAME * len(codes))
+            for utterance, codes in pairs
+        ]
+        self._pitch_hz = np.concatenate(pitches)
 
     def draw(self, chance: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Stretches of up to 2.56 s: codes (batch, frames) and pitch (batch, steps), 0 where unvoiced."""
+        """Draw excerpts of up to 2.56 s.
+
+        Returns codes (batch, frames), and pitch in Hz (batch, steps), which is 0 if unvoiced.
+        """
         frames = min(FRAMES, len(self._codes))
         starts = chance.integers(0, len(self._codes) - frames + 1, ROWS)
         steps = STEPS_PER_FRAME * frames
@@ -52,7 +54,7 @@ class Pitches:
 
 
 def train(plan: Plan, pitches: Pitches, network: FrameNetwork) -> FrameNetwork:
-    """Train a pitch network, or go on with it."""
+    """Train a pitch network, from its checkpoint if there is one."""
 
     def measure(chance: np.random.Generator) -> Measured:
         codes, pitch_hz = pitches.draw(chance, plan.device)
@@ -66,7 +68,7 @@ def train(plan: Plan, pitches: Pitches, network: FrameNetwork) -> FrameNetwork:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, and put the network in the decoder's file."""
+    """Train the network, and write it to the decoder's file."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     add_training(parser, minutes=10)

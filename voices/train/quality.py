@@ -1,7 +1,7 @@
-"""How good speech is: words misheard by a recogniser, DNSMOS, and against a reference PESQ and STOI.
+"""Speech quality: word error rate and DNSMOS, and PESQ and STOI against a reference.
 
-Needs '.[judge,train]'. DNSMOS P.835 (Reddy et al. 2022, arXiv:2110.01763) with the network in the package
-`speechmos`; PESQ is ITU-T P.862.2 (wide band), STOI Taal et al. 2011.
+Needs '.[judge,train]'. DNSMOS is P.835 (Reddy et al. 2022, arXiv:2110.01763) with the network of
+the package `speechmos`. PESQ is ITU-T P.862.2 (wide band). STOI is that of Taal et al. 2011.
 """
 
 from __future__ import annotations
@@ -22,38 +22,39 @@ from bench.judge import RATE_HZ, Judge, normalise, word_error_rate
 from voices.train.speakers import Line, Take
 from voices.train.teacher import load_graph
 
-DNSMOS_SAMPLES = int(9.01 * RATE_HZ)  # what its network takes
-OVERALL = np.poly1d(
-    (-0.06766283, 1.11546468, 0.04602535)
-)  # the package's fit of its third number to listeners
+DNSMOS_SAMPLES = int(9.01 * RATE_HZ)  # input length of its network
+# The package's fit of the network's third output to listeners' ratings.
+OVERALL = np.poly1d((-0.06766283, 1.11546468, 0.04602535))
 
 
 class OpinionScore:
-    """DNSMOS on one thread, of one stretch of 9.01 s: a sentence repeated until it fills it.
+    """DNSMOS on one thread, over 9.01 s: a sentence is repeated to that length.
 
-    The package's own way is the mean over some five such stretches, a second apart: within 0.03 of this.
+    The package itself averages about five such excerpts, a second apart. The result differs by less
+    than 0.03.
     """
 
     def __init__(self) -> None:
-        self._network = load_graph(
-            (files("speechmos") / "dnsmos_models" / "sig_bak_ovr.onnx").read_bytes()
-        )
+        model = files("speechmos") / "dnsmos_models" / "sig_bak_ovr.onnx"
+        self._network = load_graph(model.read_bytes())
 
     def overall(self, samples: Samples) -> float:
-        """The overall quality of 16 kHz samples, 1 to 5."""
+        """Return the overall quality of 16 kHz samples, from 1 to 5."""
         stretch = np.resize(samples, (1, DNSMOS_SAMPLES)).clip(-1, 1).astype(np.float32)
         (numbers,) = self._network.run(None, {"input_1": stretch})
         return float(OVERALL(numbers[0, 2]))
 
 
 class Ears:
-    """The recogniser and DNSMOS, with as many sentences at once as there are workers, each on one thread."""
+    """Speech recogniser and DNSMOS. Each worker rates one sentence at a time, on one thread."""
 
     def __init__(self, workers: int = 1) -> None:
-        self._judge, self._score, self._workers = Judge(workers), OpinionScore(), workers
+        self._judge = Judge(workers)
+        self._score = OpinionScore()
+        self._workers = workers
 
     def understand(self, lines: Sequence[Line], takes: Sequence[Take]) -> dict[str, object]:
-        """Word error rate, and every line that was not heard as written."""
+        """Return the word error rate, and each line that was not recognised exactly."""
         with ThreadPoolExecutor(self._workers) as pool:
             heard = list(pool.map(self._hear, takes))
         texts = [line.text for line in lines]
@@ -69,7 +70,7 @@ class Ears:
         }
 
     def rate(self, takes: Sequence[Take]) -> float:
-        """Mean DNSMOS."""
+        """Return the mean DNSMOS."""
         with ThreadPoolExecutor(self._workers) as pool:
             scores = list(pool.map(self._overall, takes))
         return round(float(np.mean(scores)), 3)
@@ -82,19 +83,16 @@ class Ears:
 
 
 def fidelity(takes: Sequence[Take], references: Sequence[Take]) -> dict[str, float]:
-    """Mean PESQ and STOI of takes against what they were made from."""
+    """Return mean PESQ and STOI of takes against their references."""
     pairs = [
         (at_16_khz(before.samples), at_16_khz(after.samples))
         for after, before in zip(takes, references, strict=True)
     ]
-    return {
-        "pesq_wb": round(
-            float(np.mean([pesq(RATE_HZ, before, after, "wb") for before, after in pairs])), 3
-        ),
-        "stoi": round(float(np.mean([stoi(before, after, RATE_HZ) for before, after in pairs])), 4),
-    }
+    pesq_wb = float(np.mean([pesq(RATE_HZ, before, after, "wb") for before, after in pairs]))
+    mean_stoi = float(np.mean([stoi(before, after, RATE_HZ) for before, after in pairs]))
+    return {"pesq_wb": round(pesq_wb, 3), "stoi": round(mean_stoi, 4)}
 
 
 def at_16_khz(samples: Samples) -> NDArray[np.float32]:
-    """What recogniser and measures take."""
+    """Resample to the rate of recogniser and measures."""
     return soxr.resample(samples, SPEC.sample_rate_hz, RATE_HZ)

@@ -1,4 +1,4 @@
-"""How long models speak, held against the teacher, and whether they end at all."""
+"""Lengths of generated speech compared with the teacher's, and run-ons that never end."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from app.engine.voices import VOICES
 from voices.train.speakers import Line, Take, TeacherSpeaker, limit_of, speak_lm
 from voices.train.utterances import SpeechSet
 
-TOLERANCE = 0.3  # of the teacher's length
+TOLERANCE = 0.3  # share of the teacher's length
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How long the model spoke for each piece, in frames, and how long the teacher."""
+    """Lengths of each chunk in frames: the model's, the teacher's, and the limit."""
 
     model: list[int]
     teacher: list[int]
     limit: list[int]
 
     def report(self) -> dict[str, float]:
-        """Shares of pieces within 30 % of the teacher's length, and pieces that never ended."""
+        """Return the share of chunks within 30 % of the teacher's length, and run-ons."""
         ratios = np.array(self.model) / np.array(self.teacher)
         return {
             "pieces": len(ratios),
             "length_ratio_mean": round(float(ratios.mean()), 3),
             "length_within_30_percent": round(float((np.abs(ratios - 1) <= TOLERANCE).mean()), 4),
-            "run_on": sum(made >= most for made, most in zip(self.model, self.limit, strict=True)),
+            "run_on": sum(
+                made >= limit for made, limit in zip(self.model, self.limit, strict=True)
+            ),
         }
 
 
 def lengths_of(lines: Sequence[Line], takes: Sequence[Take], references: Sequence[Take]) -> Lengths:
-    """Of each piece of each line."""
+    """Return the lengths of all chunks."""
     return Lengths(
         [frames for take in takes for frames in take.frames],
         [frames for take in references for frames in take.frames],
@@ -47,7 +49,7 @@ def lengths_of(lines: Sequence[Line], takes: Sequence[Take], references: Sequenc
 def run_ons(
     model: Qwen3ForCausalLM, lines: Sequence[Line], temperature: float, seed: int
 ) -> dict[str, float]:
-    """The language model over many lines, every second one in another voice, without decoding them."""
+    """Count the language model's run-ons over many lines, with alternating voices."""
     teacher = TeacherSpeaker()
     lengths = Lengths([], [], [])
     for number, voice in enumerate(VOICES):
@@ -60,9 +62,13 @@ def run_ons(
 
 
 def unheard(data: Path, count: int) -> list[str]:
-    """Sentences that were never trained on: the held-out ones, then the list's last, which were never spoken.
+    """Return sentences that were never trained on.
 
-    Raises ValueError where the teacher has spoken too far for that.
+    These are the held-out sentences, then the last ones of the list, which the teacher did not
+    speak.
+
+    Raises:
+        ValueError: the teacher has spoken too many sentences.
     """
     held, rest = ((data / name).read_text().splitlines() for name in ("held.txt", "sentences.txt"))
     spoken = SpeechSet(data / "speech", "train").utterances()

@@ -1,4 +1,4 @@
-"""Whether speech that is decoded while it arrives is what one long decode gives, in decibels."""
+"""Agreement of streamed decoding with one decode of the whole, in decibels."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from app.settings import Settings
 from app.speech.stitch import Stitcher
 from app.speech.windows import Supply, WindowSchedule, plan_windows
 
-PACES = (1.2, 4.0, 30.0)  # of the engine, over real time
+PACES = (1.2, 4.0, 30.0)  # speeds of the engine relative to real time
 DECODE_S = 0.02
 
 
 def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
-    """Codes (frames, 1) in the windows that a listener gets while an engine speaks at `pace`; no clock is read."""
+    """Decode codes (frames, 1) in a stream's windows.
+
+    The time of an engine that is `pace` times as fast as real time is simulated.
+    """
     spec, defaults = codec.spec, Settings.model_fields
     plan = plan_windows(
         spec,
@@ -32,31 +35,26 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
         now_s = max(now_s, s_per_frame * min(schedule.wanted, len(codes)))
         arrived = min(len(codes), int(now_s / s_per_frame + 1e-6))
         window = schedule.take(arrived, ended=arrived == len(codes))
-        asked = CodeWindow(
-            codes[window.start : window.stop], window.start, window.begin - window.start
-        )
-        (decoded,) = codec.decode([asked])
+        own = codes[window.start : window.stop]
+        (decoded,) = codec.decode([CodeWindow(own, window.start, window.begin - window.start)])
         parts.append(stitcher.feed(window, decoded))
         now_s += DECODE_S
         first_s = first_s or now_s
         sound_s += len(parts[-1]) / spec.sample_rate_hz
-        schedule.grow(
-            Supply(
-                arrived, s_per_frame, 1 / spec.frames_per_s, sound_s - (now_s - first_s), DECODE_S
-            )
-        )
+        lead_s = sound_s - (now_s - first_s)
+        schedule.grow(Supply(arrived, s_per_frame, 1 / spec.frames_per_s, lead_s, DECODE_S))
     return np.concatenate(parts)
 
 
 def agreement_db(heard: Samples, wanted: Samples) -> float:
-    """Power of what is wanted over that of the difference; 200 where there is none."""
+    """Return the power of `wanted` over that of the difference, in dB; 200 without a difference."""
     difference = float(np.square(heard - wanted, dtype=np.float64).sum())
     power = float(np.square(wanted, dtype=np.float64).sum())
     return min(200.0, 10 * np.log10(power / max(difference, 1e-30)))
 
 
 def compare(codec: Codec, spoken: Sequence[Codes]) -> dict[str, float]:
-    """The worst and the median over all sentences and paces."""
+    """Return the minimum and the median over all sentences and paces."""
     found = [
         agreement_db(streamed(codec, codes, pace), codec.decode([CodeWindow(codes)])[0])
         for codes in spoken

@@ -1,6 +1,6 @@
-"""Where the sentences come from: Debian packages of prose under licences that allow any use.
+"""Sources of the sentences: Debian packages of prose under licences that allow any use.
 
-Trained weights are published, the texts are not. Read here:
+The trained weights are published, and the texts are not. Packages:
 
 * wordnet-base: WordNet 3.0 licence (use, copy, modify and distribute for any purpose without fee)
 * dict-gcide: GPL; most of it Webster's of 1913, in the public domain
@@ -9,7 +9,7 @@ Trained weights are published, the texts are not. Read here:
 * debian-handbook: GPL-2+ or CC-BY-SA-3.0
 * developers-reference, debian-reference-en: GPL-2+
 
-Left out: collections of quotations, whose authors nobody has asked.
+Collections of quotations are not used, because their authors have not given permission.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUOTED = re.compile(r'"([^"]+)"')
 
 
 def fetch(folder: Path) -> Path:
-    """Download the packages with apt and unpack them into `folder`; returns their /usr/share.
+    """Download the packages with apt and unpack them into `folder`. Return their /usr/share.
 
     Raises:
         CalledProcessError: apt-get (run `apt-get update` first) or dpkg-deb failed.
@@ -52,7 +52,7 @@ def fetch(folder: Path) -> Path:
 
 
 def wordnet(share: Path) -> Iterator[str]:
-    """The examples of use, then the first gloss, of each entry."""
+    """Read the usage examples and the first gloss of each entry."""
     for path in sorted((share / "wordnet").glob("data.*")):
         for line in path.read_text(errors="ignore").splitlines():
             _, bar, gloss = line.partition(" | ")
@@ -62,34 +62,33 @@ def wordnet(share: Path) -> Iterator[str]:
 
 
 def gcide(share: Path) -> Iterator[str]:
-    """The dictionary's paragraphs."""
+    """Read the paragraphs of the dictionary."""
     yield from _text(share / "dictd" / "gcide.dict.dz").split("\n\n")
 
 
 def jargon(share: Path) -> Iterator[str]:
-    """The Jargon File."""
+    """Read the Jargon File."""
     yield _text(share / "doc" / "jargon-text" / "jargon.txt.gz")
 
 
 def anarchism(share: Path) -> Iterator[str]:
-    """An Anarchist FAQ: long, plain, argued prose."""
+    """Read An Anarchist FAQ: long, plain, argumentative prose."""
     yield from map(_page, sorted((share / "doc" / "anarchism").rglob("*.html*")))
 
 
 def handbook(share: Path) -> Iterator[str]:
-    """The Debian Administrator's Handbook."""
-    yield from map(
-        _page, sorted((share / "doc" / "debian-handbook" / "html" / "en-US").glob("*.html"))
-    )
+    """Read the Debian Administrator's Handbook."""
+    folder = share / "doc" / "debian-handbook" / "html" / "en-US"
+    yield from map(_page, sorted(folder.glob("*.html")))
 
 
 def references(share: Path) -> Iterator[str]:
-    """Debian's developers' and users' references."""
+    """Read Debian's references for developers and users."""
     yield from map(_text, sorted((share / "debian-reference").glob("*.en.txt.gz")))
     yield from map(_text, sorted((share / "developers-reference").glob("*.txt.gz")))
 
 
-# Everyday prose first: a sentence found twice belongs to the first.
+# Everyday prose first: of equal sentences the first is kept.
 READERS: tuple[Callable[[Path], Iterator[str]], ...] = (
     wordnet,
     jargon,
@@ -102,9 +101,9 @@ READERS: tuple[Callable[[Path], Iterator[str]], ...] = (
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
-    return (gzip.decompress(content) if path.suffix in {".gz", ".dz"} else content).decode(
-        errors="ignore"
-    )
+    if path.suffix in {".gz", ".dz"}:
+        content = gzip.decompress(content)
+    return content.decode(errors="ignore")
 
 
 def _page(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Who speaks when the voice is measured: the teacher, the codec after it, and the token models."""
+"""Speakers that are measured: teacher, codec with the teacher's speech, token models."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from voices.train.weights import Weights
 ROWS = 8
 FULL_SCALE = np.float32(32768)
 
-Pieces = Sequence[list[int]]  # padded phoneme ids
+Pieces = Sequence[list[int]]  # padded phoneme ids of chunks
 Codes = list[int]
-SpeakCodes = Callable[[Pieces, str], list[Codes]]  # pieces in a voice -> their codes
+SpeakCodes = Callable[[Pieces, str], list[Codes]]  # chunks and a voice to codes
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A text and what is spoken of it."""
+    """A text and its chunks of phoneme ids."""
 
     text: str
     pieces: list[list[int]]
@@ -52,22 +52,22 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """A line as somebody said it, at 24 kHz, and how long each piece took in frames of 20 ms."""
+    """A spoken line at 24 kHz, and the length of each chunk in frames of 20 ms."""
 
     samples: Samples
     frames: list[int]
 
 
 class Speaker(Protocol):
-    """Says lines."""
+    """Speaks lines."""
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
-        """One take for each line."""
+        """Return one take for each line."""
         ...
 
 
 def lines_of(phonemiser: Phonemiser, texts: Sequence[str]) -> list[Line]:
-    """Texts as the service would read them."""
+    """Phonemise texts as the service does."""
     return [
         Line(
             text,
@@ -82,20 +82,20 @@ def lines_of(phonemiser: Phonemiser, texts: Sequence[str]) -> list[Line]:
 
 
 class TeacherSpeaker:
-    """The teacher at its own pace; its breath follows from the line's number."""
+    """The teacher at its own pace. The line's number is the seed of the noise in its voice."""
 
     def __init__(self) -> None:
         self._teacher = Teacher()
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
-        """One take for each line."""
+        """Return one take for each line."""
         return [
             self._take(line, np.random.default_rng(number), voice)
             for number, line in enumerate(lines)
         ]
 
     def frames(self, line: Line) -> list[int]:
-        """How long each piece lasts, in any voice."""
+        """Return the length of each chunk, which is the same in all voices."""
         return self._take(line, np.random.default_rng(0), VOICES[0]).frames
 
     def _take(self, line: Line, noise: np.random.Generator, voice: str) -> Take:
@@ -106,13 +106,15 @@ class TeacherSpeaker:
 
 
 class CodecSpeaker:
-    """The teacher heard through the codec."""
+    """The teacher's speech, encoded and decoded."""
 
     def __init__(self, teacher: TeacherSpeaker, encoder: BuiltinEncoder, codec: EagerCodec) -> None:
-        self._teacher, self._encoder, self._codec = teacher, encoder, codec
+        self._teacher = teacher
+        self._encoder = encoder
+        self._codec = codec
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
-        """One take for each line, as long as the teacher's but for the last frame."""
+        """Return one take for each line, as long as the teacher's."""
         return [self._again(take) for take in self._teacher.speak(lines, voice)]
 
     def _again(self, take: Take) -> Take:
@@ -121,13 +123,13 @@ class CodecSpeaker:
 
 
 class ModelSpeaker:
-    """A token model, and the codec."""
+    """A token model with the codec."""
 
     def __init__(self, speak_codes: SpeakCodes, codec: EagerCodec) -> None:
         self._speak_codes, self._codec = speak_codes, codec
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
-        """One take for each line: the codes of its pieces decoded at once."""
+        """Return one take for each line. The codes of its chunks are decoded together."""
         spoken = iter(self._speak_codes([ids for line in lines for ids in line.pieces], voice))
         return [self._take([next(spoken) for _ in line.pieces]) for line in lines]
 
@@ -147,7 +149,7 @@ def speak_lm(
     model: Qwen3ForCausalLM, pieces: Pieces, voice: str, temperature: float, seed: int
 ) -> list[Codes]:
     """Generate codes with the exported language model; temperature 0 is greedy."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
     batches = [pieces[start : start + ROWS] for start in range(0, len(pieces), ROWS)]
     return [codes for batch in batches for codes in _generate(model, batch, voice, temperature)]
 
@@ -178,17 +180,21 @@ def _generate(
 
 @torch.inference_mode()
 def speak_nar(model: TokenModel, pieces: Pieces, voice: str) -> list[Codes]:
-    """The one-pass model."""
+    """Generate codes with the one-pass model."""
     return [model(torch.tensor(padded(ids, voice)))[0].tolist() for ids in pieces]
 
 
 def load_codec(weights: Path) -> EagerCodec:
-    """A decoder from a file."""
+    """Load a decoder from a file."""
     return builtin_codec(read_decoder(weights.read_bytes()), "cpu")
 
 
 def load_speaker(name: str, weights: Weights, temperature: float, seed: int) -> Speaker:
-    """By name: teacher, codec, lm-greedy, lm, nar. Raises FileNotFoundError where there are no weights."""
+    """Load a speaker by its name in `SPEAKERS`.
+
+    Raises:
+        FileNotFoundError: a weights file does not exist.
+    """
     if name == "teacher":
         return TeacherSpeaker()
     codec = load_codec(weights.decoder)

@@ -1,7 +1,7 @@
-"""The teacher speaks the sentences: `python -m voices.train.speech`. About 100 x real time on one core.
+"""Speak the sentences with the teacher: `python -m voices.train.speech`.
 
-Writes `speech/held.*` and `speech/train.*`: samples, pitch, aperiodicity, phonemes and their durations. Started
-again, it goes on behind the last sentence.
+Takes a hundredth of real time on one core. Writes `speech/held.*` and `speech/train.*`: samples,
+pitch, aperiodicity, phonemes and their durations. A later run continues after the last sentence.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from voices.train.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from voices.train.utterances import SpeechSet, Utterance, line_of
 
 PHONEMES = range(6, 180)
-PACE = (0.95, 1.05)  # how much slower or faster than the teacher likes
+PACE = (0.95, 1.05)  # range of speeds relative to the teacher's own
 PROGRESS_SENTENCES = 500
-# What hibari's rules raise on words that they cannot read.
+# Exceptions of hibari's rules on words that they cannot read.
 UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -39,9 +39,9 @@ UNREADABLE = (
 def say(
     teacher: Teacher, sentence: str, number: int, seed: int, first_sample: int
 ) -> tuple[Utterance, Spoken] | None:
-    """One sentence; None if it is not one sentence in phonemes, or too short or long.
+    """Speak a sentence. Return None if hibari splits it, or if it is too short or too long.
 
-    Voice, pace and noise follow from the seed and the sentence's number alone.
+    Voice, pace and noise depend only on the seed and the sentence's number.
     """
     draw = np.random.default_rng((seed, number))
     voice = drawn_voice(draw)
@@ -62,7 +62,7 @@ def say(
 def speak_all(
     files: SpeechSet, sentences: list[str], hours: float, seed: int, minutes: float
 ) -> Iterator[int]:
-    """Speak until `hours` of speech exist or `minutes` have passed; yields the samples so far."""
+    """Speak until `hours` of speech exist or `minutes` have passed. Yield the samples so far."""
     done = files.utterances()
     spoken = sum(utterance.samples for utterance in done)
     first = done[-1].sentence + 1 if done else 0
@@ -76,9 +76,7 @@ def speak_all(
     ):
         path.touch()
         if path.stat().st_size < size:
-            raise SystemExit(
-                f"{path} lacks some of the speech in {files.lines}: begin anew in another folder"
-            )
+            raise SystemExit(f"{path} is shorter than {files.lines} says: use another folder")
         os.truncate(path, size)
     teacher, end_s = Teacher(), time.monotonic() + 60 * minutes
     with (
@@ -107,15 +105,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Speak the held-out sentences, then the training ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
-    parser.add_argument("--hours", type=float, default=10, help="of speech to train on")
-    parser.add_argument("--minutes", type=float, default=60, help="to work at most, for each set")
+    parser.add_argument("--hours", type=float, default=10, help="hours of training speech")
+    parser.add_argument("--minutes", type=float, default=60, help="time limit for each set")
     options = parser.parse_args(arguments)
     for name, source in (("held", "held.txt"), ("train", "sentences.txt")):
         speak_set(SpeechSet(options.data / "speech", name), options.data / source, options)
 
 
 def speak_set(files: SpeechSet, source: Path, options: argparse.Namespace) -> None:
-    """One set, with a line of progress every 500 sentences."""
+    """Speak one set, and print progress every 500 sentences."""
     spoken, start_s = 0, time.monotonic()
     progress = speak_all(
         files, source.read_text().splitlines(), options.hours, options.seed, options.minutes
@@ -123,10 +121,9 @@ def speak_set(files: SpeechSet, source: Path, options: argparse.Namespace) -> No
     for count, samples in enumerate(progress, start=1):
         spoken = samples
         if count % PROGRESS_SENTENCES == 0:
-            print(
-                f"{files.name} {count} sentences {_hours(spoken):.2f} h in {time.monotonic() - start_s:.0f} s",
-                flush=True,
-            )
+            took_s = time.monotonic() - start_s
+            line = f"{files.name} {count} sentences {_hours(spoken):.2f} h in {took_s:.0f} s"
+            print(line, flush=True)
     print(f"{files.name}: {len(files.utterances())} sentences, {_hours(spoken):.2f} h", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""How fast the networks of the voice are: CPU time on one thread, so that a busy machine measures the same."""
+"""Speed of the networks in CPU time on one thread, which depends little on other load."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from voices.train.seams import streamed
 from voices.train.speakers import Line, TeacherSpeaker, load_codec, speak_nar
 from voices.train.weights import Weights
 
-LM_PACE = 8.0  # of the engine over real time, for the windows of a stream
+PACE = 8.0  # speed of the streaming engine relative to real time
 
 
 class Watch:
-    """CPU seconds of this process since it was made."""
+    """CPU time of this process since the creation of the watch."""
 
     def __init__(self) -> None:
         self._start_s = time.process_time()
 
     @property
     def spent_s(self) -> float:
-        """Of all its threads."""
+        """CPU seconds of all threads."""
         return time.process_time() - self._start_s
 
 
 def codec_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
-    """Real-time factors of encoder, decoder, and decoder in a stream's windows with their context."""
+    """Measure real-time factors of encoder and decoder, whole and in a stream's windows."""
     encoder, codec = load_encoder(weights.encoder), load_codec(weights.decoder)
     takes = TeacherSpeaker().speak(lines, VOICES[0])
     audio_s = sum(len(take.samples) for take in takes) / SPEC.sample_rate_hz
@@ -42,7 +42,7 @@ def codec_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
         codec.decode([CodeWindow(sentence)])
     decoder_s, watch = watch.spent_s, Watch()
     for sentence in codes:
-        streamed(codec, sentence, LM_PACE)
+        streamed(codec, sentence, PACE)
     return {
         "encoder_rtf": round(encoder_s / audio_s, 4),
         "decoder_rtf": round(decoder_s / audio_s, 4),
@@ -51,8 +51,9 @@ def codec_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
 
 
 def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
-    """The one-pass model's real-time factor."""
-    model, pieces = load_model(weights.token_model), [ids for line in lines for ids in line.pieces]
+    """Measure the one-pass model's real-time factor."""
+    model = load_model(weights.token_model)
+    pieces = [ids for line in lines for ids in line.pieces]
     speak_nar(model, pieces[:1], VOICES[0])
     watch = Watch()
     frames = sum(len(codes) for codes in speak_nar(model, pieces, VOICES[0]))
@@ -60,7 +61,7 @@ def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
 
 
 def measure(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
-    """All that there are weights for."""
+    """Measure all networks that have weights."""
     found = codec_speed(weights, lines)
     if weights.token_model.exists():
         found |= nar_speed(weights, lines)

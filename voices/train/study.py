@@ -1,4 +1,4 @@
-"""What is measured of the voice, part by part."""
+"""The parts of the measurement of the voices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voices.train.weights import Weights
 if TYPE_CHECKING:
     from voices.train.quality import Ears
 
-OTHER_VOICES_STEP = 2  # every second sentence is enough to see that they are not worse
+OTHER_VOICES_STEP = 2  # other voices speak every second sentence
 DNSMOS_SENTENCES = 50
 SPEED_SENTENCES = 24
 SEAM_SENTENCES = 10
@@ -43,7 +43,7 @@ Part = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is to be measured, over which sentences."""
+    """Weights, sentences and options of a measurement."""
 
     weights: Weights
     everyday: list[Line]
@@ -54,12 +54,12 @@ class Study:
     judge: bool
 
     def lines(self, voice: str) -> list[Line]:
-        """The everyday sentences that a voice speaks."""
+        """Return the everyday sentences for a voice."""
         return self.everyday[:: 1 if voice == VOICES[0] else OTHER_VOICES_STEP]
 
 
 def measure_part(name: str, study: Study) -> Part:
-    """One part, with when it was measured and how long that took."""
+    """Measure one part, and add its date and duration."""
     parts: dict[str, Callable[[Study], Part]] = {
         "streaming": _streaming,
         "speed": _speed,
@@ -74,7 +74,7 @@ def measure_part(name: str, study: Study) -> Part:
 
 
 def possible(names: Sequence[str], weights: Weights) -> list[str]:
-    """The parts for which there are weights."""
+    """Return the parts whose weights exist."""
     files = asdict(weights)
     needed = ((name, files[network]) for name in names for network in NETWORKS_BEHIND[name])
     missing = {name: path for name, path in needed if not path.exists()}
@@ -84,7 +84,7 @@ def possible(names: Sequence[str], weights: Weights) -> list[str]:
 
 
 def _speech(study: Study, name: str) -> Part:
-    """Everything about one speaker, by voice."""
+    """Measure a speaker in each voice."""
     speaker = load_speaker(name, study.weights, study.temperature, study.seed)
     found: Part = {"temperature": study.temperature} if name == "lm" else {}
     for voice in VOICES:
@@ -102,7 +102,7 @@ def _voice(study: Study, name: str, speaker: Speaker, voice: str) -> Part:
     )
     if not study.judge:
         return measured
-    from voices.train.quality import fidelity  # noqa: PLC0415 - an extra that lengths do not need
+    from voices.train.quality import fidelity  # noqa: PLC0415 - lengths do not need this extra
 
     ears, rated = _ears(study.workers), takes[:DNSMOS_SENTENCES]
     measured |= {
@@ -132,7 +132,7 @@ def _ears(workers: int) -> Ears:
 
 
 def _streaming(study: Study) -> Part:
-    """Streamed against one-shot, over the codes of the teacher's speech."""
+    """Compare streamed with whole decoding, over the codes of the teacher's speech."""
     takes = _teacher().speak(study.everyday[:SEAM_SENTENCES], VOICES[0])
     encoder = load_encoder(study.weights.encoder)
     return {
@@ -143,12 +143,12 @@ def _streaming(study: Study) -> Part:
 
 
 def _speed(study: Study) -> Part:
-    """Real-time factors."""
+    """Measure real-time factors."""
     return {**speed.measure(study.weights, study.everyday[:SPEED_SENTENCES])}
 
 
 def _run_ons(study: Study) -> Part:
-    """Greedy, and at the default temperature."""
+    """Count run-ons, greedy and at the default temperature."""
     model = expand(read_language_model(study.weights.language_model.read_bytes()))
     return {
         name: run_ons(model, study.everyday, temperature, study.seed)
@@ -157,7 +157,7 @@ def _run_ons(study: Study) -> Part:
 
 
 def _brief(measured: Mapping[str, object]) -> str:
-    """The numbers of a measurement, without what was misheard."""
+    """Format the numbers of a measurement, without the misheard lines."""
     return ", ".join(
         f"{name} {value}" for name, value in measured.items() if isinstance(value, int | float)
     )

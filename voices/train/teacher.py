@@ -1,4 +1,4 @@
-"""The teacher: hibari-tts' network, which also says how long it makes each phoneme last."""
+"""The teacher: hibari-tts' network, with the durations of its phonemes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from voices.train.aperiodicity import aperiodicity
 from voices.train.timbre import UNVOICED_BELOW_HZ, Frames, Spectra, Timbre, changed
 
-SAMPLES_PER_UNIT = 600  # durations count units of 25 ms at 24 kHz
+SAMPLES_PER_UNIT = 600  # a unit of duration is 25 ms, at 24 kHz
 DURATIONS = "/Clip_output_0"
 SAMPLES_PER_PITCH = SAMPLES_PER_UNIT // 2
 OWN = Timbre()
@@ -28,16 +28,16 @@ synthesise = cast(Callable[..., NDArray[np.float32]], dsp.synth)  # pyright: ign
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A sentence as the teacher says it: 600 samples per unit of its phonemes' durations."""
+    """A sentence spoken by the teacher: 600 samples per unit of its phonemes' durations."""
 
     samples: NDArray[np.int16]
     units: list[int]
-    pitch_hz: NDArray[np.float16]  # two a unit, 0 where unvoiced
-    aperiodicity: NDArray[np.uint8]  # (two a unit, 20): see `voices.train.aperiodicity`
+    pitch_hz: NDArray[np.float16]  # two per unit, 0 if unvoiced
+    aperiodicity: NDArray[np.uint8]  # (two per unit, 20): see `voices.train.aperiodicity`
 
 
 class _Graph(Protocol):
-    """The part of onnxruntime's session that is used."""
+    """The used part of onnxruntime's session."""
 
     def run(
         self, outputs: None, inputs: Mapping[str, NDArray[np.int64] | NDArray[np.float32]]
@@ -45,7 +45,7 @@ class _Graph(Protocol):
 
 
 class _Rules(Protocol):
-    """The part of hibari that is used."""
+    """The used part of hibari."""
 
     model_path: str
 
@@ -55,24 +55,24 @@ class _Rules(Protocol):
 
 
 class Teacher:
-    """Speaks phoneme ids with the voice in hibari-tts' package, on one thread."""
+    """Speaks phoneme ids with hibari-tts' voice, on one thread."""
 
     def __init__(self) -> None:
         self._rules = cast(_Rules, Hibari())
         self._graph = load_graph(with_output(Path(self._rules.model_path).read_bytes(), DURATIONS))
 
     def phonemes(self, sentence: str) -> list[str]:
-        """The phonemes of each sentence found in the text."""
+        """Return the phonemes of each sentence that hibari finds in the text."""
         return self._rules.phonemize(sentence)
 
     def ids(self, phonemes: str) -> list[int]:
-        """Phoneme ids, with a pad before and after."""
+        """Return phoneme ids with a pad before and after."""
         return self._rules.ids(phonemes)
 
     def speak(
         self, ids: Sequence[int], speed: float, noise: np.random.Generator, timbre: Timbre = OWN
     ) -> Spoken:
-        """Say phoneme ids; `noise` draws the breath of the voice."""
+        """Speak phoneme ids. `noise` generates the breath noise of the voice."""
         inputs = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
         outputs = self._graph.run(None, inputs)
         frames = changed(Frames(*(output[0] for output in outputs[:6])), timbre)
@@ -84,16 +84,15 @@ class Teacher:
 
 
 def powers(frames: Frames) -> tuple[Spectra, Spectra]:
-    """The power of the pulses, and of all that is made without them."""
-    pulses = np.abs(spectra_of(pulses_at(frames.pitch_hz), frames.harmonic.shape[1])) * np.exp(
-        frames.harmonic
-    )
-    # The noise has two parts of unit power.
+    """Return the power of the pulses, and of all other parts."""
+    spectra = spectra_of(pulses_at(frames.pitch_hz), frames.harmonic.shape[1])
+    pulses = np.abs(spectra) * np.exp(frames.harmonic)
+    # The noise is the sum of two parts of unit power.
     return np.square(pulses), 2 * np.exp(2 * frames.noise) + np.exp(2 * frames.rest)
 
 
 class _Options(Protocol):
-    """The part of onnxruntime's session options that is used."""
+    """The used part of onnxruntime's session options."""
 
     intra_op_num_threads: int
     inter_op_num_threads: int
@@ -101,7 +100,7 @@ class _Options(Protocol):
 
 
 def load_graph(model: bytes) -> _Graph:
-    """An ONNX model, ready to run on one thread."""
+    """Load an ONNX model that runs on one thread."""
     options = cast(_Options, ort.SessionOptions())  # pyright: ignore[reportUnknownMemberType]
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -109,22 +108,22 @@ def load_graph(model: bytes) -> _Graph:
 
 
 def with_output(model: bytes, name: str) -> bytes:
-    """An ONNX model with an inner float tensor as one more output.
+    """Add an inner float tensor to the outputs of an ONNX model.
 
-    Protocol buffers merge a message that is given twice and join its lists, so a second graph
-    (field 7 of the model) that holds only the output (field 12 of the graph: name 1, type 2) adds it.
+    Protocol buffers merge a message that occurs twice, and concatenate its lists. The output is
+    added by appending a second graph (field 7 of the model) that has only this output (field 12 of
+    the graph: name 1, type 2).
     """
     float_tensor = _field(1, b"\x08\x01")
     return model + _field(7, _field(12, _field(1, name.encode()) + _field(2, float_tensor)))
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field of under 128 bytes."""
+    """Encode a length-delimited field of fewer than 128 bytes."""
     return bytes([number << 3 | 2, len(content)]) + content
 
 
 def phoneme_table() -> dict[str, int]:
-    """Every phoneme symbol's id; 0, the pad, has no symbol."""
-    return cast(
-        dict[str, int], json.loads((Path(ASSETS) / "vocab.json").read_text(encoding="utf-8"))
-    )
+    """Return the id of each phoneme symbol. The pad, 0, has no symbol."""
+    text = (Path(ASSETS) / "vocab.json").read_text(encoding="utf-8")
+    return cast(dict[str, int], json.loads(text))

@@ -1,7 +1,8 @@
-"""Voices made of the teacher's: its spectra with another pitch and the formants moved.
+"""Derive voices from the teacher's: its spectra with another pitch and shifted formants.
 
-The teacher's network gives magnitudes, phases and pitch apart, in frames of 12.5 ms, before its synthesiser
-turns them into sound; so a voice can be changed there without the artefacts of changing sound.
+The teacher's network predicts magnitudes, phases and pitch separately, in frames of 12.5 ms. Its
+synthesiser turns them into audio. A change before the synthesis avoids the artefacts of changing
+the audio itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Spectra = NDArray[np.float32]  # (601 bins, frames)
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """Factors on the teacher's pitch and formants."""
+    """Factors for the teacher's pitch and formants."""
 
     pitch: float = 1.0
     formants: float = 1.0
@@ -29,9 +30,9 @@ class Timbre:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What the teacher's synthesiser takes; logarithmic magnitudes, phase before its tanh, pitch in Hz.
+    """Inputs of the teacher's synthesiser: log magnitudes, phases before their tanh, pitch in Hz.
 
-    Sound is the sum of harmonics (`harmonic`, `turn`), noise, and a part with phases of its own
+    The audio is the sum of harmonics (`harmonic`, `turn`), noise, and a part with its own phases
     (`rest`, `rest_phase`).
     """
 
@@ -44,10 +45,11 @@ class Frames:
 
 
 def changed(frames: Frames, timbre: Timbre) -> Frames:
-    """The same speech in another voice.
+    """Return the same speech in another voice.
 
-    Between the harmonics of its own pitch the teacher's magnitudes mean nothing, so they are drawn anew
-    through the harmonics before a lower pitch is put under them. Fewer or more harmonics share the power.
+    The teacher's magnitudes are meaningless between the harmonics of its pitch. They are therefore
+    interpolated between the harmonics before the pitch changes. The total power stays the same with
+    more or fewer harmonics.
     """
     if timbre == Timbre():
         return frames
@@ -64,7 +66,7 @@ def changed(frames: Frames, timbre: Timbre) -> Frames:
 
 
 def through_harmonics(values: Spectra, pitch_hz: NDArray[np.float32]) -> Spectra:
-    """Values at the harmonics of each voiced frame, joined by straight lines; others stay."""
+    """Interpolate linearly between the harmonics of each voiced frame. Other frames stay."""
     drawn = values.copy()
     for frame in np.flatnonzero(pitch_hz > UNVOICED_BELOW_HZ):
         count = int(HIGHEST_HARMONIC_HZ / pitch_hz[frame])
@@ -75,7 +77,7 @@ def through_harmonics(values: Spectra, pitch_hz: NDArray[np.float32]) -> Spectra
 
 
 def stretched(values: Spectra, factor: float) -> Spectra:
-    """Values moved from each frequency to `factor` times it."""
+    """Move the values at each frequency to `factor` times that frequency."""
     sources = _sources(factor)
     below = sources.astype(int)
     share = (sources - below).astype(np.float32)[:, None]

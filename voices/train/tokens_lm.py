@@ -1,8 +1,9 @@
-"""Trains the language model: `python -m voices.train.tokens_lm`. Writes `lm/language_model.safetensors`.
+"""Train the language model: `python -m voices.train.tokens_lm`.
 
-The loss is that of the joint softmax over all tokens, so the end competes with every code and the
-trained model can be written out as an ordinary Qwen3. Besides, one attention head of two layers is
-taught where in the sentence the speech is; without it a model this small learns to babble.
+Writes `lm/language_model.safetensors`. The loss is that of the joint softmax over all tokens, in
+which the end token competes with each code. The trained model can therefore be exported as a stock
+Qwen3. One attention head in each of two layers is also trained to attend to the phoneme that is
+being spoken. Without this alignment a model of this size learns to babble.
 """
 
 from __future__ import annotations
@@ -38,16 +39,16 @@ from voices.train.weights import save_weights
 
 LONGEST_FRAMES = 600
 BATCH_TOKENS = 2400
-ALIGNED_LAYERS = (1 / 3, 2 / 3)  # of the depth
+ALIGNED_LAYERS = (1 / 3, 2 / 3)  # positions as fractions of the depth
 ALIGNMENT_WEIGHT = 0.2
 INITIAL_SPREAD = 0.04
-NEVER_TOKENS = FIRST_CODE - 1  # all that are not codes, but for the end
+NEVER_TOKENS = FIRST_CODE - 1  # number of tokens other than codes and the end
 IGNORED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt, the codes that answer it, and where in the prompt each code is spoken from."""
+    """A prompt, its codes, and for each code the position of its phoneme in the prompt."""
 
     prompt: list[int]
     codes: NDArray[np.int64]
@@ -55,13 +56,13 @@ class Example:
 
     @property
     def tokens(self) -> int:
-        """Tokens that the model reads."""
+        """Number of input tokens of the model."""
         return len(self.prompt) + len(self.codes)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded on the right: tokens read, tokens that follow (or -1), positions to look at (or -1)."""
+    """Padded on the right: input tokens, target tokens (or -1), aligned positions (or -1)."""
 
     tokens: Tensor
     following: Tensor
@@ -69,7 +70,7 @@ class Batch:
 
 
 def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
-    """The teacher's durations say which phoneme is heard in each frame; the prompt begins one earlier."""
+    """Align codes with phonemes by durations. A prompt has one more token before the phonemes."""
     phoneme, _ = align(torch.tensor(utterance.units))
     return Example(
         prompt_of(utterance.ids, utterance.voice), codes.astype(np.int64), phoneme.numpy() + 1
@@ -77,7 +78,7 @@ def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
 
 
 def load_examples(files: SpeechSet) -> list[Example]:
-    """All utterances of at most twelve seconds."""
+    """Load all utterances of at most 600 frames (12 s)."""
     pairs = files.with_codes()
     return [
         example_of(utterance, codes)
@@ -87,7 +88,7 @@ def load_examples(files: SpeechSet) -> list[Example]:
 
 
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
-    """One batch of examples."""
+    """Make a batch of examples."""
     size = (len(examples), max(example.tokens for example in examples))
     tokens = np.zeros(size, np.int64)
     following, spoken = np.full(size, IGNORED), np.full(size, IGNORED)
@@ -100,7 +101,10 @@ def collate(examples: Sequence[Example], device: torch.device) -> Batch:
 
 
 def negative_log_likelihood(logits: Tensor, following: Tensor) -> Tensor:
-    """(n, 34) and the tokens that follow (n,), codes or the end -> (n,), in nats, of the joint softmax."""
+    """Return the negative log likelihood under the joint softmax (n,), in nats.
+
+    `logits`: (n, 34). `following`: target tokens (n,), codes or the end.
+    """
     digits = logits[:, :END_ROW].view(-1, DIGITS, LEVELS)
     end, never = logits[:, END_ROW], logits[:, NEVER_ROW] + math.log(NEVER_TOKENS)
     every_code = digits.logsumexp(-1).sum(-1)
@@ -111,12 +115,12 @@ def negative_log_likelihood(logits: Tensor, following: Tensor) -> Tensor:
 
 
 def aligned_layers(shape: Shape) -> list[int]:
-    """The layers whose first head follows the text."""
+    """Return the layers whose first head is aligned with the text."""
     return [int(depth * shape.layers) for depth in ALIGNED_LAYERS]
 
 
 def measure(model: LanguageModel, batch: Batch) -> Measured:
-    """The loss per digit and the alignment's; how many digits, ends and alignments are right."""
+    """Return the loss, its parts, and the shares of correct digits and alignments."""
     seen: dict[int, list[Tensor]] = {layer: [] for layer in aligned_layers(model.shape)}
     with torch.autocast(batch.tokens.device.type, torch.bfloat16):
         logits = model(batch.tokens, seen=seen)
@@ -127,9 +131,8 @@ def measure(model: LanguageModel, batch: Batch) -> Measured:
     wanted = batch.spoken[heard].unsqueeze(-1)
     looks = [weights[heard] for (weights,) in seen.values()]
     alignment = torch.stack([-look.gather(-1, wanted).mean() for look in looks]).mean()
-    right = logits[:, :END_ROW].view(-1, DIGITS, LEVELS).argmax(-1) == digits_of(
-        following - FIRST_CODE
-    )
+    predicted = logits[:, :END_ROW].view(-1, DIGITS, LEVELS).argmax(-1)
+    right = predicted == digits_of(following - FIRST_CODE)
     return Measured(
         likelihood + ALIGNMENT_WEIGHT * alignment,
         {
@@ -142,7 +145,7 @@ def measure(model: LanguageModel, batch: Batch) -> Measured:
 
 
 def new_model(shape: Shape) -> LanguageModel:
-    """A model with random weights."""
+    """Make a model with random weights."""
     model = LanguageModel(shape)
     for parameter in model.parameters():
         if parameter.dim() > 1:
@@ -153,7 +156,7 @@ def new_model(shape: Shape) -> LanguageModel:
 def train(
     plan: Plan, shape: Shape, examples: list[Example], batch_tokens: int = BATCH_TOKENS
 ) -> LanguageModel:
-    """Train a model, or go on with it."""
+    """Train a model, from its checkpoint if there is one."""
     model = new_model(shape)
     lengths = Lengths(examples, [example.tokens for example in examples])
     Run(plan, model).train(
@@ -164,7 +167,7 @@ def train(
 
 @torch.no_grad()
 def held_out(model: LanguageModel, examples: list[Example], device: torch.device) -> str:
-    """The same numbers over sentences that were not trained on."""
+    """Format the means of `measure` over held-out sentences."""
     measured = [measure(model, collate([example], device)).numbers for example in examples]
     means = {
         name: torch.stack([numbers[name] for numbers in measured]).mean().item()
@@ -174,12 +177,12 @@ def held_out(model: LanguageModel, examples: list[Example], device: torch.device
 
 
 def save_model(model: LanguageModel, path: Path) -> None:
-    """float16, the shape in the file's header."""
+    """Save a model in float16, with its shape in the header."""
     save_weights(model, path, {"shape": json.dumps(asdict(model.shape))})
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, save, and measure on the held-out sentences."""
+    """Train and save the model, and print its measures on held-out sentences."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     add_training(parser, minutes=60)
@@ -189,15 +192,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     shape = Shape(**{name: getattr(options, name) for name in asdict(Shape())})
     plan = plan_of(options, "lm")
-    train_set, held_set = (
-        load_examples(SpeechSet(options.data / "speech", name)) for name in ("train", "held")
-    )
+    train_set = load_examples(SpeechSet(options.data / "speech", "train"))
+    held_set = load_examples(SpeechSet(options.data / "speech", "held"))
     model = train(plan, shape, train_set, options.batch_tokens)
     save_model(model, options.data / "lm" / "language_model.safetensors")
-    print(
-        f"{len(train_set)} sentences; held out: {held_out(model, held_set, plan.device)}",
-        flush=True,
-    )
+    numbers = held_out(model, held_set, plan.device)
+    print(f"{len(train_set)} sentences; held out: {numbers}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Trains the one-pass token model: `python -m voices.train.tokens_nar`. Writes `nar/token_model.safetensors`.
+"""Train the one-pass token model: `python -m voices.train.tokens_nar`.
 
-It learns the teacher's durations, and the digits of every frame given the teacher's durations.
+Writes `nar/token_model.safetensors`. The model is trained on the teacher's durations, and on the
+digits of each frame given these durations.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ DURATION_WEIGHT = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A sentence's phonemes and their durations; for each frame its phoneme, place in it, and code."""
+    """Phonemes and durations of a sentence; phoneme, position features and code per frame."""
 
     ids: list[int]
     units: list[int]
@@ -44,7 +45,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sentences of one number of phonemes; frames padded on the right, where `spoken` is false."""
+    """Sentences with equal numbers of phonemes. `spoken` is false for frames of padding."""
 
     ids: Tensor
     units: Tensor
@@ -55,7 +56,7 @@ class Batch:
 
 
 class EqualLengths:
-    """Batches without padding among the phonemes: the text encoder then needs no mask."""
+    """Batches of equal phoneme counts, so that the text encoder needs no mask."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self._groups: dict[int, list[Example]] = {}
@@ -65,14 +66,14 @@ class EqualLengths:
         self._shares = sizes / sizes.sum()
 
     def draw(self, chance: np.random.Generator) -> list[Example]:
-        """Up to 16 sentences of one length; long and short are as likely as they are common."""
+        """Draw up to 16 sentences of one length, with each length as likely as it is common."""
         group = list(self._groups.values())[chance.choice(len(self._shares), p=self._shares)]
         chosen = chance.permutation(len(group))[:ROWS]
         return [group[index] for index in chosen]
 
 
 def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
-    """What the model is to learn of an utterance."""
+    """Make the training example of an utterance."""
     phoneme, position = align(torch.tensor(utterance.units))
     return Example(
         padded(utterance.ids, utterance.voice),
@@ -84,12 +85,12 @@ def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
 
 
 def load_examples(files: SpeechSet) -> list[Example]:
-    """All utterances."""
+    """Load the examples of all utterances."""
     return [example_of(utterance, codes) for utterance, codes in files.with_codes()]
 
 
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
-    """One batch."""
+    """Make a batch of examples."""
     size = (len(examples), max(len(example.codes) for example in examples))
     phoneme, codes = torch.zeros(size, dtype=torch.long), torch.zeros(size, dtype=torch.long)
     position, spoken = torch.zeros(*size, POSITION_FEATURES), torch.zeros(size, dtype=torch.bool)
@@ -103,7 +104,10 @@ def collate(examples: Sequence[Example], device: torch.device) -> Batch:
 
 
 def predict(model: TokenModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logarithms of the durations (batch, phonemes), and logits (batch, frames, 8, 4) at the given ones."""
+    """Return log durations (batch, phonemes), and logits (batch, frames, 8, 4).
+
+    The logits are those at the durations of the batch.
+    """
     text = model.text_norm(model.text_blocks(model.embedding(batch.ids)))
     log_units = model.duration_head(model.duration_block(text)).squeeze(-1)
     spoken = text.gather(1, batch.phoneme.unsqueeze(-1).expand(-1, -1, text.shape[-1]))
@@ -113,7 +117,7 @@ def predict(model: TokenModel, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def measure(model: TokenModel, batch: Batch) -> Measured:
-    """Cross-entropy per digit, the durations' relative error, and how many digits are right."""
+    """Return the cross-entropy per digit, the error of log durations, and the correct digits."""
     with torch.autocast(batch.ids.device.type, torch.bfloat16):
         log_units, logits = predict(model, batch)
     logits, digits = logits[batch.spoken].float(), digits_of(batch.codes[batch.spoken])
@@ -127,9 +131,9 @@ def measure(model: TokenModel, batch: Batch) -> Measured:
 
 
 def train(plan: Plan, examples: list[Example], model: TokenModel) -> TokenModel:
-    """Train a model, or go on with it."""
+    """Train a model, from its checkpoint if there is one."""
     lengths = EqualLengths(examples)
-    with plan.device:  # the rotary positions are made where the model is
+    with plan.device:  # makes the rotary positions on the model's device
         Run(plan, model).train(
             lambda chance: measure(model, collate(lengths.draw(chance), plan.device))
         )
@@ -137,16 +141,16 @@ def train(plan: Plan, examples: list[Example], model: TokenModel) -> TokenModel:
 
 
 def save_model(model: TokenModel, path: Path) -> None:
-    """float16, the phoneme table in the file's header."""
+    """Save a model in float16, with the phoneme table in the header."""
     save_weights(model, path, {"phonemes": json.dumps(phoneme_table(), ensure_ascii=False)})
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and save."""
+    """Train and save the model."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_folder(parser)
     add_training(parser, minutes=30)
-    parser.add_argument("--start", type=Path, help="a file of weights to begin with")
+    parser.add_argument("--start", type=Path, help="weights file to start from")
     options = parser.parse_args(arguments)
     plan, model = plan_of(options, "nar"), TokenModel()
     if options.start is not None:

@@ -1,4 +1,4 @@
-"""Speech on disk: one file of 16-bit samples, one of pitch, one of aperiodicity, one of JSON lines, one of codes."""
+"""Speech on disk: files of samples, pitch, aperiodicity, utterances and codes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SETS = ("held", "train")
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A sentence, its phoneme ids (padded) with their durations in 25 ms units, and where its samples lie."""
+    """A sentence, its padded phoneme ids, their durations in units of 25 ms, and its samples."""
 
-    sentence: int  # its line in the list of sentences
+    sentence: int  # line number in the list of sentences
     text: str
     phonemes: str
     ids: list[int]
@@ -31,7 +31,7 @@ class Utterance:
 
     @property
     def frames(self) -> int:
-        """Frames of codes, the last one filled with silence."""
+        """Number of codes. The last frame is padded with silence."""
         return -(-self.samples // FRAME_SAMPLES)
 
 
@@ -44,50 +44,50 @@ class SpeechSet:
 
     @property
     def pcm(self) -> Path:
-        """24 kHz mono, 16 bits, little-endian."""
+        """Samples: 24 kHz mono, 16 bits, little-endian."""
         return self.folder / f"{self.name}.pcm"
 
     @property
     def pitch(self) -> Path:
-        """Pitch in Hz, 0 where unvoiced, one number for each 300 samples: float16, little-endian."""
+        """Pitch in Hz for each 300 samples, 0 if unvoiced: float16, little-endian."""
         return self.folder / f"{self.name}.pitch"
 
     @property
     def aperiodicity(self) -> Path:
-        """Share of what is not periodic in 20 bands, in 255ths, for each 300 samples: bytes."""
+        """Share of noise in 20 bands for each 300 samples: bytes, in 255ths."""
         return self.folder / f"{self.name}.aperiodicity"
 
     @property
     def lines(self) -> Path:
-        """One utterance a line."""
+        """Utterances: one JSON object per line."""
         return self.folder / f"{self.name}.jsonl"
 
     @property
     def codes(self) -> Path:
-        """The codes of all utterances, one after the other."""
+        """Codes of all utterances, concatenated."""
         return self.folder / f"{self.name}.codes.npy"
 
     def utterances(self) -> list[Utterance]:
-        """Everything spoken so far; an unfinished last line is left out."""
+        """Return all utterances so far, without an incomplete last line."""
         if not self.lines.exists():
             return []
         lines = self.lines.read_text().splitlines(keepends=True)
         return [Utterance(**json.loads(line)) for line in lines if line.endswith("\n")]
 
     def samples(self) -> NDArray[np.int16]:
-        """All samples, mapped into memory."""
+        """Map all samples into memory."""
         return np.memmap(self.pcm, np.dtype("<i2"), "r")
 
     def pitches(self) -> NDArray[np.float16]:
-        """All pitches, mapped into memory."""
+        """Map all pitches into memory."""
         return np.memmap(self.pitch, np.dtype("<f2"), "r")
 
     def aperiodicities(self) -> NDArray[np.uint8]:
-        """All shares (frames, 20), mapped into memory."""
+        """Map all shares (frames, 20) into memory."""
         return np.memmap(self.aperiodicity, np.uint8, "r").reshape(-1, BANDS)
 
     def with_codes(self) -> Iterator[tuple[Utterance, NDArray[np.uint16]]]:
-        """Each utterance and its codes (frames,)."""
+        """Iterate over the utterances that have codes, with these (frames,)."""
         codes = np.load(self.codes)
         first = 0
         for utterance in self.utterances():
@@ -98,5 +98,5 @@ class SpeechSet:
 
 
 def line_of(utterance: Utterance) -> str:
-    """An utterance as one line."""
+    """Format an utterance as one line."""
     return json.dumps(asdict(utterance), ensure_ascii=False) + "\n"

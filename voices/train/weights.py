@@ -1,4 +1,4 @@
-"""Files of weights: those that ship, those that the commands have just made, and how they are written."""
+"""Weights files: those in the repository, and those in a data folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from safetensors.torch import save
 from torch import nn
 
 ROOT = Path(__file__).parents[2]
-SERVED = ROOT / "app" / "voices"  # loaded by the service
-TRAINING = ROOT / "voices" / "weights"  # loaded by training and export alone
+SERVED = ROOT / "app" / "voices"  # weights that the service loads
+TRAINING = ROOT / "voices" / "weights"  # weights for training and export alone
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One file for each network."""
+    """The weights file of each network."""
 
     encoder: Path = TRAINING / "codec_encoder.safetensors"
     decoder: Path = SERVED / "codec_decoder.safetensors"
@@ -27,13 +27,13 @@ class Weights:
     token_model: Path = SERVED / "token_model.safetensors"
 
     def facts(self) -> dict[str, dict[str, str | int]]:
-        """Size, parameters and checksum of every file that exists."""
+        """Return size, number of parameters and checksum of each existing file."""
         files = {name: Path(path) for name, path in asdict(self).items()}
         return {name: facts_of(path) for name, path in files.items() if path.exists()}
 
 
 def trained_weights(data: Path) -> Weights:
-    """What lies in the data folder; what ships where nothing does."""
+    """Return the files in the data folder, and those in the repository for all others."""
     folders = {"encoder": "codec", "decoder": "codec", "language_model": "lm", "token_model": "nar"}
     shipped = asdict(Weights())
     trained = {name: data / folder / shipped[name].name for name, folder in folders.items()}
@@ -43,13 +43,13 @@ def trained_weights(data: Path) -> Weights:
 
 
 def save_weights(model: nn.Module, path: Path, header: Mapping[str, str] | None = None) -> None:
-    """float16, as the service reads it, with `header` as the file's metadata."""
+    """Write a model in float16, with `header` as the file's metadata."""
     state = {name: value.half().cpu().contiguous() for name, value in model.state_dict().items()}
     path.write_bytes(save(state, dict(header) if header else None))
 
 
 def facts_of(path: Path) -> dict[str, str | int]:
-    """A safetensors file begins with the length of its header, which lists the tensors."""
+    """Return the facts about a safetensors file, which lists its tensors in a JSON header."""
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     header.pop("__metadata__", None)
