@@ -155,8 +155,8 @@ def make_encoder(
 ) -> Encoder:
     """Return the encoder of a format, for a stream or a whole body.
 
-    `encoding` applies to wav and pcm. A streamed wav has sizes of 0xFFFFFFFF, which soundfile, wave,
-    scipy, ffmpeg, sox and Chromium read as "until the end".
+    `encoding` applies to wav and pcm. The sizes in a streamed wav are 0xFFFFFFFF, which soundfile,
+    wave, scipy, ffmpeg, sox and Chromium read as "until the end".
     """
     return Encoder(_format_spec(name, encoding), sample_rate_hz, whole=whole)
 

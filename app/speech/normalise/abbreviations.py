@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from app.speech.normalise.money import either
 from app.speech.normalise.numbers import Numbers
-from app.speech.normalise.reader import Rule, rule
+from app.speech.normalise.reader import Rule, rule, text_after, text_before
 
 ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 VALUES = {"I": 1, "V": 5, "X": 10}
 VOWEL = re.compile("[AEIOUYaeiouy]")
 NO_VOWEL = re.compile(r"[B-DF-HJ-NP-TV-XZ]+")
 BANK = re.compile(r"\b(?:SWIFT|BIC)\b")  # precedes a bank code such as MBBEMYKL
-BEHIND = 40  # characters of context before or after a match
+CONTEXT = 40  # characters of context before or after a match
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ class Abbreviations:
 
     def _ends(self, found: re.Match[str]) -> bool:
         """True if the full stop of the match also ends the sentence."""
-        behind = found.string[found.end() : found.end() + BEHIND].lstrip("\"'”’) ")
+        behind = text_after(found, CONTEXT).lstrip("\"'”’) ")
         return not behind or behind.partition(" ")[0].rstrip(",.!?") in self._short.openers
 
     def _roman(self, found: re.Match[str]) -> str | None:
         numeral = found["numeral"]
-        before = re.search(r"(\w+) $", found.string[max(0, found.start() - BEHIND) : found.start()])
+        before = re.search(r"(\w+) $", text_before(found, CONTEXT))
         if not before or not ROMAN.fullmatch(numeral):
             return None
         if before[1] in self._short.counted:
@@ -124,7 +124,7 @@ class Abbreviations:
     def _acronym(self, found: re.Match[str]) -> str | None:
         """Spell an acronym that is listed or has no vowel."""
         letters, many = found["letters"], found["many"]
-        before = found.string[max(0, found.start() - BEHIND) : found.start()]
+        before = text_before(found, CONTEXT)
         if len(letters) == 8 and BANK.search(before):
             return _spelt(letters)
         is_unpronounceable = NO_VOWEL.fullmatch(letters) and len(letters) < 6

@@ -7,7 +7,7 @@ import re
 from app.speech.normalise.language import Language
 from app.speech.normalise.money import either
 from app.speech.normalise.numbers import LONGEST, NUMBER
-from app.speech.normalise.reader import Rule, rule
+from app.speech.normalise.reader import Rule, rule, text_after, text_before
 
 DASH = " ?[-–] ?"
 
@@ -64,7 +64,7 @@ class Amounts:
         return f"{numbers.number(found['low'])} {self._language.to} {said(found['high'])}"
 
     def _rate(self, found: re.Match[str]) -> str | None:
-        before = found.string[max(0, found.start() - 16) : found.start()]
+        before = text_before(found, 16)
         said = f"{self._language.per} {self._language.rates[found['rate']]}".lstrip()
         return said if re.search(r"\d", before) else None
 
@@ -74,8 +74,8 @@ class Amounts:
 
     def _year(self, found: re.Match[str]) -> str | None:
         """Read a year unless a counted noun follows. Before 1900 a cue such as "in" is needed."""
-        before = found.string[max(0, found.start() - 24) : found.start()]
-        behind = found.string[found.end() : found.end() + 24]
+        before = text_before(found)
+        behind = text_after(found)
         if self._language.counted.match(behind):
             return None
         year = int(found["year"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.speech.normalise.language import Language
-from app.speech.normalise.reader import Rule, rule
+from app.speech.normalise.reader import Rule, rule, text_before
 
 LABEL = r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
 TOP = (
@@ -36,7 +36,7 @@ CUE_CHARACTERS = 48  # characters before a match that are searched for a cue
 
 
 def _before(found: re.Match[str]) -> str:
-    return found.string[max(0, found.start() - CUE_CHARACTERS) : found.start()]
+    return text_before(found, CUE_CHARACTERS)
 
 
 def spell(letters: str) -> str:

@@ -20,7 +20,7 @@ from app.speech.normalise.english_words import (
 )
 from app.speech.normalise.language import Calendar, Language
 from app.speech.normalise.numbers import Numbers, cldr
-from app.speech.normalise.reader import Reader, rule
+from app.speech.normalise.reader import Reader, rule, text_before
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMBERS = Numbers(cldr("en"), DIGITS, "point")
@@ -112,7 +112,7 @@ def _military(found: re.Match[str]) -> str | None:
 
 def _extension(found: re.Match[str]) -> str | None:
     """Read an extension: 03-2296 8888 x 115, extension x204."""
-    before = found.string[max(0, found.start() - 16) : found.start()]
+    before = text_before(found, 16)
     if before.rstrip()[-1:].isdigit():
         return f"extension {NUMBERS.grouped(found['digits'])}"
     return NUMBERS.grouped(found["digits"]) if EXTENSION.search(before) else None

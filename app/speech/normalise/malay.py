@@ -20,7 +20,7 @@ from app.speech.normalise.malay_words import (
     UNITS,
 )
 from app.speech.normalise.numbers import Numbers, Speller, cldr
-from app.speech.normalise.reader import Reader, rule
+from app.speech.normalise.reader import Reader, rule, text_before
 
 DIGITS = ("kosong", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan")
 FRACTIONS = {
@@ -126,7 +126,7 @@ def _doubled(found: re.Match[str]) -> str:
 
 def _four_digits(found: re.Match[str]) -> str | None:
     """Read four digits as a time after a word for it: jam 2030."""
-    before = found.string[max(0, found.start() - 24) : found.start()]
+    before = text_before(found)
     return clock(int(found["hour"]), int(found["minute"]), "") if CUES.time.search(before) else None
 
 

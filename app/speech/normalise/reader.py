@@ -31,6 +31,7 @@ _SWAPPED = str.maketrans(".,", ",.")
 _SPAN = re.compile(r"(?<=[\dm%])(?:~| ~ )(?=[\dR$])")  # 3~5 days, 9am ~ 6pm
 _SPACES = re.compile(r"  +")
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
+NEAR = 24  # characters around a match that are searched for a cue
 _AFTER = frozenset(",;:.!?)]}%°")  # characters after which words need a space
 
 
@@ -50,6 +51,16 @@ class Rule:
 def rule(heads: str, pattern: str, say: Say, *, any_case: bool = False) -> Rule:
     """Return a rule. Its pattern must take linear time, by bounded or possessive repeats."""
     return Rule(heads, re.compile(pattern, re.IGNORECASE if any_case else 0), say)
+
+
+def text_before(found: re.Match[str], characters: int = NEAR) -> str:
+    """Return the last characters before a match."""
+    return found.string[max(0, found.start() - characters) : found.start()]
+
+
+def text_after(found: re.Match[str], characters: int = NEAR) -> str:
+    """Return the first characters after a match."""
+    return found.string[found.end() : found.end() + characters]
 
 
 class Reader:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from app.speech.normalise.language import Language
-from app.speech.normalise.reader import Rule, rule
+from app.speech.normalise.reader import Rule, rule, text_after, text_before
 
-NEAR = 24  # characters before a number that are searched for a cue
 EXPIRY_YEAR = re.compile("(?:20)?(?:1[3-9]|[2-4]\\d)")  # 11/09 may be a day
 MONEY = r"[\d$€£¥₹R-]"
 
@@ -74,7 +73,7 @@ class Signs:
         """Read 24/7, 1/2, 10/10, or a day and month after a cue. Otherwise read the slash."""
         first, last = found["first"], found["last"]
         text = found.group().replace("⁄", "/")
-        before = found.string[max(0, found.start() - NEAR) : found.start()]
+        before = text_before(found)
         cues, calendar = self._language.cues, self._language.calendar
         street = cues.street.search(before)
         if text in self._language.fractions and not street:
@@ -106,8 +105,8 @@ class Signs:
 
     def _star(self, found: re.Match[str]) -> str | None:
         """Read 5 * 3, and the star key of a telephone."""
-        before = found.string[max(0, found.start() - NEAR) : found.start()]
-        behind = found.string[found.end() : found.end() + 8]
+        before = text_before(found)
+        behind = text_after(found, 8)
         if before.rstrip()[-1:].isdigit() and behind.lstrip()[:1].isdigit():
             return self._language.symbols["×"]
         return self._language.marks["*"] if self._language.cues.key.search(before) else None

@@ -11,7 +11,7 @@ from app.speech.normalise.english_short import FIXED, SPELT
 from app.speech.normalise.language import Calendar, Cues, Language
 from app.speech.normalise.money import either
 from app.speech.normalise.numbers import NUMBER
-from app.speech.normalise.reader import rule
+from app.speech.normalise.reader import rule, text_before
 from app.speech.normalise.spaced import Spaced
 from app.speech.normalise.tamil_numbers import NUMBERS, joined, placed
 from app.speech.normalise.tamil_words import (
@@ -113,7 +113,7 @@ def _cased(found: re.Match[str]) -> str:
     """Join the number and its ending in one word: 5க்கு, 1-ஐ. Read 999 ஐ அழைக்கவும் digit by digit."""
     number, text = found["number"], found.string
     ending = {"ல்": "இல்", "லிருந்து": "இலிருந்து"}.get(found["ending"], found["ending"])
-    before = text[max(0, found.start() - 40) : found.start()]
+    before = text_before(found, 40)
     named = CUES.code.search(before) or text.startswith(" அழை", found.end())
     each = named and number.isdigit() and len(number) > 2
     return joined(NUMBERS.grouped(number) if each else NUMBERS.number(number), ending)
@@ -121,7 +121,7 @@ def _cased(found: re.Match[str]) -> str:
 
 def _day(found: re.Match[str]) -> str | None:
     """Read a day of the month: the 12 of நவம்பர் 12."""
-    before = found.string[max(0, found.start() - 24) : found.start()]
+    before = text_before(found)
     day = int(found["day"])
     return f"{placed(day, 'ஆம்')} தேதி" if 1 <= day <= 31 and _MONTH_BEFORE.search(before) else None
 

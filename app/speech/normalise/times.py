@@ -6,7 +6,7 @@ import re
 
 from app.speech.normalise.language import Language
 from app.speech.normalise.money import either
-from app.speech.normalise.reader import Rule, rule
+from app.speech.normalise.reader import Rule, rule, text_after, text_before
 
 COLON = (
     r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?"
@@ -15,7 +15,6 @@ COLON = (
 CLOCK = r"(?P<hour{0}>\d{{1,2}})(?:[:.](?P<minute{0}>[0-5]\d))?(?::[0-5]\d)? ?(?P<half{0}>{1})"
 END = r"(?![^\W_]|[:.,/-]\d)"
 BETWEEN = "to|until|till|through|and|or|hingga|sehingga|sampai|dan|atau"  # weekdays
-NEAR = 24  # characters around a match that are searched for a cue
 
 
 class Times:
@@ -101,7 +100,7 @@ class Times:
         return said and self._placed(said, found)
 
     def _cued_time(self, found: re.Match[str]) -> str | None:
-        return self._time(found) if self._language.cues.time.search(_before(found)) else None
+        return self._time(found) if self._language.cues.time.search(text_before(found)) else None
 
     def _span(self, found: re.Match[str]) -> str | None:
         first = self._clock(found["hour"], found["minute"], found["half"])
@@ -112,8 +111,8 @@ class Times:
         return self._placed(f"{first} {self._language.to} {last}", found)
 
     def _placed(self, said: str, found: re.Match[str]) -> str:
-        behind = found.string[found.end() : found.end() + NEAR]
-        return self._calendar.placed(said, _before(found), behind) + _stop(found)
+        behind = text_after(found)
+        return self._calendar.placed(said, text_before(found), behind) + _stop(found)
 
     def _clock(
         self, hour: str, minute: str | None, half: str | None, second: str | None = None
@@ -141,7 +140,7 @@ class Times:
         if not (1 <= day <= 31 and 1 <= month <= 12):
             return None
         said = self._calendar.date(day, month, _year(fields["year"]))
-        if _before(found).lower().endswith("the "):
+        if text_before(found).lower().endswith("the "):
             said = said.removeprefix("the ")
         return said + _stop(found)
 
@@ -179,13 +178,9 @@ class Times:
         return f"{year(int(first))} {self._language.to} {year(int(whole))}"
 
 
-def _before(found: re.Match[str]) -> str:
-    return found.string[max(0, found.start() - NEAR) : found.start()]
-
-
 def _stop(found: re.Match[str]) -> str:
     """Return the full stop of "p.m." if it also ends the sentence."""
-    ends = re.match(r"\s*$|\s+[A-Z]", found.string[found.end() : found.end() + 40])
+    ends = re.match(r"\s*$|\s+[A-Z]", text_after(found, 40))
     return "." if ends and found.group().endswith(".") else ""
 
 
