@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from app.request_errors import EmptyInput, InputTooLong
 from app.speech.lexicon import Lexicon
 from app.speech.markdown import without_halves
 from app.speech.normalise import normalise
-from app.speech.normalise.detect import Language
+from app.speech.normalise.detect import Language, LanguageChoice
 from app.speech.pauses import Passage, passages
 from app.speech.text import clean, prepare
 
-LanguageChoice = Language | Literal["auto"]
 READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 
 

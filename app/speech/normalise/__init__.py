@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from app.speech.normalise import english, malay, mandarin, tamil
-from app.speech.normalise.detect import Language, languages
+from app.speech.normalise.detect import Language, LanguageChoice, languages
 from app.speech.normalise.reader import Reader
 from app.speech.normalise.spaced import Spaced
 from app.speech.sentences import sentences
@@ -19,7 +18,7 @@ READERS: dict[Language, Callable[[], Reader | Spaced]] = {
 }
 
 
-def normalise(text: str, language: Language | Literal["auto"] = "auto") -> str:
+def normalise(text: str, language: LanguageChoice = "auto") -> str:
     """Return the text in spoken form, by the rules of `language` or of each sentence's language.
 
     Text that no rule matches stays, and so do sentences in other scripts. Prose without digits,

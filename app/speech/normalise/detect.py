@@ -9,7 +9,8 @@ from typing import Literal
 from app.speech.normalise.frequent import ENGLISH, MALAY
 
 Language = Literal["en", "ms", "zh", "ta"]
-Guess = Literal["en", "ms", "zh", "ta", "other", "unknown"]
+LanguageChoice = Literal["auto", Language]
+Guess = Literal[Language, "other", "unknown"]
 KNOWN: dict[Guess, Language] = {"en": "en", "ms": "ms", "zh": "zh", "ta": "ta"}
 
 _TAMIL = re.compile(r"[\u0b80-\u0bff]")
