@@ -9,10 +9,11 @@ from pathlib import Path
 from app.addresses import Address
 from app.api.cloning import Cloner
 from app.api.service import LOADING, Service
-from app.clone.encoder import ReferenceEncoder, VoiceEncoder
+from app.clone.encoder import ReferenceEncoder
 from app.clone.reference import ReferenceLimits
 from app.clone.store import VoiceStore
-from app.codec import Codec, OverlappingCodec
+from app.codec import Codec, OverlappingCodec, VoiceEncoder
+from app.codec.registry import CODECS
 from app.contention import cores
 from app.decode.call_cost import measure_call_cost
 from app.decode.load_estimate import CallCost
@@ -27,17 +28,6 @@ from app.speech.lexicon import Lexicon
 
 log = logging.getLogger(__name__)
 
-# Codes per codebook, which are needed before the codec is loaded.
-VOCABULARY = {"neucodec": 65_536, "snac": 4_096, "builtin": 65_536}
-
-# Most padded frames in one decode call on a CPU: about 0.3 s of one core, the longest time that
-# the next window of a stream waits for a batch of other streams.
-CPU_BATCH_FRAMES = {"neucodec": 128, "snac": 32, "builtin": 256}
-
-# Fixed overhead of a decode call on a CPU, in frames. Windows whose lengths differ by more are
-# cheaper in two calls.
-CPU_CALL_FRAMES = {"neucodec": 8, "snac": 2, "builtin": 8}
-
 
 def lexicon_of(settings: Settings) -> Lexicon:
     """Read PRONUNCIATIONS; raises LexiconError."""
@@ -51,7 +41,7 @@ def profile_of(settings: Settings) -> Profile:
         ProfileError: the profile is not valid, or does not fit the settings.
     """
     profile = load_profile(settings.profile_name)
-    if settings.tts_api is None and profile.codec.name != "builtin":
+    if settings.tts_api is None and not CODECS[profile.codec.name].embedded_engine:
         raise ProfileError(f"MODEL_PROFILE={settings.profile_name} needs an engine: set TTS_API")
     profile = customise(
         profile,
@@ -89,15 +79,17 @@ def engine_of(settings: Settings, profile: Profile) -> Engine:
         stream_interval=settings.stream_interval,
     )
 
+    tokens = profile.tokens
+    token_limit = tokens.first + tokens.slots * CODECS[profile.codec.name].vocabulary
+
     def vllm(address: Address) -> VllmEngine:
         return VllmEngine(
             address.url,
             profile.model,
-            profile.tokens,
+            tokens,
             api_key=address.key.get_secret_value() if address.key else None,
             stop_token_ids=profile.stop_token_ids,
-            token_limit=profile.tokens.first
-            + profile.tokens.slots * VOCABULARY[profile.codec.name],
+            token_limit=token_limit,
             limits=limits,
         )
 
@@ -114,22 +106,20 @@ def cloner_of(
 ) -> Cloner:
     """Create the cloner, which makes voices from recordings.
 
-    Its encoder is `load`'s, or NeuCodec's by default; the first recording loads it.
+    Its encoder is `load`'s, or that of the codec by default; the first recording loads it.
     """
 
-    def load_neucodec() -> VoiceEncoder:
-        from app.codec.load import pick_devices  # noqa: PLC0415  (imports torch)
-        from app.codec.neucodec_encoder import load_encoder  # noqa: PLC0415
+    def load_codecs_encoder() -> VoiceEncoder:
+        from app.codec.load import load_encoder, pick_devices  # noqa: PLC0415  (imports torch)
 
         weights = settings.clone_weights or settings.codec_weights or profile.codec.weights
-        return load_encoder(weights, pick_devices(settings.device)[0])
+        return load_encoder(profile.codec.name, weights, pick_devices(settings.device)[0])
 
     store = VoiceStore(
         Path(settings.voices_folder) if settings.voices_folder else None, settings.max_voices
     )
-    encoder = ReferenceEncoder(
-        load or load_neucodec, ReferenceLimits(max_s=settings.max_reference_s)
-    )
+    limits = ReferenceLimits(max_s=settings.max_reference_s)
+    encoder = ReferenceEncoder(load or load_codecs_encoder, limits)
     return Cloner(profile, encoder, store, settings.request_timeout_s)
 
 
@@ -143,16 +133,17 @@ def decoder_of(
     Raises:
         LoadError: the codec cannot be loaded.
     """
-    settings, name = service.settings, service.profile.codec.name
+    settings = service.settings
+    info = CODECS[service.profile.codec.name]
     if codec is None:
         codecs, on_cpu = _load_codecs(service)
     else:
         codecs, on_cpu = [codec], not isinstance(codec, OverlappingCodec)
     limits = BatchLimits(
         windows=_batch_size(settings),
-        padded_frames=settings.max_batch_frames or (CPU_BATCH_FRAMES[name] if on_cpu else None),
+        padded_frames=settings.max_batch_frames or (info.cpu_batch_frames if on_cpu else None),
         frame_steps=codecs[0].spec.frame_steps,
-        call_frames=CPU_CALL_FRAMES[name] if on_cpu else codecs[0].spec.call_frames,
+        call_frames=info.cpu_call_frames if on_cpu else codecs[0].spec.call_frames,
     )
     workers = _cpu_workers(settings) if on_cpu else 1
     cost = _call_cost(service, codecs[0], limits, on_cpu=on_cpu) if codec is None else None

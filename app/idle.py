@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.codec.registry import CODECS
 from app.profiles import Profile
 from app.settings import Settings
 
@@ -14,19 +15,19 @@ def idle_settings(settings: Settings, profile: Profile, devices: tuple[str, ...]
         yield "MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"
     if settings.tts_api_key and settings.tts_api is None:
         yield "TTS_API_KEY has no effect without TTS_API"
-    if profile.codec.name == "builtin":
+    if CODECS[profile.codec.name].bundled:
         if settings.codec_weights is not None:
-            yield "CODEC_WEIGHTS has no effect on the built-in codec"
+            yield f"CODEC_WEIGHTS has no effect on the codec {profile.codec.name}"
         if settings.codec_dtype != "auto":
-            yield "CODEC_DTYPE has no effect on the built-in codec"
+            yield f"CODEC_DTYPE has no effect on the codec {profile.codec.name}"
     if settings.torch_compile and (why := _uncompiled(settings, profile, devices)):
         yield f"TORCH_COMPILE has no effect {why}"
 
 
 def _uncompiled(settings: Settings, profile: Profile, devices: tuple[str, ...]) -> str | None:
     """Return the reason why nothing is compiled, or None; only CUDA graphs are compiled."""
-    if profile.codec.name == "builtin":
-        return "on the built-in codec"
+    if not CODECS[profile.codec.name].graph_frames:
+        return f"on the codec {profile.codec.name}"
     if devices == ("cpu",):
         return "on a CPU"
     return "with CUDA_GRAPH_BATCH=[]" if settings.cuda_graph_batch == () else None

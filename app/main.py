@@ -30,8 +30,7 @@ from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
 from app.assembly import cloner_of, engine_of, lexicon_of, profile_of
-from app.clone.encoder import VoiceEncoder
-from app.codec import Codec
+from app.codec import Codec, VoiceEncoder
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine

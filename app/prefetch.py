@@ -5,23 +5,21 @@ from __future__ import annotations
 import sys
 
 from app.codec.hub import DECODER_FILES, find_file
+from app.codec.registry import CODECS, RANDOM
 from app.errors import LoadError
 from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import Profile, load_profile
 from app.settings import Settings
 
-RANDOM = "random"
-
 
 def wanted(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, ...]]]:
     """Return the sources that the settings need, each with alternative names of one file."""
     decoder = settings.codec_weights or profile.codec.weights
-    if profile.codec.name == "builtin":
-        return []
-    files: list[tuple[str, tuple[str, ...]]] = [(decoder, DECODER_FILES)]
-    if profile.clone_prompt:
+    codec = CODECS[profile.codec.name]
+    files: list[tuple[str, tuple[str, ...]]] = [] if codec.bundled else [(decoder, DECODER_FILES)]
+    if profile.clone_prompt and codec.encoder:
         encoder = settings.clone_weights or decoder
-        files += [(encoder, (name,)) for name in ("config.json", DECODER_FILES[0])]
+        files += [(encoder, (name,)) for name in codec.encoder.files]
     return [(source, names) for source, names in files if source != RANDOM]
 
 

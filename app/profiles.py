@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.codec.registry import CODECS, CodecName
 from app.request_errors import VoiceNotFound
 
 PRESETS = Path(__file__).parent / "presets"
-CodecName = Literal["neucodec", "snac", "builtin"]
 
 
 class ProfileError(ValueError):
@@ -128,9 +127,11 @@ class Profile(_Part):
             raise ValueError(
                 "clone_prompt must contain {reference_text}, {tokens} and {text} exactly once"
             )
-        if self.codec.name != "neucodec" or self.tokens.slots != 1 or self.reads_phonemes:
+        can_clone = CODECS[self.codec.name].encoder is not None
+        if not can_clone or self.tokens.slots != 1 or self.reads_phonemes:
+            names = " or ".join(name for name, codec in CODECS.items() if codec.encoder)
             raise ValueError(
-                "clone_prompt needs the codec neucodec, one slot, and a prompt with {text}"
+                f"clone_prompt needs the codec {names}, one slot, and a prompt with {{text}}"
             )
         return self
 

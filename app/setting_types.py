@@ -57,7 +57,6 @@ def _different_engines(urls: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]  # of a response
 Encoding = Literal["pcm_s16le", "pcm_mulaw", "pcm_alaw"]  # of the samples in wav and pcm
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_any_case)]
 ApiKey = Annotated[SecretStr, AfterValidator(_sendable)]
 Host = Annotated[str, AfterValidator(host_name)]

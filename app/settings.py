@@ -9,11 +9,11 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.addresses import Address, addresses
+from app.codec.registry import Dtype
 from app.misspelt import check_env_file
 from app.setting_types import (
     ApiKeys,
     CallerKeys,
-    Dtype,
     EngineUrls,
     Format,
     GraphLengths,

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 import uvloop
 
-from app.assembly import CPU_BATCH_FRAMES, CPU_CALL_FRAMES
 from app.codec import Codec, CodeWindow
 from app.codec.load import CodecChoice, load_codec
+from app.codec.registry import CODECS
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
 from app.samples import Samples
@@ -41,7 +41,7 @@ SHORTEST_FRAMES, LONGEST_FRAMES = 150, 300
 ANSWERS = {"neucodec": 1, "builtin": 4}  # answers per stream
 S_PER_FRAME = 1 / 400  # generation time of a frame, as given to the window schedule
 BASE: Policy = "one by one"
-CODECS = ("neucodec", "builtin")
+MEASURED = ("neucodec", "builtin")
 
 
 @dataclass(slots=True)
@@ -122,11 +122,11 @@ async def sound_per_s(
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     """Run every queue in every round; compute ratios within a round."""
     codec = load_codec(CodecChoice(name, "random", left_context_s=0.5), "cpu")
-    batch_frames = arguments.batch_frames or CPU_BATCH_FRAMES[name]
-    call_frames = CPU_CALL_FRAMES[name]
+    info = CODECS[name]
+    batch_frames = arguments.batch_frames or info.cpu_batch_frames
     limits = BatchLimits(32, batch_frames)
     cases: dict[str, tuple[Policy, BatchLimits]] = {
-        "as served": ("deadline", BatchLimits(32, batch_frames, call_frames=call_frames)),
+        "as served": ("deadline", BatchLimits(32, batch_frames, call_frames=info.cpu_call_frames)),
         "any lengths": ("deadline", limits),
         "exact lengths": ("exact length", limits),
         BASE: (BASE, limits),
@@ -140,7 +140,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     ]
     result: dict[str, object] = {
         "batch_frames": batch_frames,
-        "call_frames": call_frames,
+        "call_frames": info.cpu_call_frames,
         "largest_window_frames": codec.spec.max_window_frames,
     }
     for case in cases:
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--codecs", nargs="+", default=CODECS, choices=CODECS)
+    parser.add_argument("--codecs", nargs="+", default=MEASURED, choices=MEASURED)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--batch-frames", type=int, help="MAX_BATCH_FRAMES; default: that of the service"

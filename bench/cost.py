@@ -17,7 +17,7 @@ from app.codec.grid import ROW_STEPS
 from app.codec.spec import CodecSpec
 from app.samples import Samples
 
-# Call lengths of the fake codec in frames: a coarser grid than app.codec.load.GRAPH_FRAMES.
+# Call lengths of the fake codec in frames: a coarser grid than that of app.codec.registry.
 FRAME_STEPS = (32, 64, 128, 256, 384)
 
 # NeuCodec on a GPU; a test keeps it equal to the spec of the codec module, which imports torch.

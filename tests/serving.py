@@ -12,8 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.api.service import Service
-from app.clone.encoder import VoiceEncoder
-from app.codec import Codec
+from app.codec import Codec, VoiceEncoder
 from app.engine import Engine
 from app.main import create_app
 from app.server import Server, configure

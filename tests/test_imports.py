@@ -14,6 +14,7 @@ APP = Path(__file__).parent.parent / "app"
 LEAVES = (
     "addresses",
     "allocator",
+    "codec.registry",
     "codec.spec",
     "contention",
     "errors",

@@ -5,20 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from app import metrics
 from app.clone.decoding import Processes
 from app.clone.reference import RATE_HZ, ReferenceDecoding, ReferenceLimits
-from app.samples import Samples
-
-
-class VoiceEncoder(Protocol):
-    """The encoder of a codec."""
-
-    def encode(self, samples: Samples) -> tuple[int, ...]:
-        """Return the codes of mono audio at 16 kHz."""
-        ...
+from app.codec import VoiceEncoder
 
 
 @dataclass(frozen=True, slots=True)

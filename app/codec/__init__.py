@@ -68,6 +68,14 @@ class Codec(Protocol):
         ...
 
 
+class VoiceEncoder(Protocol):
+    """The encoder of a codec, for voice cloning; not thread-safe."""
+
+    def encode(self, samples: Samples) -> tuple[int, ...]:
+        """Return the codes of mono audio at 16 kHz."""
+        ...
+
+
 @runtime_checkable
 class OverlappingCodec(Codec, Protocol):
     """A codec on an asynchronous device.

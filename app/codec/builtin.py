@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load
+from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
 from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY
+from app.codec.hub import Report
+from app.codec.load import CodecChoice
 from app.codec.pulses import SAMPLE_RATE_HZ
 from app.codec.source_filter import FRAME_SAMPLES, Decoder
 from app.codec.spec import CodecSpec
@@ -51,8 +53,13 @@ def builtin_codec(decoder: Decoder, device: str) -> EagerCodec:
 def read_decoder(weights: bytes) -> Decoder:
     """Read a decoder from the bytes of a safetensors file, into float32."""
     decoder = Decoder()
-    decoder.load_state_dict(load(weights))
+    decoder.load_state_dict(load_tensors(weights))
     return decoder.float()
+
+
+def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+    """Load the codec for the service; see `Loader`. Its weights and type are fixed."""
+    return load_builtin_codec(device=device)
 
 
 def load_builtin_codec(*, device: str) -> EagerCodec:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from pkgutil import resolve_name
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 
-from app.codec import Codec, CodeWindow, OutOfMemory
+from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
 from app.codec.eager import EagerCodec
 from app.codec.faults import translated
 from app.codec.grid import Grid
 from app.codec.hub import Report
-from app.codec.weights import DtypeSetting, pick_dtype
+from app.codec.registry import CODECS, CodecName, Dtype
+from app.codec.weights import pick_dtype
 from app.errors import LoadError
 
 log = logging.getLogger(__name__)
-CodecName = Literal["neucodec", "snac", "builtin"]
-# Context takes as long as other frames on a CPU, and hardly any time on a GPU.
-CPU_LEFT_CONTEXT_S = 1.0
-GPU_LEFT_CONTEXT_S = 3.0
-NEUCODEC_FRAMES_PER_S = 50
 WARM_FRAMES = 32
-GRAPH_FRAMES = {"neucodec": (32, 64, 96, 128, 192, 256, 384), "snac": (8, 12, 16, 24, 32, 64)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +28,34 @@ class CodecChoice:
     """The codec to load, and how to run it.
 
     Args:
-        graph_s: lengths of captured decode calls in seconds. None: GRAPH_FRAMES; empty: no graphs.
+        left_context_s: context of codecs whose windows are not exact. None: the codec's default.
+        graph_s: lengths of captured decode calls in seconds. None: those of the registry; empty:
+            no graphs.
         compiled: use torch.compile.
         max_batch: maximum number of windows in one call.
     """
 
     name: CodecName
     weights: str
-    dtype: DtypeSetting = "auto"
+    dtype: Dtype = "auto"
     left_context_s: float | None = None
     graph_s: tuple[float, ...] | None = None
     compiled: bool = False
     max_batch: int = 32
+
+
+class Loader(Protocol):
+    """Function that loads the decoder of a codec; raises LoadError."""
+
+    def __call__(
+        self, choice: CodecChoice, device: str, dtype: torch.dtype, report: Report
+    ) -> EagerCodec: ...
+
+
+class EncoderLoader(Protocol):
+    """Function that loads the encoder of a codec; raises LoadError."""
+
+    def __call__(self, weights: str, device: str) -> VoiceEncoder: ...
 
 
 def pick_devices(setting: str) -> tuple[str, ...]:
@@ -89,18 +101,14 @@ def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec
     else:
         # TF32 products, cuDNN's default, differ from float32 by 64 dB (signal to noise).
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    dtype = pick_dtype(choice.dtype, device)
+    bundled = CODECS[choice.name].bundled
+    dtype = torch.float32 if bundled else pick_dtype(choice.dtype, device)
     codec = _load(choice, device, dtype, report)
     if dtype == torch.float16 and choice.dtype == "auto" and not _finite(codec):
         log.warning("%s overflows in float16: using bfloat16", choice.name)
         dtype = torch.bfloat16
         codec = _load(choice, device, dtype, report)
-    log.info(
-        "%s codec on %s in %s",
-        choice.name,
-        device,
-        "float32" if choice.name == "builtin" else dtype,
-    )
+    log.info("%s codec on %s in %s", choice.name, device, dtype)
     grid = None if on_cpu else graph_grid(choice, codec)
     if grid is None:
         _finite(codec)  # warm-up: the first call of a shape creates plans and allocates memory
@@ -114,11 +122,24 @@ def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec
     return graphed
 
 
+def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:
+    """Load the encoder of a codec from a hub id, a local folder, or "random".
+
+    Raises:
+        LoadError: the codec has no encoder, or its weights cannot be loaded.
+    """
+    encoder = CODECS[name].encoder
+    if encoder is None:
+        raise LoadError(f"the codec {name} has no encoder")
+    loader = cast("EncoderLoader", resolve_name(encoder.loader))
+    return loader(weights, device)
+
+
 def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
     """Return the shapes to capture as graphs, or None if there are none."""
-    if choice.name not in GRAPH_FRAMES or choice.graph_s == ():
+    frames = CODECS[choice.name].graph_frames
+    if not frames or choice.graph_s == ():
         return None
-    frames = GRAPH_FRAMES[choice.name]
     if choice.graph_s is not None:
         frames = tuple(
             max(1, round(seconds * codec.spec.frames_per_s)) for seconds in choice.graph_s
@@ -127,22 +148,8 @@ def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
 
 
 def _load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
-    if choice.name == "builtin":
-        from app.codec.builtin import load_builtin_codec  # noqa: PLC0415
-
-        return load_builtin_codec(device=device)
-    if choice.name == "snac":
-        from app.codec.snac import load_snac  # noqa: PLC0415
-
-        return load_snac(choice.weights, device=device, dtype=dtype, report=report)
-    from app.codec.neucodec import load_neucodec  # noqa: PLC0415
-
-    usual_s = CPU_LEFT_CONTEXT_S if device == "cpu" else GPU_LEFT_CONTEXT_S
-    seconds = usual_s if choice.left_context_s is None else choice.left_context_s
-    frames = round(seconds * NEUCODEC_FRAMES_PER_S)
-    return load_neucodec(
-        choice.weights, device=device, dtype=dtype, left_context_frames=frames, report=report
-    )
+    loader = cast("Loader", resolve_name(CODECS[choice.name].loader))
+    return loader(choice, device, dtype, report)
 
 
 def _finite(codec: EagerCodec) -> bool:

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
+from app.codec.load import CodecChoice
 from app.codec.packed import pack
+from app.codec.registry import RANDOM
 from app.codec.spec import CodecSpec
 from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
-from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
+from app.codec.weights import Tensors, draw_tensors, read_tensors
 
 # Replacing these substrings in this order turns the names of the transformers layout into those
 # of the published checkpoint. transformers splits the fused projection into three, and permutes
@@ -38,7 +40,11 @@ OURS = (
 )
 
 
+FRAMES_PER_S = 50
 MAX_WINDOW_FRAMES = 384
+# Context takes as long as other frames on a CPU, and hardly any time on a GPU.
+CPU_LEFT_CONTEXT_S = 1.0
+GPU_LEFT_CONTEXT_S = 3.0
 # Look-ahead included. A window of 97 frames takes 0.25 s of a core, and other streams wait for it.
 CPU_HOP_FRAMES = 72
 
@@ -57,6 +63,20 @@ def neucodec_spec(
         right_context_frames=1,
         exact=False,
         max_window_frames=max_window_frames,
+    )
+
+
+def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+    """Load the codec for the service; see `Loader`."""
+    seconds = choice.left_context_s
+    if seconds is None:
+        seconds = CPU_LEFT_CONTEXT_S if device == "cpu" else GPU_LEFT_CONTEXT_S
+    return load_neucodec(
+        choice.weights,
+        device=device,
+        dtype=dtype,
+        left_context_frames=round(seconds * FRAMES_PER_S),
+        report=report,
     )
 
 

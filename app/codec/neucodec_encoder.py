@@ -19,7 +19,8 @@ import torch
 from safetensors import SafetensorError
 
 from app.codec.hub import find_file
-from app.codec.weights import RANDOM, draw_tensors
+from app.codec.registry import RANDOM
+from app.codec.weights import draw_tensors
 from app.errors import LoadError
 from app.samples import Samples
 

@@ -18,8 +18,10 @@ from torch.nn.utils import parametrize
 
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
+from app.codec.load import CodecChoice
+from app.codec.registry import RANDOM
 from app.codec.spec import CodecSpec
-from app.codec.weights import RANDOM, Tensors, draw_tensors, read_tensors
+from app.codec.weights import Tensors, draw_tensors, read_tensors
 
 # The package scripts its activation on import, which torch 2.10 and later deprecate.
 with warnings.catch_warnings():
@@ -169,6 +171,11 @@ def snac_spec(max_window_frames: int) -> CodecSpec:
         exact=True,
         max_window_frames=max_window_frames,
     )
+
+
+def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+    """Load the codec for the service; see `Loader`."""
+    return load_snac(choice.weights, device=device, dtype=dtype, report=report)
 
 
 def load_snac(

@@ -8,23 +8,21 @@ import logging
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from app.codec.hub import CodecWeightsError
+from app.codec.registry import Dtype
 
-RANDOM = "random"
-DtypeSetting = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Tensors = dict[str, Tensor]
 
 log = logging.getLogger(__name__)
 
 
-def pick_dtype(setting: DtypeSetting, device: str) -> torch.dtype:
+def pick_dtype(setting: Dtype, device: str) -> torch.dtype:
     """Return the type of the matrices of a decoder.
 
     `auto`: float16 on a GPU (17 dB nearer to float32 than bfloat16, at the same speed), bfloat16 on

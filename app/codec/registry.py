@@ -1,0 +1,96 @@
+"""The codecs by name, as data: this module imports no other module of the service, and no torch.
+
+To add a codec, write a module with a function `load` (see `app.codec.load.Loader`) and add a row
+to `CODECS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+RANDOM = "random"  # in place of weights: seeded random numbers, whose audio is noise
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]  # of the matrices of a decoder
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """Encoder of a codec, for voice cloning.
+
+    Args:
+        loader: `module:function`; see `app.codec.load.EncoderLoader`.
+        files: names of the files of its weights.
+    """
+
+    loader: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodecInfo:
+    """Properties of a codec that are needed before it is loaded.
+
+    Args:
+        loader: `module:function` that loads the decoder; see `app.codec.load.Loader`.
+        vocabulary: number of codes per codebook.
+        cpu_batch_frames: most padded frames in one decode call on a CPU: about 0.3 s of one core,
+            the longest time that the next window of a stream waits for a batch of other streams.
+        cpu_call_frames: fixed overhead of a decode call on a CPU, in frames. Windows whose lengths
+            differ by more are cheaper in two calls.
+        graph_frames: default lengths of captured decode calls on a GPU; empty: no graphs.
+        bundled: True if the weights ship with the service, in float32. CODEC_WEIGHTS and
+            CODEC_DTYPE then have no effect.
+        embedded_engine: True if the embedded engine generates codes of this codec.
+        encoder: None if the codec cannot clone voices.
+    """
+
+    loader: str
+    vocabulary: int
+    cpu_batch_frames: int
+    cpu_call_frames: int
+    graph_frames: tuple[int, ...] = ()
+    bundled: bool = False
+    embedded_engine: bool = False
+    encoder: EncoderInfo | None = None
+
+
+CODECS: dict[str, CodecInfo] = {
+    "neucodec": CodecInfo(
+        loader="app.codec.neucodec:load",
+        vocabulary=65_536,
+        cpu_batch_frames=128,
+        cpu_call_frames=8,
+        graph_frames=(32, 64, 96, 128, 192, 256, 384),
+        encoder=EncoderInfo(
+            loader="app.codec.neucodec_encoder:load_encoder",
+            files=("config.json", "model.safetensors"),
+        ),
+    ),
+    "snac": CodecInfo(
+        loader="app.codec.snac:load",
+        vocabulary=4_096,
+        cpu_batch_frames=32,
+        cpu_call_frames=2,
+        graph_frames=(8, 12, 16, 24, 32, 64),
+    ),
+    "builtin": CodecInfo(
+        loader="app.codec.builtin:load",
+        vocabulary=65_536,
+        cpu_batch_frames=256,
+        cpu_call_frames=8,
+        bundled=True,
+        embedded_engine=True,
+    ),
+}
+
+
+def known_codec(name: str) -> str:
+    """Return `name`; raise ValueError if `CODECS` has no such codec."""
+    if name not in CODECS:
+        raise ValueError(f"not among the codecs: {', '.join(CODECS)}")
+    return name
+
+
+CodecName = Annotated[str, AfterValidator(known_codec)]  # a name of CODECS
