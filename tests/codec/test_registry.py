@@ -11,7 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from app.codec import CodeWindow, builtin
+from app.codec import CodeWindow
+from app.codec.builtin import SPEC as BUILTIN
 from app.codec.load import CodecChoice, load_codec, load_encoder
 from app.codec.neucodec import neucodec_spec
 from app.codec.registry import CODECS
@@ -56,7 +57,7 @@ default = "anna"
     [
         ("neucodec", neucodec_spec(50)),
         ("snac", snac_spec(GPU_WINDOW_FRAMES)),
-        ("builtin", builtin.SPEC),
+        ("builtin", BUILTIN),
     ],
 )
 def test_a_row_agrees_with_its_codec(name: str, spec: CodecSpec) -> None:
