@@ -17,7 +17,7 @@ from app.api.failure import refused
 from app.errors import ServiceError
 from app.handshake import asks_for_websocket, read_handshake
 from app.outflow import Outflow
-from app.patience import Patience
+from app.patience import ReadTimeout
 from app.refusal import refusal
 from app.request_errors import (
     HeadTooLarge,
@@ -59,8 +59,8 @@ class AbortableProtocol(HttpToolsProtocol):
         if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer_bytes)
         super().connection_made(transport)
-        self._patience = Patience(self.read_limit_s, self._late)
-        self._patience.begin()
+        self._read_timeout = ReadTimeout(self.read_limit_s, self._late)
+        self._read_timeout.start()
         self._outflow = Outflow(transport, self.write_limit_s, self._stalled)
         self._part: Literal["head", "body"] | None = None  # of the request being received
         self._head_bytes = 0
@@ -69,13 +69,13 @@ class AbortableProtocol(HttpToolsProtocol):
         self._fault: ServiceError | None = None  # the first error; later bytes are not parsed
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.end()
+        self._read_timeout.stop()
         self._outflow.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse the bytes and enforce the header limit."""
-        self._patience.begin()
+        self._read_timeout.start()
         self._unset_keepalive_if_required()
         self._body_came = False
         self._parse(data)
@@ -130,7 +130,7 @@ class AbortableProtocol(HttpToolsProtocol):
         self._part = "head"
         self._head_bytes = 0
         self._field_bytes = 0
-        self._patience.begin()
+        self._read_timeout.start()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -152,14 +152,14 @@ class AbortableProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._part = "body"
-        self._patience.renew()
+        self._read_timeout.restart()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Extend the read timeout by the size of the chunk."""
         self._body_came, self._head_bytes = True, 0
         if self._answering:
-            self._patience.received(len(body))
+            self._read_timeout.add_bytes(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -167,13 +167,13 @@ class AbortableProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._part = None
-        self._patience.end()
+        self._read_timeout.stop()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Start the next request; give the unread rest of this body one full read timeout."""
-        if self._patience.waiting:
-            self._patience.renew()
+        if self._read_timeout.waiting:
+            self._read_timeout.restart()
         super().on_response_complete()
         if self._fault and not self._behind and not self.transport.is_closing():
             self._give_up(self._fault)
@@ -227,7 +227,7 @@ class AbortableProtocol(HttpToolsProtocol):
     def _open_websocket(self, handshake: Request, behind: bytes) -> None:
         """Hand over to the WebSocket protocol; abort if an HTTP response is still pending."""
         self._part = None
-        self._patience.end()
+        self._read_timeout.stop()
         self._outflow.leave()
         if self._answering or self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -286,7 +286,7 @@ class AbortableProtocol(HttpToolsProtocol):
         Extend it if reading is paused or if an earlier response is still running.
         """
         if self.flow.read_paused or self._behind:
-            self._patience.renew()
+            self._read_timeout.restart()
         elif self._part is None:
             self.transport.abort()
         else:

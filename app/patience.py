@@ -11,7 +11,7 @@ from app.standstill import Alarm
 MIN_BODY_BYTES_PER_S = 8_192
 
 
-class Patience:
+class ReadTimeout:
     """Read timeout: `limit_s` for the headers, then `limit_s` plus 1 s per 8 KB for the body.
 
     Uses a single timer. When it fires, the bytes received since it was set extend it, or `on_end`
@@ -22,7 +22,7 @@ class Patience:
         self._limit_s = limit_s
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._look)
+        self._alarm = Alarm(self._expired)
         self._body_bytes = 0  # received since the timer was set
 
     @property
@@ -30,25 +30,25 @@ class Patience:
         """True while the timer runs."""
         return self._alarm.waiting
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start the timer unless it runs."""
         if not self._alarm.waiting:
-            self.renew()
+            self.restart()
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Restart the timer with the full limit."""
         self._body_bytes = 0
         self._alarm.set(self._loop.time() + self._limit_s)
 
-    def received(self, body_bytes: int) -> None:
+    def add_bytes(self, body_bytes: int) -> None:
         """Count received bytes of the body, which extend the timeout."""
         self._body_bytes += body_bytes
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Stop the timer."""
         self._alarm.cancel()
 
-    def _look(self) -> None:
+    def _expired(self) -> None:
         ends_s = self._alarm.due_s + self._body_bytes / MIN_BODY_BYTES_PER_S
         self._body_bytes = 0
         if ends_s > self._loop.time():

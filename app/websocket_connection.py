@@ -13,7 +13,7 @@ from websockets.http11 import Request
 from app.api.websocket import SHUTDOWN
 from app.errors import Draining, ServiceError
 from app.outflow import Outflow
-from app.patience import Patience
+from app.patience import ReadTimeout
 from app.refusal import refusal
 from app.request_errors import HandshakeRefused, RequestTimeout
 
@@ -42,14 +42,14 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         self.conn.debug = False
         self.logger = logging.getLogger(LOGGER)
         self._outflow = Outflow(transport, self.write_limit_s, transport.abort)
-        self._patience = Patience(self.read_limit_s, self._late)
-        self._patience.begin()
+        self._read_timeout = ReadTimeout(self.read_limit_s, self._late)
+        self._read_timeout.start()
         self._early = bytearray()  # bytes received before the handshake was answered
         self._running = True
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.end()
+        self._read_timeout.stop()
         self._outflow.leave()
         super().connection_lost(exc)
 
@@ -124,7 +124,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def _answered(self) -> None:
         """Stop the read timeout, and parse the bytes that followed the handshake."""
-        self._patience.end()
+        self._read_timeout.stop()
         early, self._early = bytes(self._early), bytearray()
         if early and not self.transport.is_closing():
             super().data_received(early)
@@ -138,7 +138,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         """Reject the handshake in place of the application, and close."""
         self.handshake_complete = self.close_sent = self.disconnected = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-        self._patience.end()
+        self._read_timeout.stop()
         if not self.transport.is_closing():
             self.transport.write(refusal(error, self.scope, self.default_headers))  # type: ignore[arg-type]
             self.transport.close()

@@ -18,7 +18,7 @@ from app.engine.clock import TokenClock
 from app.engine.vllm import EngineLimits
 from app.listener import ClientGone
 from app.outflow import Outflow
-from app.patience import Patience
+from app.patience import ReadTimeout
 from app.standstill import BEAT_S, Alarm, Limit
 from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head
@@ -184,8 +184,8 @@ async def test_short_delays_are_no_standstill() -> None:
 @pytest.mark.fault(57)
 async def test_a_client_is_not_blamed_for_what_it_could_not_send_or_take() -> None:
     ended: list[str] = []
-    patience = Patience(SHORT_S, lambda: ended.append("read"))
-    patience.begin()
+    patience = ReadTimeout(SHORT_S, lambda: ended.append("read"))
+    patience.start()
 
     class Transport(asyncio.WriteTransport):
         def get_write_buffer_size(self) -> int:
