@@ -16,7 +16,7 @@ from app.api.access import note
 from app.api.failure import refused
 from app.errors import ServiceError
 from app.handshake import asks_for_websocket, read_handshake
-from app.outflow import Outflow
+from app.outflow import WriteStallTimeout
 from app.patience import ReadTimeout
 from app.refusal import refusal
 from app.request_errors import (
@@ -61,7 +61,7 @@ class AbortableProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._read_timeout = ReadTimeout(self.read_limit_s, self._late)
         self._read_timeout.start()
-        self._outflow = Outflow(transport, self.write_limit_s, self._stalled)
+        self._write_stall = WriteStallTimeout(transport, self.write_limit_s, self._stalled)
         self._part: Literal["head", "body"] | None = None  # of the request being received
         self._head_bytes = 0
         self._field_bytes = 0
@@ -70,7 +70,7 @@ class AbortableProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._read_timeout.stop()
-        self._outflow.leave()
+        self._write_stall.disarm()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -191,7 +191,7 @@ class AbortableProtocol(HttpToolsProtocol):
                 if cycle.response_complete:
                     self._attend()  # the next response may have started
                 else:
-                    self._outflow.watch()  # an incomplete response: uvicorn closes now
+                    self._write_stall.arm()  # an incomplete response: uvicorn closes now
 
         super()._start_asgi_task(cycle, attended)  # type: ignore[arg-type]
 
@@ -228,7 +228,7 @@ class AbortableProtocol(HttpToolsProtocol):
         """Hand over to the WebSocket protocol; abort if an HTTP response is still pending."""
         self._part = None
         self._read_timeout.stop()
-        self._outflow.leave()
+        self._write_stall.disarm()
         if self._answering or self.transport.get_write_buffer_size():
             self.transport.abort()
             return
@@ -271,9 +271,9 @@ class AbortableProtocol(HttpToolsProtocol):
     def _attend(self) -> None:
         """Arm the write timeout, or disarm it while the application is writing a response."""
         if self._answering and not self.flow.write_paused and not self.transport.is_closing():
-            self._outflow.leave()
+            self._write_stall.disarm()
         else:
-            self._outflow.watch()
+            self._write_stall.arm()
 
     def _stalled(self) -> None:
         if self._answering and not self.pipeline:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from app.standstill import Alarm
 
 
-class Outflow:
+class WriteStallTimeout:
     """Write timeout: calls `on_stall` if the client reads nothing of the buffer for `limit_s`.
 
     Armed only while nothing is written, so a shrinking buffer means that the client reads.
@@ -22,22 +22,22 @@ class Outflow:
         self._limit_s = limit_s
         self._on_stall = on_stall
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._look)
+        self._alarm = Alarm(self._check)
         self._left_bytes = 0  # size of the write buffer when the timer was set
 
-    def watch(self) -> None:
+    def arm(self) -> None:
         """Arm, or restart, the timer while the buffer is not empty and nothing is written to it."""
-        self.leave()
+        self.disarm()
         self._left_bytes = self._transport.get_write_buffer_size()
         if self._left_bytes:
             self._alarm.set(self._loop.time() + self._limit_s)
 
-    def leave(self) -> None:
+    def disarm(self) -> None:
         """Disarm: the application writes, with its own timeout, or the connection is closed."""
         self._alarm.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._transport.get_write_buffer_size() < self._left_bytes:
-            self.watch()
+            self.arm()
         else:
             self._on_stall()

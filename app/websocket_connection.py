@@ -12,7 +12,7 @@ from websockets.http11 import Request
 
 from app.api.websocket import SHUTDOWN
 from app.errors import Draining, ServiceError
-from app.outflow import Outflow
+from app.outflow import WriteStallTimeout
 from app.patience import ReadTimeout
 from app.refusal import refusal
 from app.request_errors import HandshakeRefused, RequestTimeout
@@ -41,7 +41,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         """Start the timeouts; never log frames and headers, which hold texts and keys."""
         self.conn.debug = False
         self.logger = logging.getLogger(LOGGER)
-        self._outflow = Outflow(transport, self.write_limit_s, transport.abort)
+        self._write_stall = WriteStallTimeout(transport, self.write_limit_s, transport.abort)
         self._read_timeout = ReadTimeout(self.read_limit_s, self._late)
         self._read_timeout.start()
         self._early = bytearray()  # bytes received before the handshake was answered
@@ -50,7 +50,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._read_timeout.stop()
-        self._outflow.leave()
+        self._write_stall.disarm()
         super().connection_lost(exc)
 
     def begin(self, handshake: Request, early: bytes) -> None:
@@ -97,12 +97,12 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._outflow.watch()
+        self._write_stall.arm()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._running and not self.transport.is_closing():
-            self._outflow.leave()
+            self._write_stall.disarm()
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a message; before the handshake is answered, answer it."""
@@ -142,7 +142,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             self.transport.write(refusal(error, self.scope, self.default_headers))  # type: ignore[arg-type]
             self.transport.close()
-            self._outflow.watch()
+            self._write_stall.arm()
 
     async def run_asgi(self) -> None:
         """Run the application, and arm the write timeout when it returns or raises."""
@@ -150,7 +150,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
             await super().run_asgi()
         finally:
             self._running = False
-            self._outflow.watch()
+            self._write_stall.arm()
 
     def shutdown(self) -> None:
         """Send SHUTDOWN to the application, which uvicorn would cut off in mid-sentence."""

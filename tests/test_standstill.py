@@ -17,7 +17,7 @@ from app.api.sinks import deliver
 from app.engine.clock import TokenClock
 from app.engine.vllm import EngineLimits
 from app.listener import ClientGone
-from app.outflow import Outflow
+from app.outflow import WriteStallTimeout
 from app.patience import ReadTimeout
 from app.standstill import BEAT_S, Alarm, Limit
 from tests.engine.connected import against, numbers_of
@@ -191,8 +191,8 @@ async def test_a_client_is_not_blamed_for_what_it_could_not_send_or_take() -> No
         def get_write_buffer_size(self) -> int:
             return 100
 
-    outflow = Outflow(Transport(), SHORT_S, lambda: ended.append("write"))
-    outflow.watch()
+    outflow = WriteStallTimeout(Transport(), SHORT_S, lambda: ended.append("write"))
+    outflow.arm()
     taken = asyncio.Event()
 
     async def send(_: object) -> None:
