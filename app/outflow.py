@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from app.standstill import Alarm
+from app.standstill import ProcessTimer
 
 
 class WriteStallTimeout:
@@ -22,7 +22,7 @@ class WriteStallTimeout:
         self._limit_s = limit_s
         self._on_stall = on_stall
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._check)
+        self._timer = ProcessTimer(self._check)
         self._left_bytes = 0  # size of the write buffer when the timer was set
 
     def arm(self) -> None:
@@ -30,11 +30,11 @@ class WriteStallTimeout:
         self.disarm()
         self._left_bytes = self._transport.get_write_buffer_size()
         if self._left_bytes:
-            self._alarm.set(self._loop.time() + self._limit_s)
+            self._timer.set(self._loop.time() + self._limit_s)
 
     def disarm(self) -> None:
         """Disarm: the application writes, with its own timeout, or the connection is closed."""
-        self._alarm.cancel()
+        self._timer.cancel()
 
     def _check(self) -> None:
         if self._transport.get_write_buffer_size() < self._left_bytes:

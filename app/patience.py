@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from app.standstill import Alarm
+from app.standstill import ProcessTimer
 
 # Bytes of body that extend the timeout by one second: a recording of 10 MB may take 20 minutes.
 MIN_BODY_BYTES_PER_S = 8_192
@@ -22,23 +22,23 @@ class ReadTimeout:
         self._limit_s = limit_s
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self._alarm = Alarm(self._expired)
+        self._timer = ProcessTimer(self._expired)
         self._body_bytes = 0  # received since the timer was set
 
     @property
     def waiting(self) -> bool:
         """True while the timer runs."""
-        return self._alarm.waiting
+        return self._timer.waiting
 
     def start(self) -> None:
         """Start the timer unless it runs."""
-        if not self._alarm.waiting:
+        if not self._timer.waiting:
             self.restart()
 
     def restart(self) -> None:
         """Restart the timer with the full limit."""
         self._body_bytes = 0
-        self._alarm.set(self._loop.time() + self._limit_s)
+        self._timer.set(self._loop.time() + self._limit_s)
 
     def add_bytes(self, body_bytes: int) -> None:
         """Count received bytes of the body, which extend the timeout."""
@@ -46,12 +46,12 @@ class ReadTimeout:
 
     def stop(self) -> None:
         """Stop the timer."""
-        self._alarm.cancel()
+        self._timer.cancel()
 
     def _expired(self) -> None:
-        ends_s = self._alarm.due_s + self._body_bytes / MIN_BODY_BYTES_PER_S
+        ends_s = self._timer.due_s + self._body_bytes / MIN_BODY_BYTES_PER_S
         self._body_bytes = 0
         if ends_s > self._loop.time():
-            self._alarm.set(ends_s)
+            self._timer.set(ends_s)
         else:
             self._on_end()

@@ -17,7 +17,7 @@ from app.errors import DeadlineExceeded, EngineLength, ServiceError
 from app.listener import ClientGone, Sink, Spoken
 from app.parts import KeptParts
 from app.progress import Progress
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 SEED_BITS = 31  # size of a random seed; some engines accept no larger one
 
@@ -35,7 +35,7 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken
         ClientGone: the client disconnected or stopped reading.
     """
     try:
-        async with Limit(speech.limit_s) as limit, asyncio.TaskGroup() as group:
+        async with ProcessTimeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
             watchers = (
                 group.create_task(_watch(stage.sink)),
                 group.create_task(stage.decoder.lost()),

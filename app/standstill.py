@@ -15,10 +15,10 @@ BEAT_S = 0.25  # between two beats; a beat later than this means that the proces
 MOMENT_S = 0.1  # extra time after a suspension, to read the data that waits in the sockets
 
 
-class Heartbeat:
+class ProcessClock:
     """Periodic timer on an event loop that measures the suspensions of the process."""
 
-    _current: Heartbeat | None = None
+    _current: ProcessClock | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -26,7 +26,7 @@ class Heartbeat:
         self._plan()
 
     @classmethod
-    def current(cls) -> Heartbeat:
+    def current(cls) -> ProcessClock:
         """Return the heartbeat of the running loop; the first call starts it."""
         loop = asyncio.get_running_loop()
         if cls._current is None or cls._current.loop is not loop:
@@ -47,7 +47,7 @@ class Heartbeat:
         self._plan()
 
 
-class Alarm:
+class ProcessTimer:
     """Timer that calls a function at a loop time, delayed by the suspensions until then.
 
     Moving it to a later time creates no timer. The running timer checks the time when it fires and
@@ -56,8 +56,8 @@ class Alarm:
 
     def __init__(self, on_time: Callable[[], object]) -> None:
         self._on_time = on_time
-        self._heart = Heartbeat.current()
-        self._loop = self._heart.loop
+        self._clock = ProcessClock.current()
+        self._loop = self._clock.loop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = self._still_s = self.due_s = 0.0
 
@@ -73,7 +73,7 @@ class Alarm:
         default is the present value.
         """
         self.due_s = due_s
-        self._still_s = self._heart.still_s() if still_s is None else still_s
+        self._still_s = self._clock.still_s() if still_s is None else still_s
         if self._timer is None or due_s < self._timer_s:
             self._start()
 
@@ -85,10 +85,10 @@ class Alarm:
     def _start(self) -> None:
         self.cancel()
         self._timer_s = self.due_s
-        self._timer = self._loop.call_at(self.due_s, self._look)
+        self._timer = self._loop.call_at(self.due_s, self._fire)
 
-    def _look(self) -> None:
-        now_s, still_s = self._loop.time(), self._heart.still_s()
+    def _fire(self) -> None:
+        now_s, still_s = self._loop.time(), self._clock.still_s()
         if still_s > self._still_s:
             self.due_s = max(self.due_s + still_s - self._still_s, now_s + MOMENT_S)
             self._still_s = still_s
@@ -99,7 +99,7 @@ class Alarm:
             self._on_time()
 
 
-class Limit(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (final for type checkers)
+class ProcessTimeout(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (final for type checkers)
     """`asyncio.timeout` that does not count suspensions of the process.
 
     The times of `when` and `reschedule` exclude the suspensions since the block began.
@@ -111,8 +111,8 @@ class Limit(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (fina
         self._seconds = seconds
         self._ends_s: float | None = None
 
-    async def __aenter__(self) -> Limit:
-        self._alarm, self._still_s = Alarm(self._expire), Heartbeat.current().still_s()
+    async def __aenter__(self) -> ProcessTimeout:
+        self._alarm, self._still_s = ProcessTimer(self._expire), ProcessClock.current().still_s()
         await super().__aenter__()
         if self._seconds is not None:
             self.reschedule(asyncio.get_running_loop().time() + self._seconds)

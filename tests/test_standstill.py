@@ -19,7 +19,7 @@ from app.engine.vllm import EngineLimits
 from app.listener import ClientGone
 from app.outflow import WriteStallTimeout
 from app.patience import ReadTimeout
-from app.standstill import BEAT_S, Alarm, Limit
+from app.standstill import BEAT_S, ProcessTimeout, ProcessTimer
 from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head
 from tests.process import Running, start, wait_until_ready
@@ -132,7 +132,7 @@ async def test_what_an_engine_sent_meanwhile_is_read_before_it_counts_as_silent(
 
 @pytest.mark.fault(57)
 async def test_a_limit_is_longer_by_a_standstill_and_ends_all_the_same() -> None:
-    async with Limit(SHORT_S) as limit:
+    async with ProcessTimeout(SHORT_S) as limit:
         before_s = limit.when()
         await asyncio.sleep(SHORT_S / 2)
         stand_still()
@@ -144,7 +144,7 @@ async def test_a_limit_is_longer_by_a_standstill_and_ends_all_the_same() -> None
         await asyncio.sleep(0.05)
     assert not limit.expired()
     with pytest.raises(TimeoutError):
-        async with Limit(SHORT_S) as limit:
+        async with ProcessTimeout(SHORT_S) as limit:
             stand_still()
             await asyncio.Event().wait()
     assert limit.expired()
@@ -152,26 +152,26 @@ async def test_a_limit_is_longer_by_a_standstill_and_ends_all_the_same() -> None
 
 async def test_a_limit_can_be_moved_and_taken_away() -> None:
     loop = asyncio.get_running_loop()
-    async with Limit(3600) as limit:
+    async with ProcessTimeout(3600) as limit:
         assert limit.when() == pytest.approx(loop.time() + 3600, abs=60)
         limit.reschedule(None)
         assert limit.when() is None
     with pytest.raises(TimeoutError):
-        async with Limit(3600) as limit:
+        async with ProcessTimeout(3600) as limit:
             limit.reschedule(loop.time() + 7200)
             limit.reschedule(loop.time() + 0.01)
             await asyncio.Event().wait()
-    async with Limit(0.05) as limit:
+    async with ProcessTimeout(0.05) as limit:
         limit.reschedule(loop.time() + 3600)
         await asyncio.sleep(0.1)
     with pytest.raises(asyncio.CancelledError):
-        async with Limit(3600):
+        async with ProcessTimeout(3600):
             raise asyncio.CancelledError
 
 
 async def test_short_delays_are_no_standstill() -> None:
     rung = asyncio.Event()
-    alarm, loop = Alarm(rung.set), asyncio.get_running_loop()
+    alarm, loop = ProcessTimer(rung.set), asyncio.get_running_loop()
     alarm.set(loop.time() + SHORT_S)
     due_s = alarm.due_s
     stand_still(BEAT_S / 5)

@@ -14,7 +14,7 @@ from app import metrics
 from app.decode.load_estimate import LoadEstimate, Shortage, Stream
 from app.errors import Overloaded
 from app.listener import ClientGone
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 RETRY_AFTER_S = 1
 # Share of the slots reserved for streams. A longer wait does not interrupt the audio of a whole
@@ -148,7 +148,7 @@ class Admission:
         left = asyncio.ensure_future(gone()) if gone else None
         events = [turn.come, left] if left else [turn.come]
         try:
-            async with Limit(self._wait_s):
+            async with ProcessTimeout(self._wait_s):
                 await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             pass  # rejected below, unless it has been admitted in the meantime

@@ -14,7 +14,7 @@ from app.profiles import Profile
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
 from app.speech.prompt import Reference
 from app.speech.text import clean
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 MAX_TEXT_CHARACTERS = 1000  # in the transcript of a reference, which lasts some seconds
 MAX_WAITING = 8  # references, including the one in progress
@@ -109,7 +109,7 @@ class Cloner:
             raise overloaded("uploads", message, RETRY_AFTER_S)
         self._waiting += 1
         try:
-            async with Limit(self._limit_s):
+            async with ProcessTimeout(self._limit_s):
                 return await self._work(audio)
         except TimeoutError as exc:
             raise DeadlineExceeded("the reference was not encoded in time") from exc

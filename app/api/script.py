@@ -15,7 +15,7 @@ from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeo
 from app.speech.incremental import SentenceFeed
 from app.speech.pauses import Passage, check_pauses, passages
 from app.speech.surrogates import SurrogatePairs
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
 # Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.
@@ -128,7 +128,7 @@ class Script:
     async def _more(self) -> None:
         ends_s = self._latest_s + self._gap_s
         try:
-            async with Limit(ends_s - asyncio.get_running_loop().time()):
+            async with ProcessTimeout(ends_s - asyncio.get_running_loop().time()):
                 await self._written.wait()
         except TimeoutError as exc:
             if self._latest_s + self._gap_s <= ends_s:

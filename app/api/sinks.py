@@ -16,7 +16,7 @@ from app.api.presence import disconnected
 from app.errors import ServiceError
 from app.listener import ClientGone, Spoken
 from app.speech.encoders import Encoder
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 Headers = list[tuple[bytes, bytes]]
 FINISH_REASON = (
@@ -175,7 +175,7 @@ async def deliver(message: Message, send: Send, limit_s: float) -> None:
         ClientGone: the client has disconnected, or did not read for `limit_s`.
     """
     try:
-        async with Limit(limit_s):
+        async with ProcessTimeout(limit_s):
             await send(message)
     except TimeoutError as exc:
         raise ClientGone("the client did not read within the write timeout") from exc

@@ -20,7 +20,7 @@ from app.api.wording import Manner, Wording
 from app.clone.child import command, die_with_the_service, environment
 from app.errors import DeadlineExceeded, NotReady
 from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 REFUSALS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}
 LENGTH_BYTES = 4  # length prefix of each message
@@ -51,7 +51,7 @@ class TextProcess:
         async with self._turn:
             answered = False
             try:
-                async with Limit(self._limit_s):
+                async with ProcessTimeout(self._limit_s):
                     kind, value, param = json.loads(await self._ask(pickle.dumps((text, manner))))
                     answered = True
             except TimeoutError as exc:

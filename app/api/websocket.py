@@ -24,7 +24,7 @@ from app.api.utterance import Utterance
 from app.errors import Overloaded, ServiceError
 from app.listener import ClientGone
 from app.request_errors import EmptyInput, InvalidMessage, RequestError
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Connection:
         """Return the next message, or None once either side has closed the connection."""
         while True:
             try:
-                async with Limit(self._service.settings.websocket_idle_timeout_s):
+                async with ProcessTimeout(self._service.settings.websocket_idle_timeout_s):
                     event = await self._receive()
             except TimeoutError:
                 if not self._speaking:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from app.standstill import Alarm
+from app.standstill import ProcessTimer
 
 
 class TokenClock:
     """Raises TimeoutError from its `async with` block if the first or the next token is late.
 
-    A token creates no timer; it moves an `Alarm` to a later time.
+    A token creates no timer; it moves an `ProcessTimer` to a later time.
     """
 
     def __init__(self, first_s: float, gap_s: float) -> None:
@@ -23,7 +23,7 @@ class TokenClock:
         self._loop = asyncio.get_running_loop()
         self._scope = asyncio.timeout(None)
         await self._scope.__aenter__()
-        self._alarm = Alarm(self._expire)
+        self._timer = ProcessTimer(self._expire)
         self.last(self._first_s)
         return self
 
@@ -33,7 +33,7 @@ class TokenClock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._alarm.cancel()
+        self._timer.cancel()
         await self._scope.__aexit__(kind, error, trace)
 
     def tick(self) -> None:
@@ -42,7 +42,7 @@ class TokenClock:
 
     def last(self, seconds: float) -> None:
         """Set the limit to `seconds` from now, as for the end of the response."""
-        self._alarm.set(self._loop.time() + seconds)
+        self._timer.set(self._loop.time() + seconds)
 
     def _expire(self) -> None:
         self.expired = True

@@ -27,7 +27,7 @@ from app.engine.resolver import EngineResolver
 from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
 from app.profiles import TokenSyntax
 from app.request_errors import InputTooLong
-from app.standstill import Limit
+from app.standstill import ProcessTimeout
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class VllmEngine:
     async def _check_health(self) -> None:
         ask = self._opened().get(f"{self._base}/health", allow_redirects=False)
         try:
-            async with Limit(self._limits.check_s), ask as response:
+            async with ProcessTimeout(self._limits.check_s), ask as response:
                 status = response.status
         except aiohttp.ClientError as exc:
             raise connection_failure(exc) from exc
@@ -139,7 +139,7 @@ class VllmEngine:
         """
         ask = self._opened().get(f"{self._base}/v1/models", allow_redirects=False)
         try:
-            async with Limit(self._limits.check_s), ask as response:
+            async with ProcessTimeout(self._limits.check_s), ask as response:
                 if response.status != HTTPStatus.OK:
                     return
                 catalogue = Catalogue.read(await _beginning(response.content, _CATALOGUE_BYTES))
