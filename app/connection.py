@@ -15,10 +15,10 @@ from websockets.http11 import Request
 from app.api.access import note
 from app.api.failure import refused
 from app.errors import ServiceError
-from app.handshake import asks_for_websocket, read_handshake
+from app.handshake import is_websocket_upgrade, read_handshake
 from app.outflow import WriteStallTimeout
 from app.patience import ReadTimeout
-from app.refusal import refusal
+from app.refusal import rejection_bytes
 from app.request_errors import (
     HeadTooLarge,
     InvalidHandshake,
@@ -26,8 +26,8 @@ from app.request_errors import (
     RequestTimeout,
     UrlTooLong,
 )
-from app.unframed import UnframedBody, reset
-from app.websocket_connection import AbortableWebSocket
+from app.unframed import CloseDelimitedBody, reset
+from app.websocket_connection import WebSocketProtocol
 
 # By default Linux lets the send buffer grow to 4 MB and reports the socket writable only when a
 # third of it is free. That third is half a minute of pcm at real time, during which a client that
@@ -39,7 +39,7 @@ MAX_HEAD_BYTES = 65_536  # of the headers; also of trailers and of chunk extensi
 STALLED = "the client did not read within the write timeout"
 
 
-class AbortableProtocol(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """HTTP connection that times out slow requests and stalled clients.
 
     The application can abort the connection through the scope extension `speech.abort`.
@@ -59,9 +59,9 @@ class AbortableProtocol(HttpToolsProtocol):
         if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer_bytes)
         super().connection_made(transport)
-        self._read_timeout = ReadTimeout(self.read_limit_s, self._late)
+        self._read_timeout = ReadTimeout(self.read_limit_s, self._on_read_timeout)
         self._read_timeout.start()
-        self._write_stall = WriteStallTimeout(transport, self.write_limit_s, self._stalled)
+        self._write_stall = WriteStallTimeout(transport, self.write_limit_s, self._on_write_stall)
         self._part: Literal["head", "body"] | None = None  # of the request being received
         self._head_bytes = 0
         self._field_bytes = 0
@@ -84,20 +84,20 @@ class AbortableProtocol(HttpToolsProtocol):
             head = data.rpartition(b"\r\n\r\n")[2]
             self._head_bytes += len(head)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._object(HeadTooLarge("the request's headers are too large"))
+                self._reject(HeadTooLarge("the request's headers are too large"))
 
     def _parse(self, data: bytes) -> None:
         if self._fault:
-            self._object(self._fault)
+            self._reject(self._fault)
             return
         rest = memoryview(data)
         try:
             while rest:
                 rest = self._feed(rest)
         except ServiceError as exc:
-            self._object(exc)
+            self._reject(exc)
         except httptools.HttpParserError:
-            self._object(RequestError("the request is not valid HTTP"))
+            self._reject(RequestError("the request is not valid HTTP"))
 
     def _feed(self, data: memoryview) -> memoryview:
         """Feed the parser, which stops after the headers of an upgrade; return the unread bytes."""
@@ -158,7 +158,7 @@ class AbortableProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Extend the read timeout by the size of the chunk."""
         self._body_came, self._head_bytes = True, 0
-        if self._answering:
+        if self._responding:
             self._read_timeout.add_bytes(len(body))
         super().on_body(body)
 
@@ -175,21 +175,21 @@ class AbortableProtocol(HttpToolsProtocol):
         if self._read_timeout.waiting:
             self._read_timeout.restart()
         super().on_response_complete()
-        if self._fault and not self._behind and not self.transport.is_closing():
-            self._give_up(self._fault)
+        if self._fault and not self._has_earlier_response and not self.transport.is_closing():
+            self._reject_current(self._fault)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         """Run the application, and arm the write timeout when it returns or raises."""
 
         async def attended(scope: Scope, receive: Receive, send: Send) -> None:
-            self._attend()
+            self._update_write_timeout()
             if scope["http_version"] != "1.1":
-                send = UnframedBody(cycle, send).send
+                send = CloseDelimitedBody(cycle, send).send
             try:
                 await app(scope, receive, send)
             finally:
                 if cycle.response_complete:
-                    self._attend()  # the next response may have started
+                    self._update_write_timeout()  # the next response may have started
                 else:
                     self._write_stall.arm()  # an incomplete response: uvicorn closes now
 
@@ -197,11 +197,11 @@ class AbortableProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._attend()
+        self._update_write_timeout()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._attend()
+        self._update_write_timeout()
 
     def _handshake(self) -> Request | None:
         """Return a valid WebSocket handshake, or None for any other request.
@@ -213,7 +213,7 @@ class AbortableProtocol(HttpToolsProtocol):
         """
         if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
             return None
-        if self.ws_protocol_class is None or not asks_for_websocket(self.headers):
+        if self.ws_protocol_class is None or not is_websocket_upgrade(self.headers):
             return None
         url = httptools.parse_url(self.url)
         path: bytes = url.path or b""
@@ -229,16 +229,16 @@ class AbortableProtocol(HttpToolsProtocol):
         self._part = None
         self._read_timeout.stop()
         self._write_stall.disarm()
-        if self._answering or self.transport.get_write_buffer_size():
+        if self._responding or self.transport.get_write_buffer_size():
             self.transport.abort()
             return
         self.connections.discard(self)
         assert self.ws_protocol_class is not None
         protocol = self.ws_protocol_class(self.config, self.server_state, self.app_state)  # type: ignore[call-arg]
-        assert isinstance(protocol, AbortableWebSocket)
+        assert isinstance(protocol, WebSocketProtocol)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
-        protocol.begin(handshake, behind)
+        protocol.open_with(handshake, behind)
 
     def _head_without_upgrade(self) -> bytes:
         """Serialise the parsed headers without Upgrade, so that a new parser can frame the body."""
@@ -252,7 +252,7 @@ class AbortableProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # like uvicorn's
 
     @property
-    def _answering(self) -> bool:
+    def _responding(self) -> bool:
         """True while a response is incomplete.
 
         While headers are parsed, `cycle` is still the previous request's.
@@ -261,64 +261,64 @@ class AbortableProtocol(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     @property
-    def _behind(self) -> bool:
+    def _has_earlier_response(self) -> bool:
         """True if an earlier pipelined request is still being answered.
 
         An error written now would corrupt its response.
         """
-        return bool(self.pipeline) or (self._answering and self._part != "body")
+        return bool(self.pipeline) or (self._responding and self._part != "body")
 
-    def _attend(self) -> None:
+    def _update_write_timeout(self) -> None:
         """Arm the write timeout, or disarm it while the application is writing a response."""
-        if self._answering and not self.flow.write_paused and not self.transport.is_closing():
+        if self._responding and not self.flow.write_paused and not self.transport.is_closing():
             self._write_stall.disarm()
         else:
             self._write_stall.arm()
 
-    def _stalled(self) -> None:
-        if self._answering and not self.pipeline:
+    def _on_write_stall(self) -> None:
+        if self._responding and not self.pipeline:
             note(self.cycle.scope, error="cancelled", reason=STALLED)  # type: ignore[arg-type]
         reset(self.transport)
 
-    def _late(self) -> None:
+    def _on_read_timeout(self) -> None:
         """Handle the read timeout.
 
         Extend it if reading is paused or if an earlier response is still running.
         """
-        if self.flow.read_paused or self._behind:
+        if self.flow.read_paused or self._has_earlier_response:
             self._read_timeout.restart()
         elif self._part is None:
             self.transport.abort()
         else:
-            self._give_up(RequestTimeout("the request did not arrive in time"))
+            self._reject_current(RequestTimeout("the request did not arrive in time"))
 
-    def _object(self, error: ServiceError) -> None:
+    def _reject(self, error: ServiceError) -> None:
         """Reject the incoming request.
 
         If an earlier response is running, pause reading and reject the request afterwards.
         """
         self._fault = self._fault or error
-        if self._behind:
+        if self._has_earlier_response:
             self.flow.pause_reading()
         else:
-            self._give_up(self._fault)
+            self._reject_current(self._fault)
 
-    def _give_up(self, error: ServiceError) -> None:
+    def _reject_current(self, error: ServiceError) -> None:
         """Reject the request being received, or abort if its response has started."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if self._part != "body":
-            self._refuse(error, self.scope if self._part else {})  # type: ignore[arg-type]
+            self._write_error(error, self.scope if self._part else {})  # type: ignore[arg-type]
         elif cycle is None or cycle.response_started:
             self.transport.abort()
         else:
             refused(cycle.scope, error.code)  # type: ignore[arg-type]
             note(cycle.scope, status=error.status, broken=False)  # type: ignore[arg-type]
-            self._refuse(error, cycle.scope)  # type: ignore[arg-type]
+            self._write_error(error, cycle.scope)  # type: ignore[arg-type]
             cycle.disconnected = True  # ends the application's task for this request
             cycle.message_event.set()
 
-    def _refuse(self, error: ServiceError, scope: Scope) -> None:
+    def _write_error(self, error: ServiceError, scope: Scope) -> None:
         """Write the error response in place of the application's, and close."""
-        self.transport.write(refusal(error, scope, self.server_state.default_headers))
+        self.transport.write(rejection_bytes(error, scope, self.server_state.default_headers))
         self.transport.close()
-        self._attend()
+        self._update_write_timeout()

@@ -14,7 +14,7 @@ from app.request_errors import InvalidHandshake
 RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 
 
-def asks_for_websocket(headers: RawHeaders) -> bool:
+def is_websocket_upgrade(headers: RawHeaders) -> bool:
     """Return True if the protocols in `Upgrade` include websocket."""
     return any(
         token.strip().lower() == b"websocket"
@@ -39,7 +39,7 @@ def read_handshake(target: bytes, headers: RawHeaders) -> Request:
     if b"transfer-encoding" in names or any(length.strip(b"0") for length in lengths):
         raise InvalidHandshake("a WebSocket handshake must not have a body")
     try:
-        request = Request(target.decode("ascii"), _taken_up(headers))
+        request = Request(target.decode("ascii"), _deduplicated(headers))
         ServerProtocol().process_request(request)
     except Rejected as exc:
         raise InvalidHandshake(
@@ -52,7 +52,7 @@ def _values(headers: RawHeaders, wanted: bytes) -> Iterable[list[bytes]]:
     return (value.split(b",") for name, value in headers if name == wanted)
 
 
-def _taken_up(headers: RawHeaders) -> Headers:
+def _deduplicated(headers: RawHeaders) -> Headers:
     """Convert the headers, with websocket as the only protocol in `Upgrade`."""
     taken = Headers(Upgrade="websocket")
     for name, value in headers:

@@ -14,7 +14,7 @@ from app.errors import ServiceError
 log = logging.getLogger(__name__)
 
 
-def refusal(error: ServiceError, scope: Scope, headers: list[tuple[bytes, bytes]]) -> bytes:
+def rejection_bytes(error: ServiceError, scope: Scope, headers: list[tuple[bytes, bytes]]) -> bytes:
     """Return the bytes of a complete error response that closes the connection; log it by its id.
 
     `headers` are those that the server adds to every response.

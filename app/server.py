@@ -20,9 +20,9 @@ from starlette.requests import ClientDisconnect
 from app.api.failure import ResponseBroken
 from app.api.service import Service
 from app.api.websocket import PATH
-from app.connection import AbortableProtocol
+from app.connection import HttpProtocol
 from app.settings import Settings
-from app.websocket_connection import LOGGER, AbortableWebSocket
+from app.websocket_connection import LOGGER, WebSocketProtocol
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
         for listener in (*self.servers, *(sockets or [])):
             listener.close()
         for connection in list(self.server_state.connections):
-            _shut_down(cast("AbortableProtocol | AbortableWebSocket", connection))
+            _shut_down(cast("HttpProtocol | WebSocketProtocol", connection))
         try:
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 await self._wait_tasks_to_complete()
@@ -119,7 +119,7 @@ class Server(uvicorn.Server):
         await asyncio.wait(tasks, timeout=CUT_OFF_S)
 
 
-def _shut_down(connection: AbortableProtocol | AbortableWebSocket) -> None:
+def _shut_down(connection: HttpProtocol | WebSocketProtocol) -> None:
     """Shut a connection down; abort it on an error, so that the others keep their grace period."""
     try:
         connection.shutdown()
@@ -131,12 +131,12 @@ def _shut_down(connection: AbortableProtocol | AbortableWebSocket) -> None:
 def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration for these settings."""
 
-    class Protocol(AbortableProtocol):
+    class Protocol(HttpProtocol):
         read_limit_s = settings.request_read_timeout_s
         write_limit_s = settings.client_write_timeout_s
         websocket_path = PATH
 
-    class WebSocket(AbortableWebSocket):
+    class WebSocket(WebSocketProtocol):
         read_limit_s = settings.request_read_timeout_s
         write_limit_s = settings.client_write_timeout_s
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
-class UnframedBody:
+class CloseDelimitedBody:
     """Response of unknown length without chunked encoding, which HTTP/1.0 does not have.
 
     uvicorn alone would send chunks to every client.

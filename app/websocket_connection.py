@@ -14,7 +14,7 @@ from app.api.websocket import SHUTDOWN
 from app.errors import Draining, ServiceError
 from app.outflow import WriteStallTimeout
 from app.patience import ReadTimeout
-from app.refusal import refusal
+from app.refusal import rejection_bytes
 from app.request_errors import HandshakeRefused, RequestTimeout
 
 # Replaces uvicorn.error. Its level (see app.server) drops the line that uvicorn logs for each
@@ -27,7 +27,7 @@ LOGGER = "uvicorn.error.websocket"
 MAX_WAITING_BYTES = 1_000_000
 
 
-class AbortableWebSocket(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """WebSocket connection that times out slow handshakes and stalled clients.
 
     The application can abort the connection through the scope extension `speech.abort`. At a
@@ -42,7 +42,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         self.conn.debug = False
         self.logger = logging.getLogger(LOGGER)
         self._write_stall = WriteStallTimeout(transport, self.write_limit_s, transport.abort)
-        self._read_timeout = ReadTimeout(self.read_limit_s, self._late)
+        self._read_timeout = ReadTimeout(self.read_limit_s, self._on_handshake_timeout)
         self._read_timeout.start()
         self._early = bytearray()  # bytes received before the handshake was answered
         self._running = True
@@ -53,7 +53,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         self._write_stall.disarm()
         super().connection_lost(exc)
 
-    def begin(self, handshake: Request, early: bytes) -> None:
+    def open_with(self, handshake: Request, early: bytes) -> None:
         """Pass a valid handshake to the application; `early` are the bytes that followed it."""
         self.conn.receive_data(b"GET / HTTP/1.1\r\n\r\n")  # now the library's parser expects frames
         self.conn.events_received()
@@ -109,7 +109,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         if self.handshake_complete:
             await super().send(message)
         elif message["type"] == "websocket.close":
-            self._refuse(HandshakeRefused("the server rejected this WebSocket"))
+            self._reject(HandshakeRefused("the server rejected this WebSocket"))
         else:
             await super().send(message)
             if self.close_sent:  # rejected; uvicorn would log that as an error of the application
@@ -120,7 +120,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
     def send_500_response(self) -> None:
         """Answer the handshake with 500 after the application failed."""
         if not self.handshake_complete:
-            self._refuse(ServiceError("internal error"))
+            self._reject(ServiceError("internal error"))
 
     def _answered(self) -> None:
         """Stop the read timeout, and parse the bytes that followed the handshake."""
@@ -131,16 +131,16 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
         if not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _late(self) -> None:
-        self._refuse(RequestTimeout("the handshake was not answered in time"))
+    def _on_handshake_timeout(self) -> None:
+        self._reject(RequestTimeout("the handshake was not answered in time"))
 
-    def _refuse(self, error: ServiceError) -> None:
+    def _reject(self, error: ServiceError) -> None:
         """Reject the handshake in place of the application, and close."""
         self.handshake_complete = self.close_sent = self.disconnected = True
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         self._read_timeout.stop()
         if not self.transport.is_closing():
-            self.transport.write(refusal(error, self.scope, self.default_headers))  # type: ignore[arg-type]
+            self.transport.write(rejection_bytes(error, self.scope, self.default_headers))  # type: ignore[arg-type]
             self.transport.close()
             self._write_stall.arm()
 
@@ -155,7 +155,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Send SHUTDOWN to the application, which uvicorn would cut off in mid-sentence."""
         if not self.handshake_complete:
-            self._refuse(Draining("the server is shutting down"))
+            self._reject(Draining("the server is shutting down"))
         elif not self.close_sent:
             self.queue.put_nowait({"type": SHUTDOWN})  # type: ignore[typeddict-item]
         else:

@@ -48,14 +48,14 @@ def serve(port: int, pieces: int) -> None:
     """Serve with the service's HTTP server."""
     import uvicorn  # noqa: PLC0415  (needed only here)
 
-    from app.server import AbortableProtocol  # noqa: PLC0415
+    from app.server import HttpProtocol  # noqa: PLC0415
 
     app = pieces_app(pieces)
     uvicorn.run(
         app,
         host="127.0.0.1",
         port=port,
-        http=AbortableProtocol,
+        http=HttpProtocol,
         lifespan="off",
         log_level="warning",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from app.codec import Codec
-from app.connection import AbortableProtocol
+from app.connection import HttpProtocol
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job
 from app.main import create_app
@@ -88,7 +88,7 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = create_app(settings, codec=codec, queue=queue)
-    server = uvicorn.Server(uvicorn.Config(app, http=AbortableProtocol, log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, http=HttpProtocol, log_config=None, ws="none"))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await Service(url).until_ready()

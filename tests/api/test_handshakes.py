@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.connection import AbortableProtocol
+from app.connection import HttpProtocol
 from tests.api.test_slow_clients import Client
 from tests.fakes import FixedEngine
 from tests.serving import Served, good_request, serving, settings_for_tests
@@ -242,7 +242,7 @@ async def test_the_one_line_of_a_websocket_has_neither_address_nor_query(
     assert "secret" not in caplog.text
 
 
-class Unwilling(AbortableProtocol):
+class Unwilling(HttpProtocol):
     """A connection that fails to shut down."""
 
     def shutdown(self) -> None:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.websocket_connection import MAX_WAITING_BYTES, AbortableWebSocket
+from app.websocket_connection import MAX_WAITING_BYTES, WebSocketProtocol
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.api.test_stalled_clients import nothing_untaken, untaken
 from tests.fakes import FixedEngine
@@ -54,11 +54,11 @@ async def connected(served: Served) -> AsyncGenerator[socket.socket]:
         yield client
 
 
-def sockets(served: Served) -> list[AbortableWebSocket]:
+def sockets(served: Served) -> list[WebSocketProtocol]:
     return [
         each
         for each in served.server.server_state.connections
-        if isinstance(each, AbortableWebSocket)
+        if isinstance(each, WebSocketProtocol)
     ]
 
 

@@ -23,7 +23,7 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.settings import Settings
 from app.speech import sentences as segmenter
-from app.websocket_connection import AbortableWebSocket
+from app.websocket_connection import WebSocketProtocol
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
 from tests.sound import decoded
@@ -550,7 +550,7 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
         await served.settle()
         async with asyncio.timeout(2):  # while it still does not read
             while any(
-                isinstance(each, AbortableWebSocket)
+                isinstance(each, WebSocketProtocol)
                 for each in served.server.server_state.connections
             ):
                 await asyncio.sleep(0.005)
