@@ -9,7 +9,7 @@ import sys
 EARLY_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def leave_at_signals() -> None:
+def exit_at_signals() -> None:
     """Exit with status 0 at SIGTERM and SIGINT until the server installs its own handlers.
 
     Without this, process 1 of a container ignores SIGTERM while it imports and loads.
@@ -19,12 +19,12 @@ def leave_at_signals() -> None:
 
 
 if __name__ == "__main__":
-    leave_at_signals()
+    exit_at_signals()
 
 import logging
 from pathlib import Path
 
-from app.allocator import hold_less
+from app.allocator import limit_allocator_memory
 from app.logs import configure
 from app.main import create_app
 from app.misconfiguration import MISCONFIGURATIONS, line_of
@@ -38,19 +38,19 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Run the service; exit with one readable line if the settings are invalid."""
-    hold_less()
+    limit_allocator_memory()
     try:
         settings = Settings()
         configure(settings.log_level, settings.log_format)
         export(settings.otel_exporter_otlp_endpoint)
         app = create_app(settings)
-        warn(settings)
+        log_config_warnings(settings)
         serve(app, settings)
     except MISCONFIGURATIONS as exc:
         sys.exit(line_of(exc))
 
 
-def warn(settings: Settings) -> None:
+def log_config_warnings(settings: Settings) -> None:
     """Log probable mistakes: misspelt settings, and a service without API keys."""
     for name, meant in misspelt(names_given(Path(ENV_FILE)), Settings.model_fields).items():
         log.warning("unknown setting %s: did you mean %s?", name, meant)

@@ -6,13 +6,13 @@ import ctypes
 import os
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
-HEAPS = 2  # malloc arenas, shared by all threads
-LARGE_BYTES = 1 << 20  # smallest block that is returned to the system when it is freed
-KERNELS = 64  # shapes whose compiled primitives oneDNN keeps
-OPERATORS = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+MALLOC_ARENAS = 2  # malloc arenas, shared by all threads
+MMAP_THRESHOLD_BYTES = 1 << 20  # smallest block that is returned to the system when it is freed
+ONEDNN_CACHED_KERNELS = 64  # shapes whose compiled primitives oneDNN keeps
+OPERATOR_OVERRIDES = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
-def hold_less() -> None:
+def limit_allocator_memory() -> None:
     """Limit glibc to two arenas, return freed blocks of 1 MB and more, and shrink oneDNN's cache.
 
     By default oneDNN caches the primitives of the last 1,024 shapes, and nearly every window of
@@ -25,8 +25,8 @@ def hold_less() -> None:
     Call it before any thread starts and before torch is imported. Variables that the operator has
     set take precedence.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(ONEDNN_CACHED_KERNELS))
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None and not any(name in os.environ for name in OPERATORS):
-        mallopt(M_ARENA_MAX, HEAPS)
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+    if mallopt is not None and not any(name in os.environ for name in OPERATOR_OVERRIDES):
+        mallopt(M_ARENA_MAX, MALLOC_ARENAS)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)

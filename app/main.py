@@ -38,7 +38,7 @@ from app.errors import ServiceError
 from app.loading import Pause, load
 from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import Profile
-from app.server import longest_message, quiet_broken_responses
+from app.server import filter_expected_disconnects, max_message_bytes
 from app.settings import Settings
 from app.version import VERSION
 
@@ -98,7 +98,7 @@ def create_app(
     app.state.service = service
     _add_routes(app)
     install_failure_handlers(app)
-    quiet_broken_responses()
+    filter_expected_disconnects()
     _tell_version(profile)
     return app
 
@@ -116,7 +116,7 @@ def _tell_version(profile: Profile) -> None:
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """Add the middlewares from the innermost to the outermost."""
-    limit_bytes = max(MAX_BODY_BYTES, longest_message(settings))
+    limit_bytes = max(MAX_BODY_BYTES, max_message_bytes(settings))
     app.add_middleware(
         BodyCap,
         limit_bytes=limit_bytes,

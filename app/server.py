@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 PING_S = 20.0
 
 FAILURE_GRACE_S = 1  # after a failure, to send the error responses that are already written
-CUT_OFF_S = 1.0  # for cancelled tasks to release their resources
-CLOSE_S = 5.0  # for engine and codec to close
-LAST_S = 10.0  # after a failure, until the process is killed
+CANCEL_GRACE_S = 1.0  # for cancelled tasks to release their resources
+CLOSE_TIMEOUT_S = 5.0  # for engine and codec to close
+HARD_EXIT_S = 10.0  # after a failure, until the process is killed
 
 
-def longest_message(settings: Settings) -> int:
+def max_message_bytes(settings: Settings) -> int:
     """Return the size limit of a JSON message in bytes.
 
     A character takes at most 12 bytes (two escapes); 16 KB are for the other fields.
@@ -45,21 +45,21 @@ def longest_message(settings: Settings) -> int:
     return 12 * settings.max_input_characters + 16_384
 
 
-DELIBERATE = (ResponseBroken, ClientDisconnect, asyncio.CancelledError)
+EXPECTED = (ResponseBroken, ClientDisconnect, asyncio.CancelledError)
 
 
-class _Quiet(logging.Filter):
+class _ExpectedDisconnectFilter(logging.Filter):
     """Filter for uvicorn's tracebacks of responses aborted on purpose or cancelled at shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], DELIBERATE))
+        return not (record.exc_info and isinstance(record.exc_info[1], EXPECTED))
 
 
-def quiet_broken_responses() -> None:
+def filter_expected_disconnects() -> None:
     """Install the filter once, and drop uvicorn's log line for each WebSocket handshake."""
     for logger in (logging.getLogger("uvicorn.error"), logging.getLogger(LOGGER)):
-        if not any(isinstance(item, _Quiet) for item in logger.filters):
-            logger.addFilter(_Quiet())
+        if not any(isinstance(item, _ExpectedDisconnectFilter) for item in logger.filters):
+            logger.addFilter(_ExpectedDisconnectFilter())
     logging.getLogger(LOGGER).setLevel(logging.ERROR)
 
 
@@ -105,18 +105,18 @@ class Server(uvicorn.Server):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 await self._wait_tasks_to_complete()
         except TimeoutError:
-            await self._cut_off()
+            await self._cancel_requests()
         with suppress(TimeoutError):  # a thread may hang
-            async with asyncio.timeout(CLOSE_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.lifespan.shutdown()
 
-    async def _cut_off(self) -> None:
+    async def _cancel_requests(self) -> None:
         if not (tasks := set(self.server_state.tasks)):
             return
         log.warning("the grace period is over: cancelling %d responses", len(tasks))
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=CUT_OFF_S)
+        await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
 
 
 def _shut_down(connection: HttpProtocol | WebSocketProtocol) -> None:
@@ -147,7 +147,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=Protocol,
         loop="uvloop",
         ws=WebSocket,
-        ws_max_size=longest_message(settings),
+        ws_max_size=max_message_bytes(settings),
         ws_ping_interval=PING_S,
         ws_ping_timeout=settings.websocket_idle_timeout_s,
         ws_per_message_deflate=False,  # compressed audio does not get smaller
@@ -170,21 +170,21 @@ def serve(app: FastAPI, settings: Settings) -> NoReturn:
 
     def fail() -> None:
         # A hard exit, which works even if a thread holds the GIL.
-        faulthandler.dump_traceback_later(LAST_S, exit=True)
+        faulthandler.dump_traceback_later(HARD_EXIT_S, exit=True)
         server.fail()
 
     service.on_failure = fail
-    signal.signal(signal.SIGTERM, _leave)  # until uvicorn installs its own handler
+    signal.signal(signal.SIGTERM, _exit_before_start)  # until uvicorn installs its own handler
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         try:
             runner.run(server.serve())
         except SystemExit as exc:
             # 0: SIGTERM before startup finished; 3: uvicorn could not bind the port.
-            leave(1 if exc.code else 0)
-        leave(server.exit_code)
+            exit_now(1 if exc.code else 0)
+        exit_now(server.exit_code)
 
 
-def leave(exit_code: int) -> NoReturn:
+def exit_now(exit_code: int) -> NoReturn:
     """Flush the logs and exit at once.
 
     A normal exit would wait for threads that hang on a device or a download.
@@ -195,5 +195,5 @@ def leave(exit_code: int) -> NoReturn:
     os._exit(exit_code)
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
+def _exit_before_start(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.__main__ import warn
+from app.__main__ import log_config_warnings
 from app.assembly import engine_of, profile_of
 from app.engine.builtin import BuiltinEngine
 from app.misspelt import misspelt, names_given, removed_settings
@@ -72,13 +72,13 @@ def test_the_start_tells_of_a_misspelt_name_and_of_an_open_service(
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("API_KEY=secret\n", encoding="utf-8")
     with caplog.at_level(logging.INFO, "app"):
-        warn(Settings())
+        log_config_warnings(Settings())
     assert "unknown setting API_KEY: did you mean API_KEYS?" in caplog.text
     assert "open to every client" in caplog.text
     assert "secret" not in caplog.text
     caplog.clear()
     monkeypatch.setenv("API_KEYS", "secret")
-    warn(Settings())
+    log_config_warnings(Settings())
     assert "open to every client" not in caplog.text
 
 
@@ -91,7 +91,7 @@ def test_the_embedded_engine_s_setting_has_gone_and_the_log_says_so(
     settings = Settings()
     assert isinstance(engine_of(settings, profile_of(settings)), BuiltinEngine)
     with caplog.at_level(logging.WARNING, "app"):
-        warn(settings)
+        log_config_warnings(settings)
     (line,) = [text for text in caplog.messages if "EMBEDDED_ENGINE" in text]
     for said in ("no longer a setting", "built-in", "vLLM", "TTS_API", "MODEL_PROFILE=lark"):
         assert said in line

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose  # pyright: ignore
 
-from app.server import CLOSE_S, CUT_OFF_S
+from app.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
 from app.settings import Settings
 from app.version import VERSION
 from tests.composed import environment_of
@@ -156,7 +156,7 @@ def test_a_preset_is_settings_that_the_service_takes(preset: Path) -> None:
 @pytest.mark.parametrize("file", SERVICE)
 def test_the_service_has_time_to_finish(file: str) -> None:
     service = yaml.safe_load(interpolated(file))["services"]["speech"]
-    longest_s = defaults().shutdown_grace_s + CUT_OFF_S + CLOSE_S
+    longest_s = defaults().shutdown_grace_s + CANCEL_GRACE_S + CLOSE_TIMEOUT_S
     assert int(service["stop_grace_period"].removesuffix("s")) > longest_s
     assert service["ports"] == [f"{defaults().port}:{defaults().port}"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.server import CLOSE_S, CUT_OFF_S
+from app.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +61,10 @@ def test_it_writes_to_its_own_folders() -> None:
 @pytest.mark.fault(30)
 def test_the_service_has_time_to_finish() -> None:
     (longest_s,) = map(int, values("TimeoutStopSec"))
-    assert longest_s > Settings.model_fields["shutdown_grace_s"].default + CUT_OFF_S + CLOSE_S
+    assert (
+        longest_s
+        > Settings.model_fields["shutdown_grace_s"].default + CANCEL_GRACE_S + CLOSE_TIMEOUT_S
+    )
     assert values("KillMode") == ["mixed"]
     assert values("KillSignal") == []  # SIGTERM, systemd's default
 

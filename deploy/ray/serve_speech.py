@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import HTTPOptions
 
-from app.allocator import hold_less
+from app.allocator import limit_allocator_memory
 from app.api.service import LOADING, Service
 from app.logs import configure
 from app.main import create_app
@@ -32,7 +32,7 @@ NEVER_REACHED = 10  # Ray's limit of requests per replica, in multiples of MAX_C
 
 def build_app() -> FastAPI:
     """Create the application in the replica's process, which does not run `app.__main__`."""
-    hold_less()
+    limit_allocator_memory()
     settings = Settings()
     configure(settings.log_level, settings.log_format)
     export(settings.otel_exporter_otlp_endpoint)
