@@ -29,12 +29,12 @@ from app.speech.lexicon import Lexicon
 log = logging.getLogger(__name__)
 
 
-def lexicon_of(settings: Settings) -> Lexicon:
+def build_lexicon(settings: Settings) -> Lexicon:
     """Read PRONUNCIATIONS; raises LexiconError."""
     return Lexicon.read(Path(settings.pronunciations)) if settings.pronunciations else Lexicon([])
 
 
-def profile_of(settings: Settings) -> Profile:
+def build_profile(settings: Settings) -> Profile:
     """Load the profile with the operator's names and defaults.
 
     Raises:
@@ -63,7 +63,7 @@ def profile_of(settings: Settings) -> Profile:
     return profile
 
 
-def engine_of(settings: Settings, profile: Profile) -> Engine:
+def build_engine(settings: Settings, profile: Profile) -> Engine:
     """Create the embedded engine, or a pool of those in TTS_API, without loading or connecting."""
     if settings.tts_api is None:
         from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
@@ -101,7 +101,7 @@ def engine_of(settings: Settings, profile: Profile) -> Engine:
     return PhonemeEngine(engine, profile.prompt, profile.text_prompt)
 
 
-def cloner_of(
+def build_cloner(
     settings: Settings, profile: Profile, load: Callable[[], VoiceEncoder] | None
 ) -> Cloner:
     """Create the cloner, which makes voices from recordings.
@@ -123,7 +123,7 @@ def cloner_of(
     return Cloner(profile, encoder, store, settings.request_timeout_s)
 
 
-def decoder_of(
+def build_decoder(
     service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]
 ) -> Scheduler:
     """Load the profile's codec on every device and return its scheduler, not started yet (blocks).

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.api.service import LOADING, Service
-from app.assembly import decoder_of
+from app.assembly import build_decoder
 from app.codec import Codec
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
@@ -16,15 +16,15 @@ from app.errors import LoadError
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 5.0  # before the first retry; doubles with each
-LONGEST_PAUSE_S = 60.0  # between two retries, each of which logs a line and calls the hub
+FIRST_DELAY_S = 5.0  # before the first retry; doubles with each
+MAX_DELAY_S = 60.0  # between two retries, each of which logs a line and calls the hub
 
 Loaded = TypeVar("Loaded")
-Pause = Callable[[float], Awaitable[object]]
+Sleep = Callable[[float], Awaitable[object]]
 
 
-async def load(
-    service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]], pause: Pause
+async def load_components(
+    service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]], sleep: Sleep
 ) -> Scheduler:
     """Load folders, codec and engine; return the codec's scheduler, not started yet.
 
@@ -34,22 +34,22 @@ async def load(
     """
 
     async def load_codec() -> Scheduler:
-        return await asyncio.to_thread(decoder_of, service, codec, queue)
+        return await asyncio.to_thread(build_decoder, service, codec, queue)
 
     async def prepare_records() -> None:
         await asyncio.to_thread(service.records.prepare)
 
-    await _insist(service, pause, prepare_records)
-    await _insist(service, pause, service.cloner.start)
-    decoder = await _insist(service, pause, load_codec)
-    await _insist(service, pause, service.engine.start)
+    await _retry_load(service, sleep, prepare_records)
+    await _retry_load(service, sleep, service.cloner.start)
+    decoder = await _retry_load(service, sleep, load_codec)
+    await _retry_load(service, sleep, service.engine.start)
     return decoder
 
 
-async def _insist(
-    service: Service, pause: Pause, load_part: Callable[[], Awaitable[Loaded]]
+async def _retry_load(
+    service: Service, sleep: Sleep, load_part: Callable[[], Awaitable[Loaded]]
 ) -> Loaded:
-    pause_s = FIRST_PAUSE_S
+    pause_s = FIRST_DELAY_S
     while True:
         try:
             loaded = await load_part()
@@ -59,5 +59,5 @@ async def _insist(
         else:
             service.problem = LOADING
             return loaded
-        await pause(pause_s)
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        await sleep(pause_s)
+        pause_s = min(2 * pause_s, MAX_DELAY_S)

@@ -29,13 +29,13 @@ from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
-from app.assembly import cloner_of, engine_of, lexicon_of, profile_of
+from app.assembly import build_cloner, build_engine, build_lexicon, build_profile
 from app.codec import Codec, VoiceEncoder
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import ServiceError
-from app.loading import Pause, load
+from app.loading import Sleep, load_components
 from app.misconfiguration import MISCONFIGURATIONS, line_of
 from app.profiles import Profile
 from app.server import filter_expected_disconnects, max_message_bytes
@@ -54,7 +54,7 @@ def create_app(
     codec: Codec | None = None,
     queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue,
     load_encoder: Callable[[], VoiceEncoder] | None = None,
-    pause: Pause = asyncio.sleep,
+    pause: Sleep = asyncio.sleep,
 ) -> FastAPI:
     """Create the ASGI application. Its lifespan loads engine and codec.
 
@@ -67,15 +67,17 @@ def create_app(
         LexiconError: a pronunciation file that cannot be read.
     """
     settings = settings or Settings()
-    profile = profile_of(settings)
-    cloner = cloner_of(settings, profile, load_encoder)
-    wording = Wording(settings.max_input_characters, lexicon_of(settings))
-    service = Service(settings, profile, engine or engine_of(settings, profile), cloner, wording)
+    profile = build_profile(settings)
+    cloner = build_cloner(settings, profile, load_encoder)
+    wording = Wording(settings.max_input_characters, build_lexicon(settings))
+    service = Service(settings, profile, engine or build_engine(settings, profile), cloner, wording)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        running = asyncio.create_task(_run(service, partial(load, service, codec, queue, pause)))
-        running.add_done_callback(partial(_report, service))
+        running = asyncio.create_task(
+            _run(service, partial(load_components, service, codec, queue, pause))
+        )
+        running.add_done_callback(partial(_on_run_ended, service))
         try:
             yield
         finally:
@@ -99,7 +101,7 @@ def create_app(
     _add_routes(app)
     install_failure_handlers(app)
     filter_expected_disconnects()
-    _tell_version(profile)
+    _log_version(profile)
     return app
 
 
@@ -109,7 +111,7 @@ def _add_routes(app: FastAPI) -> None:
     app.router.routes.append(websocket.route)
 
 
-def _tell_version(profile: Profile) -> None:
+def _log_version(profile: Profile) -> None:
     metrics.BUILD.labels(VERSION, profile.name, profile.codec.name).set(1)
     log.info("version %s, profile %s, codec %s", VERSION, profile.name, profile.codec.name)
 
@@ -145,11 +147,11 @@ async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -
     gc.collect()
     gc.freeze()  # collections then skip the few hundred thousand objects of the loaded models
     service.open(decoder)
-    await _tell_readiness(service)
+    await _log_readiness(service)
     await decoder.lost()
 
 
-async def _tell_readiness(service: Service) -> None:
+async def _log_readiness(service: Service) -> None:
     what = f"{service.profile.model} with the {service.profile.codec.name} codec"
     try:
         await service.engine.check()
@@ -159,7 +161,7 @@ async def _tell_readiness(service: Service) -> None:
         log.info("ready: %s", what)
 
 
-def _report(service: Service, running: asyncio.Task[None]) -> None:
+def _on_run_ended(service: Service, running: asyncio.Task[None]) -> None:
     """Log an unexpected loading error, or a lost device, and fail the service.
 
     The process then exits, for the supervisor to restart it.

@@ -18,7 +18,7 @@ from app.codec.hub import Report
 from app.codec.load import CodecChoice
 from app.engine.builtin import BuiltinEngine
 from app.errors import LoadError
-from app.loading import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from app.loading import FIRST_DELAY_S, MAX_DELAY_S
 from app.main import create_app
 from app.version import VERSION
 from tests.counted import exported
@@ -105,7 +105,7 @@ async def test_what_cannot_be_loaded_is_tried_again_and_ready_says_so_meanwhile(
         await until_ready(client)
         assert await ready_metric(client) == 1
         assert (await client.post(SPEECH, json=HELLO)).status_code == 200
-    assert pauses.lengths_s == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S]
+    assert pauses.lengths_s == [FIRST_DELAY_S, 2 * FIRST_DELAY_S]
 
 
 async def test_pauses_grow_to_a_bound() -> None:
@@ -118,7 +118,7 @@ async def test_pauses_grow_to_a_bound() -> None:
             await pauses.next()
             pauses.end()
         await pauses.next()
-    assert pauses.lengths_s == [5, 10, 20, 40, *[LONGEST_PAUSE_S] * 4]
+    assert pauses.lengths_s == [5, 10, 20, 40, *[MAX_DELAY_S] * 4]
     assert engine.attempts == 8  # and the end of the service was the end of it
 
 
@@ -139,7 +139,7 @@ async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: 
         assert "hub" in (await client.get("/ready")).json()["error"]["message"]
         pauses.end()
         await until_ready(client)
-    assert pauses.lengths_s == [FIRST_PAUSE_S, FIRST_PAUSE_S]
+    assert pauses.lengths_s == [FIRST_DELAY_S, FIRST_DELAY_S]
 
 
 async def test_an_embedded_engine_whose_weights_come_late_loads_then(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import log_config_warnings
-from app.assembly import engine_of, profile_of
+from app.assembly import build_engine, build_profile
 from app.engine.builtin import BuiltinEngine
 from app.misspelt import misspelt, names_given, removed_settings
 from app.settings import Settings
@@ -89,7 +89,7 @@ def test_the_embedded_engine_s_setting_has_gone_and_the_log_says_so(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMBEDDED_ENGINE", value)
     settings = Settings()
-    assert isinstance(engine_of(settings, profile_of(settings)), BuiltinEngine)
+    assert isinstance(build_engine(settings, build_profile(settings)), BuiltinEngine)
     with caplog.at_level(logging.WARNING, "app"):
         log_config_warnings(settings)
     (line,) = [text for text in caplog.messages if "EMBEDDED_ENGINE" in text]
