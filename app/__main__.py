@@ -27,8 +27,8 @@ from pathlib import Path
 from app.allocator import limit_allocator_memory
 from app.logs import configure
 from app.main import create_app
-from app.misconfiguration import MISCONFIGURATIONS, line_of
-from app.misspelt import misspelt, names_given, removed_settings
+from app.misconfiguration import CONFIG_ERRORS, config_error_message
+from app.misspelt import environment_names, removed_settings, similar_names
 from app.server import serve
 from app.settings import ENV_FILE, Settings
 from app.tracing import export
@@ -46,13 +46,15 @@ def main() -> None:
         app = create_app(settings)
         log_config_warnings(settings)
         serve(app, settings)
-    except MISCONFIGURATIONS as exc:
-        sys.exit(line_of(exc))
+    except CONFIG_ERRORS as exc:
+        sys.exit(config_error_message(exc))
 
 
 def log_config_warnings(settings: Settings) -> None:
     """Log probable mistakes: misspelt settings, and a service without API keys."""
-    for name, meant in misspelt(names_given(Path(ENV_FILE)), Settings.model_fields).items():
+    for name, meant in similar_names(
+        environment_names(Path(ENV_FILE)), Settings.model_fields
+    ).items():
         log.warning("unknown setting %s: did you mean %s?", name, meant)
     for line in removed_settings(Path(ENV_FILE)):
         log.warning("%s", line)

@@ -14,7 +14,7 @@ _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Address(NamedTuple):
+class EngineEndpoint(NamedTuple):
     """An engine's URL, its name in logs and metrics (without secrets), and its key."""
 
     url: str
@@ -22,7 +22,7 @@ class Address(NamedTuple):
     key: SecretStr | None
 
 
-def engine_name(url: str) -> str:
+def endpoint_label(url: str) -> str:
     """Return `host:port` and the path before /v1, without the user and the query of the URL.
 
     Raises:
@@ -76,7 +76,7 @@ def _http_url(url: str) -> str:
 EngineUrl = Annotated[str, AfterValidator(_http_url)]
 
 
-def addresses(urls: Sequence[str], keys: Sequence[SecretStr]) -> tuple[Address, ...]:
+def parse_endpoints(urls: Sequence[str], keys: Sequence[SecretStr]) -> tuple[EngineEndpoint, ...]:
     """Pair the URLs of the engines with their keys: one key for all, one for each, or none.
 
     Raises:
@@ -85,4 +85,6 @@ def addresses(urls: Sequence[str], keys: Sequence[SecretStr]) -> tuple[Address, 
     if len(keys) not in (0, 1, len(urls)):
         raise ValueError(f"{len(keys)} keys for {len(urls)} URLs; give one key, or one for each")
     each = list(keys) if len(keys) == len(urls) else (list(keys) or [None]) * len(urls)
-    return tuple(Address(url, engine_name(url), key) for url, key in zip(urls, each, strict=True))
+    return tuple(
+        EngineEndpoint(url, endpoint_label(url), key) for url, key in zip(urls, each, strict=True)
+    )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from app.addresses import Address
+from app.addresses import EngineEndpoint
 from app.api.cloning import Cloner
 from app.api.service import LOADING, Service
 from app.clone.encoder import ReferenceEncoder
@@ -21,7 +21,7 @@ from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.engine.voices import VOICES
-from app.idle import idle_settings
+from app.idle import ineffective_settings
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.settings import Settings
 from app.speech.lexicon import Lexicon
@@ -82,7 +82,7 @@ def build_engine(settings: Settings, profile: Profile) -> Engine:
     tokens = profile.tokens
     token_limit = tokens.first + tokens.slots * CODECS[profile.codec.name].vocabulary
 
-    def vllm(address: Address) -> VllmEngine:
+    def vllm(address: EngineEndpoint) -> VllmEngine:
         return VllmEngine(
             address.url,
             profile.model,
@@ -186,7 +186,7 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
     devices = pick_devices(settings.device)
     codecs = [load_codec(choice, device, report) for device in devices]
     # After the load, which may be retried, so that each line is logged once.
-    for line in idle_settings(settings, profile, devices):
+    for line in ineffective_settings(settings, profile, devices):
         log.warning("%s", line)
     return codecs, devices == ("cpu",)
 

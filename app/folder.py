@@ -10,7 +10,7 @@ from pathlib import Path
 from app.errors import LoadError
 
 
-def prepare(folder: Path, setting: str) -> None:
+def ensure_writable_folder(folder: Path, setting: str) -> None:
     """Create the folder if it is missing, with mode 0700, and check that it is writable (blocks).
 
     Raises:
@@ -26,7 +26,7 @@ def prepare(folder: Path, setting: str) -> None:
         raise LoadError(f"{setting}={folder}: cannot be written ({exc.strerror})") from exc
 
 
-def write_whole(path: Path, begun: Path, body: bytes, *, durable: bool = False) -> None:
+def write_atomically(path: Path, temporary: Path, body: bytes, *, durable: bool = False) -> None:
     """Write a file atomically, with mode 0600 (blocks).
 
     `begun` is the path of the temporary file, in the same folder. `durable` calls fsync before the
@@ -36,13 +36,13 @@ def write_whole(path: Path, begun: Path, body: bytes, *, durable: bool = False) 
         OSError: the write failed; the temporary file is deleted.
     """
     try:
-        with open(os.open(begun, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:  # noqa: PTH123
+        with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:  # noqa: PTH123
             file.write(body)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        begun.replace(path)
+        temporary.replace(path)
     except OSError:
         with suppress(OSError):
-            begun.unlink()
+            temporary.unlink()
         raise

@@ -9,7 +9,9 @@ from app.profiles import Profile
 from app.settings import Settings
 
 
-def idle_settings(settings: Settings, profile: Profile, devices: tuple[str, ...]) -> Iterator[str]:
+def ineffective_settings(
+    settings: Settings, profile: Profile, devices: tuple[str, ...]
+) -> Iterator[str]:
     """Yield a warning for each such setting; `devices` are the codec's."""
     if settings.max_concurrent_requests_per_key is not None and not settings.api_keys:
         yield "MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"

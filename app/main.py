@@ -36,7 +36,7 @@ from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import ServiceError
 from app.loading import Sleep, load_components
-from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.profiles import Profile
 from app.server import filter_expected_disconnects, max_message_bytes
 from app.settings import Settings
@@ -182,6 +182,6 @@ def __getattr__(name: str) -> FastAPI:
     if name == "app":
         try:
             return create_app()
-        except MISCONFIGURATIONS as exc:
-            sys.exit(line_of(exc))
+        except CONFIG_ERRORS as exc:
+            sys.exit(config_error_message(exc))
     raise AttributeError(name)

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from app.misspelt import EnvFileError
 from app.profiles import ProfileError
-from app.settings import first_mistake
+from app.settings import first_validation_error
 from app.speech.lexicon import LexiconError
 
-MISCONFIGURATIONS: Final = (ValidationError, EnvFileError, ProfileError, LexiconError)
+CONFIG_ERRORS: Final = (ValidationError, EnvFileError, ProfileError, LexiconError)
 
 
-def line_of(exc: Exception) -> str:
+def config_error_message(exc: Exception) -> str:
     """Return the message of a configuration error, without values, because some are keys."""
-    return first_mistake(exc) if isinstance(exc, ValidationError) else str(exc)
+    return first_validation_error(exc) if isinstance(exc, ValidationError) else str(exc)

@@ -34,7 +34,7 @@ class EnvFileError(ValueError):
     """Invalid `.env` file; the message is one line with the file and the line, without values."""
 
 
-def misspelt(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
+def similar_names(names: Iterable[str], settings: Iterable[str]) -> dict[str, str]:
     """Map the unknown names to the settings that they resemble, ignoring case."""
     known = {setting.upper() for setting in settings}
     others = sorted({name.upper() for name in names} - known)
@@ -51,7 +51,7 @@ def removed_settings(env_file: Path, environment: Mapping[str, str] = os.environ
     return [f"{name} {notice}" for name, notice in REMOVED.items() if name in given]
 
 
-def names_given(env_file: Path, environment: Mapping[str, str] = os.environ) -> set[str]:
+def environment_names(env_file: Path, environment: Mapping[str, str] = os.environ) -> set[str]:
     """Return all names in the environment and in the file, if it exists."""
     return {*environment, *(dotenv_values(env_file) if env_file.is_file() else ())}
 

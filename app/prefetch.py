@@ -7,12 +7,12 @@ import sys
 from app.codec.hub import DECODER_FILES, find_file
 from app.codec.registry import CODECS, RANDOM
 from app.errors import LoadError
-from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.profiles import Profile, load_profile
 from app.settings import Settings
 
 
-def wanted(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, ...]]]:
+def weights_to_fetch(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, ...]]]:
     """Return the sources that the settings need, each with alternative names of one file."""
     decoder = settings.codec_weights or profile.codec.weights
     codec = CODECS[profile.codec.name]
@@ -27,17 +27,19 @@ def main() -> None:
     """Fetch missing files and print their paths; an error prints one line and exits with 1."""
     try:
         settings = Settings()
-        files = wanted(settings, load_profile(settings.profile_name))
-        paths = dict.fromkeys(find_file(source, *names, report=_say) for source, names in files)
-    except (*MISCONFIGURATIONS, LoadError) as exc:
-        sys.exit(line_of(exc))
+        files = weights_to_fetch(settings, load_profile(settings.profile_name))
+        paths = dict.fromkeys(
+            find_file(source, *names, report=_print_line) for source, names in files
+        )
+    except (*CONFIG_ERRORS, LoadError) as exc:
+        sys.exit(config_error_message(exc))
     for path in paths:
-        _say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB")
+        _print_line(f"{path}: {path.stat().st_size / 1e6:,.1f} MB")
     if not paths:
-        _say("nothing to fetch: these settings need no weights from a hub")
+        _print_line("nothing to fetch: these settings need no weights from a hub")
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, flush=True)
 
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.codec import Codec
 from app.codec.spec import CodecSpec
 from app.errors import LoadError
-from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.profiles import ProfileError, load_profile
 from app.samples import Samples
 from app.settings import Settings
@@ -108,8 +108,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("python -m app.replay FILE OUT.wav")
     try:
         settings = Settings()
-    except MISCONFIGURATIONS as exc:
-        sys.exit(line_of(exc))
+    except CONFIG_ERRORS as exc:
+        sys.exit(config_error_message(exc))
     try:
         _write(read_replay(Path(arguments[0])), settings, Path(arguments[1]))
     except (OSError, ProfileError, LoadError) as exc:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from app.folder import prepare, write_whole
+from app.folder import ensure_writable_folder, write_atomically
 from app.trail import Trail
 
 MOST_FILES = 100
@@ -41,7 +41,7 @@ class ReplayFolder:
         Raises:
             LoadError: the folder cannot be created or written.
         """
-        prepare(self._folder, "REPLAY_FOLDER")
+        ensure_writable_folder(self._folder, "REPLAY_FOLDER")
 
     def keep(self, trail: Trail, request_id: str, cause: str) -> Future[bool] | None:
         """Queue a request for writing and return at once.
@@ -80,7 +80,7 @@ class ReplayFolder:
 
     def _put(self, name: str, body: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._folder / name, self._folder / f".{name}", body)
+        write_atomically(self._folder / name, self._folder / f".{name}", body)
 
     def _sweep(self) -> None:
         """Delete incomplete files left by a crash, which the limits below do not count."""

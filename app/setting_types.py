@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from app.addresses import EngineUrl, engine_name, host_name
+from app.addresses import EngineUrl, endpoint_label, host_name
 
 
 def _listed(value: object) -> object:
@@ -50,7 +50,7 @@ def _closed_if_set(keys: tuple[SecretStr, ...] | None) -> tuple[SecretStr, ...] 
 def _different_engines(urls: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if urls == ():
         raise ValueError("has no URL; leave it unset for the embedded engine")
-    if urls is not None and len({engine_name(url) for url in urls}) != len(urls):
+    if urls is not None and len({endpoint_label(url) for url in urls}) != len(urls):
         raise ValueError("has the same engine twice")
     return urls
 

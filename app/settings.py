@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.addresses import Address, addresses
+from app.addresses import EngineEndpoint, parse_endpoints
 from app.codec.registry import Dtype
 from app.misspelt import check_env_file
 from app.setting_types import (
@@ -352,13 +352,13 @@ class Settings(BaseSettings):
         cls, value: tuple[SecretStr, ...] | None, info: ValidationInfo
     ) -> tuple[SecretStr, ...] | None:
         if urls := info.data.get("tts_api"):
-            addresses(urls, value or ())
+            parse_endpoints(urls, value or ())
         return value
 
     @property
-    def engines(self) -> tuple[Address, ...]:
+    def engines(self) -> tuple[EngineEndpoint, ...]:
         """The engines of TTS_API; empty for the embedded engine."""
-        return addresses(self.tts_api, self.tts_api_key or ()) if self.tts_api else ()
+        return parse_endpoints(self.tts_api, self.tts_api_key or ()) if self.tts_api else ()
 
     @property
     def longest_audio_s(self) -> float:
@@ -373,7 +373,7 @@ class Settings(BaseSettings):
         return self.model_profile or ("scicom" if self.tts_api else "builtin")
 
 
-def first_mistake(error: ValidationError) -> str:
+def first_validation_error(error: ValidationError) -> str:
     """Describe the first invalid value in one line, by the name of its environment variable."""
     first = error.errors()[0]
     return f"setting {''.join(map(str, first['loc'][:1])).upper()}: {first['msg']}"

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.main import create_app
-from app.misconfiguration import MISCONFIGURATIONS, line_of
+from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.misspelt import check_env_file
 from app.settings import Settings
 from tests.process import ROOT
@@ -31,9 +31,9 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def line_for(data: bytes) -> str:
     """The line that the service ends with, for a file of these bytes."""
     Path(".env").write_bytes(data)
-    with pytest.raises(MISCONFIGURATIONS) as caught:
+    with pytest.raises(CONFIG_ERRORS) as caught:
         Settings()
-    line = line_of(caught.value)
+    line = config_error_message(caught.value)
     assert len(line.splitlines()) == 1
     assert SECRET not in line
     return line
@@ -129,15 +129,15 @@ def test_other_files_are_read_as_they_were(
 def test_a_folder_or_a_link_in_the_place_of_the_file_is_named() -> None:
     env_file = Path(".env")
     env_file.mkdir()
-    with pytest.raises(MISCONFIGURATIONS, match=r"^\.env: a folder"):
+    with pytest.raises(CONFIG_ERRORS, match=r"^\.env: a folder"):
         Settings()
     env_file.rmdir()
     env_file.symlink_to(".env")
-    with pytest.raises(MISCONFIGURATIONS, match=r"^\.env: cannot be read"):
+    with pytest.raises(CONFIG_ERRORS, match=r"^\.env: cannot be read"):
         Settings()
     env_file.unlink()
     env_file.symlink_to("nothing")
-    with pytest.raises(MISCONFIGURATIONS, match=r"^\.env: a link"):
+    with pytest.raises(CONFIG_ERRORS, match=r"^\.env: a link"):
         Settings()
 
 
@@ -148,7 +148,7 @@ def test_a_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -
 
     Path(".env").write_text(f"API_KEYS={SECRET}\n", encoding="utf-8")
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(MISCONFIGURATIONS, match=r"^\.env: cannot be read: Permission denied$"):
+    with pytest.raises(CONFIG_ERRORS, match=r"^\.env: cannot be read: Permission denied$"):
         Settings()
 
 
@@ -184,9 +184,9 @@ def test_a_file_of_another_encoding_that_a_setting_names_is_named(
     tmp_path: Path, name: str, data: bytes
 ) -> None:
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(MISCONFIGURATIONS) as caught:
+    with pytest.raises(CONFIG_ERRORS) as caught:
         create_app(Settings(_env_file=None, **{name.lower(): str(tmp_path / "file")}))
-    line = line_of(caught.value)
+    line = config_error_message(caught.value)
     assert str(tmp_path / "file") in line
     assert len(line.splitlines()) == 1
 
@@ -222,7 +222,7 @@ def test_an_engine_whose_host_cannot_be_is_refused_by_the_settings_name(
     monkeypatch.setenv("TTS_API", url)
     with pytest.raises(ValidationError) as caught:
         Settings()
-    line = line_of(caught.value)
+    line = config_error_message(caught.value)
     assert line.startswith("setting TTS_API: ")
     assert SECRET not in line
     assert len(line.splitlines()) == 1
@@ -260,4 +260,4 @@ def test_a_value_that_would_be_a_traceback_or_no_secret_is_refused(
     monkeypatch.setenv(name, text)
     with pytest.raises(ValidationError) as caught:
         Settings()
-    assert line_of(caught.value).startswith(f"setting {name}: ")
+    assert config_error_message(caught.value).startswith(f"setting {name}: ")

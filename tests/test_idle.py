@@ -10,7 +10,7 @@ import pytest
 from app.api.service import Service
 from app.assembly import build_decoder, build_profile
 from app.decode.queue import DeadlineQueue
-from app.idle import idle_settings
+from app.idle import ineffective_settings
 from app.main import create_app
 from app.settings import Settings
 from tests.serving import settings_for_tests
@@ -24,7 +24,7 @@ PER_KEY = "max_concurrent_requests_per_key"
 
 def told(devices: tuple[str, ...], **values: object) -> list[str]:
     settings = settings_for_tests(**values)
-    return list(idle_settings(settings, build_profile(settings), devices))
+    return list(ineffective_settings(settings, build_profile(settings), devices))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_defaults_and_presets_are_silent(
 ) -> None:
     values = {"tts_api": engine} if engine else {}
     settings = Settings(_env_file=preset, **values)  # type: ignore[arg-type,call-arg]
-    assert list(idle_settings(settings, build_profile(settings), devices)) == []
+    assert list(ineffective_settings(settings, build_profile(settings), devices)) == []
 
 
 def test_it_is_told_when_the_codec_is_loaded(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import pytest
 from app.__main__ import log_config_warnings
 from app.assembly import build_engine, build_profile
 from app.engine.builtin import BuiltinEngine
-from app.misspelt import misspelt, names_given, removed_settings
+from app.misspelt import environment_names, removed_settings, similar_names
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
     ],
 )
 def test_a_misspelt_name_is_told_with_what_was_meant(given: str, meant: str) -> None:
-    assert misspelt([given, "PATH"], Settings.model_fields) == {given.upper(): meant}
+    assert similar_names([given, "PATH"], Settings.model_fields) == {given.upper(): meant}
 
 
 def test_settings_and_the_names_of_others_are_not_misspelt() -> None:
@@ -40,7 +40,7 @@ def test_settings_and_the_names_of_others_are_not_misspelt() -> None:
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "LANG",
     ]
-    assert misspelt([*others, *Settings.model_fields], Settings.model_fields) == {}
+    assert similar_names([*others, *Settings.model_fields], Settings.model_fields) == {}
 
 
 def test_no_name_of_our_own_files_is_misspelt() -> None:
@@ -57,13 +57,13 @@ def test_no_name_of_our_own_files_is_misspelt() -> None:
     for compose in ROOT.glob("*.yaml"):
         names |= set(re.findall(r"\$\{([A-Z_0-9]+)", compose.read_text()))
     assert len(names) > 40
-    assert misspelt(names, Settings.model_fields) == {}
+    assert similar_names(names, Settings.model_fields) == {}
 
 
 def test_names_come_from_the_environment_and_the_file(tmp_path: Path) -> None:
-    assert names_given(tmp_path / ".env", {"A": "1"}) == {"A"}
+    assert environment_names(tmp_path / ".env", {"A": "1"}) == {"A"}
     (tmp_path / ".env").write_text("# no\nexport B='x y'\nC=\n", encoding="utf-8")
-    assert names_given(tmp_path / ".env", {"A": "1"}) == {"A", "B", "C"}
+    assert environment_names(tmp_path / ".env", {"A": "1"}) == {"A", "B", "C"}
 
 
 def test_the_start_tells_of_a_misspelt_name_and_of_an_open_service(

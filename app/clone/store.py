@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app import metrics
 from app.errors import LoadError, VoiceNotSaved
-from app.folder import prepare, write_whole
+from app.folder import ensure_writable_folder, write_atomically
 from app.request_errors import (
     InvalidName,
     RequestError,
@@ -112,7 +112,7 @@ class VoiceStore:
         """
         if self._folder is None:
             return
-        prepare(self._folder, "VOICES_FOLDER")
+        ensure_writable_folder(self._folder, "VOICES_FOLDER")
         try:
             paths = sorted(self._folder.iterdir())
         except OSError as exc:
@@ -191,7 +191,7 @@ class VoiceStore:
         path = folder / f"{voice.id}.json"
         try:
             body = voice.model_dump_json().encode()
-            write_whole(path, path.with_suffix(".tmp"), body, durable=True)
+            write_atomically(path, path.with_suffix(".tmp"), body, durable=True)
             _sync(folder)
         except OSError as exc:
             log.error("the file of a voice cannot be written: %s", exc.strerror)

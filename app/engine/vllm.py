@@ -16,7 +16,7 @@ from http import HTTPStatus
 import aiohttp
 
 from app import tracing
-from app.addresses import engine_name
+from app.addresses import endpoint_label
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.catalogue import Catalogue
 from app.engine.clock import TokenClock
@@ -74,7 +74,7 @@ class VllmEngine:
         self._token_limit = token_limit
         self._request_token_ids = request_token_ids
         self._session: aiohttp.ClientSession | None = None
-        self._name = engine_name(url)
+        self._name = endpoint_label(url)
         self._refusals = Refusals(self._name)
         self._model_sought = self._model_missed = False
 
