@@ -13,7 +13,7 @@ from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.generations import Begun, Generations
 from app.listener import Levels, Listener, Playback, Sink, Spoken
-from app.parts import Parts
+from app.parts import Segments
 from app.speaker import Speaker
 from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
@@ -28,7 +28,7 @@ LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected
 class Speech:
     """A validated request; nothing is optional and nothing is checked again."""
 
-    parts: Parts
+    segments: Segments
     sampling: Sampling
     may_be_cut: bool  # True if the caller set max_tokens; reaching that limit is then no error
     playback: Playback
@@ -62,7 +62,7 @@ class Attempt:
         """
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
-        self._parts = speech.parts
+        self._segments = speech.segments
         self.trail = Trail(spec.name, speech.plan.left) if for_replay else None
         self.generations = Generations(
             stage.engine,
@@ -86,7 +86,7 @@ class Attempt:
             ExceptionGroup: holds a ServiceError if the engine, the codec or the text failed.
         """
         async with asyncio.TaskGroup() as group:
-            reader = group.create_task(self.generations.read(self._parts))
+            reader = group.create_task(self.generations.read(self._segments))
             await self._speak()
             await reader
 
@@ -125,8 +125,8 @@ class Attempt:
     async def _speak(self) -> None:
         """Process the parts in order; the caller's max_tokens may end the response early."""
         while (begun := await self._next()) is not None:
-            part, arrival = begun
-            await self.speaker.pause(part.pause_s)
+            segment, arrival = begun
+            await self.speaker.pause(segment.pause_s)
             if arrival is not None:
                 await self.speaker.speak(arrival)
                 self.generations.spoken()
@@ -141,7 +141,7 @@ class Attempt:
             async with asyncio.timeout(max(0.0, self._listener.lead_s)):
                 return await self.generations.next()
         except TimeoutError:
-            if not (self._parts.late and self._listener.started):
+            if not (self._segments.starved and self._listener.started):
                 return await self.generations.next()
         await self.speaker.rest()
         begun = await self.generations.next()

@@ -10,14 +10,14 @@ from app import metrics, tracing
 from app.arrival import Arrival
 from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
-from app.parts import Part, Parts
+from app.parts import Segment, Segments
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.duration import Bounds
 from app.speech.repetition import Repetition
 from app.trail import Trail
 
-PARTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
-Begun = tuple[Part, Arrival | None]  # Arrival is None for a part that is only a pause
+SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
+Begun = tuple[Segment, Arrival | None]  # Arrival is None for a part that is only a pause
 
 
 class Generations:
@@ -49,12 +49,12 @@ class Generations:
         self._may_be_cut = may_be_cut
         self._frames_per_s = frames_per_s
         self._trail = trail
-        self._room = asyncio.Semaphore(PARTS_AHEAD)
+        self._room = asyncio.Semaphore(SEGMENTS_AHEAD)
         self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
         self.finish_reason: FinishReason = "stop"
 
-    async def read(self, parts: Parts) -> None:
+    async def read(self, segments: Segments) -> None:
         """Generate all parts as their texts arrive.
 
         Raises:
@@ -63,20 +63,20 @@ class Generations:
         """
         before: Arrival | None = None
         async with asyncio.TaskGroup() as running:
-            async for part in parts:
-                if part.prompt is None:
-                    self._follow(part, None)
-                    self._begun.put_nowait((part, None))
+            async for segment in segments:
+                if segment.prompt is None:
+                    self._follow(segment, None)
+                    self._begun.put_nowait((segment, None))
                     continue
                 await self._room.acquire()
                 if before is not None:
                     await before.begun.wait()
-                sampling = self._sampling_of(part)
+                sampling = self._sampling_of(segment)
                 before = Arrival(self._layout, sampling.max_tokens, Repetition(self._frames_per_s))
-                self._follow(part, before)
-                self._begun.put_nowait((part, before))
+                self._follow(segment, before)
+                self._begun.put_nowait((segment, before))
                 generation = running.create_task(
-                    self._generate(part.prompt, sampling, before, part.bounds)
+                    self._generate(segment.prompt, sampling, before, segment.bounds)
                 )
                 if self._may_be_cut:
                     self.finish_reason = (await generation).finish_reason
@@ -92,20 +92,20 @@ class Generations:
         """Release the slot of a part that has been decoded, so that another can start."""
         self._room.release()
 
-    def _follow(self, part: Part, arrival: Arrival | None) -> None:
+    def _follow(self, segment: Segment, arrival: Arrival | None) -> None:
         if self._trail is not None:
-            self._trail.pause(part.pause_s)
+            self._trail.pause(segment.pause_s)
             if arrival is not None:
                 self._trail.begin(arrival.codes)
 
-    def _sampling_of(self, part: Part) -> Sampling:
+    def _sampling_of(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""
         sampling = self._sampling
         if self._may_be_cut:
             return sampling
         return replace(
             sampling,
-            max_tokens=min(sampling.max_tokens, part.bounds.most_frames * self._layout.slots),
+            max_tokens=min(sampling.max_tokens, segment.bounds.most_frames * self._layout.slots),
         )
 
     async def _generate(

@@ -10,7 +10,7 @@ from app.speech.duration import ANY_LENGTH, Bounds
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Segment:
     """The prompt of one generation (None for a pause alone) and the silence before it."""
 
     prompt: str | None
@@ -18,61 +18,61 @@ class Part:
     bounds: Bounds = ANY_LENGTH  # plausible durations of the prompt's speech
 
 
-class Parts(Protocol):
+class Segments(Protocol):
     """An asynchronous iterator of parts.
 
     It is no async generator, because one that is left early stays unclosed.
     """
 
     @property
-    def late(self) -> bool:
+    def starved(self) -> bool:
         """True if a task waits for a part whose text the client has not sent yet."""
         ...
 
     def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> Part: ...
+    async def __anext__(self) -> Segment: ...
 
 
-class WrittenParts:
+class FixedSegments:
     """Parts that are known from the start; they can be iterated once."""
 
-    late = False
+    starved = False
 
-    def __init__(self, parts: Iterable[Part]) -> None:
-        self._left = iter(parts)
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self._left = iter(segments)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Part:
-        for part in self._left:
-            return part
+    async def __anext__(self) -> Segment:
+        for segment in self._left:
+            return segment
         raise StopAsyncIteration
 
 
-class KeptParts:
+class BufferedSegments:
     """Buffer parts as they arrive, so that a retry can iterate over them again."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._kept: list[Part] = []
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        self._kept: list[Segment] = []
         self._given = 0
         self._complete = False
 
     @property
-    def late(self) -> bool:
+    def starved(self) -> bool:
         """True if a task waits for a part whose text the client has not sent yet."""
-        return self._given == len(self._kept) and self._parts.late
+        return self._given == len(self._kept) and self._segments.starved
 
-    def rewind(self) -> None:
+    def restart(self) -> None:
         """Continue with the first part."""
         self._given = 0
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Part:
+    async def __anext__(self) -> Segment:
         """Return the next part.
 
         Raises:
@@ -88,7 +88,7 @@ class KeptParts:
 
     async def _keep(self) -> None:
         try:
-            self._kept.append(await self._parts.__anext__())
+            self._kept.append(await self._segments.__anext__())
         except StopAsyncIteration:
             self._complete = True
             raise

@@ -15,7 +15,7 @@ from app.attempt import Attempt, Speech, Stage
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
 from app.listener import ClientGone, Sink, Spoken
-from app.parts import KeptParts
+from app.parts import BufferedSegments
 from app.progress import Progress
 from app.standstill import ProcessTimeout
 
@@ -62,8 +62,8 @@ async def _attempts(
     speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout
 ) -> None:
     """Run one attempt, and a second one where that may help; buffer the parts for it."""
-    ends_s, parts = limit.when(), KeptParts(speech.parts)
-    speech = replace(speech, parts=parts)
+    ends_s, segments = limit.when(), BufferedSegments(speech.segments)
+    speech = replace(speech, segments=segments)
     try:
         await _attempt(speech, stage, progress, limit)
     except ServiceError as exc:
@@ -74,7 +74,7 @@ async def _attempts(
         answer = exc.answer
     else:
         return
-    parts.rewind()
+    segments.restart()
     limit.reschedule(ends_s)
     await _attempt(replace(speech, sampling=sampling), stage, progress, limit)
     if answer is not None:

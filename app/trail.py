@@ -56,16 +56,16 @@ class Trail:
 
     def windows_of(self, codes: CodeArray) -> list[Window]:
         """Return the list to which the windows of these codes are appended."""
-        return next(part.windows for part in self._parts if part.codes is codes)
+        return next(segment.windows for segment in self._parts if segment.codes is codes)
 
     def replay(self, request_id: str, cause: str) -> Replay:
         """Return the record of an attempt that has ended."""
-        takes = [_take(part) for part in self._parts]
+        takes = [_take(segment) for segment in self._parts]
         return Replay(request_id, cause, self._codec, self._left_frames, takes)
 
 
-def _take(part: _Part) -> Take:
+def _take(segment: _Part) -> Take:
     codes: list[list[int]] = []
-    if part.codes is not None:
-        codes = cast("list[list[int]]", part.codes.window(0, part.codes.frames).tolist())
-    return Take(part.pause_s, codes, part.windows)
+    if segment.codes is not None:
+        codes = cast("list[list[int]]", segment.codes.window(0, segment.codes.frames).tolist())
+    return Take(segment.pause_s, codes, segment.windows)

@@ -10,7 +10,7 @@ import pytest
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.generations import Generations
-from app.parts import Part, WrittenParts
+from app.parts import FixedSegments, Segment
 from app.speech.codes import FrameLayout
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=100)
@@ -62,7 +62,7 @@ def reading(
 ) -> tuple[Generations, asyncio.Task[None]]:
     generations = Generations(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
     return generations, asyncio.create_task(
-        generations.read(WrittenParts([Part(prompt) for prompt in "abcd"]))
+        generations.read(FixedSegments([Segment(prompt) for prompt in "abcd"]))
     )
 
 
@@ -80,7 +80,7 @@ async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_t
     assert list(engine.orders) == ["a", "b"]  # nobody has spoken yet
     first = await generations.next()
     assert first is not None
-    assert first[0] == Part("a")
+    assert first[0] == Segment("a")
     assert first[1] is not None
     assert first[1].codes.frames == 2
     generations.spoken()

@@ -7,23 +7,23 @@ from typing import Self
 
 import pytest
 
-from app.parts import KeptParts, Part, WrittenParts
+from app.parts import BufferedSegments, FixedSegments, Segment
 from app.request_errors import TextTimeout
 
-TWO = [Part("a"), Part("b")]
+TWO = [Segment("a"), Segment("b")]
 
 
 class Dictated:
     """Parts that come from a queue; None ends them, an error is raised."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
-        self.late = True
+        self.queue: asyncio.Queue[Segment | Exception | None] = asyncio.Queue()
+        self.starved = True
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Part:
+    async def __anext__(self) -> Segment:
         part = await self.queue.get()
         if isinstance(part, Exception):
             raise part
@@ -33,35 +33,35 @@ class Dictated:
 
 
 async def test_all_are_given_as_often_as_is_asked() -> None:
-    parts = KeptParts(WrittenParts(TWO))
+    parts = BufferedSegments(FixedSegments(TWO))
     for _ in range(3):
         assert [part async for part in parts] == TWO
         assert [part async for part in parts] == []
-        parts.rewind()
+        parts.restart()
 
 
 async def test_what_had_not_come_comes_after_what_had() -> None:
     dictated = Dictated()
-    parts = KeptParts(dictated)
+    parts = BufferedSegments(dictated)
     dictated.queue.put_nowait(TWO[0])
     assert await anext(parts) == TWO[0]
     waiting = asyncio.create_task(parts.__anext__())
     await asyncio.sleep(0)
-    assert parts.late
+    assert parts.starved
     waiting.cancel()  # the first attempt has failed
     await asyncio.wait([waiting])
-    parts.rewind()
-    assert not parts.late  # one is there
+    parts.restart()
+    assert not parts.starved  # one is there
     for item in (TWO[1], None):
         dictated.queue.put_nowait(item)
     assert [part async for part in parts] == TWO
-    parts.rewind()
+    parts.restart()
     assert [part async for part in parts] == TWO
 
 
 async def test_what_is_wrong_with_the_text_is_wrong_again() -> None:
     dictated = Dictated()
-    parts = KeptParts(dictated)
+    parts = BufferedSegments(dictated)
     for _ in range(2):
         dictated.queue.put_nowait(TextTimeout("no more"))
         with pytest.raises(TextTimeout):

@@ -16,7 +16,7 @@ from app.attempt import Speech
 from app.codec.spec import CodecSpec
 from app.engine import Sampling
 from app.listener import Levels, Playback
-from app.parts import Part, Parts, WrittenParts
+from app.parts import FixedSegments, Segment, Segments
 from app.profiles import Profile
 from app.request_errors import (
     CloningNotSupported,
@@ -51,18 +51,20 @@ class Asking:
     most_characters: int  # of one prompt
     pace: Pace
 
-    def parts(self, passage: Passage) -> list[Part]:
+    def segments(self, passage: Passage) -> list[Segment]:
         """Return the segments of a passage. A passage without text is a pause, or none at 0 s."""
         if not passage.text:
-            return [Part(None, passage.pause_s)] if passage.pause_s else []
-        pieces = enumerate(self._pieces(passage.text))
-        return [self._part(piece, 0.0 if number else passage.pause_s) for number, piece in pieces]
+            return [Segment(None, passage.pause_s)] if passage.pause_s else []
+        pieces = enumerate(self._chunks(passage.text))
+        return [
+            self._segment(piece, 0.0 if number else passage.pause_s) for number, piece in pieces
+        ]
 
-    def _part(self, text: str, pause_s: float) -> Part:
+    def _segment(self, text: str, pause_s: float) -> Segment:
         prompt = render(self.template, **self.fields, text=text)
-        return Part(prompt, pause_s, self.pace.bounds(text))
+        return Segment(prompt, pause_s, self.pace.bounds(text))
 
-    def _pieces(self, text: str) -> list[str]:
+    def _chunks(self, text: str) -> list[str]:
         """Split text to fit the token budget. Drop pieces without letters or digits."""
         pieces = split(text, self.most_characters)
         return [piece for piece in pieces if any(map(str.isalnum, piece))]
@@ -98,12 +100,14 @@ class Intake:
         with tracing.span("normalise"):
             spoken = self._wording.passages(request.input, self._manner(request))
         self._check_length(request, sum(map(self._least_s, spoken)))
-        parts = [part for each in spoken for part in asking.parts(each)]
+        segments = [part for each in spoken for part in asking.segments(each)]
         voice_s = sum(
-            part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s for part in parts
+            part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s
+            for part in segments
         )
         return replace(
-            self._speech(request, asking, WrittenParts(parts)), expected_s=voice_s / request.speed
+            self._speech(request, asking, FixedSegments(segments)),
+            expected_s=voice_s / request.speed,
         )
 
     def dictation(
@@ -124,7 +128,7 @@ class Intake:
         settings = self._settings
         least_s = 0.0
 
-        def parts_of(passage: Passage) -> list[Part]:
+        def parts_of(passage: Passage) -> list[Segment]:
             nonlocal least_s
             text = self._wording.sentence(passage.text, manner)
             if not text:
@@ -132,7 +136,7 @@ class Intake:
             worded = Passage(passage.pause_s, text)
             least_s += self._least_s(worded)
             self._check_length(request, least_s)
-            return asking.parts(worded)
+            return asking.segments(worded)
 
         script = Script(
             parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
@@ -175,10 +179,10 @@ class Intake:
     def _manner(self, request: SpeechRequest) -> Manner:
         return Manner(_either(request.normalize, self._profile.normalize), request.language)
 
-    def _speech(self, request: SpeechRequest, asking: Asking, parts: Parts) -> Speech:
+    def _speech(self, request: SpeechRequest, asking: Asking, segments: Segments) -> Speech:
         plan = self._plan(request)
         return Speech(
-            parts=parts,
+            segments=segments,
             sampling=self._sampling(request, asking.budget_tokens),
             may_be_cut=request.max_tokens is not None,
             playback=Playback(

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Self
 
 from app.api.reading import beside
-from app.parts import Part
+from app.parts import Segment
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.speech.incremental import SentenceFeed
 from app.speech.pauses import Passage, check_pauses, passages
@@ -19,7 +19,7 @@ from app.standstill import ProcessTimeout
 
 STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
 # Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.
-PartsOf = Callable[[Passage], list[Part]]
+PartsOf = Callable[[Passage], list[Segment]]
 
 
 class Script:
@@ -39,13 +39,13 @@ class Script:
         self._silence_s = 0.0  # silence before the next segment
         self._speaks = self._closed = False
         self._waiting = self._reading = False
-        self._parts: deque[Part | None] = deque()
+        self._parts: deque[Segment | None] = deque()
         self._written = asyncio.Event()
         self._latest_s = asyncio.get_running_loop().time()
         self.fault: RequestError | None = None
 
     @property
-    def late(self) -> bool:
+    def starved(self) -> bool:
         """True if the next segment is awaited and its text has not been received."""
         return self._waiting and not self._reading
 
@@ -115,7 +115,7 @@ class Script:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Part:
+    async def __anext__(self) -> Segment:
         """Return the next segment. Raises TextTimeout if no text is received for `gap_s`."""
         self._waiting = not self._parts
         await self.begun()
@@ -159,10 +159,10 @@ class Script:
     def _pause(self) -> None:
         """Add the silence after the last segment."""
         if self._speaks and self._silence_s:
-            self._put([Part(None, self._silence_s)])
+            self._put([Segment(None, self._silence_s)])
             self._silence_s = 0.0
 
-    def _put(self, parts: Sequence[Part | None]) -> None:
+    def _put(self, parts: Sequence[Segment | None]) -> None:
         if not self._closed:
             self._parts.extend(parts)
             self._written.set()
