@@ -14,7 +14,7 @@ from app.speech.repetition import Repetition
 UNKNOWN_PACE_S = 1.0  # seconds of a generation before its pace counts as known
 
 
-class Arrival:
+class CodeStream:
     """Store the codes of one generation, measure their pace and let a task wait for them."""
 
     def __init__(
@@ -29,12 +29,14 @@ class Arrival:
         self._clock = clock
         self.codes = CodeArray(layout, max_tokens)
         self._repetition = repetition
-        self._wanted = 0
+        self._needed = 0
         self._reached = asyncio.Event()
-        self.begun = asyncio.Event()  # set at the first codes or at the end
+        self.started = asyncio.Event()  # set at the first codes or at the end
         # Times on `clock`, in seconds.
         self.first_s = self._latest_s = 0.0  # arrival of the first and latest frames; 0 before them
-        self.ready_s: float | None = None  # when the frames of the first `reach` had arrived
+        self.first_window_ready_s: float | None = (
+            None  # when the frames of the first `reach` had arrived
+        )
         self._first_frames = 0  # frames that arrived together at `first_s`
         self.asked_s = self._clock()  # start of the generation
 
@@ -56,25 +58,25 @@ class Arrival:
         self._latest_s = self._clock()
         if not before:
             self._first_frames, self.first_s = self.codes.frames, self._latest_s
-            self.begun.set()
-        if self.codes.frames >= self._wanted:
-            self._wake(self._latest_s)
+            self.started.set()
+        if self.codes.frames >= self._needed:
+            self._notify(self._latest_s)
 
     def finish(self) -> None:
         """Mark the end of a successful generation and wake the waiting task."""
         self.codes.finish()
-        self.begun.set()
-        self._wake(self._clock())
+        self.started.set()
+        self._notify(self._clock())
 
-    async def reach(self, frames: int) -> None:
+    async def wait_for(self, frames: int) -> None:
         """Wait until `frames` frames have arrived or the generation has ended."""
-        self._wanted = frames
+        self._needed = frames
         while self.codes.frames < frames and not self.codes.ended:
             self._reached.clear()
             await self._reached.wait()
 
-    def _wake(self, now_s: float) -> None:
-        self.ready_s = self.ready_s or now_s
+    def _notify(self, now_s: float) -> None:
+        self.first_window_ready_s = self.first_window_ready_s or now_s
         self._reached.set()
 
     def pace(self, now_s: float) -> float:

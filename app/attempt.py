@@ -125,10 +125,10 @@ class Attempt:
     async def _speak(self) -> None:
         """Process the parts in order; the caller's max_tokens may end the response early."""
         while (begun := await self._next()) is not None:
-            segment, arrival = begun
+            segment, stream = begun
             await self.speaker.pause(segment.pause_s)
-            if arrival is not None:
-                await self.speaker.speak(arrival)
+            if stream is not None:
+                await self.speaker.speak(stream)
                 self.generations.spoken()
         await self._listener.finish()
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from app import metrics, tracing
-from app.arrival import Arrival
+from app.arrival import CodeStream
 from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.parts import Segment, Segments
@@ -17,7 +17,7 @@ from app.speech.repetition import Repetition
 from app.trail import Trail
 
 SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
-Begun = tuple[Segment, Arrival | None]  # Arrival is None for a part that is only a pause
+Begun = tuple[Segment, CodeStream | None]  # Arrival is None for a part that is only a pause
 
 
 class Generations:
@@ -61,7 +61,7 @@ class Generations:
             ExceptionGroup: holds a ServiceError if the engine failed, or sent no audio, too much
                 or too little of it, or if the text is invalid or late.
         """
-        before: Arrival | None = None
+        before: CodeStream | None = None
         async with asyncio.TaskGroup() as running:
             async for segment in segments:
                 if segment.prompt is None:
@@ -70,9 +70,11 @@ class Generations:
                     continue
                 await self._room.acquire()
                 if before is not None:
-                    await before.begun.wait()
+                    await before.started.wait()
                 sampling = self._sampling_of(segment)
-                before = Arrival(self._layout, sampling.max_tokens, Repetition(self._frames_per_s))
+                before = CodeStream(
+                    self._layout, sampling.max_tokens, Repetition(self._frames_per_s)
+                )
                 self._follow(segment, before)
                 self._begun.put_nowait((segment, before))
                 generation = running.create_task(
@@ -92,11 +94,11 @@ class Generations:
         """Release the slot of a part that has been decoded, so that another can start."""
         self._room.release()
 
-    def _follow(self, segment: Segment, arrival: Arrival | None) -> None:
+    def _follow(self, segment: Segment, stream: CodeStream | None) -> None:
         if self._trail is not None:
             self._trail.pause(segment.pause_s)
-            if arrival is not None:
-                self._trail.begin(arrival.codes)
+            if stream is not None:
+                self._trail.begin(stream.codes)
 
     def _sampling_of(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""
@@ -109,14 +111,14 @@ class Generations:
         )
 
     async def _generate(
-        self, prompt: str, sampling: Sampling, arrival: Arrival, bounds: Bounds
+        self, prompt: str, sampling: Sampling, stream: CodeStream, bounds: Bounds
     ) -> Generation:
-        codes = arrival.codes
+        codes = stream.codes
         begun_s = time.monotonic()
         try:
             with tracing.span("engine"):
-                generation = await self._engine.generate(prompt, sampling, arrival.feed)
-                tracing.record("engine.first_token", begun_s, arrival.first_s or begun_s)
+                generation = await self._engine.generate(prompt, sampling, stream.feed)
+                tracing.record("engine.first_token", begun_s, stream.first_s or begun_s)
         finally:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)
@@ -128,7 +130,7 @@ class Generations:
             fault.answer = generation.answer
             raise fault
         self.prompt_tokens += generation.prompt_tokens or 0
-        arrival.finish()
+        stream.finish()
         return generation
 
     def _fault_of(

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from app.arrival import Arrival
+from app.arrival import CodeStream
 from app.codec import CodeWindow
 from app.decode.load_estimate import SentWindow
 from app.decode.scheduler import Scheduler
@@ -58,10 +58,10 @@ class Speaker:
         self._schedule = WindowSchedule(plan)
         self._before = Before(plan.left, layout.slots)
         self.ready_s: float | None = None  # when the first window's codes had arrived
-        self._arrival: Arrival | None = None  # of the part that is being decoded
+        self._stream: CodeStream | None = None  # of the part that is being decoded
         self._sending_s = math.inf  # start of the running write; infinite while none runs
 
-    async def speak(self, arrival: Arrival) -> None:
+    async def speak(self, stream: CodeStream) -> None:
         """Decode one generation as its codes arrive.
 
         Raises:
@@ -74,14 +74,14 @@ class Speaker:
         stitcher = Stitcher(
             spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
         )
-        taken: list[Window] = [] if self._trail is None else self._trail.windows_of(arrival.codes)
+        taken: list[Window] = [] if self._trail is None else self._trail.windows_of(stream.codes)
         schedule.begin()
-        self._arrival, decode_s = arrival, 0.0
+        self._stream, decode_s = stream, 0.0
         while not schedule.finished:
-            await self._reach(arrival, decode_s)
-            self.ready_s = self.ready_s or arrival.ready_s
+            await self._reach(stream, decode_s)
+            self.ready_s = self.ready_s or stream.first_window_ready_s
             asked_s, deadline_s = time.monotonic(), self.listener.deadline_s()
-            take = partial(self._take, arrival.codes, taken)
+            take = partial(self._take, stream.codes, taken)
             decoded = await self._decoder.decode(take, deadline_s)
             decode_s = time.monotonic() - asked_s
             self._note(taken[-1], deadline_s - asked_s)
@@ -91,17 +91,17 @@ class Speaker:
             await self._hear(sound)
             schedule.grow(
                 Supply(
-                    frames=arrival.codes.frames,
-                    s_per_frame=arrival.s_per_frame,
+                    frames=stream.codes.frames,
+                    s_per_frame=stream.s_per_frame,
                     frame_s=self._frame_s,
                     lead_s=self.listener.lead_s,
                     decode_s=decode_s,
                 )
             )
-        self._before.keep(arrival.codes)
+        self._before.keep(stream.codes)
         await self.listener.end_part()
 
-    async def _reach(self, arrival: Arrival, decode_s: float) -> None:
+    async def _reach(self, stream: CodeStream, decode_s: float) -> None:
         """Wait for the codes of the next window, or for fewer if the client runs dry meanwhile.
 
         The schedule assumes that the engine keeps its observed pace. An engine that sends its
@@ -112,11 +112,11 @@ class Speaker:
             spare_s = self.listener.lead_s - decode_s - LEAD_MARGIN_S
             try:
                 async with asyncio.timeout(max(0.0, PATIENCE * spare_s)):
-                    await arrival.reach(schedule.wanted)
+                    await stream.wait_for(schedule.wanted)
             except TimeoutError:
-                await arrival.reach(schedule.least_wanted)
+                await stream.wait_for(schedule.least_wanted)
         else:
-            await arrival.reach(schedule.wanted)
+            await stream.wait_for(schedule.wanted)
 
     async def pause(self, seconds: float) -> None:
         """Send silence; the next part starts without context."""
@@ -164,10 +164,10 @@ class Speaker:
         now_s = time.monotonic()
         if now_s > self._sending_s + STALLED_S:
             return 0.0, 0.0
-        if self._arrival is None:
+        if self._stream is None:
             return 0.0, math.inf
-        arrived = self._arrival.codes.frames - self._schedule.done
-        return arrived * self._frame_s, self._arrival.pace(now_s) * self._frame_s
+        arrived = self._stream.codes.frames - self._schedule.done
+        return arrived * self._frame_s, self._stream.pace(now_s) * self._frame_s
 
     def _note(self, window: Window, slack_s: float) -> None:
         """Report a window that is about to be sent to the load estimate."""

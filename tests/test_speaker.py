@@ -8,7 +8,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.arrival import Arrival
+from app.arrival import CodeStream
 from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
@@ -91,7 +91,7 @@ class RacingCodes(CodeArray):
 async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decoded() -> None:
     """If `frames` were read before `ended`, the second window would count as the last."""
     plan = WindowPlan(first_hop=20, max_hop=40, left=2, right=1, exact=True)
-    arrival, sink = Arrival(LAYOUT, 100), RecordingSink()
+    arrival, sink = CodeStream(LAYOUT, 100), RecordingSink()
     arrival.codes = RacingCodes(LAYOUT, 100)
     arrival.feed(range(41))  # the first window, and the least for a second
     rate_hz = SPEC.sample_rate_hz
