@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
-from app.generations import Begun, Generations
+from app.generations import StartedSegment, TokenReader
 from app.listener import Levels, Listener, Playback, Sink, Spoken
 from app.parts import Segments
 from app.speaker import Speaker
@@ -64,7 +64,7 @@ class Attempt:
         stage.sink.begin(encoder)
         self._segments = speech.segments
         self.trail = Trail(spec.name, speech.plan.left) if for_replay else None
-        self.generations = Generations(
+        self.reader = TokenReader(
             stage.engine,
             speech.sampling,
             speech.layout,
@@ -86,22 +86,22 @@ class Attempt:
             ExceptionGroup: holds a ServiceError if the engine, the codec or the text failed.
         """
         async with asyncio.TaskGroup() as group:
-            reader = group.create_task(self.generations.read(self._segments))
+            reader = group.create_task(self.reader.read(self._segments))
             await self._speak()
             await reader
 
     def spoken(self, begun_s: float, retries: int) -> Spoken:
         """Return the statistics so far; the request began at `begun_s` (time.monotonic())."""
-        listener, generations = self._listener, self.generations
+        listener, reader = self._listener, self.reader
         first_write_s = listener.first_write_s or begun_s
         return Spoken(
             audio_s=listener.audio_s,
-            codec_tokens=generations.codec_tokens,
-            prompt_tokens=generations.prompt_tokens,
+            codec_tokens=reader.codec_tokens,
+            prompt_tokens=reader.prompt_tokens,
             first_audio_s=first_write_s - begun_s,
             first_window_s=max(0.0, first_write_s - (self.speaker.ready_s or first_write_s)),
             total_s=time.monotonic() - begun_s,
-            finish_reason=generations.finish_reason,
+            finish_reason=reader.finish_reason,
             retries=retries,
         )
 
@@ -129,21 +129,21 @@ class Attempt:
             await self.speaker.pause(segment.pause_s)
             if stream is not None:
                 await self.speaker.speak(stream)
-                self.generations.spoken()
+                self.reader.release_slot()
         await self._listener.finish()
 
-    async def _next(self) -> Begun | None:
+    async def _next(self) -> StartedSegment | None:
         """Return the next part, or None after the last.
 
         If its text has not arrived when the client's buffer runs dry, send silence and wait.
         """
         try:
             async with asyncio.timeout(max(0.0, self._listener.lead_s)):
-                return await self.generations.next()
+                return await self.reader.next_segment()
         except TimeoutError:
             if not (self._segments.starved and self._listener.started):
-                return await self.generations.next()
+                return await self.reader.next_segment()
         await self.speaker.rest()
-        begun = await self.generations.next()
+        begun = await self.reader.next_segment()
         self.speaker.begin_again()
         return begun

@@ -17,10 +17,12 @@ from app.speech.repetition import Repetition
 from app.trail import Trail
 
 SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
-Begun = tuple[Segment, CodeStream | None]  # Arrival is None for a part that is only a pause
+StartedSegment = tuple[
+    Segment, CodeStream | None
+]  # Arrival is None for a part that is only a pause
 
 
-class Generations:
+class TokenReader:
     """Generate the parts of a text in order.
 
     A part starts after the part before it has its first codes, so that it cannot delay them.
@@ -49,8 +51,8 @@ class Generations:
         self._may_be_cut = may_be_cut
         self._frames_per_s = frames_per_s
         self._trail = trail
-        self._room = asyncio.Semaphore(SEGMENTS_AHEAD)
-        self._begun: asyncio.Queue[Begun | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(SEGMENTS_AHEAD)
+        self._started: asyncio.Queue[StartedSegment | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
         self.finish_reason: FinishReason = "stop"
 
@@ -65,18 +67,18 @@ class Generations:
         async with asyncio.TaskGroup() as running:
             async for segment in segments:
                 if segment.prompt is None:
-                    self._follow(segment, None)
-                    self._begun.put_nowait((segment, None))
+                    self._record(segment, None)
+                    self._started.put_nowait((segment, None))
                     continue
-                await self._room.acquire()
+                await self._slots.acquire()
                 if before is not None:
                     await before.started.wait()
-                sampling = self._sampling_of(segment)
+                sampling = self._segment_sampling(segment)
                 before = CodeStream(
                     self._layout, sampling.max_tokens, Repetition(self._frames_per_s)
                 )
-                self._follow(segment, before)
-                self._begun.put_nowait((segment, before))
+                self._record(segment, before)
+                self._started.put_nowait((segment, before))
                 generation = running.create_task(
                     self._generate(segment.prompt, sampling, before, segment.bounds)
                 )
@@ -84,23 +86,23 @@ class Generations:
                     self.finish_reason = (await generation).finish_reason
                     if self.finish_reason == "length":
                         break
-        self._begun.put_nowait(None)
+        self._started.put_nowait(None)
 
-    async def next(self) -> Begun | None:
+    async def next_segment(self) -> StartedSegment | None:
         """Return the next part and its codes, which may still be arriving; None after the last."""
-        return await self._begun.get()
+        return await self._started.get()
 
-    def spoken(self) -> None:
+    def release_slot(self) -> None:
         """Release the slot of a part that has been decoded, so that another can start."""
-        self._room.release()
+        self._slots.release()
 
-    def _follow(self, segment: Segment, stream: CodeStream | None) -> None:
+    def _record(self, segment: Segment, stream: CodeStream | None) -> None:
         if self._trail is not None:
             self._trail.pause(segment.pause_s)
             if stream is not None:
                 self._trail.begin(stream.codes)
 
-    def _sampling_of(self, segment: Segment) -> Sampling:
+    def _segment_sampling(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""
         sampling = self._sampling
         if self._may_be_cut:
@@ -123,7 +125,7 @@ class Generations:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)
             self.codec_tokens += codes.tokens
-        fault = self._fault_of(generation, codes, bounds)
+        fault = self._generation_error(generation, codes, bounds)
         if fault is not None:
             if generation.answer is not None:
                 generation.answer.reject()
@@ -133,7 +135,7 @@ class Generations:
         stream.finish()
         return generation
 
-    def _fault_of(
+    def _generation_error(
         self, generation: Generation, codes: CodeArray, bounds: Bounds
     ) -> EngineError | None:
         """Return the reason why an ended generation cannot be the speech of its text, or None."""

@@ -9,7 +9,7 @@ import pytest
 
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
-from app.generations import Generations
+from app.generations import TokenReader
 from app.parts import FixedSegments, Segment
 from app.speech.codes import FrameLayout
 
@@ -59,8 +59,8 @@ async def rest() -> None:
 
 def reading(
     engine: StepEngine, *, may_be_cut: bool = False
-) -> tuple[Generations, asyncio.Task[None]]:
-    generations = Generations(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
+) -> tuple[TokenReader, asyncio.Task[None]]:
+    generations = TokenReader(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
     return generations, asyncio.create_task(
         generations.read(FixedSegments([Segment(prompt) for prompt in "abcd"]))
     )
@@ -78,20 +78,20 @@ async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_t
     await engine.told("b", "+.")
     await engine.told("a", "+.")
     assert list(engine.orders) == ["a", "b"]  # nobody has spoken yet
-    first = await generations.next()
+    first = await generations.next_segment()
     assert first is not None
     assert first[0] == Segment("a")
     assert first[1] is not None
     assert first[1].codes.frames == 2
-    generations.spoken()
+    generations.release_slot()
     await rest()
     assert list(engine.orders) == ["a", "b", "c"]
     await engine.told("c", "+.")
-    generations.spoken()
+    generations.release_slot()
     await rest()
     await engine.told("d", "+.")
     await task
-    assert [part is not None for part in [await generations.next() for _ in range(4)]] == [
+    assert [part is not None for part in [await generations.next_segment() for _ in range(4)]] == [
         True,
         True,
         True,
@@ -113,7 +113,7 @@ async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answ
     await engine.told("b", "+L")
     await task
     assert list(engine.orders) == ["a", "b"]
-    assert [part is not None for part in [await generations.next() for _ in range(3)]] == [
+    assert [part is not None for part in [await generations.next_segment() for _ in range(3)]] == [
         True,
         True,
         False,
