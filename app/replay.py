@@ -20,7 +20,7 @@ from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.profiles import ProfileError, load_profile
 from app.samples import Samples
 from app.settings import Settings
-from app.speaker import Before
+from app.speaker import CarriedContext
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.stitch import FADE_S, Stitcher
@@ -34,18 +34,20 @@ def sound_of(replay: Replay, codec: Codec) -> Samples:
     Frames that the service had not decoded follow in large windows.
     """
     spec = codec.spec
-    before = Before(replay.left_frames, spec.codes_per_frame)
+    context = CarriedContext(replay.left_frames, spec.codes_per_frame)
     sound: list[Samples] = []
     for take in replay.takes:
         if take.codes:
-            sound += _spoken(take, before, codec, replay.left_frames)
+            sound += _spoken(take, context, codec, replay.left_frames)
         else:
-            before.forget(round(take.pause_s * spec.frames_per_s))
+            context.skip_frames(round(take.pause_s * spec.frames_per_s))
             sound.append(np.zeros(round(take.pause_s * spec.sample_rate_hz), np.float32))
     return np.concatenate(sound) if sound else np.zeros(0, np.float32)
 
 
-def _spoken(take: Take, before: Before, codec: Codec, left_frames: int) -> Iterator[Samples]:
+def _spoken(
+    take: Take, context: CarriedContext, codec: Codec, left_frames: int
+) -> Iterator[Samples]:
     spec = codec.spec
     layout = FrameLayout(0, spec.codes_per_frame, spec.vocabulary)
     codes = CodeArray(layout, len(take.codes) * spec.codes_per_frame)
@@ -56,8 +58,8 @@ def _spoken(take: Take, before: Before, codec: Codec, left_frames: int) -> Itera
         spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
     )
     for window in (*take.windows, *_not_decoded(take, spec, left_frames)):
-        yield stitcher.feed(window, codec.decode([before.window(codes, window)])[0])
-    before.keep(codes)
+        yield stitcher.feed(window, codec.decode([context.window(codes, window)])[0])
+    context.append(codes)
 
 
 def _not_decoded(take: Take, spec: CodecSpec, left_frames: int) -> Iterator[Window]:

@@ -56,7 +56,7 @@ class Speaker:
         self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
         self._schedule = WindowSchedule(plan)
-        self._before = Before(plan.left, layout.slots)
+        self._context = CarriedContext(plan.left, layout.slots)
         self.ready_s: float | None = None  # when the first window's codes had arrived
         self._stream: CodeStream | None = None  # of the part that is being decoded
         self._sending_s = math.inf  # start of the running write; infinite while none runs
@@ -98,7 +98,7 @@ class Speaker:
                     decode_s=decode_s,
                 )
             )
-        self._before.keep(stream.codes)
+        self._context.append(stream.codes)
         await self.listener.end_part()
 
     async def _reach(self, stream: CodeStream, decode_s: float) -> None:
@@ -122,7 +122,7 @@ class Speaker:
         """Send silence; the next part starts without context."""
         if seconds:
             spec = self._decoder.spec
-            self._before.forget(round(seconds * spec.frames_per_s))
+            self._context.skip_frames(round(seconds * spec.frames_per_s))
             await self._hear(np.zeros(round(seconds * spec.sample_rate_hz), np.float32))
 
     async def rest(self) -> None:
@@ -182,36 +182,36 @@ class Speaker:
         ended = codes.ended  # read before `frames`, which is final once `ended` is True
         window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)
         taken.append(window)
-        return self._before.window(codes, window)
+        return self._context.window(codes, window)
 
 
-class Before:
+class CarriedContext:
     """The last codes of the earlier parts, which are the context of the next part."""
 
     def __init__(self, frames: int, slots: int) -> None:
         """Start without codes; `frames` is the most context of a window."""
-        self._most = frames
+        self._max_frames = frames
         self._codes = np.zeros((0, slots), np.int32)
-        self._place = 0  # position of the part's first frame in the response
+        self._position = 0  # position of the part's first frame in the response
 
-    def keep(self, codes: CodeArray) -> None:
+    def append(self, codes: CodeArray) -> None:
         """Append the last codes of a part that has been decoded."""
-        self._place += codes.frames
+        self._position += codes.frames
         joined = np.concatenate(
-            [self._codes, codes.window(max(0, codes.frames - self._most), codes.frames)]
+            [self._codes, codes.window(max(0, codes.frames - self._max_frames), codes.frames)]
         )
-        self._codes = joined[max(0, len(joined) - self._most) :]
+        self._codes = joined[max(0, len(joined) - self._max_frames) :]
 
-    def forget(self, frames: int) -> None:
+    def skip_frames(self, frames: int) -> None:
         """Advance by `frames` frames of silence and drop the context."""
-        self._place += frames
+        self._position += frames
         self._codes = self._codes[:0]
 
     def window(self, codes: CodeArray, window: Window) -> CodeWindow:
         """Return a window's codes, with context from earlier parts where its own is too short."""
-        more = min(len(self._codes), self._most - window.begin) if window.start == 0 else 0
+        more = min(len(self._codes), self._max_frames - window.begin) if window.start == 0 else 0
         own = codes.window(window.start, window.stop)
         if more <= 0:
-            return CodeWindow(own, self._place + window.start, window.begin - window.start)
+            return CodeWindow(own, self._position + window.start, window.begin - window.start)
         joined = np.concatenate([self._codes[-more:], own])
-        return CodeWindow(joined, self._place - more, window.begin + more)
+        return CodeWindow(joined, self._position - more, window.begin + more)

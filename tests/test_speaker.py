@@ -13,7 +13,7 @@ from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.listener import Levels, Listener, Playback
-from app.speaker import Before, Speaker
+from app.speaker import CarriedContext, Speaker
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.windows import Window, WindowPlan, WindowSchedule
@@ -32,19 +32,19 @@ def codes_of(numbers: range) -> CodeArray:
     return codes
 
 
-def windows_of(before: Before, codes: CodeArray) -> list[CodeWindow]:
+def windows_of(before: CarriedContext, codes: CodeArray) -> list[CodeWindow]:
     schedule, found = WindowSchedule(PLAN), list[CodeWindow]()
     while not schedule.finished:
         window = schedule.take(codes.frames, ended=True)
         found.append(before.window(codes, window))
-    before.keep(codes)
+    before.append(codes)
     return found
 
 
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=5))
 def test_parts_are_decoded_as_one_run_of_codes(lengths: list[int]) -> None:
     """Each window's codes are those of the whole text at its place; its context reaches into the parts before."""
-    before, place = Before(LEFT, 1), 0
+    before, place = CarriedContext(LEFT, 1), 0
     for length in lengths:
         windows = windows_of(before, codes_of(range(place, place + length)))
         for window in windows:
@@ -57,16 +57,16 @@ def test_parts_are_decoded_as_one_run_of_codes(lengths: list[int]) -> None:
 
 
 def test_a_pause_is_a_place_without_codes() -> None:
-    before = Before(LEFT, 1)
-    before.keep(codes_of(range(10)))
-    before.forget(25)
+    before = CarriedContext(LEFT, 1)
+    before.append(codes_of(range(10)))
+    before.skip_frames(25)
     window = before.window(codes_of(range(4)), Window(0, 0, 4, 4, last=True))
     assert (window.first_frame, window.context_frames) == (35, 0)
 
 
 def test_a_window_with_enough_context_of_its_own_gets_no_more() -> None:
-    before = Before(LEFT, 1)
-    before.keep(codes_of(range(100, 110)))
+    before = CarriedContext(LEFT, 1)
+    before.append(codes_of(range(100, 110)))
     window = before.window(codes_of(range(20)), Window(3, 8, 12, 14, last=False))
     assert window.codes[:, 0].tolist() == list(range(3, 14))
     assert (window.first_frame, window.context_frames) == (13, 5)
