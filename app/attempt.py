@@ -14,7 +14,7 @@ from app.engine import Engine, Sampling
 from app.generations import StartedSegment, TokenReader
 from app.listener import Levels, Listener, Playback, Sink, Spoken
 from app.parts import Segments
-from app.speaker import Speaker
+from app.speaker import WindowDecoder
 from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
 from app.speech.windows import WindowPlan
@@ -75,7 +75,7 @@ class Attempt:
         self._listener = Listener(
             encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback
         )
-        self.speaker = Speaker(
+        self.window_decoder = WindowDecoder(
             speech.plan, speech.layout, stage.decoder, self._listener, limit, trail=self.trail
         )
 
@@ -99,7 +99,7 @@ class Attempt:
             codec_tokens=reader.codec_tokens,
             prompt_tokens=reader.prompt_tokens,
             first_audio_s=first_write_s - begun_s,
-            first_window_s=max(0.0, first_write_s - (self.speaker.ready_s or first_write_s)),
+            first_window_s=max(0.0, first_write_s - (self.window_decoder.ready_s or first_write_s)),
             total_s=time.monotonic() - begun_s,
             finish_reason=reader.finish_reason,
             retries=retries,
@@ -108,8 +108,8 @@ class Attempt:
     def state(self, expected_s: float) -> StreamState:
         """Return the attempt's remaining decode demand, given a total duration of `expected_s`."""
         listener = self._listener
-        window_s, growth, longest_s = self.speaker.windows_s
-        arrived_s, pace = self.speaker.supply()
+        window_s, growth, longest_s = self.window_decoder.windows_s
+        arrived_s, pace = self.window_decoder.stream_state()
         return StreamState(
             window_s=window_s,
             growth=growth,
@@ -126,9 +126,9 @@ class Attempt:
         """Process the parts in order; the caller's max_tokens may end the response early."""
         while (begun := await self._next()) is not None:
             segment, stream = begun
-            await self.speaker.pause(segment.pause_s)
+            await self.window_decoder.pause(segment.pause_s)
             if stream is not None:
-                await self.speaker.speak(stream)
+                await self.window_decoder.decode_segment(stream)
                 self.reader.release_slot()
         await self._listener.finish()
 
@@ -143,7 +143,7 @@ class Attempt:
         except TimeoutError:
             if not (self._segments.starved and self._listener.started):
                 return await self.reader.next_segment()
-        await self.speaker.rest()
+        await self.window_decoder.flush_with_silence()
         begun = await self.reader.next_segment()
-        self.speaker.begin_again()
+        self.window_decoder.restart_after_idle()
         return begun

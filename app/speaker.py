@@ -23,13 +23,13 @@ from app.speech.windows import LEAD_MARGIN_S, Supply, Window, WindowPlan, Window
 from app.trail import Trail
 
 # Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.
-PATIENCE = 0.5
+WAIT_SHARE = 0.5
 STALLED_S = 0.5  # seconds of a blocked write after which the client counts as not reading
 # Seconds of silence that flush all but a few milliseconds out of tempo, resampler and encoder.
-REST_S = 0.25
+FLUSH_SILENCE_S = 0.25
 
 
-class Speaker:
+class WindowDecoder:
     """Decode codes window by window and pass the audio to the listener.
 
     A part continues with the window size of the part before it, and with the last codes of that
@@ -61,7 +61,7 @@ class Speaker:
         self._stream: CodeStream | None = None  # of the part that is being decoded
         self._sending_s = math.inf  # start of the running write; infinite while none runs
 
-    async def speak(self, stream: CodeStream) -> None:
+    async def decode_segment(self, stream: CodeStream) -> None:
         """Decode one generation as its codes arrive.
 
         Raises:
@@ -78,17 +78,17 @@ class Speaker:
         schedule.begin()
         self._stream, decode_s = stream, 0.0
         while not schedule.finished:
-            await self._reach(stream, decode_s)
+            await self._wait_for_codes(stream, decode_s)
             self.ready_s = self.ready_s or stream.first_window_ready_s
             asked_s, deadline_s = time.monotonic(), self.listener.deadline_s()
-            take = partial(self._take, stream.codes, taken)
+            take = partial(self._next_window, stream.codes, taken)
             decoded = await self._decoder.decode(take, deadline_s)
             decode_s = time.monotonic() - asked_s
-            self._note(taken[-1], deadline_s - asked_s)
+            self._report_load(taken[-1], deadline_s - asked_s)
             sound = stitcher.feed(taken[-1], decoded)
             if quiet.feed(sound):
                 raise EngineLength("the engine generated more than 3 s of silence", "silence")
-            await self._hear(sound)
+            await self._emit(sound)
             schedule.grow(
                 Supply(
                     frames=stream.codes.frames,
@@ -101,7 +101,7 @@ class Speaker:
         self._context.append(stream.codes)
         await self.listener.end_part()
 
-    async def _reach(self, stream: CodeStream, decode_s: float) -> None:
+    async def _wait_for_codes(self, stream: CodeStream, decode_s: float) -> None:
         """Wait for the codes of the next window, or for fewer if the client runs dry meanwhile.
 
         The schedule assumes that the engine keeps its observed pace. An engine that sends its
@@ -111,7 +111,7 @@ class Speaker:
         if schedule.least_wanted < schedule.wanted:
             spare_s = self.listener.lead_s - decode_s - LEAD_MARGIN_S
             try:
-                async with asyncio.timeout(max(0.0, PATIENCE * spare_s)):
+                async with asyncio.timeout(max(0.0, WAIT_SHARE * spare_s)):
                     await stream.wait_for(schedule.wanted)
             except TimeoutError:
                 await stream.wait_for(schedule.least_wanted)
@@ -123,23 +123,23 @@ class Speaker:
         if seconds:
             spec = self._decoder.spec
             self._context.skip_frames(round(seconds * spec.frames_per_s))
-            await self._hear(np.zeros(round(seconds * spec.sample_rate_hz), np.float32))
+            await self._emit(np.zeros(round(seconds * spec.sample_rate_hz), np.float32))
 
-    async def rest(self) -> None:
+    async def flush_with_silence(self) -> None:
         """Send silence while no text has arrived.
 
         It flushes the end of the last sentence out of the filters and the encoder.
         """
         if self._trail is not None:
-            self._trail.pause(REST_S)
-        await self.pause(REST_S)
+            self._trail.pause(FLUSH_SILENCE_S)
+        await self.pause(FLUSH_SILENCE_S)
 
-    def begin_again(self) -> None:
+    def restart_after_idle(self) -> None:
         """Restart with first-window size and deadline after an idle gap."""
         self.listener.begin_again()
         self._schedule.restart()
 
-    async def _hear(self, samples: Samples) -> None:
+    async def _emit(self, samples: Samples) -> None:
         self._sending_s = time.monotonic()
         await self.listener.hear(samples)
         self._sending_s = math.inf
@@ -154,7 +154,7 @@ class Speaker:
         next_frames, growth, most_frames = self._schedule.coming
         return next_frames * self._frame_s, growth, most_frames * self._frame_s
 
-    def supply(self) -> tuple[float, float]:
+    def stream_state(self) -> tuple[float, float]:
         """Return the seconds of audio whose codes wait to be decoded, and the engine's pace.
 
         The pace is in seconds of audio per second, infinite while it is unknown. Audio is
@@ -169,7 +169,7 @@ class Speaker:
         arrived = self._stream.codes.frames - self._schedule.done
         return arrived * self._frame_s, self._stream.pace(now_s) * self._frame_s
 
-    def _note(self, window: Window, slack_s: float) -> None:
+    def _report_load(self, window: Window, slack_s: float) -> None:
         """Report a window that is about to be sent to the load estimate."""
         if not self.listener.whole:
             frames = window.stop - window.start
@@ -177,7 +177,7 @@ class Speaker:
                 SentWindow(time.monotonic(), frames, slack_s, late=self.listener.dry)
             )
 
-    def _take(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
+    def _next_window(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
         """Choose the window on the decode thread, so that it includes the latest codes."""
         ended = codes.ended  # read before `frames`, which is final once `ended` is True
         window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)

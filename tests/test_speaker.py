@@ -13,7 +13,7 @@ from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.listener import Levels, Listener, Playback
-from app.speaker import CarriedContext, Speaker
+from app.speaker import CarriedContext, WindowDecoder
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.windows import Window, WindowPlan, WindowSchedule
@@ -101,7 +101,7 @@ async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decod
     scheduler.start()
     try:
         async with asyncio.timeout(10) as limit:
-            await Speaker(plan, LAYOUT, scheduler, listener, limit).speak(arrival)
+            await WindowDecoder(plan, LAYOUT, scheduler, listener, limit).decode_segment(arrival)
             await listener.finish()
     finally:
         await asyncio.to_thread(scheduler.close)
