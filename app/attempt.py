@@ -12,7 +12,7 @@ from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.generations import StartedSegment, TokenReader
-from app.listener import Levels, Listener, Playback, Sink, Spoken
+from app.listener import AudioOutput, LoudnessTarget, OutputOptions, Sink, Spoken
 from app.parts import Segments
 from app.speaker import WindowDecoder
 from app.speech.codes import FrameLayout
@@ -31,10 +31,10 @@ class Speech:
     segments: Segments
     sampling: Sampling
     may_be_cut: bool  # True if the caller set max_tokens; reaching that limit is then no error
-    playback: Playback
+    playback: OutputOptions
     layout: FrameLayout
     plan: WindowPlan
-    levels: Levels
+    levels: LoudnessTarget
     limit_s: float
     # Expected duration as the client hears it; infinite while the text is still being received.
     expected_s: float = math.inf
@@ -72,11 +72,11 @@ class Attempt:
             may_be_cut=speech.may_be_cut,
             trail=self.trail,
         )
-        self._listener = Listener(
+        self._output = AudioOutput(
             encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback
         )
         self.window_decoder = WindowDecoder(
-            speech.plan, speech.layout, stage.decoder, self._listener, limit, trail=self.trail
+            speech.plan, speech.layout, stage.decoder, self._output, limit, trail=self.trail
         )
 
     async def run(self) -> None:
@@ -92,10 +92,10 @@ class Attempt:
 
     def spoken(self, begun_s: float, retries: int) -> Spoken:
         """Return the statistics so far; the request began at `begun_s` (time.monotonic())."""
-        listener, reader = self._listener, self.reader
-        first_write_s = listener.first_write_s or begun_s
+        output, reader = self._output, self.reader
+        first_write_s = output.first_write_s or begun_s
         return Spoken(
-            audio_s=listener.audio_s,
+            audio_s=output.audio_s,
             codec_tokens=reader.codec_tokens,
             prompt_tokens=reader.prompt_tokens,
             first_audio_s=first_write_s - begun_s,
@@ -107,17 +107,17 @@ class Attempt:
 
     def state(self, expected_s: float) -> StreamState:
         """Return the attempt's remaining decode demand, given a total duration of `expected_s`."""
-        listener = self._listener
+        output = self._output
         window_s, growth, longest_s = self.window_decoder.windows_s
         arrived_s, pace = self.window_decoder.stream_state()
         return StreamState(
             window_s=window_s,
             growth=growth,
             longest_s=longest_s,
-            speed=listener.speed,
-            started=listener.started,
-            lead_s=listener.lead_s,
-            left_s=max(expected_s * SLOWLY - listener.audio_s, LEAST_LEFT_S),
+            speed=output.speed,
+            started=output.started,
+            lead_s=output.lead_s,
+            left_s=max(expected_s * SLOWLY - output.audio_s, LEAST_LEFT_S),
             arrived_s=arrived_s,
             pace=pace,
         )
@@ -130,7 +130,7 @@ class Attempt:
             if stream is not None:
                 await self.window_decoder.decode_segment(stream)
                 self.reader.release_slot()
-        await self._listener.finish()
+        await self._output.finish()
 
     async def _next(self) -> StartedSegment | None:
         """Return the next part, or None after the last.
@@ -138,10 +138,10 @@ class Attempt:
         If its text has not arrived when the client's buffer runs dry, send silence and wait.
         """
         try:
-            async with asyncio.timeout(max(0.0, self._listener.lead_s)):
+            async with asyncio.timeout(max(0.0, self._output.lead_s)):
                 return await self.reader.next_segment()
         except TimeoutError:
-            if not (self._segments.starved and self._listener.started):
+            if not (self._segments.starved and self._output.started):
                 return await self.reader.next_segment()
         await self.window_decoder.flush_with_silence()
         begun = await self.reader.next_segment()

@@ -68,26 +68,26 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class LoudnessTarget:
     """Target level (None: unchanged) and typical input level, in dBFS RMS of voiced speech."""
 
     target_db: float | None
     typical_db: float
-    horizon_s: float  # seconds of audio from which the first gain is estimated
+    estimation_window_s: float  # seconds of audio from which the first gain is estimated
 
 
 @dataclass(frozen=True, slots=True)
-class Playback:
+class OutputOptions:
     """The sample rate, tempo, delivery and maximum duration of a response."""
 
     rate_hz: int
     speed: float = 1.0  # factor on the tempo
     whole: bool = False  # True: sent as one body; False: streamed
-    longest_s: float = math.inf  # maximum duration, measured after `speed` is applied
+    max_audio_s: float = math.inf  # maximum duration, measured after `speed` is applied
 
 
 @dataclass(slots=True)
-class Run:
+class PlaybackRun:
     """Audio that plays without a gap; a new run starts after a wait for late text."""
 
     asked_s: float  # start of the client's wait, on the clock of time.monotonic()
@@ -96,16 +96,16 @@ class Run:
     playhead: Playhead = field(default_factory=Playhead)
 
 
-class Listener:
+class AudioOutput:
     """Process, encode and send audio; track how much of it the client has not played yet."""
 
     def __init__(
         self,
         encoder: Encoder,
         sink: Sink,
-        levels: Levels,
+        levels: LoudnessTarget,
         voice_rate_hz: int,
-        playback: Playback,
+        playback: OutputOptions,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -114,7 +114,7 @@ class Listener:
         self._whole = playback.whole
         self._rate_hz = playback.rate_hz
         self.speed = playback.speed
-        self._longest_s = playback.longest_s
+        self._longest_s = playback.max_audio_s
         self.begun_s = self._clock()
         self._tempo = Tempo(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
@@ -125,11 +125,11 @@ class Listener:
                 voice_rate_hz,
                 target_db=levels.target_db,
                 typical_db=levels.typical_db,
-                horizon_s=levels.horizon_s,
+                horizon_s=levels.estimation_window_s,
             )
         self._samples = 0
         self.first_write_s: float | None = None
-        self._run = Run(self.begun_s)
+        self._run = PlaybackRun(self.begun_s)
 
     @property
     def audio_s(self) -> float:
@@ -137,7 +137,7 @@ class Listener:
         return self._samples / self._rate_hz
 
     @property
-    def whole(self) -> bool:
+    def unstreamed(self) -> bool:
         """True if the response is sent as one body, so that no client plays it before its end."""
         return self._whole
 
@@ -152,7 +152,7 @@ class Listener:
         return self._run.playhead.lead_s(self._clock())
 
     @property
-    def dry(self) -> bool:
+    def underrunning(self) -> bool:
         """True if a real-time player has played everything and waits; an underrun."""
         return not self._whole and self._run.playhead.dry(self._clock())
 
@@ -164,32 +164,32 @@ class Listener:
             return self._run.asked_s + FIRST_WINDOW_TARGET_S
         return self._clock() + self.lead_s
 
-    def begin_again(self) -> None:
+    def restart(self) -> None:
         """Reset the playback clock after an idle gap, which is not an underrun."""
-        self._run = Run(self._clock())
+        self._run = PlaybackRun(self._clock())
 
-    async def hear(self, samples: Samples) -> None:
+    async def write(self, samples: Samples) -> None:
         """Fade, level, change tempo and sample rate, encode and send.
 
         Raises:
             AudioTooLong: the response would be longer than `longest_s`.
         """
-        await self._play(self._edges.feed(samples))
+        await self._process(self._edges.feed(samples))
 
-    async def end_part(self) -> None:
+    async def end_segment(self) -> None:
         """End a part: fade out here and in at the next, because a step at the join would click."""
-        await self._play(self._edges.finish())
+        await self._process(self._edges.finish())
 
     async def finish(self) -> None:
         """Flush every processing step and the encoder."""
-        await self.end_part()
+        await self.end_segment()
         if self._leveller:
             await self._encode(self._resampler.feed(self._tempo.feed(self._leveller.finish())))
         await self._encode(self._resampler.feed(self._tempo.finish()))
         await self._encode(self._resampler.finish())
         await self._write(self._encoder.finish())
 
-    async def _play(self, samples: Samples) -> None:
+    async def _process(self, samples: Samples) -> None:
         levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
         await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
 
@@ -198,7 +198,7 @@ class Listener:
             return
         if self._samples + len(samples) > self._longest_s * self._rate_hz:
             raise AudioTooLong(f"the response is longer than {self._longest_s:g} s of audio")
-        if self.dry:
+        if self.underrunning:
             metrics.UNDERRUNS.inc()
         begun_s = self._clock()
         await self._write(self._encoder.feed(samples))

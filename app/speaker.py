@@ -14,7 +14,7 @@ from app.codec import CodeWindow
 from app.decode.load_estimate import SentWindow
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
-from app.listener import Listener
+from app.listener import AudioOutput
 from app.samples import Samples
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.quiet import Quiet
@@ -41,7 +41,7 @@ class WindowDecoder:
         plan: WindowPlan,
         layout: FrameLayout,
         decoder: Scheduler,
-        listener: Listener,
+        output: AudioOutput,
         limit: asyncio.Timeout,
         *,
         trail: Trail | None = None,
@@ -52,8 +52,8 @@ class WindowDecoder:
         as long to read it.
         """
         self._trail = trail
-        self._decoder, self.listener = decoder, listener
-        self._frame_s = 1 / decoder.spec.frames_per_s / listener.speed
+        self._decoder, self.output = decoder, output
+        self._frame_s = 1 / decoder.spec.frames_per_s / output.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
         self._schedule = WindowSchedule(plan)
         self._context = CarriedContext(plan.left, layout.slots)
@@ -80,7 +80,7 @@ class WindowDecoder:
         while not schedule.finished:
             await self._wait_for_codes(stream, decode_s)
             self.ready_s = self.ready_s or stream.first_window_ready_s
-            asked_s, deadline_s = time.monotonic(), self.listener.deadline_s()
+            asked_s, deadline_s = time.monotonic(), self.output.deadline_s()
             take = partial(self._next_window, stream.codes, taken)
             decoded = await self._decoder.decode(take, deadline_s)
             decode_s = time.monotonic() - asked_s
@@ -94,12 +94,12 @@ class WindowDecoder:
                     frames=stream.codes.frames,
                     s_per_frame=stream.s_per_frame,
                     frame_s=self._frame_s,
-                    lead_s=self.listener.lead_s,
+                    lead_s=self.output.lead_s,
                     decode_s=decode_s,
                 )
             )
         self._context.append(stream.codes)
-        await self.listener.end_part()
+        await self.output.end_segment()
 
     async def _wait_for_codes(self, stream: CodeStream, decode_s: float) -> None:
         """Wait for the codes of the next window, or for fewer if the client runs dry meanwhile.
@@ -109,7 +109,7 @@ class WindowDecoder:
         """
         schedule = self._schedule
         if schedule.least_wanted < schedule.wanted:
-            spare_s = self.listener.lead_s - decode_s - LEAD_MARGIN_S
+            spare_s = self.output.lead_s - decode_s - LEAD_MARGIN_S
             try:
                 async with asyncio.timeout(max(0.0, WAIT_SHARE * spare_s)):
                     await stream.wait_for(schedule.wanted)
@@ -136,14 +136,14 @@ class WindowDecoder:
 
     def restart_after_idle(self) -> None:
         """Restart with first-window size and deadline after an idle gap."""
-        self.listener.begin_again()
+        self.output.restart()
         self._schedule.restart()
 
     async def _emit(self, samples: Samples) -> None:
         self._sending_s = time.monotonic()
-        await self.listener.hear(samples)
+        await self.output.write(samples)
         self._sending_s = math.inf
-        self._limit.reschedule(self._ends_s + self.listener.audio_s)
+        self._limit.reschedule(self._ends_s + self.output.audio_s)
 
     @property
     def windows_s(self) -> tuple[float, float, float]:
@@ -171,10 +171,10 @@ class WindowDecoder:
 
     def _report_load(self, window: Window, slack_s: float) -> None:
         """Report a window that is about to be sent to the load estimate."""
-        if not self.listener.whole:
+        if not self.output.unstreamed:
             frames = window.stop - window.start
             self._decoder.load.sent(
-                SentWindow(time.monotonic(), frames, slack_s, late=self.listener.dry)
+                SentWindow(time.monotonic(), frames, slack_s, late=self.output.underrunning)
             )
 
     def _next_window(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from app.listener import (
     BACKGROUND_S,
     FIRST_WINDOW_TARGET_S,
+    AudioOutput,
     ClientGone,
-    Levels,
-    Listener,
-    Playback,
+    LoudnessTarget,
+    OutputOptions,
     Spoken,
 )
 from app.samples import Samples
@@ -25,8 +25,8 @@ from tests.counted import counted
 from tests.fakes import Clock
 
 RATE_HZ = 24_000
-AS_IT_IS = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
-LEVELLED = Levels(target_db=-16, typical_db=-20, horizon_s=0.2)
+AS_IT_IS = LoudnessTarget(target_db=None, typical_db=-20, estimation_window_s=0.2)
+LEVELLED = LoudnessTarget(target_db=-16, typical_db=-20, estimation_window_s=0.2)
 
 
 class RecordingSink:
@@ -90,15 +90,15 @@ def sink() -> RecordingSink:
 
 def listening(
     sink: RecordingSink,
-    levels: Levels = AS_IT_IS,
+    levels: LoudnessTarget = AS_IT_IS,
     *,
     whole: bool = False,
     encoder: Encoder | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Listener:
-    playback = Playback(RATE_HZ, whole=whole)
+) -> AudioOutput:
+    playback = OutputOptions(RATE_HZ, whole=whole)
     encoder = encoder or make_encoder("pcm", RATE_HZ)
-    return Listener(encoder, sink, levels, RATE_HZ, playback, clock=clock)
+    return AudioOutput(encoder, sink, levels, RATE_HZ, playback, clock=clock)
 
 
 def tone(seconds: float, peak: float = 0.1) -> Samples:
@@ -108,7 +108,7 @@ def tone(seconds: float, peak: float = 0.1) -> Samples:
 
 async def test_without_levelling_the_sound_is_as_it_was_after_the_fade(sink: RecordingSink) -> None:
     listener = listening(sink)
-    await listener.hear(tone(0.3))
+    await listener.write(tone(0.3))
     await listener.finish()
     expected = np.rint(tone(0.3) * 32767)
     assert np.array_equal(sink.samples[240:-240], expected[240:-240])
@@ -119,12 +119,12 @@ async def test_without_levelling_the_sound_is_as_it_was_after_the_fade(sink: Rec
 @pytest.mark.parametrize("levels", [AS_IT_IS, LEVELLED])
 @pytest.mark.parametrize("seconds", [[], [0.01], [0.1, 0.1], [0.4, 0.013, 0.4, 1.0, 0.007]])
 async def test_every_sample_is_sent_once(
-    levels: Levels, seconds: list[float], sink: RecordingSink
+    levels: LoudnessTarget, seconds: list[float], sink: RecordingSink
 ) -> None:
     before_s = counted("tts_audio_seconds_total")
     listener, total = listening(sink, levels), sum(round(part * RATE_HZ) for part in seconds)
     for part in seconds:
-        await listener.hear(tone(part))
+        await listener.write(tone(part))
     await listener.finish()
     assert len(sink.samples) == total
     assert all(sink.writes)  # nothing is written without samples
@@ -133,16 +133,18 @@ async def test_every_sample_is_sent_once(
 
 
 @pytest.mark.parametrize("levels", [AS_IT_IS, LEVELLED])
-async def test_loud_sound_stays_below_full_scale(levels: Levels, sink: RecordingSink) -> None:
+async def test_loud_sound_stays_below_full_scale(
+    levels: LoudnessTarget, sink: RecordingSink
+) -> None:
     listener = listening(sink, levels)
-    await listener.hear(tone(1, peak=9))
+    await listener.write(tone(1, peak=9))
     await listener.finish()
     assert 28_000 < np.abs(sink.samples.astype(int)).max() <= 32_767
 
 
 async def test_levelling_moves_the_sound_towards_the_target(sink: RecordingSink) -> None:
     listener = listening(sink, LEVELLED)
-    await listener.hear(tone(3, peak=0.05))
+    await listener.write(tone(3, peak=0.05))
     await listener.finish()
     rms = np.sqrt(np.mean(np.square(sink.samples[RATE_HZ:] / 32767)))
     assert 20 * np.log10(rms) == pytest.approx(-16, abs=0.5)
@@ -150,7 +152,7 @@ async def test_levelling_moves_the_sound_towards_the_target(sink: RecordingSink)
 
 async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSink) -> None:
     listener = listening(sink, encoder=LateEncoder())
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     assert sink.writes == []
     assert listener.first_write_s is None
     await listener.finish()
@@ -163,12 +165,12 @@ async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
     listener = listening(sink, clock=clock)
     assert listener.lead_s == 0
     clock.now_s += 0.3  # nobody hears anything yet
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     assert listener.first_write_s == 1_000.3
     assert listener.lead_s == pytest.approx(0.5 - FADE_OUT_S)
     clock.now_s += 0.2
     assert listener.lead_s == pytest.approx(0.3 - FADE_OUT_S)
-    await listener.hear(tone(1))
+    await listener.write(tone(1))
     assert listener.lead_s == pytest.approx(1.3 - FADE_OUT_S)
 
 
@@ -178,7 +180,7 @@ async def test_a_window_is_due_when_the_listener_runs_dry(
     listener = listening(sink, clock=clock)
     clock.now_s += 0.02
     assert listener.deadline_s() == pytest.approx(1_000 + FIRST_WINDOW_TARGET_S)
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     clock.now_s += 0.2
     assert listener.deadline_s() == pytest.approx(1_000.02 + 0.5 - FADE_OUT_S)
 
@@ -186,7 +188,7 @@ async def test_a_window_is_due_when_the_listener_runs_dry(
 async def test_a_whole_body_is_due_long_after_any_stream(clock: Clock, sink: RecordingSink) -> None:
     listener = listening(sink, whole=True, clock=clock)
     assert listener.deadline_s() == 1_000 + BACKGROUND_S
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     clock.now_s += 2
     assert listener.deadline_s() == 1_002 + BACKGROUND_S
 
@@ -200,19 +202,19 @@ async def test_an_underrun_is_counted_where_somebody_listens(
     before = counted("tts_underruns_total")
     listener = listening(sink, whole=whole, clock=clock)
     clock.now_s += 5
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     clock.now_s += 0.5 + late_s
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     assert counted("tts_underruns_total") - before == underruns
 
 
 async def test_a_gap_is_counted_once(clock: Clock, sink: RecordingSink) -> None:
     before = counted("tts_underruns_total")
     listener = listening(sink, clock=clock)
-    await listener.hear(tone(1.0))
+    await listener.write(tone(1.0))
     clock.now_s += 3.0
     for _ in range(20):
-        await listener.hear(tone(0.4))
+        await listener.write(tone(0.4))
         clock.now_s += 0.35
     assert counted("tts_underruns_total") - before == 1
     assert listener.deadline_s() > clock.now_s
@@ -222,20 +224,20 @@ async def test_a_client_that_pauses_has_no_gaps_and_no_claim_to_be_first(clock: 
     before = counted("tts_underruns_total")
     sink = PausingSink(clock)
     listener = listening(sink, clock=clock)
-    await listener.hear(tone(5.0))
+    await listener.write(tone(5.0))
     sink.pause_s = 20.0
-    await listener.hear(tone(1.0))
+    await listener.write(tone(1.0))
     assert listener.deadline_s() == pytest.approx(clock.now_s + 1.0)
     for _ in range(5):
         clock.now_s += 0.9
-        await listener.hear(tone(1.0))
+        await listener.write(tone(1.0))
     assert counted("tts_underruns_total") == before
 
 
 async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> None:
     listener, sink.is_gone = listening(sink), True
     with pytest.raises(ClientGone):
-        await listener.hear(tone(0.5))
+        await listener.write(tone(0.5))
     assert listener.first_write_s is None
     assert listener.audio_s == 0
 
@@ -245,13 +247,13 @@ async def test_sound_after_a_rest_is_waited_for_from_its_text_on(
 ) -> None:
     before = counted("tts_underruns_total")
     listener = listening(sink, clock=clock)
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     clock.now_s += 9
-    listener.begin_again()
+    listener.restart()
     assert listener.lead_s == 0
     assert listener.deadline_s() == pytest.approx(1_009 + FIRST_WINDOW_TARGET_S)
     clock.now_s += 0.1
-    await listener.hear(tone(0.5))
+    await listener.write(tone(0.5))
     assert listener.lead_s == pytest.approx(0.5)
     assert listener.audio_s == pytest.approx(1 - FADE_OUT_S)
     assert listener.first_write_s == 1_000

@@ -12,7 +12,7 @@ from app.arrival import CodeStream
 from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
-from app.listener import Levels, Listener, Playback
+from app.listener import AudioOutput, LoudnessTarget, OutputOptions
 from app.speaker import CarriedContext, WindowDecoder
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
@@ -95,8 +95,10 @@ async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decod
     arrival.codes = RacingCodes(LAYOUT, 100)
     arrival.feed(range(41))  # the first window, and the least for a second
     rate_hz = SPEC.sample_rate_hz
-    levels = Levels(target_db=None, typical_db=-20, horizon_s=0.2)
-    listener = Listener(make_encoder("pcm", rate_hz), sink, levels, rate_hz, Playback(rate_hz))
+    levels = LoudnessTarget(target_db=None, typical_db=-20, estimation_window_s=0.2)
+    listener = AudioOutput(
+        make_encoder("pcm", rate_hz), sink, levels, rate_hz, OutputOptions(rate_hz)
+    )
     scheduler = Scheduler([ToneCodec()], DeadlineQueue(BatchLimits(1)))
     scheduler.start()
     try:

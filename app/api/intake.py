@@ -15,7 +15,7 @@ from app.api.wording import Manner, Wording
 from app.attempt import Speech
 from app.codec.spec import CodecSpec
 from app.engine import Sampling
-from app.listener import Levels, Playback
+from app.listener import LoudnessTarget, OutputOptions
 from app.parts import FixedSegments, Segment, Segments
 from app.profiles import Profile
 from app.request_errors import (
@@ -185,11 +185,11 @@ class Intake:
             segments=segments,
             sampling=self._sampling(request, asking.budget_tokens),
             may_be_cut=request.max_tokens is not None,
-            playback=Playback(
+            playback=OutputOptions(
                 self._rate_hz(request),
                 request.speed,
                 whole=not request.stream,
-                longest_s=self._settings.longest_audio_s,
+                max_audio_s=self._settings.longest_audio_s,
             ),
             layout=self._layout,
             plan=plan,
@@ -244,15 +244,17 @@ class Intake:
             seeded=request.seed is not None,
         )
 
-    def _levels(self, request: SpeechRequest, plan: WindowPlan) -> Levels:
+    def _levels(self, request: SpeechRequest, plan: WindowPlan) -> LoudnessTarget:
         settings, asked = self._settings, request.normalize_loudness
         levelled = settings.normalize_loudness if asked is None else asked
-        return Levels(
+        return LoudnessTarget(
             target_db=settings.target_rms_db if levelled else None,
             typical_db=self._profile.typical_rms_db,
             # Keep the estimation window shorter than the first window less the fade, or the first
             # chunk would wait for the second window.
-            horizon_s=min(HORIZON_S, plan.first_hop / self._spec.frames_per_s - FADE_OUT_S),
+            estimation_window_s=min(
+                HORIZON_S, plan.first_hop / self._spec.frames_per_s - FADE_OUT_S
+            ),
         )
 
     def _sampling(self, request: SpeechRequest, budget_tokens: int) -> Sampling:
