@@ -12,7 +12,7 @@ from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.generations import StartedSegment, TokenReader
-from app.listener import AudioOutput, LoudnessTarget, OutputOptions, Sink, Spoken
+from app.listener import AudioOutput, LoudnessTarget, OutputOptions, Sink, SynthesisStats
 from app.parts import Segments
 from app.speaker import WindowDecoder
 from app.speech.codes import FrameLayout
@@ -90,11 +90,11 @@ class Attempt:
             await self._speak()
             await reader
 
-    def spoken(self, begun_s: float, retries: int) -> Spoken:
+    def spoken(self, begun_s: float, retries: int) -> SynthesisStats:
         """Return the statistics so far; the request began at `begun_s` (time.monotonic())."""
         output, reader = self._output, self.reader
         first_write_s = output.first_write_s or begun_s
-        return Spoken(
+        return SynthesisStats(
             audio_s=output.audio_s,
             codec_tokens=reader.codec_tokens,
             prompt_tokens=reader.prompt_tokens,

@@ -28,7 +28,7 @@ class ClientGone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SynthesisStats:
     """The statistics of a request, as of now or at its end."""
 
     audio_s: float
@@ -58,7 +58,7 @@ class Sink(Protocol):
         """Send encoded audio; raises ClientGone if the client does not read it."""
         ...
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, stats: SynthesisStats) -> None:
         """Complete the response."""
         ...
 

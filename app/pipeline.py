@@ -14,7 +14,7 @@ from app import metrics, tracing
 from app.attempt import Attempt, Speech, Stage
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
-from app.listener import ClientGone, Sink, Spoken
+from app.listener import ClientGone, Sink, SynthesisStats
 from app.parts import BufferedSegments
 from app.progress import Progress
 from app.standstill import ProcessTimeout
@@ -22,7 +22,7 @@ from app.standstill import ProcessTimeout
 SEED_BITS = 31  # size of a random seed; some engines accept no larger one
 
 
-async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Spoken:
+async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> SynthesisStats:
     """Synthesize a request into a sink; return when the sink holds the whole response.
 
     A failure of the engine is retried once if a retry may help, no byte has been sent and the

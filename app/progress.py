@@ -10,13 +10,13 @@ from app import metrics
 from app.attempt import Attempt
 from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
 from app.errors import ServiceError
-from app.listener import Spoken
+from app.listener import SynthesisStats
 from app.speech.windows import GROWTH_WHEN_PRESSED
 from app.trail import Trail
 
 log = logging.getLogger(__name__)
 
-NOTHING = Spoken(
+NOTHING = SynthesisStats(
     audio_s=0.0,
     codec_tokens=0,
     prompt_tokens=0,
@@ -69,7 +69,7 @@ class Progress:
         metrics.RETRIES.labels(failure.code).inc()
         log.info("retrying after %s: %s", failure.code, failure.message)
 
-    def spoken(self) -> Spoken:
+    def spoken(self) -> SynthesisStats:
         """Return the statistics so far."""
         if self._attempt is None:
             return NOTHING

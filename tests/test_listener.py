@@ -16,7 +16,7 @@ from app.listener import (
     ClientGone,
     LoudnessTarget,
     OutputOptions,
-    Spoken,
+    SynthesisStats,
 )
 from app.samples import Samples
 from app.speech.encoders import Encoder, FormatSpec, make_encoder
@@ -39,7 +39,7 @@ class RecordingSink:
             raise ClientGone
         self.writes.append(data)
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, spoken: SynthesisStats) -> None:
         raise AssertionError("the pipeline finishes the sink, not the listener")
 
     async def gone(self) -> None:

@@ -19,7 +19,7 @@ from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.completion import Completion
-from app.listener import Sink, Spoken
+from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
 from app.profiles import load_profile
 from app.progress import Progress
@@ -71,7 +71,7 @@ class KeptSink:
         self.started = True
         self.body += data
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, spoken: SynthesisStats) -> None:
         """Nothing to end."""
 
     async def gone(self) -> None:

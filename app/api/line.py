@@ -11,7 +11,7 @@ from starlette.types import Message, Send
 from app.api.response import AudioAnswer
 from app.api.sinks import PIECE_BYTES, deliver, usage
 from app.errors import ServiceError
-from app.listener import Spoken
+from app.listener import SynthesisStats
 from app.speech.encoders import UNCOMPRESSED, Encoder
 
 # Close codes of RFC 6455 and its IANA registry.
@@ -81,13 +81,13 @@ class WebSocketSink:
             data = self._encoder.header() + data
         await self._line.sound(data)
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, stats: SynthesisStats) -> None:
         """Send the `done` message with the usage."""
-        seconds = round(spoken.audio_s, 3)
+        seconds = round(stats.audio_s, 3)
         said = {
-            "usage": usage(spoken),
+            "usage": usage(stats),
             "audio_seconds": seconds,
-            "finish_reason": spoken.finish_reason,
+            "finish_reason": stats.finish_reason,
         }
         await self._line.tell("done", utterance=self._utterance, **said)
 

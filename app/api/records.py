@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import ReplayNotSaved, ServiceError
-from app.listener import ClientGone, Spoken
+from app.listener import ClientGone, SynthesisStats
 from app.progress import Progress
 from app.replay_folder import ReplayFolder
 from app.request_errors import NotKept, RequestNotFound
@@ -35,11 +35,11 @@ class Record:
     progress: Progress | None
     status: Status = "in_progress"
     error_code: str | None = None
-    came_to: Spoken | None = None
+    came_to: SynthesisStats | None = None
     trail: Trail | None = None  # codes of a request that may be reported
     kept: Future[bool] | None = None  # True once the replay has been written, False if that failed
 
-    def spoken(self) -> Spoken:
+    def spoken(self) -> SynthesisStats:
         """Return the statistics so far, or the final ones."""
         if self.came_to is None:
             assert self.progress is not None

@@ -20,7 +20,7 @@ from app.api.records import Records
 from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import Draining, ServiceError
-from app.listener import ClientGone, Sink, Spoken
+from app.listener import ClientGone, Sink, SynthesisStats
 from app.progress import Progress
 from app.setting_types import Encoding, Format
 from app.speech.encoders import MEDIA_TYPES, Encoder, content_type
@@ -68,7 +68,7 @@ class AudioResponse(Response):
 
     def __init__(
         self,
-        speak: Callable[[Sink, Progress], Awaitable[Spoken]],
+        speak: Callable[[Sink, Progress], Awaitable[SynthesisStats]],
         answer: AudioAnswer,
         admission: Admission,
         records: Records,
@@ -97,9 +97,9 @@ class AudioResponse(Response):
             ) as progress:
                 async with self._admission.slot(key, None if whole else progress, sink.gone):
                     try:
-                        spoken = await self._speak(sink, progress)
-                        report(spoken, whole=whole)
-                        note(scope, finish_reason=spoken.finish_reason)
+                        stats = await self._speak(sink, progress)
+                        report(stats, whole=whole)
+                        note(scope, finish_reason=stats.finish_reason)
                     finally:
                         note(scope, **facts(progress.spoken(), whole=whole))
         except ServiceError as exc:
@@ -136,22 +136,22 @@ async def _fail(
     await failure_response(error)(scope, receive, send)
 
 
-def report(spoken: Spoken, *, whole: bool) -> None:
+def report(stats: SynthesisStats, *, whole: bool) -> None:
     """Count a completed response."""
     metrics.REQUESTS.labels("ok").inc()
     if not whole:
-        metrics.FIRST_AUDIO.observe(spoken.first_audio_s)
-        metrics.FIRST_WINDOW.observe(spoken.first_window_s)
+        metrics.FIRST_AUDIO.observe(stats.first_audio_s)
+        metrics.FIRST_WINDOW.observe(stats.first_window_s)
 
 
-def facts(spoken: Spoken, *, whole: bool) -> dict[str, float]:
+def facts(stats: SynthesisStats, *, whole: bool) -> dict[str, float]:
     """Return the log fields of a response, complete or not.
 
     A whole body sends its first audio at its end.
     """
-    first_audio_s = spoken.total_s if whole else spoken.first_audio_s
-    told = {"first_audio_s": round(first_audio_s, 4), "retries": spoken.retries}
-    audio = {"audio_s": round(spoken.audio_s, 3), "codec_tokens": spoken.codec_tokens}
+    first_audio_s = stats.total_s if whole else stats.first_audio_s
+    told = {"first_audio_s": round(first_audio_s, 4), "retries": stats.retries}
+    audio = {"audio_s": round(stats.audio_s, 3), "codec_tokens": stats.codec_tokens}
     return audio | {name: value for name, value in told.items() if value}
 
 

@@ -23,7 +23,7 @@ from app.attempt import Speech, Stage
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
-from app.listener import Sink, Spoken
+from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
 from app.profiles import Profile
 from app.progress import Progress
@@ -176,7 +176,7 @@ class Service:
         make_encoder: Callable[[], Encoder],
         sink: Sink,
         progress: Progress,
-    ) -> Spoken:
+    ) -> SynthesisStats:
         return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 
     def _check_open(self) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Send
 from app.api.failure import ResponseBroken
 from app.api.presence import disconnected
 from app.errors import ServiceError
-from app.listener import ClientGone, Spoken
+from app.listener import ClientGone, SynthesisStats
 from app.speech.encoders import Encoder
 from app.standstill import ProcessTimeout
 
@@ -56,7 +56,7 @@ class ChunkedSink:
             data = self._encoder.header() + data
         await self._put_body(data)
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, stats: SynthesisStats) -> None:
         """End the body."""
         await self._end()
 
@@ -122,13 +122,13 @@ class WholeSink(ChunkedSink):
         """Store a chunk."""
         self._body.append(data)
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, stats: SynthesisStats) -> None:
         """Send the headers and the body."""
         header = self._encoder.header()
         self.started = True
         known = [
             (b"content-length", str(len(header) + self._body.size).encode()),
-            (FINISH_REASON.encode(), spoken.finish_reason.encode()),
+            (FINISH_REASON.encode(), stats.finish_reason.encode()),
         ]
         await self._put(
             {"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]}
@@ -142,11 +142,11 @@ class WholeSink(ChunkedSink):
 class EventSink(ChunkedSink):
     """Sends OpenAI's server-sent events: audio deltas, then the usage or an error."""
 
-    async def finish(self, spoken: Spoken) -> None:
+    async def finish(self, stats: SynthesisStats) -> None:
         """Send the usage and end the body."""
-        reason = spoken.finish_reason
+        reason = stats.finish_reason
         await self._tell(
-            {"type": "speech.audio.done", "usage": usage(spoken), "finish_reason": reason}
+            {"type": "speech.audio.done", "usage": usage(stats), "finish_reason": reason}
         )
         await self._end()
 
@@ -183,7 +183,7 @@ async def deliver(message: Message, send: Send, limit_s: float) -> None:
         raise ClientGone("the client has disconnected") from exc
 
 
-def usage(spoken: Spoken) -> dict[str, int]:
+def usage(stats: SynthesisStats) -> dict[str, int]:
     """Return the token counts of a response under OpenAI's names."""
-    tokens = spoken.prompt_tokens, spoken.codec_tokens
+    tokens = stats.prompt_tokens, stats.codec_tokens
     return {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}

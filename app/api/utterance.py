@@ -14,7 +14,7 @@ from app.api.keys import named
 from app.api.records import Records
 from app.api.response import AudioAnswer, facts, report
 from app.api.script import Script
-from app.listener import ClientGone, Sink, Spoken
+from app.listener import ClientGone, Sink, SynthesisStats
 from app.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Utterance:
     script: Script
     answer: AudioAnswer
     speed: float
-    synthesis: Callable[[Sink, Progress], Awaitable[Spoken]]
+    synthesis: Callable[[Sink, Progress], Awaitable[SynthesisStats]]
     admission: Admission
     records: Records
 
@@ -48,9 +48,9 @@ class Utterance:
                 await self.script.begun()
             with self.records.follow(name, key, speed=self.speed) as progress, self.script.spoken():
                 async with self.admission.slot(key, progress):
-                    spoken = await self.synthesis(sink, progress)
-            report(spoken, whole=False)
-            told = named(key) | facts(spoken, whole=False)
+                    stats = await self.synthesis(sink, progress)
+            report(stats, whole=False)
+            told = named(key) | facts(stats, whole=False)
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()

@@ -14,7 +14,7 @@ from starlette.types import Message
 from websockets.asyncio.client import connect
 
 from app.api.sinks import WholeSink
-from app.listener import Spoken
+from app.listener import SynthesisStats
 from app.setting_types import Format
 from app.speech.encoders import make_encoder
 from tests.fakes import FixedEngine
@@ -26,7 +26,7 @@ DIGITS = "1234567890" * 409 + "123456"
 PROSE = ("The quick brown fox jumps over the lazy dog, and then it sleeps in the sun. " * 60)[:4096]
 MANDARIN = ("今天天气很好，我们一起去公园散步吧。" * 300)[:4096]
 TAMIL = ("இன்று வானிலை மிகவும் நன்றாக இருக்கிறது. " * 120)[:4096]
-SPOKEN = Spoken(
+SPOKEN = SynthesisStats(
     audio_s=1.0,
     codec_tokens=1,
     prompt_tokens=1,

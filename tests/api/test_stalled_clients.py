@@ -14,7 +14,7 @@ from app.api.failure import ResponseBroken
 from app.api.records import Records
 from app.api.response import AudioAnswer, AudioResponse
 from app.errors import EngineTruncated
-from app.listener import Sink, Spoken
+from app.listener import Sink, SynthesisStats
 from app.progress import Progress
 from app.speech.encoders import make_encoder
 from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
@@ -118,7 +118,7 @@ async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
     """Its event waits as long as sound does; then the connection is closed and not drained."""
     aborted, sent = asyncio.Event(), list[Message]()
 
-    async def speak(sink: Sink, _: Progress) -> Spoken:
+    async def speak(sink: Sink, _: Progress) -> SynthesisStats:
         sink.begin(make_encoder("pcm", 24_000))
         await sink.write(b"12")
         raise EngineTruncated("cut")
