@@ -25,7 +25,7 @@ LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SynthesisRequest:
     """A validated request; nothing is optional and nothing is checked again."""
 
     segments: Segments
@@ -54,7 +54,12 @@ class Attempt:
     """The objects that a second attempt must not share with the first."""
 
     def __init__(
-        self, speech: Speech, stage: Stage, limit: asyncio.Timeout, *, for_replay: bool = False
+        self,
+        request: SynthesisRequest,
+        stage: Stage,
+        limit: asyncio.Timeout,
+        *,
+        for_replay: bool = False,
     ) -> None:
         """Build the attempt; sent audio extends `limit`.
 
@@ -62,21 +67,21 @@ class Attempt:
         """
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
-        self._segments = speech.segments
-        self.trail = Trail(spec.name, speech.plan.left) if for_replay else None
+        self._segments = request.segments
+        self.trail = Trail(spec.name, request.plan.left) if for_replay else None
         self.reader = TokenReader(
             stage.engine,
-            speech.sampling,
-            speech.layout,
+            request.sampling,
+            request.layout,
             spec.frames_per_s,
-            may_be_cut=speech.may_be_cut,
+            may_be_cut=request.may_be_cut,
             trail=self.trail,
         )
         self._output = AudioOutput(
-            encoder, stage.sink, speech.levels, spec.sample_rate_hz, speech.playback
+            encoder, stage.sink, request.levels, spec.sample_rate_hz, request.playback
         )
         self.window_decoder = WindowDecoder(
-            speech.plan, speech.layout, stage.decoder, self._output, limit, trail=self.trail
+            request.plan, request.layout, stage.decoder, self._output, limit, trail=self.trail
         )
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import cast
 
 from app import metrics, tracing
-from app.attempt import Attempt, Speech, Stage
+from app.attempt import Attempt, Stage, SynthesisRequest
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
 from app.listener import ClientGone, Sink, SynthesisStats
@@ -22,7 +22,7 @@ from app.standstill import ProcessTimeout
 SEED_BITS = 31  # size of a random seed; some engines accept no larger one
 
 
-async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> SynthesisStats:
+async def synthesize(request: SynthesisRequest, stage: Stage, progress: Progress) -> SynthesisStats:
     """Synthesize a request into a sink; return when the sink holds the whole response.
 
     A failure of the engine is retried once if a retry may help, no byte has been sent and the
@@ -35,12 +35,12 @@ async def synthesize(speech: Speech, stage: Stage, progress: Progress) -> Synthe
         ClientGone: the client disconnected or stopped reading.
     """
     try:
-        async with ProcessTimeout(speech.limit_s) as limit, asyncio.TaskGroup() as group:
+        async with ProcessTimeout(request.limit_s) as limit, asyncio.TaskGroup() as group:
             watchers = (
                 group.create_task(_watch(stage.sink)),
                 group.create_task(stage.decoder.lost()),
             )
-            await _attempts(speech, stage, progress, limit)
+            await _attempts(request, stage, progress, limit)
             for watcher in watchers:
                 watcher.cancel()
     except TimeoutError as exc:
@@ -59,15 +59,15 @@ async def _watch(sink: Sink) -> None:
 
 
 async def _attempts(
-    speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout
+    request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
 ) -> None:
     """Run one attempt, and a second one where that may help; buffer the parts for it."""
-    ends_s, segments = limit.when(), BufferedSegments(speech.segments)
-    speech = replace(speech, segments=segments)
+    ends_s, segments = limit.when(), BufferedSegments(request.segments)
+    request = replace(request, segments=segments)
     try:
-        await _attempt(speech, stage, progress, limit)
+        await _attempt(request, stage, progress, limit)
     except ServiceError as exc:
-        sampling = second_sampling(exc, speech.sampling)
+        sampling = second_sampling(exc, request.sampling)
         if sampling is None or stage.sink.started or _is_ending():
             raise
         progress.retry(exc)
@@ -76,7 +76,7 @@ async def _attempts(
         return
     segments.restart()
     limit.reschedule(ends_s)
-    await _attempt(replace(speech, sampling=sampling), stage, progress, limit)
+    await _attempt(replace(request, sampling=sampling), stage, progress, limit)
     if answer is not None:
         answer.blame()
 
@@ -88,9 +88,9 @@ def _is_ending() -> bool:
 
 
 async def _attempt(
-    speech: Speech, stage: Stage, progress: Progress, limit: asyncio.Timeout
+    request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
 ) -> None:
-    attempt = Attempt(speech, stage, limit, for_replay=progress.for_replay)
+    attempt = Attempt(request, stage, limit, for_replay=progress.for_replay)
     progress.begin(attempt)
     try:
         await attempt.run()

@@ -12,7 +12,7 @@ from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
 from app.api.wording import Manner, Wording
-from app.attempt import Speech
+from app.attempt import SynthesisRequest
 from app.codec.spec import CodecSpec
 from app.engine import Sampling
 from app.listener import LoudnessTarget, OutputOptions
@@ -89,7 +89,9 @@ class Intake:
             profile.shortest_speech,
         )
 
-    def speech(self, request: SpeechRequest, reference: Reference | None = None) -> Speech:
+    def speech(
+        self, request: SpeechRequest, reference: Reference | None = None
+    ) -> SynthesisRequest:
         """Plan the speech of a complete text, in the voice of `reference` if there is one.
 
         Raises:
@@ -112,7 +114,7 @@ class Intake:
 
     def dictation(
         self, request: SpeechRequest, reference: Reference | None = None
-    ) -> tuple[Speech, Script]:
+    ) -> tuple[SynthesisRequest, Script]:
         """Plan the speech of a text that is received later, and return the script for its text.
 
         `input` is ignored.
@@ -179,9 +181,11 @@ class Intake:
     def _manner(self, request: SpeechRequest) -> Manner:
         return Manner(_either(request.normalize, self._profile.normalize), request.language)
 
-    def _speech(self, request: SpeechRequest, asking: Asking, segments: Segments) -> Speech:
+    def _speech(
+        self, request: SpeechRequest, asking: Asking, segments: Segments
+    ) -> SynthesisRequest:
         plan = self._plan(request)
-        return Speech(
+        return SynthesisRequest(
             segments=segments,
             sampling=self._sampling(request, asking.budget_tokens),
             may_be_cut=request.max_tokens is not None,

@@ -19,7 +19,7 @@ from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
 from app.api.wording import Manner, Wording
-from app.attempt import Speech, Stage
+from app.attempt import Stage, SynthesisRequest
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
@@ -171,7 +171,7 @@ class Service:
 
     async def _speak(
         self,
-        speech: Speech,
+        speech: SynthesisRequest,
         decoder: Scheduler,
         make_encoder: Callable[[], Encoder],
         sink: Sink,
