@@ -18,7 +18,7 @@ from app.speaker import WindowDecoder
 from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
 from app.speech.windows import WindowPlan
-from app.trail import Trail
+from app.trail import ReplayRecorder
 
 SLOWLY = 1.3  # factor on the expected duration; texts with many names or pauses last longer
 LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected duration
@@ -68,7 +68,7 @@ class Attempt:
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
         self._segments = request.segments
-        self.trail = Trail(spec.name, request.plan.left) if for_replay else None
+        self.trail = ReplayRecorder(spec.name, request.plan.left) if for_replay else None
         self.reader = TokenReader(
             stage.engine,
             request.sampling,

@@ -14,7 +14,7 @@ from app.parts import Segment, Segments
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.duration import Bounds
 from app.speech.repetition import Repetition
-from app.trail import Trail
+from app.trail import ReplayRecorder
 
 SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
 StartedSegment = tuple[
@@ -38,7 +38,7 @@ class TokenReader:
         frames_per_s: float,
         *,
         may_be_cut: bool,
-        trail: Trail | None = None,
+        trail: ReplayRecorder | None = None,
     ) -> None:
         """Prepare the generations.
 

@@ -12,7 +12,7 @@ from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
 from app.errors import ServiceError
 from app.listener import SynthesisStats
 from app.speech.windows import GROWTH_WHEN_PRESSED
-from app.trail import Trail
+from app.trail import ReplayRecorder
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Progress:
         self._attempt: Attempt | None = None
 
     @property
-    def trail(self) -> Trail | None:
+    def trail(self) -> ReplayRecorder | None:
         """The recorded codes and windows of the latest attempt."""
         return None if self._attempt is None else self._attempt.trail
 

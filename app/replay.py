@@ -25,10 +25,10 @@ from app.speech.codes import CodeArray, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Window
-from app.trail import Replay, Take
+from app.trail import RecordedSegment, ReplayRecord
 
 
-def sound_of(replay: Replay, codec: Codec) -> Samples:
+def replay_samples(replay: ReplayRecord, codec: Codec) -> Samples:
     """Return the codec's output before fades, level and tempo.
 
     Frames that the service had not decoded follow in large windows.
@@ -38,15 +38,15 @@ def sound_of(replay: Replay, codec: Codec) -> Samples:
     sound: list[Samples] = []
     for take in replay.takes:
         if take.codes:
-            sound += _spoken(take, context, codec, replay.left_frames)
+            sound += _segment_samples(take, context, codec, replay.left_frames)
         else:
             context.skip_frames(round(take.pause_s * spec.frames_per_s))
             sound.append(np.zeros(round(take.pause_s * spec.sample_rate_hz), np.float32))
     return np.concatenate(sound) if sound else np.zeros(0, np.float32)
 
 
-def _spoken(
-    take: Take, context: CarriedContext, codec: Codec, left_frames: int
+def _segment_samples(
+    take: RecordedSegment, context: CarriedContext, codec: Codec, left_frames: int
 ) -> Iterator[Samples]:
     spec = codec.spec
     layout = FrameLayout(0, spec.codes_per_frame, spec.vocabulary)
@@ -62,7 +62,7 @@ def _spoken(
     context.append(codes)
 
 
-def _not_decoded(take: Take, spec: CodecSpec, left_frames: int) -> Iterator[Window]:
+def _not_decoded(take: RecordedSegment, spec: CodecSpec, left_frames: int) -> Iterator[Window]:
     """Yield the largest windows over the frames after the last decoded window."""
     right_frames, frames = max(1, spec.right_context_frames), len(take.codes)
     hop = max(1, spec.max_window_frames - left_frames - right_frames)
@@ -72,17 +72,17 @@ def _not_decoded(take: Take, spec: CodecSpec, left_frames: int) -> Iterator[Wind
         yield Window(max(0, begin - left_frames), begin, end, stop, last=end == frames)
 
 
-def read_replay(path: Path) -> Replay:
+def read_replay(path: Path) -> ReplayRecord:
     """Read a file that the service wrote.
 
     Raises:
         OSError: the file cannot be read.
         pydantic.ValidationError: the file holds something else.
     """
-    return TypeAdapter(Replay).validate_json(path.read_bytes())
+    return TypeAdapter(ReplayRecord).validate_json(path.read_bytes())
 
 
-def _load_codec(replay: Replay, settings: Settings) -> Codec:
+def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
     """Load the codec that the settings name, on one device.
 
     Raises:
@@ -120,10 +120,10 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"{arguments[0]}: {exc.errors()[0]['msg']}")
 
 
-def _write(replay: Replay, settings: Settings, out: Path) -> None:
+def _write(replay: ReplayRecord, settings: Settings, out: Path) -> None:
     codec = _load_codec(replay, settings)
     encoder = make_encoder("wav", codec.spec.sample_rate_hz, whole=True)
-    body = encoder.feed(sound_of(replay, codec)) + encoder.finish()
+    body = encoder.feed(replay_samples(replay, codec)) + encoder.finish()
     out.write_bytes(encoder.header() + body)
     seconds = len(body) / 2 / codec.spec.sample_rate_hz
     print(f"request {replay.request_id}, {replay.cause}: {seconds:.2f} s")

@@ -11,11 +11,11 @@ from pathlib import Path
 import orjson
 
 from app.folder import ensure_writable_folder, write_atomically
-from app.trail import Trail
+from app.trail import ReplayRecorder
 
-MOST_FILES = 100
-MOST_BYTES = 50_000_000  # bytes of all files; a minute of NeuCodec is about 25 KB
-MOST_WAITING = 8  # requests that wait to be written; with more the disk is too slow
+MAX_FILES = 100
+MAX_BYTES = 50_000_000  # bytes of all files; a minute of NeuCodec is about 25 KB
+MAX_WAITING = 8  # requests that wait to be written; with more the disk is too slow
 # Seconds after which an incomplete file counts as left by a crash; a younger one may be another
 # process's.
 LEFT_OVER_S = 60.0
@@ -23,17 +23,17 @@ LEFT_OVER_S = 60.0
 log = logging.getLogger(__name__)
 
 
-class ReplayFolder:
+class ReplayStore:
     """Write records in a separate thread, so that no audio waits for the disk."""
 
     def __init__(
-        self, folder: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES
+        self, folder: Path, most_files: int = MAX_FILES, most_bytes: int = MAX_BYTES
     ) -> None:
         self._folder = folder
         self._most_files = most_files
         self._most_bytes = most_bytes
         self._writer = ThreadPoolExecutor(1, "replays")
-        self._room = threading.Semaphore(MOST_WAITING)
+        self._slots = threading.Semaphore(MAX_WAITING)
 
     def prepare(self) -> None:
         """Create the folder if it is missing, and check that it is writable (blocks).
@@ -43,19 +43,19 @@ class ReplayFolder:
         """
         ensure_writable_folder(self._folder, "REPLAY_FOLDER")
 
-    def keep(self, trail: Trail, request_id: str, cause: str) -> Future[bool] | None:
+    def save(self, trail: ReplayRecorder, request_id: str, cause: str) -> Future[bool] | None:
         """Queue a request for writing and return at once.
 
         The future's result is True if the request was written. The return value is None if the
         request is dropped, because the queue is full or the folder is closed.
         """
-        if not self._room.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             log.warning("request %s is not saved for a replay: the disk is too slow", request_id)
             return None
         try:
             return self._writer.submit(self._write, trail, request_id, cause)
         except RuntimeError:  # closed; a request cancelled by the shutdown ends after `close`
-            self._room.release()
+            self._slots.release()
             log.warning("request %s is not saved for a replay: the service is closed", request_id)
             return None
 
@@ -63,32 +63,32 @@ class ReplayFolder:
         """Write the queued requests and stop (blocks)."""
         self._writer.shutdown()
 
-    def _write(self, trail: Trail, request_id: str, cause: str) -> bool:
+    def _write(self, trail: ReplayRecorder, request_id: str, cause: str) -> bool:
         try:
             body = orjson.dumps(trail.replay(request_id, cause))
             if len(body) > self._most_bytes:
                 return False
-            self._sweep()
+            self._delete_partial()
             self._put(f"{time.time_ns()}-{request_id}.json", body)
-            self._forget()
+            self._evict()
         except OSError as exc:
             log.warning("request %s is not saved for a replay: %s", request_id, exc.strerror)
             return False
         finally:
-            self._room.release()
+            self._slots.release()
         return True
 
     def _put(self, name: str, body: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(self._folder / name, self._folder / f".{name}", body)
 
-    def _sweep(self) -> None:
+    def _delete_partial(self) -> None:
         """Delete incomplete files left by a crash, which the limits below do not count."""
         for part in self._folder.glob(".[0-9]*-*.json"):
             if part.stat().st_mtime < time.time() - LEFT_OVER_S:
                 part.unlink(missing_ok=True)
 
-    def _forget(self) -> None:
+    def _evict(self) -> None:
         """Delete the oldest files beyond the limits on number and size."""
         files = sorted(self._folder.glob("[0-9]*-*.json"))  # time stamps of one length
         sizes = [file.stat().st_size for file in files]

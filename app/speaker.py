@@ -20,7 +20,7 @@ from app.speech.codes import CodeArray, FrameLayout
 from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import LEAD_MARGIN_S, Supply, Window, WindowPlan, WindowSchedule
-from app.trail import Trail
+from app.trail import ReplayRecorder
 
 # Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.
 WAIT_SHARE = 0.5
@@ -44,7 +44,7 @@ class WindowDecoder:
         output: AudioOutput,
         limit: asyncio.Timeout,
         *,
-        trail: Trail | None = None,
+        trail: ReplayRecorder | None = None,
     ) -> None:
         """Build the speaker of one attempt.
 
@@ -74,7 +74,7 @@ class WindowDecoder:
         stitcher = Stitcher(
             spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
         )
-        taken: list[Window] = [] if self._trail is None else self._trail.windows_of(stream.codes)
+        taken: list[Window] = [] if self._trail is None else self._trail.windows_for(stream.codes)
         schedule.begin()
         self._stream, decode_s = stream, 0.0
         while not schedule.finished:

@@ -10,7 +10,7 @@ from app.speech.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class RecordedSegment:
     """A pause, or the codes of one generation and the windows in which they were decoded."""
 
     pause_s: float
@@ -19,18 +19,18 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayRecord:
     """The record of a request's last attempt, which may be incomplete."""
 
     request_id: str
     cause: str  # an error's code, or "reported"
     codec: str
     left_frames: int  # most frames of context in a window
-    takes: list[Take]
+    takes: list[RecordedSegment]
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Segment:
     """A pause, or codes that may still be arriving and their windows so far."""
 
     pause_s: float
@@ -38,34 +38,34 @@ class _Part:
     windows: list[Window]
 
 
-class Trail:
+class ReplayRecorder:
     """Record one attempt by reference, so that it costs only the memory of earlier parts."""
 
     def __init__(self, codec: str, left_frames: int) -> None:
         self._codec, self._left_frames = codec, left_frames
-        self._parts: list[_Part] = []
+        self._parts: list[_Segment] = []
 
     def pause(self, seconds: float) -> None:
         """Add a pause."""
         if seconds:
-            self._parts.append(_Part(seconds, None, []))
+            self._parts.append(_Segment(seconds, None, []))
 
     def begin(self, codes: CodeArray) -> None:
         """Add a generation, whose codes may still be arriving."""
-        self._parts.append(_Part(0.0, codes, []))
+        self._parts.append(_Segment(0.0, codes, []))
 
-    def windows_of(self, codes: CodeArray) -> list[Window]:
+    def windows_for(self, codes: CodeArray) -> list[Window]:
         """Return the list to which the windows of these codes are appended."""
         return next(segment.windows for segment in self._parts if segment.codes is codes)
 
-    def replay(self, request_id: str, cause: str) -> Replay:
+    def replay(self, request_id: str, cause: str) -> ReplayRecord:
         """Return the record of an attempt that has ended."""
         takes = [_take(segment) for segment in self._parts]
-        return Replay(request_id, cause, self._codec, self._left_frames, takes)
+        return ReplayRecord(request_id, cause, self._codec, self._left_frames, takes)
 
 
-def _take(segment: _Part) -> Take:
+def _take(segment: _Segment) -> RecordedSegment:
     codes: list[list[int]] = []
     if segment.codes is not None:
         codes = cast("list[list[int]]", segment.codes.window(0, segment.codes.frames).tolist())
-    return Take(segment.pause_s, codes, segment.windows)
+    return RecordedSegment(segment.pause_s, codes, segment.windows)

@@ -24,13 +24,13 @@ from app.codec import CodeWindow
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.progress import NOTHING
-from app.replay import main, read_replay, sound_of
-from app.replay_folder import MOST_WAITING, ReplayFolder
+from app.replay import main, read_replay, replay_samples
+from app.replay_folder import MAX_WAITING, ReplayStore
 from app.request_errors import NotKept
 from app.settings import Settings
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.windows import Window
-from app.trail import Trail
+from app.trail import ReplayRecorder
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
 
@@ -83,7 +83,7 @@ async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(
     assert len(replay.takes[0].windows) > 1
     tones = codec.decode([CodeWindow(np.array(CODES, np.int32)[:, None])])[0]
     whole = np.concatenate([tones, np.zeros(12_000, np.float32), tones])
-    np.testing.assert_allclose(sound_of(replay, codec), whole, atol=1e-6)
+    np.testing.assert_allclose(replay_samples(replay, codec), whole, atol=1e-6)
 
 
 async def test_nothing_is_kept_unless_it_is_asked_for_and_nothing_of_good_answers(
@@ -122,7 +122,7 @@ async def test_an_answer_that_sounded_wrong_is_kept_when_it_is_reported(tmp_path
     replay = read_replay(file)
     assert (replay.request_id, replay.cause) == ("odd", "reported")
     tones = codec.decode([CodeWindow(np.array(CODES, np.int32)[:, None])])[0]
-    np.testing.assert_allclose(sound_of(replay, codec), tones, atol=1e-6)
+    np.testing.assert_allclose(replay_samples(replay, codec), tones, atol=1e-6)
 
 
 async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(
@@ -146,7 +146,7 @@ async def test_a_report_that_the_disk_does_not_take_is_an_error_until_it_does(
 async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_same(
     tmp_path: Path,
 ) -> None:
-    folder = ReplayFolder(tmp_path)
+    folder = ReplayStore(tmp_path)
     records, free = Records(replays=folder), threading.Event()
     with records.follow("odd", None) as progress:
         progress.begin(
@@ -200,7 +200,7 @@ async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
 async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
     tmp_path: Path,
 ) -> None:
-    records = Records(replays=ReplayFolder(tmp_path))
+    records = Records(replays=ReplayStore(tmp_path))
     with records.follow("odd", None) as progress:
         progress.begin(
             cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
@@ -216,7 +216,7 @@ async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
 
 
 async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
-    records = Records(replays=ReplayFolder(tmp_path))
+    records = Records(replays=ReplayStore(tmp_path))
     for number in range(MOST_TRAILS + 1):
         with records.follow(f"r{number}", None) as progress:
             progress.begin(
@@ -242,12 +242,12 @@ async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_repo
         assert (await served.client.post(SPEECH, json=HELLO)).status_code == 200
 
 
-def trail_of(frames: int) -> Trail:
+def trail_of(frames: int) -> ReplayRecorder:
     codes = CodeArray(FrameLayout(0, 1, 65_536), frames)
     codes.feed(list(range(frames)))
-    trail = Trail("builtin", 4)
+    trail = ReplayRecorder("builtin", 4)
     trail.begin(codes)
-    trail.windows_of(codes).append(Window(0, 0, 2, 3, last=False))
+    trail.windows_for(codes).append(Window(0, 0, 2, 3, last=False))
     return trail
 
 
@@ -258,19 +258,19 @@ def test_a_part_is_decoded_in_the_context_of_the_one_before_unless_a_pause_lies_
         codes = CodeArray(FrameLayout(0, 1, 65_536), 10)
         codes.feed(list(range(10)))
         trail.begin(codes)
-    assert len(sound_of(trail.replay("r", "engine_failed"), codec)) == (30 + 25) * 480
+    assert len(replay_samples(trail.replay("r", "engine_failed"), codec)) == (30 + 25) * 480
     assert codec.batches == [[(0, 3)], [(0, 10)], [(6, 14)], [(45, 10)]]
 
 
 def test_the_oldest_are_deleted_beyond_the_bounds(tmp_path: Path) -> None:
-    folder = ReplayFolder(tmp_path, most_files=3)
-    for number in range(MOST_WAITING):
-        folder.keep(trail_of(10), f"r{number}", "engine_failed")
+    folder = ReplayStore(tmp_path, most_files=3)
+    for number in range(MAX_WAITING):
+        folder.save(trail_of(10), f"r{number}", "engine_failed")
     folder.close()
     assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["r5", "r6", "r7"]
-    small = ReplayFolder(tmp_path, most_bytes=3_000)
+    small = ReplayStore(tmp_path, most_bytes=3_000)
     for name, frames in (("large", 3_000), ("last", 100)):
-        small.keep(trail_of(frames), name, "engine_failed")
+        small.save(trail_of(frames), name, "engine_failed")
     small.close()
     assert sum(file.stat().st_size for file in files(tmp_path)) <= 3_000
     assert files(tmp_path)[-1].stem.endswith("-last")
@@ -289,9 +289,9 @@ def full_disk() -> Generator[None]:
 
 @pytest.mark.usefixtures("full_disk")
 def test_what_a_full_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
-    folder = ReplayFolder(tmp_path)
+    folder = ReplayStore(tmp_path)
     for name, frames in (("large", 3_000), ("small", 10)):
-        folder.keep(trail_of(frames), name, "engine_failed")
+        folder.save(trail_of(frames), name, "engine_failed")
     folder.close()
     assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["small"]
 
@@ -306,8 +306,8 @@ def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path:
         file.touch()
     for file in (left, other):
         os.utime(file, (0, 0))
-    folder = ReplayFolder(tmp_path)
-    folder.keep(trail_of(10), "r", "engine_failed")
+    folder = ReplayStore(tmp_path)
+    folder.save(trail_of(10), "r", "engine_failed")
     folder.close()
     assert not left.exists()
     assert len(files(tmp_path)) == 3
@@ -316,11 +316,11 @@ def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path:
 def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
     tmp_path: Path,
 ) -> None:
-    replays = ReplayFolder(tmp_path)
+    replays = ReplayStore(tmp_path)
     records = Records(replays=replays)
     records.close()
-    for _ in range(MOST_WAITING + 1):
-        assert not replays.keep(trail_of(10), "late", "engine_failed")
+    for _ in range(MAX_WAITING + 1):
+        assert not replays.save(trail_of(10), "late", "engine_failed")
     with pytest.raises(EngineError, match="broke"), records.follow("late", None) as progress:
         progress.begin(
             cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
@@ -330,8 +330,8 @@ def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
 
 
 def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = ReplayFolder(tmp_path)
-    folder.keep(trail_of(40), "r", "engine_length")
+    folder = ReplayStore(tmp_path)
+    folder.save(trail_of(40), "r", "engine_length")
     folder.close()
     (file,) = files(tmp_path)
     main([str(file), str(tmp_path / "out.wav")])
@@ -378,8 +378,8 @@ def test_what_is_wrong_around_the_file_ends_it_in_one_line_of_its_own(
     out: str,
     words: str,
 ) -> None:
-    folder = ReplayFolder(tmp_path)
-    folder.keep(trail_of(40), "r", "engine_length")
+    folder = ReplayStore(tmp_path)
+    folder.save(trail_of(40), "r", "engine_length")
     folder.close()
     (file,) = files(tmp_path)
     for name, value in environment.items():

@@ -15,9 +15,9 @@ from typing import Literal
 from app.errors import ReplayNotSaved, ServiceError
 from app.listener import ClientGone, SynthesisStats
 from app.progress import Progress
-from app.replay_folder import ReplayFolder
+from app.replay_folder import ReplayStore
 from app.request_errors import NotKept, RequestNotFound
-from app.trail import Trail
+from app.trail import ReplayRecorder
 
 MOST_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
@@ -36,7 +36,7 @@ class Record:
     status: Status = "in_progress"
     error_code: str | None = None
     came_to: SynthesisStats | None = None
-    trail: Trail | None = None  # codes of a request that may be reported
+    trail: ReplayRecorder | None = None  # codes of a request that may be reported
     kept: Future[bool] | None = None  # True once the replay has been written, False if that failed
 
     def spoken(self) -> SynthesisStats:
@@ -60,7 +60,7 @@ class Records:
         most: int = MOST_RECORDS,
         kept_s: float = KEPT_S,
         *,
-        replays: ReplayFolder | None = None,
+        replays: ReplayStore | None = None,
     ) -> None:
         """`replays` stores the codes of failed requests."""
         self._replays = replays
@@ -87,7 +87,7 @@ class Records:
         except Exception as exc:
             code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
             if self._replays is not None and progress.trail is not None:
-                record.kept = self._replays.keep(progress.trail, name, code)
+                record.kept = self._replays.save(progress.trail, name, code)
             record.end("failed", code)
             raise
         self._end(record, progress, "completed")
@@ -110,7 +110,7 @@ class Records:
                 raise NotKept(
                     "the codes of this request are no longer available, or there were none"
                 )
-            record.kept = self._replays.keep(record.trail, name, "reported")
+            record.kept = self._replays.save(record.trail, name, "reported")
         if record.kept is None:
             raise NotKept("too many replays wait for the disk; retry shortly")
         # The write continues if the caller disconnects.

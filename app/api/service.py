@@ -27,7 +27,7 @@ from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
 from app.profiles import Profile
 from app.progress import Progress
-from app.replay_folder import ReplayFolder
+from app.replay_folder import ReplayStore
 from app.settings import Settings
 from app.speech.encoders import Encoder
 from app.speech.prompt import Reference
@@ -56,7 +56,7 @@ class Service:
         self._text_places = Places("texts", MAX_TEXTS, self.admission)
         self._texts = TextProcess(wording, settings.request_timeout_s)
         self.records = Records(
-            replays=ReplayFolder(Path(folder)) if (folder := settings.replay_folder) else None
+            replays=ReplayStore(Path(folder)) if (folder := settings.replay_folder) else None
         )
         self.decoder: Scheduler | None = None
         self.problem = LOADING
