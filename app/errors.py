@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 # Retry of a failed engine request: the same request, or the same with another random seed.
-Cure = Literal["again", "reseeded"]
+Retry = Literal["same", "new_seed"]
 RunawayKind = Literal["length", "repetition", "silence", "short"]
 
 
@@ -46,7 +46,7 @@ class ServiceError(Exception):
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
     repeats: ClassVar[bool] = False  # True if a retry fails again, so clients should not retry
-    cure: ClassVar[Cure | None] = None
+    retry: ClassVar[Retry | None] = None
     answer: EngineAnswer | None = None  # the failed response, if another engine can be tried
 
     def __init__(
@@ -129,14 +129,14 @@ class EngineTruncated(EngineError):
     """The engine's response ended before its finish event."""
 
     code = "engine_truncated"
-    cure = "again"
+    retry = "same"
 
 
 class EngineNoAudio(EngineError):
     """The engine finished without a codec token."""
 
     code = "engine_no_audio"
-    cure = "reseeded"
+    retry = "new_seed"
 
 
 class EngineProtocolError(EngineError):
@@ -152,7 +152,7 @@ class EngineLength(EngineError):
     """
 
     code = "engine_length"
-    cure = "reseeded"
+    retry = "new_seed"
 
     def __init__(self, message: str, kind: RunawayKind = "length") -> None:
         super().__init__(message)

@@ -67,7 +67,7 @@ async def _attempts(
     try:
         await _attempt(request, stage, progress, limit)
     except ServiceError as exc:
-        sampling = second_sampling(exc, request.sampling)
+        sampling = retry_sampling(exc, request.sampling)
         if sampling is None or stage.sink.started or _is_ending():
             raise
         progress.retry(exc)
@@ -101,16 +101,16 @@ async def _attempt(
         raise error from None
 
 
-def second_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
+def retry_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
     """Return the sampling of a second attempt, or None if a retry would not help.
 
     A request with a fixed seed or temperature 0 would fail again in the same way. With several
     engines the retry goes to another one, because the failure may be the first one's.
     """
     first = replace(first, after=error.answer)
-    if error.cure == "again":
+    if error.retry == "same":
         return first
-    if error.cure == "reseeded" and first.seed is None and first.temperature != 0:
+    if error.retry == "new_seed" and first.seed is None and first.temperature != 0:
         return replace(first, seed=secrets.randbits(SEED_BITS))
     return None if error.answer is None else first
 
