@@ -143,7 +143,7 @@ def build_decoder(
         windows=_batch_size(settings),
         padded_frames=settings.max_batch_frames or (info.cpu_batch_frames if on_cpu else None),
         frame_steps=codecs[0].spec.frame_steps,
-        call_frames=info.cpu_call_frames if on_cpu else codecs[0].spec.call_frames,
+        call_overhead_frames=info.cpu_call_frames if on_cpu else codecs[0].spec.call_frames,
     )
     workers = _cpu_workers(settings) if on_cpu else 1
     cost = _call_cost(service, codecs[0], limits, on_cpu=on_cpu) if codec is None else None

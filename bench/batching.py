@@ -126,7 +126,10 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     batch_frames = arguments.batch_frames or info.cpu_batch_frames
     limits = BatchLimits(32, batch_frames)
     cases: dict[str, tuple[Policy, BatchLimits]] = {
-        "as served": ("deadline", BatchLimits(32, batch_frames, call_frames=info.cpu_call_frames)),
+        "as served": (
+            "deadline",
+            BatchLimits(32, batch_frames, call_overhead_frames=info.cpu_call_frames),
+        ),
         "any lengths": ("deadline", limits),
         "exact lengths": ("exact length", limits),
         BASE: (BASE, limits),

@@ -92,8 +92,8 @@ class ArrivalBatches(Generic[W]):
     def _seal(self) -> None:
         if self._opened_s is not None:
             for window in self._batches[-1]:
-                if not window.dropped:
-                    window.open_frames()
+                if not window.cancelled:
+                    window.measure_frames()
         self._opened_s = None
 
 
@@ -117,12 +117,12 @@ class ExactLengths(Generic[W]):
 
     def push(self, window: W) -> None:
         """Let a window wait."""
-        window.open_frames()
+        window.measure_frames()
         self._waiting.append(window)
 
     def fill(self, batch: list[W]) -> None:
         """Move the first window and those of equal length into an empty `batch`."""
-        self._waiting = [window for window in self._waiting if not window.dropped]
+        self._waiting = [window for window in self._waiting if not window.cancelled]
         if self._waiting:
             _move(self._alike(), batch, self._limits)
             taken = set(map(id, batch))
@@ -134,8 +134,8 @@ class ExactLengths(Generic[W]):
         return waiting
 
     def _alike(self) -> list[W]:
-        frames = self._waiting[0].open_frames()
-        return [window for window in self._waiting if window.open_frames() == frames]
+        frames = self._waiting[0].measure_frames()
+        return [window for window in self._waiting if window.measure_frames() == frames]
 
 
 class OneByOne(Generic[W]):
@@ -160,8 +160,8 @@ class OneByOne(Generic[W]):
         """Move the first window into an empty `batch`."""
         while self._waiting and not batch:
             window = self._waiting.popleft()
-            if not window.dropped:
-                window.open_frames()
+            if not window.cancelled:
+                window.measure_frames()
                 batch.append(window)
 
     def drain(self) -> Sequence[W]:
@@ -175,9 +175,9 @@ def _move(windows: Sequence[W], batch: list[W], limits: BatchLimits) -> list[W]:
     """Move the first windows that fit one call into an empty `batch`; return the others."""
     longest = 0
     for place, window in enumerate(windows):
-        if window.dropped:
+        if window.cancelled:
             continue
-        longest = max(longest, limits.rounded(window.open_frames()))
+        longest = max(longest, limits.padded_length(window.measure_frames()))
         if len(batch) == limits.windows or (batch and limits.too_many(longest * (len(batch) + 1))):
             return list(windows[place:])
         batch.append(window)

@@ -71,10 +71,10 @@ class Asked:
 
     frames: int
     deadline_s: float = 0.0
-    dropped: bool = False
+    cancelled: bool = False
     opened: bool = False
 
-    def open_frames(self) -> int:
+    def measure_frames(self) -> int:
         """Its frames."""
         self.opened = True
         return self.frames

@@ -44,7 +44,10 @@ def measure_call_cost(
     except OutOfMemory as exc:
         log.warning("the cost of a decode call was not measured: %s", exc)
         return None
-    small_frames, large_frames = limits.rounded(first_frames), rows * limits.rounded(frames)
+    small_frames, large_frames = (
+        limits.padded_length(first_frames),
+        rows * limits.padded_length(frames),
+    )
     s_per_frame = (large_s - small_s) / max(1, large_frames - small_frames)
     if s_per_frame <= 0:
         return CallCost(None, large_s)

@@ -17,7 +17,7 @@ Result = Samples | CodecFailed | NotReady
 
 
 @dataclass(slots=True)
-class Waiter:
+class PendingResult:
     """The future that a task awaits, and its event loop."""
 
     future: asyncio.Future[Samples]
@@ -25,31 +25,31 @@ class Waiter:
 
 
 @dataclass(slots=True)
-class Job(Waiter):
+class Job(PendingResult):
     """A window to decode and the future of its samples; implements `queue.Waiting`."""
 
     deadline_s: float
-    take: Callable[[], CodeWindow]
+    choose_window: Callable[[], CodeWindow]
     window: CodeWindow | None = None
-    begun_s: float = 0.0  # start of its call, on the clock of time.monotonic(); 0 while queued
+    started_s: float = 0.0  # start of its call, on the clock of time.monotonic(); 0 while queued
 
     @property
-    def dropped(self) -> bool:
+    def cancelled(self) -> bool:
         """True if the task that awaited the result was cancelled, or has it."""
         return self.future.done()
 
-    def open(self) -> CodeWindow:
+    def assign_window(self) -> CodeWindow:
         """Return the window; choose it at the first call."""
         if self.window is None:
-            self.window = self.take()
+            self.window = self.choose_window()
         return self.window
 
-    def open_frames(self) -> int:
+    def measure_frames(self) -> int:
         """Return the frames of the window, context included."""
-        return len(self.open().codes)
+        return len(self.assign_window().codes)
 
 
-def settle(waiters: Sequence[Waiter], results: Sequence[Result]) -> None:
+def deliver(waiters: Sequence[PendingResult], results: Sequence[Result]) -> None:
     """Set the results of the futures, with one call into each event loop."""
     for loop in {waiter.loop for waiter in waiters}:
         asked = zip(waiters, results, strict=True)

@@ -160,7 +160,9 @@ class LoadEstimate:
         self._devices = devices
         self._plan = plan
         self._frames_per_s = frames_per_s
-        self._call_frames = limits.call_frames if measured is None else measured.call_frames
+        self._call_frames = (
+            limits.call_overhead_frames if measured is None else measured.call_frames
+        )
         known = [] if measured is None else [measured.s_per_frame] * LEAST_CALLS
         self._s_per_frame: deque[float] = deque(known, maxlen=CALLS)
         self._sent: deque[SentWindow] = deque(maxlen=WINDOWS)
@@ -170,7 +172,7 @@ class LoadEstimate:
 
     def called(self, seconds: float, rows: int, longest_frames: int) -> None:
         """Record a call that kept a device busy for `seconds`."""
-        frames = rows * self._limits.rounded(longest_frames)
+        frames = rows * self._limits.padded_length(longest_frames)
         self._s_per_frame.append(seconds / self._work_frames(frames, 1))
 
     def sent(self, window: SentWindow) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 
-class Waiting(Protocol):
+class QueuedWindow(Protocol):
     """A queued window."""
 
     @property
@@ -18,16 +18,16 @@ class Waiting(Protocol):
         ...
 
     @property
-    def dropped(self) -> bool:
+    def cancelled(self) -> bool:
         """True if no task awaits the window any more."""
         ...
 
-    def open_frames(self) -> int:
+    def measure_frames(self) -> int:
         """Return the frames of the window; choose it now if it has not been chosen."""
         ...
 
 
-W = TypeVar("W", bound=Waiting)
+W = TypeVar("W", bound=QueuedWindow)
 
 
 class Queue(Protocol[W]):
@@ -66,9 +66,9 @@ class BatchLimits:
     windows: int
     padded_frames: int | None = None  # None: no limit
     frame_steps: tuple[int, ...] = ()  # ascending
-    call_frames: int | None = None  # None: padding never makes a window wait
+    call_overhead_frames: int | None = None  # None: padding never makes a window wait
 
-    def rounded(self, frames: int) -> int:
+    def padded_length(self, frames: int) -> int:
         """Return the frames that a window has in a call, padding included."""
         place = bisect.bisect_left(self.frame_steps, frames)
         return self.frame_steps[place] if place < len(self.frame_steps) else frames
@@ -77,9 +77,9 @@ class BatchLimits:
         """True if a batch of that many frames does not fit one call."""
         return self.padded_frames is not None and padded_frames > self.padded_frames
 
-    def too_uneven(self, padding_frames: int) -> bool:
+    def too_much_padding(self, padding_frames: int) -> bool:
         """True if a batch with that much padding costs less as two calls."""
-        return self.call_frames is not None and padding_frames > self.call_frames
+        return self.call_overhead_frames is not None and padding_frames > self.call_overhead_frames
 
 
 class DeadlineQueue(Generic[W]):
@@ -113,14 +113,14 @@ class DeadlineQueue(Generic[W]):
         left: list[tuple[float, int, W]] = []
         for place, entry in enumerate(self._waiting):
             window = entry[-1]
-            if window.dropped:
+            if window.cancelled:
                 continue
-            frames = self._limits.rounded(window.open_frames())
+            frames = self._limits.padded_length(window.measure_frames())
             padded = max(longest, frames) * (len(chosen) + 1)
             if chosen and self._limits.too_many(padded):
                 left += self._waiting[place:]
                 break
-            if self._limits.too_uneven(padded - total - frames):
+            if self._limits.too_much_padding(padded - total - frames):
                 left.append(entry)
                 continue
             longest, total = max(longest, frames), total + frames

@@ -17,10 +17,10 @@ import numpy as np
 from app import metrics, tracing
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
 from app.decode.device import Device
-from app.decode.job import Job, Result, Waiter, settle
+from app.decode.job import Job, PendingResult, Result, deliver
 from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
-from app.decode.watchdog import Watch, Watchdog
+from app.decode.watchdog import Watchdog, WatchedCall
 from app.errors import CodecFailed, NotReady
 from app.samples import Samples
 from app.speech.windows import plan_windows
@@ -73,9 +73,9 @@ class Scheduler:
         self._clock = clock
         self._ready = threading.Condition()
         self._closing = False
-        self._onlookers: dict[asyncio.Future[Samples], Waiter] = {}
-        self._over = threading.Event()  # set when every thread has ended, or one has failed
-        self._watchdog = Watchdog(call_limit_s, self._give_up)
+        self._failure_waiters: dict[asyncio.Future[Samples], PendingResult] = {}
+        self._ended = threading.Event()  # set when every thread has ended, or one has failed
+        self._watchdog = Watchdog(call_limit_s, self._on_hang)
         self._devices = [
             Device(
                 codec,
@@ -104,7 +104,7 @@ class Scheduler:
     def close(self) -> None:
         """Reject the queued windows, then wait for running calls unless one hangs (blocks)."""
         self._fail_waiting(NotReady("the server is closing"))
-        self._over.wait()
+        self._ended.wait()
         self._watchdog.close()
 
     async def decode(self, take: Callable[[], CodeWindow], deadline_s: float) -> Samples:
@@ -126,8 +126,8 @@ class Scheduler:
             metrics.DECODE_QUEUE.set(len(self._queue))
             self._ready.notify()
         samples = await job.future
-        tracing.record("decode.wait", asked_s, job.begun_s)
-        tracing.record("decode", job.begun_s, self._clock(), frames=job.open_frames())
+        tracing.record("decode.wait", asked_s, job.started_s)
+        tracing.record("decode", job.started_s, self._clock(), frames=job.measure_frames())
         return samples
 
     async def lost(self) -> None:
@@ -138,15 +138,15 @@ class Scheduler:
             NotReady: the scheduler is closed.
         """
         loop = asyncio.get_running_loop()
-        waiter = Waiter(loop.create_future(), loop)
+        waiter = PendingResult(loop.create_future(), loop)
         with self._ready:
             self._check_open()
-            self._onlookers[waiter.future] = waiter
+            self._failure_waiters[waiter.future] = waiter
         try:
             await waiter.future
         finally:
             with self._ready:
-                del self._onlookers[waiter.future]
+                del self._failure_waiters[waiter.future]
 
     def _check_open(self) -> None:
         if self._closing:
@@ -158,20 +158,20 @@ class Scheduler:
 
     def _work(self, device: Device) -> None:
         try:
-            while self._turn(device):
+            while self._step(device):
                 pass
         except BaseException as exc:
             try:
-                settle(device.done, device.results)
+                deliver(device.done, device.results)
             finally:  # release every waiting task even if the results are invalid
                 self._fail(exc, device)
             raise
         with self._ready:
             self._left -= 1
             if not self._left:
-                self._over.set()
+                self._ended.set()
 
-    def _give_up(self, hung: Watch) -> None:
+    def _on_hang(self, hung: WatchedCall) -> None:
         """Log the stack of a hung call and fail all waiting requests."""
         device = next(device for device in self._devices if device.watch is hung)
         frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  (documented in `sys`)
@@ -182,12 +182,12 @@ class Scheduler:
     def _fail(self, failure: BaseException, device: Device) -> None:
         self.failure = failure
         error = CodecFailed("decoding has failed")
-        unanswered = device.unanswered
-        settle(unanswered, [error] * len(unanswered))
+        unanswered = device.pending
+        deliver(unanswered, [error] * len(unanswered))
         self._fail_waiting(error)
-        self._over.set()
+        self._ended.set()
 
-    def _turn(self, device: Device) -> bool:
+    def _step(self, device: Device) -> bool:
         """Wait for the device, start its next batch and deliver the last one; False at the end."""
         if len(device.running) == device.depth or (device.running and not self._queue.full):
             device.results = self._collect(device)
@@ -196,7 +196,7 @@ class Scheduler:
             self._fill(device.taken, wait=not (device.running or device.done))
         if device.taken:
             device.begin()
-        settle(device.done, device.results)
+        deliver(device.done, device.results)
         device.done, device.results = [], []
         return bool(device.running) or not self._closing
 
@@ -213,7 +213,7 @@ class Scheduler:
     def _collect(self, device: Device) -> list[Result]:
         """Return the results of the oldest call; halve a batch that fails."""
         call = device.running[0]
-        windows = [job.open() for job in call.jobs]
+        windows = [job.assign_window() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
         now_s = self._clock()
         metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
@@ -257,9 +257,9 @@ class Scheduler:
     def _fail_waiting(self, error: CodecFailed | NotReady) -> None:
         with self._ready:
             self._closing = True
-            waiting: list[Waiter] = [*self._queue.drain()]
+            waiting: list[PendingResult] = [*self._queue.drain()]
             if self.failure:
-                waiting += self._onlookers.values()
+                waiting += self._failure_waiters.values()
             metrics.DECODE_QUEUE.set(0)
             self._ready.notify_all()
-        settle(waiting, [error] * len(waiting))
+        deliver(waiting, [error] * len(waiting))

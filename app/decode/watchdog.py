@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
-STOOD_STILL_S = 1.0  # seconds of delay after which the process itself counts as suspended
+CLOCK_JUMP_S = 1.0  # seconds of delay after which the process itself counts as suspended
 
 
-class Watch:
+class WatchedCall:
     """A context manager around each device call of one thread."""
 
     def __init__(self, watchdog: Watchdog) -> None:
@@ -36,22 +36,22 @@ class Watchdog:
     def __init__(
         self,
         limit_s: float,
-        on_hang: Callable[[Watch], None],
+        on_hang: Callable[[WatchedCall], None],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the thread, which calls `on_hang` once, with the watch of a hung call."""
         self.limit_s, self._on_hang = limit_s, on_hang
         self.clock = clock
-        self._watches: list[Watch] = []
+        self._watches: list[WatchedCall] = []
         self._idle = self._closed = False
         self._not_before_s = -math.inf
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._guard, name="decode-watchdog", daemon=True)
 
-    def watch(self) -> Watch:
+    def watch(self) -> WatchedCall:
         """Return a watch for one more thread."""
-        self._watches.append(watch := Watch(self))
+        self._watches.append(watch := WatchedCall(self))
         return watch
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ class Watchdog:
                 self._sleep()
         self._on_hang(hung)
 
-    def _overdue(self) -> Watch | None:
+    def _overdue(self) -> WatchedCall | None:
         now_s = self.clock()
         if now_s < self._not_before_s:
             return None
@@ -98,5 +98,5 @@ class Watchdog:
         self._idle = False
         wake_s = max(due_s, self._not_before_s)
         self._change.wait(max(0.0, wake_s - self.clock()))
-        if self.clock() > wake_s + STOOD_STILL_S:
+        if self.clock() > wake_s + CLOCK_JUMP_S:
             self._not_before_s = self.clock() + self.limit_s

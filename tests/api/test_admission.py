@@ -43,7 +43,9 @@ def refusals(reason: str) -> float:
 
 def carrying(streams: float) -> LoadEstimate:
     """A device that carries so many streams."""
-    return LoadEstimate(BatchLimits(1, call_frames=0), 1, PLAN, 50, CallCost(0, 1 / streams / 50))
+    return LoadEstimate(
+        BatchLimits(1, call_overhead_frames=0), 1, PLAN, 50, CallCost(0, 1 / streams / 50)
+    )
 
 
 class LateLoad(LoadEstimate):

@@ -90,10 +90,10 @@ def test_every_window_that_is_waited_for_goes_once_and_no_call_is_too_large(
     clock = Clock()
     queue: Queue[Asked] = make_queue(policy, BatchLimits(4, padded_frames), clock)
     windows: list[Asked] = []
-    for frames, dropped, later_s in asked:
+    for frames, cancelled, later_s in asked:
         clock.now_s += later_s
         windows += pushed(queue, frames)
-        windows[-1].dropped = dropped
+        windows[-1].cancelled = cancelled
     gone: list[Asked] = []
     while True:
         batch: list[Asked] = []
@@ -106,7 +106,7 @@ def test_every_window_that_is_waited_for_goes_once_and_no_call_is_too_large(
         )
         gone += batch
     assert len(queue) == 0 and not queue.drain()
-    assert sorted(map(id, gone)) == sorted(id(window) for window in windows if not window.dropped)
+    assert sorted(map(id, gone)) == sorted(id(window) for window in windows if not window.cancelled)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -61,8 +61,10 @@ def estimate(
     plan: WindowPlan = PLAN,
 ) -> LoadEstimate:
     """Devices on which a frame costs that much; windows have 20 frames, and 60 of context."""
-    limits = limits or BatchLimits(1, call_frames=0)
-    return LoadEstimate(limits, devices, plan, 1 / FRAME_S, CallCost(limits.call_frames, frame_s))
+    limits = limits or BatchLimits(1, call_overhead_frames=0)
+    return LoadEstimate(
+        limits, devices, plan, 1 / FRAME_S, CallCost(limits.call_overhead_frames, frame_s)
+    )
 
 
 def needed(load: LoadEstimate, streams: int, state: StreamState = STEADY) -> float:
@@ -86,7 +88,7 @@ def shortage(
 
 
 def test_nothing_is_predicted_before_a_cost_is_known() -> None:
-    load = LoadEstimate(BatchLimits(8, call_frames=0), 1, PLAN, 1 / FRAME_S)
+    load = LoadEstimate(BatchLimits(8, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S)
     for _ in range(LEAST_CALLS):
         assert shortage(load, 100) is None
         load.called(9.0, 1, 10)
@@ -96,7 +98,9 @@ def test_nothing_is_predicted_before_a_cost_is_known() -> None:
 @pytest.mark.fault(60)
 def test_a_cost_measured_at_the_start_counts_before_the_first_call() -> None:
     """A window of 80 frames at 1 ms each, every 0.4 s."""
-    load = LoadEstimate(BatchLimits(1, call_frames=0), 1, PLAN, 1 / FRAME_S, CallCost(0, 0.001))
+    load = LoadEstimate(
+        BatchLimits(1, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S, CallCost(0, 0.001)
+    )
     assert shortage(load, 3) is None
     assert shortage(load, 4) == "decode"
 
@@ -105,7 +109,7 @@ def test_a_cost_measured_at_the_start_counts_before_the_first_call() -> None:
 @pytest.mark.parametrize("call_frames", [20, 60])
 def test_first_windows_count_for_streams_that_have_not_begun(call_frames: int) -> None:
     """A device makes so many of them, and no more, before the sound of the first one has been heard."""
-    load = estimate(BatchLimits(1, call_frames=call_frames))
+    load = estimate(BatchLimits(1, call_overhead_frames=call_frames))
     beginning = Listed(
         replace(FRESH, left_s=0.1)
     )  # short answers: nothing but their beginning counts
@@ -118,7 +122,7 @@ def test_first_windows_count_for_streams_that_have_not_begun(call_frames: int) -
 @pytest.mark.fault(60)
 def test_what_is_due_may_wait_for_a_call_that_is_not() -> None:
     """Nine windows of 80 ms make a call: it does not begin where another stream is due in 0.3 s."""
-    load = estimate(BatchLimits(9, call_frames=0))
+    load = estimate(BatchLimits(9, call_overhead_frames=0))
     due, later = (
         replace(STEADY, lead_s=0.3, left_s=0.4),
         Listed(replace(STEADY, lead_s=5.0, left_s=0.4)),
@@ -131,13 +135,13 @@ def test_what_is_due_may_wait_for_a_call_that_is_not() -> None:
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_stream_needs_its_frames_and_its_calls_in_real_time(devices: int) -> None:
     """Windows of 80 frames and a call's 20 at 1 ms each, every 0.4 s: a quarter of a device."""
-    load = estimate(BatchLimits(1, call_frames=20), devices=devices)
+    load = estimate(BatchLimits(1, call_overhead_frames=20), devices=devices)
     for streams in (1, 3, 4):
         assert needed(load, streams) == pytest.approx(0.25 * streams / devices)
 
 
 def test_windows_that_share_a_call_share_its_price() -> None:
-    apart, together = (estimate(BatchLimits(most, call_frames=80)) for most in (1, 8))
+    apart, together = (estimate(BatchLimits(most, call_overhead_frames=80)) for most in (1, 8))
     assert needed(apart, 8) == pytest.approx(8 * 0.160 / 0.4)
     assert needed(together, 8) == pytest.approx(8 * 0.090 / 0.4)
     assert needed(together, 1) == needed(apart, 1)  # there is no other to share with
@@ -145,7 +149,7 @@ def test_windows_that_share_a_call_share_its_price() -> None:
 
 def test_a_padded_limit_bounds_what_shares_a_call() -> None:
     """160 padded frames hold two windows of 80."""
-    load = estimate(BatchLimits(8, padded_frames=160, call_frames=80))
+    load = estimate(BatchLimits(8, padded_frames=160, call_overhead_frames=80))
     assert needed(load, 8) == pytest.approx(8 * 0.120 / 0.4)
 
 
@@ -158,7 +162,7 @@ def test_where_frames_are_free_calls_are_all_that_counts() -> None:
 
 
 def test_a_first_call_that_takes_seconds_does_not_count() -> None:
-    load = LoadEstimate(BatchLimits(1, call_frames=0), 1, PLAN, 1 / FRAME_S)
+    load = LoadEstimate(BatchLimits(1, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S)
     load.called(5.0, 1, 30)
     for _ in range(LEAST_CALLS):
         load.called(0.03, 1, 30)
@@ -171,7 +175,7 @@ def test_a_first_call_that_takes_seconds_does_not_count() -> None:
 def test_one_more_stream_never_needs_less(
     streams: int, devices: int, most: int, call_frames: int | None
 ) -> None:
-    load = estimate(BatchLimits(most, call_frames=call_frames), devices=devices)
+    load = estimate(BatchLimits(most, call_overhead_frames=call_frames), devices=devices)
     assert needed(load, streams + 1) >= needed(load, streams) - 1e-9
 
 
@@ -378,7 +382,11 @@ class Machine:
         plan = WindowPlan(self.hop, max(self.hop, self.longest), self.context, 1, exact=False)
         cost = CallCost(self.call_frames, self.frame_s) if measured else None
         return LoadEstimate(
-            BatchLimits(self.windows, call_frames=self.call_frames), 1, plan, 1 / FRAME_S, cost
+            BatchLimits(self.windows, call_overhead_frames=self.call_frames),
+            1,
+            plan,
+            1 / FRAME_S,
+            cost,
         )
 
     def run(

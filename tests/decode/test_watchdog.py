@@ -9,17 +9,17 @@ from collections.abc import Generator
 
 import pytest
 
-from app.decode.watchdog import Watch, Watchdog
+from app.decode.watchdog import Watchdog, WatchedCall
 
 
 class Bell:
     """Remembers for whom it was rung."""
 
     def __init__(self) -> None:
-        self.rung_for: list[Watch] = []
+        self.rung_for: list[WatchedCall] = []
         self.rung = threading.Event()
 
-    def __call__(self, watch: Watch) -> None:
+    def __call__(self, watch: WatchedCall) -> None:
         self.rung_for.append(watch)
         self.rung.set()
 
