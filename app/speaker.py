@@ -173,7 +173,7 @@ class WindowDecoder:
         """Report a window that is about to be sent to the load estimate."""
         if not self.output.unstreamed:
             frames = window.stop - window.start
-            self._decoder.load.sent(
+            self._decoder.load.window_sent(
                 SentWindow(time.monotonic(), frames, slack_s, late=self.output.underrunning)
             )
 

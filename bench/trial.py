@@ -21,7 +21,7 @@ from stress_test.processes import PAUSE_S, Process
 from stress_test.throughput import Answered, audio_rate
 
 # Above these values the machine was too small for the load.
-LATE_SHARE = 0.05
+UNDERRUN_SHARE = 0.05
 CLIENT_LAG_MS = 10.0
 BUSY_SHARE = 0.9
 Row = dict[str, Any]  # JSON fields of a result
@@ -109,7 +109,7 @@ def word_of(prompt: str) -> str:
 def believable(row: Row) -> bool:
     """Return True if neither engine nor clients nor machine limited the figures."""
     return (
-        row["engine_late_share"] <= LATE_SHARE
+        row["engine_late_share"] <= UNDERRUN_SHARE
         and row["client_lag_ms_p99"] <= CLIENT_LAG_MS
         and row["machine_busy_share"] <= BUSY_SHARE
     )

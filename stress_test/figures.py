@@ -12,8 +12,8 @@ from stress_test.outcome import Failed, Outcome, Spoken
 from stress_test.percentile import percentile
 from stress_test.processes import Run
 
-LATE_S = 0.01  # delay after which a request counts as a late start
-LATE_SHARE = 0.05  # share of late starts above which the load generator was too slow
+UNDERRUN_MEMORY_S = 0.01  # delay after which a request counts as a late start
+UNDERRUN_SHARE = 0.05  # share of late starts above which the load generator was too slow
 LAG_MS = 20.0  # event loop lag above which the load generator was too slow
 
 
@@ -95,10 +95,10 @@ class Punctuality:
     def of(cls, run: Run) -> Punctuality:
         """Summarise the requests and processes of a run."""
         late_s = [outcome.late_s for outcome in run.outcomes]
-        late_starts = sum(seconds > LATE_S for seconds in late_s)
+        late_starts = sum(seconds > UNDERRUN_MEMORY_S for seconds in late_s)
         lag_ms = max((timing.lag_ms_p95 for timing in run.timings), default=0.0)
         cpu_share = max((timing.cpu_share for timing in run.timings), default=0.0)
-        believable = late_starts <= LATE_SHARE * len(late_s) and lag_ms <= LAG_MS
+        believable = late_starts <= UNDERRUN_SHARE * len(late_s) and lag_ms <= LAG_MS
         return cls(
             late_starts, round(max(late_s, default=0.0) * 1000, 1), lag_ms, cpu_share, believable
         )

@@ -189,7 +189,7 @@ class Admission:
 
     def _admit(self, stream: Stream) -> None:
         if self.load and not self._streams:
-            self.load.began_alone(time.monotonic())
+            self.load.stream_started_alone(time.monotonic())
         self._streams.add(stream)
 
     def _shortage(self, stream: Stream) -> Shortage | None:

@@ -17,17 +17,21 @@ from app.speech.windows import LEAD_MARGIN_S, WindowPlan
 
 CALLS, WINDOWS = 48, 96  # latest calls and windows that are kept
 SLOW_CALL = 0.8  # quantile of the kept calls' costs that is the expected cost
-LEAST_CALLS = 8  # observed calls before the first prediction, if none was measured at startup
+MIN_CALLS = 8  # observed calls before the first prediction, if none was measured at startup
 FIRST_WINDOW_S = 0.4  # usual duration of a stream's first window, before its tempo changes
 # Seconds, from twice FIRST_WINDOW_TARGET_S in steps of 26 %: demand within a utilisation of 0.8 at
 # every horizon stays within 1 between two. The longest also stands for all later times, since the
 # demand of a stream then continues at the same rate.
 HORIZONS_S: Final = 0.2 * 2 ** (np.arange(22) / 3)
 # Share of the usable device time. A stream that exceeds it only because of its speed counts as it.
-MOST_OF_ONE = 0.5
-LATE_S = 2.0  # seconds for which a late window counts
-LATE_SHARE = 0.1  # least share of late windows in LATE_S, so that one among many does not count
-LEAST_LATE = 2  # least number of late windows in LATE_S, so that a single one does not count
+MAX_STREAM_SHARE = 0.5
+UNDERRUN_MEMORY_S = 2.0  # seconds for which a late window counts
+UNDERRUN_SHARE = (
+    0.1  # least share of late windows in UNDERRUN_MEMORY_S, so that one among many does not count
+)
+MIN_UNDERRUNS = (
+    2  # least number of late windows in UNDERRUN_MEMORY_S, so that a single one does not count
+)
 # Seconds beside its decode time that a window needs to be in time. One requested with less is late
 # because of its engine or its speed.
 FAIR_SLACK_S = 0.1
@@ -163,23 +167,23 @@ class LoadEstimate:
         self._call_frames = (
             limits.call_overhead_frames if measured is None else measured.call_frames
         )
-        known = [] if measured is None else [measured.s_per_frame] * LEAST_CALLS
+        known = [] if measured is None else [measured.s_per_frame] * MIN_CALLS
         self._s_per_frame: deque[float] = deque(known, maxlen=CALLS)
         self._sent: deque[SentWindow] = deque(maxlen=WINDOWS)
         self._late_since_s = -math.inf
         # Returns the cost of an engine inside this process, or None.
         self.engine_cost: Callable[[], EngineCost | None] = lambda: None
 
-    def called(self, seconds: float, rows: int, longest_frames: int) -> None:
+    def call_finished(self, seconds: float, rows: int, longest_frames: int) -> None:
         """Record a call that kept a device busy for `seconds`."""
         frames = rows * self._limits.padded_length(longest_frames)
         self._s_per_frame.append(seconds / self._work_frames(frames, 1))
 
-    def sent(self, window: SentWindow) -> None:
+    def window_sent(self, window: SentWindow) -> None:
         """Record a window of a stream."""
         self._sent.append(window)
 
-    def began_alone(self, now_s: float) -> None:
+    def stream_started_alone(self, now_s: float) -> None:
         """Ignore all windows sent before `now_s`; they are of streams that have ended."""
         self._late_since_s = now_s
 
@@ -190,11 +194,11 @@ class LoadEstimate:
 
         `utilisation` is the share of the device time that streams may need.
         """
-        if self.late(now_s):
+        if self.underrunning(now_s):
             return "late"
         demand = Demand.of([stream.state() for stream in (*streams, newcomer)])
         relevant = demand.soonest_s < HORIZONS_S  # no stream can underrun earlier
-        if len(self._s_per_frame) >= LEAST_CALLS:
+        if len(self._s_per_frame) >= MIN_CALLS:
             busy_s = self._busy_s(demand, utilisation)
             too_much = (busy_s > utilisation * HORIZONS_S) | (
                 busy_s + self._blocked_s(demand) > HORIZONS_S
@@ -207,16 +211,16 @@ class LoadEstimate:
                 return "engine"
         return None
 
-    def late(self, now_s: float) -> bool:
-        """True if the devices have caused several underruns within the last LATE_S seconds."""
-        since_s = max(now_s - LATE_S, self._late_since_s)
+    def underrunning(self, now_s: float) -> bool:
+        """True if the devices have caused several underruns within the last UNDERRUN_MEMORY_S seconds."""
+        since_s = max(now_s - UNDERRUN_MEMORY_S, self._late_since_s)
         s_per_frame = self._usual_s_per_frame if self._s_per_frame else math.inf
         recent = [
             window.late
             for window in list(self._sent)
             if window.at_s >= since_s and self._was_fair(window, s_per_frame)
         ]
-        return sum(recent) >= max(LEAST_LATE, math.ceil(LATE_SHARE * len(recent)))
+        return sum(recent) >= max(MIN_UNDERRUNS, math.ceil(UNDERRUN_SHARE * len(recent)))
 
     def busy_s(self, states: Sequence[StreamState]) -> Horizons:
         """Return the seconds of each device that these streams need; 0 while no cost is known."""
@@ -233,7 +237,7 @@ class LoadEstimate:
         calls = 1 / self._shared(int((~demand.started).sum()), first_frames)
         work_frames += np.where(first_s > 0, self._work_frames(first_frames, calls), 0.0)
         work_s = work_frames * self._usual_s_per_frame
-        share_s = MOST_OF_ONE * utilisation * self._devices * HORIZONS_S
+        share_s = MAX_STREAM_SHARE * utilisation * self._devices * HORIZONS_S
         in_real_time_s = work_s / np.maximum(1.0, demand.speed)[:, None]
         return np.minimum(work_s, np.maximum(share_s, in_real_time_s)).sum(0) / self._devices
 

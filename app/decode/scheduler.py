@@ -218,7 +218,7 @@ class Scheduler:
         now_s = self._clock()
         metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
         busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
-        self.load.called(busy_s, len(windows), max(len(window.codes) for window in windows))
+        self.load.call_finished(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
     def _decode(

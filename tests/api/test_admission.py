@@ -51,7 +51,7 @@ def carrying(streams: float) -> LoadEstimate:
 class LateLoad(LoadEstimate):
     """Carries any number, and is late for all."""
 
-    def late(self, now_s: float) -> bool:
+    def underrunning(self, now_s: float) -> bool:
         return True
 
 

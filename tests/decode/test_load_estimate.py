@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from app.decode.load_estimate import (
     FAIR_SLACK_S,
     HORIZONS_S,
-    LATE_S,
-    LEAST_CALLS,
+    MIN_CALLS,
+    UNDERRUN_MEMORY_S,
     CallCost,
     Demand,
     LoadEstimate,
@@ -89,9 +89,9 @@ def shortage(
 
 def test_nothing_is_predicted_before_a_cost_is_known() -> None:
     load = LoadEstimate(BatchLimits(8, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S)
-    for _ in range(LEAST_CALLS):
+    for _ in range(MIN_CALLS):
         assert shortage(load, 100) is None
-        load.called(9.0, 1, 10)
+        load.call_finished(9.0, 1, 10)
     assert shortage(load, 100) == "decode"
 
 
@@ -155,17 +155,17 @@ def test_a_padded_limit_bounds_what_shares_a_call() -> None:
 
 def test_where_frames_are_free_calls_are_all_that_counts() -> None:
     load = LoadEstimate(BatchLimits(8), 1, PLAN, 1 / FRAME_S)
-    for number in range(LEAST_CALLS):
-        load.called(0.1, 1 + number % 3, 20 + number)
+    for number in range(MIN_CALLS):
+        load.call_finished(0.1, 1 + number % 3, 20 + number)
     assert needed(load, 1) == pytest.approx(0.25)
     assert needed(load, 8) == pytest.approx(0.25)
 
 
 def test_a_first_call_that_takes_seconds_does_not_count() -> None:
     load = LoadEstimate(BatchLimits(1, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S)
-    load.called(5.0, 1, 30)
-    for _ in range(LEAST_CALLS):
-        load.called(0.03, 1, 30)
+    load.call_finished(5.0, 1, 30)
+    for _ in range(MIN_CALLS):
+        load.call_finished(0.03, 1, 30)
     assert needed(load, 4) == pytest.approx(4 * 0.08 / 0.4)
 
 
@@ -249,12 +249,12 @@ def test_a_single_accident_is_none_and_a_tenth_of_the_windows_is_one(
 ) -> None:
     load = estimate()
     for was_late in lates:
-        load.sent(late_window(late=was_late))
-    assert load.late(10.5) is late
+        load.window_sent(late_window(late=was_late))
+    assert load.underrunning(10.5) is late
     assert (shortage(load, 1, bound=10.0, now_s=10.5) == "late") is late
-    assert not load.late(10.1 + LATE_S)
-    load.began_alone(10.2)  # all that were late have ended
-    assert not load.late(10.5)
+    assert not load.underrunning(10.1 + UNDERRUN_MEMORY_S)
+    load.stream_started_alone(10.2)  # all that were late have ended
+    assert not load.underrunning(10.5)
 
 
 @pytest.mark.fault(59)
@@ -267,8 +267,8 @@ def test_a_window_whose_codes_came_too_late_for_a_free_device_is_not_the_devices
     """Its own decoding takes 20 ms."""
     load = estimate()
     for _ in range(50):
-        load.sent(late_window(slack_s=slack_s))
-    assert load.late(10.5) is late
+        load.window_sent(late_window(slack_s=slack_s))
+    assert load.underrunning(10.5) is late
 
 
 @pytest.mark.fault(60)
@@ -434,7 +434,7 @@ class Machine:
     ) -> bool:
         """Decide as `Admission` does."""
         if not playing:
-            load.began_alone(self.now_s)
+            load.stream_started_alone(self.now_s)
         return (
             not playing
             or bound == math.inf
@@ -446,12 +446,12 @@ class Machine:
         deadlines_s = {id(answer): answer.deadline_s(self.now_s) for answer in batch}
         lengths = [min(a.done, self.context) + a.hop for a in batch]
         call_s = (self.call_frames + len(batch) * max(lengths)) * self.frame_s
-        load.called(call_s, len(batch), max(lengths))
+        load.call_finished(call_s, len(batch), max(lengths))
         self.now_s += call_s
         for answer, frames in zip(batch, lengths, strict=True):
             new_s = min(answer.hop, answer.frames - answer.done) * FRAME_S
             late = answer.playhead.dry(self.now_s)
-            load.sent(
+            load.window_sent(
                 SentWindow(self.now_s, frames, deadlines_s[id(answer)] - asked_s[id(answer)], late)
             )
             answer.gaps += late and answer.playhead.lead_s(self.now_s) < -AUDIBLE_S

@@ -606,7 +606,7 @@ async def test_the_time_of_overlapping_calls_is_counted_once(
 ) -> None:
     codec, clock, busy_s = OverlapCodec(), Clock(), list[float]()
     scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), clock=clock)
-    monkeypatch.setattr(scheduler.load, "called", lambda seconds, *_: busy_s.append(seconds))
+    monkeypatch.setattr(scheduler.load, "call_finished", lambda seconds, *_: busy_s.append(seconds))
     first, second = await queued(*[scheduler.decode(window_of(code), code) for code in (1, 2)])
     scheduler.start()
     for _ in range(2):  # both calls begin at once
