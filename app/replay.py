@@ -55,7 +55,7 @@ def _segment_samples(
         [slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)]
     )
     stitcher = Stitcher(
-        spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
+        spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
     )
     for window in (*take.windows, *_not_decoded(take, spec, left_frames)):
         yield stitcher.feed(window, codec.decode([context.window(codes, window)])[0])

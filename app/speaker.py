@@ -19,7 +19,7 @@ from app.samples import Samples
 from app.speech.codes import CodeArray, FrameLayout
 from app.speech.quiet import Quiet
 from app.speech.stitch import FADE_S, Stitcher
-from app.speech.windows import LEAD_MARGIN_S, Supply, Window, WindowPlan, WindowSchedule
+from app.speech.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
 from app.trail import ReplayRecorder
 
 # Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.
@@ -72,10 +72,10 @@ class WindowDecoder:
         spec, schedule = self._decoder.spec, self._schedule
         quiet = Quiet(spec.sample_rate_hz)
         stitcher = Stitcher(
-            spec.samples_per_frame, 0 if spec.exact else round(FADE_S * spec.sample_rate_hz)
+            spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
         )
         taken: list[Window] = [] if self._trail is None else self._trail.windows_for(stream.codes)
-        schedule.begin()
+        schedule.start()
         self._stream, decode_s = stream, 0.0
         while not schedule.finished:
             await self._wait_for_codes(stream, decode_s)
@@ -89,8 +89,8 @@ class WindowDecoder:
             if quiet.feed(sound):
                 raise EngineLength("the engine generated more than 3 s of silence", "silence")
             await self._emit(sound)
-            schedule.grow(
-                Supply(
+            schedule.update(
+                StreamProgress(
                     frames=stream.codes.frames,
                     s_per_frame=stream.s_per_frame,
                     frame_s=self._frame_s,
@@ -108,15 +108,15 @@ class WindowDecoder:
         codes a sentence at a time may pause for longer than that.
         """
         schedule = self._schedule
-        if schedule.least_wanted < schedule.wanted:
+        if schedule.min_frames_needed < schedule.frames_needed:
             spare_s = self.output.lead_s - decode_s - LEAD_MARGIN_S
             try:
                 async with asyncio.timeout(max(0.0, WAIT_SHARE * spare_s)):
-                    await stream.wait_for(schedule.wanted)
+                    await stream.wait_for(schedule.frames_needed)
             except TimeoutError:
-                await stream.wait_for(schedule.least_wanted)
+                await stream.wait_for(schedule.min_frames_needed)
         else:
-            await stream.wait_for(schedule.wanted)
+            await stream.wait_for(schedule.frames_needed)
 
     async def pause(self, seconds: float) -> None:
         """Send silence; the next part starts without context."""
@@ -151,7 +151,7 @@ class WindowDecoder:
 
         Durations are in seconds as the client hears them.
         """
-        next_frames, growth, most_frames = self._schedule.coming
+        next_frames, growth, most_frames = self._schedule.next_frames
         return next_frames * self._frame_s, growth, most_frames * self._frame_s
 
     def stream_state(self) -> tuple[float, float]:

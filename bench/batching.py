@@ -31,7 +31,7 @@ from app.codec.registry import CODECS
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
 from app.samples import Samples
-from app.speech.windows import Supply, Window, WindowSchedule, plan_windows
+from app.speech.windows import StreamProgress, Window, WindowSchedule, plan_windows
 from bench.machine import write_result
 from bench.policies import Policy, make_queue
 
@@ -91,7 +91,9 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
         first_s = first_s or now_s
         tally.sound_s += (taken[0].end - taken[0].begin) / spec.frames_per_s
         lead_s = schedule.done / spec.frames_per_s - (now_s - first_s)
-        schedule.grow(Supply(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - asked_s))
+        schedule.update(
+            StreamProgress(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - asked_s)
+        )
 
 
 async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -> None:

@@ -29,7 +29,7 @@ SPEC = CodecSpec(
     vocabulary=65_536,
     left_context_frames=150,
     right_context_frames=1,
-    exact=False,
+    seamless=False,
     max_window_frames=384,
 )
 HUM_HZ = 200  # a whole number of periods per frame

@@ -28,7 +28,7 @@ from bench.traffic import answers
 from stress_test.load import Load as ClientLoad
 
 STREAMS, TOKENS_PER_S = 50, 380
-SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, exact=False, max_window_frames=384)
+SPEC = CodecSpec("free", 24_000, 480, 1, 65_536, 150, 1, seamless=False, max_window_frames=384)
 
 
 class FreeCodec:

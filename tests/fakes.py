@@ -22,7 +22,7 @@ SPEC = CodecSpec(
     vocabulary=65_536,
     left_context_frames=2,
     right_context_frames=1,
-    exact=True,
+    seamless=True,
     max_window_frames=128,
 )
 
@@ -144,7 +144,7 @@ def window_spec(
         left_context_frames=left,
         right_context_frames=right,
         max_window_frames=max_window,
-        exact=exact,
+        seamless=exact,
     )
 
 

@@ -80,7 +80,7 @@ class KeptSink:
 
 
 async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> bytes:
-    codec = ToneCodec(tone_spec(exact=exact))
+    codec = ToneCodec(tone_spec(seamless=exact))
     intake = Intake(settings_for_tests(), PROFILE, codec.spec, Wording(4096, Lexicon([])))
     speech = intake.speech(SpeechRequest(input="Hello there.", seed=None if exact else 1))
     decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()

@@ -63,7 +63,7 @@ def files(folder: Path) -> list[Path]:
 async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(
     tmp_path: Path, exact: bool
 ) -> None:
-    codec, folder = ToneCodec(tone_spec(exact=exact)), tmp_path / "replays"
+    codec, folder = ToneCodec(tone_spec(seamless=exact)), tmp_path / "replays"
     async with serving(
         SecondFails(CODES, gap_s=0.003),
         codec,

@@ -22,7 +22,7 @@ from tests.test_listener import RecordingSink
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=10_000)
 LEFT, RIGHT = 5, 2
-PLAN = WindowPlan(first_hop=3, max_hop=8, left=LEFT, right=RIGHT, exact=True)
+PLAN = WindowPlan(first_hop=3, max_hop=8, left=LEFT, right=RIGHT, seamless=True)
 
 
 def codes_of(numbers: range) -> CodeArray:
@@ -90,7 +90,7 @@ class RacingCodes(CodeArray):
 
 async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decoded() -> None:
     """If `frames` were read before `ended`, the second window would count as the last."""
-    plan = WindowPlan(first_hop=20, max_hop=40, left=2, right=1, exact=True)
+    plan = WindowPlan(first_hop=20, max_hop=40, left=2, right=1, seamless=True)
     arrival, sink = CodeStream(LAYOUT, 100), RecordingSink()
     arrival.codes = RacingCodes(LAYOUT, 100)
     arrival.feed(range(41))  # the first window, and the least for a second

@@ -31,7 +31,7 @@ SPEC = CodecSpec(
     vocabulary=VOCABULARY,
     left_context_frames=78,
     right_context_frames=4,
-    exact=True,
+    seamless=True,
     max_window_frames=512,
 )
 

@@ -133,7 +133,7 @@ class GraphedCodec:
             report(f"captured {number} of {len(shapes)} decode graphs")
         # Unset for exact codecs: leaving a window for a later call shortens it, because its frames
         # are chosen before all of them have arrived.
-        if not self.spec.exact:
+        if not self.spec.seamless:
             self.spec = replace(self.spec, call_frames=self._call_frames(shapes[-1], shapes[0]))
         self._accelerator.settle()
         held = self._accelerator.memory_bytes()

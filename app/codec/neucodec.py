@@ -61,7 +61,7 @@ def neucodec_spec(
         vocabulary=65_536,
         left_context_frames=left_context_frames,
         right_context_frames=1,
-        exact=False,
+        seamless=False,
         max_window_frames=max_window_frames,
     )
 

@@ -168,7 +168,7 @@ def snac_spec(max_window_frames: int) -> CodecSpec:
         vocabulary=4_096,
         left_context_frames=3,
         right_context_frames=3,
-        exact=True,
+        seamless=True,
         max_window_frames=max_window_frames,
     )
 

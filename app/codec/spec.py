@@ -16,7 +16,7 @@ class CodecSpec:
     vocabulary: int
     left_context_frames: int  # decoded before a window's own frames and dropped
     right_context_frames: int  # minimum look-ahead
-    exact: bool  # windows with this context decode as the whole stream would
+    seamless: bool  # windows with this context decode as the whole stream would
     max_window_frames: int  # context included
     # Lengths, in frames, that the windows of a call are padded to; empty: to the longest window.
     frame_steps: tuple[int, ...] = ()

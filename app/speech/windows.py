@@ -11,7 +11,7 @@ LEAD_MARGIN_S = 0.05  # seconds of audio reserved for the network and the event 
 
 # Growth of the hop for codecs with audible boundaries: (least pace, growth). The pace is the
 # engine's speed over real time. A hop may grow by less than the pace without an underrun.
-LADDERS = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
+HOP_GROWTH_BY_SPEED = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
 # Growth of an exact codec's windows under load. Larger ones cost less but delay other streams.
 GROWTH_WHEN_PRESSED = 2
 SEEDED_GROWTH = 1.15  # growth for every request with a seed, so that its audio is reproducible
@@ -36,12 +36,12 @@ class WindowPlan:
     max_hop: int
     left: int
     right: int
-    exact: bool
+    seamless: bool
     growth: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
+class StreamProgress:
     """Engine speed and playback lead after a window."""
 
     frames: int  # frames received so far
@@ -69,7 +69,7 @@ def plan_windows(
     not depend on timing.
     """
     max_window = spec.max_window_frames
-    overlap = 0 if spec.exact else round(overlap_s * spec.frames_per_s)
+    overlap = 0 if spec.seamless else round(overlap_s * spec.frames_per_s)
     room = max_window - max(1, max_window // 4)
     right = max(1, spec.right_context_frames, min(overlap, room - spec.left_context_frames))
     left = max(spec.left_context_frames, min(overlap, room - right))
@@ -80,7 +80,7 @@ def plan_windows(
         max_hop=max_hop,
         left=left,
         right=right,
-        exact=spec.exact,
+        seamless=spec.seamless,
         growth=SEEDED_GROWTH if seeded else None,
     )
 
@@ -91,41 +91,41 @@ class WindowSchedule:
     def __init__(self, plan: WindowPlan) -> None:
         self._plan = plan
         self._growth = plan.growth
-        self._hop = self._most = plan.first_hop
+        self._hop = self._max_hop = plan.first_hop
         self._decoded: int = 0  # frames of the last window
         self._new: int = 0  # frames of the last window without context
         self.done = 0
         self.finished = False
 
     @property
-    def wanted(self) -> int:
+    def frames_needed(self) -> int:
         """Frames that must have arrived before the next window is decoded, unless the codes end."""
         return self.done + self._hop + self._plan.right
 
     @property
-    def least_wanted(self) -> int:
+    def min_frames_needed(self) -> int:
         """Frames that are enough for the next window if the client would underrun.
 
         An exact codec's window may end anywhere, so its first hop is enough.
         """
-        hop = min(self._hop, self._plan.first_hop) if self._plan.exact else self._hop
+        hop = min(self._hop, self._plan.first_hop) if self._plan.seamless else self._hop
         return self.done + hop + self._plan.right
 
     @property
-    def coming(self) -> tuple[int, float, int]:
+    def next_frames(self) -> tuple[int, float, int]:
         """New frames of the next window, growth of later ones and their maximum, under load."""
         plan = self._plan
-        if plan.exact:
+        if plan.seamless:
             return plan.first_hop, GROWTH_WHEN_PRESSED, plan.max_hop
-        return self._hop, self._growth or LADDERS[0][1], plan.max_hop
+        return self._hop, self._growth or HOP_GROWTH_BY_SPEED[0][1], plan.max_hop
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start another run of frames at 0. The windows keep their size."""
         self.done, self.finished = 0, False
 
     def restart(self) -> None:
         """Make windows as small as the first, because the client waits again."""
-        self._hop = self._most = self._plan.first_hop
+        self._hop = self._max_hop = self._plan.first_hop
 
     def take(self, available: int, *, ended: bool, pressed: bool = False) -> Window:
         """Return the next window over `available` frames, which must reach `wanted` unless `ended`.
@@ -136,8 +136,8 @@ class WindowSchedule:
         if more frames have arrived, because the client waits for it.
         """
         plan = self._plan
-        hop = self._most if plan.exact else self._hop
-        if plan.exact and pressed:
+        hop = self._max_hop if plan.seamless else self._hop
+        if plan.seamless and pressed:
             hop = min(hop, max(plan.first_hop, GROWTH_WHEN_PRESSED * self._new))
         end = min(self.done + hop, max(available - plan.right, self.done))
         last = ended and self.done + hop + plan.right > available
@@ -156,22 +156,22 @@ class WindowSchedule:
         self.done = end
         return window
 
-    def grow(self, supply: Supply) -> None:
+    def update(self, supply: StreamProgress) -> None:
         """Choose the next hop after a window has been sent."""
         plan = self._plan
-        if plan.exact:
-            self._afford(supply)
+        if plan.seamless:
+            self._fit_to_buffer(supply)
             return
         if self._growth is None:
             cost_s = supply.decode_s / self._decoded  # decode time of a frame, also of the growth
             self._growth = next(
                 growth
-                for least, growth in LADDERS
+                for least, growth in HOP_GROWTH_BY_SPEED
                 if least * supply.s_per_frame + (growth - 1) * cost_s <= supply.frame_s
             )
         self._hop = min(plan.max_hop, round(self._hop * self._growth))
 
-    def _afford(self, supply: Supply) -> None:
+    def _fit_to_buffer(self, supply: StreamProgress) -> None:
         """Choose the largest hop with `wait + decode + LEAD_MARGIN_S <= lead`.
 
         Both times are in proportion to the hop's frames.
@@ -185,5 +185,5 @@ class WindowSchedule:
         hop = min(most, (spare_s + arrived * wait_s) / (wait_s + cost_s))
         if most < plan.first_hop:  # already too late: large windows catch up fastest
             most, hop = plan.max_hop, arrived
-        self._most = min(plan.max_hop, max(plan.first_hop, int(most)))
+        self._max_hop = min(plan.max_hop, max(plan.first_hop, int(most)))
         self._hop = min(plan.max_hop, max(plan.first_hop, int(hop)))

@@ -24,7 +24,7 @@ from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings
 
 CODES = [code * 37 % 900 for code in range(200)]  # 4 s
 WINDOW_FRAMES = 20
-PLAN = WindowPlan(WINDOW_FRAMES, WINDOW_FRAMES, left=0, right=0, exact=False)
+PLAN = WindowPlan(WINDOW_FRAMES, WINDOW_FRAMES, left=0, right=0, seamless=False)
 
 
 @dataclass(eq=False)

@@ -86,7 +86,7 @@ def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_
     exact: bool, call_frames: int | None
 ) -> None:
     clock = Clock()
-    eager = EagerCodec(replace(SPEC, exact=exact), code_values, "cpu")
+    eager = EagerCodec(replace(SPEC, seamless=exact), code_values, "cpu")
     codec = GraphedCodec(eager, Timed(clock), GRID, narrow=False, clock=clock)
     codec.capture()
     assert codec.spec.call_frames == call_frames

@@ -220,7 +220,7 @@ def test_spec(codec: EagerCodec) -> None:
     spec = codec.spec
     assert (spec.sample_rate_hz, spec.samples_per_frame, spec.codes_per_frame) == (24_000, 480, 1)
     assert (spec.vocabulary, spec.left_context_frames, spec.right_context_frames) == (65_536, 50, 1)
-    assert not spec.exact
+    assert not spec.seamless
 
 
 @pytest.mark.parametrize(("left", "most"), [(25, 97), (50, 122), (384, 384)])

@@ -161,4 +161,4 @@ def test_spec(codec: EagerCodec) -> None:
     spec = codec.spec
     assert (spec.sample_rate_hz, spec.samples_per_frame, spec.codes_per_frame) == (24_000, 2_048, 7)
     assert (spec.vocabulary, spec.left_context_frames, spec.right_context_frames) == (4_096, 3, 3)
-    assert spec.exact
+    assert spec.seamless

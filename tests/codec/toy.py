@@ -24,7 +24,7 @@ SPEC = CodecSpec(
     vocabulary=256,
     left_context_frames=0,
     right_context_frames=0,
-    exact=True,
+    seamless=True,
     max_window_frames=64,
 )
 TONE = (2 * math.pi * torch.arange(SPEC.samples_per_frame) / 80).sin()  # 200 Hz

@@ -35,7 +35,7 @@ BOUND = 0.8  # ADMISSION_UTILISATION
 WAIT_S = 3.0  # ADMISSION_WAIT_S
 AUDIBLE_S = 0.05  # of a gap, as in the measured overload
 HOP, CONTEXT = 20, 60
-PLAN = WindowPlan(first_hop=HOP, max_hop=HOP, left=CONTEXT, right=0, exact=False)
+PLAN = WindowPlan(first_hop=HOP, max_hop=HOP, left=CONTEXT, right=0, seamless=False)
 STEADY = StreamState(
     longest_s=0.4, started=True
 )  # a client that hears as fast as it gets, for ever
@@ -379,7 +379,7 @@ class Machine:
         return self.hop * FRAME_S * self.windows / self.carries / call_frames
 
     def estimate(self, *, measured: bool) -> LoadEstimate:
-        plan = WindowPlan(self.hop, max(self.hop, self.longest), self.context, 1, exact=False)
+        plan = WindowPlan(self.hop, max(self.hop, self.longest), self.context, 1, seamless=False)
         cost = CallCost(self.call_frames, self.frame_s) if measured else None
         return LoadEstimate(
             BatchLimits(self.windows, call_overhead_frames=self.call_frames),

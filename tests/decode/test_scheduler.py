@@ -32,7 +32,7 @@ SPEC = CodecSpec(
     vocabulary=10_000,
     left_context_frames=0,
     right_context_frames=1,
-    exact=True,
+    seamless=True,
     max_window_frames=500,
 )
 # Codes that the codec below has trouble with.

@@ -29,7 +29,7 @@ def windows_over(total: int, *, first_hop: int, left: int, right: int) -> list[W
     schedule = WindowSchedule(plan)
     windows: list[Window] = []
     while not schedule.finished:
-        available = min(total, schedule.wanted)
+        available = min(total, schedule.frames_needed)
         windows.append(schedule.take(available, ended=available == total))
     return windows
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.windows import Supply, Window, WindowPlan, WindowSchedule, plan_windows
+from app.speech.windows import StreamProgress, Window, WindowPlan, WindowSchedule, plan_windows
 from tests.fakes import window_spec
 
 MOST_FRAMES = 400
@@ -39,7 +39,7 @@ def plans(
 ANY_PLAN = plans(exact=st.booleans(), seeded=st.booleans())
 SEEDED_LADDER = plans(exact=st.just(False), seeded=st.just(True))
 SUPPLY = st.builds(
-    Supply,
+    StreamProgress,
     frames=st.just(0),
     s_per_frame=st.one_of(st.just(0.0), st.floats(1e-6, 1)),
     frame_s=st.just(0.02),
@@ -52,12 +52,12 @@ def run(plan: WindowPlan, total: int, data: st.DataObject) -> list[Window]:
     """All windows of `total` frames that arrive, and sound that is heard, at any pace at all."""
     schedule, windows, arrived = WindowSchedule(plan), [], 0
     while not schedule.finished:
-        needed = min(total, schedule.wanted)
+        needed = min(total, schedule.frames_needed)
         arrived = max(arrived, needed, data.draw(st.integers(needed, total)))
-        ended = arrived == total and (schedule.wanted > total or data.draw(st.booleans()))
-        assert ended or arrived >= schedule.wanted
+        ended = arrived == total and (schedule.frames_needed > total or data.draw(st.booleans()))
+        assert ended or arrived >= schedule.frames_needed
         windows.append(schedule.take(arrived, ended=ended))
-        schedule.grow(replace(data.draw(SUPPLY), frames=arrived))
+        schedule.update(replace(data.draw(SUPPLY), frames=arrived))
     return windows
 
 
@@ -82,7 +82,7 @@ def test_hops_grow_no_further_than_the_largest_window(
 ) -> None:
     windows = run(plan, total, data)
     assert all(window.end - window.begin <= plan.max_hop for window in windows[:-1])
-    least = 1 if plan.exact else plan.first_hop
+    least = 1 if plan.seamless else plan.first_hop
     assert all(window.end - window.begin >= least for window in windows[:-1])
 
 
@@ -97,16 +97,20 @@ def test_a_seeded_ladder_does_not_depend_on_time(
 def test_an_unseeded_ladder_depends_on_the_first_pace_alone(
     total: int, pace: float, data: st.DataObject
 ) -> None:
-    plan = WindowPlan(first_hop=20, max_hop=200, left=50, right=10, exact=False)
+    plan = WindowPlan(first_hop=20, max_hop=200, left=50, right=10, seamless=False)
     ladders: list[list[Window]] = []
     for later_pace in (pace, data.draw(st.floats(0.5, 10))):
         schedule, windows = WindowSchedule(plan), []
         while not schedule.finished:
             windows.append(
-                schedule.take(min(total, schedule.wanted), ended=schedule.wanted >= total)
+                schedule.take(
+                    min(total, schedule.frames_needed), ended=schedule.frames_needed >= total
+                )
             )
             s_per_frame = 0.02 / (pace if len(windows) == 1 else later_pace)
-            schedule.grow(Supply(total, s_per_frame, frame_s=0.02, lead_s=1, decode_s=0.01))
+            schedule.update(
+                StreamProgress(total, s_per_frame, frame_s=0.02, lead_s=1, decode_s=0.01)
+            )
         ladders.append(windows)
     assert ladders[0] == ladders[1]
 
@@ -123,23 +127,23 @@ def test_an_unseeded_ladder_depends_on_the_first_pace_alone(
 )
 def test_the_ladder_of_each_pace(pace: float, hops: list[int]) -> None:
     schedule, found = (
-        WindowSchedule(WindowPlan(first_hop=20, max_hop=200, left=50, right=10, exact=False)),
+        WindowSchedule(WindowPlan(first_hop=20, max_hop=200, left=50, right=10, seamless=False)),
         [],
     )
     for _ in hops:
-        window = schedule.take(schedule.wanted, ended=False)
-        schedule.grow(Supply(0, 0.02 / pace - 1e-12, frame_s=0.02, lead_s=1, decode_s=0))
+        window = schedule.take(schedule.frames_needed, ended=False)
+        schedule.update(StreamProgress(0, 0.02 / pace - 1e-12, frame_s=0.02, lead_s=1, decode_s=0))
         found.append(window.end - window.begin)
     assert found == hops
 
 
-EXACT = WindowPlan(first_hop=20, max_hop=200, left=40, right=3, exact=True)
+EXACT = WindowPlan(first_hop=20, max_hop=200, left=40, right=3, seamless=True)
 
 
-def after_the_first(supply: Supply) -> WindowSchedule:
+def after_the_first(supply: StreamProgress) -> WindowSchedule:
     schedule = WindowSchedule(EXACT)
     schedule.take(supply.frames, ended=False)
-    schedule.grow(supply)
+    schedule.update(supply)
     return schedule
 
 
@@ -148,7 +152,7 @@ def test_the_first_window_is_the_plans_first_hop(
     plan: WindowPlan, arrived: int, ended: bool
 ) -> None:
     schedule = WindowSchedule(plan)
-    available = schedule.wanted + arrived
+    available = schedule.frames_needed + arrived
     assert schedule.take(available, ended=ended) == Window(
         0, 0, plan.first_hop, plan.first_hop + plan.right, last=False
     )
@@ -156,7 +160,7 @@ def test_the_first_window_is_the_plans_first_hop(
 
 def test_an_exact_codec_takes_all_that_has_arrived() -> None:
     schedule = after_the_first(
-        Supply(frames=23, s_per_frame=0.01, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+        StreamProgress(frames=23, s_per_frame=0.01, frame_s=0.02, lead_s=0.4, decode_s=0.001)
     )
     assert schedule.take(170, ended=False) == Window(0, 20, 167, 170, last=False)
     assert schedule.take(1_000, ended=False) == Window(127, 167, 367, 370, last=False)
@@ -165,31 +169,33 @@ def test_an_exact_codec_takes_all_that_has_arrived() -> None:
 
 
 def test_an_exact_codec_waits_for_as_much_as_the_listener_has_in_hand() -> None:
-    supply = Supply(frames=23, s_per_frame=0.008, frame_s=0.02, lead_s=0.396, decode_s=0.023)
+    supply = StreamProgress(
+        frames=23, s_per_frame=0.008, frame_s=0.02, lead_s=0.396, decode_s=0.023
+    )
     schedule = after_the_first(supply)
     # 1 ms to decode a frame: 43 frames of context leave 0.303 s for new ones at 1.25 x 8 ms + 1 ms each.
-    assert schedule.wanted == 20 + 27 + 3
+    assert schedule.frames_needed == 20 + 27 + 3
 
 
 def test_an_exact_codec_takes_no_more_than_can_be_decoded_in_time() -> None:
-    supply = Supply(frames=400, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.092)
+    supply = StreamProgress(frames=400, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.092)
     schedule = after_the_first(supply)
     # 4 ms a frame: 43 frames of context leave 0.178 s.
-    assert schedule.wanted == 20 + 44 + 3
+    assert schedule.frames_needed == 20 + 44 + 3
     assert schedule.take(400, ended=False).end == 20 + 44
 
 
 def test_a_listener_who_has_run_dry_is_served_with_all_there_is() -> None:
-    supply = Supply(frames=100, s_per_frame=0.01, frame_s=0.02, lead_s=-0.1, decode_s=0.2)
-    assert after_the_first(supply).wanted == 100
+    supply = StreamProgress(frames=100, s_per_frame=0.01, frame_s=0.02, lead_s=-0.1, decode_s=0.2)
+    assert after_the_first(supply).frames_needed == 100
     assert after_the_first(supply).take(150, ended=False).end == 147
-    assert after_the_first(replace(supply, frames=25)).wanted == 20 + 20 + 3
+    assert after_the_first(replace(supply, frames=25)).frames_needed == 20 + 20 + 3
 
 
 @pytest.mark.fault(60)
 def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait() -> None:
     schedule = after_the_first(
-        Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+        StreamProgress(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
     )
     assert schedule.take(400, ended=True, pressed=True) == Window(0, 20, 60, 63, last=False)
     assert schedule.take(400, ended=True, pressed=True) == Window(20, 60, 140, 143, last=False)
@@ -199,29 +205,34 @@ def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait(
 @pytest.mark.fault(60)
 def test_a_client_that_would_run_dry_need_not_await_more_than_a_first_window() -> None:
     exact = after_the_first(
-        Supply(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+        StreamProgress(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
     )
-    assert (exact.least_wanted, exact.wanted > exact.least_wanted) == (20 + 20 + 3, True)
-    ladder = WindowSchedule(replace(EXACT, exact=False, growth=2.0))
+    assert (exact.min_frames_needed, exact.frames_needed > exact.min_frames_needed) == (
+        20 + 20 + 3,
+        True,
+    )
+    ladder = WindowSchedule(replace(EXACT, seamless=False, growth=2.0))
     ladder.take(100, ended=False)
-    ladder.grow(Supply(frames=100, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001))
-    assert ladder.least_wanted == ladder.wanted == 20 + 40 + 3
+    ladder.update(
+        StreamProgress(frames=100, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
+    )
+    assert ladder.min_frames_needed == ladder.frames_needed == 20 + 40 + 3
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_after_a_rest_the_windows_are_as_small_as_at_first(exact: bool) -> None:
     schedule = WindowSchedule(
-        WindowPlan(first_hop=10, max_hop=100, left=5, right=2, exact=exact, growth=2.0)
+        WindowPlan(first_hop=10, max_hop=100, left=5, right=2, seamless=exact, growth=2.0)
     )
     for _ in range(4):
         schedule.take(1_000, ended=False)
-        schedule.grow(
-            Supply(frames=1_000, s_per_frame=0.001, frame_s=0.02, lead_s=9, decode_s=0.001)
+        schedule.update(
+            StreamProgress(frames=1_000, s_per_frame=0.001, frame_s=0.02, lead_s=9, decode_s=0.001)
         )
-    schedule.begin()
-    assert schedule.wanted > 50
+    schedule.start()
+    assert schedule.frames_needed > 50
     schedule.restart()
-    assert schedule.wanted == 12
+    assert schedule.frames_needed == 12
     assert schedule.take(1_000, ended=True).end == 10
 
 
@@ -233,11 +244,11 @@ def plan_of(
 
 
 def test_seconds_become_frames() -> None:
-    assert plan_of() == WindowPlan(first_hop=20, max_hop=324, left=50, right=10, exact=False)
+    assert plan_of() == WindowPlan(first_hop=20, max_hop=324, left=50, right=10, seamless=False)
     assert plan_of(0.1, 0).first_hop == 5
     assert plan_of(0.4, 0).right == 1
     assert plan_of(0.4, 2) == WindowPlan(
-        first_hop=20, max_hop=184, left=100, right=100, exact=False
+        first_hop=20, max_hop=184, left=100, right=100, seamless=False
     )
 
 
@@ -291,7 +302,7 @@ def underruns(
     s_per_frame = frame_s / pace
     schedule, now_s, heard_until_s, late = WindowSchedule(plan), 0.0, 0.0, 0
     while not schedule.finished:
-        now_s = max(now_s, min(schedule.wanted, total) * s_per_frame)
+        now_s = max(now_s, min(schedule.frames_needed, total) * s_per_frame)
         asked_s = now_s
         available = min(total, int(now_s / s_per_frame + 1e-6))
         window = schedule.take(available, ended=available == total)
@@ -301,7 +312,9 @@ def underruns(
             window.end - window.begin
         ) * frame_s
         arrived = min(total, int(now_s / s_per_frame + 1e-6))
-        schedule.grow(Supply(arrived, s_per_frame, frame_s, heard_until_s - now_s, now_s - asked_s))
+        schedule.update(
+            StreamProgress(arrived, s_per_frame, frame_s, heard_until_s - now_s, now_s - asked_s)
+        )
     return late
 
 
@@ -348,6 +361,6 @@ def test_windows_become_long_where_there_is_time() -> None:
 def hops_at(plan: WindowPlan, pace: float) -> list[int]:
     schedule, ends = WindowSchedule(plan), [0]
     while ends[-1] < 600:
-        ends.append(schedule.take(schedule.wanted, ended=False).end)
-        schedule.grow(Supply(0, 0.02 / pace, frame_s=0.02, lead_s=1, decode_s=0.01))
+        ends.append(schedule.take(schedule.frames_needed, ended=False).end)
+        schedule.update(StreamProgress(0, 0.02 / pace, frame_s=0.02, lead_s=1, decode_s=0.01))
     return [after - before for before, after in itertools.pairwise(ends)]

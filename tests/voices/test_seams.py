@@ -17,7 +17,7 @@ SPEC = CodecSpec(
     vocabulary=100,
     left_context_frames=3,
     right_context_frames=1,
-    exact=True,
+    seamless=True,
     max_window_frames=24,
 )
 

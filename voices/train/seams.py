@@ -10,7 +10,7 @@ from app.codec import Codec, Codes, CodeWindow
 from app.samples import Samples
 from app.settings import Settings
 from app.speech.stitch import Stitcher
-from app.speech.windows import Supply, WindowSchedule, plan_windows
+from app.speech.windows import StreamProgress, WindowSchedule, plan_windows
 
 PACES = (1.2, 4.0, 30.0)  # speeds of the engine relative to real time
 DECODE_S = 0.02
@@ -32,7 +32,7 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
     parts: list[Samples] = []
     now_s = first_s = sound_s = 0.0
     while not schedule.finished:
-        now_s = max(now_s, s_per_frame * min(schedule.wanted, len(codes)))
+        now_s = max(now_s, s_per_frame * min(schedule.frames_needed, len(codes)))
         arrived = min(len(codes), int(now_s / s_per_frame + 1e-6))
         window = schedule.take(arrived, ended=arrived == len(codes))
         own = codes[window.start : window.stop]
@@ -42,7 +42,9 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
         first_s = first_s or now_s
         sound_s += len(parts[-1]) / spec.sample_rate_hz
         lead_s = sound_s - (now_s - first_s)
-        schedule.grow(Supply(arrived, s_per_frame, 1 / spec.frames_per_s, lead_s, DECODE_S))
+        schedule.update(
+            StreamProgress(arrived, s_per_frame, 1 / spec.frames_per_s, lead_s, DECODE_S)
+        )
     return np.concatenate(parts)
 
 
