@@ -12,7 +12,7 @@ from random import Random
 
 from app import metrics
 from app.engine import Engine, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.standing import Patience, Standing
+from app.engine.standing import EngineHealth, HealthPolicy
 from app.errors import (
     EngineError,
     EngineNoAudio,
@@ -31,9 +31,9 @@ NO_SPEECH = "its responses contain no speech"
 class Member:
     """An engine and its health. `name` is used in logs and metrics."""
 
-    def __init__(self, name: str, engine: Engine, patience: Patience, chance: Random) -> None:
+    def __init__(self, name: str, engine: Engine, policy: HealthPolicy, chance: Random) -> None:
         self.name, self.engine = name, engine
-        self.standing = Standing(patience, chance)
+        self.standing = EngineHealth(policy, chance)
         self._calls: set[Call] = set()
         self._news = asyncio.Event()
         self._asking, self._answers = asyncio.Lock(), 0
@@ -60,10 +60,10 @@ class Member:
 
     def served(self, call: Call) -> None:
         """Count a successful generation."""
-        self.standing.served(call.begun_s)
+        self.standing.on_success(call.begun_s)
         self._tell()
 
-    def restore(self, standing: Standing) -> None:
+    def restore(self, standing: EngineHealth) -> None:
         """Restore the health from before an answer that was rejected later."""
         self.standing = standing
         self._tell(NO_SPEECH)
@@ -79,9 +79,9 @@ class Member:
         metrics.ENGINE_FAILURES.labels(self.name, exc.code).inc()
         now_s, standing = time.monotonic(), self.standing
         if isinstance(exc, EngineOverloaded):
-            standing.full(now_s + (exc.retry_after_s or 0))
+            standing.on_overload(now_s + (exc.retry_after_s or 0))
             return True
-        busy = isinstance(exc, EngineTimeout) and not standing.stalls(call.heard_s, now_s)
+        busy = isinstance(exc, EngineTimeout) and not standing.is_stalled(call.heard_s, now_s)
         if not busy and not isinstance(exc, EngineRefused):
             self._fail(exc, call, now_s)
         return not isinstance(exc, EngineRefused)
@@ -100,11 +100,11 @@ class Member:
             await self.engine.check()
         except EngineError as exc:
             metrics.ENGINE_FAILURES.labels(self.name, "probe").inc()
-            was_out = self.standing.out
-            self.standing.silent(time.monotonic())
+            was_out = self.standing.ejected
+            self.standing.on_probe_failed(time.monotonic())
             self._doubt(exc, was_out=was_out)
             return exc
-        self.standing.answered(time.monotonic())
+        self.standing.on_probe_succeeded(time.monotonic())
         self._tell()
         return None
 
@@ -121,22 +121,22 @@ class Member:
                     await self._news.wait()
 
     def _fail(self, fault: ServiceError, call: Call, now_s: float) -> None:
-        was_out = self.standing.out
-        self.standing.failed(call.begun_s, now_s)
+        was_out = self.standing.ejected
+        self.standing.on_failure(call.begun_s, now_s)
         self._doubt(fault, was_out=was_out)
 
     def _doubt(self, exc: ServiceError, *, was_out: bool) -> None:
         self._news.set()
-        if self.standing.out and not was_out:
+        if self.standing.ejected and not was_out:
             for call in self._calls:
                 call.give_up()
         self._tell(exc.message)
 
     def _tell(self, reason: str = "") -> None:
         """Log and export a change of the reported health."""
-        if self._well == self.standing.well:
+        if self._well == self.standing.healthy:
             return
-        self._well = self.standing.well
+        self._well = self.standing.healthy
         self._up.set(self._well)
         if self._well:
             log.warning("engine %s is healthy again", self.name)
@@ -169,7 +169,9 @@ class Call:
         self._before = before
         self._limit = asyncio.timeout(None)
         self._thrown: BaseException | None = None
-        self._standing: Standing | None = None  # health before the answer was counted as a success
+        self._standing: EngineHealth | None = (
+            None  # health before the answer was counted as a success
+        )
         self._counted = False  # True if counted as a failure
         self.begun = False
         self.begun_s = self.heard_s = time.monotonic()
@@ -223,7 +225,7 @@ class Call:
     def give_up(self) -> None:
         """Stop waiting for the first token, if another engine is available."""
         waits = not self.begun and self._limit.when() is None
-        if waits and any(not member.standing.out for member in self._others):
+        if waits and any(not member.standing.ejected for member in self._others):
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _hear(self, numbers: TokenNumbers) -> None:

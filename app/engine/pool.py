@@ -11,7 +11,7 @@ from random import Random
 
 from app.engine import Engine, Generation, OnTokens, Sampling
 from app.engine.member import Call, Member
-from app.engine.standing import Patience, Rank
+from app.engine.standing import HealthPolicy, Rank
 from app.errors import EngineAnswer, EngineError, EngineOverloaded, EngineRefused, ServiceError
 from app.request_errors import InputTooLong
 
@@ -33,13 +33,13 @@ class Pool:
     def __init__(
         self,
         engines: Sequence[tuple[str, Engine]],
-        patience: Patience | None = None,
+        policy: HealthPolicy | None = None,
         seed: int | None = None,
     ) -> None:
         """`engines`: with their names in logs and metrics."""
         self._chance = Random(seed)
         self._members = [
-            Member(name, engine, patience or Patience(), self._chance) for name, engine in engines
+            Member(name, engine, policy or HealthPolicy(), self._chance) for name, engine in engines
         ]
         self._watch: asyncio.Task[None] | None = None
 
@@ -64,7 +64,7 @@ class Pool:
         Raises:
             EngineError: the error of the first engine, if none is healthy.
         """
-        if any(member.standing.proven for member in self._members):
+        if any(member.standing.verified for member in self._members):
             return
         probes = [asyncio.create_task(member.probe()) for member in self._members]
         try:
@@ -105,7 +105,7 @@ class Pool:
                 empty = empty or generation
             if call.disputed:
                 disputed.append(call)
-        refused = (call.disputed for call in disputed if not call.member.standing.out)
+        refused = (call.disputed for call in disputed if not call.member.standing.ejected)
         refusals = [exc for exc in refused if isinstance(exc, EngineRefused | InputTooLong)]
         overloads = [exc for exc in failures if isinstance(exc, EngineOverloaded)]
         if empty is not None and not (refusals or overloads):
@@ -122,7 +122,7 @@ class Pool:
         def order(member: Member) -> tuple[int, int, float]:
             rank = member.standing.rank(member.streams, now_s)
             if isinstance(after, Call) and after.member is member:
-                rank = max(rank, Rank.DOUBTED)
+                rank = max(rank, Rank.SUSPECT)
             return rank, member.streams, self._chance.random()
 
         return min(members, key=order)

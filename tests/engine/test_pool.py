@@ -19,7 +19,7 @@ from app.engine.member import Call, Member
 from app.engine.phonemising import PhonemeEngine
 from app.engine.pool import Pool
 from app.engine.silence import LEAD_FRAMES
-from app.engine.standing import Patience
+from app.engine.standing import HealthPolicy
 from app.engine.vllm import EngineLimits, VllmEngine
 from app.errors import (
     EngineError,
@@ -51,8 +51,8 @@ from tests.engine.scripted import (
     refusal,
 )
 
-QUICK = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
-UNWATCHED = Patience(
+QUICK = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
+UNWATCHED = HealthPolicy(
     silence_s=3600, doubt_s=3600, backoff_s=3600, longest_backoff_s=3600
 )  # but for the first probe
 LIMITS = EngineLimits(connect_s=0.5, first_token_s=1.0, token_gap_s=1.0)
@@ -62,7 +62,7 @@ ELSEWHERE = list(range(500, 520))
 @asynccontextmanager
 async def pool_of(
     *urls: str,
-    patience: Patience = UNWATCHED,
+    patience: HealthPolicy = UNWATCHED,
     limits: EngineLimits = LIMITS,
     keys: Sequence[str] = (),
 ) -> AsyncGenerator[Pool]:
@@ -206,7 +206,7 @@ async def test_a_request_that_all_engines_refuse_is_the_callers_fault_and_no_eng
             with pytest.raises(kind):
                 await heard(pool)
             assert (len(one.requests), len(two.requests)) == (asked, asked)
-        assert all(member.standing.proven for member in pool._members)
+        assert all(member.standing.verified for member in pool._members)
         assert up(one)
         assert up(two)
         assert [await heard(pool) for _ in range(8)] == [list(GOOD)] * 8
@@ -223,7 +223,7 @@ async def test_an_empty_answer_of_all_engines_is_no_engines_fault() -> None:
         pool_of(one.url, two.url) as pool,
     ):
         assert [await heard(pool) for _ in range(4)] == [[]] * 4
-        assert all(member.standing.proven for member in pool._members)
+        assert all(member.standing.verified for member in pool._members)
 
 
 @pytest.mark.fault(56)
@@ -257,7 +257,7 @@ UNLIKE_OTHERS: dict[str, list[Step]] = {
 async def test_what_another_engine_does_not_answer_counts_against_an_engine_until_it_is_well(
     script: Sequence[Step],
 ) -> None:
-    patience = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.05, longest_backoff_s=0.2)
+    patience = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.05, longest_backoff_s=0.2)
     async with (
         ScriptedEngine([script] * 1_000) as sick,
         ScriptedEngine() as good,
@@ -308,9 +308,9 @@ async def test_an_answer_that_is_rejected_is_no_good_one_and_one_that_is_blamed_
             answer.reject()
             answer.blame()
             answer.blame()  # once is enough
-            pool._members[0].standing.doubted = False  # as after a good probe
-        assert pool._members[0].standing.out
-        assert not pool._members[1].standing.out
+            pool._members[0].standing.suspect = False  # as after a good probe
+        assert pool._members[0].standing.ejected
+        assert not pool._members[1].standing.ejected
         assert failures(one, "engine_no_audio") == 2
 
 
@@ -521,7 +521,7 @@ async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes()
 
 @pytest.mark.fault(7)
 async def test_an_engine_whose_health_lies_gets_a_request_at_a_time() -> None:
-    patience = Patience(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=10)
+    patience = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=10)
     async with (
         ScriptedEngine([[Send(head()), Sleep()]] * 100) as bad,
         ScriptedEngine() as good,
@@ -615,7 +615,7 @@ async def test_a_piece_of_phonemes_goes_to_another_engine_although_the_one_befor
     prompt = "<|im_start|>lark: Hello there. All is well. Good night.<|speech_start|>"
     reset: list[Sequence[Step]] = [[Reset()]] * 3
     async with ScriptedEngine(reset, good=LONG) as one, ScriptedEngine(good=LONG) as two:
-        limits, patience = EngineLimits(), Patience(failures=100)
+        limits, patience = EngineLimits(), HealthPolicy(failures=100)
         engines = [
             (fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (one, two)
         ]
@@ -759,7 +759,7 @@ async def test_many_who_ask_at_once_are_one_question_to_each_engine(health: int)
         for engine in (one, two):
             engine.probes, engine.health, engine.pause_s = 0, health, 0.2
         for member in pool._members:
-            member.standing.silent(0.0)
+            member.standing.on_probe_failed(0.0)
         asked = await asyncio.gather(*(pool.check() for _ in range(200)), return_exceptions=True)
         assert {type(answer) for answer in asked} == (
             {EngineError} if health == 503 else {type(None)}
