@@ -28,123 +28,123 @@ log = logging.getLogger(__name__)
 NO_SPEECH = "its responses contain no speech"
 
 
-class Member:
+class PooledEngine:
     """An engine and its health. `name` is used in logs and metrics."""
 
     def __init__(self, name: str, engine: Engine, policy: HealthPolicy, chance: Random) -> None:
         self.name, self.engine = name, engine
-        self.standing = EngineHealth(policy, chance)
-        self._calls: set[Call] = set()
-        self._news = asyncio.Event()
-        self._asking, self._answers = asyncio.Lock(), 0
+        self.health = EngineHealth(policy, chance)
+        self._requests: set[EngineRequest] = set()
+        self._changed = asyncio.Event()
+        self._probe, self._answers = asyncio.Lock(), 0
         self._answer: EngineError | None = None  # result of the latest probe
         self._up = metrics.ENGINE_UP.labels(name)
         self._streams = metrics.ENGINE_STREAMS.labels(name)
         self._up.set(1)
-        self._well = True  # as logged last
+        self._was_healthy = True  # as logged last
 
     @property
     def streams(self) -> int:
         """Number of requests in flight."""
-        return len(self._calls)
+        return len(self._requests)
 
-    def begin(self, call: Call) -> None:
+    def add_request(self, request: EngineRequest) -> None:
         """Add a request in flight."""
-        self._calls.add(call)
+        self._requests.add(request)
         self._streams.set(self.streams)
 
-    def end(self, call: Call) -> None:
+    def remove_request(self, request: EngineRequest) -> None:
         """Remove a request that has ended, failed or was cancelled."""
-        self._calls.discard(call)
+        self._requests.discard(request)
         self._streams.set(self.streams)
 
-    def served(self, call: Call) -> None:
+    def on_success(self, request: EngineRequest) -> None:
         """Count a successful generation."""
-        self.standing.on_success(call.begun_s)
-        self._tell()
+        self.health.on_success(request.started_s)
+        self._publish()
 
-    def restore(self, standing: EngineHealth) -> None:
+    def restore(self, health: EngineHealth) -> None:
         """Restore the health from before an answer that was rejected later."""
-        self.standing = standing
-        self._tell(NO_SPEECH)
+        self.health = health
+        self._publish(NO_SPEECH)
 
-    def blame(self, fault: ServiceError, call: Call) -> None:
+    def blame(self, fault: ServiceError, request: EngineRequest) -> None:
         """Count a failure of this engine: another one has answered the same request with speech."""
         if not isinstance(fault, EngineRefused):  # `failed` has counted it in the metric
             metrics.ENGINE_FAILURES.labels(self.name, fault.code).inc()
-        self._fail(fault, call, time.monotonic())
+        self._record_failure(fault, request, time.monotonic())
 
-    def failed(self, exc: EngineError, call: Call) -> bool:
+    def on_failure(self, exc: EngineError, request: EngineRequest) -> bool:
         """Count a failed request; return False if the request itself may be the cause."""
         metrics.ENGINE_FAILURES.labels(self.name, exc.code).inc()
-        now_s, standing = time.monotonic(), self.standing
+        now_s, health = time.monotonic(), self.health
         if isinstance(exc, EngineOverloaded):
-            standing.on_overload(now_s + (exc.retry_after_s or 0))
+            health.on_overload(now_s + (exc.retry_after_s or 0))
             return True
-        busy = isinstance(exc, EngineTimeout) and not standing.is_stalled(call.heard_s, now_s)
+        busy = isinstance(exc, EngineTimeout) and not health.is_stalled(request.last_token_s, now_s)
         if not busy and not isinstance(exc, EngineRefused):
-            self._fail(exc, call, now_s)
+            self._record_failure(exc, request, now_s)
         return not isinstance(exc, EngineRefused)
 
     async def probe(self) -> EngineError | None:
         """Probe the engine and count the result. Concurrent callers share one probe."""
         answers = self._answers
-        async with self._asking:
+        async with self._probe:
             if self._answers == answers:
-                self._answer = await self._ask()
+                self._answer = await self._send_probe()
                 self._answers += 1
             return self._answer
 
-    async def _ask(self) -> EngineError | None:
+    async def _send_probe(self) -> EngineError | None:
         try:
             await self.engine.check()
         except EngineError as exc:
             metrics.ENGINE_FAILURES.labels(self.name, "probe").inc()
-            was_out = self.standing.ejected
-            self.standing.on_probe_failed(time.monotonic())
-            self._doubt(exc, was_out=was_out)
+            was_out = self.health.ejected
+            self.health.on_probe_failed(time.monotonic())
+            self._suspect(exc, was_out=was_out)
             return exc
-        self.standing.on_probe_succeeded(time.monotonic())
-        self._tell()
+        self.health.on_probe_succeeded(time.monotonic())
+        self._publish()
         return None
 
     async def watch(self) -> None:
         """Probe the engine whenever a probe is due, forever."""
         while True:
-            self._news.clear()
-            wait_s = self.standing.due_s - time.monotonic()
+            self._changed.clear()
+            wait_s = self.health.due_s - time.monotonic()
             if wait_s <= 0:
                 await self.probe()
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await self._news.wait()
+                    await self._changed.wait()
 
-    def _fail(self, fault: ServiceError, call: Call, now_s: float) -> None:
-        was_out = self.standing.ejected
-        self.standing.on_failure(call.begun_s, now_s)
-        self._doubt(fault, was_out=was_out)
+    def _record_failure(self, fault: ServiceError, request: EngineRequest, now_s: float) -> None:
+        was_out = self.health.ejected
+        self.health.on_failure(request.started_s, now_s)
+        self._suspect(fault, was_out=was_out)
 
-    def _doubt(self, exc: ServiceError, *, was_out: bool) -> None:
-        self._news.set()
-        if self.standing.ejected and not was_out:
-            for call in self._calls:
-                call.give_up()
-        self._tell(exc.message)
+    def _suspect(self, exc: ServiceError, *, was_out: bool) -> None:
+        self._changed.set()
+        if self.health.ejected and not was_out:
+            for request in self._requests:
+                request.give_up()
+        self._publish(exc.message)
 
-    def _tell(self, reason: str = "") -> None:
+    def _publish(self, reason: str = "") -> None:
         """Log and export a change of the reported health."""
-        if self._well == self.standing.healthy:
+        if self._was_healthy == self.health.healthy:
             return
-        self._well = self.standing.healthy
-        self._up.set(self._well)
-        if self._well:
+        self._was_healthy = self.health.healthy
+        self._up.set(self._was_healthy)
+        if self._was_healthy:
             log.warning("engine %s is healthy again", self.name)
         else:
             log.warning("engine %s is unhealthy: %s", self.name, reason)
 
 
-class Call:
+class EngineRequest:
     """One request to one engine, and its answer (`EngineAnswer`).
 
     `begun`: tokens have arrived, so no other engine can serve the request. `disputed`: the error of
@@ -153,10 +153,10 @@ class Call:
 
     def __init__(
         self,
-        member: Member,
-        others: Sequence[Member],
+        member: PooledEngine,
+        others: Sequence[PooledEngine],
         on_tokens: OnTokens,
-        before: Sequence[Call] = (),
+        before: Sequence[EngineRequest] = (),
     ) -> None:
         """Prepare a request to `member`.
 
@@ -169,18 +169,18 @@ class Call:
         self._before = before
         self._limit = asyncio.timeout(None)
         self._thrown: BaseException | None = None
-        self._standing: EngineHealth | None = (
+        self._health: EngineHealth | None = (
             None  # health before the answer was counted as a success
         )
         self._counted = False  # True if counted as a failure
-        self.begun = False
-        self.begun_s = self.heard_s = time.monotonic()
+        self.started = False
+        self.started_s = self.last_token_s = time.monotonic()
         self.disputed: ServiceError | None = None
 
     def reject(self) -> None:
-        if self._standing is not None:
-            self.member.restore(self._standing)
-            self._standing = None
+        if self._health is not None:
+            self.member.restore(self._health)
+            self._health = None
 
     def blame(self) -> None:
         if not self._counted:
@@ -197,44 +197,44 @@ class Call:
             generation = await self._run(prompt, sampling)
         except EngineError as exc:
             if exc is not self._thrown:
-                self._counted = self.member.failed(exc, self)
+                self._counted = self.member.on_failure(exc, self)
                 self.disputed = None if self._counted else exc
             raise
         except InputTooLong as exc:
             self.disputed = exc
             raise
-        if self.begun:
-            self._standing = copy.copy(self.member.standing)
-            self.member.served(self)
+        if self.started:
+            self._health = copy.copy(self.member.health)
+            self.member.on_success(self)
         else:
             self.disputed = EngineNoAudio(NO_SPEECH)
         return generation
 
     async def _run(self, prompt: str, sampling: Sampling) -> Generation:
-        self.member.begin(self)
+        self.member.add_request(self)
         try:
             async with self._limit:
-                return await self.member.engine.generate(prompt, sampling, self._hear)
+                return await self.member.engine.generate(prompt, sampling, self._on_tokens_received)
         except TimeoutError as exc:
             if self._limit.expired():
                 raise EngineTimeout("the engine stopped responding") from exc
             raise
         finally:
-            self.member.end(self)
+            self.member.remove_request(self)
 
     def give_up(self) -> None:
         """Stop waiting for the first token, if another engine is available."""
-        waits = not self.begun and self._limit.when() is None
-        if waits and any(not member.standing.ejected for member in self._others):
+        waits = not self.started and self._limit.when() is None
+        if waits and any(not member.health.ejected for member in self._others):
             self._limit.reschedule(asyncio.get_running_loop().time())
 
-    def _hear(self, numbers: TokenNumbers) -> None:
-        if not self.begun:
-            self.begun = True
+    def _on_tokens_received(self, numbers: TokenNumbers) -> None:
+        if not self.started:
+            self.started = True
             self._limit.reschedule(None)  # `give_up` may have set it just before
-            for call in self._before:
-                call.blame()
-        self.heard_s = self.member.standing.token_s = time.monotonic()
+            for request in self._before:
+                request.blame()
+        self.last_token_s = self.member.health.token_s = time.monotonic()
         try:
             self._on_tokens(numbers)
         except BaseException as exc:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from app.engine import Engine, Generation, OnTokens, Sampling
-from app.engine.member import Call, Member
+from app.engine.member import EngineRequest, PooledEngine
 from app.engine.standing import HealthPolicy, Rank
 from app.errors import EngineAnswer, EngineError, EngineOverloaded, EngineRefused, ServiceError
 from app.request_errors import InputTooLong
@@ -39,7 +39,8 @@ class Pool:
         """`engines`: with their names in logs and metrics."""
         self._chance = Random(seed)
         self._members = [
-            Member(name, engine, policy or HealthPolicy(), self._chance) for name, engine in engines
+            PooledEngine(name, engine, policy or HealthPolicy(), self._chance)
+            for name, engine in engines
         ]
         self._watch: asyncio.Task[None] | None = None
 
@@ -64,7 +65,7 @@ class Pool:
         Raises:
             EngineError: the error of the first engine, if none is healthy.
         """
-        if any(member.standing.verified for member in self._members):
+        if any(member.health.verified for member in self._members):
             return
         probes = [asyncio.create_task(member.probe()) for member in self._members]
         try:
@@ -87,41 +88,43 @@ class Pool:
         """
         untried, failures = list(self._members), list[ServiceError]()
         empty: Generation | None = None
-        disputed: list[Call] = []  # answers caused by either the caller's request or the engine
+        disputed: list[
+            EngineRequest
+        ] = []  # answers caused by either the caller's request or the engine
         while untried:
             member = self._best(untried, sampling.after)
             untried.remove(member)
-            call = Call(member, untried, on_tokens, disputed)
+            request = EngineRequest(member, untried, on_tokens, disputed)
             try:
-                generation = await call.run(prompt, sampling)
+                generation = await request.run(prompt, sampling)
             except (EngineError, InputTooLong) as exc:
-                if call.begun:
-                    exc.answer = self._answer(call)
+                if request.started:
+                    exc.answer = self._answer(request)
                     raise
                 failures.append(exc)
             else:
-                if call.begun:
-                    return replace(generation, answer=self._answer(call))
+                if request.started:
+                    return replace(generation, answer=self._answer(request))
                 empty = empty or generation
-            if call.disputed:
-                disputed.append(call)
-        refused = (call.disputed for call in disputed if not call.member.standing.ejected)
+            if request.disputed:
+                disputed.append(request)
+        refused = (request.disputed for request in disputed if not request.member.health.ejected)
         refusals = [exc for exc in refused if isinstance(exc, EngineRefused | InputTooLong)]
         overloads = [exc for exc in failures if isinstance(exc, EngineOverloaded)]
         if empty is not None and not (refusals or overloads):
             return empty
         raise [*refusals, *overloads, *failures][0]
 
-    def _answer(self, call: Call) -> Call | None:
+    def _answer(self, request: EngineRequest) -> EngineRequest | None:
         """Return the call if there is another engine to compare its answer with."""
-        return call if len(self._members) > 1 else None
+        return request if len(self._members) > 1 else None
 
-    def _best(self, members: Sequence[Member], after: EngineAnswer | None) -> Member:
+    def _best(self, members: Sequence[PooledEngine], after: EngineAnswer | None) -> PooledEngine:
         now_s = time.monotonic()
 
-        def order(member: Member) -> tuple[int, int, float]:
-            rank = member.standing.rank(member.streams, now_s)
-            if isinstance(after, Call) and after.member is member:
+        def order(member: PooledEngine) -> tuple[int, int, float]:
+            rank = member.health.rank(member.streams, now_s)
+            if isinstance(after, EngineRequest) and after.member is member:
                 rank = max(rank, Rank.SUSPECT)
             return rank, member.streams, self._chance.random()
 

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.member import Call, Member
+from app.engine.member import EngineRequest, PooledEngine
 from app.engine.phonemising import PhonemeEngine
 from app.engine.pool import Pool
 from app.engine.silence import LEAD_FRAMES
@@ -77,7 +77,7 @@ async def pool_of(
     await pool.start()
     try:
         await until(
-            lambda: all(member.standing.due_s > 0 for member in pool._members)
+            lambda: all(member.health.due_s > 0 for member in pool._members)
         )  # asked for the first time
         yield pool
     finally:
@@ -206,7 +206,7 @@ async def test_a_request_that_all_engines_refuse_is_the_callers_fault_and_no_eng
             with pytest.raises(kind):
                 await heard(pool)
             assert (len(one.requests), len(two.requests)) == (asked, asked)
-        assert all(member.standing.verified for member in pool._members)
+        assert all(member.health.verified for member in pool._members)
         assert up(one)
         assert up(two)
         assert [await heard(pool) for _ in range(8)] == [list(GOOD)] * 8
@@ -223,7 +223,7 @@ async def test_an_empty_answer_of_all_engines_is_no_engines_fault() -> None:
         pool_of(one.url, two.url) as pool,
     ):
         assert [await heard(pool) for _ in range(4)] == [[]] * 4
-        assert all(member.standing.verified for member in pool._members)
+        assert all(member.health.verified for member in pool._members)
 
 
 @pytest.mark.fault(56)
@@ -290,8 +290,8 @@ async def test_the_second_attempt_at_an_answer_goes_to_another_engine() -> None:
             asked = len(one.requests), len(two.requests)
             again = replace(SAMPLING, after=first.answer)
             second = await pool.generate("Hello.", again, lambda _: None)
-            assert isinstance(first.answer, Call)
-            assert isinstance(second.answer, Call)
+            assert isinstance(first.answer, EngineRequest)
+            assert isinstance(second.answer, EngineRequest)
             assert first.answer.member is not second.answer.member
             assert len(one.requests) + len(two.requests) == sum(asked) + 1
 
@@ -303,14 +303,14 @@ async def test_an_answer_that_is_rejected_is_no_good_one_and_one_that_is_blamed_
     async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
         for _ in range(2):
             answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
-            while not (isinstance(answer, Call) and answer.member.name == one.name):
+            while not (isinstance(answer, EngineRequest) and answer.member.name == one.name):
                 answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
             answer.reject()
             answer.blame()
             answer.blame()  # once is enough
-            pool._members[0].standing.suspect = False  # as after a good probe
-        assert pool._members[0].standing.ejected
-        assert not pool._members[1].standing.ejected
+            pool._members[0].health.suspect = False  # as after a good probe
+        assert pool._members[0].health.ejected
+        assert not pool._members[1].health.ejected
         assert failures(one, "engine_no_audio") == 2
 
 
@@ -661,7 +661,7 @@ class Broken:
 class Late(Broken):
     """An engine whose first token comes at the moment at which it is given up."""
 
-    call: Call
+    call: EngineRequest
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """One token, just in time."""
@@ -673,8 +673,8 @@ class Late(Broken):
 
 async def test_a_first_token_at_the_last_moment_counts() -> None:
     engine = Late()
-    late, other = (Member(name, engine, UNWATCHED, Random(1)) for name in ("late", "other"))
-    engine.call = Call(late, [other], lambda _: None)
+    late, other = (PooledEngine(name, engine, UNWATCHED, Random(1)) for name in ("late", "other"))
+    engine.call = EngineRequest(late, [other], lambda _: None)
     assert await engine.call.run("Hello.", SAMPLING) == Generation("stop")
 
 
@@ -759,7 +759,7 @@ async def test_many_who_ask_at_once_are_one_question_to_each_engine(health: int)
         for engine in (one, two):
             engine.probes, engine.health, engine.pause_s = 0, health, 0.2
         for member in pool._members:
-            member.standing.on_probe_failed(0.0)
+            member.health.on_probe_failed(0.0)
         asked = await asyncio.gather(*(pool.check() for _ in range(200)), return_exceptions=True)
         assert {type(answer) for answer in asked} == (
             {EngineError} if health == 503 else {type(None)}
