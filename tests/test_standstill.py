@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.api.sinks import deliver
-from app.engine.clock import TokenClock
+from app.engine.clock import TokenTimeout
 from app.engine.vllm import EngineLimits
 from app.listener import ClientGone
 from app.outflow import WriteStallTimeout
@@ -102,7 +102,7 @@ async def test_a_process_that_is_stopped_for_longer_than_all_limits_breaks_nothi
 @pytest.mark.fault(57)
 @pytest.mark.parametrize("ticked", [False, True])
 async def test_the_clock_of_an_engine_stands_still_with_the_process(ticked: bool) -> None:
-    clock = TokenClock(SHORT_S, SHORT_S)
+    clock = TokenTimeout(SHORT_S, SHORT_S)
     async with clock:
         if ticked:
             clock.tick()

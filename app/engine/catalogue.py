@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ValidationError
 
-MOST_NAMED = 5  # models in a log line
-MOST_CHARACTERS = 80  # characters of a model's name in a log line
+MAX_NAMES = 5  # models in a log line
+MAX_NAME_CHARACTERS = 80  # characters of a model's name in a log line
 
 
 class _Model(BaseModel):
     id: str
 
 
-class Catalogue(BaseModel):
+class ModelList(BaseModel):
     """The fields of GET /v1/models that this client uses."""
 
     data: tuple[_Model, ...] = ()
 
     @classmethod
-    def read(cls, body: bytes) -> Catalogue:
+    def read(cls, body: bytes) -> ModelList:
         """Parse a body. Empty if it is no list of models, as that of some gateways is not."""
         try:
             return cls.model_validate_json(body)
         except ValidationError:
             return cls()
 
-    def lacks(self, model: str) -> bool:
+    def misses(self, model: str) -> bool:
         """True if models are listed, but not `model`."""
         return bool(self.data) and all(listed.id != model for listed in self.data)
 
     def __str__(self) -> str:
-        named = [repr(listed.id[:MOST_CHARACTERS]) for listed in self.data[:MOST_NAMED]]
-        return ", ".join([*named, *["…"] * (len(self.data) > MOST_NAMED)])
+        named = [repr(listed.id[:MAX_NAME_CHARACTERS]) for listed in self.data[:MAX_NAMES]]
+        return ", ".join([*named, *["…"] * (len(self.data) > MAX_NAMES)])

@@ -8,7 +8,7 @@ from types import TracebackType
 from app.standstill import ProcessTimer
 
 
-class TokenClock:
+class TokenTimeout:
     """Raises TimeoutError from its `async with` block if the first or the next token is late.
 
     A token creates no timer; it moves an `ProcessTimer` to a later time.
@@ -19,12 +19,12 @@ class TokenClock:
         self._gap_s = gap_s
         self.expired = False
 
-    async def __aenter__(self) -> TokenClock:
+    async def __aenter__(self) -> TokenTimeout:
         self._loop = asyncio.get_running_loop()
         self._scope = asyncio.timeout(None)
         await self._scope.__aenter__()
         self._timer = ProcessTimer(self._expire)
-        self.last(self._first_s)
+        self.expect_end(self._first_s)
         return self
 
     async def __aexit__(
@@ -38,9 +38,9 @@ class TokenClock:
 
     def tick(self) -> None:
         """Restart the limit: a token has arrived."""
-        self.last(self._gap_s)
+        self.expect_end(self._gap_s)
 
-    def last(self, seconds: float) -> None:
+    def expect_end(self, seconds: float) -> None:
         """Set the limit to `seconds` from now, as for the end of the response."""
         self._timer.set(self._loop.time() + seconds)
 

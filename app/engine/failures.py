@@ -30,7 +30,7 @@ MAX_RETRY_AFTER_S: Final = 30
 _TOO_LONG: Final = re.compile(rb"maximum context length|input_tokens|max_tokens must be at least 1")
 
 
-def refusal(status: int, retry_after: str | None, body: bytes) -> ServiceError:
+def error_for_status(status: int, retry_after: str | None, body: bytes) -> ServiceError:
     """Return the error for a response with a status other than 200."""
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return EngineError("the engine rejected this server's API key")
@@ -52,7 +52,7 @@ def _seconds(retry_after: str | None) -> int:
     return max(1, min(int(digits), MAX_RETRY_AFTER_S)) if re.fullmatch("[0-9]{1,9}", digits) else 1
 
 
-def connection_failure(exc: aiohttp.ClientError) -> EngineError:
+def connection_error(exc: aiohttp.ClientError) -> EngineError:
     """Return the error for an exception of the HTTP client."""
     match exc:
         case aiohttp.ServerTimeoutError():

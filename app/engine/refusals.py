@@ -13,7 +13,7 @@ QUIET_S = 60.0  # between two lines of one status, if successful responses come 
 _WRONG_KEY = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 
 
-class Refusals:
+class RejectionLog:
     """The error statuses of one engine: each is logged once until a generation succeeds."""
 
     def __init__(self, engine: str) -> None:
@@ -22,7 +22,7 @@ class Refusals:
         self._told_s: dict[int, float] = {}
         self._well_s = -math.inf
 
-    def tell(self, status: int, now_s: float) -> None:
+    def log_rejection(self, status: int, now_s: float) -> None:
         """Log a status that is not 200, with its most frequent cause."""
         told_s = self._told_s.get(status)
         if told_s is not None and (self._well_s <= told_s or now_s - told_s < QUIET_S):
@@ -31,7 +31,7 @@ class Refusals:
         level = logging.ERROR if status in _WRONG_KEY else logging.WARNING
         log.log(level, "engine %s answered %d%s", self._engine, status, _meaning(status))
 
-    def well(self, now_s: float) -> None:
+    def log_recovery(self, now_s: float) -> None:
         """Record a successful generation."""
         self._well_s = now_s
 

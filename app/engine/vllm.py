@@ -18,11 +18,11 @@ import aiohttp
 from app import tracing
 from app.addresses import endpoint_label
 from app.engine import Generation, OnTokens, Sampling
-from app.engine.catalogue import Catalogue
-from app.engine.clock import TokenClock
+from app.engine.catalogue import ModelList
+from app.engine.clock import TokenTimeout
 from app.engine.completion import Completion, request_body
-from app.engine.failures import connection_failure, refusal
-from app.engine.refusals import Refusals
+from app.engine.failures import connection_error, error_for_status
+from app.engine.refusals import RejectionLog
 from app.engine.resolver import EngineResolver
 from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
 from app.profiles import TokenSyntax
@@ -31,8 +31,8 @@ from app.standstill import ProcessTimeout
 
 logger = logging.getLogger(__name__)
 
-_REFUSAL_BYTES = 65_536  # bytes read of an error body; those of vLLM are below 1 KB
-_CATALOGUE_BYTES = 1_000_000  # bytes read of a list of models; that of vLLM has 0.5 KB per model
+_ERROR_BODY_BYTES = 65_536  # bytes read of an error body; those of vLLM are below 1 KB
+_MODEL_LIST_BYTES = 1_000_000  # bytes read of a list of models; that of vLLM has 0.5 KB per model
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class VllmEngine:
         self._request_token_ids = request_token_ids
         self._session: aiohttp.ClientSession | None = None
         self._name = endpoint_label(url)
-        self._refusals = Refusals(self._name)
+        self._rejections = RejectionLog(self._name)
         self._model_sought = self._model_missed = False
 
     async def start(self) -> None:
@@ -91,7 +91,7 @@ class VllmEngine:
                 limit=0, keepalive_timeout=limits.keep_alive_s, resolver=self._resolver
             ),
             headers=headers,
-            # `connect` includes the lookup of the host name. TokenClock limits reading.
+            # `connect` includes the lookup of the host name. TokenTimeout limits reading.
             timeout=aiohttp.ClientTimeout(connect=limits.connect_s, sock_connect=limits.connect_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -118,34 +118,34 @@ class VllmEngine:
             raise
         if not self._model_sought:
             self._model_sought = True
-            await self._seek_model()
+            await self._check_model()
 
     async def _check_health(self) -> None:
-        ask = self._opened().get(f"{self._base}/health", allow_redirects=False)
+        ask = self._open_session().get(f"{self._base}/health", allow_redirects=False)
         try:
             async with ProcessTimeout(self._limits.check_s), ask as response:
                 status = response.status
         except aiohttp.ClientError as exc:
-            raise connection_failure(exc) from exc
+            raise connection_error(exc) from exc
         except TimeoutError as exc:
             raise EngineTimeout("the engine did not respond in time") from exc
         if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # 404: a server without that route
             raise EngineError(f"the engine is not ready: its /health returned {status}")
 
-    async def _seek_model(self) -> None:
+    async def _check_model(self) -> None:
         """Log a warning if the engine lists models, but not ours.
 
         Some engines list none, or not all, so this is no error.
         """
-        ask = self._opened().get(f"{self._base}/v1/models", allow_redirects=False)
+        ask = self._open_session().get(f"{self._base}/v1/models", allow_redirects=False)
         try:
             async with ProcessTimeout(self._limits.check_s), ask as response:
                 if response.status != HTTPStatus.OK:
                     return
-                catalogue = Catalogue.read(await _beginning(response.content, _CATALOGUE_BYTES))
+                catalogue = ModelList.read(await _read_up_to(response.content, _MODEL_LIST_BYTES))
         except (aiohttp.ClientError, TimeoutError):
             return
-        missed, self._model_missed = self._model_missed, catalogue.lacks(self._model)
+        missed, self._model_missed = self._model_missed, catalogue.misses(self._model)
         if self._model_missed and not missed:
             logger.warning(
                 "engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model
@@ -162,34 +162,34 @@ class VllmEngine:
             ids=self._request_token_ids,
         )
         completion = Completion(self._tokens, self._token_limit)
-        clock = TokenClock(self._limits.first_token_s, self._limits.token_gap_s)
+        clock = TokenTimeout(self._limits.first_token_s, self._limits.token_gap_s)
         try:
             async with clock:
                 await self._read(body, completion, clock, on_tokens)
         except aiohttp.ClientError as exc:
             if not completion.ended:
-                raise connection_failure(exc) from exc
+                raise connection_error(exc) from exc
         except TimeoutError as exc:
             if not clock.expired:
                 raise  # raised by `on_tokens`
             if not completion.ended:
                 raise EngineTimeout("the engine sent no token in time") from exc
         generation = completion.generation()
-        self._refusals.well(time.monotonic())
+        self._rejections.log_recovery(time.monotonic())
         return generation
 
     async def _read(
-        self, body: bytes, completion: Completion, clock: TokenClock, on_tokens: OnTokens
+        self, body: bytes, completion: Completion, clock: TokenTimeout, on_tokens: OnTokens
     ) -> None:
         url = f"{self._base}/v1/completions"
         headers: dict[str, str] = {}
         tracing.pass_on(headers)
         begun_s = time.monotonic()
-        async with self._opened().post(
+        async with self._open_session().post(
             url, data=body, headers=headers, allow_redirects=False
         ) as response:
             tracing.record("engine.connect", begun_s, time.monotonic())
-            await self._accept(response)
+            await self._check_status(response)
             progress = 0
             async for data in response.content.iter_any():
                 numbers = completion.feed(data)
@@ -197,36 +197,36 @@ class VllmEngine:
                     progress = completion.progress
                     clock.tick()
                     if completion.ended:
-                        clock.last(self._limits.end_s)
+                        clock.expect_end(self._limits.end_s)
                 if numbers:
                     on_tokens(numbers)
             numbers = completion.finish()
             if numbers:
                 on_tokens(numbers)
 
-    async def _accept(self, response: aiohttp.ClientResponse) -> None:
+    async def _check_status(self, response: aiohttp.ClientResponse) -> None:
         """Return if the response is an event stream.
 
         Raises:
             ServiceError: the response is an error, or has another content type.
         """
         if response.status != HTTPStatus.OK:
-            body = await _beginning(response.content, _REFUSAL_BYTES)
-            error = refusal(response.status, response.headers.get("retry-after"), body)
+            body = await _read_up_to(response.content, _ERROR_BODY_BYTES)
+            error = error_for_status(response.status, response.headers.get("retry-after"), body)
             # A full queue or an overlong prompt is no misconfiguration.
             if not isinstance(error, EngineOverloaded | InputTooLong):
-                self._refusals.tell(response.status, time.monotonic())
+                self._rejections.log_rejection(response.status, time.monotonic())
             raise error
         if response.content_type != "text/event-stream":
             raise EngineProtocolError("the engine's response is not an event stream")
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("start() has not been called")
         return self._session
 
 
-async def _beginning(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
+async def _read_up_to(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
     body = b""
     async for data in content.iter_any():
         body += data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine.catalogue import Catalogue
+from app.engine.catalogue import ModelList
 
 VLLM = b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/models/tts"}, {"id": "lora"}]}'
 
@@ -13,7 +13,7 @@ VLLM = b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/
     ("model", "lacks"), [("tts", False), ("lora", False), ("/models/tts", True), ("other", True)]
 )
 def test_a_model_is_listed_or_not(model: str, lacks: bool) -> None:
-    assert Catalogue.read(VLLM).lacks(model) is lacks
+    assert ModelList.read(VLLM).misses(model) is lacks
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_a_model_is_listed_or_not(model: str, lacks: bool) -> None:
     ],
 )
 def test_what_is_no_list_of_models_lacks_none(body: bytes) -> None:
-    assert not Catalogue.read(body).lacks("tts")
+    assert not ModelList.read(body).misses("tts")
 
 
 def test_few_names_are_named_and_none_can_begin_a_line() -> None:
     listed = b", ".join(b'{"id": "m%d\\n%s"}' % (number, b"x" * 500) for number in range(50))
-    told = str(Catalogue.read(b'{"data": [%s]}' % listed))
+    told = str(ModelList.read(b'{"data": [%s]}' % listed))
     assert told.startswith("'m0\\nx")
     assert "\n" not in told
     assert len(told) < 500

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from app.engine.clock import TokenClock
+from app.engine.clock import TokenTimeout
 
 
 @pytest.mark.fault(7)
 async def test_it_ends_the_wait_for_the_first() -> None:
-    clock = TokenClock(0.01, 60)
+    clock = TokenTimeout(0.01, 60)
     with pytest.raises(TimeoutError):
         async with clock:
             await asyncio.Event().wait()
@@ -18,7 +18,7 @@ async def test_it_ends_the_wait_for_the_first() -> None:
 
 @pytest.mark.fault(8)
 async def test_it_ends_the_wait_for_the_next_long_before_the_first_would_have_been_due() -> None:
-    clock = TokenClock(60, 0.01)
+    clock = TokenTimeout(60, 0.01)
     with pytest.raises(TimeoutError):
         async with clock:
             clock.tick()
@@ -27,7 +27,7 @@ async def test_it_ends_the_wait_for_the_next_long_before_the_first_would_have_be
 
 
 async def test_every_tick_counts() -> None:
-    async with TokenClock(1.0, 1.0) as clock:
+    async with TokenTimeout(1.0, 1.0) as clock:
         for _ in range(6):
             await asyncio.sleep(0.25)
             clock.tick()
@@ -35,16 +35,16 @@ async def test_every_tick_counts() -> None:
 
 
 async def test_the_last_wait_is_its_own() -> None:
-    clock = TokenClock(60, 60)
+    clock = TokenTimeout(60, 60)
     with pytest.raises(TimeoutError):
         async with clock:
             clock.tick()
-            clock.last(0.01)
+            clock.expect_end(0.01)
             await asyncio.Event().wait()
 
 
 async def test_a_timeout_from_within_is_not_the_clocks() -> None:
-    clock = TokenClock(60, 60)
+    clock = TokenTimeout(60, 60)
     with pytest.raises(TimeoutError, match="mine"):
         async with clock:
             raise TimeoutError("mine")
@@ -52,7 +52,7 @@ async def test_a_timeout_from_within_is_not_the_clocks() -> None:
 
 
 async def test_cancelling_is_no_timeout() -> None:
-    clock = TokenClock(60, 60)
+    clock = TokenTimeout(60, 60)
 
     async def wait() -> None:
         async with clock:

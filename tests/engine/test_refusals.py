@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from app.engine.refusals import QUIET_S, Refusals
+from app.engine.refusals import QUIET_S, RejectionLog
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -16,22 +16,22 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_status_is_told_once_until_the_engine_is_well_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    refusals = Refusals("gpu:9090")
+    refusals = RejectionLog("gpu:9090")
     for now_s in (0.0, 1.0, 10.0, 10_000.0):
-        refusals.tell(500, now_s)
+        refusals.log_rejection(500, now_s)
     assert lines(caplog) == ["engine gpu:9090 answered 500"]
-    refusals.well(10_001.0)
-    refusals.tell(500, 10_002.0)
+    refusals.log_recovery(10_001.0)
+    refusals.log_rejection(500, 10_002.0)
     assert len(lines(caplog)) == 2
 
 
 def test_a_status_that_comes_between_good_answers_is_told_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    refusals = Refusals("gpu:9090")
+    refusals = RejectionLog("gpu:9090")
     for second in range(2 * int(QUIET_S)):
-        refusals.tell(400, second)
-        refusals.well(second + 0.5)
+        refusals.log_rejection(400, second)
+        refusals.log_recovery(second + 0.5)
     assert len(lines(caplog)) == 2
 
 
@@ -48,7 +48,7 @@ def test_a_status_that_comes_between_good_answers_is_told_once_a_minute(
 def test_a_status_comes_with_what_it_means_most_often(
     status: int, words: str, level: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Refusals("gpu:9090").tell(status, 0.0)
+    RejectionLog("gpu:9090").log_rejection(status, 0.0)
     (record,) = caplog.records
     assert record.levelno == level
     assert words in record.getMessage()
@@ -56,7 +56,7 @@ def test_a_status_comes_with_what_it_means_most_often(
 
 
 def test_each_status_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals("gpu:9090")
-    refusals.tell(404, 0.0)
-    refusals.tell(500, 0.0)
+    refusals = RejectionLog("gpu:9090")
+    refusals.log_rejection(404, 0.0)
+    refusals.log_rejection(500, 0.0)
     assert len(lines(caplog)) == 2
