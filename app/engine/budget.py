@@ -5,18 +5,18 @@ from __future__ import annotations
 from app.engine import OnTokens, TokenNumbers
 
 
-class Enough(Exception):
+class BudgetExhausted(Exception):
     """The limit is reached, and further tokens were dropped."""
 
 
-class Budget:
+class TokenBudget:
     """Counts the tokens of a request, up to its limit."""
 
     def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
         self.tokens = 0
         self._max_tokens, self._on_tokens = max_tokens, on_tokens
 
-    def spend(self, numbers: TokenNumbers) -> None:
+    def forward(self, numbers: TokenNumbers) -> None:
         """Pass on tokens up to the limit.
 
         Raises:
@@ -27,4 +27,4 @@ class Budget:
         if passed:
             self._on_tokens(passed)
         if len(passed) < len(numbers):
-            raise Enough
+            raise BudgetExhausted

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from app.contention import busy_cores, cores
 from app.engine import EngineCost, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.budget import Budget, Enough
+from app.engine.budget import BudgetExhausted, TokenBudget
 from app.engine.header import phoneme_ids
-from app.engine.one_pass import OnePass
-from app.engine.reader import Reader, Reading
+from app.engine.one_pass import NarWorker
+from app.engine.reader import PhonemisedText, PhonemiserThread
 from app.engine.voices import TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
@@ -30,7 +30,7 @@ PIECES = 32  # latest chunks over which the cost is averaged
 FIRST_DUE_S = 0.3
 
 
-class _Answer(Budget):
+class _Answer(TokenBudget):
     """Tokens and phonemes of one request, with the deadline of its next chunk."""
 
     phonemes = 0
@@ -46,11 +46,11 @@ class _Answer(Budget):
             return self._asked_s + FIRST_DUE_S
         return self._first_s + self.tokens / TOKENS_PER_S
 
-    def spend(self, numbers: TokenNumbers) -> None:
+    def forward(self, numbers: TokenNumbers) -> None:
         """Pass on tokens up to the limit, and note the time of the first; see `Budget.spend`."""
         if not self.tokens:
             self._first_s = time.monotonic()
-        super().spend(numbers)
+        super().forward(numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class BuiltinEngine:
 
     def __init__(self, weights: Path = TOKEN_MODEL) -> None:
         """`weights`: the model's safetensors file."""
-        self._reader = Reader()
+        self._reader = PhonemiserThread()
         self._work: deque[Work] = deque(maxlen=PIECES)  # totals after each of the latest chunks
-        self._model = OnePass(weights, self._reader)
+        self._model = NarWorker(weights, self._reader)
 
     async def start(self) -> None:
         """Load the phonemiser and the model, off the event loop (about 1.5 s).
@@ -126,13 +126,13 @@ class BuiltinEngine:
                 f"the embedded engine has the voices {', '.join(VOICES)}", param="voice"
             )
         answer = _Answer(sampling.max_tokens, on_tokens)
-        reading = await self._reader.read(text, lambda: answer.due_s)
+        phonemised = await self._reader.read(text, lambda: answer.due_s)
         try:
-            await self._speak(reading, voice, answer)
-        except Enough:
+            await self._speak(phonemised, voice, answer)
+        except BudgetExhausted:
             return Generation("length", answer.phonemes, answer.tokens)
         finally:
-            reading.close()
+            phonemised.close()
         if not answer.phonemes:
             raise UnsupportedLanguage("the embedded voices speak English only", param="input")
         return Generation("stop", answer.phonemes, answer.tokens)
@@ -145,12 +145,12 @@ class BuiltinEngine:
             for _ in range(SAMPLES):
                 await self.generate(prompt, sampling, lambda _: None)
 
-    async def _speak(self, reading: Reading, voice: str, answer: _Answer) -> None:
-        while (pieces := await reading.sentence()) is not None:
-            for piece in pieces:
-                answer.phonemes += len(piece.ids)
+    async def _speak(self, phonemised: PhonemisedText, voice: str, answer: _Answer) -> None:
+        while (pieces := await phonemised.sentence()) is not None:
+            for chunk in pieces:
+                answer.phonemes += len(chunk.ids)
                 before = answer.tokens
-                await self._model.speak(piece, voice, answer.spend, answer.due_s)
+                await self._model.speak(chunk, voice, answer.forward, answer.due_s)
                 self._note(answer.tokens - before)
 
     def _note(self, tokens: int) -> None:

@@ -11,9 +11,9 @@ from safetensors.torch import load
 
 from app.engine import OnTokens
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
-from app.engine.phonemes import Piece
-from app.engine.reader import Reader
-from app.engine.voices import padded
+from app.engine.phonemes import PhonemeChunk
+from app.engine.reader import PhonemiserThread
+from app.engine.voices import add_voice_pads
 from app.errors import EngineUnreachable
 
 # Each chunk begins with 260 to 320 ms of silence and ends with 300 to 460 ms. The frames of the
@@ -23,13 +23,13 @@ from app.errors import EngineUnreachable
 LEAD_FRAMES = 7
 
 
-class OnePass:
-    """The one-pass model in the thread of a `Reader`, by earliest deadline.
+class NarWorker:
+    """The one-pass model in the thread of a `PhonemiserThread`, by earliest deadline.
 
     A chunk takes 20 to 30 ms, and its codes arrive all at once.
     """
 
-    def __init__(self, weights: Path, reader: Reader) -> None:
+    def __init__(self, weights: Path, reader: PhonemiserThread) -> None:
         self._weights = weights
         self._reader = reader
         self._model: TokenModel | None = None
@@ -46,7 +46,9 @@ class OnePass:
         """Return if the model is loaded; raise EngineUnreachable if it is not."""
         self._loaded()
 
-    async def speak(self, piece: Piece, voice: str, on_codes: OnTokens, due_s: float) -> None:
+    async def speak(
+        self, chunk: PhonemeChunk, voice: str, on_codes: OnTokens, due_s: float
+    ) -> None:
         """Compute the codes of a chunk, and call `on_codes` on the event loop.
 
         `due_s`: time at which the client runs out of audio (time.monotonic()).
@@ -55,8 +57,8 @@ class OnePass:
             EngineError: the model failed or is not loaded.
         """
         model = self._loaded()
-        voiced = replace(piece, ids=padded(piece.ids, voice))
-        on_codes(await self._reader.run(lambda part: codes_of_piece(model, part), voiced, due_s))
+        voiced = replace(chunk, ids=add_voice_pads(chunk.ids, voice))
+        on_codes(await self._reader.run(lambda part: generate_codes(model, part), voiced, due_s))
 
     def _loaded(self) -> TokenModel:
         if self._model is None:
@@ -70,15 +72,15 @@ def load_model(weights: Path) -> TokenModel:
     model = TokenModel()
     model.load_state_dict(load(weights.read_bytes()))
     model.float().eval()
-    codes_of_piece(model, Piece([0] * 9, ends_sentence=True))
+    generate_codes(model, PhonemeChunk([0] * 9, ends_sentence=True))
     return model
 
 
 @torch.inference_mode()
-def codes_of_piece(model: TokenModel, piece: Piece) -> list[int]:
+def generate_codes(model: TokenModel, chunk: PhonemeChunk) -> list[int]:
     """Compute the codes of a chunk, with its silence cut as LEAD_FRAMES says."""
-    codes, units = model(torch.tensor(piece.ids))
+    codes, units = model(torch.tensor(chunk.ids))
     lead_frames = int(units[0].item() * FRAMES_PER_UNIT)
-    tail_frames = 0 if piece.ends_sentence else int(units[-2:].sum().item() * FRAMES_PER_UNIT)
+    tail_frames = 0 if chunk.ends_sentence else int(units[-2:].sum().item() * FRAMES_PER_UNIT)
     first, end = max(0, lead_frames - LEAD_FRAMES), len(codes) - tail_frames
     return cast(list[int], codes[first:end].tolist())

@@ -40,7 +40,7 @@ LETTER_NAMES = {"A": "ˈA", "I": "ˈI"}  # names of the two letters that are als
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PhonemeChunk:
     """One chunk for the model: phoneme ids with pads. `ends_sentence`: a sentence ends here."""
 
     ids: list[int]
@@ -110,7 +110,7 @@ class Phonemiser:
         sentences = cast(list[str], Hibari.split_sentences(legible))  # pyright: ignore[reportUnknownMemberType]
         return [piece for sentence in sentences for piece in split_evenly(sentence, TEXT_LIMIT)]
 
-    def pieces(self, sentence: str) -> list[Piece]:
+    def chunks(self, sentence: str) -> list[PhonemeChunk]:
         """Convert a sentence to chunks of phonemes; none if it has no letter or digit to speak."""
         phonemes = self._read(_closed(sentence.strip(), "."))
         if not any(symbol.isalpha() and symbol not in STRESS for symbol in phonemes):
@@ -130,9 +130,9 @@ class Phonemiser:
         spaced = [(word.phonemes or "") + (" " if word.whitespace else "") for word in read]
         return "".join(spaced).strip().replace(" .", ".")
 
-    def _piece(self, phonemes: str) -> Piece:
+    def _piece(self, phonemes: str) -> PhonemeChunk:
         ids = [self._ids[symbol] for symbol in phonemes if symbol in self._ids]
-        return Piece([PAD, *ids, PAD], phonemes.rstrip(CLOSERS).endswith(tuple(FULL_STOPS)))
+        return PhonemeChunk([PAD, *ids, PAD], phonemes.rstrip(CLOSERS).endswith(tuple(FULL_STOPS)))
 
 
 def is_letter(words: Sequence[str], index: int) -> bool:

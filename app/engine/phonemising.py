@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 from app.engine import Engine, FinishReason, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.budget import Budget, Enough
+from app.engine.budget import BudgetExhausted, TokenBudget
 from app.engine.header import phoneme_ids
-from app.engine.phonemes import Piece
-from app.engine.reader import Reader, Reading
+from app.engine.phonemes import PhonemeChunk
+from app.engine.reader import PhonemisedText, PhonemiserThread
 from app.engine.silence import SilenceTrim
 from app.engine.voices import TOKEN_MODEL
 from app.errors import EngineLength
@@ -17,12 +17,12 @@ from app.request_errors import UnsupportedLanguage
 from app.speech.prompt import parse, render
 
 
-class _Answer(Budget):
+class _Answer(TokenBudget):
     """Tokens of one request, over all chunks."""
 
     pieces = prompt_tokens = 0
 
-    def ended(self, finish_reason: FinishReason) -> Generation:
+    def finished(self, finish_reason: FinishReason) -> Generation:
         """Return the result of the whole request."""
         return Generation(finish_reason, self.prompt_tokens, self.tokens)
 
@@ -42,7 +42,7 @@ class PhonemeEngine:
         self._engine = engine
         self._template = template
         self._text_template = text_template
-        self._reader = Reader()
+        self._reader = PhonemiserThread()
         self._symbols: dict[int, str] = {}
 
     async def start(self) -> None:
@@ -70,40 +70,40 @@ class PhonemeEngine:
         """
         asked = parse(self._text_template, prompt)
         answer = _Answer(sampling.max_tokens, on_tokens)
-        reading = await self._reader.read(asked["text"])
+        phonemised = await self._reader.read(asked["text"])
         try:
-            await self._speak(reading, asked["voice"], sampling, answer)
-        except Enough:
-            return answer.ended("length")
+            await self._speak(phonemised, asked["voice"], sampling, answer)
+        except BudgetExhausted:
+            return answer.finished("length")
         finally:
-            reading.close()
+            phonemised.close()
         if not answer.pieces:
             raise UnsupportedLanguage("this voice speaks English only", param="input")
-        return answer.ended("stop")
+        return answer.finished("stop")
 
     async def _speak(
-        self, reading: Reading, voice: str, sampling: Sampling, answer: _Answer
+        self, phonemised: PhonemisedText, voice: str, sampling: Sampling, answer: _Answer
     ) -> None:
-        while (pieces := await reading.sentence()) is not None:
-            for piece in pieces:
+        while (pieces := await phonemised.sentence()) is not None:
+            for chunk in pieces:
                 answer.pieces += 1
-                limited = replace(sampling, max_tokens=piece.longest_frames)
-                trim = SilenceTrim(ends_sentence=piece.ends_sentence)
+                limited = replace(sampling, max_tokens=chunk.longest_frames)
+                trim = SilenceTrim(ends_sentence=chunk.ends_sentence)
 
                 def hear(numbers: TokenNumbers, trim: SilenceTrim = trim) -> None:
-                    answer.spend(trim.feed(numbers))
+                    answer.forward(trim.feed(numbers))
 
-                part = await self._engine.generate(self._prompt(voice, piece), limited, hear)
+                part = await self._engine.generate(self._prompt(voice, chunk), limited, hear)
                 answer.prompt_tokens += part.prompt_tokens or 0
                 if part.finish_reason == "length":
                     raise EngineLength(
                         "the engine reached the token limit before the end of a sentence"
                     )
 
-    def _prompt(self, voice: str, piece: Piece) -> str:
+    def _prompt(self, voice: str, chunk: PhonemeChunk) -> str:
         """Render the other engine's prompt: phonemes without their pads."""
         return render(
             self._template,
             voice=voice,
-            phonemes="".join(self._symbols[number] for number in piece.ids[1:-1]),
+            phonemes="".join(self._symbols[number] for number in chunk.ids[1:-1]),
         )

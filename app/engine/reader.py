@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import TypeVar
 
 from app.engine.deadline_thread import DeadlineThread
-from app.engine.phonemes import Phonemiser, Piece
+from app.engine.phonemes import PhonemeChunk, Phonemiser
 from app.errors import EngineError, EngineUnreachable
 
 # Exceptions that hibari's rules raise on some texts, and RuntimeError of torch and DeadlineThread.
@@ -26,7 +26,7 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
-class Reader:
+class PhonemiserThread:
     """A phonemiser in its own thread, which runs the work with the earliest deadline first."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Reader:
         """Load the phonemiser (about 0.5 s)."""
         self._worker = DeadlineThread("builtin-engine")
         self._phonemiser = await self.run(Phonemiser, ids)
-        await self.run(self._phonemiser.pieces, "Ready.")  # warms it up
+        await self.run(self._phonemiser.chunks, "Ready.")  # warms it up
 
     async def close(self) -> None:
         """End the thread after its queue: at most one sentence or chunk of each request."""
@@ -70,7 +70,7 @@ class Reader:
         except FAILURES as exc:
             raise EngineError("the embedded engine cannot process this text") from exc
 
-    async def read(self, text: str, due_s: Callable[[], float] = time.monotonic) -> Reading:
+    async def read(self, text: str, due_s: Callable[[], float] = time.monotonic) -> PhonemisedText:
         """Split a text into sentences and begin with the first.
 
         `due_s` returns the deadline of the next sentence. Raises as `run` does.
@@ -79,21 +79,23 @@ class Reader:
         if phonemiser is None:
             raise EngineUnreachable("the embedded engine is not loaded")
         sentences = await self.run(phonemiser.sentences, text, due_s())
-        return Reading(
-            lambda sentence: self.run(phonemiser.pieces, sentence, due_s()), iter(sentences)
+        return PhonemisedText(
+            lambda sentence: self.run(phonemiser.chunks, sentence, due_s()), iter(sentences)
         )
 
 
-class Reading:
+class PhonemisedText:
     """The chunks of a text, phonemised one sentence ahead. A sentence takes 1 to 20 ms."""
 
     def __init__(
-        self, read: Callable[[str], Coroutine[None, None, list[Piece]]], sentences: Iterator[str]
+        self,
+        read: Callable[[str], Coroutine[None, None, list[PhonemeChunk]]],
+        sentences: Iterator[str],
     ) -> None:
         self._read, self._sentences = read, sentences
         self._ahead = self._begin()
 
-    async def sentence(self) -> list[Piece] | None:
+    async def sentence(self) -> list[PhonemeChunk] | None:
         """Return the chunks of the next sentence, None after the last. Raises as `run` does."""
         if self._ahead is None:
             return None
@@ -106,6 +108,6 @@ class Reading:
         if self._ahead is not None:
             self._ahead.cancel()
 
-    def _begin(self) -> asyncio.Task[list[Piece]] | None:
+    def _begin(self) -> asyncio.Task[list[PhonemeChunk]] | None:
         sentence = next(self._sentences, None)
         return None if sentence is None else asyncio.create_task(self._read(sentence))

@@ -13,13 +13,13 @@ FOLDER = Path(__file__).parents[1] / "voices"
 TOKEN_MODEL = FOLDER / "token_model.safetensors"  # with the phoneme table of both models
 
 VOICES = ("lark", "heron")
-PADS: Mapping[str, int] = {"lark": 0, "heron": 176}
+VOICE_PAD_IDS: Mapping[str, int] = {"lark": 0, "heron": 176}
 
 
-def padded(ids: Sequence[int], voice: str) -> list[int]:
+def add_voice_pads(ids: Sequence[int], voice: str) -> list[int]:
     """Replace the pads of phoneme ids by those of the voice.
 
     Raises:
         KeyError: the voice is not in `VOICES`.
     """
-    return [PADS[voice], *ids[1:-1], PADS[voice]]
+    return [VOICE_PAD_IDS[voice], *ids[1:-1], VOICE_PAD_IDS[voice]]

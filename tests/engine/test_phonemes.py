@@ -154,7 +154,7 @@ def test_a_name_is_read_alike_in_every_case(phonemiser: Phonemiser) -> None:
 
 def sounds(phonemiser: Phonemiser, text: str) -> str:
     pieces = [
-        piece for sentence in phonemiser.sentences(text) for piece in phonemiser.pieces(sentence)
+        piece for sentence in phonemiser.sentences(text) for piece in phonemiser.chunks(sentence)
     ]
     return " | ".join(
         "".join(SYMBOLS[number] for number in piece.ids if number != PAD) for piece in pieces
@@ -162,11 +162,11 @@ def sounds(phonemiser: Phonemiser, text: str) -> str:
 
 
 def test_every_piece_is_padded_and_ends_in_a_pause(phonemiser: Phonemiser) -> None:
-    (piece,) = phonemiser.pieces("Hello there")
+    (piece,) = phonemiser.chunks("Hello there")
     assert piece.ids[0] == piece.ids[-1] == PAD
     assert piece.ids[-2] == IDS["."]
     assert piece.ends_sentence
-    (clause,) = phonemiser.pieces("when it rains,")
+    (clause,) = phonemiser.chunks("when it rains,")
     assert not clause.ends_sentence
 
 
@@ -176,7 +176,7 @@ def test_any_text_gives_pieces_the_model_knows(phonemiser: Phonemiser, text: str
     for sentence in phonemiser.sentences(text):
         assert len(sentence) <= TEXT_LIMIT
         assert all(
-            3 <= len(piece.ids) <= PHONEME_LIMIT + 2 for piece in phonemiser.pieces(sentence)
+            3 <= len(piece.ids) <= PHONEME_LIMIT + 2 for piece in phonemiser.chunks(sentence)
         )
 
 

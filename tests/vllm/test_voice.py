@@ -19,7 +19,7 @@ from app.codec.builtin import load_builtin_codec
 from app.engine import Engine, Generation, Sampling
 from app.engine.builtin import BuiltinEngine
 from app.engine.header import phoneme_ids
-from app.engine.phonemes import Phonemiser, Piece
+from app.engine.phonemes import PhonemeChunk, Phonemiser
 from app.engine.vllm import VllmEngine
 from app.engine.voices import TOKEN_MODEL
 from app.profiles import load_profile
@@ -76,7 +76,7 @@ def served_voice(url: str) -> Settings:
 def pieces() -> list[list[int]]:
     """The phonemes of each text; none is so long that it is cut."""
     phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
-    found = [phonemiser.pieces(text) for text in TEXTS]
+    found = [phonemiser.chunks(text) for text in TEXTS]
     assert {len(cut) for cut in found} == {1}
     return [cut[0].ids for cut in found]
 
@@ -122,7 +122,7 @@ async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[i
     codes: list[int] = []
     return codes, await engine.generate(
         prompt,
-        Sampling(max_tokens=Piece(ids, ends_sentence=True).longest_frames, temperature=0),
+        Sampling(max_tokens=PhonemeChunk(ids, ends_sentence=True).longest_frames, temperature=0),
         codes.extend,
     )
 

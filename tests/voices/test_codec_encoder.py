@@ -8,7 +8,7 @@ from app.codec import Codes, CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.engine.header import phoneme_ids
-from app.engine.one_pass import codes_of_piece, load_model
+from app.engine.one_pass import generate_codes, load_model
 from app.engine.phonemes import Phonemiser
 from app.engine.voices import TOKEN_MODEL
 from app.samples import Samples
@@ -32,8 +32,8 @@ def encoder() -> BuiltinEncoder:
 def spoken() -> Codes:
     """A sentence of the built-in voice."""
     phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
-    (piece,) = phonemiser.pieces("The weather is cold and wet today, so please take a coat.")
-    return np.array(codes_of_piece(load_model(TOKEN_MODEL), piece), np.int32)[:, None]
+    (piece,) = phonemiser.chunks("The weather is cold and wet today, so please take a coat.")
+    return np.array(generate_codes(load_model(TOKEN_MODEL), piece), np.int32)[:, None]
 
 
 def test_speech_survives_the_round_trip(

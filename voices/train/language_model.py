@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, digits_of
-from app.engine.header import metadata_of
+from app.engine.header import safetensors_metadata
 from app.engine.nar import PHONEMES
 from app.engine.voices import VOICES
 
@@ -167,7 +167,7 @@ class LanguageModel(nn.Module):
 
 def read_language_model(weights: bytes) -> LanguageModel:
     """Load a model in float32 from a safetensors file, whose header has the shape."""
-    model = LanguageModel(Shape(**json.loads(metadata_of(weights)["shape"])))
+    model = LanguageModel(Shape(**json.loads(safetensors_metadata(weights)["shape"])))
     model.load_state_dict(load(weights))
     return model.float().eval()
 

@@ -17,8 +17,8 @@ from app.codec.builtin import builtin_codec, read_decoder
 from app.codec.eager import EagerCodec
 from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.one_pass import load_model
-from app.engine.phonemes import Phonemiser, Piece
-from app.engine.voices import VOICES, padded
+from app.engine.phonemes import PhonemeChunk, Phonemiser
+from app.engine.voices import VOICES, add_voice_pads
 from app.samples import Samples
 from voices.train.cast import TIMBRES
 from voices.train.codec_encoder import BuiltinEncoder
@@ -74,7 +74,7 @@ def lines_of(phonemiser: Phonemiser, texts: Sequence[str]) -> list[Line]:
             [
                 piece.ids
                 for sentence in phonemiser.sentences(text)
-                for piece in phonemiser.pieces(sentence)
+                for piece in phonemiser.chunks(sentence)
             ],
         )
         for text in texts
@@ -141,7 +141,7 @@ class ModelSpeaker:
 
 def limit_of(ids: Sequence[int]) -> int:
     """Return the number of frames after which a piece counts as endless."""
-    longest_frames = Piece(list(ids), ends_sentence=True).longest_frames
+    longest_frames = PhonemeChunk(list(ids), ends_sentence=True).longest_frames
     return min(longest_frames, LONGEST_TOKENS - len(ids) - 1)
 
 
@@ -181,7 +181,7 @@ def _generate(
 @torch.inference_mode()
 def speak_nar(model: TokenModel, pieces: Pieces, voice: str) -> list[Codes]:
     """Generate codes with the one-pass model."""
-    return [model(torch.tensor(padded(ids, voice)))[0].tolist() for ids in pieces]
+    return [model(torch.tensor(add_voice_pads(ids, voice)))[0].tolist() for ids in pieces]
 
 
 def load_codec(weights: Path) -> EagerCodec:

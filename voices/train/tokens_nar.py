@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
 from app.engine.nar import POSITION_FEATURES, TokenModel, align
-from app.engine.voices import padded
+from app.engine.voices import add_voice_pads
 from voices.train.folder import add_folder
 from voices.train.loop import Measured, Plan, Run, add_training, plan_of
 from voices.train.teacher import phoneme_table
@@ -76,7 +76,7 @@ def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
     """Make the training example of an utterance."""
     phoneme, position = align(torch.tensor(utterance.units))
     return Example(
-        padded(utterance.ids, utterance.voice),
+        add_voice_pads(utterance.ids, utterance.voice),
         utterance.units,
         phoneme,
         position,
