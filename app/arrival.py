@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.errors import EngineLength
-from app.speech.codes import CodeArray, FrameLayout
-from app.speech.repetition import Repetition
+from app.speech.codes import CodeBuffer, FrameLayout
+from app.speech.repetition import LoopDetector
 
 UNKNOWN_PACE_S = 1.0  # seconds of a generation before its pace counts as known
 
@@ -21,13 +21,13 @@ class CodeStream:
         self,
         layout: FrameLayout,
         max_tokens: int,
-        repetition: Repetition | None = None,
+        repetition: LoopDetector | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Use `repetition`, if given, to end a generation whose codes have become a loop."""
         self._clock = clock
-        self.codes = CodeArray(layout, max_tokens)
+        self.codes = CodeBuffer(layout, max_tokens)
         self._repetition = repetition
         self._needed = 0
         self._reached = asyncio.Event()
@@ -44,7 +44,7 @@ class CodeStream:
         """Append token numbers received from the engine.
 
         Raises:
-            EngineProtocolError: as `CodeArray.feed` does.
+            EngineProtocolError: as `CodeBuffer.feed` does.
             EngineLength: the codes repeat in a loop.
         """
         before = self.codes.frames

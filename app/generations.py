@@ -11,9 +11,9 @@ from app.arrival import CodeStream
 from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.parts import Segment, Segments
-from app.speech.codes import CodeArray, FrameLayout
-from app.speech.duration import Bounds
-from app.speech.repetition import Repetition
+from app.speech.codes import CodeBuffer, FrameLayout
+from app.speech.duration import DurationBounds
+from app.speech.repetition import LoopDetector
 from app.trail import ReplayRecorder
 
 SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
@@ -75,7 +75,7 @@ class TokenReader:
                     await before.started.wait()
                 sampling = self._segment_sampling(segment)
                 before = CodeStream(
-                    self._layout, sampling.max_tokens, Repetition(self._frames_per_s)
+                    self._layout, sampling.max_tokens, LoopDetector(self._frames_per_s)
                 )
                 self._record(segment, before)
                 self._started.put_nowait((segment, before))
@@ -109,11 +109,11 @@ class TokenReader:
             return sampling
         return replace(
             sampling,
-            max_tokens=min(sampling.max_tokens, segment.bounds.most_frames * self._layout.slots),
+            max_tokens=min(sampling.max_tokens, segment.bounds.max_frames * self._layout.slots),
         )
 
     async def _generate(
-        self, prompt: str, sampling: Sampling, stream: CodeStream, bounds: Bounds
+        self, prompt: str, sampling: Sampling, stream: CodeStream, bounds: DurationBounds
     ) -> Generation:
         codes = stream.codes
         begun_s = time.monotonic()
@@ -136,13 +136,13 @@ class TokenReader:
         return generation
 
     def _generation_error(
-        self, generation: Generation, codes: CodeArray, bounds: Bounds
+        self, generation: Generation, codes: CodeBuffer, bounds: DurationBounds
     ) -> EngineError | None:
         """Return the reason why an ended generation cannot be the speech of its text, or None."""
         if not codes.frames:
             return EngineNoAudio("the engine finished without generating audio")
         if generation.finish_reason == "length" and not self._may_be_cut:
             return EngineLength("the engine reached its token limit before the end of the text")
-        if generation.finish_reason == "stop" and codes.frames < bounds.least_frames:
+        if generation.finish_reason == "stop" and codes.frames < bounds.min_frames:
             return EngineLength("the engine's speech is far too short for the text", "short")
         return None

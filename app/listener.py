@@ -13,11 +13,11 @@ from app.engine import FinishReason
 from app.errors import AudioTooLong
 from app.samples import Samples
 from app.speech.encoders import Encoder
-from app.speech.fade import Edges
-from app.speech.level import Leveller, limit
-from app.speech.playhead import Playhead
+from app.speech.fade import SegmentFades
+from app.speech.level import LoudnessNormaliser, soft_limit
+from app.speech.playhead import PlaybackClock
 from app.speech.resample import Resampler
-from app.speech.tempo import Tempo
+from app.speech.tempo import TimeStretcher
 
 FIRST_WINDOW_TARGET_S = 0.1  # deadline of a run's first window, in seconds from its request
 BACKGROUND_S = 5.0  # deadline of a window of a whole response, in seconds from now
@@ -93,7 +93,7 @@ class PlaybackRun:
     asked_s: float  # start of the client's wait, on the clock of time.monotonic()
     unsent: int = 0  # samples passed to the encoder and not yet in the bytes sent
     begun: bool = False  # True if a byte of it has been sent
-    playhead: Playhead = field(default_factory=Playhead)
+    playhead: PlaybackClock = field(default_factory=PlaybackClock)
 
 
 class AudioOutput:
@@ -116,12 +116,12 @@ class AudioOutput:
         self.speed = playback.speed
         self._longest_s = playback.max_audio_s
         self.begun_s = self._clock()
-        self._tempo = Tempo(voice_rate_hz, playback.speed)
+        self._tempo = TimeStretcher(voice_rate_hz, playback.speed)
         self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
-        self._edges = Edges(voice_rate_hz)
-        self._leveller: Leveller | None = None
+        self._edges = SegmentFades(voice_rate_hz)
+        self._normaliser: LoudnessNormaliser | None = None
         if levels.target_db is not None:
-            self._leveller = Leveller(
+            self._normaliser = LoudnessNormaliser(
                 voice_rate_hz,
                 target_db=levels.target_db,
                 typical_db=levels.typical_db,
@@ -154,7 +154,7 @@ class AudioOutput:
     @property
     def underrunning(self) -> bool:
         """True if a real-time player has played everything and waits; an underrun."""
-        return not self._whole and self._run.playhead.dry(self._clock())
+        return not self._whole and self._run.playhead.underrunning(self._clock())
 
     def deadline_s(self) -> float:
         """Return when the next window must be decoded, on the clock of time.monotonic()."""
@@ -183,14 +183,14 @@ class AudioOutput:
     async def finish(self) -> None:
         """Flush every processing step and the encoder."""
         await self.end_segment()
-        if self._leveller:
-            await self._encode(self._resampler.feed(self._tempo.feed(self._leveller.finish())))
+        if self._normaliser:
+            await self._encode(self._resampler.feed(self._tempo.feed(self._normaliser.finish())))
         await self._encode(self._resampler.feed(self._tempo.finish()))
         await self._encode(self._resampler.finish())
         await self._write(self._encoder.finish())
 
     async def _process(self, samples: Samples) -> None:
-        levelled = self._leveller.feed(samples) if self._leveller else limit(samples)
+        levelled = self._normaliser.feed(samples) if self._normaliser else soft_limit(samples)
         await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
 
     async def _encode(self, samples: Samples) -> None:

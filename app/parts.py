@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from app.speech.duration import ANY_LENGTH, Bounds
+from app.speech.duration import ANY_LENGTH, DurationBounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Segment:
 
     prompt: str | None
     pause_s: float = 0.0
-    bounds: Bounds = ANY_LENGTH  # plausible durations of the prompt's speech
+    bounds: DurationBounds = ANY_LENGTH  # plausible durations of the prompt's speech
 
 
 class Segments(Protocol):

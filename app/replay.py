@@ -21,7 +21,7 @@ from app.profiles import ProfileError, load_profile
 from app.samples import Samples
 from app.settings import Settings
 from app.speaker import CarriedContext
-from app.speech.codes import CodeArray, FrameLayout
+from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import Window
@@ -50,7 +50,7 @@ def _segment_samples(
 ) -> Iterator[Samples]:
     spec = codec.spec
     layout = FrameLayout(0, spec.codes_per_frame, spec.vocabulary)
-    codes = CodeArray(layout, len(take.codes) * spec.codes_per_frame)
+    codes = CodeBuffer(layout, len(take.codes) * spec.codes_per_frame)
     codes.feed(
         [slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)]
     )

@@ -16,8 +16,8 @@ from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import AudioOutput
 from app.samples import Samples
-from app.speech.codes import CodeArray, FrameLayout
-from app.speech.quiet import Quiet
+from app.speech.codes import CodeBuffer, FrameLayout
+from app.speech.quiet import SilenceDetector
 from app.speech.stitch import FADE_S, Stitcher
 from app.speech.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
 from app.trail import ReplayRecorder
@@ -70,7 +70,7 @@ class WindowDecoder:
                 count.
         """
         spec, schedule = self._decoder.spec, self._schedule
-        quiet = Quiet(spec.sample_rate_hz)
+        quiet = SilenceDetector(spec.sample_rate_hz)
         stitcher = Stitcher(
             spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
         )
@@ -177,7 +177,7 @@ class WindowDecoder:
                 SentWindow(time.monotonic(), frames, slack_s, late=self.output.underrunning)
             )
 
-    def _next_window(self, codes: CodeArray, taken: list[Window]) -> CodeWindow:
+    def _next_window(self, codes: CodeBuffer, taken: list[Window]) -> CodeWindow:
         """Choose the window on the decode thread, so that it includes the latest codes."""
         ended = codes.ended  # read before `frames`, which is final once `ended` is True
         window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)
@@ -194,7 +194,7 @@ class CarriedContext:
         self._codes = np.zeros((0, slots), np.int32)
         self._position = 0  # position of the part's first frame in the response
 
-    def append(self, codes: CodeArray) -> None:
+    def append(self, codes: CodeBuffer) -> None:
         """Append the last codes of a part that has been decoded."""
         self._position += codes.frames
         joined = np.concatenate(
@@ -207,7 +207,7 @@ class CarriedContext:
         self._position += frames
         self._codes = self._codes[:0]
 
-    def window(self, codes: CodeArray, window: Window) -> CodeWindow:
+    def window(self, codes: CodeBuffer, window: Window) -> CodeWindow:
         """Return a window's codes, with context from earlier parts where its own is too short."""
         more = min(len(self._codes), self._max_frames - window.begin) if window.start == 0 else 0
         own = codes.window(window.start, window.stop)

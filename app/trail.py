@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from app.speech.codes import CodeArray
+from app.speech.codes import CodeBuffer
 from app.speech.windows import Window
 
 
@@ -34,7 +34,7 @@ class _Segment:
     """A pause, or codes that may still be arriving and their windows so far."""
 
     pause_s: float
-    codes: CodeArray | None
+    codes: CodeBuffer | None
     windows: list[Window]
 
 
@@ -50,11 +50,11 @@ class ReplayRecorder:
         if seconds:
             self._parts.append(_Segment(seconds, None, []))
 
-    def begin(self, codes: CodeArray) -> None:
+    def begin(self, codes: CodeBuffer) -> None:
         """Add a generation, whose codes may still be arriving."""
         self._parts.append(_Segment(0.0, codes, []))
 
-    def windows_for(self, codes: CodeArray) -> list[Window]:
+    def windows_for(self, codes: CodeBuffer) -> list[Window]:
         """Return the list to which the windows of these codes are appended."""
         return next(segment.windows for segment in self._parts if segment.codes is codes)
 

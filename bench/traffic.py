@@ -15,7 +15,7 @@ from stress_test.processes import run
 
 SENTENCES = Path(__file__).parent / "sentences.txt"
 TOKENS_PER_S = 50
-SHORTEST_S, LONGEST_S = 2.0, 12.0
+SHORTEST_S, MAX_SILENCE_S = 2.0, 12.0
 MEDIAN_S, SPREAD = 4.5, 0.45  # of a log-normal distribution: sentences of about 70 characters
 RAMP_SHARE = 2 / 3  # share of the warm-up in which the streams of a closed loop start
 MOST_REQUESTS_PER_S = 160  # more than the fake engine can answer
@@ -72,7 +72,7 @@ def answer_s(rng: np.random.Generator) -> float:
     """Draw the length of an answer: 2 to 12 s, about 4.9 s on average."""
     while True:
         length_s = MEDIAN_S * float(np.exp(SPREAD * rng.standard_normal()))
-        if SHORTEST_S <= length_s <= LONGEST_S:
+        if SHORTEST_S <= length_s <= MAX_SILENCE_S:
             return length_s
 
 

@@ -28,7 +28,7 @@ from app.replay import main, read_replay, replay_samples
 from app.replay_folder import MAX_WAITING, ReplayStore
 from app.request_errors import NotKept
 from app.settings import Settings
-from app.speech.codes import CodeArray, FrameLayout
+from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.windows import Window
 from app.trail import ReplayRecorder
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
@@ -243,7 +243,7 @@ async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_repo
 
 
 def trail_of(frames: int) -> ReplayRecorder:
-    codes = CodeArray(FrameLayout(0, 1, 65_536), frames)
+    codes = CodeBuffer(FrameLayout(0, 1, 65_536), frames)
     codes.feed(list(range(frames)))
     trail = ReplayRecorder("builtin", 4)
     trail.begin(codes)
@@ -255,7 +255,7 @@ def test_a_part_is_decoded_in_the_context_of_the_one_before_unless_a_pause_lies_
     codec, trail = ToneCodec(), trail_of(10)
     for pause_s in (0.0, 0.5):
         trail.pause(pause_s)
-        codes = CodeArray(FrameLayout(0, 1, 65_536), 10)
+        codes = CodeBuffer(FrameLayout(0, 1, 65_536), 10)
         codes.feed(list(range(10)))
         trail.begin(codes)
     assert len(replay_samples(trail.replay("r", "engine_failed"), codec)) == (30 + 25) * 480

@@ -14,7 +14,7 @@ from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.listener import AudioOutput, LoudnessTarget, OutputOptions
 from app.speaker import CarriedContext, WindowDecoder
-from app.speech.codes import CodeArray, FrameLayout
+from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
@@ -25,14 +25,14 @@ LEFT, RIGHT = 5, 2
 PLAN = WindowPlan(first_hop=3, max_hop=8, left=LEFT, right=RIGHT, seamless=True)
 
 
-def codes_of(numbers: range) -> CodeArray:
-    codes = CodeArray(LAYOUT, 1_000)
+def codes_of(numbers: range) -> CodeBuffer:
+    codes = CodeBuffer(LAYOUT, 1_000)
     codes.feed(list(numbers))
     codes.finish()
     return codes
 
 
-def windows_of(before: CarriedContext, codes: CodeArray) -> list[CodeWindow]:
+def windows_of(before: CarriedContext, codes: CodeBuffer) -> list[CodeWindow]:
     schedule, found = WindowSchedule(PLAN), list[CodeWindow]()
     while not schedule.finished:
         window = schedule.take(codes.frames, ended=True)
@@ -72,7 +72,7 @@ def test_a_window_with_enough_context_of_its_own_gets_no_more() -> None:
     assert (window.first_frame, window.context_frames) == (13, 5)
 
 
-class RacingCodes(CodeArray):
+class RacingCodes(CodeBuffer):
     """Codes of which the last, and the end, arrive right after the first look at them for a second window."""
 
     looks = 0  # of the decode thread: two for each window

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 DOUBLINGS = 6  # from the smallest size to the largest
 MOST_TIMES = 3  # as long for twice as much; in quadratic time it is four
-LEAST_S = 0.005  # shorter times are not compared
+MIN_LOOP_S = 0.005  # shorter times are not compared
 LONG_S = 0.3  # from here on no size may take so many times as long, below it only the largest
 TRIES = 5  # of two sizes; the shortest time of each counts
 
@@ -42,11 +42,11 @@ def assert_linear(work: Callable[[str], object], of: Repeated) -> None:
         long_s = _seconds(work, long)
         if long_s >= LONG_S or long is texts[-1]:
             for _ in range(TRIES - 1):
-                if long_s < max(LEAST_S, MOST_TIMES * short_s):
+                if long_s < max(MIN_LOOP_S, MOST_TIMES * short_s):
                     break
                 short_s = min(short_s, _seconds(work, short))
                 long_s = min(long_s, _seconds(work, long))
-            assert long_s < max(LEAST_S, MOST_TIMES * short_s), (
+            assert long_s < max(MIN_LOOP_S, MOST_TIMES * short_s), (
                 f"{len(short):,} characters take {short_s:.4f} s, {len(long):,} take {long_s:.4f} s"
             )
         short_s = long_s

@@ -27,7 +27,7 @@ from app.request_errors import (
 )
 from app.settings import Settings
 from app.speech.codes import FrameLayout
-from app.speech.duration import Pace
+from app.speech.duration import SpeechRate
 from app.speech.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.fade import FADE_OUT_S
 from app.speech.pauses import Passage
@@ -49,7 +49,7 @@ class Asking:
     fields: Mapping[str, str]
     budget_tokens: int
     most_characters: int  # of one prompt
-    pace: Pace
+    pace: SpeechRate
 
     def segments(self, passage: Passage) -> list[Segment]:
         """Return the segments of a passage. A passage without text is a pause, or none at 0 s."""
@@ -82,7 +82,7 @@ class Intake:
         self._wording = wording
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
-        self._pace = Pace(
+        self._pace = SpeechRate(
             profile.characters_per_second,
             spec.frames_per_s,
             profile.longest_speech,
@@ -147,7 +147,7 @@ class Intake:
 
     def _least_s(self, passage: Passage) -> float:
         """Return the minimum duration of a passage at speed 1, in seconds."""
-        return passage.pause_s + self._pace.quickest_s(passage.text)
+        return passage.pause_s + self._pace.min_expected_s(passage.text)
 
     def _check_length(self, request: SpeechRequest, least_s: float) -> None:
         """Raise SpeechTooLong if the minimum duration exceeds the longest response.

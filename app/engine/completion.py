@@ -10,7 +10,7 @@ from app.engine import FinishReason, Generation, Sampling
 from app.engine.sse import Event, EventStream, Usage
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 from app.profiles import TokenSyntax
-from app.speech.tokens import TokenIds
+from app.speech.tokens import TokenIdParser
 
 _FINISH_REASONS: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
 
@@ -52,7 +52,7 @@ class Completion:
 
     def __init__(self, syntax: TokenSyntax, token_limit: int | None) -> None:
         self._events = EventStream()
-        self._tokens = TokenIds(syntax, token_limit)
+        self._tokens = TokenIdParser(syntax, token_limit)
         self._limit = token_limit
         self._usage: Usage | None = None
         self._finish_reason: str | None = None

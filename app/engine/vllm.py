@@ -64,7 +64,7 @@ class VllmEngine:
         token_limit: int | None = None,
         request_token_ids: bool = True,
     ) -> None:
-        """`url`: may end in /v1 or /v1/completions. `token_limit`: see `TokenIds`."""
+        """`url`: may end in /v1 or /v1/completions. `token_limit`: see `TokenIdParser`."""
         self._base = re.sub(r"(/v1)?(/completions)?/*$", "", url)
         self._model = model
         self._tokens = tokens

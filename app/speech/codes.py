@@ -24,7 +24,7 @@ class FrameLayout:
     vocabulary: int
 
 
-class CodeArray:
+class CodeBuffer:
     """Append-only codes in a buffer that is allocated once.
 
     One thread appends. Any thread may read the frames below `frames`, because the count grows only

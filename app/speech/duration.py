@@ -18,19 +18,19 @@ _LONE_LETTER = re.compile(r"(?<![^\W_])[^\W\d_](?![^\W_])")
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DurationBounds:
     """Minimum, maximum and typical number of frames in the speech of a text."""
 
-    least_frames: int
-    most_frames: int
+    min_frames: int
+    max_frames: int
     expected_frames: int = 0
 
 
-ANY_LENGTH = Bounds(0, 2**31)
+ANY_LENGTH = DurationBounds(0, 2**31)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SpeechRate:
     """Typical speech rate of a model, and the deviations that are accepted.
 
     `longest` and `shortest` are multiples of the typical duration. `shortest` 0 sets no bound.
@@ -41,7 +41,7 @@ class Pace:
     longest: float
     shortest: float
 
-    def bounds(self, text: str) -> Bounds:
+    def bounds(self, text: str) -> DurationBounds:
         """Return the bounds for the speech of `text`."""
         letters = (
             spoken_length(text)
@@ -52,13 +52,13 @@ class Pace:
         most_s = LONGEST_EXTRA_S + self.longest * expected_s
         surely_s = sum(map(str.isalnum, text)) / self.characters_per_s
         least_s = self.shortest * surely_s if surely_s >= SHORTEST_S else 0.0
-        return Bounds(
-            least_frames=int(least_s * self.frames_per_s),
-            most_frames=round(most_s * self.frames_per_s),
+        return DurationBounds(
+            min_frames=int(least_s * self.frames_per_s),
+            max_frames=round(most_s * self.frames_per_s),
             expected_frames=round(expected_s * self.frames_per_s),
         )
 
-    def quickest_s(self, text: str) -> float:
+    def min_expected_s(self, text: str) -> float:
         """Return the least seconds that the speech of `text` takes.
 
         Signs do not count, since a model may skip them. Capitals count as lower case, since they

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.speech.stitch import rise
+from app.speech.stitch import raised_cosine
 
 FADE_IN_S = 0.010
 FADE_OUT_S = 0.010
@@ -18,7 +18,7 @@ class FadeIn:
     """Raised-cosine fade over the first 10 ms of a signal, across chunks of any size."""
 
     def __init__(self, sample_rate_hz: int) -> None:
-        self._rising = rise(round(FADE_IN_S * sample_rate_hz))
+        self._rising = raised_cosine(round(FADE_IN_S * sample_rate_hz))
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the samples, faded within the first 10 ms of the signal."""
@@ -47,10 +47,10 @@ class FadeOut:
 
     def finish(self) -> NDArray[np.float32]:
         """Return the last 10 ms (or all of a shorter signal), faded."""
-        return self._kept * rise(len(self._kept))[::-1]
+        return self._kept * raised_cosine(len(self._kept))[::-1]
 
 
-class Edges:
+class SegmentFades:
     """Fade-in and fade-out of one segment after another."""
 
     def __init__(self, sample_rate_hz: int) -> None:

@@ -14,20 +14,22 @@ SPEECH_BLOCKS = 3  # in a row; fewer are a click, since no syllable is as short 
 LOCK_BLOCKS = 45  # blocks (0.9 s) from the first speech until the gain is fixed
 PRIOR_BLOCKS = 8  # initial weight of the profile's typical level, 0 when the gain is fixed
 MAX_GAIN_DB = 20.0  # brings -36 dBFS to the default target
-KNEE = 0.8  # amplitude below which the limiter changes nothing
+SOFT_LIMIT_KNEE = 0.8  # amplitude below which the limiter changes nothing
 
 
-def limit(samples: Samples) -> Samples:
+def soft_limit(samples: Samples) -> Samples:
     """Limit each sample by itself: identity up to the knee, tanh above it, within (-1, 1)."""
     loud = np.abs(samples)
-    if not loud.size or loud.max() <= KNEE:
+    if not loud.size or loud.max() <= SOFT_LIMIT_KNEE:
         return samples
-    bent = KNEE + (1 - KNEE) * np.tanh((loud - KNEE) / (1 - KNEE))
+    bent = SOFT_LIMIT_KNEE + (1 - SOFT_LIMIT_KNEE) * np.tanh(
+        (loud - SOFT_LIMIT_KNEE) / (1 - SOFT_LIMIT_KNEE)
+    )
     bent = np.sign(samples) * np.minimum(bent, 1 - 2**-16)  # tanh rounds to 1 far above the knee
-    return np.where(loud > KNEE, bent, samples).astype(np.float32)
+    return np.where(loud > SOFT_LIMIT_KNEE, bent, samples).astype(np.float32)
 
 
-class VoicedLevel:
+class LoudnessEstimate:
     """Mean level of the voiced blocks, mixed with a typical level until LOCK_BLOCKS have passed."""
 
     def __init__(self, typical_db: float) -> None:
@@ -61,7 +63,7 @@ class VoicedLevel:
         return 10 * math.log10(energy / (self._blocks + typical_blocks))
 
 
-class Leveller:
+class LoudnessNormaliser:
     """Normaliser that brings voiced speech to `target_db` (dBFS, RMS) with one gain.
 
     The gain is estimated from the first `horizon_s` of audio and the profile's typical level,
@@ -75,7 +77,7 @@ class Leveller:
         self._block = round(sample_rate_hz * BLOCK_S)
         self._horizon = self._block * max(1, int(horizon_s / BLOCK_S))
         self._target_db = target_db
-        self._level = VoicedLevel(typical_db)
+        self._level = LoudnessEstimate(typical_db)
         self._pending: Samples = np.zeros(0, np.float32)
         self._gain: float | None = None  # None until the horizon is full
         self._ahead = 0  # blocks of the horizon that are observed but not returned
@@ -100,11 +102,11 @@ class Leveller:
     def _release(self, count: int) -> Samples:
         ready, self._pending = self._pending[:count], self._pending[count:]
         if self._gain is not None and self._level.locked:
-            return limit(ready * np.float32(self._gain))
+            return soft_limit(ready * np.float32(self._gain))
         whole = count // self._block * self._block
         parts = (ready[:whole].reshape(-1, self._block), ready[whole:][None])
         levelled = [(part * self._envelope(part)).reshape(-1) for part in parts if part.size]
-        return limit(np.concatenate(levelled or [ready]))
+        return soft_limit(np.concatenate(levelled or [ready]))
 
     def _envelope(self, blocks: Samples) -> Samples:
         """Return the gain of each sample (blocks, samples).

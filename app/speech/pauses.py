@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.request_errors import UnsupportedValue
 
-LONGEST_S, LONGEST_TOTAL_S = 10.0, 60.0
+MAX_SILENCE_S, LONGEST_TOTAL_S = 10.0, 60.0
 PAUSE = re.compile(r"\[pause:\s{0,3}(\d{1,6}(?:\.\d{1,6})?)\s{0,3}(ms|s)\]", re.IGNORECASE)
 LONGEST_PAUSE = 29  # characters of a pause mark
 
@@ -41,7 +41,7 @@ def check_pauses(pauses_s: Sequence[float]) -> None:
     Raises:
         UnsupportedValue: a pause exceeds 10 s, or all together exceed 60 s.
     """
-    if max(pauses_s) > LONGEST_S or sum(pauses_s) > LONGEST_TOTAL_S:
+    if max(pauses_s) > MAX_SILENCE_S or sum(pauses_s) > LONGEST_TOTAL_S:
         raise UnsupportedValue(
             "input: a pause must not exceed 10 s, and all pauses together 60 s", param="input"
         )

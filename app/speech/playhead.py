@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Playhead:
+class PlaybackClock:
     """Estimate of when the client has played all audio sent, by the caller's clock.
 
     Playback starts with the first audio and restarts after a gap, as in players. Slow reading by
@@ -14,7 +14,7 @@ class Playhead:
         self._dry_s: float | None = None  # time when all audio has been played; None: none was sent
         self._waits = True  # False if the client was late to read the last audio
 
-    def dry(self, now_s: float) -> bool:
+    def underrunning(self, now_s: float) -> bool:
         """True if the client has played all audio and waits for more."""
         return self._dry_s is not None and self._waits and now_s > self._dry_s
 

@@ -8,10 +8,10 @@ from app.samples import Samples
 
 BLOCK_S = 0.02
 FLOOR_DB = -60.0  # dBFS, RMS; a block below it is silence
-LONGEST_S = 3.0  # seconds of silence that are accepted
+MAX_SILENCE_S = 3.0  # seconds of silence that are accepted
 
 
-class Quiet:
+class SilenceDetector:
     """Detector of long silence on a fixed grid of 20 ms, independent of the chunk sizes."""
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -20,7 +20,7 @@ class Quiet:
         self._quiet_blocks = 0  # blocks of silence at the end of the audio so far
 
     def feed(self, samples: Samples) -> bool:
-        """Add samples. True if a silence that reaches into them exceeds `LONGEST_S`."""
+        """Add samples. True if a silence that reaches into them exceeds `MAX_SILENCE_S`."""
         sound = np.concatenate([self._rest, samples])
         whole = len(sound) // self._block * self._block
         self._rest = sound[whole:]
@@ -29,4 +29,4 @@ class Quiet:
         edges = np.concatenate([[-1 - self._quiet_blocks], heard, [len(energies)]])
         gaps = np.diff(edges) - 1
         self._quiet_blocks = int(gaps[-1])
-        return bool(gaps.max() > round(LONGEST_S / BLOCK_S))
+        return bool(gaps.max() > round(MAX_SILENCE_S / BLOCK_S))

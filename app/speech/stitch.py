@@ -10,7 +10,7 @@ from app.speech.windows import Window
 FADE_S = 0.012  # seconds of the longest blend of two adjacent windows
 
 
-def rise(samples: int) -> Samples:
+def raised_cosine(samples: int) -> Samples:
     """Return the rising half of a raised cosine, from just above 0 to just below 1."""
     phase = (np.arange(samples, dtype=np.float32) + 0.5) / max(samples, 1)
     return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
@@ -39,6 +39,6 @@ class Stitcher:
         if blend:
             tail = self._tail[:blend]
             # This form leaves samples unchanged where both windows agree.
-            own[:blend] = tail + (own[:blend] - tail) * rise(blend)
+            own[:blend] = tail + (own[:blend] - tail) * raised_cosine(blend)
         self._tail = decoded[end : end + self._fade_samples].copy()
         return own

@@ -18,7 +18,7 @@ SILENCE_SAMPLES = 12 * BLOCK_SAMPLES  # pushes the last samples through the filt
 STAGE = 2.0  # speed above which (or below its inverse) one stage skips audio, so two are chained
 
 
-class Tempo:
+class TimeStretcher:
     """Time stretcher to `speed` times the rate of a signal. Speed 1 leaves it unchanged."""
 
     def __init__(self, sample_rate_hz: int, speed: float) -> None:

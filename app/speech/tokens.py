@@ -12,7 +12,7 @@ from app.profiles import TokenSyntax
 MAX_DIGITS: Final = 9
 
 
-class TokenText:
+class TokenTextParser:
     """Parser of token numbers in text that may be split anywhere. Text between tokens is skipped.
 
     A token starts with its whole prefix, followed by 1 to MAX_DIGITS digits and the suffix.
@@ -65,7 +65,7 @@ class TokenText:
         return text[start:] if start >= 0 else ""
 
 
-class TokenIds:
+class TokenIdParser:
     """Parser of token numbers in text and ids together. Ids are used where there is no text.
 
     The id of token N is N plus an offset that engines do not report. It is learned from events that
@@ -76,14 +76,16 @@ class TokenIds:
 
     def __init__(self, syntax: TokenSyntax, limit: int | None = None) -> None:
         """`limit`: ids without text give only numbers below it; others are of other tokens."""
-        self._text = TokenText(syntax)
+        self._text = TokenTextParser(syntax)
         self._pattern = f"{syntax.prefix}\0{syntax.suffix}".replace("%", "%%").replace("\0", "%d")
         self._limit = limit
         self._usable = True
         self._offset: int | None = None
-        self._guess: tuple[int, int] | None = None  # an offset and the number that suggested it
-        self._unseen: list[int] = []  # ids whose text has not arrived in full
-        self._ahead: list[int] = []  # numbers returned from ids alone, whose text may still arrive
+        self._candidate: tuple[int, int] | None = None  # an offset and the number that suggested it
+        self._unmatched_ids: list[int] = []  # ids whose text has not arrived in full
+        self._from_ids_count: list[
+            int
+        ] = []  # numbers returned from ids alone, whose text may still arrive
 
     def feed(
         self, text: str, ids: Sequence[int] | None = None, *, last_is_end: bool = False
@@ -95,7 +97,7 @@ class TokenIds:
         Raises:
             EngineProtocolError: the ids contradict the text, or a number is out of range.
         """
-        in_step = not (self._text.tail or self._unseen or self._ahead)
+        in_step = not (self._text.tail or self._unmatched_ids or self._from_ids_count)
         if ids and in_step and self._offset is not None:
             numbers = self._confirmed(text, ids, self._offset)
             if numbers:
@@ -112,7 +114,7 @@ class TokenIds:
         return numbers
 
     def finish(self) -> None:
-        """End the stream; see `TokenText.finish`."""
+        """End the stream; see `TokenTextParser.finish`."""
         self._text.finish()
 
     def _confirmed(self, text: str, ids: Sequence[int], offset: int) -> list[int] | None:
@@ -126,12 +128,12 @@ class TokenIds:
         if len(ids) != len(numbers):
             return  # some ids are of other tokens
         for number, token_id in zip(numbers, ids, strict=True):
-            offset, first = self._guess or (token_id - number, number)
+            offset, first = self._candidate or (token_id - number, number)
             if token_id - number != offset:
                 self._usable = False
                 self._offset = None
                 return
-            self._guess = offset, first
+            self._candidate = offset, first
             if number != first:
                 self._offset = offset
 
@@ -142,34 +144,34 @@ class TokenIds:
         numbers = [token_id - offset for token_id in ids if token_id >= offset]
         if limit is not None:
             numbers = [number for number in numbers if number < limit]
-        self._ahead += numbers
+        self._from_ids_count += numbers
         return numbers
 
     def _checked(self, numbers: list[int], ids: Sequence[int], offset: int) -> list[int]:
         expected = [number + offset for number in numbers]
-        if expected == ids and not self._unseen:
-            self._ahead.clear()
+        if expected == ids and not self._unmatched_ids:
+            self._from_ids_count.clear()
             return numbers
-        self._unseen += ids
-        left = iter(self._unseen)
+        self._unmatched_ids += ids
+        left = iter(self._unmatched_ids)
         if not numbers or all(token_id in left for token_id in expected):
             if numbers:
-                self._unseen = list(left)
-                self._ahead.clear()
+                self._unmatched_ids = list(left)
+                self._from_ids_count.clear()
             return numbers
         late = self._without_given(numbers)
-        left = iter(self._unseen)
+        left = iter(self._unmatched_ids)
         if late == numbers or not all(number + offset in left for number in late):
             raise EngineProtocolError("the engine's token ids contradict its text")
         if late:
-            self._unseen = list(left)
+            self._unmatched_ids = list(left)
         return late
 
     def _without_given(self, numbers: list[int]) -> list[int]:
         """Return `numbers` without those already returned from ids before their text arrived."""
-        count = min(len(numbers), len(self._ahead))
-        if numbers[:count] != self._ahead[:count]:
-            self._ahead.clear()
+        count = min(len(numbers), len(self._from_ids_count))
+        if numbers[:count] != self._from_ids_count[:count]:
+            self._from_ids_count.clear()
             return numbers
-        self._ahead = self._ahead[count:]
+        self._from_ids_count = self._from_ids_count[count:]
         return numbers[count:]

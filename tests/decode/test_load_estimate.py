@@ -27,7 +27,7 @@ from app.decode.load_estimate import (
 )
 from app.decode.queue import BatchLimits
 from app.engine import EngineCost
-from app.speech.playhead import Playhead
+from app.speech.playhead import PlaybackClock
 from app.speech.windows import LEAD_MARGIN_S, WindowPlan
 
 FRAME_S = 0.02  # of sound
@@ -324,7 +324,7 @@ class Answer:
     begun_s: float = 0.0
     done: int = 0
     gaps: int = 0
-    playhead: Playhead = field(default_factory=Playhead)
+    playhead: PlaybackClock = field(default_factory=PlaybackClock)
 
     @property
     def ready_s(self) -> float:
@@ -450,7 +450,7 @@ class Machine:
         self.now_s += call_s
         for answer, frames in zip(batch, lengths, strict=True):
             new_s = min(answer.hop, answer.frames - answer.done) * FRAME_S
-            late = answer.playhead.dry(self.now_s)
+            late = answer.playhead.underrunning(self.now_s)
             load.window_sent(
                 SentWindow(self.now_s, frames, deadlines_s[id(answer)] - asked_s[id(answer)], late)
             )

@@ -14,10 +14,10 @@ from app.codec.load import CodecChoice, load_codec
 from app.engine import Sampling
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
-from app.speech.duration import Pace
+from app.speech.duration import SpeechRate
 from app.speech.prompt import render
-from app.speech.quiet import Quiet
-from app.speech.repetition import Repetition
+from app.speech.quiet import SilenceDetector
+from app.speech.repetition import LoopDetector
 
 PROFILE = load_profile("builtin")
 SENTENCES = (Path(__file__).parents[2] / "bench" / "sentences.txt").read_text().splitlines()
@@ -58,7 +58,7 @@ async def engine() -> AsyncIterator[BuiltinEngine]:
 @pytest.mark.parametrize("texts", [PROSE, ODD], ids=["prose", "odd"])
 async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[str]) -> None:
     codec = load_codec(CodecChoice("builtin", "builtin"), "cpu", print)
-    pace = Pace(
+    pace = SpeechRate(
         PROFILE.characters_per_second, codec.spec.frames_per_s, longest=2.0, shortest=0.25
     )  # half of the room
     for text in texts:
@@ -67,8 +67,8 @@ async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[s
         await engine.generate(prompt, Sampling(max_tokens=10_000), codes.extend)
         frames = np.array(codes, np.int32)[:, None]
         bounds = pace.bounds(text)
-        assert bounds.least_frames <= len(frames) < bounds.most_frames, text
-        assert not Repetition(codec.spec.frames_per_s).feed(frames), text
-        assert not Quiet(codec.spec.sample_rate_hz).feed(codec.decode([CodeWindow(frames)])[0]), (
-            text
-        )
+        assert bounds.min_frames <= len(frames) < bounds.max_frames, text
+        assert not LoopDetector(codec.spec.frames_per_s).feed(frames), text
+        assert not SilenceDetector(codec.spec.sample_rate_hz).feed(
+            codec.decode([CodeWindow(frames)])[0]
+        ), text

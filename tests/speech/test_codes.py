@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import EngineProtocolError
-from app.speech.codes import CodeArray, FrameLayout
+from app.speech.codes import CodeBuffer, FrameLayout
 
 NEUCODEC = FrameLayout(first=0, slots=1, vocabulary=65_536)
 SNAC = FrameLayout(first=10, slots=7, vocabulary=4_096)
@@ -21,13 +21,13 @@ def snac_frame(*codes: int) -> list[int]:
     return [10 + slot * 4_096 + code for slot, code in enumerate(codes)]
 
 
-def filled(layout: FrameLayout, numbers: list[int]) -> CodeArray:
-    codes = CodeArray(layout, ROOM)
+def filled(layout: FrameLayout, numbers: list[int]) -> CodeBuffer:
+    codes = CodeBuffer(layout, ROOM)
     codes.feed(numbers)
     return codes
 
 
-def rows(codes: CodeArray) -> list[list[int]]:
+def rows(codes: CodeBuffer) -> list[list[int]]:
     return codes.window(0, codes.frames).tolist()
 
 
@@ -66,7 +66,7 @@ def test_any_split_gives_the_same_frames(
 ) -> None:
     layout, numbers = stream
     whole = filled(layout, numbers)
-    split = CodeArray(layout, ROOM)
+    split = CodeBuffer(layout, ROOM)
     edges = [0, *sorted(cuts), len(numbers)]
     for begin, end in itertools.pairwise(edges):
         split.feed(numbers[begin:end])
@@ -99,7 +99,7 @@ def test_control_tokens_are_skipped_also_within_a_frame() -> None:
 def test_a_number_outside_the_vocabulary_is_refused_with_all_that_came_beside_it(
     layout: FrameLayout, number: int
 ) -> None:
-    codes = CodeArray(layout, ROOM)
+    codes = CodeBuffer(layout, ROOM)
     with pytest.raises(EngineProtocolError):
         codes.feed([10, number])
     assert (codes.frames, codes.tokens) == (0, 0)
@@ -144,7 +144,7 @@ def test_a_window_taken_earlier_is_not_changed_by_later_codes() -> None:
 @pytest.mark.parametrize(("layout", "most"), [(NEUCODEC, 5), (NEUCODEC, 1), (SNAC, 21), (SNAC, 3)])
 def test_exactly_max_tokens_fit(layout: FrameLayout, most: int) -> None:
     numbers = (snac_frame(*[1] * 7) * 3)[:most]
-    codes = CodeArray(layout, most)
+    codes = CodeBuffer(layout, most)
     codes.feed(numbers)
     assert codes.frames == most // layout.slots
     with pytest.raises(EngineProtocolError):
@@ -152,7 +152,7 @@ def test_exactly_max_tokens_fit(layout: FrameLayout, most: int) -> None:
 
 
 def test_tokens_out_of_turn_count_towards_max_tokens() -> None:
-    codes = CodeArray(SNAC, 50)
+    codes = CodeBuffer(SNAC, 50)
     with pytest.raises(EngineProtocolError):
         for _ in range(51):
             codes.feed(snac_frame(1))

@@ -9,7 +9,7 @@ import pytest
 
 from app.setting_types import Format
 from app.speech.encoders import make_encoder
-from app.speech.tempo import Tempo
+from app.speech.tempo import TimeStretcher
 
 SOUND = np.zeros(24_000, np.float32)
 
@@ -22,7 +22,7 @@ def threads() -> int:
 @pytest.mark.parametrize("speed", [0.25, 1.5])
 def test_tempo_starts_no_thread(speed: float) -> None:
     before = threads()
-    kept = [Tempo(24_000, speed) for _ in range(4)]
+    kept = [TimeStretcher(24_000, speed) for _ in range(4)]
     for tempo in kept:
         tempo.feed(SOUND)
     assert threads() == before

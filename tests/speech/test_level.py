@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.samples import Samples
-from app.speech.level import KNEE, MAX_GAIN_DB, Leveller, limit
+from app.speech.level import MAX_GAIN_DB, SOFT_LIMIT_KNEE, LoudnessNormaliser, soft_limit
 
 RATE_HZ = 24_000
 TARGET_DB = -16.0
@@ -36,8 +36,8 @@ def speech(level_db: float, *, bursts: int = 12) -> Samples:
     return np.concatenate([part for pair in parts for part in pair])
 
 
-def leveller(horizon_s: float = 0.2, *, target_db: float = TARGET_DB) -> Leveller:
-    return Leveller(RATE_HZ, target_db=target_db, typical_db=-20.0, horizon_s=horizon_s)
+def leveller(horizon_s: float = 0.2, *, target_db: float = TARGET_DB) -> LoudnessNormaliser:
+    return LoudnessNormaliser(RATE_HZ, target_db=target_db, typical_db=-20.0, horizon_s=horizon_s)
 
 
 def levelled(samples: Samples, horizon_s: float = 0.2, *, target_db: float = TARGET_DB) -> Samples:
@@ -52,7 +52,7 @@ def voiced_after(samples: Samples, leveled: Samples, seconds: float) -> Samples:
 
 def gains_db(samples: Samples, leveled: Samples) -> NDArray[np.float64]:
     """The gain at each voiced sample below the limiter's knee."""
-    plain = (np.abs(samples) > 1e-4) & (np.abs(leveled) < KNEE)
+    plain = (np.abs(samples) > 1e-4) & (np.abs(leveled) < SOFT_LIMIT_KNEE)
     return 20 * np.log10(np.abs(leveled[plain] / samples[plain]))
 
 
@@ -162,14 +162,14 @@ def test_the_output_never_reaches_full_scale(level_db: int) -> None:
 @given(values=st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=50))
 def test_the_limiter_is_odd_monotonic_and_transparent_below_its_knee(values: list[float]) -> None:
     samples = np.sort(np.array(values, np.float32))
-    limited = limit(samples)
+    limited = soft_limit(samples)
     assert limited.dtype == np.float32
     assert np.abs(limited).max() < 1
     assert (np.diff(limited) >= 0).all()
-    assert np.array_equal(limit(-samples), -limited)
-    quiet = np.abs(samples) <= KNEE
+    assert np.array_equal(soft_limit(-samples), -limited)
+    quiet = np.abs(samples) <= SOFT_LIMIT_KNEE
     assert np.array_equal(limited[quiet], samples[quiet])
 
 
 def test_the_limiter_takes_nothing() -> None:
-    assert len(limit(silence(0))) == 0
+    assert len(soft_limit(silence(0))) == 0

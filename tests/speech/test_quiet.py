@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.samples import Samples
-from app.speech.quiet import Quiet
+from app.speech.quiet import SilenceDetector
 
 RATE_HZ = 8_000
 
@@ -20,7 +20,7 @@ def tone(seconds: float, db: float) -> Samples:
 
 
 def is_quiet(sound: Samples, sizes: list[int] | None = None) -> bool:
-    quiet, at, found = Quiet(RATE_HZ), 0, False
+    quiet, at, found = SilenceDetector(RATE_HZ), 0, False
     for size in [*(sizes or []), len(sound)]:
         found = quiet.feed(sound[at : at + size]) or found
         at += size

@@ -8,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.repetition import LEAST_S, LONGEST_PERIOD_FRAMES, REPEATS, STRIDE_FRAMES, Repetition
+from app.speech.repetition import (
+    MAX_PERIOD_FRAMES,
+    MIN_LOOP_S,
+    REPEATS,
+    STRIDE_FRAMES,
+    LoopDetector,
+)
 
 FRAMES_PER_S = 50
-LEAST_FRAMES = round(LEAST_S * FRAMES_PER_S)
+LEAST_FRAMES = round(MIN_LOOP_S * FRAMES_PER_S)
 Codes = NDArray[np.int32]
 
 
@@ -22,7 +28,7 @@ def frames_of(numbers: list[int], slots: int = 1) -> Codes:
 
 def found_at(codes: Codes, sizes: list[int] | None = None) -> int | None:
     """How many frames had come when a loop was found."""
-    repetition, come = Repetition(FRAMES_PER_S), 0
+    repetition, come = LoopDetector(FRAMES_PER_S), 0
     for size in [*(sizes or []), len(codes)]:
         come = min(len(codes), come + size)
         if repetition.feed(codes[:come]):
@@ -33,7 +39,7 @@ def found_at(codes: Codes, sizes: list[int] | None = None) -> int | None:
 @pytest.mark.fault(18)
 @given(
     before=st.lists(st.integers(0, 3), max_size=70),
-    period=st.lists(st.integers(0, 50), min_size=1, max_size=LONGEST_PERIOD_FRAMES),
+    period=st.lists(st.integers(0, 50), min_size=1, max_size=MAX_PERIOD_FRAMES),
     slots=st.sampled_from([1, 7]),
 )
 def test_every_loop_is_found_soon(before: list[int], period: list[int], slots: int) -> None:
@@ -78,4 +84,4 @@ def test_codes_that_do_not_come_again_are_no_loop(codes: list[int]) -> None:
 
 
 def test_a_longer_period_is_no_loop() -> None:
-    assert found_at(frames_of(list(range(LONGEST_PERIOD_FRAMES + 1)) * 20)) is None
+    assert found_at(frames_of(list(range(MAX_PERIOD_FRAMES + 1)) * 20)) is None

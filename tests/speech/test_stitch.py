@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.samples import Samples
-from app.speech.stitch import FADE_S, Stitcher, rise
+from app.speech.stitch import FADE_S, Stitcher, raised_cosine
 from app.speech.windows import Window, WindowSchedule, plan_windows
 from tests.fakes import window_spec
 
@@ -107,7 +107,7 @@ def test_the_decoded_windows_are_not_written_to() -> None:
 
 @given(count=st.integers(1, 2_000))
 def test_the_rise_is_monotonic_symmetric_and_within_0_and_1(count: int) -> None:
-    rising = rise(count)
+    rising = raised_cosine(count)
     assert rising.dtype == np.float32
     assert all(low <= high for low, high in itertools.pairwise(rising.tolist()))
     assert np.allclose(rising + rising[::-1], 1, atol=1e-6)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.tempo import Tempo
+from app.speech.tempo import TimeStretcher
 
 RATE_HZ = 24_000
 SPEEDS = (0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 3.0, 4.0)
@@ -22,7 +22,7 @@ def voice(seconds: float) -> NDArray[np.float32]:
 
 
 def played(samples: NDArray[np.float32], speed: float, sizes: list[int]) -> NDArray[np.float32]:
-    tempo = Tempo(RATE_HZ, speed)
+    tempo = TimeStretcher(RATE_HZ, speed)
     parts = np.split(samples, np.minimum(np.cumsum(sizes), len(samples)))
     return np.concatenate([*(tempo.feed(part) for part in parts), tempo.finish()])
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.errors import EngineProtocolError
 from app.profiles import TokenSyntax
-from app.speech.tokens import TokenIds, TokenText
+from app.speech.tokens import TokenIdParser, TokenTextParser
 
 SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
 CUSTOM = TokenSyntax(prefix="<custom_token_", suffix=">", first=10, slots=7)
@@ -50,8 +50,8 @@ def test_any_split_gives_the_same_numbers(
     syntax: TokenSyntax, parts: list[tuple[int, str]], cuts: set[int]
 ) -> None:
     text = "".join(between + write(syntax, [number]) for number, between in parts)
-    whole = TokenText(syntax).feed(text)
-    split = TokenText(syntax)
+    whole = TokenTextParser(syntax).feed(text)
+    split = TokenTextParser(syntax)
     assert [number for piece in pieces(text, cuts) for number in split.feed(piece)] == whole
     assert whole == [number for number, _ in parts]
 
@@ -69,8 +69,8 @@ def test_any_split_gives_the_same_numbers(
     ],
 )
 def test_what_is_a_token(text: str, numbers: list[int]) -> None:
-    assert TokenText(SPEECH).feed(text) == numbers
-    letters = TokenText(SPEECH)
+    assert TokenTextParser(SPEECH).feed(text) == numbers
+    letters = TokenTextParser(SPEECH)
     assert [number for letter in text for number in letters.feed(letter)] == numbers
     letters.finish()
 
@@ -102,8 +102,8 @@ def test_what_is_a_token(text: str, numbers: list[int]) -> None:
 def test_a_malformed_token_is_a_breach_and_is_never_skipped(number: str) -> None:
     text = f"<|s_1|><|s_{number}|>"
     with pytest.raises(EngineProtocolError):
-        TokenText(SPEECH).feed(text)
-    letters = TokenText(SPEECH)
+        TokenTextParser(SPEECH).feed(text)
+    letters = TokenTextParser(SPEECH)
     with pytest.raises(EngineProtocolError):
         for letter in text:
             letters.feed(letter)
@@ -132,8 +132,8 @@ def test_text_that_ends_before_a_whole_prefix_is_only_text(rest: str) -> None:
 @pytest.mark.parametrize("number", ["-1", "-0", "1234567890", "12345678901234567890", "9" * 5000])
 def test_numbers_that_no_codec_has(number: str) -> None:
     with pytest.raises(EngineProtocolError):
-        TokenText(SPEECH).feed(f"<|s_{number}|>")
-    letters = TokenText(SPEECH)
+        TokenTextParser(SPEECH).feed(f"<|s_{number}|>")
+    letters = TokenTextParser(SPEECH)
     with pytest.raises(EngineProtocolError):
         for letter in f"<|s_1|><|s_{number}|>":
             letters.feed(letter)
@@ -144,7 +144,7 @@ def test_numbers_that_no_codec_has(number: str) -> None:
 @pytest.mark.parametrize("letters", ["<", "<|", "<|s"])
 @pytest.mark.parametrize("piece", [1, 1000])
 def test_the_tail_stays_short(letters: str, piece: int) -> None:
-    text = TokenText(SPEECH)
+    text = TokenTextParser(SPEECH)
     unit = letters * piece
     for _ in range(10_000_000 // len(unit) // (10 if piece == 1 else 1)):
         assert text.feed(unit) == []
@@ -156,8 +156,8 @@ def ids_of(numbers: list[int]) -> list[int]:
     return [number + OFFSET for number in numbers]
 
 
-def learned(*, limit: int | None = None, syntax: TokenSyntax = SPEECH) -> TokenIds:
-    tokens = TokenIds(syntax, limit)
+def learned(*, limit: int | None = None, syntax: TokenSyntax = SPEECH) -> TokenIdParser:
+    tokens = TokenIdParser(syntax, limit)
     assert tokens.feed(write(syntax, [1]), ids_of([1])) == [1]
     assert tokens.feed(write(syntax, [9]), ids_of([9])) == [9]
     return tokens
@@ -165,7 +165,7 @@ def learned(*, limit: int | None = None, syntax: TokenSyntax = SPEECH) -> TokenI
 
 @given(SYNTAXES, st.lists(st.lists(st.integers(0, 65_535), max_size=5)))
 def test_text_with_and_without_ids_agree(syntax: TokenSyntax, groups: list[list[int]]) -> None:
-    with_ids, alone = TokenIds(syntax), TokenIds(syntax)
+    with_ids, alone = TokenIdParser(syntax), TokenIdParser(syntax)
     for group in groups:
         text = write(syntax, group)
         assert with_ids.feed(text, ids_of(group)) == alone.feed(text) == group
@@ -200,20 +200,20 @@ def test_text_that_is_cut_anywhere_still_agrees_with_its_ids(
 
 
 def test_ids_before_anything_is_learned_give_nothing() -> None:
-    tokens = TokenIds(SPEECH)
+    tokens = TokenIdParser(SPEECH)
     assert tokens.feed("", ids_of([4])) == []
     assert tokens.feed("<|s_4|><|s_5|>", ids_of([5])) == [4, 5]
 
 
 def test_one_number_alone_teaches_nothing() -> None:
-    tokens = TokenIds(SPEECH)
+    tokens = TokenIdParser(SPEECH)
     assert tokens.feed("<|s_4|>", ids_of([4])) == [4]
     assert tokens.feed("<|s_4|>", ids_of([4])) == [4]
     assert tokens.feed("", ids_of([5])) == []
 
 
 def test_a_merged_event_teaches_at_once() -> None:
-    tokens = TokenIds(SPEECH)
+    tokens = TokenIdParser(SPEECH)
     assert tokens.feed("<|s_4|><|s_5|>", ids_of([4, 5])) == [4, 5]
     assert tokens.feed("", ids_of([6])) == [6]
 
@@ -235,7 +235,7 @@ def test_ids_that_contradict_the_text(text: str, ids: list[int]) -> None:
 
 
 def test_a_vocabulary_in_another_order_is_read_by_its_text() -> None:
-    tokens = TokenIds(SPEECH)
+    tokens = TokenIdParser(SPEECH)
     odd = {4: 900, 5: 20, 6: 31}
     for number, token_id in odd.items():
         assert tokens.feed(write(SPEECH, [number]), [token_id]) == [number]
@@ -243,7 +243,7 @@ def test_a_vocabulary_in_another_order_is_read_by_its_text() -> None:
 
 
 def test_several_ids_for_one_token_are_read_by_the_text() -> None:
-    tokens = TokenIds(SPEECH)
+    tokens = TokenIdParser(SPEECH)
     letters = [(letter, [ord(letter)]) for letter in write(SPEECH, [4, 5, 66, 4])]
     assert [number for text, ids in letters for number in tokens.feed(text, ids)] == [4, 5, 66, 4]
 
@@ -254,7 +254,7 @@ def test_the_end_token_is_no_number() -> None:
     assert learned().feed("", [*ids_of([3]), END], last_is_end=True) == [3]
     assert learned().feed("<|s_3|>", [*ids_of([3]), END], last_is_end=True) == [3]
     assert learned().feed("<|s_3|><|im_end|>", [*ids_of([3]), END]) == [3]
-    first = TokenIds(SPEECH)
+    first = TokenIdParser(SPEECH)
     assert first.feed("<|s_3|><|s_4|>", [*ids_of([3, 4]), END], last_is_end=True) == [3, 4]
 
 
