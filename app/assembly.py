@@ -24,14 +24,18 @@ from app.engine.voices import VOICES
 from app.idle import ineffective_settings
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.settings import Settings
-from app.speech.lexicon import Lexicon
+from app.speech.lexicon import Pronunciations
 
 log = logging.getLogger(__name__)
 
 
-def build_lexicon(settings: Settings) -> Lexicon:
-    """Read PRONUNCIATIONS; raises LexiconError."""
-    return Lexicon.read(Path(settings.pronunciations)) if settings.pronunciations else Lexicon([])
+def build_pronunciations(settings: Settings) -> Pronunciations:
+    """Read PRONUNCIATIONS; raises PronunciationsError."""
+    return (
+        Pronunciations.read(Path(settings.pronunciations))
+        if settings.pronunciations
+        else Pronunciations([])
+    )
 
 
 def build_profile(settings: Settings) -> Profile:

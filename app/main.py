@@ -29,7 +29,7 @@ from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.api.wording import Wording
-from app.assembly import build_cloner, build_engine, build_lexicon, build_profile
+from app.assembly import build_cloner, build_engine, build_profile, build_pronunciations
 from app.codec import Codec, VoiceEncoder
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
@@ -64,12 +64,12 @@ def create_app(
     Raises:
         pydantic.ValidationError: invalid settings.
         ProfileError: a profile that cannot be read or does not fit the settings.
-        LexiconError: a pronunciation file that cannot be read.
+        PronunciationsError: a pronunciation file that cannot be read.
     """
     settings = settings or Settings()
     profile = build_profile(settings)
     cloner = build_cloner(settings, profile, load_encoder)
-    wording = Wording(settings.max_input_characters, build_lexicon(settings))
+    wording = Wording(settings.max_input_characters, build_pronunciations(settings))
     service = Service(settings, profile, engine or build_engine(settings, profile), cloner, wording)
 
     @asynccontextmanager

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from app.misspelt import EnvFileError
 from app.profiles import ProfileError
 from app.settings import first_validation_error
-from app.speech.lexicon import LexiconError
+from app.speech.lexicon import PronunciationsError
 
-CONFIG_ERRORS: Final = (ValidationError, EnvFileError, ProfileError, LexiconError)
+CONFIG_ERRORS: Final = (ValidationError, EnvFileError, ProfileError, PronunciationsError)
 
 
 def config_error_message(exc: Exception) -> str:

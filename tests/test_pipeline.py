@@ -24,7 +24,7 @@ from app.pipeline import synthesize
 from app.profiles import load_profile
 from app.progress import Progress
 from app.speech.encoders import Encoder, make_encoder
-from app.speech.lexicon import Lexicon
+from app.speech.lexicon import Pronunciations
 from tests.engine.scripted import events
 from tests.fakes import ToneCodec, tone_spec
 from tests.serving import settings_for_tests
@@ -81,7 +81,7 @@ class KeptSink:
 
 async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> bytes:
     codec = ToneCodec(tone_spec(seamless=exact))
-    intake = Intake(settings_for_tests(), PROFILE, codec.spec, Wording(4096, Lexicon([])))
+    intake = Intake(settings_for_tests(), PROFILE, codec.spec, Wording(4096, Pronunciations([])))
     speech = intake.speech(SpeechRequest(input="Hello there.", seed=None if exact else 1))
     decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
     decoder.start()

@@ -12,7 +12,7 @@ from app.clone.store import ClonedVoice, VoiceStore, voice_name
 from app.errors import CloningUnavailable, DeadlineExceeded, LoadError
 from app.profiles import Profile
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
-from app.speech.prompt import Reference
+from app.speech.prompt import VoicePrompt
 from app.speech.text import clean
 from app.standstill import ProcessTimeout
 
@@ -54,14 +54,14 @@ class Cloner:
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._encoder.close()
 
-    def find(self, asked: str | None) -> Reference | None:
+    def find(self, asked: str | None) -> VoicePrompt | None:
         """Return the stored voice with this id or name, or None for any other voice."""
         if asked is None or self._profile.voices.knows(asked):
             return None
         voice = self.store.find(asked)
-        return None if voice is None else Reference(voice.reference_text, voice.codes)
+        return None if voice is None else VoicePrompt(voice.reference_text, voice.codes)
 
-    async def reference(self, audio: bytes, text: str) -> Reference:
+    async def reference(self, audio: bytes, text: str) -> VoicePrompt:
         """Encode a reference for a single request.
 
         Raises:
@@ -73,7 +73,7 @@ class Cloner:
         """
         self.check()
         said = _said(text)
-        return Reference(said, (await self._encode(audio)).codes)
+        return VoicePrompt(said, (await self._encode(audio)).codes)
 
     async def add(self, name: str, audio: bytes, text: str) -> ClonedVoice:
         """Encode a reference and store the voice. Raises as `reference` and `VoiceStore.add` do."""

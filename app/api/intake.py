@@ -30,8 +30,8 @@ from app.speech.codes import FrameLayout
 from app.speech.duration import SpeechRate
 from app.speech.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.fade import FADE_OUT_S
-from app.speech.pauses import Passage
-from app.speech.prompt import Reference, render
+from app.speech.pauses import PausedText
+from app.speech.prompt import VoicePrompt, render
 from app.speech.sentences import split
 from app.speech.windows import WindowPlan, plan_windows
 
@@ -51,7 +51,7 @@ class Asking:
     most_characters: int  # of one prompt
     pace: SpeechRate
 
-    def segments(self, passage: Passage) -> list[Segment]:
+    def segments(self, passage: PausedText) -> list[Segment]:
         """Return the segments of a passage. A passage without text is a pause, or none at 0 s."""
         if not passage.text:
             return [Segment(None, passage.pause_s)] if passage.pause_s else []
@@ -90,7 +90,7 @@ class Intake:
         )
 
     def speech(
-        self, request: SpeechRequest, reference: Reference | None = None
+        self, request: SpeechRequest, reference: VoicePrompt | None = None
     ) -> SynthesisRequest:
         """Plan the speech of a complete text, in the voice of `reference` if there is one.
 
@@ -113,7 +113,7 @@ class Intake:
         )
 
     def dictation(
-        self, request: SpeechRequest, reference: Reference | None = None
+        self, request: SpeechRequest, reference: VoicePrompt | None = None
     ) -> tuple[SynthesisRequest, Script]:
         """Plan the speech of a text that is received later, and return the script for its text.
 
@@ -130,12 +130,12 @@ class Intake:
         settings = self._settings
         least_s = 0.0
 
-        def parts_of(passage: Passage) -> list[Segment]:
+        def parts_of(passage: PausedText) -> list[Segment]:
             nonlocal least_s
             text = self._wording.sentence(passage.text, manner)
             if not text:
                 return []
-            worded = Passage(passage.pause_s, text)
+            worded = PausedText(passage.pause_s, text)
             least_s += self._least_s(worded)
             self._check_length(request, least_s)
             return asking.segments(worded)
@@ -145,7 +145,7 @@ class Intake:
         )
         return self._speech(request, asking, script), script
 
-    def _least_s(self, passage: Passage) -> float:
+    def _least_s(self, passage: PausedText) -> float:
         """Return the minimum duration of a passage at speed 1, in seconds."""
         return passage.pause_s + self._pace.min_expected_s(passage.text)
 
@@ -159,7 +159,7 @@ class Intake:
             message = f"input: the audio would be longer than the limit of {longest_s:g} s"
             raise SpeechTooLong(f"{message}; split the text or raise the speed", param="input")
 
-    def _asking(self, request: SpeechRequest, reference: Reference | None) -> Asking:
+    def _asking(self, request: SpeechRequest, reference: VoicePrompt | None) -> Asking:
         """Return the prompt of a request. A reference's tokens reduce the generation budget."""
         profile = self._profile
         if not profile.serves(request.model):

@@ -12,14 +12,14 @@ from typing import Self
 from app.api.reading import beside
 from app.parts import Segment
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
-from app.speech.incremental import SentenceFeed
-from app.speech.pauses import Passage, check_pauses, passages
+from app.speech.incremental import SentenceStream
+from app.speech.pauses import PausedText, check_pauses, split_at_pauses
 from app.speech.surrogates import SurrogatePairs
 from app.standstill import ProcessTimeout
 
 STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
 # Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.
-PartsOf = Callable[[Passage], list[Segment]]
+PartsOf = Callable[[PausedText], list[Segment]]
 
 
 class Script:
@@ -33,7 +33,7 @@ class Script:
         self._parts_of = parts_of
         self._longest = longest
         self._gap_s = gap_s
-        self._feed, self._pairs = SentenceFeed(), SurrogatePairs()
+        self._feed, self._pairs = SentenceStream(), SurrogatePairs()
         self._characters = 0
         self._pauses_s: list[float] = []
         self._silence_s = 0.0  # silence before the next segment
@@ -141,16 +141,16 @@ class Script:
             return
         self._reading = True
         try:
-            for passage in (passage for sentence in cut() for passage in passages(sentence)):
+            for passage in (passage for sentence in cut() for passage in split_at_pauses(sentence)):
                 await self._add(passage)
         finally:
             self._reading = False
 
-    async def _add(self, passage: Passage) -> None:
+    async def _add(self, passage: PausedText) -> None:
         self._pauses_s.append(passage.pause_s)
         check_pauses(self._pauses_s)
         self._silence_s += passage.pause_s
-        preceded = Passage(self._silence_s, passage.text)
+        preceded = PausedText(self._silence_s, passage.text)
         parts = await beside(passage.text, partial(self._parts_of, preceded))
         if parts:
             self._silence_s, self._speaks = 0.0, True

@@ -30,7 +30,7 @@ from app.progress import Progress
 from app.replay_folder import ReplayStore
 from app.settings import Settings
 from app.speech.encoders import Encoder
-from app.speech.prompt import Reference
+from app.speech.prompt import VoicePrompt
 
 LOADING = "the model is loading"
 MAX_TEXTS = 8  # concurrent requests to normalize, of which one runs at a time
@@ -89,7 +89,7 @@ class Service:
         await self._texts.close()
 
     async def answer(
-        self, request: SpeechRequest, reference: Reference | None = None
+        self, request: SpeechRequest, reference: VoicePrompt | None = None
     ) -> AudioResponse:
         """Return a response that speaks the text, in the voice of `reference` if there is one.
 
@@ -141,7 +141,7 @@ class Service:
         with self._text_places.place(key):
             return await self._texts.text(request.input, manner)
 
-    def _stored(self, request: SpeechRequest) -> Reference | None:
+    def _stored(self, request: SpeechRequest) -> VoicePrompt | None:
         asked = request.voice
         return self.cloner.find(asked.id if isinstance(asked, VoiceId) else asked)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.request_errors import EmptyInput, InputTooLong
-from app.speech.lexicon import Lexicon
-from app.speech.markdown import without_halves
+from app.speech.lexicon import Pronunciations
+from app.speech.markdown import strip_unpaired_marks
 from app.speech.normalise import normalise
 from app.speech.normalise.detect import Language, LanguageChoice
-from app.speech.pauses import Passage, passages
-from app.speech.text import clean, prepare
+from app.speech.pauses import PausedText, split_at_pauses
+from app.speech.text import clean, clean_markup
 
 READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 
@@ -26,7 +26,7 @@ class Manner:
 class Wording:
     """Prepares texts. The lexicon is applied before the rules, which never see its words."""
 
-    def __init__(self, most_characters: int, lexicon: Lexicon) -> None:
+    def __init__(self, most_characters: int, lexicon: Pronunciations) -> None:
         self.most_characters = most_characters
         self._lexicon = lexicon
 
@@ -35,7 +35,7 @@ class Wording:
         for language in READ_AHEAD:
             normalise("1", language)
 
-    def passages(self, text: str, manner: Manner) -> list[Passage]:
+    def passages(self, text: str, manner: Manner) -> list[PausedText]:
         """Split a text at its pauses and normalize it.
 
         The last passage is empty and holds the trailing pause.
@@ -48,16 +48,16 @@ class Wording:
         if len(text) > self.most_characters:
             message = f"input is longer than {self.most_characters} characters"
             raise InputTooLong(message, param="input")
-        found: list[Passage] = []
+        found: list[PausedText] = []
         silence_s = 0.0
-        for passage in passages(text):
+        for passage in split_at_pauses(text):
             silence_s += passage.pause_s
             if any(map(str.isalnum, passage.text)):
-                found.append(Passage(silence_s, self._worded(passage.text, manner)))
+                found.append(PausedText(silence_s, self._worded(passage.text, manner)))
                 silence_s = 0.0
         if not found:
             raise EmptyInput("input has no letter or digit to speak", param="input")
-        return [*found, Passage(silence_s, "")]
+        return [*found, PausedText(silence_s, "")]
 
     def text(self, text: str, manner: Manner) -> str:
         """Return the prepared text in one piece, with its pauses as tags."""
@@ -74,12 +74,12 @@ class Wording:
         if not any(map(str.isalnum, text)):
             return ""
         try:
-            return self._worded(without_halves(text) if manner.normalize else text, manner)
+            return self._worded(strip_unpaired_marks(text) if manner.normalize else text, manner)
         except EmptyInput:
             return ""
 
     def _worded(self, text: str, manner: Manner) -> str:
-        cleaned = self._lexicon.apply(prepare(text, normalize=manner.normalize))
+        cleaned = self._lexicon.apply(clean_markup(text, normalize=manner.normalize))
         if len(cleaned) > 2 * self.most_characters:  # NFKC expands a character to up to 18
             message = "input is too long after Unicode normalization (NFKC) and the lexicon"
             raise InputTooLong(message, param="input")

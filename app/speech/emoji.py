@@ -13,7 +13,7 @@ _PICTURES = re.compile(rf"(?<!\s)\s*+(?:{_PICTURE}{_JOINED}*+\s*+)++(?P<behind>[
 _CLINGING = frozenset(".,;:!?)]}…。，！？；：、")
 
 
-def without_emoji(text: str) -> str:
+def strip_emoji(text: str) -> str:
     """Return the text with emoji between words replaced by a space, and other emoji removed.
 
     A text without emoji is returned as the same object.

@@ -33,7 +33,7 @@ _ALTERNATIVE = re.compile(r"\salt\s?=\s?(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))"
 _INDENT = re.compile(r"\n[ \t]+")
 
 
-def without_html(text: str) -> str:
+def strip_html(text: str) -> str:
     """Remove HTML's tags, comments, scripts and styles. Replace images by their descriptions.
 
     "5 < 6", "a <b and c> d", unknown tags and entities stay. The markdown parser decodes entities.

@@ -20,7 +20,7 @@ _CLAUSE_END = re.compile(r"[,;:)–—][\"'”’)\]]*\s+|[，、；：]")
 _NUMBER = re.compile(r"\s*\d{1,3}[.)]\s*")  # number of a list item, whose text follows
 
 
-class SentenceFeed:
+class SentenceStream:
     """Splitter that receives a text in chunks and returns each sentence once its end is certain.
 
     The end of a sentence is certain when the first letter of the next one has arrived. At each

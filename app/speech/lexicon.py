@@ -15,7 +15,7 @@ _UNSPACED = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _START = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
-class LexiconError(ValueError):
+class PronunciationsError(ValueError):
     """A lexicon file cannot be read. The message is one line that names the file and the line."""
 
 
@@ -32,7 +32,7 @@ class _Entry:
         return same and not _is_inside(text[end : end + 1], self.written[-1])
 
 
-class Lexicon:
+class Pronunciations:
     """Pronunciations, tried at each position by length, longest and case-sensitive first."""
 
     def __init__(self, entries: Iterable[tuple[str, str]]) -> None:
@@ -50,13 +50,13 @@ class Lexicon:
         """Read a UTF-8 file whose lines are a word, a tab and its pronunciation, or a # comment.
 
         Raises:
-            LexiconError: the file cannot be read, a line is malformed, or a word has two
+            PronunciationsError: the file cannot be read, a line is malformed, or a word has two
                 pronunciations.
         """
         try:
             lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
         except OSError as exc:
-            raise LexiconError(f"{path}: cannot be read: {exc.strerror}") from exc
+            raise PronunciationsError(f"{path}: cannot be read: {exc.strerror}") from exc
         entries: dict[str, str] = {}
         for number, line in enumerate(lines, 1):
             try:
@@ -64,7 +64,7 @@ class Lexicon:
                 if entry and entries.setdefault(*entry) != entry[1]:
                     raise ValueError(f"{entry[0]!r} has another pronunciation above")
             except ValueError as exc:
-                raise LexiconError(f"{path}, line {number}: {exc}") from exc
+                raise PronunciationsError(f"{path}, line {number}: {exc}") from exc
         return cls(entries.items())
 
     def __len__(self) -> int:

@@ -28,7 +28,7 @@ _CODE = frozenset({"fence", "code_block"})
 _BLOCK_ENDS = _CODE | {"paragraph_close", "heading_close", "tr_close", "list_item_close"}
 
 
-def plain(text: str) -> str:
+def strip_markdown(text: str) -> str:
     """Remove markdown. Keep the texts of links, headings, images, code and table cells.
 
     Each block becomes one line. It ends in a sentence stop if another block follows, so that they
@@ -46,7 +46,7 @@ def plain(text: str) -> str:
     return "\n".join([*map(_stopped, blocks[:-1]), *blocks[-1:]])
 
 
-def without_halves(text: str) -> str:
+def strip_unpaired_marks(text: str) -> str:
     """Remove marks of bold, struck or code text whose partner is in another sentence."""
     for mark in ("**", "__", "~~", "`"):
         if text.count(mark) % 2 and "```" not in text:

@@ -8,29 +8,29 @@ from dataclasses import dataclass
 
 from app.request_errors import UnsupportedValue
 
-MAX_SILENCE_S, LONGEST_TOTAL_S = 10.0, 60.0
+MAX_SILENCE_S, MAX_TOTAL_PAUSE_S = 10.0, 60.0
 PAUSE = re.compile(r"\[pause:\s{0,3}(\d{1,6}(?:\.\d{1,6})?)\s{0,3}(ms|s)\]", re.IGNORECASE)
 LONGEST_PAUSE = 29  # characters of a pause mark
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class PausedText:
     """Text without pause marks, and the silence before it in seconds."""
 
     pause_s: float
     text: str
 
 
-def passages(text: str) -> list[Passage]:
+def split_at_pauses(text: str) -> list[PausedText]:
     """Split a text at its pause marks. `text` is empty between adjacent marks.
 
     Raises:
         UnsupportedValue: a pause exceeds 10 s, or all together exceed 60 s.
     """
     parts = PAUSE.split(text)
-    found = [Passage(0.0, parts[0])]
+    found = [PausedText(0.0, parts[0])]
     for number, unit, behind in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        found.append(Passage(float(number) * (0.001 if unit.lower() == "ms" else 1), behind))
+        found.append(PausedText(float(number) * (0.001 if unit.lower() == "ms" else 1), behind))
     check_pauses([passage.pause_s for passage in found])
     return found
 
@@ -41,7 +41,7 @@ def check_pauses(pauses_s: Sequence[float]) -> None:
     Raises:
         UnsupportedValue: a pause exceeds 10 s, or all together exceed 60 s.
     """
-    if max(pauses_s) > MAX_SILENCE_S or sum(pauses_s) > LONGEST_TOTAL_S:
+    if max(pauses_s) > MAX_SILENCE_S or sum(pauses_s) > MAX_TOTAL_PAUSE_S:
         raise UnsupportedValue(
             "input: a pause must not exceed 10 s, and all pauses together 60 s", param="input"
         )

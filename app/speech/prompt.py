@@ -19,7 +19,7 @@ def render(template: str, **values: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class VoicePrompt:
     """Recording of a voice for a prompt: its text, cleaned by `app.speech.text`, and its codes."""
 
     text: str

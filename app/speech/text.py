@@ -6,9 +6,9 @@ import re
 import unicodedata
 
 from app.request_errors import EmptyInput
-from app.speech.emoji import without_emoji
-from app.speech.html import without_html
-from app.speech.markdown import plain
+from app.speech.emoji import strip_emoji
+from app.speech.html import strip_html
+from app.speech.markdown import strip_markdown
 
 # Combining marks in a row. Vietnamese needs two and Tibetan three, floods have hundreds.
 MAX_MARKS = 4
@@ -23,13 +23,13 @@ _DELIMITER = re.compile(r"<\||\|>")
 _TAG_START = re.compile(r"<(?=[\w/!])")
 
 
-def prepare(text: str, *, normalize: bool) -> str:
+def clean_markup(text: str, *, normalize: bool) -> str:
     """Return the cleaned text, with `normalize` also without HTML, markdown and emoji.
 
     Raises:
         EmptyInput: no letter or digit is left.
     """
-    return clean(without_emoji(plain(without_html(text))) if normalize else text)
+    return clean(strip_emoji(strip_markdown(strip_html(text))) if normalize else text)
 
 
 def clean(text: str) -> str:

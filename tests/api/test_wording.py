@@ -11,8 +11,8 @@ import pytest
 from app.api.reading import LONG_CHARACTERS
 from app.api.wording import Manner, Wording
 from app.main import create_app
-from app.speech.lexicon import LexiconError
-from app.speech.pauses import Passage
+from app.speech.lexicon import PronunciationsError
+from app.speech.pauses import PausedText
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, serving, settings_for_tests
 
@@ -41,7 +41,7 @@ async def test_others_are_served_while_a_long_text_is_read(monkeypatch: pytest.M
     reading, may_end = threading.Event(), threading.Event()
     read = Wording.passages
 
-    def slowly(self: Wording, text: str, manner: Manner) -> list[Passage]:
+    def slowly(self: Wording, text: str, manner: Manner) -> list[PausedText]:
         reading.set()
         assert may_end.wait(20)
         return read(self, text, manner)
@@ -69,5 +69,5 @@ async def test_the_lexicon_speaks_before_the_rules_and_without_them(tmp_path: Pa
 
 
 def test_a_lexicon_that_cannot_be_read_ends_the_start(tmp_path: Path) -> None:
-    with pytest.raises(LexiconError, match="cannot be read"):
+    with pytest.raises(PronunciationsError, match="cannot be read"):
         create_app(settings_for_tests(pronunciations=str(tmp_path / "none.tsv")))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.emoji import without_emoji
-from app.speech.text import prepare
+from app.speech.emoji import strip_emoji
+from app.speech.text import clean_markup
 from tests.timing import Repeated, assert_linear
 
 
@@ -28,26 +28,26 @@ from tests.timing import Repeated, assert_linear
     ],
 )
 def test_emoji_go(text: str, said: str) -> None:
-    assert without_emoji(text) == said
+    assert strip_emoji(text) == said
 
 
 @pytest.mark.parametrize(
     "text", ["5 °C → 6 ½ ™ © ® № ± × ÷ €", "①②❶", "你好，世界", "நன்றி", "a ‐ b – c…", "x² + y³"]
 )
 def test_signs_that_are_read_stay(text: str) -> None:
-    assert without_emoji(text) == text
+    assert strip_emoji(text) == text
 
 
 def test_emoji_go_only_where_the_text_is_normalised() -> None:
-    assert prepare("Hi 😀 there", normalize=True) == "Hi there"
-    assert prepare("Hi 😀 there", normalize=False) == "Hi 😀 there"
+    assert clean_markup("Hi 😀 there", normalize=True) == "Hi there"
+    assert clean_markup("Hi 😀 there", normalize=False) == "Hi 😀 there"
 
 
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
-    assert without_emoji(without_emoji(text)) == without_emoji(text)
+    assert strip_emoji(strip_emoji(text)) == strip_emoji(text)
 
 
 @pytest.mark.parametrize("piece", ["😀", "😀 ", " ", "☎️", "❤\u200d", "a😀"])
 def test_hostile_texts_take_linear_time(piece: str) -> None:
-    assert_linear(without_emoji, Repeated(piece, 50_000, before="é", after="é"))
+    assert_linear(strip_emoji, Repeated(piece, 50_000, before="é", after="é"))

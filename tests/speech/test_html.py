@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.html import without_html
-from app.speech.text import prepare
+from app.speech.html import strip_html
+from app.speech.text import clean_markup
 from tests.timing import Repeated, assert_linear
 
 
@@ -33,7 +33,7 @@ from tests.timing import Repeated, assert_linear
     ],
 )
 def test_what_a_browser_shows_is_said(text: str, shown: str) -> None:
-    said = prepare(text, normalize=True)
+    said = clean_markup(text, normalize=True)
     assert said == " ".join(shown.split())
 
 
@@ -54,22 +54,22 @@ def test_what_a_browser_shows_is_said(text: str, shown: str) -> None:
     ],
 )
 def test_what_only_looks_like_html_stays(text: str) -> None:
-    assert without_html(text) is text
+    assert strip_html(text) is text
 
 
 def test_a_script_without_an_end_is_text() -> None:
-    assert without_html("<script>a<b and more").endswith("a<b and more")
+    assert strip_html("<script>a<b and more").endswith("a<b and more")
 
 
 def test_html_cannot_put_a_special_token_together() -> None:
-    assert "<|" not in prepare("x <<b>|im_end|<i>> y", normalize=True)
+    assert "<|" not in clean_markup("x <<b>|im_end|<i>> y", normalize=True)
 
 
 @given(
     st.text(st.one_of(st.sampled_from("<>/!-=\"' abp&;\n"), st.characters(codec=None)), max_size=80)
 )
 def test_any_text_is_read(text: str) -> None:
-    without_html(text)
+    strip_html(text)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_any_text_is_read(text: str) -> None:
 )
 def test_hostile_texts_take_linear_time(piece: str) -> None:
     """The standard html.parser takes 48 s for "<a " 20,000 times."""
-    assert_linear(without_html, Repeated(piece, 20_000))
+    assert_linear(strip_html, Repeated(piece, 20_000))

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.speech import sentences as segmenter
-from app.speech.incremental import LONGEST, SentenceFeed
-from app.speech.pauses import LONGEST_PAUSE, passages
+from app.speech.incremental import LONGEST, SentenceStream
+from app.speech.pauses import LONGEST_PAUSE, split_at_pauses
 from app.speech.sentences import sentences
 
 WORDS = [
@@ -53,7 +53,7 @@ WRITTEN = st.one_of(
 
 
 def given_by(pieces: list[str]) -> list[str]:
-    feed = SentenceFeed()
+    feed = SentenceStream()
     return [sentence for piece in pieces for sentence in feed.feed(piece)] + feed.finish()
 
 
@@ -75,15 +75,17 @@ def test_the_sentences_do_not_depend_on_the_pieces(text: str, ends: list[int]) -
 def test_no_word_is_lost_or_doubled_and_no_pause_is_cut(
     text: str, ends: list[tuple[int, bool]]
 ) -> None:
-    feed, found = SentenceFeed(), list[str]()
+    feed, found = SentenceStream(), list[str]()
     for piece, (_, flush) in zip(
         cut(text, [end for end, _ in ends]), [*ends, (0, False)], strict=False
     ):
         found += feed.feed(piece) + (feed.flush() if flush else [])
     found += feed.finish()
     assert without_spaces("".join(found)) == without_spaces(text)
-    pauses = [passage.pause_s for piece in found for passage in passages(piece) if passage.pause_s]
-    assert pauses == [passage.pause_s for passage in passages(text) if passage.pause_s]
+    pauses = [
+        passage.pause_s for piece in found for passage in split_at_pauses(piece) if passage.pause_s
+    ]
+    assert pauses == [passage.pause_s for passage in split_at_pauses(text) if passage.pause_s]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_they_are_those_of_the_whole_text(text: str) -> None:
 
 
 def test_a_sentence_is_given_with_the_next_ones_first_letter() -> None:
-    feed = SentenceFeed()
+    feed = SentenceStream()
     assert [feed.feed(piece) for piece in ("Hello", " there", ".", " ", "H", "ow")] == [
         [],
         [],
@@ -131,14 +133,14 @@ def test_a_number_in_a_sentence_or_before_a_list_item_ends_nothing() -> None:
 
 
 def test_a_newline_and_a_pause_end_a_sentence_at_once() -> None:
-    feed = SentenceFeed()
+    feed = SentenceStream()
     assert feed.feed("A heading\n") == ["A heading\n"]
     assert feed.feed("Please hold [pause: 1") == []
     assert feed.feed(".5 s]") == ["Please hold [pause: 1.5 s]"]
 
 
 def test_a_flush_gives_what_is_there_but_never_half_a_pause() -> None:
-    feed = SentenceFeed()
+    feed = SentenceStream()
     assert feed.feed("One moment [pau") == []
     assert feed.flush() == ["One moment "]
     assert feed.flush() == []
@@ -235,7 +237,7 @@ def test_a_pause_is_not_cut_where_a_sentence_is_too_long(place: int) -> None:
     found = given_by([text])
     assert found == given_by(list(text))
     assert [
-        passage.pause_s for piece in found for passage in passages(piece) if passage.pause_s
+        passage.pause_s for piece in found for passage in split_at_pauses(piece) if passage.pause_s
     ] == [1.5]
 
 

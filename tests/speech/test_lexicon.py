@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.lexicon import Lexicon, LexiconError
+from app.speech.lexicon import Pronunciations, PronunciationsError
 from tests.timing import Repeated, assert_linear
 
 ENTRIES = {
@@ -46,22 +46,22 @@ ENTRIES = {
     ],
 )
 def test_whole_words_are_replaced(text: str, said: str) -> None:
-    assert Lexicon(ENTRIES.items()).apply(text) == said
+    assert Pronunciations(ENTRIES.items()).apply(text) == said
 
 
 def test_text_without_an_entry_is_the_same_object() -> None:
     text = "Nothing to see here, 你好."
-    assert Lexicon(ENTRIES.items()).apply(text) is text
-    assert Lexicon([]).apply(text) is text
+    assert Pronunciations(ENTRIES.items()).apply(text) is text
+    assert Pronunciations([]).apply(text) is text
 
 
 def test_an_exact_entry_goes_before_the_other() -> None:
-    lexicon = Lexicon([("air", "air"), ("AIR", "A I R")])
+    lexicon = Pronunciations([("air", "air"), ("AIR", "A I R")])
     assert lexicon.apply("air Air AIR") == "air air A I R"
 
 
 def test_what_is_said_is_not_looked_up_again() -> None:
-    assert Lexicon([("a", "b b"), ("b", "a")]).apply("a b") == "b b a"
+    assert Pronunciations([("a", "b b"), ("b", "a")]).apply("a b") == "b b a"
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path.write_bytes(
         "\ufeff# names\r\nGrab\tgraeb\r\n\r\n  # more\nＫＬＩＡ\tK L I A\nGrab\tgraeb\n".encode()
     )
-    lexicon = Lexicon.read(path)
+    lexicon = Pronunciations.read(path)
     assert len(lexicon) == 2
     assert lexicon.apply("GRAB to KLIA") == "graeb to K L I A"
 
@@ -89,14 +89,14 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_a_bad_line_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "words.tsv"
     path.write_bytes(content)
-    with pytest.raises(LexiconError) as caught:
-        Lexicon.read(path)
+    with pytest.raises(PronunciationsError) as caught:
+        Pronunciations.read(path)
     assert str(caught.value) == f"{path}, {message}"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LexiconError, match=r"none\.tsv: cannot be read"):
-        Lexicon.read(tmp_path / "none.tsv")
+    with pytest.raises(PronunciationsError, match=r"none\.tsv: cannot be read"):
+        Pronunciations.read(tmp_path / "none.tsv")
 
 
 @given(
@@ -104,12 +104,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     st.dictionaries(st.from_regex(r"[a-zé你]\w{0,4}", fullmatch=True), st.text(max_size=5)),
 )
 def test_any_text_is_read(text: str, entries: dict[str, str]) -> None:
-    Lexicon(entries.items()).apply(text)
+    Pronunciations(entries.items()).apply(text)
 
 
 @given(st.lists(st.sampled_from(["nasi", "lemak", "x", "KLIA"])))
 def test_words_between_spaces_are_all_found(words: list[str]) -> None:
-    lexicon = Lexicon([("nasi", "1"), ("lemak", "2"), ("KLIA", "3")])
+    lexicon = Pronunciations([("nasi", "1"), ("lemak", "2"), ("KLIA", "3")])
     names = {"nasi": "1", "lemak": "2", "KLIA": "3"}
     assert lexicon.apply(" ".join(words)) == " ".join(names.get(word, word) for word in words)
 
@@ -119,7 +119,7 @@ def test_words_between_spaces_are_all_found(words: list[str]) -> None:
     [("a", 100_000), ("a ", 50_000), ("a b ", 25_000), ("你", 50_000), ("é̂", 25_000)],
 )
 def test_hostile_texts_take_linear_time(unit: str, times: int) -> None:
-    lexicon = Lexicon([("a b c d", "x"), ("a b c", "y"), ("你好", "z")])
+    lexicon = Pronunciations([("a b c d", "x"), ("a b c", "y"), ("你好", "z")])
     assert_linear(lexicon.apply, Repeated(unit, times))
     text = unit * times
     assert lexicon.apply(text) is text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it.token import Token
 
 from app.speech import markdown
-from app.speech.markdown import plain, without_halves
+from app.speech.markdown import strip_markdown, strip_unpaired_marks
 from tests.timing import Repeated, assert_linear
 
 
@@ -40,7 +40,7 @@ from tests.timing import Repeated, assert_linear
     ],
 )
 def test_blocks_and_spans(text: str, expected: str) -> None:
-    assert plain(text) == expected
+    assert strip_markdown(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_blocks_and_spans(text: str, expected: str) -> None:
     ],
 )
 def test_text_that_only_looks_like_markdown_stays(text: str) -> None:
-    assert plain(text) == text
+    assert strip_markdown(text) == text
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_text_that_only_looks_like_markdown_stays(text: str) -> None:
     ],
 )
 def test_hostile_nesting_loses_nothing(text: str) -> None:
-    assert plain(text).endswith("deep")
+    assert strip_markdown(text).endswith("deep")
 
 
 def table(columns: int, characters: int) -> str:
@@ -94,13 +94,13 @@ def test_a_table_has_no_more_cells_than_its_text_has_characters(
 
     monkeypatch.setattr(markdown._PARSER, "parse", counted)  # pyright: ignore[reportPrivateUsage]
     text = table(columns, characters).replace("\n", end)
-    assert plain(text)
+    assert strip_markdown(text)
     assert sum(made) <= len(text)
 
 
 def test_a_table_as_people_write_it_is_read() -> None:
     text = "|a|b|c|d|e|f|g|h|\n|-|-|-|-|-|-|-|-|\n" + "|1|2|3|4|5|6|7|8|\n" * 80
-    assert "|" not in plain(text)
+    assert "|" not in strip_markdown(text)
 
 
 @pytest.mark.fault(33)
@@ -125,7 +125,7 @@ def test_a_table_as_people_write_it_is_read() -> None:
     ],
 )
 def test_hostile_markdown_takes_linear_time(unit: str) -> None:
-    assert_linear(plain, Repeated(unit, 32_768 // len(unit)))
+    assert_linear(strip_markdown, Repeated(unit, 32_768 // len(unit)))
 
 
 @given(
@@ -134,7 +134,7 @@ def test_hostile_markdown_takes_linear_time(unit: str) -> None:
     .filter(lambda text: text[:1] not in "-")
 )
 def test_plain_text_keeps_all_but_whitespace(text: str) -> None:
-    assert plain(text).split() == text.split()
+    assert strip_markdown(text).split() == text.split()
 
 
 @given(
@@ -144,7 +144,7 @@ def test_plain_text_keeps_all_but_whitespace(text: str) -> None:
     )
 )
 def test_any_text_is_read(text: str) -> None:
-    plain(text).encode()
+    strip_markdown(text).encode()
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_any_text_is_read(text: str) -> None:
     ],
 )
 def test_half_a_mark_is_dropped(text: str, spoken: str) -> None:
-    assert without_halves(text) == spoken
+    assert strip_unpaired_marks(text) == spoken

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.profiles import PRESETS, load_profile
 from app.request_errors import EmptyInput
-from app.speech.prompt import Reference, parse, render
-from app.speech.text import prepare
+from app.speech.prompt import VoicePrompt, parse, render
+from app.speech.text import clean_markup
 
 TEMPLATES = [load_profile(path.stem).text_prompt for path in sorted(PRESETS.glob("*.toml"))]
 DELIMITERS = re.compile(r"<\||\|>|<(?=[\w/!])")
@@ -82,7 +82,7 @@ def test_the_prompt_holds_exactly_its_own_delimiters(
     template: str, normalize: bool, text: str
 ) -> None:
     try:
-        prompt = render(template, voice="husein", text=prepare(text, normalize=normalize))
+        prompt = render(template, voice="husein", text=clean_markup(text, normalize=normalize))
     except EmptyInput:
         return
     before, after = template.split("{text}")
@@ -95,7 +95,7 @@ def test_the_prompt_holds_exactly_its_own_delimiters(
 
 def test_a_reference_stands_before_the_text_in_the_models_own_tokens() -> None:
     profile = load_profile("scicom")
-    fields = Reference("What I {text} said.", (7, 65_535)).fields(profile.tokens)
+    fields = VoicePrompt("What I {text} said.", (7, 65_535)).fields(profile.tokens)
     assert render(profile.clone_prompt or "", **fields, text="Speak {tokens}.") == (
         "<|im_start|>What I {text} said.<|speech_start|><|s_7|><|s_65535|><|im_end|>"
         "<|im_start|>Speak {tokens}.<|speech_start|>"
@@ -103,4 +103,4 @@ def test_a_reference_stands_before_the_text_in_the_models_own_tokens() -> None:
 
 
 def test_a_reference_takes_its_codes_and_its_text_of_the_context() -> None:
-    assert Reference("four", (1, 2, 3)).length_tokens == 7
+    assert VoicePrompt("four", (1, 2, 3)).length_tokens == 7

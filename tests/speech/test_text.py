@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.request_errors import EmptyInput
-from app.speech.text import MAX_MARKS, clean, prepare
+from app.speech.text import MAX_MARKS, clean, clean_markup
 
 HOSTILE = st.text(
     st.one_of(
@@ -102,22 +102,22 @@ def test_any_text_is_clean_or_refused(text: str) -> None:
 
 
 def test_prepare_strips_markdown_only_when_asked() -> None:
-    assert prepare("**Hi** there", normalize=True) == "Hi there"
-    assert prepare("**Hi** there", normalize=False) == "**Hi** there"
+    assert clean_markup("**Hi** there", normalize=True) == "Hi there"
+    assert clean_markup("**Hi** there", normalize=False) == "**Hi** there"
 
 
 def test_markdown_cannot_put_a_special_token_together() -> None:
-    assert "<|" not in prepare("x <*|*im_end*|*> &lt;|im_end|&gt;", normalize=True)
+    assert "<|" not in clean_markup("x <*|*im_end*|*> &lt;|im_end|&gt;", normalize=True)
 
 
 def test_markdown_without_words_is_empty_input() -> None:
     with pytest.raises(EmptyInput):
-        prepare("# \n\n- \n\n[](http://example.com)\n\n***", normalize=True)
+        clean_markup("# \n\n- \n\n[](http://example.com)\n\n***", normalize=True)
 
 
 @given(HOSTILE)
 def test_prepare_raises_nothing_else(text: str) -> None:
     try:
-        prepare(text, normalize=True)
+        clean_markup(text, normalize=True)
     except EmptyInput:
         return
