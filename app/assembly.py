@@ -171,14 +171,14 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
 
     The progress is reported by /ready and in the log.
     """
-    from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
+    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
 
     def report(progress: str) -> None:
         service.problem = f"{LOADING}: {progress}"
         log.info("%s", progress)
 
     settings, profile = service.settings, service.profile
-    choice = CodecChoice(
+    choice = CodecOptions(
         profile.codec.name,
         settings.codec_weights or profile.codec.weights,
         dtype=settings.codec_dtype,

@@ -89,7 +89,7 @@ def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
         ProfileError: the file was made with another codec.
         LoadError: the codec cannot be loaded.
     """
-    from app.codec.load import CodecChoice, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
+    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
 
     profile = load_profile(settings.profile_name)
     if profile.codec.name != replay.codec:
@@ -98,7 +98,7 @@ def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
         )
     weights = settings.codec_weights or profile.codec.weights
     left_s = settings.decode_left_context_s
-    choice = CodecChoice(
+    choice = CodecOptions(
         profile.codec.name, weights, dtype=settings.codec_dtype, left_context_s=left_s, graph_s=()
     )
     return load_codec(choice, pick_devices(settings.device)[0])

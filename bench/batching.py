@@ -26,7 +26,7 @@ import torch
 import uvloop
 
 from app.codec import Codec, CodeWindow
-from app.codec.load import CodecChoice, load_codec
+from app.codec.load import CodecOptions, load_codec
 from app.codec.registry import CODECS
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
@@ -123,7 +123,7 @@ async def sound_per_s(
 
 def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     """Run every queue in every round; compute ratios within a round."""
-    codec = load_codec(CodecChoice(name, "random", left_context_s=0.5), "cpu")
+    codec = load_codec(CodecOptions(name, "random", left_context_s=0.5), "cpu")
     info = CODECS[name]
     batch_frames = arguments.batch_frames or info.cpu_batch_frames
     limits = BatchLimits(32, batch_frames)

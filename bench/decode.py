@@ -24,7 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from app import metrics
 from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec
-from app.codec.load import CodecChoice, load_codec
+from app.codec.load import CodecOptions, load_codec
 from app.samples import Samples
 from bench.machine import write_result
 from bench.reference import reference_decode
@@ -175,7 +175,7 @@ def fidelity(codec: Codec, eager: Codec, exact: Codec) -> dict[str, float]:
 @contextmanager
 def loaded(options: argparse.Namespace, dtype: str, *, graphs: bool) -> Iterator[Codec]:
     """Load a codec for the block; release its memory afterwards."""
-    choice = CodecChoice(
+    choice = CodecOptions(
         options.codec,
         "random",
         dtype=dtype,  # pyright: ignore[reportArgumentType]

@@ -74,10 +74,10 @@ def load_codec(cost: CallCost | None, device: str) -> Codec:
     """Return a fake codec with that cost model, or load NeuCodec."""
     if cost:
         return StubCodec(cost)
-    from app.codec.load import CodecChoice  # noqa: PLC0415  (imports torch)
+    from app.codec.load import CodecOptions  # noqa: PLC0415  (imports torch)
     from app.codec.load import load_codec as load  # noqa: PLC0415
 
-    return load(CodecChoice("neucodec", "random"), device)
+    return load(CodecOptions("neucodec", "random"), device)
 
 
 @asynccontextmanager

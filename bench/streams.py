@@ -81,9 +81,9 @@ async def heard(
 
 def load(left_context_s: float, max_window_frames: int | None) -> Codec:
     """Load NeuCodec like the service; `max_window_frames` replaces the codec's own value."""
-    from app.codec.load import CodecChoice, load_codec  # noqa: PLC0415  (imports torch)
+    from app.codec.load import CodecOptions, load_codec  # noqa: PLC0415  (imports torch)
 
-    codec = load_codec(CodecChoice("neucodec", "random", left_context_s=left_context_s), "cpu")
+    codec = load_codec(CodecOptions("neucodec", "random", left_context_s=left_context_s), "cpu")
     if max_window_frames:
         codec.spec = dataclasses.replace(codec.spec, max_window_frames=max_window_frames)  # type: ignore[misc]
     return codec

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from app.codec import load as loading
 from app.codec.eager import EagerCodec
 from app.codec.hub import Report
-from app.codec.load import CodecChoice
+from app.codec.load import CodecOptions
 from app.engine.builtin import BuiltinEngine
 from app.errors import LoadError
 from app.loading import FIRST_DELAY_S, MAX_DELAY_S
@@ -221,7 +221,7 @@ async def test_a_codec_that_finds_no_room_on_its_device_is_loaded_when_there_is_
     attempts, pauses = list[str](), Pauses()
     really_load = loading._load  # pyright: ignore[reportPrivateUsage]
 
-    def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+    def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
         attempts.append(device)
         if len(attempts) <= 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

@@ -50,7 +50,7 @@ class Accelerator(Protocol):
         """
         ...
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         """Wait for the device and release unused memory."""
         ...
 
@@ -89,7 +89,7 @@ class Cuda:
             run()
         return graph.replay
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         torch.cuda.synchronize(self.device)
         torch.cuda.empty_cache()
 

@@ -30,7 +30,7 @@ class Batch:
         return cls(codes, np.array([window.first_frame for window in windows]), lengths)
 
 
-def sounding(
+def trim_context(
     rows: NDArray[np.float32], windows: Sequence[CodeWindow], samples_per_frame: int
 ) -> list[Samples]:
     """Cut context and padding off decoded rows (windows, samples); return each window's samples."""

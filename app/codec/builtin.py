@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY
 from app.codec.hub import Report
-from app.codec.load import CodecChoice
+from app.codec.load import CodecOptions
 from app.codec.pulses import SAMPLE_RATE_HZ
 from app.codec.source_filter import FRAME_SAMPLES, Decoder
 from app.codec.spec import CodecSpec
@@ -57,7 +57,7 @@ def read_decoder(weights: bytes) -> Decoder:
     return decoder.float()
 
 
-def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load the codec for the service; see `Loader`. Its weights and type are fixed."""
     return load_builtin_codec(device=device)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from app.codec import CodeWindow
-from app.codec.batch import Batch, sounding
-from app.codec.faults import translated
+from app.codec.batch import Batch, trim_context
+from app.codec.faults import map_device_errors
 from app.codec.spec import CodecSpec
 from app.samples import Samples
 
@@ -38,7 +38,7 @@ class EagerCodec:
             return [self.decode_batch([window])[0] for window in windows]
         return self.decode_batch(windows)
 
-    @translated
+    @map_device_errors
     @torch.inference_mode()
     def decode_batch(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows in one padded call."""
@@ -49,4 +49,4 @@ class EagerCodec:
         )
         equal = batch.frames.min() == batch.codes.shape[1]
         sound = self.network(codes, first_frames, None if equal else frames)
-        return sounding(sound.cpu().numpy(), windows, self.spec.samples_per_frame)
+        return trim_context(sound.cpu().numpy(), windows, self.spec.samples_per_frame)

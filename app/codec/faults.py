@@ -18,7 +18,7 @@ NO_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
 BROKEN = ("CUDA error", "cuDNN error", "device-side assert", "illegal memory access")
 
 
-def translated(call: Callable[P, T]) -> Callable[P, T]:
+def map_device_errors(call: Callable[P, T]) -> Callable[P, T]:
     """Decorate a call on a device to raise OutOfMemory and DeviceLost in place of torch's errors.
 
     Other exceptions pass through unchanged.
@@ -29,7 +29,7 @@ def translated(call: Callable[P, T]) -> Callable[P, T]:
         try:
             return call(*args, **kwargs)
         except (RuntimeError, MemoryError) as exc:
-            fault = _fault(exc)
+            fault = _error_for(exc)
             if fault is None:
                 raise
             if isinstance(fault, DeviceLost):
@@ -42,7 +42,7 @@ def translated(call: Callable[P, T]) -> Callable[P, T]:
     return calling
 
 
-def _fault(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | None:
+def _error_for(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | None:
     text = str(exc)
     first_line = text.partition("\n")[0]
     no_memory = isinstance(exc, MemoryError | torch.OutOfMemoryError)

@@ -19,7 +19,7 @@ from app import metrics
 from app.codec import CodeWindow, Decoding, OutOfMemory
 from app.codec.accelerator import Accelerator, Event, Replay
 from app.codec.eager import EagerCodec
-from app.codec.faults import translated
+from app.codec.faults import map_device_errors
 from app.codec.grid import Grid
 from app.samples import Samples
 
@@ -61,7 +61,7 @@ NewTensor = Callable[[int, torch.dtype | None], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class PinnedSlot:
     """Pinned memory of one batch, and the event after which its samples may be read."""
 
     pinned: Buffers
@@ -107,7 +107,8 @@ class GraphedCodec:
         shape = (self._rows, frames), self.spec.codes_per_frame, self.spec.samples_per_frame
         self._buffers = Buffers.of(*shape, on_device)
         slots = [
-            Slot(Buffers.of(*shape, on_host), accelerator.event()) for _ in range(BATCHES_UNDER_WAY)
+            PinnedSlot(Buffers.of(*shape, on_host), accelerator.event())
+            for _ in range(BATCHES_UNDER_WAY)
         ]
         # No row may be empty: softmax and norms would give NaN, and an index would be -1.
         for buffers in (self._buffers, *(slot.pinned for slot in slots)):
@@ -123,19 +124,19 @@ class GraphedCodec:
         """
         begun_s = self._clock()
         shapes = list(self.grid.largest_first())
-        self._accelerator.settle()  # the buffers were filled on another stream, so wait for it
+        self._accelerator.synchronize()  # the buffers were filled on another stream, so wait for it
         for number, shape in enumerate(shapes, 1):
             run = partial(self._run, shape)
             with self._accelerator.stream():
                 run()  # creates plans, workspaces and compiled kernels before the capture
-            self._accelerator.settle()
+            self._accelerator.synchronize()
             self._graphs[shape] = self._accelerator.capture(run)
             report(f"captured {number} of {len(shapes)} decode graphs")
         # Unset for exact codecs: leaving a window for a later call shortens it, because its frames
         # are chosen before all of them have arrived.
         if not self.spec.seamless:
             self.spec = replace(self.spec, call_frames=self._call_frames(shapes[-1], shapes[0]))
-        self._accelerator.settle()
+        self._accelerator.synchronize()
         held = self._accelerator.memory_bytes()
         metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(held)
         log.info(
@@ -168,7 +169,7 @@ class GraphedCodec:
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         return self.begin(windows)()
 
-    @translated
+    @map_device_errors
     @torch.inference_mode()
     def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
         shape = self.grid.fit(len(windows), max(len(window.codes) for window in windows))
@@ -188,7 +189,7 @@ class GraphedCodec:
             with self._accelerator.stream():
                 return self._eager.decode(windows)
         except OutOfMemory:
-            self._accelerator.settle()
+            self._accelerator.synchronize()
             raise
 
     def _run(self, shape: tuple[int, int]) -> None:
@@ -203,7 +204,7 @@ class GraphedCodec:
             sound = (sound * INT16_STEPS).round_().clamp_(-32_768, 32_767)
         buffers.sound[: rows * samples].view(rows, samples).copy_(sound)
 
-    def _put(self, slot: Slot, windows: Sequence[CodeWindow], shape: tuple[int, int]) -> None:
+    def _put(self, slot: PinnedSlot, windows: Sequence[CodeWindow], shape: tuple[int, int]) -> None:
         """Write the codes, then submit to the device: copy the codes, replay, copy the samples.
 
         The padding of a row keeps codes of earlier batches, which the network masks. An unused row
@@ -226,8 +227,8 @@ class GraphedCodec:
             pinned.peaks.copy_(buffers.peaks, non_blocking=True)
             slot.done.record()
 
-    @translated
-    def _get(self, slot: Slot, windows: Sequence[CodeWindow], frames: int) -> list[Samples]:
+    @map_device_errors
+    def _get(self, slot: PinnedSlot, windows: Sequence[CodeWindow], frames: int) -> list[Samples]:
         """Wait for a batch, and copy the samples of each window from pinned memory, as float32."""
         try:
             slot.done.synchronize()

@@ -12,7 +12,7 @@ import torch
 
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
 from app.codec.eager import EagerCodec
-from app.codec.faults import translated
+from app.codec.faults import map_device_errors
 from app.codec.grid import Grid
 from app.codec.hub import Report
 from app.codec.registry import CODECS, CodecName, Dtype
@@ -24,7 +24,7 @@ WARM_FRAMES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class CodecChoice:
+class CodecOptions:
     """The codec to load, and how to run it.
 
     Args:
@@ -48,7 +48,7 @@ class Loader(Protocol):
     """Function that loads the decoder of a codec; raises LoadError."""
 
     def __call__(
-        self, choice: CodecChoice, device: str, dtype: torch.dtype, report: Report
+        self, choice: CodecOptions, device: str, dtype: torch.dtype, report: Report
     ) -> EagerCodec: ...
 
 
@@ -74,7 +74,7 @@ def pick_devices(setting: str) -> tuple[str, ...]:
     return devices
 
 
-def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> Codec:
+def load_codec(choice: CodecOptions, device: str, report: Report = log.info) -> Codec:
     """Load the decoder of a codec from a hub id, a local folder, or "random", and warm it up.
 
     `report` is called with the progress.
@@ -92,8 +92,8 @@ def load_codec(choice: CodecChoice, device: str, report: Report = log.info) -> C
         ) from None
 
 
-@translated
-def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec:
+@map_device_errors
+def _load_and_capture(choice: CodecOptions, device: str, report: Report) -> Codec:
     on_cpu = device == "cpu"
     if on_cpu:
         # A decode worker uses one core; two threads were slower on a busy machine.
@@ -104,14 +104,16 @@ def _load_and_capture(choice: CodecChoice, device: str, report: Report) -> Codec
     bundled = CODECS[choice.name].bundled
     dtype = torch.float32 if bundled else pick_dtype(choice.dtype, device)
     codec = _load(choice, device, dtype, report)
-    if dtype == torch.float16 and choice.dtype == "auto" and not _finite(codec):
+    if dtype == torch.float16 and choice.dtype == "auto" and not _decodes_finite(codec):
         log.warning("%s overflows in float16: using bfloat16", choice.name)
         dtype = torch.bfloat16
         codec = _load(choice, device, dtype, report)
     log.info("%s codec on %s in %s", choice.name, device, dtype)
     grid = None if on_cpu else graph_grid(choice, codec)
     if grid is None:
-        _finite(codec)  # warm-up: the first call of a shape creates plans and allocates memory
+        _decodes_finite(
+            codec
+        )  # warm-up: the first call of a shape creates plans and allocates memory
         return codec
     from app.codec.accelerator import Cuda  # noqa: PLC0415  (CUDA only)
     from app.codec.graphs import GraphedCodec  # noqa: PLC0415
@@ -135,7 +137,7 @@ def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:
     return loader(weights, device)
 
 
-def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
+def graph_grid(choice: CodecOptions, codec: Codec) -> Grid | None:
     """Return the shapes to capture as graphs, or None if there are none."""
     frames = CODECS[choice.name].graph_frames
     if not frames or choice.graph_s == ():
@@ -147,12 +149,12 @@ def graph_grid(choice: CodecChoice, codec: Codec) -> Grid | None:
     return Grid.up_to(choice.max_batch, frames)
 
 
-def _load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def _load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     loader = cast("Loader", resolve_name(CODECS[choice.name].loader))
     return loader(choice, device, dtype, report)
 
 
-def _finite(codec: EagerCodec) -> bool:
+def _decodes_finite(codec: EagerCodec) -> bool:
     """True if decoding random codes gives finite samples."""
     shape = WARM_FRAMES, codec.spec.codes_per_frame
     codes = np.random.default_rng(0).integers(0, codec.spec.vocabulary, shape, np.int32)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
-from app.codec.load import CodecChoice
+from app.codec.load import CodecOptions
 from app.codec.packed import pack
 from app.codec.registry import RANDOM
 from app.codec.spec import CodecSpec
@@ -66,7 +66,7 @@ def neucodec_spec(
     )
 
 
-def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load the codec for the service; see `Loader`."""
     seconds = choice.left_context_s
     if seconds is None:

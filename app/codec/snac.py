@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
-from app.codec.load import CodecChoice
+from app.codec.load import CodecOptions
 from app.codec.registry import RANDOM
 from app.codec.spec import CodecSpec
 from app.codec.weights import Tensors, draw_tensors, read_tensors
@@ -173,7 +173,7 @@ def snac_spec(max_window_frames: int) -> CodecSpec:
     )
 
 
-def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load the codec for the service; see `Loader`."""
     return load_snac(choice.weights, device=device, dtype=dtype, report=report)
 

@@ -66,7 +66,7 @@ class Host:
 
         return replay
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         """Nothing is under way."""
 
     def memory_bytes(self) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from app.codec import DeviceLost, OutOfMemory, faults
 from app.codec.eager import EagerCodec
-from app.codec.faults import translated
+from app.codec.faults import map_device_errors
 from tests.codec.test_graphs import Host, graphed, window
 from tests.fakes import SPEC
 
@@ -40,7 +40,7 @@ OTHERS = [
 
 
 def raising(error: Exception) -> None:
-    translated(lambda: (_ for _ in ()).throw(error))()
+    map_device_errors(lambda: (_ for _ in ()).throw(error))()
 
 
 @pytest.mark.fault(26)
@@ -123,7 +123,7 @@ def test_a_batch_that_fits_no_graph_and_no_memory_lets_the_device_settle() -> No
     class Counting(Host):
         settled = 0
 
-        def settle(self) -> None:
+        def synchronize(self) -> None:
             self.settled += 1
 
     def network(codes: torch.Tensor, *_: object) -> torch.Tensor:

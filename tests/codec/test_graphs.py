@@ -125,7 +125,7 @@ def test_the_device_is_settled_before_the_first_call() -> None:
             calls.append("stream")
             return super().stream()
 
-        def settle(self) -> None:
+        def synchronize(self) -> None:
             calls.append("settle")
 
     graphed(Watched())

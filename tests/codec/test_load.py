@@ -14,7 +14,7 @@ from app.codec import load as loading
 from app.codec.accelerator import Replay
 from app.codec.eager import EagerCodec
 from app.codec.grid import Grid
-from app.codec.load import CodecChoice, graph_grid, load_codec, pick_devices
+from app.codec.load import CodecOptions, graph_grid, load_codec, pick_devices
 from app.errors import LoadError
 from tests.codec.host import Host
 from tests.fakes import tone_spec
@@ -50,14 +50,14 @@ def test_devices_that_cannot_be(setting: str, gpu: bool, monkeypatch: pytest.Mon
 
 def test_graph_lengths_are_seconds_and_may_be_none() -> None:
     codec = EagerCodec(SPEC, lambda codes, *_: codes[..., 0].float(), "cpu")
-    assert graph_grid(CodecChoice("neucodec", "random", max_batch=2), codec) == Grid(
+    assert graph_grid(CodecOptions("neucodec", "random", max_batch=2), codec) == Grid(
         (1, 2), (32, 64, 96, 128, 192, 256, 384)
     )
     assert graph_grid(
-        CodecChoice("neucodec", "random", graph_s=(2.0, 0.64, 0.64), max_batch=1), codec
+        CodecOptions("neucodec", "random", graph_s=(2.0, 0.64, 0.64), max_batch=1), codec
     ) == Grid((1,), (32, 100))
-    assert graph_grid(CodecChoice("snac", "random", graph_s=()), codec) is None
-    assert graph_grid(CodecChoice("builtin", "builtin"), codec) is None
+    assert graph_grid(CodecOptions("snac", "random", graph_s=()), codec) is None
+    assert graph_grid(CodecOptions("builtin", "builtin"), codec) is None
 
 
 @pytest.mark.parametrize(("setting", "fails"), [("auto", False), ("float16", True)])
@@ -77,7 +77,7 @@ def test_a_codec_that_overflows_in_float16_runs_in_bfloat16_unless_float16_was_a
         ),
     )
     with caplog.at_level(logging.WARNING):
-        codec = load_codec(CodecChoice("neucodec", "random", dtype=setting), "cpu")  # type: ignore[arg-type]
+        codec = load_codec(CodecOptions("neucodec", "random", dtype=setting), "cpu")  # type: ignore[arg-type]
     (samples,) = codec.decode([CodeWindow(np.zeros((3, 1), np.int32))])
     assert np.isfinite(samples).all() == (not fails)
     assert ("overflows in float16" in caplog.text) == (not fails)
@@ -115,7 +115,7 @@ def test_no_room_on_the_device_while_loading_is_a_load_error(
     monkeypatch.setattr(accelerator, "Cuda", lambda _: Full())
     graph_s = (0.64,) if where == "graphs" else ()
     with pytest.raises(LoadError, match="DEVICE=cuda:1 has too little memory") as caught:
-        load_codec(CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s), "cuda:1")
+        load_codec(CodecOptions("neucodec", "random", dtype="float32", graph_s=graph_s), "cuda:1")
     assert "\n" not in str(caught.value)
 
 
@@ -131,7 +131,7 @@ def test_float32_is_float32_on_a_device_with_and_without_graphs(
     monkeypatch.setattr(accelerator, "Cuda", lambda _: Host())
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     load_codec(
-        CodecChoice("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda"
+        CodecOptions("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda"
     )
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

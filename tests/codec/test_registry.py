@@ -13,7 +13,7 @@ import pytest
 
 from app.codec import CodeWindow
 from app.codec.builtin import SPEC as BUILTIN
-from app.codec.load import CodecChoice, load_codec, load_encoder
+from app.codec.load import CodecOptions, load_codec, load_encoder
 from app.codec.neucodec import neucodec_spec
 from app.codec.registry import CODECS
 from app.codec.snac import GPU_WINDOW_FRAMES, snac_spec
@@ -98,7 +98,7 @@ def test_a_profile_of_an_unknown_codec_is_rejected(
 
 @pytest.mark.usefixtures("toy_profile")
 def test_one_row_is_enough_to_decode() -> None:
-    codec = load_codec(CodecChoice("toy", "random"), "cpu")
+    codec = load_codec(CodecOptions("toy", "random"), "cpu")
     windows = [CodeWindow(np.full((frames, 1), 128, np.int32)) for frames in (1, 9)]
     for window, samples in zip(windows, codec.decode(windows), strict=True):
         assert samples == pytest.approx(np.tile(toy.TONE.numpy() / 2, len(window.codes)))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.codec.eager import EagerCodec
 from app.codec.hub import Report
-from app.codec.load import CodecChoice
+from app.codec.load import CodecOptions
 from app.codec.registry import CodecInfo
 from app.codec.spec import CodecSpec
 
@@ -30,7 +30,7 @@ SPEC = CodecSpec(
 TONE = (2 * math.pi * torch.arange(SPEC.samples_per_frame) / 80).sin()  # 200 Hz
 
 
-def load(choice: CodecChoice, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load a codec in which each code is the loudness of a tone."""
 
     def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:

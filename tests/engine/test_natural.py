@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.codec import CodeWindow
-from app.codec.load import CodecChoice, load_codec
+from app.codec.load import CodecOptions, load_codec
 from app.engine import Sampling
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
@@ -57,7 +57,7 @@ async def engine() -> AsyncIterator[BuiltinEngine]:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("texts", [PROSE, ODD], ids=["prose", "odd"])
 async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[str]) -> None:
-    codec = load_codec(CodecChoice("builtin", "builtin"), "cpu", print)
+    codec = load_codec(CodecOptions("builtin", "builtin"), "cpu", print)
     pace = SpeechRate(
         PROFILE.characters_per_second, codec.spec.frames_per_s, longest=2.0, shortest=0.25
     )  # half of the room

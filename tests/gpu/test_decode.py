@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from app.codec import Codec, CodeWindow, OverlappingCodec
-from app.codec.load import CodecChoice, load_codec
+from app.codec.load import CodecOptions, load_codec
 from app.samples import Samples
 from tests.sound import snr_db
 
@@ -26,8 +26,8 @@ LENGTHS = {"neucodec": (1, 7, 31, 64, 100, 384), "snac": (1, 5, 11, 31, 64)}
 CASES = [(name, dtype) for name in LENGTHS for dtype in LEAST_DB]
 
 
-def choice(name: str, dtype: str, *, graphs: bool, compiled: bool = False) -> CodecChoice:
-    return CodecChoice(
+def choice(name: str, dtype: str, *, graphs: bool, compiled: bool = False) -> CodecOptions:
+    return CodecOptions(
         name, "random", dtype, graph_s=None if graphs else (), compiled=compiled, max_batch=8
     )  # type: ignore[arg-type]
 
