@@ -28,7 +28,7 @@ from app.api.service import Service
 from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
-from app.api.wording import Wording
+from app.api.wording import TextPreparation
 from app.assembly import build_cloner, build_engine, build_profile, build_pronunciations
 from app.codec import Codec, VoiceEncoder
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
@@ -69,7 +69,7 @@ def create_app(
     settings = settings or Settings()
     profile = build_profile(settings)
     cloner = build_cloner(settings, profile, load_encoder)
-    wording = Wording(settings.max_input_characters, build_pronunciations(settings))
+    wording = TextPreparation(settings.max_input_characters, build_pronunciations(settings))
     service = Service(settings, profile, engine or build_engine(settings, profile), cloner, wording)
 
     @asynccontextmanager

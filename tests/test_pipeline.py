@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.api.intake import Intake
+from app.api.intake import RequestPlanner
 from app.api.schemas import SpeechRequest
-from app.api.wording import Wording
+from app.api.wording import TextPreparation
 from app.attempt import Stage
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
@@ -81,8 +81,10 @@ class KeptSink:
 
 async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> bytes:
     codec = ToneCodec(tone_spec(seamless=exact))
-    intake = Intake(settings_for_tests(), PROFILE, codec.spec, Wording(4096, Pronunciations([])))
-    speech = intake.speech(SpeechRequest(input="Hello there.", seed=None if exact else 1))
+    intake = RequestPlanner(
+        settings_for_tests(), PROFILE, codec.spec, TextPreparation(4096, Pronunciations([]))
+    )
+    speech = intake.plan(SpeechRequest(input="Hello there.", seed=None if exact else 1))
     decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
     decoder.start()
     try:

@@ -11,7 +11,7 @@ from app import tracing
 from app.api.response import AudioAnswer, Delivery
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
-from app.api.wording import Manner, Wording
+from app.api.wording import NormalisationOptions, TextPreparation
 from app.attempt import SynthesisRequest
 from app.codec.spec import CodecSpec
 from app.engine import Sampling
@@ -42,7 +42,7 @@ HORIZON_S = 0.2  # longest audio held back for the first loudness estimate
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class PromptPlan:
     """Prompt template, its fields other than the text, and the token budget of one generation."""
 
     template: str
@@ -70,11 +70,11 @@ class Asking:
         return [piece for piece in pieces if any(map(str.isalnum, piece))]
 
 
-class Intake:
+class RequestPlanner:
     """Plans requests for one model, one codec and one set of defaults."""
 
     def __init__(
-        self, settings: Settings, profile: Profile, spec: CodecSpec, wording: Wording
+        self, settings: Settings, profile: Profile, spec: CodecSpec, wording: TextPreparation
     ) -> None:
         self._settings = settings
         self._profile = profile
@@ -89,7 +89,7 @@ class Intake:
             profile.shortest_speech,
         )
 
-    def speech(
+    def plan(
         self, request: SpeechRequest, reference: VoicePrompt | None = None
     ) -> SynthesisRequest:
         """Plan the speech of a complete text, in the voice of `reference` if there is one.
@@ -98,21 +98,21 @@ class Intake:
             RequestError: the model, the voice, the text or a value is not supported.
             SpeechTooLong: even fast speech of the text would exceed the longest response.
         """
-        asking = self._asking(request, reference)
+        prompt_plan = self._prompt_plan(request, reference)
         with tracing.span("normalise"):
-            spoken = self._wording.passages(request.input, self._manner(request))
+            spoken = self._wording.passages(request.input, self._normalisation(request))
         self._check_length(request, sum(map(self._least_s, spoken)))
-        segments = [part for each in spoken for part in asking.segments(each)]
+        segments = [part for each in spoken for part in prompt_plan.segments(each)]
         voice_s = sum(
             part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s
             for part in segments
         )
         return replace(
-            self._speech(request, asking, FixedSegments(segments)),
+            self._speech(request, prompt_plan, FixedSegments(segments)),
             expected_s=voice_s / request.speed,
         )
 
-    def dictation(
+    def plan_stream(
         self, request: SpeechRequest, reference: VoicePrompt | None = None
     ) -> tuple[SynthesisRequest, Script]:
         """Plan the speech of a text that is received later, and return the script for its text.
@@ -125,8 +125,8 @@ class Intake:
         if not request.stream or request.stream_format == "sse":
             message = "a WebSocket always streams audio: stream=false and sse are not supported"
             raise UnsupportedValue(message, param="stream")
-        asking = self._asking(request, reference)
-        manner = self._manner(request)
+        prompt_plan = self._prompt_plan(request, reference)
+        manner = self._normalisation(request)
         settings = self._settings
         least_s = 0.0
 
@@ -138,12 +138,12 @@ class Intake:
             worded = PausedText(passage.pause_s, text)
             least_s += self._least_s(worded)
             self._check_length(request, least_s)
-            return asking.segments(worded)
+            return prompt_plan.segments(worded)
 
         script = Script(
             parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
         )
-        return self._speech(request, asking, script), script
+        return self._speech(request, prompt_plan, script), script
 
     def _least_s(self, passage: PausedText) -> float:
         """Return the minimum duration of a passage at speed 1, in seconds."""
@@ -159,7 +159,7 @@ class Intake:
             message = f"input: the audio would be longer than the limit of {longest_s:g} s"
             raise SpeechTooLong(f"{message}; split the text or raise the speed", param="input")
 
-    def _asking(self, request: SpeechRequest, reference: VoicePrompt | None) -> Asking:
+    def _prompt_plan(self, request: SpeechRequest, reference: VoicePrompt | None) -> PromptPlan:
         """Return the prompt of a request. A reference's tokens reduce the generation budget."""
         profile = self._profile
         if not profile.serves(request.model):
@@ -176,18 +176,20 @@ class Intake:
             budget = max(budget - reference.length_tokens, budget // 4, 1)
         budget_s = budget / profile.tokens.slots / self._spec.frames_per_s
         characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
-        return Asking(template, fields, budget, characters, self._pace)
+        return PromptPlan(template, fields, budget, characters, self._pace)
 
-    def _manner(self, request: SpeechRequest) -> Manner:
-        return Manner(_either(request.normalize, self._profile.normalize), request.language)
+    def _normalisation(self, request: SpeechRequest) -> NormalisationOptions:
+        return NormalisationOptions(
+            _or_default(request.normalize, self._profile.normalize), request.language
+        )
 
     def _speech(
-        self, request: SpeechRequest, asking: Asking, segments: Segments
+        self, request: SpeechRequest, prompt_plan: PromptPlan, segments: Segments
     ) -> SynthesisRequest:
         plan = self._plan(request)
         return SynthesisRequest(
             segments=segments,
-            sampling=self._sampling(request, asking.budget_tokens),
+            sampling=self._sampling(request, prompt_plan.budget_tokens),
             may_be_cut=request.max_tokens is not None,
             playback=OutputOptions(
                 self._rate_hz(request),
@@ -201,7 +203,7 @@ class Intake:
             limit_s=self._settings.request_timeout_s,
         )
 
-    def answer(self, request: SpeechRequest) -> AudioAnswer:
+    def output_format(self, request: SpeechRequest) -> AudioAnswer:
         """Return the format and the delivery of the response.
 
         Raises:
@@ -242,8 +244,8 @@ class Intake:
         first_s, overlap_s = request.playback_speed, request.playback_overlap_speed
         return plan_windows(
             self._spec,
-            first_window_s=_either(first_s, settings.default_playback_speed),
-            overlap_s=_either(overlap_s, settings.default_playback_overlap_speed),
+            first_window_s=_or_default(first_s, settings.default_playback_speed),
+            overlap_s=_or_default(overlap_s, settings.default_playback_overlap_speed),
             whole=not request.stream,
             seeded=request.seed is not None,
         )
@@ -267,14 +269,14 @@ class Intake:
             message = f"max_tokens: must be at least {frame_tokens}, the tokens of one audio frame"
             raise UnsupportedValue(message, param="max_tokens")
         return Sampling(
-            max_tokens=_either(request.max_tokens, budget_tokens),
-            temperature=_either(request.temperature, default.temperature),
-            top_p=_either(request.top_p, default.top_p),
-            top_k=_either(request.top_k, default.top_k),
-            repetition_penalty=_either(request.repetition_penalty, default.repetition_penalty),
+            max_tokens=_or_default(request.max_tokens, budget_tokens),
+            temperature=_or_default(request.temperature, default.temperature),
+            top_p=_or_default(request.top_p, default.top_p),
+            top_k=_or_default(request.top_k, default.top_k),
+            repetition_penalty=_or_default(request.repetition_penalty, default.repetition_penalty),
             seed=request.seed,
         )
 
 
-def _either(asked: T | None, default: T) -> T:
+def _or_default(asked: T | None, default: T) -> T:
     return default if asked is None else asked

@@ -10,6 +10,6 @@ T = TypeVar("T")
 LONG_CHARACTERS = 1_000  # take 2 ms, in the worst case 20 ms
 
 
-async def beside(text: str, read: Callable[[], T]) -> T:
+async def run_in_thread_if_long(text: str, read: Callable[[], T]) -> T:
     """Return the result of `read`, which runs in a thread if the text is long."""
     return read() if len(text) <= LONG_CHARACTERS else await asyncio.to_thread(read)

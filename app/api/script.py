@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
-from app.api.reading import beside
+from app.api.reading import run_in_thread_if_long
 from app.parts import Segment
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.speech.incremental import SentenceStream
@@ -151,7 +151,7 @@ class Script:
         check_pauses(self._pauses_s)
         self._silence_s += passage.pause_s
         preceded = PausedText(self._silence_s, passage.text)
-        parts = await beside(passage.text, partial(self._parts_of, preceded))
+        parts = await run_in_thread_if_long(passage.text, partial(self._parts_of, preceded))
         if parts:
             self._silence_s, self._speaks = 0.0, True
             self._put(parts)

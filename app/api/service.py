@@ -10,15 +10,15 @@ from fastapi import Request
 
 from app.api.admission import Admission
 from app.api.cloning import Cloner
-from app.api.intake import Intake
+from app.api.intake import RequestPlanner
 from app.api.places import Places
-from app.api.reading import beside
+from app.api.reading import run_in_thread_if_long
 from app.api.records import Records
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
-from app.api.wording import Manner, Wording
+from app.api.wording import NormalisationOptions, TextPreparation
 from app.attempt import Stage, SynthesisRequest
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
@@ -40,7 +40,12 @@ class Service:
     """One served model. `decoder` is None until the codec is warm; `problem` is the reason."""
 
     def __init__(
-        self, settings: Settings, profile: Profile, engine: Engine, cloner: Cloner, wording: Wording
+        self,
+        settings: Settings,
+        profile: Profile,
+        engine: Engine,
+        cloner: Cloner,
+        wording: TextPreparation,
     ) -> None:
         self.settings = settings
         self.profile = profile
@@ -101,10 +106,12 @@ class Service:
         self._check_open()
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
-        intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
-        answer = intake.answer(request)
+        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.wording)
+        answer = intake.output_format(request)
         reference = reference or self._stored(request)
-        speech = await beside(request.input, partial(intake.speech, request, reference))
+        speech = await run_in_thread_if_long(
+            request.input, partial(intake.plan, request, reference)
+        )
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return AudioResponse(
             speak,
@@ -123,9 +130,9 @@ class Service:
             NotReady: the codec is not warm yet.
         """
         decoder = self._decoder()
-        intake = Intake(self.settings, self.profile, decoder.spec, self.wording)
-        answer = intake.answer(session)
-        speech, script = intake.dictation(session, self._stored(session))
+        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.wording)
+        answer = intake.output_format(session)
+        speech, script = intake.plan_stream(session, self._stored(session))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return Utterance(script, answer, session.speed, speak, self.admission, self.records)
 
@@ -137,7 +144,7 @@ class Service:
             Overloaded: too many texts wait, or the key has too many requests.
             DeadlineExceeded, NotReady: see `TextProcess.text`.
         """
-        manner = Manner(request.normalize is not False, request.language)
+        manner = NormalisationOptions(request.normalize is not False, request.language)
         with self._text_places.place(key):
             return await self._texts.text(request.input, manner)
 

@@ -16,7 +16,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from typing import BinaryIO
 
-from app.api.wording import Manner, Wording
+from app.api.wording import NormalisationOptions, TextPreparation
 from app.clone.child import command, die_with_the_service, environment
 from app.errors import DeadlineExceeded, NotReady
 from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
@@ -34,13 +34,13 @@ class TextProcess:
     The process starts with the first text, and again if it has ended.
     """
 
-    def __init__(self, wording: Wording, limit_s: float) -> None:
+    def __init__(self, wording: TextPreparation, limit_s: float) -> None:
         """`limit_s`: longest time for one text."""
         self._wording, self._limit_s = wording, limit_s
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
-    async def text(self, text: str, manner: Manner) -> str:
+    async def text(self, text: str, manner: NormalisationOptions) -> str:
         """Return the result of `Wording.text`.
 
         Raises:
@@ -116,7 +116,9 @@ def main() -> None:
         output.flush()
 
 
-def _read(wording: Wording, text: str, manner: Manner) -> tuple[str, str, str | None]:
+def _read(
+    wording: TextPreparation, text: str, manner: NormalisationOptions
+) -> tuple[str, str, str | None]:
     """Return the class of the error or "", its message or the normalized text, and its param."""
     try:
         return "", wording.text(text, manner), None

@@ -16,14 +16,14 @@ READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class NormalisationOptions:
     """Options of the normalization: `normalize` enables it, `language` selects its rules."""
 
     normalize: bool
     language: LanguageChoice = "auto"
 
 
-class Wording:
+class TextPreparation:
     """Prepares texts. The lexicon is applied before the rules, which never see its words."""
 
     def __init__(self, most_characters: int, lexicon: Pronunciations) -> None:
@@ -35,7 +35,7 @@ class Wording:
         for language in READ_AHEAD:
             normalise("1", language)
 
-    def passages(self, text: str, manner: Manner) -> list[PausedText]:
+    def passages(self, text: str, manner: NormalisationOptions) -> list[PausedText]:
         """Split a text at its pauses and normalize it.
 
         The last passage is empty and holds the trailing pause.
@@ -53,13 +53,13 @@ class Wording:
         for passage in split_at_pauses(text):
             silence_s += passage.pause_s
             if any(map(str.isalnum, passage.text)):
-                found.append(PausedText(silence_s, self._worded(passage.text, manner)))
+                found.append(PausedText(silence_s, self._prepare(passage.text, manner)))
                 silence_s = 0.0
         if not found:
             raise EmptyInput("input has no letter or digit to speak", param="input")
         return [*found, PausedText(silence_s, "")]
 
-    def text(self, text: str, manner: Manner) -> str:
+    def text(self, text: str, manner: NormalisationOptions) -> str:
         """Return the prepared text in one piece, with its pauses as tags."""
         spoken = self.passages(text, manner)
         pauses = [
@@ -69,16 +69,16 @@ class Wording:
         words = zip(pauses, (passage.text for passage in spoken), strict=True)
         return " ".join(word for pair in words for word in pair if word)
 
-    def sentence(self, text: str, manner: Manner) -> str:
+    def sentence(self, text: str, manner: NormalisationOptions) -> str:
         """Prepare a sentence of a text that is still being received. Empty if it has no words."""
         if not any(map(str.isalnum, text)):
             return ""
         try:
-            return self._worded(strip_unpaired_marks(text) if manner.normalize else text, manner)
+            return self._prepare(strip_unpaired_marks(text) if manner.normalize else text, manner)
         except EmptyInput:
             return ""
 
-    def _worded(self, text: str, manner: Manner) -> str:
+    def _prepare(self, text: str, manner: NormalisationOptions) -> str:
         cleaned = self._lexicon.apply(clean_markup(text, normalize=manner.normalize))
         if len(cleaned) > 2 * self.most_characters:  # NFKC expands a character to up to 18
             message = "input is too long after Unicode normalization (NFKC) and the lexicon"

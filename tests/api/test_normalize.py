@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.api.service import MAX_TEXTS
-from app.api.wording import Manner, Wording
+from app.api.wording import NormalisationOptions, TextPreparation
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, good_request, serving, settings_for_tests
 
@@ -122,7 +122,7 @@ async def test_a_text_to_normalize_is_one_of_the_requests_of_its_key() -> None:
 async def test_a_text_to_normalize_is_not_read_where_speech_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Wording, "text", None)
+    monkeypatch.setattr(TextPreparation, "text", None)
     async with serving(FixedEngine(CODES)) as served:
         answer = await served.client.post(NORMALIZE, json={"input": PAY})
         assert answer.json() == {"output": "Please pay five ringgit."}
@@ -131,7 +131,10 @@ async def test_a_text_to_normalize_is_not_read_where_speech_is_made(
 async def test_a_process_that_has_ended_is_started_again() -> None:
     async with serving(FixedEngine(CODES)) as served:
         texts = served.service._texts
-        assert await texts.text(PAY, Manner(normalize=True)) == "Please pay five ringgit."
+        assert (
+            await texts.text(PAY, NormalisationOptions(normalize=True))
+            == "Please pay five ringgit."
+        )
         process = texts._process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
@@ -154,7 +157,7 @@ async def test_a_text_that_takes_too_long_is_504_and_its_answer_is_given_to_no_o
         FixedEngine(CODES), settings=settings_for_tests(request_timeout_s=2.0)
     ) as served:
         texts = served.service._texts
-        await texts.text(PAY, Manner(normalize=True))
+        await texts.text(PAY, NormalisationOptions(normalize=True))
         process = texts._process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
