@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from app import tracing
-from app.api.response import AudioAnswer, Delivery
+from app.api.response import DeliveryMode, OutputFormat
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import Script
 from app.api.wording import NormalisationOptions, TextPreparation
@@ -203,7 +203,7 @@ class RequestPlanner:
             limit_s=self._settings.request_timeout_s,
         )
 
-    def output_format(self, request: SpeechRequest) -> AudioAnswer:
+    def output_format(self, request: SpeechRequest) -> OutputFormat:
         """Return the format and the delivery of the response.
 
         Raises:
@@ -222,8 +222,8 @@ class RequestPlanner:
         if companded and chosen not in UNCOMPRESSED:
             message = f"encoding: {request.encoding} requires wav or pcm, not {chosen}"
             raise UnsupportedValue(message, param="encoding")
-        whole: Delivery = "stream" if request.stream else "whole"
-        return AudioAnswer(
+        whole: DeliveryMode = "stream" if request.stream else "whole"
+        return OutputFormat(
             format=chosen,
             sample_rate_hz=rate_hz,
             encoding=request.encoding,

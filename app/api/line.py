@@ -8,7 +8,7 @@ from dataclasses import asdict
 import orjson
 from starlette.types import Message, Send
 
-from app.api.response import AudioAnswer
+from app.api.response import OutputFormat
 from app.api.sinks import PIECE_BYTES, deliver, usage
 from app.errors import ServiceError
 from app.listener import SynthesisStats
@@ -59,10 +59,10 @@ class WebSocketSink:
 
     _encoder: Encoder
 
-    def __init__(self, line: Line, answer: AudioAnswer, utterance: int, name: str) -> None:
+    def __init__(self, line: Line, output_format: OutputFormat, utterance: int, name: str) -> None:
         """`utterance`: number of the utterance on its connection. `name`: its request id."""
         self._line = line
-        self._answer = answer
+        self._output_format = output_format
         self._utterance = utterance
         self._name = name
         self.started = False
@@ -96,12 +96,14 @@ class WebSocketSink:
         await asyncio.get_running_loop().create_future()
 
     def _format(self) -> dict[str, object]:
-        answer = self._answer
-        depth = {} if answer.bit_depth is None else {"bit_depth": answer.bit_depth}
-        encoding = {"encoding": answer.encoding} if answer.format in UNCOMPRESSED else {}
+        output_format = self._output_format
+        depth = {} if output_format.bit_depth is None else {"bit_depth": output_format.bit_depth}
+        encoding = (
+            {"encoding": output_format.encoding} if output_format.format in UNCOMPRESSED else {}
+        )
         return {
-            "format": answer.format,
-            "sample_rate": answer.sample_rate_hz,
+            "format": output_format.format,
+            "sample_rate": output_format.sample_rate_hz,
             "channels": 1,
             **depth,
             **encoding,

@@ -25,19 +25,19 @@ from app.progress import Progress
 from app.setting_types import Encoding, Format
 from app.speech.encoders import MEDIA_TYPES, Encoder, content_type
 
-Delivery = Literal["stream", "whole", "events"]
-SINKS: dict[Delivery, type[ChunkedSink]] = {
+DeliveryMode = Literal["stream", "whole", "events"]
+SINKS: dict[DeliveryMode, type[ChunkedSink]] = {
     "stream": ChunkedSink,
     "whole": WholeSink,
     "events": EventSink,
 }
-EVENTS = "text/event-stream"
+SSE_TYPE = "text/event-stream"
 # Content types for the OpenAPI document.
-AUDIO: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, EVENTS)}
+AUDIO_RESPONSES: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, SSE_TYPE)}
 
 
 @dataclass(frozen=True, slots=True)
-class AudioAnswer:
+class OutputFormat:
     """Format and delivery of the audio in a response."""
 
     format: Format
@@ -45,7 +45,7 @@ class AudioAnswer:
     encoding: Encoding
     bit_depth: int | None  # None for a lossy format
     make_encoder: Callable[[], Encoder]
-    delivery: Delivery
+    delivery: DeliveryMode
     write_limit_s: float
 
     @property
@@ -54,7 +54,7 @@ class AudioAnswer:
         depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
         audio = content_type(self.format, self.encoding, self.sample_rate_hz)
         return {
-            "content-type": EVENTS if self.delivery == "events" else audio,
+            "content-type": SSE_TYPE if self.delivery == "events" else audio,
             "x-audio-sample-rate": str(self.sample_rate_hz),
             "x-audio-channels": "1",
             **depth,
@@ -69,7 +69,7 @@ class AudioResponse(Response):
     def __init__(
         self,
         speak: Callable[[Sink, Progress], Awaitable[SynthesisStats]],
-        answer: AudioAnswer,
+        output_format: OutputFormat,
         admission: Admission,
         records: Records,
         *,
@@ -78,7 +78,7 @@ class AudioResponse(Response):
     ) -> None:
         """`expected_s`: duration of the audio at `speed`, estimated from the text."""
         self._speak = speak
-        self._answer = answer
+        self._output_format = output_format
         self._admission = admission
         self._records = records
         self._expected_s, self._speed = expected_s, speed
@@ -87,10 +87,12 @@ class AudioResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request. Raises ResponseBroken if it fails after its status was sent."""
-        answer = self._answer
-        note(scope, format=answer.format, delivery=answer.delivery)
-        sink = SINKS[answer.delivery](send, receive, self._audio_headers(), answer.write_limit_s)
-        key, whole = key_number_of(scope), answer.delivery == "whole"
+        output_format = self._output_format
+        note(scope, format=output_format.format, delivery=output_format.delivery)
+        sink = SINKS[output_format.delivery](
+            send, receive, self._audio_headers(), output_format.write_limit_s
+        )
+        key, whole = key_number_of(scope), output_format.delivery == "whole"
         try:
             with self._records.follow(
                 request_id_of(scope), key, self._expected_s, self._speed
@@ -98,10 +100,10 @@ class AudioResponse(Response):
                 async with self._admission.slot(key, None if whole else progress, sink.gone):
                     try:
                         stats = await self._speak(sink, progress)
-                        report(stats, whole=whole)
+                        observe_success(stats, whole=whole)
                         note(scope, finish_reason=stats.finish_reason)
                     finally:
-                        note(scope, **facts(progress.spoken(), whole=whole))
+                        note(scope, **response_fields(progress.spoken(), whole=whole))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             note(scope, error=exc.code, reason=exc.message)
@@ -120,7 +122,9 @@ class AudioResponse(Response):
             raise
 
     def _audio_headers(self) -> Headers:
-        return [(name.encode(), value.encode()) for name, value in self._answer.headers.items()]
+        return [
+            (name.encode(), value.encode()) for name, value in self._output_format.headers.items()
+        ]
 
 
 async def _fail(
@@ -136,7 +140,7 @@ async def _fail(
     await failure_response(error)(scope, receive, send)
 
 
-def report(stats: SynthesisStats, *, whole: bool) -> None:
+def observe_success(stats: SynthesisStats, *, whole: bool) -> None:
     """Count a completed response."""
     metrics.REQUESTS.labels("ok").inc()
     if not whole:
@@ -144,7 +148,7 @@ def report(stats: SynthesisStats, *, whole: bool) -> None:
         metrics.FIRST_WINDOW.observe(stats.first_window_s)
 
 
-def facts(stats: SynthesisStats, *, whole: bool) -> dict[str, float]:
+def response_fields(stats: SynthesisStats, *, whole: bool) -> dict[str, float]:
     """Return the log fields of a response, complete or not.
 
     A whole body sends its first audio at its end.

@@ -13,7 +13,7 @@ from app.api import websocket
 from app.api.failure import failure_response
 from app.api.keys import key_number_of
 from app.api.records import Record
-from app.api.response import AUDIO, AudioResponse
+from app.api.response import AUDIO_RESPONSES, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
     Health,
@@ -44,7 +44,7 @@ REFUSALS: dict[int | str, dict[str, object]] = {
     response_class=Response,
     response_model=None,
     responses={
-        200: {"content": AUDIO, "description": "The audio, sent while it is generated."},
+        200: {"content": AUDIO_RESPONSES, "description": "The audio, sent while it is generated."},
         **REFUSALS,
     },
 )

@@ -12,7 +12,7 @@ from app.api.access import words
 from app.api.admission import Admission
 from app.api.keys import named
 from app.api.records import Records
-from app.api.response import AudioAnswer, facts, report
+from app.api.response import OutputFormat, observe_success, response_fields
 from app.api.script import Script
 from app.listener import ClientGone, Sink, SynthesisStats
 from app.progress import Progress
@@ -25,7 +25,7 @@ class Utterance:
     """A text that is still being received, and the options of its speech."""
 
     script: Script
-    answer: AudioAnswer
+    answer: OutputFormat
     speed: float
     synthesis: Callable[[Sink, Progress], Awaitable[SynthesisStats]]
     admission: Admission
@@ -49,8 +49,8 @@ class Utterance:
             with self.records.follow(name, key, speed=self.speed) as progress, self.script.spoken():
                 async with self.admission.slot(key, progress):
                     stats = await self.synthesis(sink, progress)
-            report(stats, whole=False)
-            told = named(key) | facts(stats, whole=False)
+            observe_success(stats, whole=False)
+            told = named(key) | response_fields(stats, whole=False)
             log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()

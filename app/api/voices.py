@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from app.api.keys import key_number_of
 from app.api.presence import while_there
-from app.api.response import AUDIO, AudioResponse
+from app.api.response import AUDIO_RESPONSES, AudioResponse
 from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
 from app.api.upload import form_schema, read_upload
@@ -111,7 +111,7 @@ async def delete_voice(voice_id: str, service: Here) -> DeletedVoice:
     response_model=None,
     openapi_extra=form_schema("reference_audio", CloneFields),
     responses={
-        200: {"content": AUDIO, "description": "The audio, sent while it is generated."},
+        200: {"content": AUDIO_RESPONSES, "description": "The audio, sent while it is generated."},
         **errors(400, 404, 413, 429, 500, 502, 503, 504),
     },
 )
