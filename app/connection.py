@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from websockets.http11 import Request
 
-from app.api.access import note
-from app.api.failure import refused
+from app.api.access import add_log_fields
+from app.api.failure import count_rejection
 from app.errors import ServiceError
 from app.handshake import is_websocket_upgrade, read_handshake
 from app.outflow import WriteStallTimeout
@@ -277,7 +277,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _on_write_stall(self) -> None:
         if self._responding and not self.pipeline:
-            note(self.cycle.scope, error="cancelled", reason=STALLED)  # type: ignore[arg-type]
+            add_log_fields(self.cycle.scope, error="cancelled", reason=STALLED)  # type: ignore[arg-type]
         reset(self.transport)
 
     def _on_read_timeout(self) -> None:
@@ -311,8 +311,8 @@ class HttpProtocol(HttpToolsProtocol):
         elif cycle is None or cycle.response_started:
             self.transport.abort()
         else:
-            refused(cycle.scope, error.code)  # type: ignore[arg-type]
-            note(cycle.scope, status=error.status, broken=False)  # type: ignore[arg-type]
+            count_rejection(cycle.scope, error.code)  # type: ignore[arg-type]
+            add_log_fields(cycle.scope, status=error.status, broken=False)  # type: ignore[arg-type]
             self._write_error(error, cycle.scope)  # type: ignore[arg-type]
             cycle.disconnected = True  # ends the application's task for this request
             cycle.message_event.set()

@@ -16,13 +16,13 @@ from app import metrics
 from app.api import websocket
 from app.api.access import AccessLog
 from app.api.cors import allow_origins
-from app.api.document import REFUSALS, document_keys
-from app.api.failure import LastResort, install_failure_handlers
-from app.api.keys import ApiKeys, KeyCheck
-from app.api.limits import MAX_VALUES, BodyCap
+from app.api.document import ERROR_RESPONSES, document_keys
+from app.api.failure import UnhandledErrors, install_error_handlers
+from app.api.keys import ApiKeyMiddleware, ApiKeys
+from app.api.limits import MAX_VALUES, BodyLimit
 from app.api.origins import OriginCheck
 from app.api.page import router as page
-from app.api.request_id import RequestIds
+from app.api.request_id import RequestIdMiddleware
 from app.api.routes import router
 from app.api.service import Service
 from app.api.telemetry import TELEMETRY
@@ -93,13 +93,13 @@ def create_app(
         title="Speech server",
         version=VERSION,
         lifespan=lifespan,
-        responses=REFUSALS,
+        responses=ERROR_RESPONSES,
         telemetry=TELEMETRY,
     )
     _add_middlewares(app, settings)
     app.state.service = service
     _add_routes(app)
-    install_failure_handlers(app)
+    install_error_handlers(app)
     filter_expected_disconnects()
     _log_version(profile)
     return app
@@ -120,7 +120,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     """Add the middlewares from the innermost to the outermost."""
     limit_bytes = max(MAX_BODY_BYTES, max_message_bytes(settings))
     app.add_middleware(
-        BodyCap,
+        BodyLimit,
         limit_bytes=limit_bytes,
         most_values=MAX_VALUES + settings.max_input_characters,
         upload_bytes=limit_bytes + settings.max_reference_bytes,
@@ -129,15 +129,15 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     if settings.api_keys:
         document_keys(app)
         app.add_middleware(
-            KeyCheck, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys)
+            ApiKeyMiddleware, keys=ApiKeys(key.get_secret_value() for key in settings.api_keys)
         )
-    app.add_middleware(LastResort)
+    app.add_middleware(UnhandledErrors)
     allow_origins(app, settings.cors_origins)
     app.add_middleware(
         OriginCheck, hosts=settings.allowed_hosts, own=settings.host, origins=settings.cors_origins
     )
     app.add_middleware(AccessLog, addresses=settings.log_client_address)
-    app.add_middleware(RequestIds)
+    app.add_middleware(RequestIdMiddleware)
 
 
 async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -> None:

@@ -7,8 +7,8 @@ import logging
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.api.failure import failure_response
-from app.api.request_id import HEADER, identify
+from app.api.failure import error_response
+from app.api.request_id import HEADER, assign_request_id
 from app.errors import ServiceError
 
 log = logging.getLogger(__name__)
@@ -19,9 +19,9 @@ def rejection_bytes(error: ServiceError, scope: Scope, headers: list[tuple[bytes
 
     `headers` are those that the server adds to every response.
     """
-    name = identify(scope)
+    name = assign_request_id(scope)
     log.info("request %s: %s", name, error.code)
-    answer = failure_response(error)
+    answer = error_response(error)
     headers = [
         *headers,
         *answer.raw_headers,

@@ -16,7 +16,7 @@ from app.api.telemetry import PROBES
 
 log = logging.getLogger(__name__)
 
-Facts = Mapping[str, str | int | float | bool]
+LogFields = Mapping[str, str | int | float | bool]
 PATH_CHARACTERS = 200  # longest path in a log line
 WEBSOCKET_STATUS = {"websocket.accept": 101, "websocket.close": 403}
 
@@ -38,7 +38,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         if self._addresses:
-            note(scope, **_client(scope))
+            add_log_fields(scope, **_client(scope))
         status = 0
         broken = True
         begun_s = time.monotonic()
@@ -62,17 +62,17 @@ class AccessLog:
             )
 
 
-def note(scope: Scope, **facts: str | int | float) -> None:
+def add_log_fields(scope: Scope, **facts: str | int | float) -> None:
     """Add fields to the log line of a request."""
     scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
 
 
-def facts_of(scope: Scope) -> Facts:
+def log_fields(scope: Scope) -> LogFields:
     """Return the fields added to the log line of a request so far."""
-    return cast("Facts", scope.get("state", {}).get("facts", {}))
+    return cast("LogFields", scope.get("state", {}).get("facts", {}))
 
 
-def words(facts: Facts) -> str:
+def format_fields(facts: LogFields) -> str:
     """Format fields as `name=value`, separated by spaces."""
     return " ".join(f"{name}={value}" for name, value in facts.items())
 
@@ -87,8 +87,8 @@ def _status(message: Message) -> int:
     return WEBSOCKET_STATUS.get(message["type"], 0)
 
 
-def _log(scope: Scope, outcome: Facts) -> None:
-    facts = {"request_id": request_id_of(scope), **outcome, **facts_of(scope)}
+def _log(scope: Scope, outcome: LogFields) -> None:
+    facts = {"request_id": request_id_of(scope), **outcome, **log_fields(scope)}
     level = _level(route_path(scope), facts)
     if not log.isEnabledFor(level):
         return
@@ -98,7 +98,7 @@ def _log(scope: Scope, outcome: Facts) -> None:
         "%s %s %s",
         scope.get("method", "GET"),
         path,
-        words(facts),
+        format_fields(facts),
         extra={**facts, "path": path},
     )
 
@@ -115,7 +115,7 @@ def _client(scope: Scope) -> dict[str, str]:
         return {}
 
 
-def _level(path: str, facts: Facts) -> int:
+def _level(path: str, facts: LogFields) -> int:
     if path in PROBES:
         return logging.DEBUG
     failed = facts["broken"] or cast("int", facts["status"]) >= 500

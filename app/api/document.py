@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
-from app.api.keys import KEYED
+from app.api.keys import PROTECTED_PATH
 from app.api.schemas import ErrorAnswer
 
 # For every route. Classes of statuses replace FastAPI's own 422, which this service never sends.
-REFUSALS: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "model": ErrorAnswer,
         "description": "The request was rejected; `error.code` is the reason.",
@@ -31,7 +31,7 @@ def document_keys(app: FastAPI) -> None:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         paths = cast("dict[str, dict[str, dict[str, object]]]", document["paths"])
         for path, operations in paths.items():
-            if KEYED in path:
+            if PROTECTED_PATH in path:
                 for operation in operations.values():
                     operation["security"] = [{"key": []}]
         return document

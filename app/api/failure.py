@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.api.access import facts_of, note
+from app.api.access import add_log_fields, log_fields
 from app.api.path import route_path
 from app.api.request_id import request_id_of
 from app.errors import ErrorBody, ServiceError
@@ -37,7 +37,7 @@ class ResponseBroken(Exception):
     """Raised after the response has started, so that the server aborts the body."""
 
 
-def failure_response(error: ServiceError, status: int | None = None) -> JSONResponse:
+def error_response(error: ServiceError, status: int | None = None) -> JSONResponse:
     """Return the response to a service error, with its headers for retries and upgrades.
 
     `status` replaces the status of the error.
@@ -57,14 +57,14 @@ def failure_response(error: ServiceError, status: int | None = None) -> JSONResp
     return _answer(status or error.status, error.body(), headers)
 
 
-def install_failure_handlers(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Send service errors, invalid requests and unknown routes in one format."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-class LastResort:
+class UnhandledErrors:
     """Middleware that answers unexpected exceptions with 500.
 
     Starlette's own handler runs outside all middlewares, so its response would lack their headers.
@@ -90,22 +90,22 @@ class LastResort:
             elif not isinstance(exc, ResponseBroken):  # raised on purpose and logged already
                 log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
                 if not started:
-                    await failure_response(ServiceError("internal error"))(scope, receive, send)
+                    await error_response(ServiceError("internal error"))(scope, receive, send)
             raise
 
 
-def refused(scope: Scope, code: str) -> None:
+def count_rejection(scope: Scope, code: str) -> None:
     """Log and count a request rejected before synthesis."""
-    note(scope, error=code)
+    add_log_fields(scope, error=code)
     if route_path(scope) in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 
 def _left(scope: Scope) -> None:
     """Count a client that disconnected too early, unless its request has been rejected already."""
-    if "error" not in facts_of(scope):
-        refused(scope, "cancelled")
-        note(scope, reason="the client disconnected before its request was complete")
+    if "error" not in log_fields(scope):
+        count_rejection(scope, "cancelled")
+        add_log_fields(scope, reason="the client disconnected before its request was complete")
 
 
 def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:
@@ -114,14 +114,14 @@ def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONRespon
 
 async def _on_service_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ServiceError)
-    refused(request.scope, exc.code)
-    return failure_response(exc)
+    count_rejection(request.scope, exc.code)
+    return error_response(exc)
 
 
 async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
     """Send the first validation error, named by field and rule, without pydantic's `input`."""
     assert isinstance(exc, RequestValidationError)
-    refused(request.scope, RequestError.code)
+    count_rejection(request.scope, RequestError.code)
     first = exc.errors()[0]
     names = (part for part in first["loc"] if isinstance(part, str) and part != "body")
     field = next(names, None)
@@ -137,8 +137,8 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc.__cause__, ServiceError):  # raised while the body was read
         return await _on_service_error(request, exc.__cause__)
     if exc.status_code == BodyTooLarge.status:
-        refused(request.scope, BodyTooLarge.code)
-        return failure_response(BodyTooLarge("the request body is too large"))
+        count_rejection(request.scope, BodyTooLarge.code)
+        return error_response(BodyTooLarge("the request body is too large"))
     phrase = HTTPStatus(exc.status_code)
     body = ErrorBody(phrase.phrase, RequestError.type, None, phrase.name.lower())
     headers = {**(exc.headers or {}), "x-should-retry": "false"}

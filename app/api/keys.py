@@ -10,12 +10,12 @@ from typing import cast
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import note
-from app.api.failure import failure_response, refused
+from app.api.access import add_log_fields
+from app.api.failure import count_rejection, error_response
 from app.request_errors import InvalidApiKey
 
 # Found anywhere in the path, because a prefix (uvicorn's --root-path) may precede it.
-KEYED = "/v1/"
+PROTECTED_PATH = "/v1/"
 # Prefix of the sub-protocol with which a page sends its key, since browsers allow no headers on a
 # WebSocket. Prefix and name are those of OpenAI's realtime API.
 KEY_PROTOCOL = "openai-insecure-api-key."
@@ -35,7 +35,7 @@ class ApiKeys:
         return matches.index(True) if any(matches) else None
 
 
-class KeyCheck:
+class ApiKeyMiddleware:
     """Middleware that rejects requests below /v1/ without a known key before reading their body."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys) -> None:
@@ -43,7 +43,7 @@ class KeyCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with the index of its key, or respond with 401."""
-        if scope["type"] == "lifespan" or KEYED not in scope["path"]:
+        if scope["type"] == "lifespan" or PROTECTED_PATH not in scope["path"]:
             await self._app(scope, receive, send)
             return
         number = self._keys.find(_bearer(scope) or _offered(scope))
@@ -51,13 +51,13 @@ class KeyCheck:
             await self._refuse(scope, receive, send)
             return
         scope["state"]["api_key"] = number
-        note(scope, **named(number))
+        add_log_fields(scope, **api_key_field(number))
         await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused(scope, InvalidApiKey.code)
+        count_rejection(scope, InvalidApiKey.code)
         error = InvalidApiKey("a valid API key is required (Authorization: Bearer KEY)")
-        await failure_response(error)(scope, receive, send)
+        await error_response(error)(scope, receive, send)
 
 
 def key_number_of(scope: Scope) -> int | None:
@@ -65,7 +65,7 @@ def key_number_of(scope: Scope) -> int | None:
     return cast("int | None", scope["state"].get("api_key"))
 
 
-def named(number: int | None) -> dict[str, int]:
+def api_key_field(number: int | None) -> dict[str, int]:
     """Return the log field of a key: its position in API_KEYS, from 1."""
     return {} if number is None else {"key": number + 1}
 

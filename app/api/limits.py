@@ -7,8 +7,8 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.failure import failure_response, refused
-from app.api.path import is_at
+from app.api.failure import count_rejection, error_response
+from app.api.path import path_is_one_of
 from app.request_errors import BodyTooLarge, TooManyValues
 
 MAX_VALUES = 50_000  # of JSON, which Python parses in 40 ms; 4 MB of brackets take a second
@@ -23,7 +23,7 @@ def count_values(data: bytes) -> int:
     return sum(map(data.count, (b",", b"[", b"{")))
 
 
-class BodyCap:
+class BodyLimit:
     """Middleware that rejects a body over a limit by its Content-Length, or once it is exceeded.
 
     FastAPI's `max_body_size` does the same, but responds in plain text instead of our error format.
@@ -45,12 +45,12 @@ class BodyCap:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or respond with 413."""
         lengths = [value for name, value in scope.get("headers", []) if name == b"content-length"]
-        is_upload = is_at(scope, self._upload_paths)
+        is_upload = path_is_one_of(scope, self._upload_paths)
         limit_bytes = self._upload_bytes if is_upload else self._limit_bytes
         if lengths and _stated_bytes(lengths[0]) > limit_bytes:
-            refused(scope, BodyTooLarge.code)
+            count_rejection(scope, BodyTooLarge.code)
             error = BodyTooLarge("the request body is too large")
-            await failure_response(error)(scope, receive, send)
+            await error_response(error)(scope, receive, send)
             return
         received = values = 0
 

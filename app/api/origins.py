@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.failure import failure_response, refused
-from app.api.path import is_at
+from app.api.failure import count_rejection, error_response
+from app.api.path import path_is_one_of
 from app.request_errors import HostNotAllowed, OriginNotAllowed, RequestError
 
 OPEN_PATHS = ("/health", "/ready")  # allowed for any host name, and of no value to a foreign page
@@ -61,11 +61,11 @@ class OriginCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or respond with 403."""
-        if scope["type"] == "lifespan" or is_at(scope, OPEN_PATHS):
+        if scope["type"] == "lifespan" or path_is_one_of(scope, OPEN_PATHS):
             await self._app(scope, receive, send)
         elif error := self._fault(scope):
-            refused(scope, error.code)
-            await failure_response(error)(scope, receive, send)
+            count_rejection(scope, error.code)
+            await error_response(error)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -13,6 +13,6 @@ def route_path(scope: Mapping[str, Any]) -> str:
     return inner if inner.startswith("/") else path
 
 
-def is_at(scope: Mapping[str, Any], paths: Collection[str]) -> bool:
+def path_is_one_of(scope: Mapping[str, Any], paths: Collection[str]) -> bool:
     """True for an HTTP request to one of these routes."""
     return scope["type"] == "http" and route_path(scope) in paths

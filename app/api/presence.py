@@ -10,12 +10,12 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from app.api.failure import refused
+from app.api.failure import count_rejection
 
 T = TypeVar("T")
 
 
-async def while_there(request: Request, work: Awaitable[T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Awaitable[T]) -> T:
     """Return the result of `work`, or cancel it when the client disconnects.
 
     The body of the request must have been read.
@@ -33,13 +33,13 @@ async def while_there(request: Request, work: Awaitable[T]) -> T:
     return done
 
 
-async def disconnected(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Return when the client has disconnected. Drop all other messages."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _watch(request: Request) -> None:
-    await disconnected(request.receive)
-    refused(request.scope, "cancelled")
+    await wait_for_disconnect(request.receive)
+    count_rejection(request.scope, "cancelled")
     raise ClientDisconnect

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "x-request-id"
 ANSWERS = ("http.response.start", "websocket.http.response.start")  # the second rejects a WebSocket
-SANE = re.compile(r"[A-Za-z0-9_-]{1,64}")  # safe in a header and in a log line
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # safe in a header and in a log line
 
 
-class RequestIds:
+class RequestIdMiddleware:
     """Middleware that adds the request id to every response, including all errors."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,7 +25,7 @@ class RequestIds:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        name = identify(scope)
+        name = assign_request_id(scope)
 
         async def named(message: Message) -> None:
             if message["type"] in ANSWERS:
@@ -36,10 +36,10 @@ class RequestIds:
         await self._app(scope, receive, named)
 
 
-def identify(scope: Scope) -> str:
+def assign_request_id(scope: Scope) -> str:
     """Give the request an id unless it has one, and return it.
 
-    Code that rejects a request before `RequestIds` runs calls this, too.
+    Code that rejects a request before `RequestIdMiddleware` runs calls this, too.
     """
     state = scope.setdefault("state", {})
     if "request_id" not in state:
@@ -54,4 +54,4 @@ def request_id_of(scope: Scope) -> str:
 
 def _name(scope: Scope) -> str:
     asked = Headers(raw=scope.get("headers", [])).get(HEADER, "")
-    return asked if SANE.fullmatch(asked) else uuid4().hex
+    return asked if VALID_REQUEST_ID.fullmatch(asked) else uuid4().hex

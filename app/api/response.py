@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.api.access import facts_of, note
+from app.api.access import add_log_fields, log_fields
 from app.api.admission import Admission
-from app.api.failure import ResponseBroken, failure_response
+from app.api.failure import ResponseBroken, error_response
 from app.api.keys import key_number_of
 from app.api.records import Records
 from app.api.request_id import request_id_of
@@ -88,7 +88,7 @@ class AudioResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request. Raises ResponseBroken if it fails after its status was sent."""
         output_format = self._output_format
-        note(scope, format=output_format.format, delivery=output_format.delivery)
+        add_log_fields(scope, format=output_format.format, delivery=output_format.delivery)
         sink = SINKS[output_format.delivery](
             send, receive, self._audio_headers(), output_format.write_limit_s
         )
@@ -101,22 +101,22 @@ class AudioResponse(Response):
                     try:
                         stats = await self._speak(sink, progress)
                         observe_success(stats, whole=whole)
-                        note(scope, finish_reason=stats.finish_reason)
+                        add_log_fields(scope, finish_reason=stats.finish_reason)
                     finally:
-                        note(scope, **response_fields(progress.spoken(), whole=whole))
+                        add_log_fields(scope, **response_fields(progress.spoken(), whole=whole))
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
-            note(scope, error=exc.code, reason=exc.message)
+            add_log_fields(scope, error=exc.code, reason=exc.message)
             await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
             # Keep the reason the server logged when it closed the connection.
-            note(scope, **{"error": "cancelled", "reason": str(exc), **facts_of(scope)})
+            add_log_fields(scope, **{"error": "cancelled", "reason": str(exc), **log_fields(scope)})
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
-            note(scope, error="cut_off", reason="cancelled at shutdown")
+            add_log_fields(scope, error="cut_off", reason="cancelled at shutdown")
             error = Draining("the server is shutting down", retry_after_s=1)
             await _fail(error, sink, scope, receive, send)
             raise
@@ -137,7 +137,7 @@ async def _fail(
         except ClientGone as gone:
             abort(scope)
             raise ResponseBroken(error.code) from gone
-    await failure_response(error)(scope, receive, send)
+    await error_response(error)(scope, receive, send)
 
 
 def observe_success(stats: SynthesisStats, *, whole: bool) -> None:

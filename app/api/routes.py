@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api import websocket
-from app.api.failure import failure_response
+from app.api.failure import error_response
 from app.api.keys import key_number_of
 from app.api.records import Record
 from app.api.response import AUDIO_RESPONSES, AudioResponse
@@ -33,8 +33,8 @@ from app.request_errors import ModelNotFound, UpgradeRequired
 
 router = APIRouter()
 STARTED = int(time.time())
-Here = Annotated[Service, Depends(service_of)]
-REFUSALS: dict[int | str, dict[str, object]] = {
+ServiceDep = Annotated[Service, Depends(service_of)]
+SPEECH_ERROR_RESPONSES: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer} for status in (400, 404, 429, 500, 502, 503, 504)
 }
 
@@ -45,10 +45,10 @@ REFUSALS: dict[int | str, dict[str, object]] = {
     response_model=None,
     responses={
         200: {"content": AUDIO_RESPONSES, "description": "The audio, sent while it is generated."},
-        **REFUSALS,
+        **SPEECH_ERROR_RESPONSES,
     },
 )
-async def speak(request: SpeechRequest, service: Here) -> AudioResponse:
+async def speak(request: SpeechRequest, service: ServiceDep) -> AudioResponse:
     """Generate speech from a text.
 
     The status is sent with the first audio. If generation fails after that, the body is cut off.
@@ -63,7 +63,7 @@ async def websocket_alone() -> None:
 
 
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
-async def status(request_id: str, request: Request, service: Here) -> SpeechStatus:
+async def status(request_id: str, request: Request, service: ServiceDep) -> SpeechStatus:
     """Return the progress or the result of a request of the last hour by its `x-request-id`."""
     return _status(request_id, service.records.find(request_id, key_number_of(request.scope)))
 
@@ -73,7 +73,7 @@ async def status(request_id: str, request: Request, service: Here) -> SpeechStat
     status_code=202,
     responses={status: {"model": ErrorAnswer} for status in (404, 409, 500)},
 )
-async def report(request_id: str, request: Request, service: Here) -> SpeechStatus:
+async def report(request_id: str, request: Request, service: ServiceDep) -> SpeechStatus:
     """Report that a request sounded wrong.
 
     The server stores its audio codes for a replay, without its text, if REPLAY_FOLDER is set.
@@ -100,19 +100,21 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
 @router.post(
     "/v1/audio/normalize", responses={status: {"model": ErrorAnswer} for status in (400, 429)}
 )
-async def normalize(asked: NormalizeRequest, request: Request, service: Here) -> NormalizeAnswer:
+async def normalize(
+    asked: NormalizeRequest, request: Request, service: ServiceDep
+) -> NormalizeAnswer:
     """Return a text as it would be spoken."""
     return NormalizeAnswer(output=await service.normalize(asked, key_number_of(request.scope)))
 
 
 @router.get("/v1/models")
-async def models(service: Here) -> ModelList:
+async def models(service: ServiceDep) -> ModelList:
     """List the served model."""
     return ModelList(data=[Model(id=service.profile.model, created=STARTED)])
 
 
 @router.get("/v1/models/{model:path}", responses={404: {"model": ErrorAnswer}})
-async def model(model: str, service: Here) -> Model:
+async def model(model: str, service: ServiceDep) -> Model:
     """Return the served model by its id or an alias."""
     if not service.profile.serves(model):
         raise ModelNotFound(
@@ -123,7 +125,7 @@ async def model(model: str, service: Here) -> Model:
 
 @router.head("/health", include_in_schema=False)  # the method of many monitors
 @router.get("/health", responses={503: {"model": ErrorAnswer}})
-async def health(service: Here) -> Health:
+async def health(service: ServiceDep) -> Health:
     """Return 200 while the process works, and 503 if it must be restarted."""
     if not service.alive:
         raise NotReady("the process must be restarted; see the server log")
@@ -132,17 +134,17 @@ async def health(service: Here) -> Health:
 
 @router.head("/ready", response_model=Health, include_in_schema=False)
 @router.get("/ready", response_model=Health, responses={503: {"model": ErrorAnswer}})
-async def ready(service: Here) -> Health | Response:
+async def ready(service: ServiceDep) -> Health | Response:
     """Return 200 if the codec is warm and the engine responds, otherwise 503."""
     try:
         await service.check()
     except ServiceError as exc:
-        return failure_response(exc, NotReady.status)
+        return error_response(exc, NotReady.status)
     return Health(status="ready")
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(service: Here) -> Response:
+async def metrics(service: ServiceDep) -> Response:
     """Return the metrics in the format of Prometheus."""
     READY.set(await service.ready())
     TASKS.set(len(asyncio.all_tasks()))

@@ -12,7 +12,7 @@ import orjson
 from starlette.types import Message, Receive, Send
 
 from app.api.failure import ResponseBroken
-from app.api.presence import disconnected
+from app.api.presence import wait_for_disconnect
 from app.errors import ServiceError
 from app.listener import ClientGone, SynthesisStats
 from app.speech.encoders import Encoder
@@ -70,7 +70,7 @@ class ChunkedSink:
 
     async def gone(self) -> None:
         """Return when the client has disconnected."""
-        await disconnected(self._receive)
+        await wait_for_disconnect(self._receive)
 
     async def _end(self) -> None:
         await self._put({"type": "http.response.body", "body": b"", "more_body": False})

@@ -7,13 +7,13 @@ from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 
-from app.api.path import is_at
+from app.api.path import path_is_one_of
 
 PROBES = ("/health", "/ready", "/metrics")  # requested every few seconds, of no use in traces
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
-    return is_at(scope, PROBES)
+    return path_is_one_of(scope, PROBES)
 
 
 # Metrics use Prometheus (app/metrics.py). FastAPI's log records contain exception texts, which may

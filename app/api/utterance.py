@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app import metrics
-from app.api.access import words
+from app.api.access import format_fields
 from app.api.admission import Admission
-from app.api.keys import named
+from app.api.keys import api_key_field
 from app.api.records import Records
 from app.api.response import OutputFormat, observe_success, response_fields
 from app.api.script import Script
@@ -50,11 +50,13 @@ class Utterance:
                 async with self.admission.slot(key, progress):
                     stats = await self.synthesis(sink, progress)
             observe_success(stats, whole=False)
-            told = named(key) | response_fields(stats, whole=False)
-            log.info("request %s: %s", name, words(told), extra={"request_id": name, **told})
+            told = api_key_field(key) | response_fields(stats, whole=False)
+            log.info(
+                "request %s: %s", name, format_fields(told), extra={"request_id": name, **told}
+            )
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            fields = {"request_id": name, "error": "cancelled", **named(key)}
+            fields = {"request_id": name, "error": "cancelled", **api_key_field(key)}
             log.info("request %s: cancelled", name, extra=fields)
             raise
         finally:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from app.api.keys import key_number_of
-from app.api.presence import while_there
+from app.api.presence import cancel_on_disconnect
 from app.api.response import AUDIO_RESPONSES, AudioResponse
 from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
@@ -20,7 +20,7 @@ VOICES_PATH, CLONE_PATH = "/v1/audio/voices", "/v1/audio/vc"
 UPLOAD_PATHS = (VOICES_PATH, CLONE_PATH)
 
 router = APIRouter()
-Here = Annotated[Service, Depends(service_of)]
+ServiceDep = Annotated[Service, Depends(service_of)]
 
 
 class VoiceFields(BaseModel):
@@ -69,7 +69,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 
 @router.get(VOICES_PATH)
-async def voices(service: Here) -> VoiceList:
+async def voices(service: ServiceDep) -> VoiceList:
     """List the voices of the model with their aliases, and the cloned voices."""
     known = service.profile.voices
     own = [Voice(id=name, name=name, aliases=_aliases(known, name)) for name in known.names]
@@ -77,7 +77,7 @@ async def voices(service: Here) -> VoiceList:
 
 
 @router.get("/v1/audio/speaker")
-async def speakers(service: Here) -> list[str]:
+async def speakers(service: ServiceDep) -> list[str]:
     """List the names of all voices."""
     return [*service.profile.voices.names, *(voice.name for voice in service.cloner.store.voices)]
 
@@ -87,7 +87,7 @@ async def speakers(service: Here) -> list[str]:
     openapi_extra=form_schema("audio_sample", VoiceFields),
     responses=errors(400, 409, 413, 429, 500, 503, 504),
 )
-async def add_voice(request: Request, service: Here) -> StoredVoice:
+async def add_voice(request: Request, service: ServiceDep) -> StoredVoice:
     """Clone a voice from a recording of some seconds and its transcript, and store it."""
     service.cloner.check()
     key = key_number_of(request.scope)
@@ -95,11 +95,11 @@ async def add_voice(request: Request, service: Here) -> StoredVoice:
     with service.uploads.place(key):  # before the body is read into memory
         audio, fields = await read_upload(request, "audio_sample", VoiceFields, most_bytes)
         work = service.cloner.add(fields.name, audio, fields.reference_text)
-        return _shown(await while_there(request, work))
+        return _shown(await cancel_on_disconnect(request, work))
 
 
 @router.delete(VOICES_PATH + "/{voice_id}", responses=errors(404, 500))
-async def delete_voice(voice_id: str, service: Here) -> DeletedVoice:
+async def delete_voice(voice_id: str, service: ServiceDep) -> DeletedVoice:
     """Delete a cloned voice. The voices of the model cannot be deleted."""
     await service.cloner.remove(voice_id)
     return DeletedVoice(id=voice_id)
@@ -115,7 +115,7 @@ async def delete_voice(voice_id: str, service: Here) -> DeletedVoice:
         **errors(400, 404, 413, 429, 500, 502, 503, 504),
     },
 )
-async def clone(request: Request, service: Here) -> AudioResponse:
+async def clone(request: Request, service: ServiceDep) -> AudioResponse:
     """Generate speech in the voice of a recording, which is not stored."""
     service.cloner.check()
     key = key_number_of(request.scope)
@@ -127,7 +127,7 @@ async def clone(request: Request, service: Here) -> AudioResponse:
             speech
         )  # rejects an invalid request before the reference takes seconds
         work = service.cloner.reference(audio, fields.reference_text)
-        reference = await while_there(request, work)
+        reference = await cancel_on_disconnect(request, work)
     return await service.answer(speech, reference)
 
 

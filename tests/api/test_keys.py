@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from app.api.keys import ApiKeys, KeyCheck
+from app.api.keys import ApiKeyMiddleware, ApiKeys
 from app.main import create_app
 from tests.api.test_faults import raw_request
 from tests.fakes import FixedEngine, ToneCodec
@@ -136,7 +136,7 @@ async def test_a_websocket_needs_one_too() -> None:
         pytest.fail("let in")
 
     scope = {"type": "websocket", "path": "/v1/any", "headers": [], "state": {"request_id": "x"}}
-    await KeyCheck(reached, ApiKeys(KEYS))(scope, reached, send)  # type: ignore[arg-type]
+    await ApiKeyMiddleware(reached, ApiKeys(KEYS))(scope, reached, send)  # type: ignore[arg-type]
     assert (said[0]["type"], said[0]["status"]) == ("websocket.http.response.start", 401)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.request_id import RequestIds
+from app.api.request_id import RequestIdMiddleware
 from app.errors import EngineError, ServiceError
 from tests.api.test_slow_clients import HANDSHAKE, KEY, SIZED, Client
 from tests.fakes import FixedEngine
@@ -109,7 +109,9 @@ async def test_no_header_gets_through_that_could_break_one(value: bytes) -> None
     async def send(message: dict[str, object]) -> None:
         heard.append(message)
 
-    await RequestIds(app)({"type": "http", "headers": [(b"x-request-id", value)]}, None, send)  # type: ignore[arg-type]
+    await RequestIdMiddleware(app)(
+        {"type": "http", "headers": [(b"x-request-id", value)]}, None, send
+    )  # type: ignore[arg-type]
     ((name, told),) = heard[0]["headers"]  # type: ignore[misc]
     assert name == b"x-request-id"
     assert re.fullmatch(rb"[A-Za-z0-9_-]{1,64}", told)
