@@ -37,7 +37,7 @@ async def load_components(
         return await asyncio.to_thread(build_decoder, service, codec, queue)
 
     async def prepare_records() -> None:
-        await asyncio.to_thread(service.records.prepare)
+        await asyncio.to_thread(service.history.prepare)
 
     await _retry_load(service, sleep, prepare_records)
     await _retry_load(service, sleep, service.cloner.start)

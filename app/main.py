@@ -84,7 +84,7 @@ def create_app(
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await service.close()
-            await asyncio.to_thread(service.records.close)
+            await asyncio.to_thread(service.history.close)
             await service.engine.close()
             if service.decoder is not None:
                 await asyncio.to_thread(service.decoder.close)

@@ -156,7 +156,7 @@ class RequestNotFound(RequestError):
     code = "request_not_found"
 
 
-class NotKept(RequestError):
+class CodesNotAvailable(RequestError):
     """The codes of a request cannot be stored for a replay."""
 
     status = 409

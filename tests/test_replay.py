@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.api.records import MOST_TRAILS, Records
+from app.api.records import MAX_REPLAYS, RequestHistory
 from app.attempt import Attempt
 from app.codec import CodeWindow
 from app.engine import Generation, OnTokens, Sampling
@@ -26,7 +26,7 @@ from app.errors import EngineError
 from app.progress import NOTHING
 from app.replay import main, read_replay, replay_samples
 from app.replay_folder import MAX_WAITING, ReplayStore
-from app.request_errors import NotKept
+from app.request_errors import CodesNotAvailable
 from app.settings import Settings
 from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.windows import Window
@@ -147,8 +147,8 @@ async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_s
     tmp_path: Path,
 ) -> None:
     folder = ReplayStore(tmp_path)
-    records, free = Records(replays=folder), threading.Event()
-    with records.follow("odd", None) as progress:
+    records, free = RequestHistory(replays=folder), threading.Event()
+    with records.track("odd", None) as progress:
         progress.begin(
             cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
         )
@@ -200,30 +200,30 @@ async def test_a_report_says_why_nothing_can_be_kept(tmp_path: Path) -> None:
 async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
     tmp_path: Path,
 ) -> None:
-    records = Records(replays=ReplayStore(tmp_path))
-    with records.follow("odd", None) as progress:
+    records = RequestHistory(replays=ReplayStore(tmp_path))
+    with records.track("odd", None) as progress:
         progress.begin(
             cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
         )
     for _ in range(2):
         await records.report("odd", None)
-    with pytest.raises(EngineError), records.follow("refused", None):
+    with pytest.raises(EngineError), records.track("refused", None):
         raise EngineError("no engine")
-    with pytest.raises(NotKept, match="there were none"):
+    with pytest.raises(CodesNotAvailable, match="there were none"):
         await records.report("refused", None)
     records.close()
     assert len(files(tmp_path)) == 1
 
 
 async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
-    records = Records(replays=ReplayStore(tmp_path))
-    for number in range(MOST_TRAILS + 1):
-        with records.follow(f"r{number}", None) as progress:
+    records = RequestHistory(replays=ReplayStore(tmp_path))
+    for number in range(MAX_REPLAYS + 1):
+        with records.track(f"r{number}", None) as progress:
             progress.begin(
                 cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
             )
     assert (await records.report("r1", None)).status == "completed"
-    with pytest.raises(NotKept, match="no longer"):
+    with pytest.raises(CodesNotAvailable, match="no longer"):
         await records.report("r0", None)
     records.close()
 
@@ -317,11 +317,11 @@ def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
     tmp_path: Path,
 ) -> None:
     replays = ReplayStore(tmp_path)
-    records = Records(replays=replays)
+    records = RequestHistory(replays=replays)
     records.close()
     for _ in range(MAX_WAITING + 1):
         assert not replays.save(trail_of(10), "late", "engine_failed")
-    with pytest.raises(EngineError, match="broke"), records.follow("late", None) as progress:
+    with pytest.raises(EngineError, match="broke"), records.track("late", None) as progress:
         progress.begin(
             cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
         )

@@ -16,13 +16,13 @@ from app.errors import ReplayNotSaved, ServiceError
 from app.listener import ClientGone, SynthesisStats
 from app.progress import Progress
 from app.replay_folder import ReplayStore
-from app.request_errors import NotKept, RequestNotFound
+from app.request_errors import CodesNotAvailable, RequestNotFound
 from app.trail import ReplayRecorder
 
-MOST_RECORDS = 10_000  # about 10 MB
+MAX_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
 # Completed requests whose codes are kept for a report. A minute of NeuCodec takes about 20 KB.
-MOST_TRAILS = 100
+MAX_REPLAYS = 100
 
 Status = Literal["in_progress", "completed", "failed", "cancelled"]
 
@@ -35,29 +35,29 @@ class Record:
     progress: Progress | None
     status: Status = "in_progress"
     error_code: str | None = None
-    came_to: SynthesisStats | None = None
+    final_stats: SynthesisStats | None = None
     trail: ReplayRecorder | None = None  # codes of a request that may be reported
     kept: Future[bool] | None = None  # True once the replay has been written, False if that failed
 
     def spoken(self) -> SynthesisStats:
         """Return the statistics so far, or the final ones."""
-        if self.came_to is None:
+        if self.final_stats is None:
             assert self.progress is not None
             return self.progress.spoken()
-        return self.came_to
+        return self.final_stats
 
     def end(self, status: Status, error_code: str | None = None) -> None:
         """Keep the final statistics and release the codes and the audio."""
-        self.came_to, self.progress = self.spoken(), None
+        self.final_stats, self.progress = self.spoken(), None
         self.status, self.error_code = status, error_code
 
 
-class Records:
+class RequestHistory:
     """Recent requests by id, each visible only to the API key that made it."""
 
     def __init__(
         self,
-        most: int = MOST_RECORDS,
+        most: int = MAX_RECORDS,
         kept_s: float = KEPT_S,
         *,
         replays: ReplayStore | None = None,
@@ -69,7 +69,7 @@ class Records:
         self._reportable: deque[Record] = deque()
 
     @contextmanager
-    def follow(
+    def track(
         self, name: str, key: int | None, expected_s: float = math.inf, speed: float = 1.0
     ) -> Generator[Progress]:
         """Record the request that runs in the block.
@@ -97,22 +97,22 @@ class Records:
 
         Raises:
             RequestNotFound: see `find`.
-            NotKept: the request still runs, its codes are gone, or REPLAY_FOLDER is not set.
+            CodesNotAvailable: the request still runs, its codes are gone, or REPLAY_FOLDER is not set.
             ReplayNotSaved: the codes could not be written.
         """
         record = self.find(name, key)
         if self._replays is None:
-            raise NotKept("this server stores no codes: REPLAY_FOLDER is not set")
+            raise CodesNotAvailable("this server stores no codes: REPLAY_FOLDER is not set")
         if record.status == "in_progress":
-            raise NotKept("the request is still running; report it after its end")
+            raise CodesNotAvailable("the request is still running; report it after its end")
         if record.kept is None:  # it completed and has not been reported
             if record.trail is None:
-                raise NotKept(
+                raise CodesNotAvailable(
                     "the codes of this request are no longer available, or there were none"
                 )
             record.kept = self._replays.save(record.trail, name, "reported")
         if record.kept is None:
-            raise NotKept("too many replays wait for the disk; retry shortly")
+            raise CodesNotAvailable("too many replays wait for the disk; retry shortly")
         # The write continues if the caller disconnects.
         if not await asyncio.shield(asyncio.wrap_future(record.kept)):
             record.kept = None
@@ -154,11 +154,11 @@ class Records:
         return record
 
     def _end(self, record: Record, progress: Progress, status: Status) -> None:
-        """End the record. The codes of the latest MOST_TRAILS requests remain available."""
+        """End the record. The codes of the latest MAX_REPLAYS requests remain available."""
         if progress.trail is not None:
             record.trail = progress.trail
             self._reportable.append(record)
-            if len(self._reportable) > MOST_TRAILS:
+            if len(self._reportable) > MAX_REPLAYS:
                 self._reportable.popleft().trail = None
         record.end(status)
 

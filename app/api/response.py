@@ -16,7 +16,7 @@ from app.api.access import add_log_fields, log_fields
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken, error_response
 from app.api.keys import key_number_of
-from app.api.records import Records
+from app.api.records import RequestHistory
 from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.errors import Draining, ServiceError
@@ -71,7 +71,7 @@ class AudioResponse(Response):
         speak: Callable[[Sink, Progress], Awaitable[SynthesisStats]],
         output_format: OutputFormat,
         admission: Admission,
-        records: Records,
+        history: RequestHistory,
         *,
         expected_s: float = math.inf,
         speed: float = 1.0,
@@ -80,7 +80,7 @@ class AudioResponse(Response):
         self._speak = speak
         self._output_format = output_format
         self._admission = admission
-        self._records = records
+        self._records = history
         self._expected_s, self._speed = expected_s, speed
         self.background = None
         self.status_code = 200
@@ -94,7 +94,7 @@ class AudioResponse(Response):
         )
         key, whole = key_number_of(scope), output_format.delivery == "whole"
         try:
-            with self._records.follow(
+            with self._records.track(
                 request_id_of(scope), key, self._expected_s, self._speed
             ) as progress:
                 async with self._admission.slot(key, None if whole else progress, sink.gone):

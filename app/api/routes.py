@@ -65,7 +65,7 @@ async def websocket_alone() -> None:
 @router.get("/v1/audio/speech/{request_id}", responses={404: {"model": ErrorAnswer}})
 async def status(request_id: str, request: Request, service: ServiceDep) -> SpeechStatus:
     """Return the progress or the result of a request of the last hour by its `x-request-id`."""
-    return _status(request_id, service.records.find(request_id, key_number_of(request.scope)))
+    return _status(request_id, service.history.find(request_id, key_number_of(request.scope)))
 
 
 @router.post(
@@ -79,7 +79,7 @@ async def report(request_id: str, request: Request, service: ServiceDep) -> Spee
     The server stores its audio codes for a replay, without its text, if REPLAY_FOLDER is set.
     """
     return _status(
-        request_id, await service.records.report(request_id, key_number_of(request.scope))
+        request_id, await service.history.report(request_id, key_number_of(request.scope))
     )
 
 

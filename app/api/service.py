@@ -13,7 +13,7 @@ from app.api.cloning import Cloner
 from app.api.intake import RequestPlanner
 from app.api.places import Places
 from app.api.reading import run_in_thread_if_long
-from app.api.records import Records
+from app.api.records import RequestHistory
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.text_process import TextProcess
@@ -60,7 +60,7 @@ class Service:
         self.uploads = Places("uploads", settings.max_concurrent_uploads, self.admission)
         self._text_places = Places("texts", MAX_TEXTS, self.admission)
         self._texts = TextProcess(wording, settings.request_timeout_s)
-        self.records = Records(
+        self.history = RequestHistory(
             replays=ReplayStore(Path(folder)) if (folder := settings.replay_folder) else None
         )
         self.decoder: Scheduler | None = None
@@ -117,7 +117,7 @@ class Service:
             speak,
             answer,
             self.admission,
-            self.records,
+            self.history,
             expected_s=speech.expected_s,
             speed=request.speed,
         )
@@ -134,7 +134,7 @@ class Service:
         answer = intake.output_format(session)
         speech, script = intake.plan_stream(session, self._stored(session))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
-        return Utterance(script, answer, session.speed, speak, self.admission, self.records)
+        return Utterance(script, answer, session.speed, speak, self.admission, self.history)
 
     async def normalize(self, request: NormalizeRequest, key: int | None) -> str:
         """Return the text as it would be spoken. Needs neither codec nor engine.

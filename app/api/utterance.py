@@ -11,7 +11,7 @@ from app import metrics
 from app.api.access import format_fields
 from app.api.admission import Admission
 from app.api.keys import api_key_field
-from app.api.records import Records
+from app.api.records import RequestHistory
 from app.api.response import OutputFormat, observe_success, response_fields
 from app.api.script import Script
 from app.listener import ClientGone, Sink, SynthesisStats
@@ -29,7 +29,7 @@ class Utterance:
     speed: float
     synthesis: Callable[[Sink, Progress], Awaitable[SynthesisStats]]
     admission: Admission
-    records: Records
+    history: RequestHistory
 
     async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
         """Speak the text from its first sentence to its end.
@@ -46,7 +46,7 @@ class Utterance:
         try:
             with self.script.spoken():
                 await self.script.begun()
-            with self.records.follow(name, key, speed=self.speed) as progress, self.script.spoken():
+            with self.history.track(name, key, speed=self.speed) as progress, self.script.spoken():
                 async with self.admission.slot(key, progress):
                     stats = await self.synthesis(sink, progress)
             observe_success(stats, whole=False)

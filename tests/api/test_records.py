@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from app.api.records import Records
+from app.api.records import RequestHistory
 from app.errors import EngineError, EngineTruncated, Overloaded
 from app.listener import ClientGone
 from app.request_errors import RequestNotFound
@@ -145,16 +145,16 @@ async def test_an_utterance_has_a_record_of_its_own() -> None:
 
 
 def test_records_are_bounded_and_of_the_last_hour() -> None:
-    records = Records(most=3)
+    records = RequestHistory(most=3)
     for number in range(5):
-        with records.follow(f"r{number}", None):
+        with records.track(f"r{number}", None):
             pass
     for number in range(2):
         with pytest.raises(RequestNotFound):
             records.find(f"r{number}", None)
     assert records.find("r4", None).status == "completed"
-    old = Records(kept_s=-1.0)
-    with old.follow("r", None):
+    old = RequestHistory(kept_s=-1.0)
+    with old.track("r", None):
         pass
     with pytest.raises(RequestNotFound):
         old.find("r", None)
@@ -171,8 +171,8 @@ def test_records_are_bounded_and_of_the_last_hour() -> None:
     ],
 )
 def test_every_end_is_on_record(error: BaseException, status: str, code: str | None) -> None:
-    records = Records()
-    with pytest.raises(type(error)), records.follow("r", 1):
+    records = RequestHistory()
+    with pytest.raises(type(error)), records.track("r", 1):
         assert records.find("r", 1).status == "in_progress"
         raise error
     record = records.find("r", 1)

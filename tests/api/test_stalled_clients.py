@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from app.api.admission import Admission
 from app.api.failure import ResponseBroken
-from app.api.records import Records
+from app.api.records import RequestHistory
 from app.api.response import AudioResponse, OutputFormat
 from app.errors import EngineTruncated
 from app.listener import Sink, SynthesisStats
@@ -131,7 +131,7 @@ async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
     answer = OutputFormat(
         "pcm", 24_000, "pcm_s16le", 16, lambda: make_encoder("pcm", 24_000), "events", 0.05
     )
-    response = AudioResponse(speak, answer, Admission(1, None, 0.0), Records())
+    response = AudioResponse(speak, answer, Admission(1, None, 0.0), RequestHistory())
     scope = {
         "type": "http",
         "state": {"request_id": "x"},
