@@ -10,7 +10,7 @@ from typing import TypeVar
 from app import tracing
 from app.api.response import DeliveryMode, OutputFormat
 from app.api.schemas import SpeechRequest, VoiceId
-from app.api.script import Script
+from app.api.script import TextStream
 from app.api.wording import NormalisationOptions, TextPreparation
 from app.attempt import SynthesisRequest
 from app.codec.spec import CodecSpec
@@ -114,7 +114,7 @@ class RequestPlanner:
 
     def plan_stream(
         self, request: SpeechRequest, reference: VoicePrompt | None = None
-    ) -> tuple[SynthesisRequest, Script]:
+    ) -> tuple[SynthesisRequest, TextStream]:
         """Plan the speech of a text that is received later, and return the script for its text.
 
         `input` is ignored.
@@ -140,7 +140,7 @@ class RequestPlanner:
             self._check_length(request, least_s)
             return prompt_plan.segments(worded)
 
-        script = Script(
+        script = TextStream(
             parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
         )
         return self._speech(request, prompt_plan, script), script

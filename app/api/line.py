@@ -21,25 +21,25 @@ BROKEN = 1011
 RESTARTING = 1012
 
 
-class Line:
+class WebSocketChannel:
     """Sends messages until it is closed, and drops later ones."""
 
     def __init__(self, send: Send, write_limit_s: float) -> None:
         self._send, self._write_limit_s = send, write_limit_s
         self._closed = False
 
-    async def tell(self, kind: str, **fields: object) -> None:
+    async def send_json(self, kind: str, **fields: object) -> None:
         """Send a JSON message. Raises ClientGone."""
         text = orjson.dumps({"type": kind, **fields}).decode()
         await self._put({"type": "websocket.send", "text": text})
 
-    async def tell_error(self, error: ServiceError, **fields: object) -> None:
+    async def send_error(self, error: ServiceError, **fields: object) -> None:
         """Send an error. Close the connection after a server error (status 500 or higher)."""
-        await self.tell("error", error=asdict(error.body()), **fields)
+        await self.send_json("error", error=asdict(error.body()), **fields)
         if error.status >= 500:
             await self.close(BROKEN, error.code)
 
-    async def sound(self, data: bytes) -> None:
+    async def send_audio(self, data: bytes) -> None:
         """Send audio in pieces, so that the write timeout measures the client's progress."""
         for at in range(0, len(data), PIECE_BYTES):
             await self._put({"type": "websocket.send", "bytes": data[at : at + PIECE_BYTES]})
@@ -59,9 +59,11 @@ class WebSocketSink:
 
     _encoder: Encoder
 
-    def __init__(self, line: Line, output_format: OutputFormat, utterance: int, name: str) -> None:
+    def __init__(
+        self, channel: WebSocketChannel, output_format: OutputFormat, utterance: int, name: str
+    ) -> None:
         """`utterance`: number of the utterance on its connection. `name`: its request id."""
-        self._line = line
+        self._channel = channel
         self._output_format = output_format
         self._utterance = utterance
         self._name = name
@@ -75,11 +77,11 @@ class WebSocketSink:
         """Send encoded audio. Raises ClientGone."""
         if not self.started:
             self.started = True
-            await self._line.tell(
+            await self._channel.send_json(
                 "started", utterance=self._utterance, request_id=self._name, **self._format()
             )
             data = self._encoder.header() + data
-        await self._line.sound(data)
+        await self._channel.send_audio(data)
 
     async def finish(self, stats: SynthesisStats) -> None:
         """Send the `done` message with the usage."""
@@ -89,7 +91,7 @@ class WebSocketSink:
             "audio_seconds": seconds,
             "finish_reason": stats.finish_reason,
         }
-        await self._line.tell("done", utterance=self._utterance, **said)
+        await self._channel.send_json("done", utterance=self._utterance, **said)
 
     async def gone(self) -> None:
         """Wait forever. The connection cancels its utterances when its client disconnects."""

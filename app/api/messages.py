@@ -28,14 +28,14 @@ class TextMessage(BaseModel):
     text: str
 
 
-class SignalMessage(BaseModel):
+class ControlMessage(BaseModel):
     """`flush` speaks the text so far, `end` ends the text, `cancel` cancels all utterances."""
 
     model_config = ConfigDict(frozen=True)
     type: Literal["flush", "end", "cancel"]
 
 
-Message = SessionMessage | TextMessage | SignalMessage
+Message = SessionMessage | TextMessage | ControlMessage
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-MOST_REFUSALS = 100  # of a burst
-REFUSALS_PER_S = 1.0  # sustained
+MAX_ERRORS = 100  # of a burst
+ERRORS_PER_S = 1.0  # sustained
 
 
-class RefusalBudget:
-    """Token bucket of MOST_REFUSALS rejections that refills at REFUSALS_PER_S.
+class ErrorBudget:
+    """Token bucket of MAX_ERRORS rejections that refills at ERRORS_PER_S.
 
     Each rejection sends a message and writes a log line, which a client could cause without end.
     """
 
     def __init__(self, now_s: float) -> None:
-        self._left, self._latest_s = float(MOST_REFUSALS), now_s
+        self._left, self._latest_s = float(MAX_ERRORS), now_s
 
     def spend(self, now_s: float) -> bool:
         """Count a rejection. False if it exceeds the limit."""
-        self._left = min(MOST_REFUSALS, self._left + (now_s - self._latest_s) * REFUSALS_PER_S)
+        self._left = min(MAX_ERRORS, self._left + (now_s - self._latest_s) * ERRORS_PER_S)
         self._latest_s = now_s
         if self._left < 1:
             return False

@@ -22,7 +22,7 @@ STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the wo
 PartsOf = Callable[[PausedText], list[Segment]]
 
 
-class Script:
+class TextStream:
     """Yields the segments of a text, each as soon as the end of its sentence is certain.
 
     A long text is processed in pieces, between which the event loop serves other clients.
@@ -32,17 +32,17 @@ class Script:
         """`longest`: most characters of the text. `gap_s`: longest wait for more text."""
         self._parts_of = parts_of
         self._longest = longest
-        self._gap_s = gap_s
+        self._idle_timeout_s = gap_s
         self._feed, self._pairs = SentenceStream(), SurrogatePairs()
         self._characters = 0
         self._pauses_s: list[float] = []
         self._silence_s = 0.0  # silence before the next segment
-        self._speaks = self._closed = False
+        self._has_speech = self._closed = False
         self._waiting = self._reading = False
         self._parts: deque[Segment | None] = deque()
         self._written = asyncio.Event()
         self._latest_s = asyncio.get_running_loop().time()
-        self.fault: RequestError | None = None
+        self.text_error: RequestError | None = None
 
     @property
     def starved(self) -> bool:
@@ -82,27 +82,27 @@ class Script:
             UnsupportedValue: pauses are too long.
         """
         await self._write(self._feed.finish)
-        if not self._speaks and not self._closed:
+        if not self._has_speech and not self._closed:
             raise EmptyInput("the text has no letter or digit to speak", param="text")
         self._pause()
         self._put([None])
 
     def close(self, fault: RequestError | None = None) -> None:
         """Drop the text that is left and that follows. `fault`: the error in the text, if any."""
-        self._closed, self.fault = True, fault or self.fault
+        self._closed, self.text_error = True, fault or self.text_error
         self._parts.clear()
 
     @contextmanager
-    def spoken(self) -> Generator[None]:
+    def raise_text_error(self) -> Generator[None]:
         """Within this block, raise a cancellation caused by invalid text as its RequestError."""
         try:
             yield
         except asyncio.CancelledError:
-            if self.fault is None:
+            if self.text_error is None:
                 raise
-            raise self.fault from None
+            raise self.text_error from None
 
-    async def begun(self) -> None:
+    async def wait_for_text(self) -> None:
         """Wait until a segment is available.
 
         Raises:
@@ -118,7 +118,7 @@ class Script:
     async def __anext__(self) -> Segment:
         """Return the next segment. Raises TextTimeout if no text is received for `gap_s`."""
         self._waiting = not self._parts
-        await self.begun()
+        await self.wait_for_text()
         self._waiting = False
         part = self._parts.popleft()
         if part is None:
@@ -126,12 +126,12 @@ class Script:
         return part
 
     async def _more(self) -> None:
-        ends_s = self._latest_s + self._gap_s
+        ends_s = self._latest_s + self._idle_timeout_s
         try:
             async with ProcessTimeout(ends_s - asyncio.get_running_loop().time()):
                 await self._written.wait()
         except TimeoutError as exc:
-            if self._latest_s + self._gap_s <= ends_s:
+            if self._latest_s + self._idle_timeout_s <= ends_s:
                 raise TextTimeout("no text was received within TEXT_TIMEOUT_S") from exc
 
     async def _write(self, cut: Callable[[], list[str]]) -> None:
@@ -153,12 +153,12 @@ class Script:
         preceded = PausedText(self._silence_s, passage.text)
         parts = await run_in_thread_if_long(passage.text, partial(self._parts_of, preceded))
         if parts:
-            self._silence_s, self._speaks = 0.0, True
+            self._silence_s, self._has_speech = 0.0, True
             self._put(parts)
 
     def _pause(self) -> None:
         """Add the silence after the last segment."""
-        if self._speaks and self._silence_s:
+        if self._has_speech and self._silence_s:
             self._put([Segment(None, self._silence_s)])
             self._silence_s = 0.0
 

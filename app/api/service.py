@@ -132,9 +132,9 @@ class Service:
         decoder = self._decoder()
         intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.wording)
         answer = intake.output_format(session)
-        speech, script = intake.plan_stream(session, self._stored(session))
+        speech, text_stream = intake.plan_stream(session, self._stored(session))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
-        return Utterance(script, answer, session.speed, speak, self.admission, self.history)
+        return Utterance(text_stream, answer, session.speed, speak, self.admission, self.history)
 
     async def normalize(self, request: NormalizeRequest, key: int | None) -> str:
         """Return the text as it would be spoken. Needs neither codec nor engine.

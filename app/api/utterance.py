@@ -13,7 +13,7 @@ from app.api.admission import Admission
 from app.api.keys import api_key_field
 from app.api.records import RequestHistory
 from app.api.response import OutputFormat, observe_success, response_fields
-from app.api.script import Script
+from app.api.script import TextStream
 from app.listener import ClientGone, Sink, SynthesisStats
 from app.progress import Progress
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class Utterance:
     """A text that is still being received, and the options of its speech."""
 
-    script: Script
+    text_stream: TextStream
     answer: OutputFormat
     speed: float
     synthesis: Callable[[Sink, Progress], Awaitable[SynthesisStats]]
@@ -44,9 +44,12 @@ class Utterance:
             ClientGone: the client disconnected or stopped reading.
         """
         try:
-            with self.script.spoken():
-                await self.script.begun()
-            with self.history.track(name, key, speed=self.speed) as progress, self.script.spoken():
+            with self.text_stream.raise_text_error():
+                await self.text_stream.wait_for_text()
+            with (
+                self.history.track(name, key, speed=self.speed) as progress,
+                self.text_stream.raise_text_error(),
+            ):
                 async with self.admission.slot(key, progress):
                     stats = await self.synthesis(sink, progress)
             observe_success(stats, whole=False)
@@ -60,4 +63,4 @@ class Utterance:
             log.info("request %s: cancelled", name, extra=fields)
             raise
         finally:
-            self.script.close()
+            self.text_stream.close()

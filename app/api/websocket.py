@@ -14,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 from app import metrics
 from app.api.keys import key_number_of, subprotocol_of
 from app.api.limits import MAX_VALUES
-from app.api.line import IDLE, REFUSED, RESTARTING, Line, WebSocketSink
+from app.api.line import IDLE, REFUSED, RESTARTING, WebSocketChannel, WebSocketSink
 from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
-from app.api.refusal_budget import RefusalBudget
+from app.api.refusal_budget import ErrorBudget
 from app.api.response import abort
-from app.api.script import Script
+from app.api.script import TextStream
 from app.api.service import Service
 from app.api.utterance import Utterance
 from app.errors import Overloaded, ServiceError
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PATH = "/v1/audio/speech/stream"
 # Event from our own server: start no new utterance, and close when the running ones have ended.
 SHUTDOWN = "speech.shutdown"
-MOST_UTTERANCES = 8  # per connection, of which one is spoken and the others wait
+MAX_UTTERANCES = 8  # per connection, of which one is spoken and the others wait
 
 
 class Connection:
@@ -41,22 +41,24 @@ class Connection:
         self,
         service: Service,
         receive: Receive,
-        line: Line,
+        channel: WebSocketChannel,
         tasks: asyncio.TaskGroup,
         key: int | None,
     ) -> None:
         """`tasks`: group for one task per utterance. `key`: index of the client's API key."""
         self._service = service
         self._receive = receive
-        self._line = line
+        self._channel = channel
         self._tasks = tasks
         self._key = key
         self._session = session_of(SessionMessage(type="session"))
-        self._speaking: dict[int, asyncio.Task[None]] = {}  # by number, until they end
-        self._written: tuple[int, Script] | None = None  # the utterance whose text is incomplete
+        self._tasks_by_number: dict[int, asyncio.Task[None]] = {}  # by number, until they end
+        self._open_utterance: tuple[int, TextStream] | None = (
+            None  # the utterance whose text is incomplete
+        )
         self._count = 0
-        self._leaving = self._refused = False
-        self._refusals = RefusalBudget(asyncio.get_running_loop().time())
+        self._draining = self._refused = False
+        self._refusals = ErrorBudget(asyncio.get_running_loop().time())
         self._name = uuid4().hex
 
     async def serve(self) -> None:
@@ -68,11 +70,11 @@ class Connection:
         most_values = MAX_VALUES + self._service.settings.max_input_characters
         while not self._refused and (data := await self._message()) is not None:
             try:
-                await self._obey(read_message(data, most_values))
+                await self._handle(read_message(data, most_values))
             except ServiceError as exc:
                 await self._refuse(exc)
             await asyncio.sleep(0)
-        await self._stop(self._speaking)
+        await self._stop(self._tasks_by_number)
 
     async def _message(self) -> str | bytes | None:
         """Return the next message, or None once either side has closed the connection."""
@@ -81,71 +83,71 @@ class Connection:
                 async with ProcessTimeout(self._service.settings.websocket_idle_timeout_s):
                     event = await self._receive()
             except TimeoutError:
-                if not self._speaking:
-                    await self._line.close(IDLE, "idle")
+                if not self._tasks_by_number:
+                    await self._channel.close(IDLE, "idle")
                 continue
             if event["type"] == "websocket.disconnect":
                 return None
             if event["type"] == "websocket.receive":
                 return event.get("text") or event.get("bytes") or b""
             if event["type"] == SHUTDOWN:
-                self._leaving = True
-                self._tasks.create_task(self._leave())
+                self._draining = True
+                self._tasks.create_task(self._close_when_done())
 
-    async def _obey(self, message: Message) -> None:
+    async def _handle(self, message: Message) -> None:
         if isinstance(message, SessionMessage):
             self._set(message)
         elif isinstance(message, TextMessage):
-            written = self._written or await self._begin()
-            await self._write(written, lambda script: script.feed(message.text))
+            written = self._open_utterance or await self._begin()
+            await self._write(written, lambda text_stream: text_stream.feed(message.text))
         elif message.type == "cancel":
-            self._written = None
-            await self._stop(self._speaking)
-            await self._line.tell("cancelled")
-        elif self._written:
-            written = self._written
+            self._open_utterance = None
+            await self._stop(self._tasks_by_number)
+            await self._channel.send_json("cancelled")
+        elif self._open_utterance:
+            written = self._open_utterance
             if message.type == "flush":
-                await self._write(written, Script.flush)
+                await self._write(written, TextStream.flush)
             else:
-                self._written = None
-                await self._write(written, Script.end)
+                self._open_utterance = None
+                await self._write(written, TextStream.end)
         elif message.type == "end":
             raise EmptyInput("no text was received before `end`", param="text")
 
     def _set(self, message: SessionMessage) -> None:
-        if self._written:
+        if self._open_utterance:
             raise InvalidMessage("session: not allowed within an utterance", param="type")
         session = session_of(message)
         self._service.utterance(session)  # validates the session
         self._session = session
 
     async def _write(
-        self, written: tuple[int, Script], change: Callable[[Script], Awaitable[None]]
+        self, written: tuple[int, TextStream], change: Callable[[TextStream], Awaitable[None]]
     ) -> None:
         """Change an utterance's text. Stop the utterance if its text is invalid."""
-        number, script = written
+        number, text_stream = written
         try:
-            await change(script)
+            await change(text_stream)
         except RequestError as exc:
-            script.close(exc)
+            text_stream.close(exc)
             await self._stop([number])
             await self._refuse(exc, number)
 
-    async def _begin(self) -> tuple[int, Script]:
+    async def _begin(self) -> tuple[int, TextStream]:
         """Start an utterance, which is spoken after the earlier ones. Raises NotReady."""
         utterance = self._service.utterance(self._session)
         self._count += 1
-        self._written = written = self._count, utterance.script
-        if self._leaving or len(self._speaking) >= MOST_UTTERANCES:
-            utterance.script.close()  # drops its text up to `end`
-            if not self._leaving:
+        self._open_utterance = written = self._count, utterance.text_stream
+        if self._draining or len(self._tasks_by_number) >= MAX_UTTERANCES:
+            utterance.text_stream.close()  # drops its text up to `end`
+            if not self._draining:
                 error = Overloaded("too many utterances are queued on this connection")
                 await self._refuse(error, self._count)
             return written
-        before = list(self._speaking.values())
+        before = list(self._tasks_by_number.values())
         task = self._tasks.create_task(self._speak(utterance, self._count, before))
-        self._speaking[self._count] = task
-        task.add_done_callback(lambda _, number=self._count: self._speaking.pop(number))
+        self._tasks_by_number[self._count] = task
+        task.add_done_callback(lambda _, number=self._count: self._tasks_by_number.pop(number))
         return written
 
     async def _speak(
@@ -155,10 +157,10 @@ class Connection:
             await asyncio.wait(before)
         try:
             name = f"{self._name}-{number}"
-            sink = WebSocketSink(self._line, utterance.answer, number, name)
+            sink = WebSocketSink(self._channel, utterance.answer, number, name)
             await utterance.speak(sink, name, self._key)
         except ServiceError as exc:
-            if exc is not utterance.script.fault:  # `_write` has sent this error already
+            if exc is not utterance.text_stream.text_error:  # `_write` has sent this error already
                 await self._fail(exc, number)
 
     async def _refuse(self, error: ServiceError, utterance: int | None = None) -> None:
@@ -168,7 +170,7 @@ class Connection:
         else:
             self._refused = True
             log.warning("connection %s: closed after too many invalid messages", self._name)
-            await self._line.close(REFUSED, "too many invalid messages")
+            await self._channel.close(REFUSED, "too many invalid messages")
 
     async def _fail(self, error: ServiceError, utterance: int | None = None) -> None:
         """Send and log an error.
@@ -179,20 +181,22 @@ class Connection:
             metrics.REQUESTS.labels(error.code).inc()
         log.warning("request %s-%s: %s: %s", self._name, utterance or "", error.code, error.message)
         fields = {"utterance": utterance} if utterance else {}
-        await self._line.tell_error(error, **fields)
+        await self._channel.send_error(error, **fields)
 
     async def _stop(self, numbers: Iterable[int]) -> None:
         """Cancel utterances and wait until their tasks have ended."""
-        tasks = [self._speaking[number] for number in numbers if number in self._speaking]
+        tasks = [
+            self._tasks_by_number[number] for number in numbers if number in self._tasks_by_number
+        ]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _leave(self) -> None:
-        if self._speaking:
-            await asyncio.wait(self._speaking.values())
-        await self._line.close(RESTARTING, "the server is shutting down")
+    async def _close_when_done(self) -> None:
+        if self._tasks_by_number:
+            await asyncio.wait(self._tasks_by_number.values())
+        await self._channel.close(RESTARTING, "the server is shutting down")
 
 
 class SpeechSocket:
@@ -204,17 +208,17 @@ class SpeechSocket:
         assert isinstance(service, Service)
         await receive()
         await send({"type": "websocket.accept", "subprotocol": subprotocol_of(scope)})
-        line = Line(send, service.settings.client_write_timeout_s)
+        channel = WebSocketChannel(send, service.settings.client_write_timeout_s)
         try:
             async with asyncio.TaskGroup() as tasks:
-                await Connection(service, receive, line, tasks, key_number_of(scope)).serve()
+                await Connection(service, receive, channel, tasks, key_number_of(scope)).serve()
         except* ClientGone as gone:
             log.info("a WebSocket connection ended: %s", gone.exceptions[0])
             abort(scope)
         except* Exception as bugs:
             log.error("unexpected error", exc_info=bugs)
             with suppress(ClientGone):
-                await line.tell_error(ServiceError("internal error"))
+                await channel.send_error(ServiceError("internal error"))
 
 
 route = WebSocketRoute(PATH, SpeechSocket())

@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.api.line import Line
-from app.api.refusal_budget import MOST_REFUSALS
+from app.api.line import WebSocketChannel
+from app.api.refusal_budget import MAX_ERRORS
 from app.api.websocket import Connection
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
@@ -741,7 +741,7 @@ async def test_a_client_whose_messages_are_refused_without_end_is_closed(
     messages: list[str],
 ) -> None:
     async with talking(FixedEngine(CODES)) as (served, client):
-        for _ in range(MOST_REFUSALS + 20):
+        for _ in range(MAX_ERRORS + 20):
             for message in messages:
                 await client.socket.send(message)
         errors = 0
@@ -752,7 +752,7 @@ async def test_a_client_whose_messages_are_refused_without_end_is_closed(
                     errors += 1
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
-        assert MOST_REFUSALS <= errors <= MOST_REFUSALS + 2
+        assert MAX_ERRORS <= errors <= MAX_ERRORS + 2
         await good_request(served)
 
 
@@ -793,6 +793,8 @@ async def test_others_have_their_turn_between_messages_and_within_long_ones(
 
         ticking = asyncio.create_task(tick())
         async with asyncio.TaskGroup() as tasks:
-            await Connection(served.service, receive, Line(send, 5), tasks, None).serve()  # type: ignore[arg-type]
+            await Connection(
+                served.service, receive, WebSocketChannel(send, 5), tasks, None
+            ).serve()  # type: ignore[arg-type]
         ticking.cancel()
         assert ticks >= turns
