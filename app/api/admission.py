@@ -19,7 +19,7 @@ from app.standstill import ProcessTimeout
 RETRY_AFTER_S = 1
 # Share of the slots reserved for streams. A longer wait does not interrupt the audio of a whole
 # body, so whole bodies are rejected first.
-KEPT_FOR_STREAMS = 1 / 8
+STREAM_RESERVE = 1 / 8
 # Interval of the checks while streams wait. The load falls with time alone, because the clients of
 # running streams receive audio faster than they play it.
 RECHECK_S = 0.05
@@ -34,7 +34,7 @@ MESSAGES: dict[Reason, str] = {
 
 
 @dataclass(slots=True)
-class Turn:
+class WaitingStream:
     """A stream that waits for admission."""
 
     stream: Stream
@@ -63,7 +63,7 @@ class Admission:
         self._utilisation, self._wait_s = utilisation, wait_s
         self._of_key: Counter[int] = Counter()
         self._streams: set[Stream] = set()
-        self._turns: deque[Turn] = deque()
+        self._waiting_streams: deque[WaitingStream] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.in_flight = 0
         self.load: LoadEstimate | None = None  # None until the codec is loaded
@@ -76,7 +76,7 @@ class Admission:
     @property
     def waiting(self) -> int:
         """Number of streams that wait for admission."""
-        return len(self._turns)
+        return len(self._waiting_streams)
 
     def check(self, key: int | None = None, *, whole: bool = False) -> None:
         """Reject a request before any work is done.
@@ -84,7 +84,7 @@ class Admission:
         Raises:
             Overloaded: all slots are in use, or all slots of the key.
         """
-        kept = int(self._limit * KEPT_FOR_STREAMS) if whole else 0
+        kept = int(self._limit * STREAM_RESERVE) if whole else 0
         if self.in_flight >= self._limit - kept:
             raise _refusal("places")
         if self._is_used_up(key):
@@ -115,7 +115,7 @@ class Admission:
             self._count(key, -1)
             if stream is not None:
                 self._streams.discard(stream)
-            self._give_turns()
+            self._admit_waiting()
 
     @contextmanager
     def upload(self, key: int | None) -> Generator[None]:
@@ -131,19 +131,21 @@ class Admission:
     async def _begin(self, stream: Stream, gone: Callable[[], Awaitable[None]] | None) -> None:
         """Admit a stream at once, or wait for its admission."""
         begun_s = time.monotonic()
-        shortage = self._turns[-1].shortage if self._turns else self._shortage(stream)
+        shortage = (
+            self._waiting_streams[-1].shortage if self._waiting_streams else self._shortage(stream)
+        )
         if shortage is None:
             self._admit(stream)
         elif self._wait_s:
             admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            await self._wait(Turn(stream, shortage, admitted), gone)
+            await self._wait(WaitingStream(stream, shortage, admitted), gone)
         else:
             raise _refusal(shortage)
         metrics.ADMISSION_WAIT.observe(time.monotonic() - begun_s)
 
-    async def _wait(self, turn: Turn, gone: Callable[[], Awaitable[None]] | None) -> None:
-        self._turns.append(turn)
-        self._tell_waiting()
+    async def _wait(self, turn: WaitingStream, gone: Callable[[], Awaitable[None]] | None) -> None:
+        self._waiting_streams.append(turn)
+        self._update_waiting_gauge()
         self._recheck()
         left = asyncio.ensure_future(gone()) if gone else None
         events = [turn.come, left] if left else [turn.come]
@@ -157,27 +159,27 @@ class Admission:
                 left.cancel()
                 await asyncio.gather(left, return_exceptions=True)
             if not turn.come.done():
-                self._turns.remove(turn)
-                self._tell_waiting()
+                self._waiting_streams.remove(turn)
+                self._update_waiting_gauge()
         if turn.come.done():
             return
-        self._give_turns()  # the next stream may need less capacity
+        self._admit_waiting()  # the next stream may need less capacity
         if left and not left.cancelled():
             raise ClientGone("the client has disconnected")
         raise _refusal(turn.shortage)
 
-    def _give_turns(self) -> None:
+    def _admit_waiting(self) -> None:
         """Admit waiting streams in order of arrival, until one of them has to wait longer."""
-        while self._turns:
-            turn = self._turns[0]
+        while self._waiting_streams:
+            turn = self._waiting_streams[0]
             shortage = self._shortage(turn.stream)
             if shortage:
                 turn.shortage = shortage
                 break
-            self._turns.popleft()
+            self._waiting_streams.popleft()
             self._admit(turn.stream)
             turn.come.set_result(None)
-            self._tell_waiting()
+            self._update_waiting_gauge()
         self._recheck()
 
     def _recheck(self) -> None:
@@ -185,7 +187,9 @@ class Admission:
         if self._timer is not None:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(RECHECK_S, self._give_turns) if self._turns else None
+        self._timer = (
+            loop.call_later(RECHECK_S, self._admit_waiting) if self._waiting_streams else None
+        )
 
     def _admit(self, stream: Stream) -> None:
         if self.load and not self._streams:
@@ -214,8 +218,8 @@ class Admission:
         if key is not None:
             self._of_key[key] += change
 
-    def _tell_waiting(self) -> None:
-        metrics.WAITING.set(len(self._turns))
+    def _update_waiting_gauge(self) -> None:
+        metrics.WAITING.set(len(self._waiting_streams))
 
 
 def overloaded(reason: str, message: str, retry_after_s: int = RETRY_AFTER_S) -> Overloaded:

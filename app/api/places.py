@@ -15,7 +15,7 @@ MESSAGES: dict[Kind, str] = {
 }
 
 
-class Places:
+class SlotLimit:
     """Counts the running requests of one kind, which also count towards the limit of their key."""
 
     def __init__(self, kind: Kind, limit: int, admission: Admission) -> None:
@@ -24,7 +24,7 @@ class Places:
         self.taken = 0
 
     @contextmanager
-    def place(self, key: int | None) -> Generator[None]:
+    def slot(self, key: int | None) -> Generator[None]:
         """Hold a slot until the block ends.
 
         Raises:

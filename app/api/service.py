@@ -11,7 +11,7 @@ from fastapi import Request
 from app.api.admission import Admission
 from app.api.cloning import Cloner
 from app.api.intake import RequestPlanner
-from app.api.places import Places
+from app.api.places import SlotLimit
 from app.api.reading import run_in_thread_if_long
 from app.api.records import RequestHistory
 from app.api.response import AudioResponse
@@ -57,8 +57,8 @@ class Service:
             settings.admission_utilisation,
             settings.admission_wait_s,
         )
-        self.uploads = Places("uploads", settings.max_concurrent_uploads, self.admission)
-        self._text_places = Places("texts", MAX_TEXTS, self.admission)
+        self.uploads = SlotLimit("uploads", settings.max_concurrent_uploads, self.admission)
+        self._text_places = SlotLimit("texts", MAX_TEXTS, self.admission)
         self._texts = TextProcess(wording, settings.request_timeout_s)
         self.history = RequestHistory(
             replays=ReplayStore(Path(folder)) if (folder := settings.replay_folder) else None
@@ -145,7 +145,7 @@ class Service:
             DeadlineExceeded, NotReady: see `TextProcess.text`.
         """
         manner = NormalisationOptions(request.normalize is not False, request.language)
-        with self._text_places.place(key):
+        with self._text_places.slot(key):
             return await self._texts.text(request.input, manner)
 
     def _stored(self, request: SpeechRequest) -> VoicePrompt | None:

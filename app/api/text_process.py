@@ -52,7 +52,9 @@ class TextProcess:
             answered = False
             try:
                 async with ProcessTimeout(self._limit_s):
-                    kind, value, param = json.loads(await self._ask(pickle.dumps((text, manner))))
+                    kind, value, param = json.loads(
+                        await self._exchange(pickle.dumps((text, manner)))
+                    )
                     answered = True
             except TimeoutError as exc:
                 raise DeadlineExceeded("the text was not normalized in time") from exc
@@ -73,7 +75,7 @@ class TextProcess:
             self._kill()
             await process.wait()
 
-    async def _ask(self, message: bytes) -> bytes:
+    async def _exchange(self, message: bytes) -> bytes:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 *command(__name__),

@@ -92,7 +92,7 @@ async def add_voice(request: Request, service: ServiceDep) -> StoredVoice:
     service.cloner.check()
     key = key_number_of(request.scope)
     most_bytes = service.settings.max_reference_bytes
-    with service.uploads.place(key):  # before the body is read into memory
+    with service.uploads.slot(key):  # before the body is read into memory
         audio, fields = await read_upload(request, "audio_sample", VoiceFields, most_bytes)
         work = service.cloner.add(fields.name, audio, fields.reference_text)
         return _shown(await cancel_on_disconnect(request, work))
@@ -120,7 +120,7 @@ async def clone(request: Request, service: ServiceDep) -> AudioResponse:
     service.cloner.check()
     key = key_number_of(request.scope)
     most_bytes = service.settings.max_reference_bytes
-    with service.uploads.place(key):  # before the body is read into memory
+    with service.uploads.slot(key):  # before the body is read into memory
         audio, fields = await read_upload(request, "reference_audio", CloneFields, most_bytes)
         speech = fields.model_copy(update={"voice": None})
         await service.answer(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.api.admission import KEPT_FOR_STREAMS, MESSAGES, Admission
+from app.api.admission import MESSAGES, STREAM_RESERVE, Admission
 from app.decode.load_estimate import CallCost, LoadEstimate, StreamState
 from app.decode.queue import BatchLimits
 from app.errors import Overloaded
@@ -128,7 +128,7 @@ async def test_it_can_be_turned_off(load: LoadEstimate) -> None:
 
 
 async def test_whole_bodies_leave_places_to_streams() -> None:
-    admission, kept = Admission(64), int(64 * KEPT_FOR_STREAMS)
+    admission, kept = Admission(64), int(64 * STREAM_RESERVE)
     async with AsyncExitStack() as places:
         for _ in range(64 - kept):
             await places.enter_async_context(admission.slot())
