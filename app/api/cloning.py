@@ -72,13 +72,13 @@ class Cloner:
             CloningUnavailable: the encoder cannot be loaded, or the decoder process not started.
         """
         self.check()
-        said = _said(text)
+        said = _clean_transcript(text)
         return VoicePrompt(said, (await self._encode(audio)).codes)
 
     async def add(self, name: str, audio: bytes, text: str) -> ClonedVoice:
         """Encode a reference and store the voice. Raises as `reference` and `VoiceStore.add` do."""
         self.check()
-        name, said = voice_name(name), _said(text)
+        name, said = voice_name(name), _clean_transcript(text)
         if self._profile.voices.knows(name):
             raise VoiceExists("a voice with this name already exists", param="name")
         self.store.check(name)  # before seconds are spent on the reference
@@ -144,7 +144,7 @@ class Cloner:
             working.exception()  # marks it as retrieved, even if the caller was cancelled
 
 
-def _said(text: str) -> str:
+def _clean_transcript(text: str) -> str:
     """Clean the transcript of a reference for use in a prompt."""
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputTooLong(

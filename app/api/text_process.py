@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from app.api.wording import NormalisationOptions, TextPreparation
-from app.clone.child import command, die_with_the_service, environment
+from app.clone.child import child_command, child_environment, die_with_the_service
 from app.errors import DeadlineExceeded, NotReady
 from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
 from app.standstill import ProcessTimeout
@@ -78,11 +78,11 @@ class TextProcess:
     async def _exchange(self, message: bytes) -> bytes:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                *command(__name__),
+                *child_command(__name__),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,  # an error message may contain text
-                env=environment(),
+                env=child_environment(),
             )
             self._send(self._process, pickle.dumps(self._wording))
         process = self._process

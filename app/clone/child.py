@@ -20,7 +20,7 @@ import_module(sys.argv[1]).main()
 PR_SET_PDEATHSIG = 1  # option of Linux's prctl
 
 
-def command(module: str) -> list[str]:
+def child_command(module: str) -> list[str]:
     """Return the command that calls `main` of one of our modules with this process's import path.
 
     -I ignores Python's environment variables and the current folder, -S adds no other folders, -B
@@ -30,7 +30,7 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, module, *folders]
 
 
-def environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Return the environment of a child process."""
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
 

@@ -53,7 +53,7 @@ class Verdict(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class DecodeTask:
     """A file to decode, and the limits of its process."""
 
     size_bytes: int
@@ -69,7 +69,7 @@ class Task:
         return " ".join(map(str, astuple(self))).encode() + b"\n"
 
     @classmethod
-    def of(cls, line: bytes) -> Task:
+    def of(cls, line: bytes) -> DecodeTask:
         """Parse a line written by `line`."""
         size, containers, rate, samples, open_s, cpu_s, memory = line.decode().split()
         return cls(
@@ -77,7 +77,7 @@ class Task:
         )
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """Raised for a file that is not a usable recording."""
 
     def __init__(self, verdict: Verdict) -> None:
@@ -95,7 +95,7 @@ def main() -> None:
     source, output = sys.stdin.buffer, sys.stdout.buffer
     if not (line := source.readline()):
         os._exit(Verdict.SOUND)  # stdin was closed without a task
-    task = Task.of(line)
+    task = DecodeTask.of(line)
     confine(task)
     output.write(READY)
     output.flush()
@@ -103,14 +103,14 @@ def main() -> None:
     try:
         decode(source.read(task.size_bytes), task, output)
         output.flush()
-    except Refused as refused:
+    except Rejected as refused:
         verdict = refused.verdict
     except (FFmpegError, ValueError, OverflowError, MemoryError):
         verdict = Verdict.UNREADABLE
     os._exit(verdict)  # without running FFmpeg's destructors
 
 
-def confine(task: Task) -> None:
+def confine(task: DecodeTask) -> None:
     """Limit memory, CPU time, descriptors, written files and core dumps of this process."""
     os.nice(5)  # lower priority than speech
     if sys.platform == "linux":
@@ -132,7 +132,7 @@ def _limit(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def decode(data: bytes, task: Task, output: BinaryIO) -> None:
+def decode(data: bytes, task: DecodeTask, output: BinaryIO) -> None:
     """Write the samples of a file to `output`.
 
     Raises:
@@ -152,10 +152,10 @@ def decode(data: bytes, task: Task, output: BinaryIO) -> None:
                 output.write(bytes([frame.layout.nb_channels]))
             samples += frame.samples
             if samples > task.most_samples:
-                raise Refused(Verdict.TOO_LONG)
+                raise Rejected(Verdict.TOO_LONG)
             output.write(_interleaved(frame))
         if samples < _least_samples(container, task.rate_hz) or _lacks_data(data):
-            raise Refused(Verdict.TRUNCATED)
+            raise Rejected(Verdict.TRUNCATED)
 
 
 def _resampled(container: InputContainer, rate_hz: int) -> Iterator[AudioFrame]:
@@ -177,7 +177,7 @@ def _alike(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
         kind = (frame.format.name, frame.sample_rate, frame.layout.nb_channels)
         known = known or kind
         if kind != known or not 1 <= frame.layout.nb_channels <= MAX_CHANNELS:
-            raise Refused(Verdict.UNSUPPORTED)
+            raise Rejected(Verdict.UNSUPPORTED)
         if frame.samples > 0:
             yield frame
 
@@ -194,14 +194,14 @@ def _interleaved(frame: AudioFrame) -> memoryview:
 def _stream(container: InputContainer) -> AudioStream:
     pictures = Disposition.attached_pic | Disposition.still_image
     if not all(stream.disposition & pictures for stream in container.streams.video):
-        raise Refused(Verdict.FILM)
+        raise Rejected(Verdict.FILM)
     if not container.streams.audio:
-        raise Refused(Verdict.NO_AUDIO)
+        raise Rejected(Verdict.NO_AUDIO)
     stream = container.streams.audio[0]
     if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]  # missing in PyAV's stubs
-        raise Refused(Verdict.UNKNOWN_CODEC)
+        raise Rejected(Verdict.UNKNOWN_CODEC)
     if stream.rate not in RATES_HZ or not 1 <= stream.channels <= MAX_CHANNELS:
-        raise Refused(Verdict.UNSUPPORTED)
+        raise Rejected(Verdict.UNSUPPORTED)
     stream.codec_context.thread_count = 1
     return stream
 

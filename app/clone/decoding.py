@@ -11,8 +11,8 @@ from math import ceil
 
 import numpy as np
 
-from app.clone.child import command, environment
-from app.clone.decoder import MAX_CHANNELS, READY, SAMPLE_BYTES, Task, Verdict
+from app.clone.child import child_command, child_environment
+from app.clone.decoder import MAX_CHANNELS, READY, SAMPLE_BYTES, DecodeTask, Verdict
 from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong
 from app.samples import Samples
@@ -51,9 +51,9 @@ class DecodeLimits:
         """Most bytes of output from the process."""
         return len(READY) + 1 + self.most_samples * MAX_CHANNELS * SAMPLE_BYTES
 
-    def task(self, size_bytes: int) -> Task:
+    def task(self, size_bytes: int) -> DecodeTask:
         """Return the task for a file of this size. The process holds up to three copies of it."""
-        return Task(
+        return DecodeTask(
             size_bytes=size_bytes,
             containers=self.containers,
             rate_hz=self.rate_hz,
@@ -64,7 +64,7 @@ class DecodeLimits:
         )
 
 
-class Processes:
+class DecoderProcesses:
     """Starts one decoder process per file. With `spare`, the next one starts in advance."""
 
     def __init__(self, *, spare: bool = False) -> None:
@@ -99,10 +99,10 @@ class Processes:
                 self._spare = None
 
 
-class Decoding:
+class RecordingDecode:
     """Decodes one file. `run` blocks, and any thread may call `cancel` at any time."""
 
-    def __init__(self, data: bytes, limits: DecodeLimits, processes: Processes) -> None:
+    def __init__(self, data: bytes, limits: DecodeLimits, processes: DecoderProcesses) -> None:
         self._data = data
         self._limits = limits
         self._processes = processes
@@ -139,7 +139,7 @@ class Decoding:
             raise CloningUnavailable(UNAVAILABLE) from exc
         finally:
             timer.cancel()
-        return self._sound(process.returncode, output)
+        return self._result(process.returncode, output)
 
     def _take(self) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -154,7 +154,7 @@ class Decoding:
             if self._process is not None:
                 self._process.kill()
 
-    def _sound(self, status: int, output: bytes) -> Samples:
+    def _result(self, status: int, output: bytes) -> Samples:
         """Return the samples in the output of an ended process. Raises as `run` does."""
         if self._ended_by is not None:
             raise InvalidAudio(self._ended_by)
@@ -172,11 +172,11 @@ class Decoding:
 
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command("app.clone.decoder"),
+        child_command("app.clone.decoder"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the file decides how much FFmpeg writes
-        env=environment(),
+        env=child_environment(),
         cwd="/",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import metrics
-from app.clone.decoding import Processes
+from app.clone.decoding import DecoderProcesses
 from app.clone.reference import RATE_HZ, ReferenceDecoding, ReferenceLimits
 from app.codec import VoiceEncoder
 
@@ -26,7 +26,7 @@ class ReferenceEncoder:
     def __init__(self, load: Callable[[], VoiceEncoder], limits: ReferenceLimits) -> None:
         self._load, self._limits = load, limits
         self._encoder: VoiceEncoder | None = None
-        self._processes = Processes(spare=True)
+        self._processes = DecoderProcesses(spare=True)
 
     def close(self) -> None:
         """End the decoder process that waits for the next file."""

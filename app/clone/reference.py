@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.clone.decoding import DecodeLimits, Decoding, Processes
+from app.clone.decoding import DecodeLimits, DecoderProcesses, RecordingDecode
 from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
 from app.samples import Samples
 
@@ -32,15 +32,15 @@ class ReferenceLimits:
 
 def decode_reference(data: bytes, limits: ReferenceLimits) -> Samples:
     """Return the audio of an uploaded file at 16 kHz; see `ReferenceDecoding.run`."""
-    return ReferenceDecoding(data, limits, Processes()).run()
+    return ReferenceDecoding(data, limits, DecoderProcesses()).run()
 
 
 class ReferenceDecoding:
     """Decodes an uploaded file. Any thread may call `cancel` at any time."""
 
-    def __init__(self, data: bytes, limits: ReferenceLimits, processes: Processes) -> None:
+    def __init__(self, data: bytes, limits: ReferenceLimits, processes: DecoderProcesses) -> None:
         self._limits = limits
-        self._decoding = Decoding(
+        self._decoding = RecordingDecode(
             data, DecodeLimits(CONTAINERS, RATE_HZ, limits.max_s, limits.decode_s), processes
         )
 

@@ -102,7 +102,8 @@ async def test_a_decoder_that_crashes_is_a_refusal(
     )
     with monkeypatch.context() as patch:
         patch.setattr(
-            "app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+            "app.clone.decoding.child_command",
+            lambda _: [sys.executable, "-I", "-S", "-c", program],
         )
         assert code_of(await speak_as(served, SAMPLE)) == "invalid_audio"
         served.service.cloner._encoder.close()  # the spare process is such a program too
@@ -117,7 +118,8 @@ async def test_a_client_that_leaves_ends_the_decoding_of_its_recording(
     program = f"import pathlib, os, time; pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(60)"
     with monkeypatch.context() as patch:
         patch.setattr(
-            "app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+            "app.clone.decoding.child_command",
+            lambda _: [sys.executable, "-I", "-S", "-c", program],
         )
         asked = asyncio.create_task(speak_as(served, SAMPLE))
         async with asyncio.timeout(10):

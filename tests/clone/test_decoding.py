@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.clone.child import environment
-from app.clone.decoder import MAX_DESCRIPTORS, Task
-from app.clone.decoding import MEMORY_BYTES, DecodeLimits, Decoding, Processes
+from app.clone.child import child_environment
+from app.clone.decoder import MAX_DESCRIPTORS, DecodeTask
+from app.clone.decoding import MEMORY_BYTES, DecodeLimits, DecoderProcesses, RecordingDecode
 from app.clone.reference import CONTAINERS, RATE_HZ, ReferenceLimits, decode_reference
 from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong, ReferenceTooShort
@@ -30,16 +30,16 @@ SAMPLE = recording("wav", 2.0)
 CHANGING = changing()
 
 
-def decoding(limit_s: float = 10.0, processes: Processes | None = None) -> Decoding:
-    return Decoding(
-        SAMPLE, DecodeLimits(CONTAINERS, RATE_HZ, 5.0, limit_s), processes or Processes()
+def decoding(limit_s: float = 10.0, processes: DecoderProcesses | None = None) -> RecordingDecode:
+    return RecordingDecode(
+        SAMPLE, DecodeLimits(CONTAINERS, RATE_HZ, 5.0, limit_s), processes or DecoderProcesses()
     )
 
 
 def replace_decoder(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Have another program stand in for the decoder."""
     monkeypatch.setattr(
-        "app.clone.decoding.command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+        "app.clone.decoding.child_command", lambda _: [sys.executable, "-I", "-S", "-c", program]
     )
 
 
@@ -143,7 +143,7 @@ def test_a_decoder_that_does_not_start_is_no_fault_of_the_file(
 def test_a_process_that_cannot_be_started_is_no_fault_of_the_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.clone.decoding.command", lambda _: ["/no/such/python"])
+    monkeypatch.setattr("app.clone.decoding.child_command", lambda _: ["/no/such/python"])
     with pytest.raises(CloningUnavailable):
         decoding().run()
 
@@ -172,7 +172,7 @@ def test_a_decoding_that_is_cancelled_before_it_begins_starts_nothing() -> None:
 
 
 def test_the_next_process_waits_for_its_file_and_ends_with_the_others() -> None:
-    processes = Processes(spare=True)
+    processes = DecoderProcesses(spare=True)
     assert len(decoding(processes=processes).run()) == 2 * RATE_HZ
     spare = processes._spare
     assert spare is not None
@@ -206,8 +206,8 @@ def test_refused_files_leave_no_descriptor_and_no_process() -> None:
 
 def test_the_process_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import time; from app.clone.decoding import Processes; "
-        "print(Processes().take().pid, flush=True); time.sleep(60)"
+        "import time; from app.clone.decoding import DecoderProcesses; "
+        "print(DecoderProcesses().take().pid, flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -232,7 +232,7 @@ def test_the_process_reads_no_module_of_the_current_folder(
 
 def test_the_process_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TTS_API_KEY", "secret")
-    assert set(environment()) <= {"LD_LIBRARY_PATH"}
+    assert set(child_environment()) <= {"LD_LIBRARY_PATH"}
 
 
 def file_of(process: int | str, descriptor: int) -> str:
@@ -248,7 +248,7 @@ def test_the_process_gets_no_descriptor_of_the_service() -> None:
     ends = os.pipe()
     for end in ends:
         os.set_inheritable(end, True)
-    process = Processes().take()
+    process = DecoderProcesses().take()
     try:
         assert all(file_of("self", end) not in ("", file_of(process.pid, end)) for end in ends)
     finally:
@@ -259,12 +259,12 @@ def test_the_process_gets_no_descriptor_of_the_service() -> None:
 
 
 def test_the_process_is_confined() -> None:
-    task = Task(100, CONTAINERS, RATE_HZ, 100, 1.0, cpu_s=7, memory_bytes=MEMORY_BYTES)
+    task = DecodeTask(100, CONTAINERS, RATE_HZ, 100, 1.0, cpu_s=7, memory_bytes=MEMORY_BYTES)
     program = f"""
 import os, resource, sys
 sys.path += {sys.path!r}
-from app.clone.decoder import Task, confine
-confine(Task.of({task.line()!r}))
+from app.clone.decoder import DecodeTask, confine
+confine(DecodeTask.of({task.line()!r}))
 kinds = resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE
 print([resource.getrlimit(kind) for kind in kinds], len(os.sched_getaffinity(0)))
 bytearray({MEMORY_BYTES})
