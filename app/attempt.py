@@ -68,20 +68,20 @@ class Attempt:
         encoder, spec = stage.make_encoder(), stage.decoder.spec
         stage.sink.begin(encoder)
         self._segments = request.segments
-        self.trail = ReplayRecorder(spec.name, request.plan.left) if for_replay else None
+        self.recorder = ReplayRecorder(spec.name, request.plan.left) if for_replay else None
         self.reader = TokenReader(
             stage.engine,
             request.sampling,
             request.layout,
             spec.frames_per_s,
             may_be_cut=request.may_be_cut,
-            trail=self.trail,
+            recorder=self.recorder,
         )
         self._output = AudioOutput(
             encoder, stage.sink, request.levels, spec.sample_rate_hz, request.playback
         )
         self.window_decoder = WindowDecoder(
-            request.plan, request.layout, stage.decoder, self._output, limit, trail=self.trail
+            request.plan, request.layout, stage.decoder, self._output, limit, recorder=self.recorder
         )
 
     async def run(self) -> None:

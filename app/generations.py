@@ -38,7 +38,7 @@ class TokenReader:
         frames_per_s: float,
         *,
         may_be_cut: bool,
-        trail: ReplayRecorder | None = None,
+        recorder: ReplayRecorder | None = None,
     ) -> None:
         """Prepare the generations.
 
@@ -50,7 +50,7 @@ class TokenReader:
         self._layout = layout
         self._may_be_cut = may_be_cut
         self._frames_per_s = frames_per_s
-        self._trail = trail
+        self._recorder = recorder
         self._slots = asyncio.Semaphore(SEGMENTS_AHEAD)
         self._started: asyncio.Queue[StartedSegment | None] = asyncio.Queue()
         self.codec_tokens = self.prompt_tokens = 0
@@ -97,10 +97,10 @@ class TokenReader:
         self._slots.release()
 
     def _record(self, segment: Segment, stream: CodeStream | None) -> None:
-        if self._trail is not None:
-            self._trail.pause(segment.pause_s)
+        if self._recorder is not None:
+            self._recorder.pause(segment.pause_s)
             if stream is not None:
-                self._trail.begin(stream.codes)
+                self._recorder.begin(stream.codes)
 
     def _segment_sampling(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""

@@ -69,8 +69,10 @@ def create_app(
     settings = settings or Settings()
     profile = build_profile(settings)
     cloner = build_cloner(settings, profile, load_encoder)
-    wording = TextPreparation(settings.max_input_characters, build_pronunciations(settings))
-    service = Service(settings, profile, engine or build_engine(settings, profile), cloner, wording)
+    preparation = TextPreparation(settings.max_input_characters, build_pronunciations(settings))
+    service = Service(
+        settings, profile, engine or build_engine(settings, profile), cloner, preparation
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:

@@ -47,10 +47,10 @@ async def synthesize(request: SynthesisRequest, stage: Stage, progress: Progress
         raise DeadlineExceeded("the request exceeded its time limit") from exc
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
-    spoken = progress.spoken()
-    tracing.describe(audio_s=spoken.audio_s, codec_tokens=spoken.codec_tokens)
-    await stage.sink.finish(spoken)
-    return spoken
+    stats = progress.spoken()
+    tracing.describe(audio_s=stats.audio_s, codec_tokens=stats.codec_tokens)
+    await stage.sink.finish(stats)
+    return stats
 
 
 async def _watch(sink: Sink) -> None:

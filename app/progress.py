@@ -46,7 +46,7 @@ class Progress:
     @property
     def trail(self) -> ReplayRecorder | None:
         """The recorded codes and windows of the latest attempt."""
-        return None if self._attempt is None else self._attempt.trail
+        return None if self._attempt is None else self._attempt.recorder
 
     def state(self) -> StreamState:
         """Return the request's remaining decode demand (implements `load_estimate.Stream`)."""

@@ -44,14 +44,14 @@ class WindowDecoder:
         output: AudioOutput,
         limit: asyncio.Timeout,
         *,
-        trail: ReplayRecorder | None = None,
+        recorder: ReplayRecorder | None = None,
     ) -> None:
         """Build the speaker of one attempt.
 
         Sent audio extends `limit` by its duration, because a client that plays in real time needs
         as long to read it.
         """
-        self._trail = trail
+        self._recorder = recorder
         self._decoder, self.output = decoder, output
         self._frame_s = 1 / decoder.spec.frames_per_s / output.speed
         self._limit, self._ends_s = limit, limit.when() or 0.0
@@ -74,7 +74,9 @@ class WindowDecoder:
         stitcher = Stitcher(
             spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
         )
-        taken: list[Window] = [] if self._trail is None else self._trail.windows_for(stream.codes)
+        taken: list[Window] = (
+            [] if self._recorder is None else self._recorder.windows_for(stream.codes)
+        )
         schedule.start()
         self._stream, decode_s = stream, 0.0
         while not schedule.finished:
@@ -130,8 +132,8 @@ class WindowDecoder:
 
         It flushes the end of the last sentence out of the filters and the encoder.
         """
-        if self._trail is not None:
-            self._trail.pause(FLUSH_SILENCE_S)
+        if self._recorder is not None:
+            self._recorder.pause(FLUSH_SILENCE_S)
         await self.pause(FLUSH_SILENCE_S)
 
     def restart_after_idle(self) -> None:

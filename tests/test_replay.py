@@ -150,7 +150,7 @@ async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_s
     records, free = RequestHistory(replays=folder), threading.Event()
     with records.track("odd", None) as progress:
         progress.begin(
-            cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+            cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
         )
     folder._writer.submit(free.wait, 30)
     reported = asyncio.create_task(records.report("odd", None))
@@ -203,7 +203,7 @@ async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
     records = RequestHistory(replays=ReplayStore(tmp_path))
     with records.track("odd", None) as progress:
         progress.begin(
-            cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+            cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
         )
     for _ in range(2):
         await records.report("odd", None)
@@ -220,7 +220,7 @@ async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) ->
     for number in range(MAX_REPLAYS + 1):
         with records.track(f"r{number}", None) as progress:
             progress.begin(
-                cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+                cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
             )
     assert (await records.report("r1", None)).status == "completed"
     with pytest.raises(CodesNotAvailable, match="no longer"):
@@ -323,7 +323,7 @@ def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
         assert not replays.save(trail_of(10), "late", "engine_failed")
     with pytest.raises(EngineError, match="broke"), records.track("late", None) as progress:
         progress.begin(
-            cast("Attempt", SimpleNamespace(trail=trail_of(10), spoken=lambda *_: NOTHING))
+            cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
         )
         raise EngineError("broke")
     assert files(tmp_path) == []

@@ -62,9 +62,9 @@ class AccessLog:
             )
 
 
-def add_log_fields(scope: Scope, **facts: str | int | float) -> None:
+def add_log_fields(scope: Scope, **fields: str | int | float) -> None:
     """Add fields to the log line of a request."""
-    scope.setdefault("state", {}).setdefault("facts", {}).update(facts)
+    scope.setdefault("state", {}).setdefault("facts", {}).update(fields)
 
 
 def log_fields(scope: Scope) -> LogFields:
@@ -72,9 +72,9 @@ def log_fields(scope: Scope) -> LogFields:
     return cast("LogFields", scope.get("state", {}).get("facts", {}))
 
 
-def format_fields(facts: LogFields) -> str:
+def format_fields(fields: LogFields) -> str:
     """Format fields as `name=value`, separated by spaces."""
-    return " ".join(f"{name}={value}" for name, value in facts.items())
+    return " ".join(f"{name}={value}" for name, value in fields.items())
 
 
 def _status(message: Message) -> int:
@@ -88,8 +88,8 @@ def _status(message: Message) -> int:
 
 
 def _log(scope: Scope, outcome: LogFields) -> None:
-    facts = {"request_id": request_id_of(scope), **outcome, **log_fields(scope)}
-    level = _level(route_path(scope), facts)
+    fields = {"request_id": request_id_of(scope), **outcome, **log_fields(scope)}
+    level = _level(route_path(scope), fields)
     if not log.isEnabledFor(level):
         return
     path = _path(scope)
@@ -98,8 +98,8 @@ def _log(scope: Scope, outcome: LogFields) -> None:
         "%s %s %s",
         scope.get("method", "GET"),
         path,
-        format_fields(facts),
-        extra={**facts, "path": path},
+        format_fields(fields),
+        extra={**fields, "path": path},
     )
 
 
@@ -115,11 +115,11 @@ def _client(scope: Scope) -> dict[str, str]:
         return {}
 
 
-def _level(path: str, facts: LogFields) -> int:
+def _level(path: str, fields: LogFields) -> int:
     if path in PROBES:
         return logging.DEBUG
-    failed = facts["broken"] or cast("int", facts["status"]) >= 500
-    return logging.WARNING if failed and facts.get("error") != "cancelled" else logging.INFO
+    failed = fields["broken"] or cast("int", fields["status"]) >= 500
+    return logging.WARNING if failed and fields.get("error") != "cancelled" else logging.INFO
 
 
 def _path(scope: Scope) -> str:

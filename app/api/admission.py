@@ -143,12 +143,14 @@ class Admission:
             raise _refusal(shortage)
         metrics.ADMISSION_WAIT.observe(time.monotonic() - begun_s)
 
-    async def _wait(self, turn: WaitingStream, gone: Callable[[], Awaitable[None]] | None) -> None:
-        self._waiting_streams.append(turn)
+    async def _wait(
+        self, waiting: WaitingStream, gone: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self._waiting_streams.append(waiting)
         self._update_waiting_gauge()
         self._recheck()
         left = asyncio.ensure_future(gone()) if gone else None
-        events = [turn.come, left] if left else [turn.come]
+        events = [waiting.come, left] if left else [waiting.come]
         try:
             async with ProcessTimeout(self._wait_s):
                 await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
@@ -158,27 +160,27 @@ class Admission:
             if left:
                 left.cancel()
                 await asyncio.gather(left, return_exceptions=True)
-            if not turn.come.done():
-                self._waiting_streams.remove(turn)
+            if not waiting.come.done():
+                self._waiting_streams.remove(waiting)
                 self._update_waiting_gauge()
-        if turn.come.done():
+        if waiting.come.done():
             return
         self._admit_waiting()  # the next stream may need less capacity
         if left and not left.cancelled():
             raise ClientGone("the client has disconnected")
-        raise _refusal(turn.shortage)
+        raise _refusal(waiting.shortage)
 
     def _admit_waiting(self) -> None:
         """Admit waiting streams in order of arrival, until one of them has to wait longer."""
         while self._waiting_streams:
-            turn = self._waiting_streams[0]
-            shortage = self._shortage(turn.stream)
+            waiting = self._waiting_streams[0]
+            shortage = self._shortage(waiting.stream)
             if shortage:
-                turn.shortage = shortage
+                waiting.shortage = shortage
                 break
             self._waiting_streams.popleft()
-            self._admit(turn.stream)
-            turn.come.set_result(None)
+            self._admit(waiting.stream)
+            waiting.come.set_result(None)
             self._update_waiting_gauge()
         self._recheck()
 

@@ -51,13 +51,13 @@ class PromptPlan:
     most_characters: int  # of one prompt
     pace: SpeechRate
 
-    def segments(self, passage: PausedText) -> list[Segment]:
+    def segments(self, paused_text: PausedText) -> list[Segment]:
         """Return the segments of a passage. A passage without text is a pause, or none at 0 s."""
-        if not passage.text:
-            return [Segment(None, passage.pause_s)] if passage.pause_s else []
-        pieces = enumerate(self._chunks(passage.text))
+        if not paused_text.text:
+            return [Segment(None, paused_text.pause_s)] if paused_text.pause_s else []
+        pieces = enumerate(self._chunks(paused_text.text))
         return [
-            self._segment(piece, 0.0 if number else passage.pause_s) for number, piece in pieces
+            self._segment(piece, 0.0 if number else paused_text.pause_s) for number, piece in pieces
         ]
 
     def _segment(self, text: str, pause_s: float) -> Segment:
@@ -74,12 +74,12 @@ class RequestPlanner:
     """Plans requests for one model, one codec and one set of defaults."""
 
     def __init__(
-        self, settings: Settings, profile: Profile, spec: CodecSpec, wording: TextPreparation
+        self, settings: Settings, profile: Profile, spec: CodecSpec, preparation: TextPreparation
     ) -> None:
         self._settings = settings
         self._profile = profile
         self._spec = spec
-        self._wording = wording
+        self._preparation = preparation
         tokens = profile.tokens
         self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
         self._pace = SpeechRate(
@@ -100,12 +100,12 @@ class RequestPlanner:
         """
         prompt_plan = self._prompt_plan(request, reference)
         with tracing.span("normalise"):
-            spoken = self._wording.passages(request.input, self._normalisation(request))
+            spoken = self._preparation.passages(request.input, self._normalisation(request))
         self._check_length(request, sum(map(self._least_s, spoken)))
-        segments = [part for each in spoken for part in prompt_plan.segments(each)]
+        segments = [segment for each in spoken for segment in prompt_plan.segments(each)]
         voice_s = sum(
-            part.bounds.expected_frames / self._spec.frames_per_s + part.pause_s
-            for part in segments
+            segment.bounds.expected_frames / self._spec.frames_per_s + segment.pause_s
+            for segment in segments
         )
         return replace(
             self._speech(request, prompt_plan, FixedSegments(segments)),
@@ -126,28 +126,28 @@ class RequestPlanner:
             message = "a WebSocket always streams audio: stream=false and sse are not supported"
             raise UnsupportedValue(message, param="stream")
         prompt_plan = self._prompt_plan(request, reference)
-        manner = self._normalisation(request)
+        normalisation = self._normalisation(request)
         settings = self._settings
         least_s = 0.0
 
-        def parts_of(passage: PausedText) -> list[Segment]:
+        def parts_of(paused_text: PausedText) -> list[Segment]:
             nonlocal least_s
-            text = self._wording.sentence(passage.text, manner)
+            text = self._preparation.sentence(paused_text.text, normalisation)
             if not text:
                 return []
-            worded = PausedText(passage.pause_s, text)
+            worded = PausedText(paused_text.pause_s, text)
             least_s += self._least_s(worded)
             self._check_length(request, least_s)
             return prompt_plan.segments(worded)
 
-        script = TextStream(
+        text_stream = TextStream(
             parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
         )
-        return self._speech(request, prompt_plan, script), script
+        return self._speech(request, prompt_plan, text_stream), text_stream
 
-    def _least_s(self, passage: PausedText) -> float:
+    def _least_s(self, paused_text: PausedText) -> float:
         """Return the minimum duration of a passage at speed 1, in seconds."""
-        return passage.pause_s + self._pace.min_expected_s(passage.text)
+        return paused_text.pause_s + self._pace.min_expected_s(paused_text.text)
 
     def _check_length(self, request: SpeechRequest, least_s: float) -> None:
         """Raise SpeechTooLong if the minimum duration exceeds the longest response.

@@ -120,10 +120,10 @@ class TextStream:
         self._waiting = not self._parts
         await self.wait_for_text()
         self._waiting = False
-        part = self._parts.popleft()
-        if part is None:
+        segment = self._parts.popleft()
+        if segment is None:
             raise StopAsyncIteration
-        return part
+        return segment
 
     async def _more(self) -> None:
         ends_s = self._latest_s + self._idle_timeout_s
@@ -141,17 +141,19 @@ class TextStream:
             return
         self._reading = True
         try:
-            for passage in (passage for sentence in cut() for passage in split_at_pauses(sentence)):
-                await self._add(passage)
+            for paused_text in (
+                paused_text for sentence in cut() for paused_text in split_at_pauses(sentence)
+            ):
+                await self._add(paused_text)
         finally:
             self._reading = False
 
-    async def _add(self, passage: PausedText) -> None:
-        self._pauses_s.append(passage.pause_s)
+    async def _add(self, paused_text: PausedText) -> None:
+        self._pauses_s.append(paused_text.pause_s)
         check_pauses(self._pauses_s)
-        self._silence_s += passage.pause_s
-        preceded = PausedText(self._silence_s, passage.text)
-        parts = await run_in_thread_if_long(passage.text, partial(self._parts_of, preceded))
+        self._silence_s += paused_text.pause_s
+        preceded = PausedText(self._silence_s, paused_text.text)
+        parts = await run_in_thread_if_long(paused_text.text, partial(self._parts_of, preceded))
         if parts:
             self._silence_s, self._has_speech = 0.0, True
             self._put(parts)

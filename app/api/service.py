@@ -45,12 +45,12 @@ class Service:
         profile: Profile,
         engine: Engine,
         cloner: Cloner,
-        wording: TextPreparation,
+        preparation: TextPreparation,
     ) -> None:
         self.settings = settings
         self.profile = profile
         self.engine = engine
-        self.cloner, self.wording = cloner, wording
+        self.cloner, self.preparation = cloner, preparation
         self.admission = Admission(
             settings.max_concurrent_requests,
             settings.max_concurrent_requests_per_key,
@@ -59,7 +59,7 @@ class Service:
         )
         self.uploads = SlotLimit("uploads", settings.max_concurrent_uploads, self.admission)
         self._text_places = SlotLimit("texts", MAX_TEXTS, self.admission)
-        self._texts = TextProcess(wording, settings.request_timeout_s)
+        self._texts = TextProcess(preparation, settings.request_timeout_s)
         self.history = RequestHistory(
             replays=ReplayStore(Path(folder)) if (folder := settings.replay_folder) else None
         )
@@ -70,7 +70,7 @@ class Service:
 
     def open(self, decoder: Scheduler) -> None:
         """Accept requests, because the codec is warm."""
-        self.wording.warm()
+        self.preparation.warm()
         self.admission.load = decoder.load
         if isinstance(self.engine, LocalEngine):
             decoder.load.engine_cost = self.engine.cost
@@ -106,7 +106,7 @@ class Service:
         self._check_open()
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
-        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.wording)
+        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
         answer = intake.output_format(request)
         reference = reference or self._stored(request)
         speech = await run_in_thread_if_long(
@@ -130,7 +130,7 @@ class Service:
             NotReady: the codec is not warm yet.
         """
         decoder = self._decoder()
-        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.wording)
+        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
         answer = intake.output_format(session)
         speech, text_stream = intake.plan_stream(session, self._stored(session))
         speak = partial(self._speak, speech, decoder, answer.make_encoder)
@@ -144,9 +144,9 @@ class Service:
             Overloaded: too many texts wait, or the key has too many requests.
             DeadlineExceeded, NotReady: see `TextProcess.text`.
         """
-        manner = NormalisationOptions(request.normalize is not False, request.language)
+        normalisation = NormalisationOptions(request.normalize is not False, request.language)
         with self._text_places.slot(key):
-            return await self._texts.text(request.input, manner)
+            return await self._texts.text(request.input, normalisation)
 
     def _stored(self, request: SpeechRequest) -> VoicePrompt | None:
         asked = request.voice

@@ -34,13 +34,13 @@ class TextProcess:
     The process starts with the first text, and again if it has ended.
     """
 
-    def __init__(self, wording: TextPreparation, limit_s: float) -> None:
+    def __init__(self, preparation: TextPreparation, limit_s: float) -> None:
         """`limit_s`: longest time for one text."""
-        self._wording, self._limit_s = wording, limit_s
+        self._preparation, self._limit_s = preparation, limit_s
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
-    async def text(self, text: str, manner: NormalisationOptions) -> str:
+    async def text(self, text: str, normalisation: NormalisationOptions) -> str:
         """Return the result of `Wording.text`.
 
         Raises:
@@ -53,7 +53,7 @@ class TextProcess:
             try:
                 async with ProcessTimeout(self._limit_s):
                     kind, value, param = json.loads(
-                        await self._exchange(pickle.dumps((text, manner)))
+                        await self._exchange(pickle.dumps((text, normalisation)))
                     )
                     answered = True
             except TimeoutError as exc:
@@ -84,7 +84,7 @@ class TextProcess:
                 stderr=DEVNULL,  # an error message may contain text
                 env=child_environment(),
             )
-            self._send(self._process, pickle.dumps(self._wording))
+            self._send(self._process, pickle.dumps(self._preparation))
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -110,20 +110,20 @@ def main() -> None:
     die_with_the_service()
     os.nice(5)  # lower priority than speech
     source, output = sys.stdin.buffer, sys.stdout.buffer
-    wording = pickle.loads(_message(source) or b"")  # sent by the service itself
+    preparation = pickle.loads(_message(source) or b"")  # sent by the service itself
     while message := _message(source):
-        text, manner = pickle.loads(message)
-        answer = json.dumps(_read(wording, text, manner)).encode()
+        text, normalisation = pickle.loads(message)
+        answer = json.dumps(_read(preparation, text, normalisation)).encode()
         output.write(len(answer).to_bytes(LENGTH_BYTES) + answer)
         output.flush()
 
 
 def _read(
-    wording: TextPreparation, text: str, manner: NormalisationOptions
+    preparation: TextPreparation, text: str, normalisation: NormalisationOptions
 ) -> tuple[str, str, str | None]:
     """Return the class of the error or "", its message or the normalized text, and its param."""
     try:
-        return "", wording.text(text, manner), None
+        return "", preparation.text(text, normalisation), None
     except RequestError as exc:
         return type(exc).__name__, exc.message, exc.param
 

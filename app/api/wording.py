@@ -26,16 +26,16 @@ class NormalisationOptions:
 class TextPreparation:
     """Prepares texts. The lexicon is applied before the rules, which never see its words."""
 
-    def __init__(self, most_characters: int, lexicon: Pronunciations) -> None:
+    def __init__(self, most_characters: int, pronunciations: Pronunciations) -> None:
         self.most_characters = most_characters
-        self._lexicon = lexicon
+        self._pronunciations = pronunciations
 
     def warm(self) -> None:
         """Compile the rules of all languages, which would delay their first texts by 60 ms."""
         for language in READ_AHEAD:
             normalise("1", language)
 
-    def passages(self, text: str, manner: NormalisationOptions) -> list[PausedText]:
+    def passages(self, text: str, normalisation: NormalisationOptions) -> list[PausedText]:
         """Split a text at its pauses and normalize it.
 
         The last passage is empty and holds the trailing pause.
@@ -50,37 +50,41 @@ class TextPreparation:
             raise InputTooLong(message, param="input")
         found: list[PausedText] = []
         silence_s = 0.0
-        for passage in split_at_pauses(text):
-            silence_s += passage.pause_s
-            if any(map(str.isalnum, passage.text)):
-                found.append(PausedText(silence_s, self._prepare(passage.text, manner)))
+        for paused_text in split_at_pauses(text):
+            silence_s += paused_text.pause_s
+            if any(map(str.isalnum, paused_text.text)):
+                found.append(PausedText(silence_s, self._prepare(paused_text.text, normalisation)))
                 silence_s = 0.0
         if not found:
             raise EmptyInput("input has no letter or digit to speak", param="input")
         return [*found, PausedText(silence_s, "")]
 
-    def text(self, text: str, manner: NormalisationOptions) -> str:
+    def text(self, text: str, normalisation: NormalisationOptions) -> str:
         """Return the prepared text in one piece, with its pauses as tags."""
-        spoken = self.passages(text, manner)
+        spoken = self.passages(text, normalisation)
         pauses = [
-            f"[pause:{round(passage.pause_s * 1000)}ms]" if passage.pause_s else ""
-            for passage in spoken
+            f"[pause:{round(paused_text.pause_s * 1000)}ms]" if paused_text.pause_s else ""
+            for paused_text in spoken
         ]
-        words = zip(pauses, (passage.text for passage in spoken), strict=True)
+        words = zip(pauses, (paused_text.text for paused_text in spoken), strict=True)
         return " ".join(word for pair in words for word in pair if word)
 
-    def sentence(self, text: str, manner: NormalisationOptions) -> str:
+    def sentence(self, text: str, normalisation: NormalisationOptions) -> str:
         """Prepare a sentence of a text that is still being received. Empty if it has no words."""
         if not any(map(str.isalnum, text)):
             return ""
         try:
-            return self._prepare(strip_unpaired_marks(text) if manner.normalize else text, manner)
+            return self._prepare(
+                strip_unpaired_marks(text) if normalisation.normalize else text, normalisation
+            )
         except EmptyInput:
             return ""
 
-    def _prepare(self, text: str, manner: NormalisationOptions) -> str:
-        cleaned = self._lexicon.apply(clean_markup(text, normalize=manner.normalize))
+    def _prepare(self, text: str, normalisation: NormalisationOptions) -> str:
+        cleaned = self._pronunciations.apply(clean_markup(text, normalize=normalisation.normalize))
         if len(cleaned) > 2 * self.most_characters:  # NFKC expands a character to up to 18
             message = "input is too long after Unicode normalization (NFKC) and the lexicon"
             raise InputTooLong(message, param="input")
-        return clean(normalise(cleaned, manner.language) if manner.normalize else cleaned)
+        return clean(
+            normalise(cleaned, normalisation.language) if normalisation.normalize else cleaned
+        )

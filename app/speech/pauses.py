@@ -31,7 +31,7 @@ def split_at_pauses(text: str) -> list[PausedText]:
     found = [PausedText(0.0, parts[0])]
     for number, unit, behind in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         found.append(PausedText(float(number) * (0.001 if unit.lower() == "ms" else 1), behind))
-    check_pauses([passage.pause_s for passage in found])
+    check_pauses([paused_text.pause_s for paused_text in found])
     return found
 
 
