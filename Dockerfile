@@ -20,6 +20,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && pip install --requirement requirements.txt
 COPY README.md LICENSE ./
 COPY app app
+COPY text_normaliser text_normaliser
 COPY stress_test stress_test
 RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps .
 

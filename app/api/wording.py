@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from app.request_errors import EmptyInput, InputTooLong
 from app.speech.lexicon import Pronunciations
 from app.speech.markdown import strip_unpaired_marks
-from app.speech.normalise import normalise
-from app.speech.normalise.detect import Language, LanguageChoice
 from app.speech.pauses import PausedText, split_at_pauses
 from app.speech.text import clean, clean_markup
+from text_normaliser import normalise
+from text_normaliser.detect import Language, LanguageChoice
 
 READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 

@@ -12,7 +12,7 @@ from hibari import Hibari  # pyright: ignore[reportMissingTypeStubs]
 from hibari.g2p import G2P  # pyright: ignore[reportMissingTypeStubs]
 
 from app.engine.pronunciations import PRONUNCIATIONS
-from app.speech.normalise import read_english
+from text_normaliser import read_english
 
 # Phonemes of a chunk. The models were trained on single sentences of 3 to 20 words, which have at
 # most 178 phonemes and nearly all fewer than 150.
@@ -84,7 +84,7 @@ class _SpeechRules(Protocol):
 class Phonemiser:
     """Converts text with hibari-tts' grapheme-to-phoneme part, without loading its synthesis.
 
-    Numbers, abbreviations and symbols are first normalised to words (`app.speech.normalise`),
+    Numbers, abbreviations and symbols are first normalised to words (`text_normaliser`),
     because hibari's own rules do not know ringgit, and read the C of "class C" as the Roman
     numeral 100. `PRONUNCIATIONS` has Malaysian names. A single letter is spoken as its name.
     """

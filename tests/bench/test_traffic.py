@@ -9,7 +9,6 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from app.speech.normalise import normalise
 from bench.traffic import (
     MAX_SILENCE_S,
     MOST_REQUESTS_PER_S,
@@ -25,6 +24,7 @@ from bench.trial import word_of
 from stress_test.load import Load
 from tests.stress_test.outcomes import failed, spoken
 from tests.stress_test.server import pcm, serving, tone, whole
+from text_normaliser import normalise
 
 TRAFFIC = Traffic(warm_s=3.0, counted_s=8.0, streams=4)
 URL = "http://127.0.0.1:1"

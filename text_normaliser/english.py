@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from app.speech.normalise.build import build
-from app.speech.normalise.english_cues import CUES
-from app.speech.normalise.english_short import SHORT
-from app.speech.normalise.english_words import (
+from text_normaliser.build import build
+from text_normaliser.english_cues import CUES
+from text_normaliser.english_short import SHORT
+from text_normaliser.english_words import (
     CURRENCIES,
     MARKS,
     MONTH_NUMBERS,
@@ -18,9 +18,9 @@ from app.speech.normalise.english_words import (
     SYMBOLS,
     UNITS,
 )
-from app.speech.normalise.language import Calendar, Language
-from app.speech.normalise.numbers import Numbers, cldr
-from app.speech.normalise.reader import Reader, rule, text_before
+from text_normaliser.language import Calendar, Language
+from text_normaliser.numbers import Numbers, cldr
+from text_normaliser.reader import Reader, rule, text_before
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NUMBERS = Numbers(cldr("en"), DIGITS, "point")

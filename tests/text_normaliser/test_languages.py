@@ -9,18 +9,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.speech.normalise import normalise
-from app.speech.normalise.detect import guess, languages
 from tests.timing import Repeated, assert_linear
+from text_normaliser import normalise
+from text_normaliser.detect import guess, languages
 
 LANGUAGES = {"en": "english", "ms": "malay", "zh": "mandarin", "ta": "tamil"}
 PAIRS = {
     language: [
         tuple(line.split("\t"))
-        for line in Path(__file__)
-        .with_name(f"normalise_{name}.tsv")
-        .read_text(encoding="utf-8")
-        .splitlines()
+        for line in Path(__file__).with_name(f"{name}.tsv").read_text(encoding="utf-8").splitlines()
     ]
     for language, name in LANGUAGES.items()
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise.language import Language
-from app.speech.normalise.money import either
-from app.speech.normalise.numbers import LONGEST, NUMBER
-from app.speech.normalise.reader import Rule, rule, text_after, text_before
+from text_normaliser.language import Language
+from text_normaliser.money import either
+from text_normaliser.numbers import LONGEST, NUMBER
+from text_normaliser.reader import Rule, rule, text_after, text_before
 
 DASH = " ?[-–] ?"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from app.speech.normalise.build import build
-from app.speech.normalise.language import Calendar, Language
-from app.speech.normalise.malay_cues import CUES
-from app.speech.normalise.malay_short import SHORT
-from app.speech.normalise.malay_words import (
+from text_normaliser.build import build
+from text_normaliser.language import Calendar, Language
+from text_normaliser.malay_cues import CUES
+from text_normaliser.malay_short import SHORT
+from text_normaliser.malay_words import (
     CURRENCIES,
     MARKS,
     MONTH_NUMBERS,
@@ -19,8 +19,8 @@ from app.speech.normalise.malay_words import (
     SYMBOLS,
     UNITS,
 )
-from app.speech.normalise.numbers import Numbers, Speller, cldr
-from app.speech.normalise.reader import Reader, rule, text_before
+from text_normaliser.numbers import Numbers, Speller, cldr
+from text_normaliser.reader import Reader, rule, text_before
 
 DIGITS = ("kosong", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan")
 FRACTIONS = {

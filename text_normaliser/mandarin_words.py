@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.language import Currency, same
+from text_normaliser.language import Currency, same
 
 
 def _currency(whole: str, part: str | None = None) -> Currency:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise.numbers import Numbers, Speller
+from text_normaliser.numbers import Numbers, Speller
 
 DIGITS = "零一二三四五六七八九"
 SCALES = ("", "万", "亿", "兆")

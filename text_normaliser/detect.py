@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from app.speech.normalise.frequent import ENGLISH, MALAY
+from text_normaliser.frequent import ENGLISH, MALAY
 
 Language = Literal["en", "ms", "zh", "ta"]
 LanguageChoice = Literal["auto", Language]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from app.speech.normalise.numbers import Numbers
+from text_normaliser.numbers import Numbers
 
 
 @dataclass(frozen=True, slots=True)

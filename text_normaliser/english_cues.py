@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise.language import Cues
+from text_normaliser.language import Cues
 
 # Also used in Malay: "kod OTP", "tracking number anda".
 NAMED = (

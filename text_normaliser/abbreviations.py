@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.speech.normalise.money import either
-from app.speech.normalise.numbers import Numbers
-from app.speech.normalise.reader import Rule, rule, text_after, text_before
+from text_normaliser.money import either
+from text_normaliser.numbers import Numbers
+from text_normaliser.reader import Rule, rule, text_after, text_before
 
 ROMAN = re.compile(r"X{0,3}(?:IX|IV|V?I{0,3})")
 VALUES = {"I": 1, "V": 5, "X": 10}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from app.speech.normalise.abbreviations import Short
-from app.speech.normalise.build import build
-from app.speech.normalise.english_short import FIXED, SPELT
-from app.speech.normalise.language import Calendar, Cues, Language
-from app.speech.normalise.money import either
-from app.speech.normalise.numbers import NUMBER
-from app.speech.normalise.reader import rule, text_before
-from app.speech.normalise.spaced import Spaced
-from app.speech.normalise.tamil_numbers import NUMBERS, joined, placed
-from app.speech.normalise.tamil_words import (
+from text_normaliser.abbreviations import Short
+from text_normaliser.build import build
+from text_normaliser.english_short import FIXED, SPELT
+from text_normaliser.language import Calendar, Cues, Language
+from text_normaliser.money import either
+from text_normaliser.numbers import NUMBER
+from text_normaliser.reader import rule, text_before
+from text_normaliser.spaced import Spaced
+from text_normaliser.tamil_numbers import NUMBERS, joined, placed
+from text_normaliser.tamil_words import (
     CURRENCIES,
     MARKS,
     MONTH_NUMBERS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.abbreviations import Short
+from text_normaliser.abbreviations import Short
 
 TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor",

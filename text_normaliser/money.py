@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from app.speech.normalise.language import Currency, Language
-from app.speech.normalise.numbers import NUMBER
-from app.speech.normalise.reader import Rule, rule
+from text_normaliser.language import Currency, Language
+from text_normaliser.numbers import NUMBER
+from text_normaliser.reader import Rule, rule
 
 
 def either(words: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise.language import Language
-from app.speech.normalise.reader import Rule, rule, text_after, text_before
+from text_normaliser.language import Language
+from text_normaliser.reader import Rule, rule, text_after, text_before
 
 EXPIRY_YEAR = re.compile("(?:20)?(?:1[3-9]|[2-4]\\d)")  # 11/09 may be a day
 MONEY = r"[\d$€£¥₹R-]"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise import english_cues as english
-from app.speech.normalise.language import Cues
+from text_normaliser import english_cues as english
+from text_normaliser.language import Cues
 
 NAMED = (
     "nombor|no|kod|akaun|pesanan|rujukan|tiket|bilik|kad|pasport|poskod|polisi|resit|invois|bil"

@@ -9,16 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.speech.normalise import english_short, malay_short, normalise, read_english
 from app.speech.text import clean
 from tests.timing import Repeated, assert_linear
+from text_normaliser import english_short, malay_short, normalise, read_english
 
 PAIRS = [
     tuple(line.split("\t"))
-    for line in Path(__file__)
-    .with_name("normalise_english.tsv")
-    .read_text(encoding="utf-8")
-    .splitlines()
+    for line in Path(__file__).with_name("english.tsv").read_text(encoding="utf-8").splitlines()
 ]
 WRITTEN = st.lists(
     st.one_of(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.speech.normalise.abbreviations import Abbreviations, Short
-from app.speech.normalise.amounts import Amounts
-from app.speech.normalise.contacts import Contacts
-from app.speech.normalise.language import Language
-from app.speech.normalise.money import Money
-from app.speech.normalise.reader import Reader, Rule
-from app.speech.normalise.signs import Signs
-from app.speech.normalise.times import Times
+from text_normaliser.abbreviations import Abbreviations, Short
+from text_normaliser.amounts import Amounts
+from text_normaliser.contacts import Contacts
+from text_normaliser.language import Language
+from text_normaliser.money import Money
+from text_normaliser.reader import Reader, Rule
+from text_normaliser.signs import Signs
+from text_normaliser.times import Times
 
 
 def build(language: Language, short: Short, own: Sequence[Rule], *, ordinal: str) -> Reader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.language import Currency, same
+from text_normaliser.language import Currency, same
 
 MONTHS = (
     "ஜனவரி", "பிப்ரவரி", "மார்ச்", "ஏப்ரல்", "மே", "ஜூன்", "ஜூலை", "ஆகஸ்ட்", "செப்டம்பர்", "அக்டோபர்", "நவம்பர்",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.speech.normalise import english, malay, mandarin, tamil
-from app.speech.normalise.detect import Language, LanguageChoice, languages
-from app.speech.normalise.reader import Reader
-from app.speech.normalise.spaced import Spaced
 from app.speech.sentences import sentences
+from text_normaliser import english, malay, mandarin, tamil
+from text_normaliser.detect import Language, LanguageChoice, languages
+from text_normaliser.reader import Reader
+from text_normaliser.spaced import Spaced
 
 READERS: dict[Language, Callable[[], Reader | Spaced]] = {
     "en": english.reader,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise.language import Language
-from app.speech.normalise.reader import Rule, rule, text_before
+from text_normaliser.language import Language
+from text_normaliser.reader import Rule, rule, text_before
 
 LABEL = r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
 TOP = (

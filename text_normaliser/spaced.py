@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.speech.normalise.reader import Reader
+from text_normaliser.reader import Reader
 
 Substitution = tuple[re.Pattern[str], str]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.abbreviations import Short
-from app.speech.normalise.english_short import FIXED as ENGLISH_FIXED
-from app.speech.normalise.english_short import SPELT
+from text_normaliser.abbreviations import Short
+from text_normaliser.english_short import FIXED as ENGLISH_FIXED
+from text_normaliser.english_short import SPELT
 
 TITLES = {
     "En": "Encik", "Pn": "Puan", "Tn": "Tuan", "Ck": "Cik", "Hj": "Haji", "Hjh": "Hajah",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.language import Counted, Currency, same
+from text_normaliser.language import Counted, Currency, same
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",

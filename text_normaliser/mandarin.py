@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from app.speech.normalise.abbreviations import Short
-from app.speech.normalise.build import build
-from app.speech.normalise.english_short import FIXED, SPELT
-from app.speech.normalise.language import Calendar, Cues, Language
-from app.speech.normalise.mandarin_numbers import NUMBERS
-from app.speech.normalise.mandarin_words import (
+from text_normaliser.abbreviations import Short
+from text_normaliser.build import build
+from text_normaliser.english_short import FIXED, SPELT
+from text_normaliser.language import Calendar, Cues, Language
+from text_normaliser.mandarin_numbers import NUMBERS
+from text_normaliser.mandarin_words import (
     CURRENCIES,
     MARKS,
     MEASURES,
@@ -19,9 +19,9 @@ from app.speech.normalise.mandarin_words import (
     SYMBOLS,
     UNITS,
 )
-from app.speech.normalise.numbers import NUMBER, WHOLE
-from app.speech.normalise.reader import rule
-from app.speech.normalise.spaced import Spaced
+from text_normaliser.numbers import NUMBER, WHOLE
+from text_normaliser.reader import rule
+from text_normaliser.spaced import Spaced
 
 HAN = r"[\u3400-\u4dbf\u4e00-\u9fff]"
 WIDE = rf"(?:{HAN}|[\u3001-\u3011\uff01-\uff1f“”‘’])"

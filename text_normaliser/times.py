@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from app.speech.normalise.language import Language
-from app.speech.normalise.money import either
-from app.speech.normalise.reader import Rule, rule, text_after, text_before
+from text_normaliser.language import Language
+from text_normaliser.money import either
+from text_normaliser.reader import Rule, rule, text_after, text_before
 
 COLON = (
     r"(?P<hour{0}>\d{{1,2}}):(?P<minute{0}>[0-5]\d)(?::(?P<second{0}>[0-5]\d))?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.speech.normalise.numbers import Numbers, Speller
+from text_normaliser.numbers import Numbers, Speller
 
 DIGITS = ("பூஜ்ஜியம்", "ஒன்று", "இரண்டு", "மூன்று", "நான்கு", "ஐந்து", "ஆறு", "ஏழு", "எட்டு", "ஒன்பது")
 _TEENS = (

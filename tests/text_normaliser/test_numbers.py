@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.speech.normalise import READERS, Language
-from app.speech.normalise.english import NUMBERS, clock, date, year
-from app.speech.normalise.numbers import LONGEST, groups
+from text_normaliser import READERS, Language
+from text_normaliser.english import NUMBERS, clock, date, year
+from text_normaliser.numbers import LONGEST, groups
 
 
 @pytest.mark.parametrize(
