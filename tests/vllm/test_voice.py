@@ -27,9 +27,9 @@ from app.settings import Settings
 from app.speech.prompt import render
 from tests.serving import SPEECH, Served, serving, settings_for_tests
 from tests.vllm.server import vllm_server
-from voices.train.export import SHIPPED, expand, export
-from voices.train.language_model import LanguageModel, read_language_model
-from voices.train.speakers import speak_lm
+from training.export import SHIPPED, expand, export
+from training.language_model import LanguageModel, read_language_model
+from training.speakers import speak_lm
 
 if TYPE_CHECKING:
     from bench.judge import Judge
