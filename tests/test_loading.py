@@ -150,7 +150,9 @@ async def test_an_embedded_engine_whose_weights_come_late_loads_then(tmp_path: P
     ) as client:
         await pauses.next()
         assert "weights.safetensors" in (await client.get("/ready")).json()["error"]["message"]
-        weights.symlink_to(Path(__file__).parents[1] / "app" / "voices" / "token_model.safetensors")
+        weights.symlink_to(
+            Path(__file__).parents[1] / "app" / "weights" / "token_model.safetensors"
+        )
         pauses.end()
         await until_ready(client)
 

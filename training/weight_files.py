@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 ROOT = Path(__file__).parents[1]
-SERVED = ROOT / "app" / "voices"  # weights that the service loads
+SERVED = ROOT / "app" / "weights"  # weights that the service loads
 TRAINING = ROOT / "training" / "weights"  # weights for training and export alone
 
 

@@ -16,7 +16,7 @@ from app.codec.pulses import SAMPLE_RATE_HZ
 from app.codec.source_filter import FRAME_SAMPLES, Decoder
 from app.codec.spec import CodecSpec
 
-WEIGHTS = Path(__file__).parents[1] / "voices" / "codec_decoder.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "codec_decoder.safetensors"
 
 # The context is the receptive field, in frames.
 # Past: the phase depends on two blocks of pitch (50), the pitch on the causal blocks of its network
