@@ -24,7 +24,7 @@ from app.engine.voices import VOICES
 from app.idle import ineffective_settings
 from app.profiles import Profile, ProfileError, customise, load_profile
 from app.settings import Settings
-from app.speech.lexicon import Pronunciations
+from app.text.pronunciations import Pronunciations
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,6 @@ from app.api.service import Service
 from app.api.telemetry import TELEMETRY
 from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
-from app.api.wording import TextPreparation
 from app.assembly import build_cloner, build_engine, build_profile, build_pronunciations
 from app.codec import Codec, VoiceEncoder
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
@@ -40,6 +39,7 @@ from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.profiles import Profile
 from app.server import filter_expected_disconnects, max_message_bytes
 from app.settings import Settings
+from app.text.preparation import TextPreparation
 from app.version import VERSION
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from app.misspelt import EnvFileError
 from app.profiles import ProfileError
 from app.settings import first_validation_error
-from app.speech.lexicon import PronunciationsError
+from app.text.pronunciations import PronunciationsError
 
 CONFIG_ERRORS: Final = (ValidationError, EnvFileError, ProfileError, PronunciationsError)
 

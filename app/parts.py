@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from app.speech.duration import ANY_LENGTH, DurationBounds
+from app.text.duration import ANY_LENGTH, DurationBounds
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
 from app.samples import Samples
-from app.speech.prompt import render
+from app.text.prompt import render
 from bench.machine import write_result
 
 HERE = Path(__file__).parent

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from app.api.intake import RequestPlanner
 from app.api.schemas import SpeechRequest
-from app.api.wording import TextPreparation
 from app.attempt import Stage
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
@@ -24,7 +23,8 @@ from app.pipeline import synthesize
 from app.profiles import load_profile
 from app.progress import Progress
 from app.speech.encoders import Encoder, make_encoder
-from app.speech.lexicon import Pronunciations
+from app.text.preparation import TextPreparation
+from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events
 from tests.fakes import ToneCodec, tone_spec
 from tests.serving import settings_for_tests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.speech.sentences import sentences
+from app.text.sentences import sentences
 from text_normaliser import english, malay, mandarin, tamil
 from text_normaliser.detect import Language, LanguageChoice, languages
 from text_normaliser.reader import Reader

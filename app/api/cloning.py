@@ -12,9 +12,9 @@ from app.clone.store import ClonedVoice, VoiceStore, voice_name
 from app.errors import CloningUnavailable, DeadlineExceeded, LoadError
 from app.profiles import Profile
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
-from app.speech.prompt import VoicePrompt
-from app.speech.text import clean
 from app.standstill import ProcessTimeout
+from app.text.clean import clean
+from app.text.prompt import VoicePrompt
 
 MAX_TEXT_CHARACTERS = 1000  # in the transcript of a reference, which lasts some seconds
 MAX_WAITING = 8  # references, including the one in progress

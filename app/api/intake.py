@@ -11,7 +11,6 @@ from app import tracing
 from app.api.response import DeliveryMode, OutputFormat
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import TextStream
-from app.api.wording import NormalisationOptions, TextPreparation
 from app.attempt import SynthesisRequest
 from app.codec.spec import CodecSpec
 from app.engine import Sampling
@@ -27,13 +26,14 @@ from app.request_errors import (
 )
 from app.settings import Settings
 from app.speech.codes import FrameLayout
-from app.speech.duration import SpeechRate
 from app.speech.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.fade import FADE_OUT_S
-from app.speech.pauses import PausedText
-from app.speech.prompt import VoicePrompt, render
-from app.speech.sentences import split
 from app.speech.windows import WindowPlan, plan_windows
+from app.text.duration import SpeechRate
+from app.text.pauses import PausedText
+from app.text.preparation import NormalisationOptions, TextPreparation
+from app.text.prompt import VoicePrompt, render
+from app.text.sentences import split
 
 T = TypeVar("T")
 # Share of the token budget for the expected speech of a prompt. Slow voices need the rest.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from app.api.limits import count_values
 from app.api.schemas import SpeechRequest
 from app.request_errors import InvalidMessage
-from app.speech.surrogates import joined
+from app.text.surrogates import joined
 
 
 class SessionMessage(BaseModel):

@@ -12,10 +12,10 @@ from typing import Self
 from app.api.reading import run_in_thread_if_long
 from app.parts import Segment
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
-from app.speech.incremental import SentenceStream
-from app.speech.pauses import PausedText, check_pauses, split_at_pauses
-from app.speech.surrogates import SurrogatePairs
 from app.standstill import ProcessTimeout
+from app.text.pauses import PausedText, check_pauses, split_at_pauses
+from app.text.sentence_stream import SentenceStream
+from app.text.surrogates import SurrogatePairs
 
 STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
 # Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.

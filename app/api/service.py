@@ -18,7 +18,6 @@ from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
-from app.api.wording import NormalisationOptions, TextPreparation
 from app.attempt import Stage, SynthesisRequest
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
@@ -30,7 +29,8 @@ from app.progress import Progress
 from app.replay_folder import ReplayStore
 from app.settings import Settings
 from app.speech.encoders import Encoder
-from app.speech.prompt import VoicePrompt
+from app.text.preparation import NormalisationOptions, TextPreparation
+from app.text.prompt import VoicePrompt
 
 LOADING = "the model is loading"
 MAX_TEXTS = 8  # concurrent requests to normalize, of which one runs at a time

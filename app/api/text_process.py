@@ -16,11 +16,11 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from typing import BinaryIO
 
-from app.api.wording import NormalisationOptions, TextPreparation
 from app.clone.child import child_command, child_environment, die_with_the_service
 from app.errors import DeadlineExceeded, NotReady
 from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
 from app.standstill import ProcessTimeout
+from app.text.preparation import NormalisationOptions, TextPreparation
 
 REFUSALS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}
 LENGTH_BYTES = 4  # length prefix of each message

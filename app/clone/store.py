@@ -28,7 +28,7 @@ from app.request_errors import (
     TooManyVoices,
     VoiceExists,
 )
-from app.speech.text import clean
+from app.text.clean import clean
 
 MAX_NAME_CHARACTERS = 64
 MAX_FILE_BYTES = 1_000_000  # 60 s are 3,000 codes or 20 KB

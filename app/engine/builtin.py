@@ -17,7 +17,7 @@ from app.engine.reader import PhonemisedText, PhonemiserThread
 from app.engine.voices import TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
-from app.speech.prompt import parse, render
+from app.text.prompt import parse, render
 
 TOKENS_PER_S = 50
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"

@@ -14,7 +14,7 @@ from app.engine.silence import SilenceTrim
 from app.engine.voices import TOKEN_MODEL
 from app.errors import EngineLength
 from app.request_errors import UnsupportedLanguage
-from app.speech.prompt import parse, render
+from app.text.prompt import parse, render
 
 
 class _Answer(TokenBudget):

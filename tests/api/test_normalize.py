@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.api.service import MAX_TEXTS
-from app.api.wording import NormalisationOptions, TextPreparation
+from app.text.preparation import NormalisationOptions, TextPreparation
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, good_request, serving, settings_for_tests
 

@@ -22,7 +22,7 @@ from app.api.websocket import Connection
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.settings import Settings
-from app.speech import sentences as segmenter
+from app.text import sentences as segmenter
 from app.websocket_connection import WebSocketProtocol
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests

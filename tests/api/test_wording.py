@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from app.api.reading import LONG_CHARACTERS
-from app.api.wording import NormalisationOptions, TextPreparation
 from app.main import create_app
-from app.speech.lexicon import PronunciationsError
-from app.speech.pauses import PausedText
+from app.text.pauses import PausedText
+from app.text.preparation import NormalisationOptions, TextPreparation
+from app.text.pronunciations import PronunciationsError
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, serving, settings_for_tests
 

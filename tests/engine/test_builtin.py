@@ -13,7 +13,7 @@ from app.engine.builtin import BuiltinEngine, voice_and_text
 from app.errors import EngineError, LoadError
 from app.profiles import load_profile
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
-from app.speech.prompt import render
+from app.text.prompt import render
 
 ENOUGH = Sampling(max_tokens=3072)
 THREE = "Hello there. How are you today? I am very well, thank you."

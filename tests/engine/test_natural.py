@@ -14,10 +14,10 @@ from app.codec.load import CodecOptions, load_codec
 from app.engine import Sampling
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
-from app.speech.duration import SpeechRate
-from app.speech.prompt import render
 from app.speech.quiet import SilenceDetector
 from app.speech.repetition import LoopDetector
+from app.text.duration import SpeechRate
+from app.text.prompt import render
 
 PROFILE = load_profile("builtin")
 SENTENCES = (Path(__file__).parents[2] / "bench" / "sentences.txt").read_text().splitlines()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.speech.text import clean
+from app.text.clean import clean
 from tests.timing import Repeated, assert_linear
 from text_normaliser import english_short, malay_short, normalise, read_english
 

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFas
 
 from app.codec.fsq import digits_of
 from app.engine.voices import VOICES
-from app.speech.prompt import render
+from app.text.prompt import render
 from training import export
 from training.language_model import (
     END_ROW,

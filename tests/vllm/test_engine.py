@@ -14,7 +14,7 @@ from app.engine.vllm import EngineLimits, VllmEngine
 from app.errors import EngineError
 from app.profiles import TokenSyntax
 from app.request_errors import InputTooLong
-from app.speech.text import clean
+from app.text.clean import clean
 from tests.vllm.conftest import KnownAnswer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1500)]

@@ -24,7 +24,7 @@ from app.engine.vllm import VllmEngine
 from app.engine.voices import TOKEN_MODEL
 from app.profiles import load_profile
 from app.settings import Settings
-from app.speech.prompt import render
+from app.text.prompt import render
 from tests.serving import SPEECH, Served, serving, settings_for_tests
 from tests.vllm.server import vllm_server
 from training.export import SHIPPED, expand, export

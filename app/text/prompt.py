@@ -20,7 +20,7 @@ def render(template: str, **values: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VoicePrompt:
-    """Recording of a voice for a prompt: its text, cleaned by `app.speech.text`, and its codes."""
+    """Recording of a voice for a prompt: its text, cleaned by `app.text.clean`, and its codes."""
 
     text: str
     codes: tuple[int, ...]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.sentences import sentences, split, spoken_length
+from app.text.sentences import sentences, split, spoken_length
 from tests.timing import Repeated, assert_linear
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it.token import Token
 
-from app.speech import markdown
-from app.speech.markdown import strip_markdown, strip_unpaired_marks
+from app.text import markdown
+from app.text.markdown import strip_markdown, strip_unpaired_marks
 from tests.timing import Repeated, assert_linear
 
 

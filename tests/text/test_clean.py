@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.request_errors import EmptyInput
-from app.speech.text import MAX_MARKS, clean, clean_markup
+from app.text.clean import MAX_MARKS, clean, clean_markup
 
 HOSTILE = st.text(
     st.one_of(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.request_errors import UnsupportedValue
-from app.speech.pauses import PausedText, split_at_pauses
+from app.text.pauses import PausedText, split_at_pauses
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.request_errors import EmptyInput, InputTooLong
-from app.speech.lexicon import Pronunciations
-from app.speech.markdown import strip_unpaired_marks
-from app.speech.pauses import PausedText, split_at_pauses
-from app.speech.text import clean, clean_markup
+from app.text.clean import clean, clean_markup
+from app.text.markdown import strip_unpaired_marks
+from app.text.pauses import PausedText, split_at_pauses
+from app.text.pronunciations import Pronunciations
 from text_normaliser import normalise
 from text_normaliser.detect import Language, LanguageChoice
 

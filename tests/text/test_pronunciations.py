@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.lexicon import Pronunciations, PronunciationsError
+from app.text.pronunciations import Pronunciations, PronunciationsError
 from tests.timing import Repeated, assert_linear
 
 ENTRIES = {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.profiles import PRESETS, load_profile
 from app.request_errors import EmptyInput
-from app.speech.prompt import VoicePrompt, parse, render
-from app.speech.text import clean_markup
+from app.text.clean import clean_markup
+from app.text.prompt import VoicePrompt, parse, render
 
 TEMPLATES = [load_profile(path.stem).text_prompt for path in sorted(PRESETS.glob("*.toml"))]
 DELIMITERS = re.compile(r"<\||\|>|<(?=[\w/!])")

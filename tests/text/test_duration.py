@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.duration import SpeechRate
+from app.text.duration import SpeechRate
 
 PACE = SpeechRate(characters_per_s=15.0, frames_per_s=50.0, longest=4.0, shortest=0.1)
 TEXT = "The quick brown fox jumps over the lazy dog, and then it sleeps."

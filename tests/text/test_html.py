@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.html import strip_html
-from app.speech.text import clean_markup
+from app.text.clean import clean_markup
+from app.text.html import strip_html
 from tests.timing import Repeated, assert_linear
 
 

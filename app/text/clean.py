@@ -6,9 +6,9 @@ import re
 import unicodedata
 
 from app.request_errors import EmptyInput
-from app.speech.emoji import strip_emoji
-from app.speech.html import strip_html
-from app.speech.markdown import strip_markdown
+from app.text.emoji import strip_emoji
+from app.text.html import strip_html
+from app.text.markdown import strip_markdown
 
 # Combining marks in a row. Vietnamese needs two and Tibetan three, floods have hundreds.
 MAX_MARKS = 4

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech import sentences as segmenter
-from app.speech.incremental import LONGEST, SentenceStream
-from app.speech.pauses import LONGEST_PAUSE, split_at_pauses
-from app.speech.sentences import sentences
+from app.text import sentences as segmenter
+from app.text.pauses import LONGEST_PAUSE, split_at_pauses
+from app.text.sentence_stream import LONGEST, SentenceStream
+from app.text.sentences import sentences
 
 WORDS = [
     *(

@@ -1,0 +1,1 @@
+"""Text of a request: markup, sentences, pronunciations and prompt."""
