@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.errors import EngineLength
-from app.speech.codes import CodeBuffer, FrameLayout
-from app.speech.repetition import LoopDetector
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.tokens.repetition import LoopDetector
 
 UNKNOWN_PACE_S = 1.0  # seconds of a generation before its pace counts as known
 

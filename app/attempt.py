@@ -15,9 +15,9 @@ from app.generations import StartedSegment, TokenReader
 from app.listener import AudioOutput, LoudnessTarget, OutputOptions, Sink, SynthesisStats
 from app.parts import Segments
 from app.speaker import WindowDecoder
-from app.speech.codes import FrameLayout
 from app.speech.encoders import Encoder
-from app.speech.windows import WindowPlan
+from app.tokens.code_buffer import FrameLayout
+from app.tokens.windows import WindowPlan
 from app.trail import ReplayRecorder
 
 SLOWLY = 1.3  # factor on the expected duration; texts with many names or pauses last longer

@@ -11,9 +11,9 @@ from app.arrival import CodeStream
 from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.parts import Segment, Segments
-from app.speech.codes import CodeBuffer, FrameLayout
-from app.speech.repetition import LoopDetector
 from app.text.duration import DurationBounds
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.tokens.repetition import LoopDetector
 from app.trail import ReplayRecorder
 
 SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end

@@ -11,7 +11,7 @@ from app.attempt import Attempt
 from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
 from app.errors import ServiceError
 from app.listener import SynthesisStats
-from app.speech.windows import GROWTH_WHEN_PRESSED
+from app.tokens.windows import GROWTH_WHEN_PRESSED
 from app.trail import ReplayRecorder
 
 log = logging.getLogger(__name__)

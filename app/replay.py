@@ -21,10 +21,10 @@ from app.profiles import ProfileError, load_profile
 from app.samples import Samples
 from app.settings import Settings
 from app.speaker import CarriedContext
-from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.encoders import make_encoder
 from app.speech.stitch import FADE_S, Stitcher
-from app.speech.windows import Window
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.tokens.windows import Window
 from app.trail import RecordedSegment, ReplayRecord
 
 

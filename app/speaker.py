@@ -16,10 +16,10 @@ from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import AudioOutput
 from app.samples import Samples
-from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.quiet import SilenceDetector
 from app.speech.stitch import FADE_S, Stitcher
-from app.speech.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.tokens.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
 from app.trail import ReplayRecorder
 
 # Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from app.speech.codes import CodeBuffer
-from app.speech.windows import Window
+from app.tokens.code_buffer import CodeBuffer
+from app.tokens.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from app.codec.registry import CODECS
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
 from app.samples import Samples
-from app.speech.windows import StreamProgress, Window, WindowSchedule, plan_windows
+from app.tokens.windows import StreamProgress, Window, WindowSchedule, plan_windows
 from bench.machine import write_result
 from bench.policies import Policy, make_queue
 

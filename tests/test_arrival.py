@@ -8,7 +8,7 @@ import pytest
 
 from app.arrival import CodeStream
 from app.errors import EngineProtocolError
-from app.speech.codes import FrameLayout
+from app.tokens.code_buffer import FrameLayout
 from tests.fakes import Clock
 
 ONE_SLOT = FrameLayout(first=0, slots=1, vocabulary=100)

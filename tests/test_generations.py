@@ -11,7 +11,7 @@ from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.generations import TokenReader
 from app.parts import FixedSegments, Segment
-from app.speech.codes import FrameLayout
+from app.tokens.code_buffer import FrameLayout
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=100)
 SAMPLING = Sampling(max_tokens=50)

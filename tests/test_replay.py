@@ -28,8 +28,8 @@ from app.replay import main, read_replay, replay_samples
 from app.replay_folder import MAX_WAITING, ReplayStore
 from app.request_errors import CodesNotAvailable
 from app.settings import Settings
-from app.speech.codes import CodeBuffer, FrameLayout
-from app.speech.windows import Window
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.tokens.windows import Window
 from app.trail import ReplayRecorder
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests

@@ -14,9 +14,9 @@ from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.listener import AudioOutput, LoudnessTarget, OutputOptions
 from app.speaker import CarriedContext, WindowDecoder
-from app.speech.codes import CodeBuffer, FrameLayout
 from app.speech.encoders import make_encoder
-from app.speech.windows import Window, WindowPlan, WindowSchedule
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.tokens.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
 from tests.test_listener import RecordingSink
 

@@ -10,7 +10,7 @@ from app.codec import Codec, Codes, CodeWindow
 from app.samples import Samples
 from app.settings import Settings
 from app.speech.stitch import Stitcher
-from app.speech.windows import StreamProgress, WindowSchedule, plan_windows
+from app.tokens.windows import StreamProgress, WindowSchedule, plan_windows
 
 PACES = (1.2, 4.0, 30.0)  # speeds of the engine relative to real time
 DECODE_S = 0.02

@@ -25,15 +25,15 @@ from app.request_errors import (
     UnsupportedValue,
 )
 from app.settings import Settings
-from app.speech.codes import FrameLayout
 from app.speech.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.speech.fade import FADE_OUT_S
-from app.speech.windows import WindowPlan, plan_windows
 from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt, render
 from app.text.sentences import split
+from app.tokens.code_buffer import FrameLayout
+from app.tokens.windows import WindowPlan, plan_windows
 
 T = TypeVar("T")
 # Share of the token budget for the expected speech of a prompt. Slow voices need the rest.

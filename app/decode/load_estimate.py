@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.decode.queue import BatchLimits
 from app.engine import EngineCost
-from app.speech.windows import LEAD_MARGIN_S, WindowPlan
+from app.tokens.windows import LEAD_MARGIN_S, WindowPlan
 
 CALLS, WINDOWS = 48, 96  # latest calls and windows that are kept
 SLOW_CALL = 0.8  # quantile of the kept calls' costs that is the expected cost

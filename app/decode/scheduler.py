@@ -23,7 +23,7 @@ from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watchdog, WatchedCall
 from app.errors import CodecFailed, NotReady
 from app.samples import Samples
-from app.speech.windows import plan_windows
+from app.tokens.windows import plan_windows
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from app.engine import FinishReason, Generation, Sampling
 from app.engine.sse import Event, EventStream, Usage
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 from app.profiles import TokenSyntax
-from app.speech.tokens import TokenIdParser
+from app.tokens.token_parser import TokenIdParser
 
 _FINISH_REASONS: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.samples import Samples
-from app.speech.windows import Window
+from app.tokens.windows import Window
 
 FADE_S = 0.012  # seconds of the longest blend of two adjacent windows
 

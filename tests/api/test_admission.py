@@ -17,7 +17,7 @@ from app.decode.load_estimate import CallCost, LoadEstimate, StreamState
 from app.decode.queue import BatchLimits
 from app.errors import Overloaded
 from app.listener import ClientGone
-from app.speech.windows import WindowPlan
+from app.tokens.windows import WindowPlan
 from tests.counted import counted
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests

@@ -28,7 +28,7 @@ from app.decode.load_estimate import (
 from app.decode.queue import BatchLimits
 from app.engine import EngineCost
 from app.speech.playhead import PlaybackClock
-from app.speech.windows import LEAD_MARGIN_S, WindowPlan
+from app.tokens.windows import LEAD_MARGIN_S, WindowPlan
 
 FRAME_S = 0.02  # of sound
 BOUND = 0.8  # ADMISSION_UTILISATION

@@ -15,9 +15,9 @@ from app.engine import Sampling
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
 from app.speech.quiet import SilenceDetector
-from app.speech.repetition import LoopDetector
 from app.text.duration import SpeechRate
 from app.text.prompt import render
+from app.tokens.repetition import LoopDetector
 
 PROFILE = load_profile("builtin")
 SENTENCES = (Path(__file__).parents[2] / "bench" / "sentences.txt").read_text().splitlines()

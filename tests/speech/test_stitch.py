@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.samples import Samples
 from app.speech.stitch import FADE_S, Stitcher, raised_cosine
-from app.speech.windows import Window, WindowSchedule, plan_windows
+from app.tokens.windows import Window, WindowSchedule, plan_windows
 from tests.fakes import window_spec
 
 RATE_HZ = 24_000

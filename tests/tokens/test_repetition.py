@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.repetition import (
+from app.tokens.repetition import (
     MAX_PERIOD_FRAMES,
     MIN_LOOP_S,
     REPEATS,

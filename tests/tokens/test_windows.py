@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.windows import StreamProgress, Window, WindowPlan, WindowSchedule, plan_windows
+from app.tokens.windows import StreamProgress, Window, WindowPlan, WindowSchedule, plan_windows
 from tests.fakes import window_spec
 
 MOST_FRAMES = 400

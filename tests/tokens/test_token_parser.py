@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.errors import EngineProtocolError
 from app.profiles import TokenSyntax
-from app.speech.tokens import TokenIdParser, TokenTextParser
+from app.tokens.token_parser import TokenIdParser, TokenTextParser
 
 SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
 CUSTOM = TokenSyntax(prefix="<custom_token_", suffix=">", first=10, slots=7)

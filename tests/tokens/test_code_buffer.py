@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import EngineProtocolError
-from app.speech.codes import CodeBuffer, FrameLayout
+from app.tokens.code_buffer import CodeBuffer, FrameLayout
 
 NEUCODEC = FrameLayout(first=0, slots=1, vocabulary=65_536)
 SNAC = FrameLayout(first=10, slots=7, vocabulary=4_096)

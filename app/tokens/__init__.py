@@ -1,0 +1,1 @@
+"""Tokens of the language model: parsing, codes and windows."""
