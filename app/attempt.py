@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.audio.encoders import Encoder
 from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
@@ -15,7 +16,6 @@ from app.generations import StartedSegment, TokenReader
 from app.listener import AudioOutput, LoudnessTarget, OutputOptions, Sink, SynthesisStats
 from app.parts import Segments
 from app.speaker import WindowDecoder
-from app.speech.encoders import Encoder
 from app.tokens.code_buffer import FrameLayout
 from app.tokens.windows import WindowPlan
 from app.trail import ReplayRecorder

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app import metrics, tracing
+from app.audio.encoders import Encoder
+from app.audio.fade import SegmentFades
+from app.audio.loudness import LoudnessNormaliser, soft_limit
+from app.audio.playback_clock import PlaybackClock
+from app.audio.resample import Resampler
+from app.audio.samples import Samples
+from app.audio.tempo import TimeStretcher
 from app.engine import FinishReason
 from app.errors import AudioTooLong
-from app.samples import Samples
-from app.speech.encoders import Encoder
-from app.speech.fade import SegmentFades
-from app.speech.level import LoudnessNormaliser, soft_limit
-from app.speech.playhead import PlaybackClock
-from app.speech.resample import Resampler
-from app.speech.tempo import TimeStretcher
 
 FIRST_WINDOW_TARGET_S = 0.1  # deadline of a run's first window, in seconds from its request
 BACKGROUND_S = 5.0  # deadline of a window of a whole response, in seconds from now

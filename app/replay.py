@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from app.audio.encoders import make_encoder
+from app.audio.samples import Samples
+from app.audio.stitch import FADE_S, Stitcher
 from app.codec import Codec
 from app.codec.spec import CodecSpec
 from app.errors import LoadError
 from app.misconfiguration import CONFIG_ERRORS, config_error_message
 from app.profiles import ProfileError, load_profile
-from app.samples import Samples
 from app.settings import Settings
 from app.speaker import CarriedContext
-from app.speech.encoders import make_encoder
-from app.speech.stitch import FADE_S, Stitcher
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window
 from app.trail import RecordedSegment, ReplayRecord

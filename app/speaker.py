@@ -10,14 +10,14 @@ from functools import partial
 import numpy as np
 
 from app.arrival import CodeStream
+from app.audio.samples import Samples
+from app.audio.silence import SilenceDetector
+from app.audio.stitch import FADE_S, Stitcher
 from app.codec import CodeWindow
 from app.decode.load_estimate import SentWindow
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.listener import AudioOutput
-from app.samples import Samples
-from app.speech.quiet import SilenceDetector
-from app.speech.stitch import FADE_S, Stitcher
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
 from app.trail import ReplayRecorder

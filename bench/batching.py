@@ -25,12 +25,12 @@ import numpy as np
 import torch
 import uvloop
 
+from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow
 from app.codec.load import CodecOptions, load_codec
 from app.codec.registry import CODECS
 from app.decode.queue import BatchLimits
 from app.decode.scheduler import Scheduler
-from app.samples import Samples
 from app.tokens.windows import StreamProgress, Window, WindowSchedule, plan_windows
 from bench.machine import write_result
 from bench.policies import Policy, make_queue

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding
 from app.codec.grid import ROW_STEPS
 from app.codec.spec import CodecSpec
-from app.samples import Samples
 
 # Call lengths of the fake codec in frames: a coarser grid than that of app.codec.registry.
 FRAME_STEPS = (32, 64, 128, 256, 384)

@@ -23,9 +23,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from app import metrics
+from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec
 from app.codec.load import CodecOptions, load_codec
-from app.samples import Samples
 from bench.machine import write_result
 from bench.reference import reference_decode
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
-from app.samples import Samples
 from app.text.prompt import render
 from bench.machine import write_result
 

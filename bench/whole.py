@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 import uvloop
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.spec import CodecSpec
-from app.samples import Samples
 from app.settings import Settings
 from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.spec import CodecSpec
 from app.engine import FinishReason, Generation, OnTokens, Sampling
-from app.samples import Samples
 
 SPEC = CodecSpec(
     name="tone",

@@ -8,12 +8,12 @@ import os
 import time
 from collections.abc import Sequence
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow, DeviceLost
 from app.decode.job import Job
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.engine import Generation, OnTokens, Sampling
 from app.main import create_app
-from app.samples import Samples
 from app.server import serve
 from app.settings import Settings
 from tests.fakes import FixedEngine, ToneCodec

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.audio.encoders import Encoder, FormatSpec, make_encoder
+from app.audio.fade import FADE_OUT_S
+from app.audio.samples import Samples
 from app.listener import (
     BACKGROUND_S,
     FIRST_WINDOW_TARGET_S,
@@ -18,9 +21,6 @@ from app.listener import (
     OutputOptions,
     SynthesisStats,
 )
-from app.samples import Samples
-from app.speech.encoders import Encoder, FormatSpec, make_encoder
-from app.speech.fade import FADE_OUT_S
 from tests.counted import counted
 from tests.fakes import Clock
 

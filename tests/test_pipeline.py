@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.api.intake import RequestPlanner
 from app.api.schemas import SpeechRequest
 from app.attempt import Stage
+from app.audio.encoders import Encoder, make_encoder
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
@@ -22,7 +23,6 @@ from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
 from app.profiles import load_profile
 from app.progress import Progress
-from app.speech.encoders import Encoder, make_encoder
 from app.text.preparation import TextPreparation
 from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events

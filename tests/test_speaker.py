@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.arrival import CodeStream
+from app.audio.encoders import make_encoder
 from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.listener import AudioOutput, LoudnessTarget, OutputOptions
 from app.speaker import CarriedContext, WindowDecoder
-from app.speech.encoders import make_encoder
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec

@@ -11,10 +11,10 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
+from app.audio.samples import Samples
 from app.codec import Codes
 from app.codec.convnext import ConvNeXtBlock
 from app.codec.fsq import DIGITS, LEVELS, codes_of
-from app.samples import Samples
 
 WEIGHTS = Path(__file__).parent / "weights" / "codec_encoder.safetensors"
 SAMPLE_RATE_HZ = 24_000

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.audio.samples import Samples
 from app.codec.builtin import SPEC
 from app.engine.phonemes import Phonemiser
 from app.engine.voices import VOICES
-from app.samples import Samples
 from training.evaluate import BENCH
 from training.folder import add_folder
 from training.speakers import lines_of, load_speaker

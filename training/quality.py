@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pesq import pesq  # pyright: ignore[reportMissingTypeStubs]
 from pystoi import stoi  # pyright: ignore[reportMissingTypeStubs]
 
+from app.audio.samples import Samples
 from app.codec.builtin import SPEC
-from app.samples import Samples
 from bench.judge import RATE_HZ, Judge, normalise, word_error_rate
 from training.speakers import Line, Take
 from training.teacher import load_graph

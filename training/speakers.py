@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import Qwen3ForCausalLM
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.builtin import builtin_codec, read_decoder
 from app.codec.eager import EagerCodec
@@ -19,7 +20,6 @@ from app.engine.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.one_pass import load_model
 from app.engine.phonemes import PhonemeChunk, Phonemiser
 from app.engine.voices import VOICES, add_voice_pads
-from app.samples import Samples
 from training.cast import TIMBRES
 from training.codec_encoder import BuiltinEncoder
 from training.encode import load_encoder

@@ -12,6 +12,8 @@ from app.api.response import DeliveryMode, OutputFormat
 from app.api.schemas import SpeechRequest, VoiceId
 from app.api.script import TextStream
 from app.attempt import SynthesisRequest
+from app.audio.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
+from app.audio.fade import FADE_OUT_S
 from app.codec.spec import CodecSpec
 from app.engine import Sampling
 from app.listener import LoudnessTarget, OutputOptions
@@ -25,8 +27,6 @@ from app.request_errors import (
     UnsupportedValue,
 )
 from app.settings import Settings
-from app.speech.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
-from app.speech.fade import FADE_OUT_S
 from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation

@@ -10,9 +10,9 @@ from starlette.types import Message, Send
 
 from app.api.response import OutputFormat
 from app.api.sinks import PIECE_BYTES, deliver, usage
+from app.audio.encoders import UNCOMPRESSED, Encoder
 from app.errors import ServiceError
 from app.listener import SynthesisStats
-from app.speech.encoders import UNCOMPRESSED, Encoder
 
 # Close codes of RFC 6455 and its IANA registry.
 IDLE = 1000

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from app.api.schemas import SpeechRequest
 from app.api.service import Service, service_of
-from app.speech.encoders import CONTENT_TYPES
+from app.audio.encoders import CONTENT_TYPES
 
 FOLDER = Path(__file__).absolute().parents[1] / "page"
 # Python's own table depends on its version and on the system's mime.types.

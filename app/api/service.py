@@ -19,6 +19,7 @@ from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
 from app.attempt import Stage, SynthesisRequest
+from app.audio.encoders import Encoder
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
@@ -28,7 +29,6 @@ from app.profiles import Profile
 from app.progress import Progress
 from app.replay_folder import ReplayStore
 from app.settings import Settings
-from app.speech.encoders import Encoder
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
 

@@ -13,9 +13,9 @@ from starlette.types import Message, Receive, Send
 
 from app.api.failure import ResponseBroken
 from app.api.presence import wait_for_disconnect
+from app.audio.encoders import Encoder
 from app.errors import ServiceError
 from app.listener import ClientGone, SynthesisStats
-from app.speech.encoders import Encoder
 from app.standstill import ProcessTimeout
 
 Headers = list[tuple[bytes, bytes]]

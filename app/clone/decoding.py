@@ -11,11 +11,11 @@ from math import ceil
 
 import numpy as np
 
+from app.audio.samples import Samples
 from app.clone.child import child_command, child_environment
 from app.clone.decoder import MAX_CHANNELS, READY, SAMPLE_BYTES, DecodeTask, Verdict
 from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong
-from app.samples import Samples
 
 MEMORY_BYTES = 160_000_000  # FFmpeg needs about 30 MB for the longest file in the usual formats
 PADDING_S = 0.1  # audio that mp3 and AAC may add at the start and the end

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.audio.samples import Samples
 from app.clone.decoding import DecodeLimits, DecoderProcesses, RecordingDecode
 from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
-from app.samples import Samples
 
 RATE_HZ = 16_000  # input rate of NeuCodec's encoder
 CONTAINERS = "wav,mp3,flac,ogg,mov,matroska,aac,aiff"  # webm is matroska, m4a and mp4 are mov

@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audio.samples import Samples
 from app.codec.spec import CodecSpec
-from app.samples import Samples
 
 Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabulary
 

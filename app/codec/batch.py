@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
-from app.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)

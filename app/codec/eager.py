@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.batch import Batch, trim_context
 from app.codec.faults import map_device_errors
 from app.codec.spec import CodecSpec
-from app.samples import Samples
 
 # Arguments: codes (batch, frames, codes_per_frame), int32; position of each row in its stream
 # (batch,), int64; length of each row in frames (batch,), int64, or None if no row is padded.

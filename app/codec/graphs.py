@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from app import metrics
+from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, OutOfMemory
 from app.codec.accelerator import Accelerator, Event, Replay
 from app.codec.eager import EagerCodec
 from app.codec.faults import map_device_errors
 from app.codec.grid import Grid
-from app.samples import Samples
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
+from app.audio.samples import Samples
 from app.codec.hub import find_file
 from app.codec.registry import RANDOM
 from app.codec.weights import draw_tensors
 from app.errors import LoadError
-from app.samples import Samples
 
 if TYPE_CHECKING:
     from transformers import NeuCodecModel

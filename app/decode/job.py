@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.errors import CodecFailed, NotReady
-from app.samples import Samples
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from app import metrics, tracing
+from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
 from app.decode.device import Device
 from app.decode.job import Job, PendingResult, Result, deliver
@@ -22,7 +23,6 @@ from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watchdog, WatchedCall
 from app.errors import CodecFailed, NotReady
-from app.samples import Samples
 from app.tokens.windows import plan_windows
 
 log = logging.getLogger(__name__)

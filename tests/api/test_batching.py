@@ -13,13 +13,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.neucodec import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.spec import CodecSpec
 from app.codec.vocos import Size
-from app.samples import Samples
 from app.settings import Settings
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, serving, settings_for_tests

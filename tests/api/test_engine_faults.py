@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.errors import EngineError
-from app.samples import Samples
 from app.settings import Settings
 from tests.engine.connected import refusing, unaccepting
 from tests.engine.scripted import (

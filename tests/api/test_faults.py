@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 import httpx
 import pytest
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow, DeviceLost
 from app.errors import EngineError, EngineTimeout, EngineTruncated
-from app.samples import Samples
 from tests.counted import counted
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests

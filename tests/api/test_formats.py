@@ -11,9 +11,9 @@ import orjson
 import pytest
 from numpy.typing import NDArray
 
+from app.audio.encoders import CONTENT_TYPES
 from app.errors import EngineError
 from app.setting_types import Format
-from app.speech.encoders import CONTENT_TYPES
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, serving
 from tests.sound import decoded, snr_db

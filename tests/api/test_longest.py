@@ -14,9 +14,9 @@ from starlette.types import Message
 from websockets.asyncio.client import connect
 
 from app.api.sinks import WholeSink
+from app.audio.encoders import make_encoder
 from app.listener import SynthesisStats
 from app.setting_types import Format
-from app.speech.encoders import make_encoder
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

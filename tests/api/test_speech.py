@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.speech.encoders import MEDIA_TYPES
+from app.audio.encoders import MEDIA_TYPES
 from tests.counted import counted
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests

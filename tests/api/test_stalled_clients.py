@@ -13,10 +13,10 @@ from app.api.admission import Admission
 from app.api.failure import ResponseBroken
 from app.api.records import RequestHistory
 from app.api.response import AudioResponse, OutputFormat
+from app.audio.encoders import make_encoder
 from app.errors import EngineTruncated
 from app.listener import Sink, SynthesisStats
 from app.progress import Progress
-from app.speech.encoders import make_encoder
 from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.fakes import FixedEngine

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.audio.samples import Samples
 from app.codec import Codes, CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
@@ -12,7 +13,6 @@ from app.engine.header import phoneme_ids
 from app.engine.one_pass import generate_codes, load_model
 from app.engine.phonemes import Phonemiser
 from app.engine.voices import TOKEN_MODEL
-from app.samples import Samples
 from tests.sound import snr_db
 
 torch.set_num_threads(1)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow, OverlappingCodec
 from app.codec.accelerator import Replay
 from app.codec.eager import EagerCodec
@@ -19,7 +20,6 @@ from app.codec.grid import Grid
 from app.codec.neucodec import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.vocos import Size
-from app.samples import Samples
 from tests.codec.host import Host
 from tests.counted import counted
 from tests.fakes import Clock, tone_spec

@@ -10,12 +10,12 @@ from torch import Tensor
 from transformers import NeuCodecConfig, NeuCodecModel, Wav2Vec2BertConfig
 from transformers.initialization import no_init_weights
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
 from app.codec.neucodec import decoder_state, load_neucodec, neucodec_spec
 from app.codec.vocos import PUBLISHED, Size, VocosDecoder
-from app.samples import Samples
 from tests.sound import snr_db
 
 torch.set_num_threads(1)

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import NeuCodecModel, SeamlessM4TFeatureExtractor
 
+from app.audio.samples import Samples
 from app.codec.neucodec_encoder import NeuCodecEncoder, load_encoder
 from app.errors import LoadError
-from app.samples import Samples
 
 
 def sound(samples: int) -> Samples:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow, OutOfMemory
 from app.decode.call_cost import CPU_FRAMES, TIMED_CALLS, measure_call_cost
 from app.decode.queue import BatchLimits
-from app.samples import Samples
 from tests.fakes import ToneCodec, tone_spec
 
 pytestmark = pytest.mark.fault(60)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from app.audio.playback_clock import PlaybackClock
 from app.decode.load_estimate import (
     FAIR_SLACK_S,
     HORIZONS_S,
@@ -27,7 +28,6 @@ from app.decode.load_estimate import (
 )
 from app.decode.queue import BatchLimits
 from app.engine import EngineCost
-from app.speech.playhead import PlaybackClock
 from app.tokens.windows import LEAD_MARGIN_S, WindowPlan
 
 FRAME_S = 0.02  # of sound

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import metrics
+from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, DeviceLost, OutOfMemory
 from app.codec.spec import CodecSpec
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
-from app.samples import Samples
 from tests.fakes import Clock
 
 T = TypeVar("T")

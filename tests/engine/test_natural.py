@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from app.audio.silence import SilenceDetector
 from app.codec import CodeWindow
 from app.codec.load import CodecOptions, load_codec
 from app.engine import Sampling
 from app.engine.builtin import BuiltinEngine
 from app.profiles import load_profile
-from app.speech.quiet import SilenceDetector
 from app.text.duration import SpeechRate
 from app.text.prompt import render
 from app.tokens.repetition import LoopDetector

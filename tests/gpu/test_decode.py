@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow, OverlappingCodec
 from app.codec.load import CodecOptions, load_codec
-from app.samples import Samples
 from tests.sound import snr_db
 
 pytestmark = [

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.spec import CodecSpec
-from app.samples import Samples
 from training.seams import PACES, agreement_db, compare, streamed
 
 SPEC = CodecSpec(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.audio.encoders import make_encoder
+from app.audio.tempo import TimeStretcher
 from app.setting_types import Format
-from app.speech.encoders import make_encoder
-from app.speech.tempo import TimeStretcher
 
 SOUND = np.zeros(24_000, np.float32)
 

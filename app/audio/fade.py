@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.speech.stitch import raised_cosine
+from app.audio.stitch import raised_cosine
 
 FADE_IN_S = 0.010
 FADE_OUT_S = 0.010

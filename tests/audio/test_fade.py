@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.fade import FadeIn, FadeOut
+from app.audio.fade import FadeIn, FadeOut
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 24_000, 48_000])

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 
-from app.samples import Samples
+from app.audio.ffmpeg import ONE, StreamFile, WholeFile, use_one_thread
+from app.audio.samples import Samples
 from app.setting_types import Encoding, Format
-from app.speech.ffmpeg import ONE, StreamFile, WholeFile, use_one_thread
 
 G711_RATE_HZ = 8_000  # default sample rate of G.711
 CONTENT_TYPES: dict[Format, str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.samples import Samples
+from app.audio.samples import Samples
 
 BLOCK_S = 0.02
 FLOOR_DB = -60.0  # dBFS, RMS; a block below it is silence

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.tempo import TimeStretcher
+from app.audio.tempo import TimeStretcher
 
 RATE_HZ = 24_000
 SPEEDS = (0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 3.0, 4.0)

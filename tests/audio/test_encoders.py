@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.audio.encoders import Encoder, make_encoder
 from app.setting_types import Format
-from app.speech.encoders import Encoder, make_encoder
 
 FORMATS: tuple[Format, ...] = ("wav", "pcm")
 

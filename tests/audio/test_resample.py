@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.speech.resample import Resampler
+from app.audio.resample import Resampler
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000)
 TONE = (0.5 * np.sin(2 * np.pi * 1_000 * np.arange(24_000) / 24_000)).astype(np.float32)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.samples import Samples
-from app.speech.quiet import SilenceDetector
+from app.audio.samples import Samples
+from app.audio.silence import SilenceDetector
 
 RATE_HZ = 8_000
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from app.samples import Samples
+from app.audio.samples import Samples
 
 
 class Resampler:

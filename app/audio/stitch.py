@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.samples import Samples
+from app.audio.samples import Samples
 from app.tokens.windows import Window
 
 FADE_S = 0.012  # seconds of the longest blend of two adjacent windows

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from app.samples import Samples
+from app.audio.samples import Samples
 
 BLOCK_S = 0.02
 VOICED_DB = -45.0  # dBFS, RMS; a block above this level counts as speech

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.samples import Samples
-from app.speech.level import MAX_GAIN_DB, SOFT_LIMIT_KNEE, LoudnessNormaliser, soft_limit
+from app.audio.loudness import MAX_GAIN_DB, SOFT_LIMIT_KNEE, LoudnessNormaliser, soft_limit
+from app.audio.samples import Samples
 
 RATE_HZ = 24_000
 TARGET_DB = -16.0

@@ -8,8 +8,8 @@ import numpy as np
 from av import AudioFrame
 from av.filter import Graph
 
-from app.samples import Samples
-from app.speech.ffmpeg import ONE
+from app.audio.ffmpeg import ONE
+from app.audio.samples import Samples
 
 BLOCK_SAMPLES = (
     1024  # fixed size of the filter's input, so that chunk sizes do not change the result

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.samples import Samples
-from app.speech.stitch import FADE_S, Stitcher, raised_cosine
+from app.audio.samples import Samples
+from app.audio.stitch import FADE_S, Stitcher, raised_cosine
 from app.tokens.windows import Window, WindowSchedule, plan_windows
 from tests.fakes import window_spec
 

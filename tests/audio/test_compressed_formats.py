@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.audio.encoders import COMPRESSED, CONTENT_TYPES, carries, make_encoder
+from app.audio.ffmpeg import WholeFile
 from app.setting_types import Format
-from app.speech.encoders import COMPRESSED, CONTENT_TYPES, carries, make_encoder
-from app.speech.ffmpeg import WholeFile
 
 NAMES: tuple[Format, ...] = ("mp3", "opus", "aac", "flac")
 PAIRS = [

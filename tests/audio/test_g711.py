@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.audio.encoders import Encoder, content_type, make_encoder
 from app.setting_types import Encoding
-from app.speech.encoders import Encoder, content_type, make_encoder
 from tests.sound import snr_db
 
 LAWS: tuple[Encoding, ...] = ("pcm_mulaw", "pcm_alaw")

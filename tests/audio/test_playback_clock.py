@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.speech.playhead import PlaybackClock
+from app.audio.playback_clock import PlaybackClock
 from stress_test.underruns import underruns
 
 
