@@ -25,12 +25,12 @@ import logging
 from pathlib import Path
 
 from app.allocator import limit_allocator_memory
+from app.config.checks import CONFIG_ERRORS, config_error_message
+from app.config.env_file import environment_names, removed_settings, similar_names
+from app.config.settings import ENV_FILE, Settings
 from app.logs import configure
 from app.main import create_app
-from app.misconfiguration import CONFIG_ERRORS, config_error_message
-from app.misspelt import environment_names, removed_settings, similar_names
 from app.server import serve
-from app.settings import ENV_FILE, Settings
 from app.tracing import export
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from app.addresses import EngineEndpoint
 from app.api.cloning import Cloner
 from app.api.service import LOADING, Service
 from app.clone.encoder import ReferenceEncoder
@@ -14,6 +13,10 @@ from app.clone.reference import ReferenceLimits
 from app.clone.store import VoiceStore
 from app.codec import Codec, OverlappingCodec, VoiceEncoder
 from app.codec.registry import CODECS
+from app.config.engine_urls import EngineEndpoint
+from app.config.ineffective import ineffective_settings
+from app.config.profiles import Profile, ProfileError, customise, load_profile
+from app.config.settings import Settings
 from app.contention import cores
 from app.decode.call_cost import measure_call_cost
 from app.decode.load_estimate import CallCost
@@ -21,9 +24,6 @@ from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.engine.voices import VOICES
-from app.idle import ineffective_settings
-from app.profiles import Profile, ProfileError, customise, load_profile
-from app.settings import Settings
 from app.text.pronunciations import Pronunciations
 
 log = logging.getLogger(__name__)

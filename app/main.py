@@ -30,15 +30,15 @@ from app.api.voices import UPLOAD_PATHS
 from app.api.voices import router as voices_router
 from app.assembly import build_cloner, build_engine, build_profile, build_pronunciations
 from app.codec import Codec, VoiceEncoder
+from app.config.checks import CONFIG_ERRORS, config_error_message
+from app.config.profiles import Profile
+from app.config.settings import Settings
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import ServiceError
 from app.loading import Sleep, load_components
-from app.misconfiguration import CONFIG_ERRORS, config_error_message
-from app.profiles import Profile
 from app.server import filter_expected_disconnects, max_message_bytes
-from app.settings import Settings
 from app.text.preparation import TextPreparation
 from app.version import VERSION
 

@@ -6,10 +6,10 @@ import sys
 
 from app.codec.hub import DECODER_FILES, find_file
 from app.codec.registry import CODECS, RANDOM
+from app.config.checks import CONFIG_ERRORS, config_error_message
+from app.config.profiles import Profile, load_profile
+from app.config.settings import Settings
 from app.errors import LoadError
-from app.misconfiguration import CONFIG_ERRORS, config_error_message
-from app.profiles import Profile, load_profile
-from app.settings import Settings
 
 
 def weights_to_fetch(settings: Settings, profile: Profile) -> list[tuple[str, tuple[str, ...]]]:

@@ -18,10 +18,10 @@ from app.audio.samples import Samples
 from app.audio.stitch import FADE_S, Stitcher
 from app.codec import Codec
 from app.codec.spec import CodecSpec
+from app.config.checks import CONFIG_ERRORS, config_error_message
+from app.config.profiles import ProfileError, load_profile
+from app.config.settings import Settings
 from app.errors import LoadError
-from app.misconfiguration import CONFIG_ERRORS, config_error_message
-from app.profiles import ProfileError, load_profile
-from app.settings import Settings
 from app.speaker import CarriedContext
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window

@@ -20,8 +20,8 @@ from starlette.requests import ClientDisconnect
 from app.api.failure import ResponseBroken
 from app.api.service import Service
 from app.api.websocket import PATH
+from app.config.settings import Settings
 from app.connection import HttpProtocol
-from app.settings import Settings
 from app.websocket_connection import LOGGER, WebSocketProtocol
 
 log = logging.getLogger(__name__)

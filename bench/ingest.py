@@ -23,9 +23,9 @@ import orjson
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
+from app.config.profiles import TokenSyntax
 from app.engine import Sampling, TokenNumbers
 from app.engine.vllm import EngineLimits, VllmEngine
-from app.profiles import TokenSyntax
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 

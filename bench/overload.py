@@ -16,7 +16,7 @@ from itertools import product
 
 import uvloop
 
-from app.settings import Settings
+from app.config.settings import Settings
 from bench.cost import SPEC, CallCost, StubCodec
 from bench.machine import write_result
 from bench.paced_engine import paced_engine

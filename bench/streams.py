@@ -19,7 +19,7 @@ import numpy as np
 import uvloop
 
 from app.codec import Codec
-from app.settings import Settings
+from app.config.settings import Settings
 from bench.counters import Counters
 from bench.machine import write_result
 from bench.paced_engine import paced_engine

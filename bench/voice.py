@@ -20,9 +20,9 @@ from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
+from app.config.profiles import load_profile
 from app.engine import Sampling, TokenNumbers
 from app.engine.builtin import BuiltinEngine
-from app.profiles import load_profile
 from app.text.prompt import render
 from bench.machine import write_result
 

@@ -19,7 +19,7 @@ import uvloop
 from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.spec import CodecSpec
-from app.settings import Settings
+from app.config.settings import Settings
 from bench.ingest import Load, bare_aiohttp, us_per_token
 from bench.machine import write_result
 from bench.paced_engine import paced_engine

@@ -13,10 +13,10 @@ from fastapi import FastAPI
 
 from app.api.service import Service
 from app.codec import Codec, VoiceEncoder
+from app.config.settings import Settings
 from app.engine import Engine
 from app.main import create_app
 from app.server import Server, configure
-from app.settings import Settings
 from tests.counted import exported
 from tests.fakes import ToneCodec
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from app.settings import Settings
+from app.config.settings import Settings
 
 CHART = Path(__file__).parents[1] / "deploy" / "helm"
 SCHEMA = CHART / "values.schema.json"

@@ -10,9 +10,9 @@ import pytest
 from fastapi import FastAPI
 
 from app import main
+from app.config.profiles import PRESETS, ProfileError
 from app.engine.pool import Pool
 from app.main import create_app
-from app.profiles import PRESETS, ProfileError
 from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import good_request, serving, settings_for_tests

@@ -15,13 +15,13 @@ from app.api.intake import RequestPlanner
 from app.api.schemas import SpeechRequest
 from app.attempt import Stage
 from app.audio.encoders import Encoder, make_encoder
+from app.config.profiles import load_profile
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.completion import Completion
 from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
-from app.profiles import load_profile
 from app.progress import Progress
 from app.text.preparation import TextPreparation
 from app.text.pronunciations import Pronunciations

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.codec.hub import HubId
-from app.profiles import load_profile
+from app.config.profiles import load_profile
 from tests.codec.fake_hub import Hub, serving
 
 ROOT = Path(__file__).parents[1]

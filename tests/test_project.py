@@ -16,8 +16,8 @@ import pytest
 import yaml
 from compose_spec import PyCompose  # pyright: ignore
 
+from app.config.settings import Settings
 from app.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
-from app.settings import Settings
 from app.version import VERSION
 from tests.composed import environment_of
 

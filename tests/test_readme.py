@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
+from app.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

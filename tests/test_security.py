@@ -23,7 +23,7 @@ def test_every_threat_and_every_parser_names_a_test(head: str, least: int) -> No
 
 
 def test_the_settings_that_it_names_exist() -> None:
-    from app.settings import Settings
+    from app.config.settings import Settings
 
     for name in (
         "TTS_API",

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
+from app.config.profiles import TokenSyntax
 from app.engine.vllm import VllmEngine
-from app.profiles import TokenSyntax
 from tests.engine.scripted import ScriptedEngine
 from tests.fakes import FixedEngine, ToneCodec
 from tests.process import running_in

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app.config.settings import Settings
 from app.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
-from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "deploy" / "systemd" / "speech-server.service"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from app.config.settings import Settings
 from app.main import create_app
 from app.server import serve
-from app.settings import Settings
 from tests.fakes import ToneCodec
 
 if __name__ == "__main__":

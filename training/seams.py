@@ -9,7 +9,7 @@ import numpy as np
 from app.audio.samples import Samples
 from app.audio.stitch import Stitcher
 from app.codec import Codec, Codes, CodeWindow
-from app.settings import Settings
+from app.config.settings import Settings
 from app.tokens.windows import StreamProgress, WindowSchedule, plan_windows
 
 PACES = (1.2, 4.0, 30.0)  # speeds of the engine relative to real time

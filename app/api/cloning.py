@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from app.api.admission import overloaded
 from app.clone.encoder import Recording, ReferenceEncoder
 from app.clone.store import ClonedVoice, VoiceStore, voice_name
+from app.config.profiles import Profile
 from app.errors import CloningUnavailable, DeadlineExceeded, LoadError
-from app.profiles import Profile
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
 from app.standstill import ProcessTimeout
 from app.text.clean import clean

@@ -15,10 +15,11 @@ from app.attempt import SynthesisRequest
 from app.audio.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.audio.fade import FADE_OUT_S
 from app.codec.spec import CodecSpec
+from app.config.profiles import Profile
+from app.config.settings import Settings
 from app.engine import Sampling
 from app.listener import LoudnessTarget, OutputOptions
 from app.parts import FixedSegments, Segment, Segments
-from app.profiles import Profile
 from app.request_errors import (
     CloningNotSupported,
     ModelNotFound,
@@ -26,7 +27,6 @@ from app.request_errors import (
     UnsupportedSampleRate,
     UnsupportedValue,
 )
-from app.settings import Settings
 from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation

@@ -20,10 +20,10 @@ from app.api.records import RequestHistory
 from app.api.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.audio.encoders import MEDIA_TYPES, Encoder, content_type
+from app.config.types import Encoding, Format
 from app.errors import Draining, ServiceError
 from app.listener import ClientGone, Sink, SynthesisStats
 from app.progress import Progress
-from app.setting_types import Encoding, Format
 
 DeliveryMode = Literal["stream", "whole", "events"]
 SINKS: dict[DeliveryMode, type[ChunkedSink]] = {

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from app.setting_types import Encoding, Format
+from app.config.types import Encoding, Format
 from text_normaliser.detect import LanguageChoice
 
 # A strict JSON number: rejects NaN and infinities, accepts integers.

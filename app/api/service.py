@@ -20,15 +20,15 @@ from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
 from app.attempt import Stage, SynthesisRequest
 from app.audio.encoders import Encoder
+from app.config.profiles import Profile
+from app.config.settings import Settings
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
 from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
-from app.profiles import Profile
 from app.progress import Progress
 from app.replay_folder import ReplayStore
-from app.settings import Settings
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
 

@@ -14,7 +14,7 @@ from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
 from app.api.upload import form_schema, read_upload
 from app.clone.store import ClonedVoice
-from app.profiles import Voices
+from app.config.profiles import Voices
 
 VOICES_PATH, CLONE_PATH = "/v1/audio/voices", "/v1/audio/vc"
 UPLOAD_PATHS = (VOICES_PATH, CLONE_PATH)

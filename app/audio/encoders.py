@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 
 from app.audio.ffmpeg import ONE, StreamFile, WholeFile, use_one_thread
 from app.audio.samples import Samples
-from app.setting_types import Encoding, Format
+from app.config.types import Encoding, Format
 
 G711_RATE_HZ = 8_000  # default sample rate of G.711
 CONTENT_TYPES: dict[Format, str] = {

@@ -6,10 +6,10 @@ from typing import Final
 
 import orjson
 
+from app.config.profiles import TokenSyntax
 from app.engine import FinishReason, Generation, Sampling
 from app.engine.sse import Event, EventStream, Usage
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
-from app.profiles import TokenSyntax
 from app.tokens.token_parser import TokenIdParser
 
 _FINISH_REASONS: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}

@@ -16,7 +16,8 @@ from http import HTTPStatus
 import aiohttp
 
 from app import tracing
-from app.addresses import endpoint_label
+from app.config.engine_urls import endpoint_label
+from app.config.profiles import TokenSyntax
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.catalogue import ModelList
 from app.engine.clock import TokenTimeout
@@ -25,7 +26,6 @@ from app.engine.failures import connection_error, error_for_status
 from app.engine.refusals import RejectionLog
 from app.engine.resolver import EngineResolver
 from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
-from app.profiles import TokenSyntax
 from app.request_errors import InputTooLong
 from app.standstill import ProcessTimeout
 

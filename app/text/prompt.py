@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.profiles import TokenSyntax
+from app.config.profiles import TokenSyntax
 
 _FIELD = re.compile(r"\{(\w+)\}")
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from app.config.profiles import TokenSyntax
 from app.errors import EngineProtocolError
-from app.profiles import TokenSyntax
 
 MAX_DIGITS: Final = 9
 

@@ -20,7 +20,7 @@ from app.codec.neucodec import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.spec import CodecSpec
 from app.codec.vocos import Size
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, serving, settings_for_tests
 

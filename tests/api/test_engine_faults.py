@@ -16,8 +16,8 @@ import pytest
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow
+from app.config.settings import Settings
 from app.errors import EngineError
-from app.settings import Settings
 from tests.engine.connected import refusing, unaccepting
 from tests.engine.scripted import (
     Close,

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from app.audio.encoders import CONTENT_TYPES
+from app.config.types import Format
 from app.errors import EngineError
-from app.setting_types import Format
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, serving
 from tests.sound import decoded, snr_db

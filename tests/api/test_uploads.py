@@ -20,7 +20,7 @@ from app.api.form import (
     MAX_PADDING_BYTES,
     MAX_TYPE_CHARACTERS,
 )
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.api.test_cloning import (
     CLONE,
     CODES,

@@ -19,9 +19,9 @@ from websockets.exceptions import ConnectionClosed
 from app.api.line import WebSocketChannel
 from app.api.refusal_budget import MAX_ERRORS
 from app.api.websocket import Connection
+from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
-from app.settings import Settings
 from app.text import sentences as segmenter
 from app.websocket_connection import WebSocketProtocol
 from tests.fakes import FixedEngine, ToneCodec

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.audio.encoders import COMPRESSED, CONTENT_TYPES, carries, make_encoder
 from app.audio.ffmpeg import WholeFile
-from app.setting_types import Format
+from app.config.types import Format
 
 NAMES: tuple[Format, ...] = ("mp3", "opus", "aac", "flac")
 PAIRS = [

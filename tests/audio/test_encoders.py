@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.audio.encoders import Encoder, make_encoder
-from app.setting_types import Format
+from app.config.types import Format
 
 FORMATS: tuple[Format, ...] = ("wav", "pcm")
 

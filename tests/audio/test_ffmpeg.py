@@ -9,7 +9,7 @@ import pytest
 
 from app.audio.encoders import make_encoder
 from app.audio.tempo import TimeStretcher
-from app.setting_types import Format
+from app.config.types import Format
 
 SOUND = np.zeros(24_000, np.float32)
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.audio.encoders import Encoder, content_type, make_encoder
-from app.setting_types import Encoding
+from app.config.types import Encoding
 from tests.sound import snr_db
 
 LAWS: tuple[Encoding, ...] = ("pcm_mulaw", "pcm_alaw")

@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from app.config.profiles import load_profile
 from app.engine import Sampling
 from app.engine.vllm import VllmEngine
-from app.profiles import load_profile
 from bench.answers import compare
 from bench.fixed_requests import FORMATS, fixed_requests
 from bench.identical import Target, commit

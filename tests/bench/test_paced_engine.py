@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator
 import aiohttp
 import pytest
 
+from app.config.profiles import TokenSyntax
 from app.engine import Sampling
 from app.engine.vllm import EngineLimits, VllmEngine
-from app.profiles import TokenSyntax
 from bench.pace import Pace
 from bench.paced_engine import Connection, PacedEngine, Request
 

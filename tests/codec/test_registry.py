@@ -18,9 +18,9 @@ from app.codec.neucodec import neucodec_spec
 from app.codec.registry import CODECS
 from app.codec.snac import GPU_WINDOW_FRAMES, snac_spec
 from app.codec.spec import CodecSpec
+from app.config.profiles import ProfileError, load_profile
 from app.errors import LoadError
 from app.main import create_app
-from app.profiles import ProfileError, load_profile
 from tests.codec import toy
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, settings_for_tests

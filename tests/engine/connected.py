@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
+from app.config.profiles import TokenSyntax
 from app.engine import Sampling
 from app.engine.vllm import EngineLimits, VllmEngine
 from app.errors import ServiceError
-from app.profiles import TokenSyntax
 from tests.engine.scripted import (
     GOOD,
     ScriptedEngine,

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.config.profiles import load_profile
 from app.engine import Generation, Sampling
 from app.engine.header import phoneme_ids
 from app.engine.phonemes import Phonemiser
@@ -17,7 +18,6 @@ from app.engine.phonemising import PhonemeEngine
 from app.engine.silence import LEAD_FRAMES, TAIL_FRAMES
 from app.engine.voices import TOKEN_MODEL
 from app.errors import EngineError, EngineLength, EngineUnreachable
-from app.profiles import load_profile
 from app.request_errors import UnsupportedLanguage
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, serving, settings_for_tests

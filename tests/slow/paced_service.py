@@ -12,11 +12,11 @@ import os
 
 from fastapi import FastAPI
 
+from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.main import create_app
 from app.server import serve
-from app.settings import Settings
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import settings_for_tests
 

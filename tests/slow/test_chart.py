@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from app import metrics
-from app.settings import Settings
+from app.config.settings import Settings
 from tests.clients.environment import node_beside
 from tests.slow.environment import python_with
 from tests.vllm.environment import CannotInstall

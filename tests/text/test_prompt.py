@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.profiles import PRESETS, load_profile
+from app.config.profiles import PRESETS, load_profile
 from app.request_errors import EmptyInput
 from app.text.clean import clean_markup
 from app.text.prompt import VoicePrompt, parse, render

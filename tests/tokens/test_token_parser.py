@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.config.profiles import TokenSyntax
 from app.errors import EngineProtocolError
-from app.profiles import TokenSyntax
 from app.tokens.token_parser import TokenIdParser, TokenTextParser
 
 SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.config.profiles import TokenSyntax
 from app.engine import Generation, Sampling, TokenNumbers
 from app.engine.vllm import EngineLimits, VllmEngine
 from app.errors import EngineError
-from app.profiles import TokenSyntax
 from app.request_errors import InputTooLong
 from app.text.clean import clean
 from tests.vllm.conftest import KnownAnswer

@@ -16,14 +16,14 @@ import pytest
 import torch
 
 from app.codec.builtin import load_builtin_codec
+from app.config.profiles import load_profile
+from app.config.settings import Settings
 from app.engine import Engine, Generation, Sampling
 from app.engine.builtin import BuiltinEngine
 from app.engine.header import phoneme_ids
 from app.engine.phonemes import PhonemeChunk, Phonemiser
 from app.engine.vllm import VllmEngine
 from app.engine.voices import TOKEN_MODEL
-from app.profiles import load_profile
-from app.settings import Settings
 from app.text.prompt import render
 from tests.serving import SPEECH, Served, serving, settings_for_tests
 from tests.vllm.server import vllm_server

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.codec.registry import CODECS
-from app.profiles import Profile
-from app.settings import Settings
+from app.config.profiles import Profile
+from app.config.settings import Settings
 
 
 def ineffective_settings(

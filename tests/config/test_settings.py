@@ -1,6 +1,6 @@
 """Settings: the documented names work, bad values are refused, and .env_example says the same as the code.
 
-`python tests/test_settings.py` writes .env_example anew.
+`python tests/config/test_settings.py` writes .env_example anew.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.settings import Settings
+from app.config.settings import Settings
 
-EXAMPLE = Path(__file__).parent.parent / ".env_example"
+EXAMPLE = Path(__file__).parents[2] / ".env_example"
 
 
 def env_example() -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from app.addresses import EngineUrl, endpoint_label, host_name
+from app.config.engine_urls import EngineUrl, endpoint_label, host_name
 
 
 def _listed(value: object) -> object:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.config.checks import CONFIG_ERRORS, config_error_message
+from app.config.env_file import check_env_file
+from app.config.settings import Settings
 from app.main import create_app
-from app.misconfiguration import CONFIG_ERRORS, config_error_message
-from app.misspelt import check_env_file
-from app.settings import Settings
 from tests.process import ROOT
 
 SECRET = "sk-xylophone"

@@ -9,13 +9,13 @@ import pytest
 
 from app.api.service import Service
 from app.assembly import build_decoder, build_profile
+from app.config.ineffective import ineffective_settings
+from app.config.settings import Settings
 from app.decode.queue import DeadlineQueue
-from app.idle import ineffective_settings
 from app.main import create_app
-from app.settings import Settings
 from tests.serving import settings_for_tests
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PRESETS = [ROOT / ".env_example", *sorted(ROOT.glob(".env_*dynamicbatching*"))]
 ENGINE = "http://127.0.0.1:9"
 GPU, CPU = ("cuda:0", "cuda:1"), ("cpu",)

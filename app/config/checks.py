@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from app.misspelt import EnvFileError
-from app.profiles import ProfileError
-from app.settings import first_validation_error
+from app.config.env_file import EnvFileError
+from app.config.profiles import ProfileError
+from app.config.settings import first_validation_error
 from app.text.pronunciations import PronunciationsError
 
 CONFIG_ERRORS: Final = (ValidationError, EnvFileError, ProfileError, PronunciationsError)

@@ -10,11 +10,11 @@ import pytest
 
 from app.__main__ import log_config_warnings
 from app.assembly import build_engine, build_profile
+from app.config.env_file import environment_names, removed_settings, similar_names
+from app.config.settings import Settings
 from app.engine.builtin import BuiltinEngine
-from app.misspelt import environment_names, removed_settings, similar_names
-from app.settings import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.profiles import PRESETS, Profile, ProfileError, customise, load_profile
+from app.config.profiles import PRESETS, Profile, ProfileError, customise, load_profile
 from app.request_errors import VoiceNotFound
 
 PRESET_NAMES = ("builtin", "lark", "orpheus", "scicom")

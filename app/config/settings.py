@@ -8,10 +8,10 @@ from typing import Any, Literal, cast
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.addresses import EngineEndpoint, parse_endpoints
 from app.codec.registry import Dtype
-from app.misspelt import check_env_file
-from app.setting_types import (
+from app.config.engine_urls import EngineEndpoint, parse_endpoints
+from app.config.env_file import check_env_file
+from app.config.types import (
     ApiKeys,
     CallerKeys,
     EngineUrls,

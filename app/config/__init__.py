@@ -1,0 +1,1 @@
+"""Settings, profiles of models, and checks of both."""
