@@ -24,13 +24,13 @@ if __name__ == "__main__":
 import logging
 from pathlib import Path
 
-from app.allocator import limit_allocator_memory
 from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.env_file import environment_names, removed_settings, similar_names
 from app.config.settings import ENV_FILE, Settings
 from app.logs import configure
 from app.main import create_app
-from app.server import serve
+from app.server.malloc import limit_allocator_memory
+from app.server.server import serve
 from app.tracing import export
 
 log = logging.getLogger(__name__)

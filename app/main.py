@@ -38,7 +38,7 @@ from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import ServiceError
 from app.loading import Sleep, load_components
-from app.server import filter_expected_disconnects, max_message_bytes
+from app.server.server import filter_expected_disconnects, max_message_bytes
 from app.text.preparation import TextPreparation
 from app.version import VERSION
 

@@ -48,7 +48,7 @@ def serve(port: int, pieces: int) -> None:
     """Serve with the service's HTTP server."""
     import uvicorn  # noqa: PLC0415  (needed only here)
 
-    from app.server import HttpProtocol  # noqa: PLC0415
+    from app.server.server import HttpProtocol  # noqa: PLC0415
 
     app = pieces_app(pieces)
     uvicorn.run(

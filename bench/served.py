@@ -12,10 +12,10 @@ import uvicorn
 
 from app.codec import Codec
 from app.config.settings import Settings
-from app.connection import HttpProtocol
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job
 from app.main import create_app
+from app.server.http_protocol import HttpProtocol
 from bench.cost import COSTS, CallCost, StubCodec
 from bench.paced_engine import paced_engine
 from bench.policies import Policy

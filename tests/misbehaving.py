@@ -15,7 +15,7 @@ from app.decode.job import Job
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.engine import Generation, OnTokens, Sampling
 from app.main import create_app
-from app.server import serve
+from app.server.server import serve
 from tests.fakes import FixedEngine, ToneCodec
 
 LOSES_THE_DEVICE, HANGS, ENDS_THE_THREAD = 9_001, 9_002, 9_003

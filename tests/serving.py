@@ -16,7 +16,7 @@ from app.codec import Codec, VoiceEncoder
 from app.config.settings import Settings
 from app.engine import Engine
 from app.main import create_app
-from app.server import Server, configure
+from app.server.server import Server, configure
 from tests.counted import exported
 from tests.fakes import ToneCodec
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.allocator import MALLOC_ARENAS
+from app.server.malloc import MALLOC_ARENAS
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only glibc has these settings"
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAM = """
 import ctypes, re, sys, threading
-from app.allocator import limit_allocator_memory
+from app.server.malloc import limit_allocator_memory
 limit_allocator_memory()
 c = ctypes.CDLL(None)
 c.malloc.restype = c.fopen.restype = ctypes.c_void_p
@@ -65,7 +65,7 @@ def test_threads_share_heaps_and_large_blocks_have_memory_of_their_own(tmp_path:
 
 CACHE = """
 import sys
-from app.allocator import limit_allocator_memory
+from app.server.malloc import limit_allocator_memory
 limit_allocator_memory() if sys.argv[1] == "less" else None
 import torch
 torch.set_num_threads(1)

@@ -17,7 +17,7 @@ import yaml
 from compose_spec import PyCompose  # pyright: ignore
 
 from app.config.settings import Settings
-from app.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
+from app.server.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
 from app.version import VERSION
 from tests.composed import environment_of
 

@@ -17,8 +17,8 @@ from app.api.sinks import deliver
 from app.engine.clock import TokenTimeout
 from app.engine.vllm import EngineLimits
 from app.listener import ClientGone
-from app.outflow import WriteStallTimeout
-from app.patience import ReadTimeout
+from app.server.timeouts import ReadTimeout
+from app.server.write_timeout import WriteStallTimeout
 from app.standstill import BEAT_S, ProcessTimeout, ProcessTimer
 from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head

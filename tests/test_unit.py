@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.config.settings import Settings
-from app.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
+from app.server.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "deploy" / "systemd" / "speech-server.service"

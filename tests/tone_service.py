@@ -6,7 +6,7 @@ import logging
 
 from app.config.settings import Settings
 from app.main import create_app
-from app.server import serve
+from app.server.server import serve
 from tests.fakes import ToneCodec
 
 if __name__ == "__main__":

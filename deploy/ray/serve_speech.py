@@ -18,11 +18,11 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import HTTPOptions
 
-from app.allocator import limit_allocator_memory
 from app.api.service import LOADING, Service
 from app.config.settings import Settings
 from app.logs import configure
 from app.main import create_app
+from app.server.malloc import limit_allocator_memory
 from app.tracing import export
 
 RAYS_OWN = range(10_002, 20_000)  # ports of Ray's workers, which sometimes take them

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.connection import HttpProtocol
+from app.server.http_protocol import HttpProtocol
 from tests.api.test_slow_clients import Client
 from tests.fakes import FixedEngine
 from tests.serving import Served, good_request, serving, settings_for_tests

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.connection import MAX_URL_BYTES
 from app.errors import EngineError
+from app.server.http_protocol import MAX_URL_BYTES
 from tests.api.test_slow_clients import BODY, Client
 from tests.api.test_stalled_clients import nothing_untaken
 from tests.fakes import FixedEngine

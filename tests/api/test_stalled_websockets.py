@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.websocket_connection import MAX_WAITING_BYTES, WebSocketProtocol
+from app.server.websocket_protocol import MAX_WAITING_BYTES, WebSocketProtocol
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.api.test_stalled_clients import nothing_untaken, untaken
 from tests.fakes import FixedEngine

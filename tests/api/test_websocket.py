@@ -22,8 +22,8 @@ from app.api.websocket import Connection
 from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
+from app.server.websocket_protocol import WebSocketProtocol
 from app.text import sentences as segmenter
-from app.websocket_connection import WebSocketProtocol
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
 from tests.sound import decoded

@@ -16,7 +16,7 @@ from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.main import create_app
-from app.server import serve
+from app.server.server import serve
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import settings_for_tests
 

@@ -12,12 +12,12 @@ from websockets.http11 import Request
 
 from app.api.websocket import SHUTDOWN
 from app.errors import Draining, ServiceError
-from app.outflow import WriteStallTimeout
-from app.patience import ReadTimeout
-from app.refusal import rejection_bytes
 from app.request_errors import HandshakeRefused, RequestTimeout
+from app.server.rejection import rejection_bytes
+from app.server.timeouts import ReadTimeout
+from app.server.write_timeout import WriteStallTimeout
 
-# Replaces uvicorn.error. Its level (see app.server) drops the line that uvicorn logs for each
+# Replaces uvicorn.error. Its level (see app.server.server) drops the line that uvicorn logs for each
 # handshake, because that line holds the client's address and the query, which may contain a key.
 # app.api.access logs the requests.
 LOGGER = "uvicorn.error.websocket"

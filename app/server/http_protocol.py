@@ -15,10 +15,6 @@ from websockets.http11 import Request
 from app.api.access import add_log_fields
 from app.api.failure import count_rejection
 from app.errors import ServiceError
-from app.handshake import is_websocket_upgrade, read_handshake
-from app.outflow import WriteStallTimeout
-from app.patience import ReadTimeout
-from app.refusal import rejection_bytes
 from app.request_errors import (
     HeadTooLarge,
     InvalidHandshake,
@@ -26,8 +22,12 @@ from app.request_errors import (
     RequestTimeout,
     UrlTooLong,
 )
-from app.unframed import CloseDelimitedBody, reset
-from app.websocket_connection import WebSocketProtocol
+from app.server.close_delimited import CloseDelimitedBody, reset
+from app.server.handshake import is_websocket_upgrade, read_handshake
+from app.server.rejection import rejection_bytes
+from app.server.timeouts import ReadTimeout
+from app.server.websocket_protocol import WebSocketProtocol
+from app.server.write_timeout import WriteStallTimeout
 
 # By default Linux lets the send buffer grow to 4 MB and reports the socket writable only when a
 # third of it is free. That third is half a minute of pcm at real time, during which a client that

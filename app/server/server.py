@@ -21,8 +21,8 @@ from app.api.failure import ResponseBroken
 from app.api.service import Service
 from app.api.websocket import PATH
 from app.config.settings import Settings
-from app.connection import HttpProtocol
-from app.websocket_connection import LOGGER, WebSocketProtocol
+from app.server.http_protocol import HttpProtocol
+from app.server.websocket_protocol import LOGGER, WebSocketProtocol
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket protocols on uvicorn's, with their limits."""
