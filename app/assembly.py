@@ -23,7 +23,7 @@ from app.decode.load_estimate import CallCost
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from app.text.pronunciations import Pronunciations
 
 log = logging.getLogger(__name__)
@@ -70,11 +70,11 @@ def build_profile(settings: Settings) -> Profile:
 def build_engine(settings: Settings, profile: Profile) -> Engine:
     """Create the embedded engine, or a pool of those in TTS_API, without loading or connecting."""
     if settings.tts_api is None:
-        from app.engine.builtin import BuiltinEngine  # noqa: PLC0415  (imports torch)
+        from app.engine.embedded.engine import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
         return BuiltinEngine()
-    from app.engine.pool import Pool  # noqa: PLC0415  (only where it is used)
-    from app.engine.vllm import EngineLimits, VllmEngine  # noqa: PLC0415
+    from app.engine.pool.pool import Pool  # noqa: PLC0415  (only where it is used)
+    from app.engine.vllm.client import EngineLimits, VllmEngine  # noqa: PLC0415
 
     limits = EngineLimits(
         connect_s=settings.connect_timeout_s,
@@ -100,7 +100,7 @@ def build_engine(settings: Settings, profile: Profile) -> Engine:
     engine = Pool([(address.name, vllm(address)) for address in settings.engines])
     if not profile.reads_phonemes:
         return engine
-    from app.engine.phonemising import PhonemeEngine  # noqa: PLC0415  (loads a lexicon)
+    from app.engine.embedded.phoneme_engine import PhonemeEngine  # noqa: PLC0415  (loads a lexicon)
 
     return PhonemeEngine(engine, profile.prompt, profile.text_prompt)
 

@@ -25,7 +25,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from app.config.profiles import TokenSyntax
 from app.engine import Sampling, TokenNumbers
-from app.engine.vllm import EngineLimits, VllmEngine
+from app.engine.vllm.client import EngineLimits, VllmEngine
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 

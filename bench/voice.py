@@ -22,7 +22,7 @@ from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.config.profiles import load_profile
 from app.engine import Sampling, TokenNumbers
-from app.engine.builtin import BuiltinEngine
+from app.engine.embedded.engine import BuiltinEngine
 from app.text.prompt import render
 from bench.machine import write_result
 

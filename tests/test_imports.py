@@ -84,7 +84,7 @@ MODULES = sorted(APP.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """app/engine/sse.py is engine.sse, app/codec/__init__.py codec."""
+    """app/engine/vllm/sse.py is engine.sse, app/codec/__init__.py codec."""
     return ".".join(path.relative_to(APP).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -16,7 +16,7 @@ from app.codec import load as loading
 from app.codec.eager import EagerCodec
 from app.codec.hub import Report
 from app.codec.load import CodecOptions
-from app.engine.builtin import BuiltinEngine
+from app.engine.embedded.engine import BuiltinEngine
 from app.errors import LoadError
 from app.loading import FIRST_DELAY_S, MAX_DELAY_S
 from app.main import create_app

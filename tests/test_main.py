@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from app import main
 from app.config.profiles import PRESETS, ProfileError
-from app.engine.pool import Pool
+from app.engine.pool.pool import Pool
 from app.main import create_app
 from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec

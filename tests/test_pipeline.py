@@ -19,7 +19,7 @@ from app.config.profiles import load_profile
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
-from app.engine.completion import Completion
+from app.engine.vllm.completion import Completion
 from app.listener import Sink, SynthesisStats
 from app.pipeline import synthesize
 from app.progress import Progress

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from app.api.sinks import deliver
-from app.engine.clock import TokenTimeout
-from app.engine.vllm import EngineLimits
+from app.engine.vllm.client import EngineLimits
+from app.engine.vllm.token_timeout import TokenTimeout
 from app.listener import ClientGone
 from app.server.timeouts import ReadTimeout
 from app.server.write_timeout import WriteStallTimeout

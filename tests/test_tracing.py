@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from app.config.profiles import TokenSyntax
-from app.engine.vllm import VllmEngine
+from app.engine.vllm.client import VllmEngine
 from tests.engine.scripted import ScriptedEngine
 from tests.fakes import FixedEngine, ToneCodec
 from tests.process import running_in

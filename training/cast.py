@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from training.timbre import Timbre
 
 TIMBRES: Mapping[str, Timbre] = {"lark": Timbre(), "heron": Timbre(pitch=0.62, formants=0.87)}

@@ -17,7 +17,7 @@ from typing import cast
 
 import torch
 
-from app.engine.phonemes import Phonemiser
+from app.engine.embedded.phonemes import Phonemiser
 from bench.machine import write_result
 from training.export import PROFILE
 from training.folder import add_folder

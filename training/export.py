@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from app.codec.fsq import LEVELS, VOCABULARY, digits_of
 from app.config.profiles import load_profile
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from app.text.prompt import render
 from training.folder import add_folder
 from training.language_model import (

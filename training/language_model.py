@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, digits_of
-from app.engine.header import safetensors_metadata
-from app.engine.nar import PHONEMES
-from app.engine.voices import VOICES
+from app.engine.embedded.nar import PHONEMES
+from app.engine.embedded.safetensors_metadata import safetensors_metadata
+from app.engine.embedded.voices import VOICES
 
 # Token numbers: phonemes, special tokens of a prompt, voices, codes.
 MESSAGE_START, MESSAGE_END, SPEECH_START = range(PHONEMES, PHONEMES + 3)

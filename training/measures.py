@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "training" / "README.md"

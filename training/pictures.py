@@ -20,8 +20,8 @@ from PIL import Image
 
 from app.audio.samples import Samples
 from app.codec.builtin import SPEC
-from app.engine.phonemes import Phonemiser
-from app.engine.voices import VOICES
+from app.engine.embedded.phonemes import Phonemiser
+from app.engine.embedded.voices import VOICES
 from training.evaluate import BENCH
 from training.folder import add_folder
 from training.speakers import lines_of, load_speaker

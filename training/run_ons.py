@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from transformers import Qwen3ForCausalLM
 
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from training.speakers import Line, Take, TeacherSpeaker, limit_of, speak_lm
 from training.utterances import SpeechSet
 

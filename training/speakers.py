@@ -16,10 +16,10 @@ from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.builtin import builtin_codec, read_decoder
 from app.codec.eager import EagerCodec
-from app.engine.nar import FRAMES_PER_UNIT, TokenModel
-from app.engine.one_pass import load_model
-from app.engine.phonemes import PhonemeChunk, Phonemiser
-from app.engine.voices import VOICES, add_voice_pads
+from app.engine.embedded.nar import FRAMES_PER_UNIT, TokenModel
+from app.engine.embedded.nar_worker import load_model
+from app.engine.embedded.phonemes import PhonemeChunk, Phonemiser
+from app.engine.embedded.voices import VOICES, add_voice_pads
 from training.cast import TIMBRES
 from training.codec_encoder import BuiltinEncoder
 from training.encode import load_encoder

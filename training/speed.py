@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from app.codec import CodeWindow
 from app.codec.builtin import SPEC
-from app.engine.one_pass import load_model
-from app.engine.voices import VOICES
+from app.engine.embedded.nar_worker import load_model
+from app.engine.embedded.voices import VOICES
 from training.encode import load_encoder
 from training.seams import streamed
 from training.speakers import Line, TeacherSpeaker, load_codec, speak_nar

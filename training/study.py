@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from training import seams, speed
 from training.encode import load_encoder
 from training.export import expand

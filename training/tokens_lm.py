@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
-from app.engine.nar import align
+from app.engine.embedded.nar import align
 from training.folder import add_folder
 from training.language_model import (
     END_ROW,

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS, digits_of
-from app.engine.nar import POSITION_FEATURES, TokenModel, align
-from app.engine.voices import add_voice_pads
+from app.engine.embedded.nar import POSITION_FEATURES, TokenModel, align
+from app.engine.embedded.voices import add_voice_pads
 from training.folder import add_folder
 from training.loop import Measured, Plan, Run, add_training, plan_of
 from training.teacher import phoneme_table

@@ -9,7 +9,7 @@ import pytest
 
 from app.config.profiles import load_profile
 from app.engine import Sampling
-from app.engine.vllm import VllmEngine
+from app.engine.vllm.client import VllmEngine
 from bench.answers import compare
 from bench.fixed_requests import FORMATS, fixed_requests
 from bench.identical import Target, commit

@@ -12,7 +12,7 @@ import pytest
 
 from app.config.profiles import TokenSyntax
 from app.engine import Sampling
-from app.engine.vllm import EngineLimits, VllmEngine
+from app.engine.vllm.client import EngineLimits, VllmEngine
 from bench.pace import Pace
 from bench.paced_engine import Connection, PacedEngine, Request
 

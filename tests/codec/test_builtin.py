@@ -9,10 +9,10 @@ from app.codec import Codes, CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY, codes_of, digits_of
-from app.engine.header import phoneme_ids
-from app.engine.one_pass import generate_codes, load_model
-from app.engine.phonemes import Phonemiser
-from app.engine.voices import TOKEN_MODEL
+from app.engine.embedded.nar_worker import generate_codes, load_model
+from app.engine.embedded.phonemes import Phonemiser
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.voices import TOKEN_MODEL
 from tests.sound import snr_db
 
 torch.set_num_threads(1)

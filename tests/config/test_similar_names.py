@@ -12,7 +12,7 @@ from app.__main__ import log_config_warnings
 from app.assembly import build_engine, build_profile
 from app.config.env_file import environment_names, removed_settings, similar_names
 from app.config.settings import Settings
-from app.engine.builtin import BuiltinEngine
+from app.engine.embedded.engine import BuiltinEngine
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.config.profiles import TokenSyntax
 from app.engine import Sampling
-from app.engine.vllm import EngineLimits, VllmEngine
+from app.engine.vllm.client import EngineLimits, VllmEngine
 from app.errors import ServiceError
 from tests.engine.scripted import (
     GOOD,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.engine.deadline_thread import DeadlineThread
+from app.engine.embedded.deadline_thread import DeadlineThread
 
 
 class Held:

@@ -14,7 +14,7 @@ from app.codec import CodeWindow
 from app.codec.load import CodecOptions, load_codec
 from app.config.profiles import load_profile
 from app.engine import Sampling
-from app.engine.builtin import BuiltinEngine
+from app.engine.embedded.engine import BuiltinEngine
 from app.text.duration import SpeechRate
 from app.text.prompt import render
 from app.tokens.repetition import LoopDetector

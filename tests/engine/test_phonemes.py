@@ -4,10 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.header import phoneme_ids
-from app.engine.phonemes import PAD, PHONEME_LIMIT, TEXT_LIMIT, WORD_LIMIT, Phonemiser, split_evenly
-from app.engine.pronunciations import PRONUNCIATIONS
-from app.engine.voices import TOKEN_MODEL
+from app.engine.embedded.malaysian_names import PRONUNCIATIONS
+from app.engine.embedded.phonemes import (
+    PAD,
+    PHONEME_LIMIT,
+    TEXT_LIMIT,
+    WORD_LIMIT,
+    Phonemiser,
+    split_evenly,
+)
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.voices import TOKEN_MODEL
 
 IDS = phoneme_ids(TOKEN_MODEL.read_bytes())
 SYMBOLS = {number: symbol for symbol, number in IDS.items()}

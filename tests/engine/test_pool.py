@@ -15,12 +15,12 @@ from random import Random
 import pytest
 
 from app.engine import Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.member import EngineRequest, PooledEngine
-from app.engine.phonemising import PhonemeEngine
-from app.engine.pool import Pool
-from app.engine.silence import LEAD_FRAMES
-from app.engine.standing import HealthPolicy
-from app.engine.vllm import EngineLimits, VllmEngine
+from app.engine.embedded.phoneme_engine import PhonemeEngine
+from app.engine.embedded.silence_trim import LEAD_FRAMES
+from app.engine.pool.health import HealthPolicy
+from app.engine.pool.member import EngineRequest, PooledEngine
+from app.engine.pool.pool import Pool
+from app.engine.vllm.client import EngineLimits, VllmEngine
 from app.errors import (
     EngineError,
     EngineOverloaded,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.sse import MAX_LINE_BYTES, Event, EventStream, Usage
+from app.engine.vllm.sse import MAX_LINE_BYTES, Event, EventStream, Usage
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 from tests.engine.scripted import GOOD, choice, event, events
 from tests.timing import Repeated, assert_linear

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.engine import Generation, Sampling, TokenNumbers
-from app.engine.vllm import EngineLimits, VllmEngine
+from app.engine.vllm.client import EngineLimits, VllmEngine
 from app.errors import EngineError, EngineProtocolError
 from tests.engine.connected import (
     LONG,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine import Generation
-from app.engine.vllm import EngineLimits
+from app.engine.vllm.client import EngineLimits
 from app.errors import (
     EngineError,
     EngineOverloaded,

@@ -12,7 +12,7 @@ from app.codec.fsq import digits_of, values_of
 from app.codec.pulses import pulses
 from app.codec.source_filter import BANDS as POINTS
 from app.codec.source_filter import Decoder, Levels, noise_samples
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from training.aperiodicity import (
     BANDS,
     PULSES_OVER_NOISE,

@@ -8,10 +8,10 @@ from app.audio.samples import Samples
 from app.codec import Codes, CodeWindow
 from app.codec.builtin import load_builtin_codec
 from app.codec.eager import EagerCodec
-from app.engine.header import phoneme_ids
-from app.engine.one_pass import generate_codes, load_model
-from app.engine.phonemes import Phonemiser
-from app.engine.voices import TOKEN_MODEL
+from app.engine.embedded.nar_worker import generate_codes, load_model
+from app.engine.embedded.phonemes import Phonemiser
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.voices import TOKEN_MODEL
 from training.codec_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
 
 torch.set_num_threads(1)

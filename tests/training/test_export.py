@@ -9,7 +9,7 @@ import yaml
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from app.codec.fsq import digits_of
-from app.engine.voices import VOICES
+from app.engine.embedded.voices import VOICES
 from app.text.prompt import render
 from training import export
 from training.language_model import (

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from app.codec import CodeWindow
-from app.engine.one_pass import load_model
-from app.engine.phonemes import Phonemiser
-from app.engine.voices import VOICES
+from app.engine.embedded.nar_worker import load_model
+from app.engine.embedded.phonemes import Phonemiser
+from app.engine.embedded.voices import VOICES
 from training.encode import load_encoder
 from training.export import expand
 from training.language_model import END_ROW, NEVER_ROW, SPEECH_START, LanguageModel, Shape

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load
 
 from app.codec.fsq import digits_of
-from app.engine.header import phoneme_ids
-from app.engine.nar import TokenModel
+from app.engine.embedded.nar import TokenModel
+from app.engine.embedded.safetensors_metadata import phoneme_ids
 from training import tokens_lm, tokens_nar
 from training.language_model import (
     END_ROW,

@@ -11,7 +11,7 @@ import pytest
 
 from app.config.profiles import TokenSyntax
 from app.engine import Generation, Sampling, TokenNumbers
-from app.engine.vllm import EngineLimits, VllmEngine
+from app.engine.vllm.client import EngineLimits, VllmEngine
 from app.errors import EngineError
 from app.request_errors import InputTooLong
 from app.text.clean import clean

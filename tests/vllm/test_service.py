@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.config.profiles import load_profile
-from app.engine.vllm import VllmEngine
+from app.engine.vllm.client import VllmEngine
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
 from tests.vllm.conftest import KnownAnswer

@@ -19,11 +19,11 @@ from app.codec.builtin import load_builtin_codec
 from app.config.profiles import load_profile
 from app.config.settings import Settings
 from app.engine import Engine, Generation, Sampling
-from app.engine.builtin import BuiltinEngine
-from app.engine.header import phoneme_ids
-from app.engine.phonemes import PhonemeChunk, Phonemiser
-from app.engine.vllm import VllmEngine
-from app.engine.voices import TOKEN_MODEL
+from app.engine.embedded.engine import BuiltinEngine
+from app.engine.embedded.phonemes import PhonemeChunk, Phonemiser
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.vllm.client import VllmEngine
 from app.text.prompt import render
 from tests.serving import SPEECH, Served, serving, settings_for_tests
 from tests.vllm.server import vllm_server

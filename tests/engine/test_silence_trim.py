@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.silence import LEAD_FRAMES, TAIL_FRAMES, SilenceTrim
+from app.engine.embedded.silence_trim import LEAD_FRAMES, TAIL_FRAMES, SilenceTrim
 
 
 @pytest.mark.parametrize("ends_sentence", [True, False])

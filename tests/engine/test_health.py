@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.standing import EngineHealth, HealthPolicy, Rank
+from app.engine.pool.health import EngineHealth, HealthPolicy, Rank
 
 PATIENCE = HealthPolicy()
 

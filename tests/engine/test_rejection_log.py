@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from app.engine.refusals import QUIET_S, RejectionLog
+from app.engine.vllm.rejection_log import QUIET_S, RejectionLog
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load
 
 from app.engine import OnTokens
-from app.engine.nar import FRAMES_PER_UNIT, TokenModel
-from app.engine.phonemes import PhonemeChunk
-from app.engine.reader import PhonemiserThread
-from app.engine.voices import add_voice_pads
+from app.engine.embedded.nar import FRAMES_PER_UNIT, TokenModel
+from app.engine.embedded.phonemes import PhonemeChunk
+from app.engine.embedded.phonemiser_thread import PhonemiserThread
+from app.engine.embedded.voices import add_voice_pads
 from app.errors import EngineUnreachable
 
 # Each chunk begins with 260 to 320 ms of silence and ends with 300 to 460 ms. The frames of the

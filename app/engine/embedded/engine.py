@@ -10,11 +10,11 @@ from pathlib import Path
 
 from app.contention import busy_cores, cores
 from app.engine import EngineCost, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.budget import BudgetExhausted, TokenBudget
-from app.engine.header import phoneme_ids
-from app.engine.one_pass import NarWorker
-from app.engine.reader import PhonemisedText, PhonemiserThread
-from app.engine.voices import TOKEN_MODEL, VOICES
+from app.engine.embedded.nar_worker import NarWorker
+from app.engine.embedded.phonemiser_thread import PhonemisedText, PhonemiserThread
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.token_budget import BudgetExhausted, TokenBudget
+from app.engine.embedded.voices import TOKEN_MODEL, VOICES
 from app.errors import EngineError, LoadError
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
 from app.text.prompt import parse, render

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "weights"
+FOLDER = Path(__file__).parents[2] / "weights"
 TOKEN_MODEL = FOLDER / "token_model.safetensors"  # with the phoneme table of both models
 
 VOICES = ("lark", "heron")

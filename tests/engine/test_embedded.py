@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from app.config.profiles import load_profile
 from app.engine import Generation, Sampling, TokenNumbers
-from app.engine.builtin import BuiltinEngine, voice_and_text
+from app.engine.embedded.engine import BuiltinEngine, voice_and_text
 from app.errors import EngineError, LoadError
 from app.request_errors import UnsupportedLanguage, VoiceNotFound
 from app.text.prompt import render

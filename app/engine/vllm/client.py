@@ -19,12 +19,12 @@ from app import tracing
 from app.config.engine_urls import endpoint_label
 from app.config.profiles import TokenSyntax
 from app.engine import Generation, OnTokens, Sampling
-from app.engine.catalogue import ModelList
-from app.engine.clock import TokenTimeout
-from app.engine.completion import Completion, request_body
-from app.engine.failures import connection_error, error_for_status
-from app.engine.refusals import RejectionLog
-from app.engine.resolver import EngineResolver
+from app.engine.vllm.completion import Completion, request_body
+from app.engine.vllm.errors import connection_error, error_for_status
+from app.engine.vllm.models import ModelList
+from app.engine.vllm.rejection_log import RejectionLog
+from app.engine.vllm.resolver import EngineResolver
+from app.engine.vllm.token_timeout import TokenTimeout
 from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
 from app.request_errors import InputTooLong
 from app.standstill import ProcessTimeout

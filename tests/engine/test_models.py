@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine.catalogue import ModelList
+from app.engine.vllm.models import ModelList
 
 VLLM = b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/models/tts"}, {"id": "lora"}]}'
 

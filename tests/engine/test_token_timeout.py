@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.engine.clock import TokenTimeout
+from app.engine.vllm.token_timeout import TokenTimeout
 
 
 @pytest.mark.fault(7)

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from hibari import Hibari  # pyright: ignore[reportMissingTypeStubs]
 from hibari.g2p import G2P  # pyright: ignore[reportMissingTypeStubs]
 
-from app.engine.pronunciations import PRONUNCIATIONS
+from app.engine.embedded.malaysian_names import PRONUNCIATIONS
 from text_normaliser import read_english
 
 # Phonemes of a chunk. The models were trained on single sentences of 3 to 20 words, which have at

@@ -12,11 +12,11 @@ import pytest
 
 from app.config.profiles import load_profile
 from app.engine import Generation, Sampling
-from app.engine.header import phoneme_ids
-from app.engine.phonemes import Phonemiser
-from app.engine.phonemising import PhonemeEngine
-from app.engine.silence import LEAD_FRAMES, TAIL_FRAMES
-from app.engine.voices import TOKEN_MODEL
+from app.engine.embedded.phoneme_engine import PhonemeEngine
+from app.engine.embedded.phonemes import Phonemiser
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.silence_trim import LEAD_FRAMES, TAIL_FRAMES
+from app.engine.embedded.voices import TOKEN_MODEL
 from app.errors import EngineError, EngineLength, EngineUnreachable
 from app.request_errors import UnsupportedLanguage
 from tests.fakes import FixedEngine
@@ -42,7 +42,7 @@ def loaded_once(phonemiser: Phonemiser, monkeypatch: pytest.MonkeyPatch) -> None
     def load(_: dict[str, int]) -> Phonemiser:
         return phonemiser
 
-    monkeypatch.setattr("app.engine.reader.Phonemiser", load)
+    monkeypatch.setattr("app.engine.embedded.phonemiser_thread.Phonemiser", load)
 
 
 @asynccontextmanager

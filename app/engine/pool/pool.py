@@ -10,8 +10,8 @@ from dataclasses import replace
 from random import Random
 
 from app.engine import Engine, Generation, OnTokens, Sampling
-from app.engine.member import EngineRequest, PooledEngine
-from app.engine.standing import HealthPolicy, Rank
+from app.engine.pool.health import HealthPolicy, Rank
+from app.engine.pool.member import EngineRequest, PooledEngine
 from app.errors import EngineAnswer, EngineError, EngineOverloaded, EngineRefused, ServiceError
 from app.request_errors import InputTooLong
 

@@ -8,7 +8,7 @@ import orjson
 
 from app.config.profiles import TokenSyntax
 from app.engine import FinishReason, Generation, Sampling
-from app.engine.sse import Event, EventStream, Usage
+from app.engine.vllm.sse import Event, EventStream, Usage
 from app.errors import EngineError, EngineProtocolError, EngineTruncated
 from app.tokens.token_parser import TokenIdParser
 

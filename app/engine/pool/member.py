@@ -12,7 +12,7 @@ from random import Random
 
 from app import metrics
 from app.engine import Engine, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.standing import EngineHealth, HealthPolicy
+from app.engine.pool.health import EngineHealth, HealthPolicy
 from app.errors import (
     EngineError,
     EngineNoAudio,

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import replace
 
 from app.engine import Engine, FinishReason, Generation, OnTokens, Sampling, TokenNumbers
-from app.engine.budget import BudgetExhausted, TokenBudget
-from app.engine.header import phoneme_ids
-from app.engine.phonemes import PhonemeChunk
-from app.engine.reader import PhonemisedText, PhonemiserThread
-from app.engine.silence import SilenceTrim
-from app.engine.voices import TOKEN_MODEL
+from app.engine.embedded.phonemes import PhonemeChunk
+from app.engine.embedded.phonemiser_thread import PhonemisedText, PhonemiserThread
+from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.engine.embedded.silence_trim import SilenceTrim
+from app.engine.embedded.token_budget import BudgetExhausted, TokenBudget
+from app.engine.embedded.voices import TOKEN_MODEL
 from app.errors import EngineLength
 from app.request_errors import UnsupportedLanguage
 from app.text.prompt import parse, render

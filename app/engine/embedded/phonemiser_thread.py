@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import TypeVar
 
-from app.engine.deadline_thread import DeadlineThread
-from app.engine.phonemes import PhonemeChunk, Phonemiser
+from app.engine.embedded.deadline_thread import DeadlineThread
+from app.engine.embedded.phonemes import PhonemeChunk, Phonemiser
 from app.errors import EngineError, EngineUnreachable
 
 # Exceptions that hibari's rules raise on some texts, and RuntimeError of torch and DeadlineThread.
