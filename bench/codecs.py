@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from app.codec import Codec, CodeWindow
-from app.codec.builtin import load_builtin_codec
-from app.codec.neucodec import load_neucodec
+from app.codec.builtin.load import load_builtin_codec
+from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
 from bench.machine import write_result
 

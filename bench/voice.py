@@ -18,7 +18,7 @@ import torch
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow
-from app.codec.builtin import load_builtin_codec
+from app.codec.builtin.load import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.config.profiles import load_profile
 from app.engine import Sampling, TokenNumbers

@@ -19,8 +19,8 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
+from app.codec.builtin.decoder import Decoder, Levels, pitch_numbers
 from app.codec.fsq import LEVELS
-from app.codec.source_filter import Decoder, Levels, pitch_numbers
 from training.aperiodicity import aperiodicity_distance, shares_of
 from training.codec_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
 from training.folder import add_folder

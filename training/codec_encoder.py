@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from app.audio.samples import Samples
 from app.codec import Codes
-from app.codec.convnext import ConvNeXtBlock
+from app.codec.builtin.convnext import ConvNeXtBlock
 from app.codec.fsq import DIGITS, LEVELS, codes_of
 
 WEIGHTS = Path(__file__).parent / "weights" / "codec_encoder.safetensors"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.audio.samples import Samples
-from app.codec.builtin import SPEC
+from app.codec.builtin.load import SPEC
 from app.engine.embedded.phonemes import Phonemiser
 from app.engine.embedded.voices import VOICES
 from training.evaluate import BENCH

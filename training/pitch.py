@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.codec.builtin import read_decoder
+from app.codec.builtin.decoder import STEPS_PER_FRAME, FrameNetwork
+from app.codec.builtin.load import read_decoder
 from app.codec.fsq import digits_of, values_of
-from app.codec.source_filter import STEPS_PER_FRAME, FrameNetwork
 from training.codec import VOICING_WEIGHT, pitch_at_steps, pitch_distance
 from training.folder import add_folder
 from training.loop import Measured, Plan, Run, add_training, plan_of

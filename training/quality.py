@@ -17,7 +17,7 @@ from pesq import pesq  # pyright: ignore[reportMissingTypeStubs]
 from pystoi import stoi  # pyright: ignore[reportMissingTypeStubs]
 
 from app.audio.samples import Samples
-from app.codec.builtin import SPEC
+from app.codec.builtin.load import SPEC
 from bench.judge import RATE_HZ, Judge, normalise, word_error_rate
 from training.speakers import Line, Take
 from training.teacher import load_graph

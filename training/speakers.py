@@ -14,7 +14,7 @@ from transformers import Qwen3ForCausalLM
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow
-from app.codec.builtin import builtin_codec, read_decoder
+from app.codec.builtin.load import builtin_codec, read_decoder
 from app.codec.eager import EagerCodec
 from app.engine.embedded.nar import FRAMES_PER_UNIT, TokenModel
 from app.engine.embedded.nar_worker import load_model

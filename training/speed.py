@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from app.codec import CodeWindow
-from app.codec.builtin import SPEC
+from app.codec.builtin.load import SPEC
 from app.engine.embedded.nar_worker import load_model
 from app.engine.embedded.voices import VOICES
 from training.encode import load_encoder

@@ -11,7 +11,7 @@ from torch import Tensor
 from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.batch import Batch, trim_context
-from app.codec.faults import map_device_errors
+from app.codec.device_errors import map_device_errors
 from app.codec.spec import CodecSpec
 
 # Arguments: codes (batch, frames, codes_per_frame), int32; position of each row in its stream

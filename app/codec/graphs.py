@@ -18,9 +18,9 @@ from torch import Tensor
 from app import metrics
 from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, OutOfMemory
-from app.codec.accelerator import Accelerator, Event, Replay
+from app.codec.cuda import Accelerator, Event, Replay
+from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
-from app.codec.faults import map_device_errors
 from app.codec.grid import Grid
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
+from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
-from app.codec.faults import map_device_errors
 from app.codec.grid import Grid
 from app.codec.hub import Report
 from app.codec.registry import CODECS, CodecName, Dtype
@@ -115,7 +115,7 @@ def _load_and_capture(choice: CodecOptions, device: str, report: Report) -> Code
             codec
         )  # warm-up: the first call of a shape creates plans and allocates memory
         return codec
-    from app.codec.accelerator import Cuda  # noqa: PLC0415  (CUDA only)
+    from app.codec.cuda import Cuda  # noqa: PLC0415  (CUDA only)
     from app.codec.graphs import GraphedCodec  # noqa: PLC0415
 
     narrow = dtype != torch.float32

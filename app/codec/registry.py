@@ -58,13 +58,13 @@ class CodecInfo:
 
 CODECS: dict[str, CodecInfo] = {
     "neucodec": CodecInfo(
-        loader="app.codec.neucodec:load",
+        loader="app.codec.neucodec.load:load",
         vocabulary=65_536,
         cpu_batch_frames=128,
         cpu_call_frames=8,
         graph_frames=(32, 64, 96, 128, 192, 256, 384),
         encoder=EncoderInfo(
-            loader="app.codec.neucodec_encoder:load_encoder",
+            loader="app.codec.neucodec.encoder:load_encoder",
             files=("config.json", "model.safetensors"),
         ),
     ),
@@ -76,7 +76,7 @@ CODECS: dict[str, CodecInfo] = {
         graph_frames=(8, 12, 16, 24, 32, 64),
     ),
     "builtin": CodecInfo(
-        loader="app.codec.builtin:load",
+        loader="app.codec.builtin.load:load",
         vocabulary=65_536,
         cpu_batch_frames=256,
         cpu_call_frames=8,

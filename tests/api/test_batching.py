@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow
-from app.codec.builtin import load_builtin_codec
-from app.codec.neucodec import load_neucodec
+from app.codec.builtin.load import load_builtin_codec
+from app.codec.neucodec.decoder import Size
+from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.spec import CodecSpec
-from app.codec.vocos import Size
 from app.config.settings import Settings
 from tests.fakes import FixedEngine
 from tests.serving import SPEECH, Served, serving, settings_for_tests

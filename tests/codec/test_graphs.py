@@ -13,13 +13,13 @@ from torch import Tensor
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow, OverlappingCodec
-from app.codec.accelerator import Replay
+from app.codec.cuda import Replay
 from app.codec.eager import EagerCodec
 from app.codec.graphs import GraphedCodec
 from app.codec.grid import Grid
-from app.codec.neucodec import load_neucodec
+from app.codec.neucodec.decoder import Size
+from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
-from app.codec.vocos import Size
 from tests.codec.host import Host
 from tests.counted import counted
 from tests.fakes import Clock, tone_spec

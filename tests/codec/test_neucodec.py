@@ -14,8 +14,8 @@ from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
-from app.codec.neucodec import decoder_state, load_neucodec, neucodec_spec
-from app.codec.vocos import PUBLISHED, Size, VocosDecoder
+from app.codec.neucodec.decoder import PUBLISHED, Size, VocosDecoder
+from app.codec.neucodec.load import decoder_state, load_neucodec, neucodec_spec
 from tests.sound import snr_db
 
 torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import NeuCodecModel, SeamlessM4TFeatureExtractor
 
 from app.audio.samples import Samples
-from app.codec.neucodec_encoder import NeuCodecEncoder, load_encoder
+from app.codec.neucodec.encoder import NeuCodecEncoder, load_encoder
 from app.errors import LoadError
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from app.codec.pulses import (
+from app.codec.builtin.pulses import (
     BLOCK_SAMPLES,
     HIGHEST_HARMONIC_HZ,
     STEP_SAMPLES,

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from app.codec import CodeWindow
-from app.codec.builtin import SPEC as BUILTIN
+from app.codec.builtin.load import SPEC as BUILTIN
 from app.codec.load import CodecOptions, load_codec, load_encoder
-from app.codec.neucodec import neucodec_spec
+from app.codec.neucodec.load import neucodec_spec
 from app.codec.registry import CODECS
 from app.codec.snac import GPU_WINDOW_FRAMES, snac_spec
 from app.codec.spec import CodecSpec

@@ -11,8 +11,8 @@ import torch
 from app.codec import CodeWindow
 from app.codec.graphs import GraphedCodec
 from app.codec.grid import Grid
-from app.codec.neucodec import load_neucodec
-from app.codec.vocos import Size
+from app.codec.neucodec.decoder import Size
+from app.codec.neucodec.load import load_neucodec
 from tests.codec.host import Host
 from tests.sound import snr_db
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from app.codec.builtin import WEIGHTS, read_decoder
+from app.codec.builtin.decoder import BANDS as POINTS
+from app.codec.builtin.decoder import Decoder, Levels, noise_samples
+from app.codec.builtin.load import WEIGHTS, read_decoder
+from app.codec.builtin.pulses import pulses
 from app.codec.fsq import digits_of, values_of
-from app.codec.pulses import pulses
-from app.codec.source_filter import BANDS as POINTS
-from app.codec.source_filter import Decoder, Levels, noise_samples
 from app.engine.embedded.voices import VOICES
 from training.aperiodicity import (
     BANDS,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from app.codec import CodeWindow
-from app.codec.builtin import builtin_codec, read_decoder
+from app.codec.builtin.load import builtin_codec, read_decoder
 from app.codec.fsq import LEVELS, values_of
 from training import codec
 from training.encode import load_encoder

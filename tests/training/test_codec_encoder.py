@@ -6,7 +6,7 @@ import torch
 
 from app.audio.samples import Samples
 from app.codec import Codes, CodeWindow
-from app.codec.builtin import load_builtin_codec
+from app.codec.builtin.load import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.engine.embedded.nar_worker import generate_codes, load_model
 from app.engine.embedded.phonemes import Phonemiser

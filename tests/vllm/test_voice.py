@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.codec.builtin import load_builtin_codec
+from app.codec.builtin.load import load_builtin_codec
 from app.config.profiles import load_profile
 from app.config.settings import Settings
 from app.engine import Engine, Generation, Sampling

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.convnext import ConvNeXtBlock
+from app.codec.builtin.convnext import ConvNeXtBlock
 from app.codec.fsq import DIGITS, LEVELS, codes_of
 
 PHONEMES = 178

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from app.codec.eager import EagerCodec
 from app.codec.hub import DECODER_FILES, CodecWeightsError, Report, find_file, log_progress
 from app.codec.load import CodecOptions
-from app.codec.packed import pack
+from app.codec.neucodec.decoder import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
+from app.codec.neucodec.packed_linear import pack
 from app.codec.registry import RANDOM
 from app.codec.spec import CodecSpec
-from app.codec.vocos import HOP_SAMPLES, PUBLISHED, Size, VocosDecoder
 from app.codec.weights import Tensors, draw_tensors, read_tensors
 
 # Replacing these substrings in this order turns the names of the transformers layout into those

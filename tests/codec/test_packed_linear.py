@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from app.codec.packed import Linear, pack
+from app.codec.neucodec.packed_linear import Linear, pack
 
 multiplies_bfloat16 = torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get(
     "avx512_bf16", False

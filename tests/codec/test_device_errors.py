@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
-from app.codec import DeviceLost, OutOfMemory, faults
+from app.codec import DeviceLost, OutOfMemory, device_errors
+from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
-from app.codec.faults import map_device_errors
 from tests.codec.test_graphs import Host, graphed, window
 from tests.fakes import SPEC
 
@@ -49,7 +49,7 @@ def test_no_memory_is_told_after_what_was_held_is_given_back(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back: list[bool] = []
-    monkeypatch.setattr(faults, "_give_back", lambda: given_back.append(True))
+    monkeypatch.setattr(device_errors, "_give_back", lambda: given_back.append(True))
     with pytest.raises(OutOfMemory) as told:
         raising(error)
     assert given_back == [True]
@@ -68,7 +68,7 @@ def test_the_batchs_tensors_are_free_when_memory_is_given_back(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     alive: list[bool] = []
-    monkeypatch.setattr(faults, "_give_back", lambda: alive.append(held[0]() is not None))
+    monkeypatch.setattr(device_errors, "_give_back", lambda: alive.append(held[0]() is not None))
     gc.disable()
     try:
         with pytest.raises(OutOfMemory):

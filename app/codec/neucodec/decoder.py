@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.codec.fsq import DIGITS, digits_of, values_of
-from app.codec.overlap import overlap_add
-from app.codec.packed import Linear
+from app.codec.neucodec.packed_linear import Linear
+from app.codec.overlap_add import overlap_add
 
 HOP_SAMPLES = 480
 WINDOW_SAMPLES = 4 * HOP_SAMPLES

@@ -8,15 +8,15 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
+from app.codec.builtin.decoder import FRAME_SAMPLES, Decoder
+from app.codec.builtin.pulses import SAMPLE_RATE_HZ
 from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY
 from app.codec.hub import Report
 from app.codec.load import CodecOptions
-from app.codec.pulses import SAMPLE_RATE_HZ
-from app.codec.source_filter import FRAME_SAMPLES, Decoder
 from app.codec.spec import CodecSpec
 
-WEIGHTS = Path(__file__).parents[1] / "weights" / "codec_decoder.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "weights" / "codec_decoder.safetensors"
 
 # The context is the receptive field, in frames.
 # Past: the phase depends on two blocks of pitch (50), the pitch on the causal blocks of its network

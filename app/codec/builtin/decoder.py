@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.convnext import ConvNeXtBlock
+from app.codec.builtin.convnext import ConvNeXtBlock
+from app.codec.builtin.pulses import STEP_SAMPLES, pulses
 from app.codec.fsq import DIGITS, digits_of, values_of
-from app.codec.overlap import overlap_add
-from app.codec.pulses import STEP_SAMPLES, pulses
+from app.codec.overlap_add import overlap_add
 
 FFT_SAMPLES = 960
 BINS = FFT_SAMPLES // 2 + 1

@@ -1,0 +1,1 @@
+"""NeuCodec, with its own weights."""
