@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from app.api.cloning import Cloner
 from app.api.service import LOADING, Service
-from app.clone.encoder import ReferenceEncoder
-from app.clone.reference import ReferenceLimits
-from app.clone.store import VoiceStore
+from app.cloning.cloner import Cloner
+from app.cloning.encoder import ReferenceEncoder
+from app.cloning.recording import ReferenceLimits
+from app.cloning.store import VoiceStore
 from app.codec import Codec, OverlappingCodec, VoiceEncoder
 from app.codec.registry import CODECS
 from app.config.engine_urls import EngineEndpoint

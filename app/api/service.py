@@ -9,7 +9,6 @@ from pathlib import Path
 from fastapi import Request
 
 from app.api.admission import Admission
-from app.api.cloning import Cloner
 from app.api.intake import RequestPlanner
 from app.api.places import SlotLimit
 from app.api.reading import run_in_thread_if_long
@@ -20,6 +19,7 @@ from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
 from app.attempt import Stage, SynthesisRequest
 from app.audio.encoders import Encoder
+from app.cloning.cloner import Cloner
 from app.config.profiles import Profile
 from app.config.settings import Settings
 from app.decode.scheduler import Scheduler

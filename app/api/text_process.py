@@ -16,7 +16,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from typing import BinaryIO
 
-from app.clone.child import child_command, child_environment, die_with_the_service
+from app.child_process import child_command, child_environment, die_with_the_service
 from app.errors import DeadlineExceeded, NotReady
 from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
 from app.standstill import ProcessTimeout

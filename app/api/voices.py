@@ -13,7 +13,7 @@ from app.api.response import AUDIO_RESPONSES, AudioResponse
 from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
 from app.api.upload import form_schema, read_upload
-from app.clone.store import ClonedVoice
+from app.cloning.store import ClonedVoice
 from app.config.profiles import Voices
 
 VOICES_PATH, CLONE_PATH = "/v1/audio/voices", "/v1/audio/vc"

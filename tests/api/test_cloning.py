@@ -15,12 +15,12 @@ import httpx
 import numpy as np
 import pytest
 
-from app.api.cloning import MAX_WAITING
 from app.audio.encoders import MEDIA_TYPES
 from app.audio.samples import Samples
+from app.cloning.cloner import MAX_WAITING
 from app.errors import LoadError
 from app.main import create_app
-from tests.clone.recordings import film, recording
+from tests.cloning.recordings import film, recording
 from tests.fakes import FixedEngine, ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.api.test_cloning import CountingEncoder
-from tests.clone.recordings import recording
+from tests.cloning.recordings import recording
 from tests.engine.scripted import ScriptedEngine, Step, refusal
 from tests.fakes import ToneCodec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests

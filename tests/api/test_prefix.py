@@ -9,7 +9,7 @@ import pytest
 
 from app.api.path import route_path
 from app.api.telemetry import TELEMETRY
-from tests.clone.recordings import recording
+from tests.cloning.recordings import recording
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_sync
 
 from tests.api.test_cloning import CountingEncoder
-from tests.clone.recordings import recording
+from tests.cloning.recordings import recording
 from tests.engine.scripted import (
     Close,
     ScriptedEngine,

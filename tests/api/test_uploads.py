@@ -31,9 +31,9 @@ from tests.api.test_cloning import (
     CountingEncoder,
     cloning,
 )
-from tests.clone.hostile import eight_planes, of_samples
-from tests.clone.recordings import recording
-from tests.clone.test_decoding import is_running
+from tests.cloning.hostile import eight_planes, of_samples
+from tests.cloning.recordings import recording
+from tests.cloning.test_decoding import is_running
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request
 
@@ -102,7 +102,7 @@ async def test_a_decoder_that_crashes_is_a_refusal(
     )
     with monkeypatch.context() as patch:
         patch.setattr(
-            "app.clone.decoding.child_command",
+            "app.cloning.decoding.child_command",
             lambda _: [sys.executable, "-I", "-S", "-c", program],
         )
         assert code_of(await speak_as(served, SAMPLE)) == "invalid_audio"
@@ -118,7 +118,7 @@ async def test_a_client_that_leaves_ends_the_decoding_of_its_recording(
     program = f"import pathlib, os, time; pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(60)"
     with monkeypatch.context() as patch:
         patch.setattr(
-            "app.clone.decoding.child_command",
+            "app.cloning.decoding.child_command",
             lambda _: [sys.executable, "-I", "-S", "-c", program],
         )
         asked = asyncio.create_task(speak_as(served, SAMPLE))

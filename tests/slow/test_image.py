@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bench.paced_engine import paced_engine
-from tests.clone.recordings import recording
+from tests.cloning.recordings import recording
 from tests.composed import environment_of
 from tests.process import PORTS, Running, wait_until_ready
 from tests.slow.image import ROOT, Image, Stage, built, can_build

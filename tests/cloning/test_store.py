@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.clone.store import MAX_NAME_CHARACTERS, ClonedVoice, VoiceStore, voice_name
+from app.cloning.store import MAX_NAME_CHARACTERS, ClonedVoice, VoiceStore, voice_name
 from app.errors import LoadError, ServiceError
 from app.errors import VoiceNotSaved as NotSaved
 from app.request_errors import InvalidName, StoredVoiceNotFound, TooManyVoices, VoiceExists

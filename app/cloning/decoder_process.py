@@ -1,6 +1,6 @@
 """Decode untrusted recordings with FFmpeg in a process without other rights.
 
-`main` runs in that process (see `app.clone.decoding`). It reads a task and a file from stdin,
+`main` runs in that process (see `app.cloning.decoding`). It reads a task and a file from stdin,
 writes the samples to stdout and exits with a status. A crash, an endless loop or a lack of memory
 ends this process alone. It imports neither numpy nor torch, so that it starts in 0.1 s.
 """
@@ -27,7 +27,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from app.clone.child import die_with_the_service
+from app.child_process import die_with_the_service
 
 READY = b"R"  # first byte of the output; the file causes any failure after it
 SAMPLE_BYTES = 4  # float32

@@ -12,8 +12,8 @@ from math import ceil
 import numpy as np
 
 from app.audio.samples import Samples
-from app.clone.child import child_command, child_environment
-from app.clone.decoder import MAX_CHANNELS, READY, SAMPLE_BYTES, DecodeTask, Verdict
+from app.child_process import child_command, child_environment
+from app.cloning.decoder_process import MAX_CHANNELS, READY, SAMPLE_BYTES, DecodeTask, Verdict
 from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong
 
@@ -172,7 +172,7 @@ class RecordingDecode:
 
 def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        child_command("app.clone.decoder"),
+        child_command("app.cloning.decoder_process"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the file decides how much FFmpeg writes

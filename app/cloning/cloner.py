@@ -7,8 +7,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from app.api.admission import overloaded
-from app.clone.encoder import Recording, ReferenceEncoder
-from app.clone.store import ClonedVoice, VoiceStore, voice_name
+from app.cloning.encoder import Recording, ReferenceEncoder
+from app.cloning.store import ClonedVoice, VoiceStore, voice_name
 from app.config.profiles import Profile
 from app.errors import CloningUnavailable, DeadlineExceeded, LoadError
 from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists

@@ -26,7 +26,7 @@ def child_command(module: str) -> list[str]:
     -I ignores Python's environment variables and the current folder, -S adds no other folders, -B
     writes no compiled files.
     """
-    folders = dict.fromkeys((str(Path(__file__).parents[2]), *filter(None, sys.path)))
+    folders = dict.fromkeys((str(Path(__file__).parents[1]), *filter(None, sys.path)))
     return [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, module, *folders]
 
 

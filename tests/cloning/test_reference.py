@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.clone.reference import RATE_HZ, ReferenceLimits, decode_reference
+from app.cloning.recording import RATE_HZ, ReferenceLimits, decode_reference
 from app.request_errors import (
     InvalidAudio,
     ReferenceSilent,
@@ -21,7 +21,7 @@ from app.request_errors import (
     ReferenceTooShort,
     RequestError,
 )
-from tests.clone.recordings import CODECS, film, recording, tone, with_cover
+from tests.cloning.recordings import CODECS, film, recording, tone, with_cover
 
 LIMITS = ReferenceLimits(min_s=1.0, max_s=5.0)
 PADDED = {"mp3", "aac", "m4a", "opus", "webm"}  # formats that may begin or end with some silence
@@ -174,7 +174,7 @@ def test_a_playlist_does_not_read_this_machines_files(
     with av.open(io.BytesIO(playlist)) as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) == 32_000  # FFmpeg would
     if containers is not None:
-        monkeypatch.setattr("app.clone.reference.CONTAINERS", containers)
+        monkeypatch.setattr("app.cloning.recording.CONTAINERS", containers)
     with pytest.raises(InvalidAudio):
         decode_reference(playlist, LIMITS)
 

@@ -8,7 +8,7 @@ import struct
 import av
 import numpy as np
 
-from tests.clone.recordings import recording, tone
+from tests.cloning.recordings import recording, tone
 
 
 def surround(

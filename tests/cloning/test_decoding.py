@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.clone.child import child_environment
-from app.clone.decoder import MAX_DESCRIPTORS, DecodeTask
-from app.clone.decoding import MEMORY_BYTES, DecodeLimits, DecoderProcesses, RecordingDecode
-from app.clone.reference import CONTAINERS, RATE_HZ, ReferenceLimits, decode_reference
+from app.child_process import child_environment
+from app.cloning.decoder_process import MAX_DESCRIPTORS, DecodeTask
+from app.cloning.decoding import MEMORY_BYTES, DecodeLimits, DecoderProcesses, RecordingDecode
+from app.cloning.recording import CONTAINERS, RATE_HZ, ReferenceLimits, decode_reference
 from app.errors import CloningUnavailable
 from app.request_errors import InvalidAudio, ReferenceTooLong, ReferenceTooShort
-from tests.clone.hostile import changing, eight_planes, of_samples, surround
-from tests.clone.recordings import recording, tone
+from tests.cloning.hostile import changing, eight_planes, of_samples, surround
+from tests.cloning.recordings import recording, tone
 
 pytestmark = pytest.mark.fault(44)
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def decoding(limit_s: float = 10.0, processes: DecoderProcesses | None = None) -
 def replace_decoder(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Have another program stand in for the decoder."""
     monkeypatch.setattr(
-        "app.clone.decoding.child_command", lambda _: [sys.executable, "-I", "-S", "-c", program]
+        "app.cloning.decoding.child_command", lambda _: [sys.executable, "-I", "-S", "-c", program]
     )
 
 
@@ -143,7 +143,7 @@ def test_a_decoder_that_does_not_start_is_no_fault_of_the_file(
 def test_a_process_that_cannot_be_started_is_no_fault_of_the_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.clone.decoding.child_command", lambda _: ["/no/such/python"])
+    monkeypatch.setattr("app.cloning.decoding.child_command", lambda _: ["/no/such/python"])
     with pytest.raises(CloningUnavailable):
         decoding().run()
 
@@ -206,7 +206,7 @@ def test_refused_files_leave_no_descriptor_and_no_process() -> None:
 
 def test_the_process_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:
     program = (
-        "import time; from app.clone.decoding import DecoderProcesses; "
+        "import time; from app.cloning.decoding import DecoderProcesses; "
         "print(DecoderProcesses().take().pid, flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -263,7 +263,7 @@ def test_the_process_is_confined() -> None:
     program = f"""
 import os, resource, sys
 sys.path += {sys.path!r}
-from app.clone.decoder import DecodeTask, confine
+from app.cloning.decoder_process import DecodeTask, confine
 confine(DecodeTask.of({task.line()!r}))
 kinds = resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE
 print([resource.getrlimit(kind) for kind in kinds], len(os.sched_getaffinity(0)))

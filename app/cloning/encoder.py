@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import metrics
-from app.clone.decoding import DecoderProcesses
-from app.clone.reference import RATE_HZ, ReferenceDecoding, ReferenceLimits
+from app.cloning.decoding import DecoderProcesses
+from app.cloning.recording import RATE_HZ, ReferenceDecoding, ReferenceLimits
 from app.codec import VoiceEncoder
 
 

@@ -1,6 +1,6 @@
 """Decode an uploaded reference to mono audio at the encoder's rate, or reject it.
 
-The bytes are untrusted. They are decoded in a separate process (see `app.clone.decoding`). Only
+The bytes are untrusted. They are decoded in a separate process (see `app.cloning.decoding`). Only
 listed containers and no protocols are allowed, because a playlist would make FFmpeg read this
 machine's files. A stated length is used only to reject a file. Decoding stops at the longest length
 and at limits of time and memory.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.audio.samples import Samples
-from app.clone.decoding import DecodeLimits, DecoderProcesses, RecordingDecode
+from app.cloning.decoding import DecodeLimits, DecoderProcesses, RecordingDecode
 from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
 
 RATE_HZ = 16_000  # input rate of NeuCodec's encoder
