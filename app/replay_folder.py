@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from app.folder import ensure_writable_folder, write_atomically
-from app.trail import ReplayRecorder
+from app.synthesis.recording import ReplayRecorder
 
 MAX_FILES = 100
 MAX_BYTES = 50_000_000  # bytes of all files; a minute of NeuCodec is about 25 KB

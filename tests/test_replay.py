@@ -19,18 +19,18 @@ import numpy as np
 import pytest
 
 from app.api.records import MAX_REPLAYS, RequestHistory
-from app.attempt import Attempt
 from app.codec import CodeWindow
 from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
-from app.progress import NOTHING
 from app.replay import main, read_replay, replay_samples
 from app.replay_folder import MAX_WAITING, ReplayStore
 from app.request_errors import CodesNotAvailable
+from app.synthesis.attempt import Attempt
+from app.synthesis.recording import ReplayRecorder
+from app.synthesis.stats import NOTHING
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window
-from app.trail import ReplayRecorder
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
 

@@ -13,8 +13,8 @@ from typing import Literal
 from app import metrics
 from app.decode.load_estimate import LoadEstimate, Shortage, Stream
 from app.errors import Overloaded
-from app.listener import ClientGone
 from app.standstill import ProcessTimeout
+from app.synthesis.audio_output import ClientGone
 
 RETRY_AFTER_S = 1
 # Share of the slots reserved for streams. A longer wait does not interrupt the audio of a whole

@@ -10,16 +10,12 @@ from typing import TypeVar
 from app import tracing
 from app.api.response import DeliveryMode, OutputFormat
 from app.api.schemas import SpeechRequest, VoiceId
-from app.api.script import TextStream
-from app.attempt import SynthesisRequest
 from app.audio.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
 from app.audio.fade import FADE_OUT_S
 from app.codec.spec import CodecSpec
 from app.config.profiles import Profile
 from app.config.settings import Settings
 from app.engine import Sampling
-from app.listener import LoudnessTarget, OutputOptions
-from app.parts import FixedSegments, Segment, Segments
 from app.request_errors import (
     CloningNotSupported,
     ModelNotFound,
@@ -27,6 +23,10 @@ from app.request_errors import (
     UnsupportedSampleRate,
     UnsupportedValue,
 )
+from app.synthesis.attempt import SynthesisRequest
+from app.synthesis.audio_output import LoudnessTarget, OutputOptions
+from app.synthesis.segments import FixedSegments, Segment, Segments
+from app.synthesis.text_stream import TextStream
 from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation

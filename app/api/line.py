@@ -12,7 +12,7 @@ from app.api.response import OutputFormat
 from app.api.sinks import PIECE_BYTES, deliver, usage
 from app.audio.encoders import UNCOMPRESSED, Encoder
 from app.errors import ServiceError
-from app.listener import SynthesisStats
+from app.synthesis.audio_output import SynthesisStats
 
 # Close codes of RFC 6455 and its IANA registry.
 IDLE = 1000

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import ReplayNotSaved, ServiceError
-from app.listener import ClientGone, SynthesisStats
-from app.progress import Progress
 from app.replay_folder import ReplayStore
 from app.request_errors import CodesNotAvailable, RequestNotFound
-from app.trail import ReplayRecorder
+from app.synthesis.audio_output import ClientGone, SynthesisStats
+from app.synthesis.recording import ReplayRecorder
+from app.synthesis.stats import Progress
 
 MAX_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0

@@ -22,8 +22,8 @@ from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.audio.encoders import MEDIA_TYPES, Encoder, content_type
 from app.config.types import Encoding, Format
 from app.errors import Draining, ServiceError
-from app.listener import ClientGone, Sink, SynthesisStats
-from app.progress import Progress
+from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
+from app.synthesis.stats import Progress
 
 DeliveryMode = Literal["stream", "whole", "events"]
 SINKS: dict[DeliveryMode, type[ChunkedSink]] = {

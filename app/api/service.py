@@ -17,7 +17,6 @@ from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.text_process import TextProcess
 from app.api.utterance import Utterance
-from app.attempt import Stage, SynthesisRequest
 from app.audio.encoders import Encoder
 from app.cloning.cloner import Cloner
 from app.config.profiles import Profile
@@ -25,10 +24,11 @@ from app.config.settings import Settings
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
-from app.listener import Sink, SynthesisStats
-from app.pipeline import synthesize
-from app.progress import Progress
 from app.replay_folder import ReplayStore
+from app.synthesis.attempt import Stage, SynthesisRequest
+from app.synthesis.audio_output import Sink, SynthesisStats
+from app.synthesis.stats import Progress
+from app.synthesis.synthesize import synthesize
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
 

@@ -15,8 +15,8 @@ from app.api.failure import ResponseBroken
 from app.api.presence import wait_for_disconnect
 from app.audio.encoders import Encoder
 from app.errors import ServiceError
-from app.listener import ClientGone, SynthesisStats
 from app.standstill import ProcessTimeout
+from app.synthesis.audio_output import ClientGone, SynthesisStats
 
 Headers = list[tuple[bytes, bytes]]
 FINISH_REASON = (

@@ -13,9 +13,9 @@ from app.api.admission import Admission
 from app.api.keys import api_key_field
 from app.api.records import RequestHistory
 from app.api.response import OutputFormat, observe_success, response_fields
-from app.api.script import TextStream
-from app.listener import ClientGone, Sink, SynthesisStats
-from app.progress import Progress
+from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
+from app.synthesis.stats import Progress
+from app.synthesis.text_stream import TextStream
 
 log = logging.getLogger(__name__)
 

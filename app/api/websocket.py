@@ -18,13 +18,13 @@ from app.api.line import IDLE, REFUSED, RESTARTING, WebSocketChannel, WebSocketS
 from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
 from app.api.refusal_budget import ErrorBudget
 from app.api.response import abort
-from app.api.script import TextStream
 from app.api.service import Service
 from app.api.utterance import Utterance
 from app.errors import Overloaded, ServiceError
-from app.listener import ClientGone
 from app.request_errors import EmptyInput, InvalidMessage, RequestError
 from app.standstill import ProcessTimeout
+from app.synthesis.audio_output import ClientGone
+from app.synthesis.text_stream import TextStream
 
 log = logging.getLogger(__name__)
 

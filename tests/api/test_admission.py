@@ -16,7 +16,7 @@ from app.api.admission import MESSAGES, STREAM_RESERVE, Admission
 from app.decode.load_estimate import CallCost, LoadEstimate, StreamState
 from app.decode.queue import BatchLimits
 from app.errors import Overloaded
-from app.listener import ClientGone
+from app.synthesis.audio_output import ClientGone
 from app.tokens.windows import WindowPlan
 from tests.counted import counted
 from tests.fakes import FixedEngine

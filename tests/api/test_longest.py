@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from app.api.sinks import WholeSink
 from app.audio.encoders import make_encoder
 from app.config.types import Format
-from app.listener import SynthesisStats
+from app.synthesis.audio_output import SynthesisStats
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

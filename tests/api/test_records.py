@@ -9,8 +9,8 @@ import pytest
 
 from app.api.records import RequestHistory
 from app.errors import EngineError, EngineTruncated, Overloaded
-from app.listener import ClientGone
 from app.request_errors import RequestNotFound
+from app.synthesis.audio_output import ClientGone
 from tests.api.test_websocket import limits, talking
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests

@@ -15,8 +15,8 @@ from app.api.records import RequestHistory
 from app.api.response import AudioResponse, OutputFormat
 from app.audio.encoders import make_encoder
 from app.errors import EngineTruncated
-from app.listener import Sink, SynthesisStats
-from app.progress import Progress
+from app.synthesis.audio_output import Sink, SynthesisStats
+from app.synthesis.stats import Progress
 from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.fakes import FixedEngine

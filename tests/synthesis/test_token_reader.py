@@ -9,8 +9,8 @@ import pytest
 
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
-from app.generations import TokenReader
-from app.parts import FixedSegments, Segment
+from app.synthesis.segments import FixedSegments, Segment
+from app.synthesis.token_reader import TokenReader
 from app.tokens.code_buffer import FrameLayout
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=100)

@@ -7,12 +7,12 @@ import math
 import time
 
 from app import metrics
-from app.attempt import Attempt
 from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
 from app.errors import ServiceError
-from app.listener import SynthesisStats
+from app.synthesis.attempt import Attempt
+from app.synthesis.audio_output import SynthesisStats
+from app.synthesis.recording import ReplayRecorder
 from app.tokens.windows import GROWTH_WHEN_PRESSED
-from app.trail import ReplayRecorder
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ import time
 from dataclasses import replace
 
 from app import metrics, tracing
-from app.arrival import CodeStream
 from app.engine import Engine, FinishReason, Generation, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
-from app.parts import Segment, Segments
+from app.synthesis.code_stream import CodeStream
+from app.synthesis.recording import ReplayRecorder
+from app.synthesis.segments import Segment, Segments
 from app.text.duration import DurationBounds
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.repetition import LoopDetector
-from app.trail import ReplayRecorder
 
 SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
 StartedSegment = tuple[

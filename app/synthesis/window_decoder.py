@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from app.arrival import CodeStream
 from app.audio.samples import Samples
 from app.audio.silence import SilenceDetector
 from app.audio.stitch import FADE_S, Stitcher
@@ -17,10 +16,11 @@ from app.codec import CodeWindow
 from app.decode.load_estimate import SentWindow
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
-from app.listener import AudioOutput
+from app.synthesis.audio_output import AudioOutput
+from app.synthesis.code_stream import CodeStream
+from app.synthesis.recording import ReplayRecorder
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
-from app.trail import ReplayRecorder
 
 # Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.
 WAIT_SHARE = 0.5

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from app.api.intake import RequestPlanner
 from app.api.schemas import SpeechRequest
-from app.attempt import Stage
 from app.audio.encoders import Encoder, make_encoder
 from app.config.profiles import load_profile
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.vllm.completion import Completion
-from app.listener import Sink, SynthesisStats
-from app.pipeline import synthesize
-from app.progress import Progress
+from app.synthesis.attempt import Stage
+from app.synthesis.audio_output import Sink, SynthesisStats
+from app.synthesis.stats import Progress
+from app.synthesis.synthesize import synthesize
 from app.text.preparation import TextPreparation
 from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from app.arrival import CodeStream
 from app.errors import EngineProtocolError
+from app.synthesis.code_stream import CodeStream
 from app.tokens.code_buffer import FrameLayout
 from tests.fakes import Clock
 

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Self
 
 from app.api.reading import run_in_thread_if_long
-from app.parts import Segment
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.standstill import ProcessTimeout
+from app.synthesis.segments import Segment
 from app.text.pauses import PausedText, check_pauses, split_at_pauses
 from app.text.sentence_stream import SentenceStream
 from app.text.surrogates import SurrogatePairs

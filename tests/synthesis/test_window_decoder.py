@@ -8,17 +8,17 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.arrival import CodeStream
 from app.audio.encoders import make_encoder
 from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
-from app.listener import AudioOutput, LoudnessTarget, OutputOptions
-from app.speaker import CarriedContext, WindowDecoder
+from app.synthesis.audio_output import AudioOutput, LoudnessTarget, OutputOptions
+from app.synthesis.code_stream import CodeStream
+from app.synthesis.window_decoder import CarriedContext, WindowDecoder
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
-from tests.test_listener import RecordingSink
+from tests.synthesis.test_audio_output import RecordingSink
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=10_000)
 LEFT, RIGHT = 5, 2

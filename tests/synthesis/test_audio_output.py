@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.audio.encoders import Encoder, FormatSpec, make_encoder
 from app.audio.fade import FADE_OUT_S
 from app.audio.samples import Samples
-from app.listener import (
+from app.synthesis.audio_output import (
     BACKGROUND_S,
     FIRST_WINDOW_TARGET_S,
     AudioOutput,

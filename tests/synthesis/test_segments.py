@@ -7,8 +7,8 @@ from typing import Self
 
 import pytest
 
-from app.parts import BufferedSegments, FixedSegments, Segment
 from app.request_errors import TextTimeout
+from app.synthesis.segments import BufferedSegments, FixedSegments, Segment
 
 TWO = [Segment("a"), Segment("b")]
 

@@ -1,6 +1,6 @@
 """The synthesis of one request, with its time limit, its client's disconnect and one retry.
 
-`app.attempt` runs the steps: prompt, engine, codes, windows, decode, stitch, level, encode, sink.
+`app.synthesis.attempt` runs the steps: prompt, engine, codes, windows, decode, stitch, level, encode, sink.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import cast
 
 from app import metrics, tracing
-from app.attempt import Attempt, Stage, SynthesisRequest
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
-from app.listener import ClientGone, Sink, SynthesisStats
-from app.parts import BufferedSegments
-from app.progress import Progress
 from app.standstill import ProcessTimeout
+from app.synthesis.attempt import Attempt, Stage, SynthesisRequest
+from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
+from app.synthesis.segments import BufferedSegments
+from app.synthesis.stats import Progress
 
 SEED_BITS = 31  # size of a random seed; some engines accept no larger one
 

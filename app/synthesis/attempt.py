@@ -12,13 +12,19 @@ from app.audio.encoders import Encoder
 from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
-from app.generations import StartedSegment, TokenReader
-from app.listener import AudioOutput, LoudnessTarget, OutputOptions, Sink, SynthesisStats
-from app.parts import Segments
-from app.speaker import WindowDecoder
+from app.synthesis.audio_output import (
+    AudioOutput,
+    LoudnessTarget,
+    OutputOptions,
+    Sink,
+    SynthesisStats,
+)
+from app.synthesis.recording import ReplayRecorder
+from app.synthesis.segments import Segments
+from app.synthesis.token_reader import StartedSegment, TokenReader
+from app.synthesis.window_decoder import WindowDecoder
 from app.tokens.code_buffer import FrameLayout
 from app.tokens.windows import WindowPlan
-from app.trail import ReplayRecorder
 
 SLOWLY = 1.3  # factor on the expected duration; texts with many names or pauses last longer
 LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected duration

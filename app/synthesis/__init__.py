@@ -1,0 +1,1 @@
+"""One request: from segments of text to encoded audio."""
