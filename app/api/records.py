@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import ReplayNotSaved, ServiceError
-from app.replay_folder import ReplayStore
+from app.replay.store import ReplayStore
 from app.request_errors import CodesNotAvailable, RequestNotFound
 from app.synthesis.audio_output import ClientGone, SynthesisStats
 from app.synthesis.recording import ReplayRecorder

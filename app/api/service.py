@@ -24,7 +24,7 @@ from app.config.settings import Settings
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
 from app.errors import Draining, NotReady, ServiceError
-from app.replay_folder import ReplayStore
+from app.replay.store import ReplayStore
 from app.synthesis.attempt import Stage, SynthesisRequest
 from app.synthesis.audio_output import Sink, SynthesisStats
 from app.synthesis.stats import Progress

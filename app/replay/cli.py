@@ -127,7 +127,3 @@ def _write(replay: ReplayRecord, settings: Settings, out: Path) -> None:
     out.write_bytes(encoder.header() + body)
     seconds = len(body) / 2 / codec.spec.sample_rate_hz
     print(f"request {replay.request_id}, {replay.cause}: {seconds:.2f} s")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

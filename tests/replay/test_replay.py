@@ -23,8 +23,8 @@ from app.codec import CodeWindow
 from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
-from app.replay import main, read_replay, replay_samples
-from app.replay_folder import MAX_WAITING, ReplayStore
+from app.replay.cli import main, read_replay, replay_samples
+from app.replay.store import MAX_WAITING, ReplayStore
 from app.request_errors import CodesNotAvailable
 from app.synthesis.attempt import Attempt
 from app.synthesis.recording import ReplayRecorder

@@ -1,0 +1,1 @@
+"""Codes of failed or reported requests, kept to be decoded again."""
