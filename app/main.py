@@ -13,21 +13,21 @@ from functools import partial
 from fastapi import FastAPI
 
 from app import metrics
-from app.api import websocket
-from app.api.access import AccessLog
-from app.api.cors import allow_origins
-from app.api.document import ERROR_RESPONSES, document_keys
-from app.api.failure import UnhandledErrors, install_error_handlers
-from app.api.keys import ApiKeyMiddleware, ApiKeys
-from app.api.limits import MAX_VALUES, BodyLimit
-from app.api.origins import OriginCheck
-from app.api.page import router as page
-from app.api.request_id import RequestIdMiddleware
-from app.api.routes import router
+from app.api.errors import UnhandledErrors, install_error_handlers
+from app.api.middleware.access_log import AccessLog
+from app.api.middleware.api_keys import ApiKeyMiddleware, ApiKeys
+from app.api.middleware.body_limit import MAX_VALUES, BodyLimit
+from app.api.middleware.cors import allow_origins
+from app.api.middleware.origin_check import OriginCheck
+from app.api.middleware.request_id import RequestIdMiddleware
+from app.api.openapi import ERROR_RESPONSES, document_keys
+from app.api.otel import TELEMETRY
+from app.api.routes.page import router as page
+from app.api.routes.speech import router
+from app.api.routes.voices import UPLOAD_PATHS
+from app.api.routes.voices import router as voices_router
 from app.api.service import Service
-from app.api.telemetry import TELEMETRY
-from app.api.voices import UPLOAD_PATHS
-from app.api.voices import router as voices_router
+from app.api.websocket import connection as websocket
 from app.assembly import build_cloner, build_engine, build_profile, build_pronunciations
 from app.codec import Codec, VoiceEncoder
 from app.config.checks import CONFIG_ERRORS, config_error_message

@@ -31,7 +31,7 @@ def root() -> Iterator[logging.Logger]:
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [record for record in caplog.records if record.name == "app.api.access"]
+    return [record for record in caplog.records if record.name == "app.api.middleware.access_log"]
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, object]:
@@ -166,7 +166,9 @@ async def test_a_path_cannot_begin_a_line_of_its_own(caplog: pytest.LogCaptureFi
 
 def test_json_lines_are_objects(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     configure("info", "json")
-    logging.getLogger("app.api.access").info("POST %s", SPEECH, extra={"status": 200})
+    logging.getLogger("app.api.middleware.access_log").info(
+        "POST %s", SPEECH, extra={"status": 200}
+    )
     try:
         raise ValueError("two\nlines")
     except ValueError:
@@ -174,7 +176,7 @@ def test_json_lines_are_objects(root: logging.Logger, capsys: pytest.CaptureFixt
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
     assert (first["level"], first["logger"], first["message"], first["status"]) == (
         "INFO",
-        "app.api.access",
+        "app.api.middleware.access_log",
         f"POST {SPEECH}",
         200,
     )

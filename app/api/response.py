@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.api.access import add_log_fields, log_fields
 from app.api.admission import Admission
-from app.api.failure import ResponseBroken, error_response
-from app.api.keys import key_number_of
-from app.api.records import RequestHistory
-from app.api.request_id import request_id_of
+from app.api.errors import ResponseBroken, error_response
+from app.api.history import RequestHistory
+from app.api.middleware.access_log import add_log_fields, log_fields
+from app.api.middleware.api_keys import key_number_of
+from app.api.middleware.request_id import request_id_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.audio.encoders import MEDIA_TYPES, Encoder, content_type
 from app.config.types import Encoding, Format

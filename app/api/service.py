@@ -9,14 +9,14 @@ from pathlib import Path
 from fastapi import Request
 
 from app.api.admission import Admission
-from app.api.intake import RequestPlanner
-from app.api.places import SlotLimit
-from app.api.reading import run_in_thread_if_long
-from app.api.records import RequestHistory
+from app.api.history import RequestHistory
+from app.api.request_planner import RequestPlanner
 from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
+from app.api.slot_limit import SlotLimit
 from app.api.text_process import TextProcess
-from app.api.utterance import Utterance
+from app.api.text_thread import run_in_thread_if_long
+from app.api.websocket.utterance import Utterance
 from app.audio.encoders import Encoder
 from app.cloning.cloner import Cloner
 from app.config.profiles import Profile

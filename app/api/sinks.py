@@ -11,8 +11,8 @@ from typing import NoReturn
 import orjson
 from starlette.types import Message, Receive, Send
 
-from app.api.failure import ResponseBroken
-from app.api.presence import wait_for_disconnect
+from app.api.disconnect import wait_for_disconnect
+from app.api.errors import ResponseBroken
 from app.audio.encoders import Encoder
 from app.errors import ServiceError
 from app.standstill import ProcessTimeout

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from websockets.http11 import Request
 
-from app.api.access import add_log_fields
-from app.api.failure import count_rejection
+from app.api.errors import count_rejection
+from app.api.middleware.access_log import add_log_fields
 from app.errors import ServiceError
 from app.request_errors import (
     HeadTooLarge,

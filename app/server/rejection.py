@@ -7,8 +7,8 @@ import logging
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.api.failure import error_response
-from app.api.request_id import HEADER, assign_request_id
+from app.api.errors import error_response
+from app.api.middleware.request_id import HEADER, assign_request_id
 from app.errors import ServiceError
 
 log = logging.getLogger(__name__)

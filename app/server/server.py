@@ -17,9 +17,9 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 
-from app.api.failure import ResponseBroken
+from app.api.errors import ResponseBroken
 from app.api.service import Service
-from app.api.websocket import PATH
+from app.api.websocket.connection import PATH
 from app.config.settings import Settings
 from app.server.http_protocol import HttpProtocol
 from app.server.websocket_protocol import LOGGER, WebSocketProtocol
@@ -153,7 +153,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_per_message_deflate=False,  # compressed audio does not get smaller
         log_level=settings.log_level,
         log_config=None,  # app.logs has configured the loggers
-        access_log=False,  # app.api.access logs the requests
+        access_log=False,  # app.api.middleware.access_log logs the requests
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
     )

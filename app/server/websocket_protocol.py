@@ -10,7 +10,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
-from app.api.websocket import SHUTDOWN
+from app.api.websocket.connection import SHUTDOWN
 from app.errors import Draining, ServiceError
 from app.request_errors import HandshakeRefused, RequestTimeout
 from app.server.rejection import rejection_bytes
@@ -19,7 +19,7 @@ from app.server.write_timeout import WriteStallTimeout
 
 # Replaces uvicorn.error. Its level (see app.server.server) drops the line that uvicorn logs for each
 # handshake, because that line holds the client's address and the query, which may contain a key.
-# app.api.access logs the requests.
+# app.api.middleware.access_log logs the requests.
 LOGGER = "uvicorn.error.websocket"
 
 # Bytes in the write buffer at which a ping aborts the connection. Only answers to pings get there:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
-from app.api.reading import run_in_thread_if_long
+from app.api.text_thread import run_in_thread_if_long
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.standstill import ProcessTimeout
 from app.synthesis.segments import Segment

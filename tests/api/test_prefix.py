@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.api.path import route_path
-from app.api.telemetry import TELEMETRY
+from app.api.otel import TELEMETRY
+from app.api.paths import route_path
 from tests.cloning.recordings import recording
 from tests.fakes import FixedEngine
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
@@ -58,7 +58,9 @@ async def test_probes_are_neither_in_the_log_nor_traced(
 ) -> None:
     with caplog.at_level(logging.INFO, logger="app"):
         await served.client.get("/health")
-    assert [record for record in caplog.records if record.name == "app.api.access"] == []
+    assert [
+        record for record in caplog.records if record.name == "app.api.middleware.access_log"
+    ] == []
     prefix = served.server.config.root_path
     assert TELEMETRY["exclude"]({"type": "http", "path": f"{prefix}/health", "root_path": prefix})
     assert not TELEMETRY["exclude"](

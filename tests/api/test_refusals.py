@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.api.limits import MAX_VALUES
+from app.api.middleware.body_limit import MAX_VALUES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
 from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 

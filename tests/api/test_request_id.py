@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.request_id import RequestIdMiddleware
+from app.api.middleware.request_id import RequestIdMiddleware
 from app.errors import EngineError, ServiceError
 from tests.api.test_slow_clients import HANDSHAKE, KEY, SIZED, Client
 from tests.fakes import FixedEngine

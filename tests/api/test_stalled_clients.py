@@ -10,8 +10,8 @@ import pytest
 from starlette.types import Message
 
 from app.api.admission import Admission
-from app.api.failure import ResponseBroken
-from app.api.records import RequestHistory
+from app.api.errors import ResponseBroken
+from app.api.history import RequestHistory
 from app.api.response import AudioResponse, OutputFormat
 from app.audio.encoders import make_encoder
 from app.errors import EngineTruncated

@@ -16,9 +16,9 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.api.line import WebSocketChannel
-from app.api.refusal_budget import MAX_ERRORS
-from app.api.websocket import Connection
+from app.api.websocket.channel import WebSocketChannel
+from app.api.websocket.connection import Connection
+from app.api.websocket.error_budget import MAX_ERRORS
 from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
@@ -237,7 +237,7 @@ async def test_a_flush_speaks_what_is_there() -> None:
 async def test_an_utterances_line_in_the_log_tells_whose_key_it_was_by_its_number(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "app.api.utterance")
+    caplog.set_level(logging.INFO, "app.api.websocket.utterance")
     settings = settings_for_tests(tts_api=NOBODY, api_keys="sk-first-1,sk-second-2")
     headers = {"authorization": "Bearer sk-second-2"}
     async with serving(ReadingEngine(), settings=settings) as served:
@@ -247,7 +247,7 @@ async def test_an_utterances_line_in_the_log_tells_whose_key_it_was_by_its_numbe
             await client.say("end")
             await client.answer()
         await served.settle()
-    (line,) = [record for record in caplog.records if record.name == "app.api.utterance"]
+    (line,) = [record for record in caplog.records if record.name == "app.api.websocket.utterance"]
     assert vars(line)["key"] == 2
     assert "key=2" in line.getMessage()
     assert "sk-" not in caplog.text

@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.api.records import MAX_REPLAYS, RequestHistory
+from app.api.history import MAX_REPLAYS, RequestHistory
 from app.codec import CodeWindow
 from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.api.intake import RequestPlanner
+from app.api.request_planner import RequestPlanner
 from app.api.schemas import SpeechRequest
 from app.audio.encoders import Encoder, make_encoder
 from app.config.profiles import load_profile

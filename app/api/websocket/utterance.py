@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app import metrics
-from app.api.access import format_fields
 from app.api.admission import Admission
-from app.api.keys import api_key_field
-from app.api.records import RequestHistory
+from app.api.history import RequestHistory
+from app.api.middleware.access_log import format_fields
+from app.api.middleware.api_keys import api_key_field
 from app.api.response import OutputFormat, observe_success, response_fields
 from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
 from app.synthesis.stats import Progress

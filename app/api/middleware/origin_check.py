@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.failure import count_rejection, error_response
-from app.api.path import path_is_one_of
+from app.api.errors import count_rejection, error_response
+from app.api.paths import path_is_one_of
 from app.request_errors import HostNotAllowed, OriginNotAllowed, RequestError
 
 OPEN_PATHS = ("/health", "/ready")  # allowed for any host name, and of no value to a foreign page

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.failure import count_rejection, error_response
-from app.api.path import path_is_one_of
+from app.api.errors import count_rejection, error_response
+from app.api.paths import path_is_one_of
 from app.request_errors import BodyTooLarge, TooManyValues
 
 MAX_VALUES = 50_000  # of JSON, which Python parses in 40 ms; 4 MB of brackets take a second
@@ -60,7 +60,7 @@ class BodyLimit:
             body: bytes = message.get("body", b"")
             received += len(body)
             if received > limit_bytes:
-                # app.api.failure converts it to BodyTooLarge.
+                # app.api.errors converts it to BodyTooLarge.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             values += 0 if is_upload else count_values(body)
             if values > self._most_values:

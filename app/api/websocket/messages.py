@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NoReturn, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from app.api.limits import count_values
+from app.api.middleware.body_limit import count_values
 from app.api.schemas import SpeechRequest
 from app.request_errors import InvalidMessage
 from app.text.surrogates import joined

@@ -15,9 +15,9 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.api.access import add_log_fields, log_fields
-from app.api.path import route_path
-from app.api.request_id import request_id_of
+from app.api.middleware.access_log import add_log_fields, log_fields
+from app.api.middleware.request_id import request_id_of
+from app.api.paths import route_path
 from app.errors import ErrorBody, ServiceError
 from app.request_errors import (
     BodyTooLarge,

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
-from app.api.keys import PROTECTED_PATH
+from app.api.middleware.api_keys import PROTECTED_PATH
 from app.api.schemas import ErrorAnswer
 
 # For every route. Classes of statuses replace FastAPI's own 422, which this service never sends.

@@ -10,7 +10,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from app.api.failure import count_rejection
+from app.api.errors import count_rejection
 
 T = TypeVar("T")
 

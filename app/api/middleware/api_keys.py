@@ -10,8 +10,8 @@ from typing import cast
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import add_log_fields
-from app.api.failure import count_rejection, error_response
+from app.api.errors import count_rejection, error_response
+from app.api.middleware.access_log import add_log_fields
 from app.request_errors import InvalidApiKey
 
 # Found anywhere in the path, because a prefix (uvicorn's --root-path) may precede it.

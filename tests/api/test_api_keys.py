@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from app.api.keys import ApiKeyMiddleware, ApiKeys
+from app.api.middleware.api_keys import ApiKeyMiddleware, ApiKeys
 from app.main import create_app
 from tests.api.test_faults import raw_request
 from tests.fakes import FixedEngine, ToneCodec

@@ -12,14 +12,20 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from app import metrics
-from app.api.keys import key_number_of, subprotocol_of
-from app.api.limits import MAX_VALUES
-from app.api.line import IDLE, REFUSED, RESTARTING, WebSocketChannel, WebSocketSink
-from app.api.messages import Message, SessionMessage, TextMessage, read_message, session_of
-from app.api.refusal_budget import ErrorBudget
+from app.api.middleware.api_keys import key_number_of, subprotocol_of
+from app.api.middleware.body_limit import MAX_VALUES
 from app.api.response import abort
 from app.api.service import Service
-from app.api.utterance import Utterance
+from app.api.websocket.channel import IDLE, REFUSED, RESTARTING, WebSocketChannel, WebSocketSink
+from app.api.websocket.error_budget import ErrorBudget
+from app.api.websocket.messages import (
+    Message,
+    SessionMessage,
+    TextMessage,
+    read_message,
+    session_of,
+)
+from app.api.websocket.utterance import Utterance
 from app.errors import Overloaded, ServiceError
 from app.request_errors import EmptyInput, InvalidMessage, RequestError
 from app.standstill import ProcessTimeout

@@ -9,10 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api import websocket
-from app.api.failure import error_response
-from app.api.keys import key_number_of
-from app.api.records import Record
+from app.api.errors import error_response
+from app.api.history import Record
+from app.api.middleware.api_keys import key_number_of
 from app.api.response import AUDIO_RESPONSES, AudioResponse
 from app.api.schemas import (
     ErrorAnswer,
@@ -27,6 +26,7 @@ from app.api.schemas import (
 )
 from app.api.service import Service, service_of
 from app.api.sinks import usage
+from app.api.websocket import connection as websocket
 from app.errors import NotReady, ServiceError
 from app.metrics import READY, TASKS
 from app.request_errors import ModelNotFound, UpgradeRequired

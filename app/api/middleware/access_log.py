@@ -10,9 +10,9 @@ from typing import cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.path import route_path
-from app.api.request_id import ANSWERS, request_id_of
-from app.api.telemetry import PROBES
+from app.api.middleware.request_id import ANSWERS, request_id_of
+from app.api.otel import PROBES
+from app.api.paths import route_path
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from app.api.keys import key_number_of
-from app.api.presence import cancel_on_disconnect
+from app.api.disconnect import cancel_on_disconnect
+from app.api.middleware.api_keys import key_number_of
 from app.api.response import AUDIO_RESPONSES, AudioResponse
 from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
-from app.api.upload import form_schema, read_upload
+from app.api.uploads import form_schema, read_upload
 from app.cloning.store import ClonedVoice
 from app.config.profiles import Voices
 

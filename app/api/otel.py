@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 
-from app.api.path import path_is_one_of
+from app.api.paths import path_is_one_of
 
 PROBES = ("/health", "/ready", "/metrics")  # requested every few seconds, of no use in traces
 

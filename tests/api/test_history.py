@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from app.api.records import RequestHistory
+from app.api.history import RequestHistory
 from app.errors import EngineError, EngineTruncated, Overloaded
 from app.request_errors import RequestNotFound
 from app.synthesis.audio_output import ClientGone

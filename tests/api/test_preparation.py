@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api.reading import LONG_CHARACTERS
+from app.api.text_thread import LONG_CHARACTERS
 from app.main import create_app
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation

@@ -15,7 +15,7 @@ from app.api.schemas import SpeechRequest
 from app.api.service import Service, service_of
 from app.audio.encoders import CONTENT_TYPES
 
-FOLDER = Path(__file__).absolute().parents[1] / "page"
+FOLDER = Path(__file__).absolute().parents[2] / "page"
 # Python's own table depends on its version and on the system's mime.types.
 FILE_TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -1,0 +1,1 @@
+"""ASGI middleware: request id, log line, Origin, API keys, body size and CORS."""

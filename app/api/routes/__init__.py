@@ -1,0 +1,1 @@
+"""Routes: speech, voices and the page."""
