@@ -28,8 +28,8 @@ from app.api.routes.voices import UPLOAD_PATHS
 from app.api.routes.voices import router as voices_router
 from app.api.service import Service
 from app.api.websocket import connection as websocket
-from app.assembly import build_cloner, build_engine, build_profile, build_pronunciations
 from app.codec import Codec, VoiceEncoder
+from app.components import build_cloner, build_engine, build_profile, build_pronunciations
 from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.profiles import Profile
 from app.config.settings import Settings
@@ -37,8 +37,8 @@ from app.decode.queue import BatchLimits, DeadlineQueue, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
 from app.errors import ServiceError
-from app.loading import Sleep, load_components
 from app.server.server import filter_expected_disconnects, max_message_bytes
+from app.startup import Sleep, load_components
 from app.text.preparation import TextPreparation
 from app.version import VERSION
 

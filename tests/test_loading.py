@@ -18,8 +18,8 @@ from app.codec.hub import Report
 from app.codec.load import CodecOptions
 from app.engine.embedded.engine import BuiltinEngine
 from app.errors import LoadError
-from app.loading import FIRST_DELAY_S, MAX_DELAY_S
 from app.main import create_app
+from app.startup import FIRST_DELAY_S, MAX_DELAY_S
 from app.version import VERSION
 from tests.counted import exported
 from tests.fakes import FixedEngine, ToneCodec

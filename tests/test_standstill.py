@@ -16,9 +16,9 @@ import pytest
 from app.api.sinks import deliver
 from app.engine.vllm.client import EngineLimits
 from app.engine.vllm.token_timeout import TokenTimeout
+from app.process_time import BEAT_S, ProcessTimeout, ProcessTimer
 from app.server.timeouts import ReadTimeout
 from app.server.write_timeout import WriteStallTimeout
-from app.standstill import BEAT_S, ProcessTimeout, ProcessTimer
 from app.synthesis.audio_output import ClientGone
 from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head

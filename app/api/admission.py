@@ -13,7 +13,7 @@ from typing import Literal
 from app import metrics
 from app.decode.load_estimate import LoadEstimate, Shortage, Stream
 from app.errors import Overloaded
-from app.standstill import ProcessTimeout
+from app.process_time import ProcessTimeout
 from app.synthesis.audio_output import ClientGone
 
 RETRY_AFTER_S = 1

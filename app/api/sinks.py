@@ -15,7 +15,7 @@ from app.api.disconnect import wait_for_disconnect
 from app.api.errors import ResponseBroken
 from app.audio.encoders import Encoder
 from app.errors import ServiceError
-from app.standstill import ProcessTimeout
+from app.process_time import ProcessTimeout
 from app.synthesis.audio_output import ClientGone, SynthesisStats
 
 Headers = list[tuple[bytes, bytes]]

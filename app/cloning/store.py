@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app import metrics
 from app.errors import LoadError, VoiceNotSaved
-from app.folder import ensure_writable_folder, write_atomically
 from app.request_errors import (
     InvalidName,
     RequestError,
@@ -28,6 +27,7 @@ from app.request_errors import (
     TooManyVoices,
     VoiceExists,
 )
+from app.storage import ensure_writable_folder, write_atomically
 from app.text.clean import clean
 
 MAX_NAME_CHARACTERS = 64

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.codec import Codec, CodeWindow, OutOfMemory
 from app.codec.spec import CodecSpec
-from app.contention import busy_cores
+from app.cpu_contention import busy_cores
 from app.decode.load_estimate import CallCost
 from app.decode.queue import BatchLimits
 

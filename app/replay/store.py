@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from app.folder import ensure_writable_folder, write_atomically
+from app.storage import ensure_writable_folder, write_atomically
 from app.synthesis.recording import ReplayRecorder
 
 MAX_FILES = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from app.standstill import ProcessTimer
+from app.process_time import ProcessTimer
 
 # Bytes of body that extend the timeout by one second: a recording of 10 MB may take 20 minutes.
 MIN_BODY_BYTES_PER_S = 8_192

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from app.standstill import ProcessTimer
+from app.process_time import ProcessTimer
 
 
 class WriteStallTimeout:

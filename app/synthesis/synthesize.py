@@ -13,7 +13,7 @@ from typing import cast
 from app import metrics, tracing
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
-from app.standstill import ProcessTimeout
+from app.process_time import ProcessTimeout
 from app.synthesis.attempt import Attempt, Stage, SynthesisRequest
 from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
 from app.synthesis.segments import BufferedSegments

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Self
 
 from app.api.text_thread import run_in_thread_if_long
+from app.process_time import ProcessTimeout
 from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
-from app.standstill import ProcessTimeout
 from app.synthesis.segments import Segment
 from app.text.pauses import PausedText, check_pauses, split_at_pauses
 from app.text.sentence_stream import SentenceStream

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.api.service import Service
-from app.assembly import build_decoder, build_profile
+from app.components import build_decoder, build_profile
 from app.config.ineffective import ineffective_settings
 from app.config.settings import Settings
 from app.decode.queue import DeadlineQueue

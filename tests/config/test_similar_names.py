@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import log_config_warnings
-from app.assembly import build_engine, build_profile
+from app.components import build_engine, build_profile
 from app.config.env_file import environment_names, removed_settings, similar_names
 from app.config.settings import Settings
 from app.engine.embedded.engine import BuiltinEngine

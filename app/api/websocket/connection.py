@@ -27,8 +27,8 @@ from app.api.websocket.messages import (
 )
 from app.api.websocket.utterance import Utterance
 from app.errors import Overloaded, ServiceError
+from app.process_time import ProcessTimeout
 from app.request_errors import EmptyInput, InvalidMessage, RequestError
-from app.standstill import ProcessTimeout
 from app.synthesis.audio_output import ClientGone
 from app.synthesis.text_stream import TextStream
 

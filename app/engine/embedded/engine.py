@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.contention import busy_cores, cores
+from app.cpu_contention import busy_cores, cores
 from app.engine import EngineCost, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.embedded.nar_worker import NarWorker
 from app.engine.embedded.phonemiser_thread import PhonemisedText, PhonemiserThread

@@ -26,8 +26,8 @@ from app.engine.vllm.rejection_log import RejectionLog
 from app.engine.vllm.resolver import EngineResolver
 from app.engine.vllm.token_timeout import TokenTimeout
 from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
+from app.process_time import ProcessTimeout
 from app.request_errors import InputTooLong
-from app.standstill import ProcessTimeout
 
 logger = logging.getLogger(__name__)
 

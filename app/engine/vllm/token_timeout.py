@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from app.standstill import ProcessTimer
+from app.process_time import ProcessTimer
 
 
 class TokenTimeout:

@@ -17,7 +17,7 @@ from app.config.engine_urls import EngineEndpoint
 from app.config.ineffective import ineffective_settings
 from app.config.profiles import Profile, ProfileError, customise, load_profile
 from app.config.settings import Settings
-from app.contention import cores
+from app.cpu_contention import cores
 from app.decode.call_cost import measure_call_cost
 from app.decode.load_estimate import CallCost
 from app.decode.queue import BatchLimits, Queue

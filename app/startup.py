@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.api.service import LOADING, Service
-from app.assembly import build_decoder
 from app.codec import Codec
+from app.components import build_decoder
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.errors import LoadError
