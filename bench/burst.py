@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from bench.machine import write_result
-from bench.served import embedded
+from bench.running_service import embedded
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 120  # time limit of the load

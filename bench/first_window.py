@@ -13,7 +13,7 @@ import uvloop
 from bench.cost import CallCost, StubCodec
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
-from bench.served import FREE, serving, settings_for
+from bench.running_service import FREE, serving, settings_for
 from bench.traffic import answers
 from stress_test.load import Load
 

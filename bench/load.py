@@ -22,7 +22,15 @@ from bench.counters import FirstWindows
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.policies import POLICIES, make_queue
-from bench.served import FREE, Served, cost_of, device_for, load_codec, serving, settings_for
+from bench.running_service import (
+    FREE,
+    Served,
+    cost_of,
+    device_for,
+    load_codec,
+    serving,
+    settings_for,
+)
 from bench.traffic import Traffic
 from bench.trial import Row, measure
 

@@ -20,7 +20,7 @@ from app.config.settings import Settings
 from bench.cost import SPEC, CallCost, StubCodec
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
-from bench.served import serving
+from bench.running_service import serving
 from bench.traffic import Traffic, complete
 from stress_test.figures import errors_of
 from stress_test.load import Load

@@ -24,7 +24,7 @@ from typing import cast
 import orjson
 import uvloop
 
-from bench.pace import Pace, Timetable
+from bench.token_pace import Pace, Timetable
 
 PROBES = (b"/health", b"/v1/models")  # GET requests of the service, which reset no counts
 ID_OFFSET = 151_936

@@ -1,6 +1,6 @@
 """Delay that HAProxy and nginx add to each chunk of an answer: `python -m bench.proxies`.
 
-The server (bench.pieces) sends chunks of 20 ms of pcm, each with the time at which it was written.
+The server (bench.chunk_server) sends chunks of 20 ms of pcm, each with the time at which it was written.
 The clients use the same clock and record when a chunk is complete. The paths take turns, so that
 all of them run under the same conditions. With --ray the path is Ray Serve, by a Python that has
 it: `.venv-ray/bin/python -m bench.proxies --ray`.
@@ -23,8 +23,8 @@ import aiohttp
 import uvloop
 
 from bench import proxied
+from bench.chunk_server import PIECE_BYTES, PIECE_S, STAMP
 from bench.machine import write_result
-from bench.pieces import PIECE_BYTES, PIECE_S, STAMP
 from stress_test.percentile import percentile
 from stress_test.service import Service, free_port
 
@@ -69,10 +69,10 @@ def summary(late_s: list[float], direct_s: list[float]) -> dict[str, float]:
 
 @contextmanager
 def serving(pieces: int, *how: str) -> Iterator[int]:
-    """Run a server of bench.pieces. Yields its port."""
+    """Run a server of bench.chunk_server. Yields its port."""
     port = free_port()
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.pieces", str(port), str(pieces), *how]
+        [sys.executable, "-m", "bench.chunk_server", str(port), str(pieces), *how]
     ) as server:
         try:
             yield port

@@ -23,7 +23,7 @@ from app.config.settings import Settings
 from bench.counters import Counters
 from bench.machine import write_result
 from bench.paced_engine import paced_engine
-from bench.served import serving
+from bench.running_service import serving
 from bench.traffic import answers
 from stress_test.load import Load
 from stress_test.outcome import Spoken

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.served import between, embedded
+from bench.running_service import between, embedded
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 
 from bench.counters import Counters, FirstWindows
-from bench.served import Served
+from bench.running_service import Served
 from bench.traffic import Traffic, complete
-from stress_test.lag import watched
 from stress_test.load import Load
+from stress_test.loop_lag import watched
 from stress_test.outcome import Outcome, Spoken
 from stress_test.percentile import percentile
 from stress_test.processes import PAUSE_S, Process

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from stress_test import comparison, sizing
+from stress_test import capacity_report, comparison
 from stress_test.figures import Figures
 from stress_test.load import Load
 from stress_test.options import Options, parse
@@ -51,7 +51,7 @@ def write(options: Options, result: Result) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit status of the process."""
-    commands = {"compare": comparison.main, "capacity": sizing.main}
+    commands = {"compare": comparison.main, "capacity": capacity_report.main}
     if arguments and arguments[0] in commands:
         return commands[arguments[0]](arguments[1:])
     options = parse(arguments)

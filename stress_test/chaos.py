@@ -18,11 +18,11 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from stress_test.callers import Call
-from stress_test.crowd import Crowd, faults, one_good, outcomes, statuses
+from stress_test.fake_engine import PROFILE, StandinEngine
 from stress_test.machine import describe
+from stress_test.random_client import Call
+from stress_test.random_clients import Crowd, faults, one_good, outcomes, statuses
 from stress_test.service import Service, started
-from stress_test.standin import PROFILE, StandinEngine
 
 SHARES = {
     "stream": 35.0,

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 import aiohttp
 
 from stress_test.client import session, speak
-from stress_test.lag import watched
-from stress_test.listener import judge
+from stress_test.evaluation import judge
 from stress_test.load import Ask, Load
+from stress_test.loop_lag import watched
 from stress_test.outcome import Outcome, to_json
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stress_test import packed
+from stress_test import compressed
 from stress_test.load import TEXT, Load
 from stress_test.sound import EXACT_FORMATS, FORMATS
 
@@ -168,7 +168,7 @@ def common_load(
     options: argparse.ArgumentParser, given: argparse.Namespace, environment: Mapping[str, str]
 ) -> Load:
     """Build the load from the options of `add_common` and `--duration`; exits if it cannot run."""
-    if given.format not in EXACT_FORMATS and not packed.available():
+    if given.format not in EXACT_FORMATS and not compressed.available():
         options.error(f"{given.format} needs PyAV: pip install av")
     try:
         texts = _texts(given.sentences)

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stress_test.callers import Call
-from stress_test.crowd import Crowd, one_good, outcomes
 from stress_test.machine import describe
 from stress_test.percentile import percentile
+from stress_test.random_client import Call
+from stress_test.random_clients import Crowd, one_good, outcomes
 from stress_test.service import Service, started
 
 EVERY_S = 5.0  # interval of the samples

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stress_test import packed
+from stress_test import compressed
 from stress_test.wav import Layout, NotAudio, read_layout
 
 EXACT_FORMATS = ("wav", "pcm")
@@ -42,7 +42,7 @@ def decode(response_format: str, chunks: Sequence[bytes], headers: Mapping[str, 
     if response_format == "pcm":
         rate_hz = headers.get("x-audio-sample-rate", "")
         return _plain(Layout(int(rate_hz) if rate_hz.isdecimal() else PCM_RATE_HZ), body, ends)
-    return Sound(*packed.decode(body, ends), exact=False)
+    return Sound(*compressed.decode(body, ends), exact=False)
 
 
 def _plain(layout: Layout, body: bytes, ends: NDArray[np.int64]) -> Sound:

@@ -13,8 +13,8 @@ import pytest
 from app.config.profiles import TokenSyntax
 from app.engine import Sampling
 from app.engine.vllm.client import EngineLimits, VllmEngine
-from bench.pace import Pace
 from bench.paced_engine import Connection, PacedEngine, Request
+from bench.token_pace import Pace
 
 SYNTAX = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
 FIRST_S = 0.02

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from stress_test.__main__ import main
 from stress_test.capacity import EDGE, Level, Promise, carried, climb, level_load
+from stress_test.capacity_report import Sizing, line_of
 from stress_test.figures import Figures
 from stress_test.generator import Timing
 from stress_test.load import Load
 from stress_test.outcome import Outcome
 from stress_test.processes import Run, run
-from stress_test.sizing import Sizing, line_of
 from tests.stress_test.outcomes import failed, spoken
 from tests.stress_test.server import Answer, refused, serving, streamed_wav, tone, whole
 

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from stress_test.chaos import run, wrong_of
-from stress_test.standin import StandinEngine
+from stress_test.fake_engine import StandinEngine
 
 GOOD: dict[str, object] = {
     "answers_by_status": {"200": 3, "400": 1, "502": 2},

@@ -95,7 +95,7 @@ def test_what_does_not_fit_together_ends_with_a_message(
 def test_a_compressed_format_needs_its_decoder(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("stress_test.packed.available", lambda: False)
+    monkeypatch.setattr("stress_test.compressed.available", lambda: False)
     assert parse(["--format", "pcm"], {}).load.response_format == "pcm"
     with pytest.raises(SystemExit):
         parse(["--format", "opus"], {})

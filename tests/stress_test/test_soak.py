@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import metrics
-from stress_test.callers import Call
+from stress_test.random_client import Call
 from stress_test.service import Service
 from stress_test.soak import Sample, growth, p99_ms, result_of, run, slope_per_hour
 from tests.serving import serving

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stress_test.callers import GOOD, Call, Caller
+from stress_test.random_client import GOOD, Call, Caller
 
 LIMIT_S = 60.0  # a request has hung after it; longer than the longest answer of the fake engine
 

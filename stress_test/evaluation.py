@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stress_test import flaws
+from stress_test import defects
 from stress_test.client import Recording
 from stress_test.outcome import Failed, Outcome, Spoken
 from stress_test.sound import Sound, decode
@@ -28,7 +28,7 @@ def judge(
         return failed(recording, "not audio" if recording.chunks else "no audio", begin_s)
     if not len(sound.samples):
         return failed(recording, "no audio", begin_s)
-    if flaws.is_silent(sound.samples):
+    if defects.is_silent(sound.samples):
         return failed(recording, "silent answer", begin_s)
     return spoken(recording, sound, begin_s, find_defects=find_defects)
 
@@ -51,7 +51,7 @@ def spoken(
     ]
     gaps, silent_s = underruns(pieces, sound.rate_hz)
     steps, seam_steps = _steps(recording, sound) if find_defects else (None, None)
-    silences_s = flaws.silences_s(sound.samples, sound.rate_hz) if find_defects else []
+    silences_s = defects.silences_s(sound.samples, sound.rate_hz) if find_defects else []
     return Spoken(
         number=recording.ask.number,
         due_s=due_s - begin_s,
@@ -71,5 +71,5 @@ def spoken(
 def _steps(recording: Recording, sound: Sound) -> tuple[int | None, int | None]:
     if not sound.exact:
         return None, None
-    found = flaws.steps(sound.samples, sound.rate_hz)
-    return len(found), flaws.at_joins(found, sound.heard[recording.joins])
+    found = defects.steps(sound.samples, sound.rate_hz)
+    return len(found), defects.at_joins(found, sound.heard[recording.joins])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.pace import PATIENCE_S, Pace, Timetable
+from bench.token_pace import PATIENCE_S, Pace, Timetable
 
 PACE = Pace(step_s=0.002, stream_s=0.00005)
 

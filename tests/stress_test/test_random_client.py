@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from stress_test.callers import BAD_BODIES, GOOD, KINDS, Call, Caller
-from stress_test.crowd import Crowd, faults, one_good, outcomes, statuses
+from stress_test.random_client import BAD_BODIES, GOOD, KINDS, Call, Caller
+from stress_test.random_clients import Crowd, faults, one_good, outcomes, statuses
 from tests.engine.connected import refusing
 from tests.fakes import FixedEngine
 from tests.serving import good_request, serving

@@ -1,4 +1,4 @@
-"""Server of timestamped chunks of 20 ms: `python -m bench.pieces PORT PIECES [ray]`.
+"""Server of timestamped chunks of 20 ms: `python -m bench.chunk_server PORT PIECES [ray]`.
 
 Each answer has PIECES chunks, and each chunk contains the time at which it was written. It runs
 until SIGINT, on the service's HTTP server or with `ray` on two replicas of Ray Serve.
@@ -68,7 +68,7 @@ def serve_on_ray(port: int, pieces: int) -> None:
     from ray.serve.config import HTTPOptions  # noqa: PLC0415
 
     def build() -> ASGIApp:
-        from bench.pieces import pieces_app  # noqa: PLC0415  (Ray cannot serialise __main__)
+        from bench.chunk_server import pieces_app  # noqa: PLC0415  (Ray cannot serialise __main__)
 
         return pieces_app(pieces)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stress_test.client import Recording
-from stress_test.listener import judge
+from stress_test.evaluation import judge
 from stress_test.load import Ask
 from stress_test.outcome import Failed, Spoken, from_json, to_json
 from tests.stress_test.outcomes import failed, spoken

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stress_test.flaws import Samples, at_joins, is_silent, silences_s, steps
+from stress_test.defects import Samples, at_joins, is_silent, silences_s, steps
 from tests.stress_test.server import RATE_HZ, tone
 
 
