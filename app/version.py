@@ -2,4 +2,4 @@
 
 from typing import Final
 
-VERSION: Final = "0.1.0"  # equal in pyproject.toml and the chart (tests/test_project.py)
+VERSION: Final = "0.1.0"  # equal in pyproject.toml and the chart (tests/docs/test_project.py)

@@ -12,9 +12,9 @@ import pytest
 
 from app.errors import EngineError
 from app.logs import configure
+from tests.child_service import running_in
 from tests.fakes import FixedEngine, ToneCodec
-from tests.process import running_in
-from tests.serving import HELLO, SPEECH, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, serving, settings_for_tests
 
 NAME = {"x-request-id": "mine"}
 SECRET = "Xylophone"

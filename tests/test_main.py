@@ -15,7 +15,7 @@ from app.engine.pool.pool import Pool
 from app.main import create_app
 from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import good_request, serving, settings_for_tests
+from tests.live_server import good_request, serving, settings_for_tests
 
 ENGINE = "http://127.0.0.1:9"
 

@@ -21,10 +21,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from app.config.profiles import TokenSyntax
 from app.engine.vllm.client import VllmEngine
+from tests.child_service import running_in
 from tests.engine.scripted import ScriptedEngine
 from tests.fakes import FixedEngine, ToneCodec
-from tests.process import running_in
-from tests.serving import HELLO, SPEECH, serving
+from tests.live_server import HELLO, SPEECH, serving
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}

@@ -18,9 +18,9 @@ from app.decode.queue import BatchLimits
 from app.errors import Overloaded
 from app.synthesis.audio_output import ClientGone
 from app.tokens.windows import WindowPlan
-from tests.counted import counted
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.metric_values import counted
 
 CODES = [code * 37 % 900 for code in range(200)]  # 4 s
 WINDOW_FRAMES = 20

@@ -19,7 +19,7 @@ from app.api.middleware.api_keys import ApiKeyMiddleware, ApiKeys
 from app.main import create_app
 from tests.api.test_faults import raw_request
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
 KEYS = ("sk-first-1", "sk-second-2")
 CODES = list(range(100))

@@ -22,7 +22,7 @@ from app.codec.snac import load_snac
 from app.codec.spec import CodecSpec
 from app.config.settings import Settings
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, serving, settings_for_tests
+from tests.live_server import SPEECH, Served, serving, settings_for_tests
 
 REQUESTS = 16
 FIRST_WINDOWS_S = (0.2, 0.4, 0.6)

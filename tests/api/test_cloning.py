@@ -22,7 +22,7 @@ from app.errors import LoadError
 from app.main import create_app
 from tests.cloning.recordings import film, recording
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 VOICES, CLONE = "/v1/audio/voices", "/v1/audio/vc"
 CODES = [(index * 37) % 1000 for index in range(150)]

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import EngineError
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
 PAGE = "https://page.example"
 CODES = [(index * 37) % 900 for index in range(300)]

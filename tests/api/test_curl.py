@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.audio_checks import decoded
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, serving, settings_for_tests
-from tests.sound import decoded
+from tests.live_server import SPEECH, Served, serving, settings_for_tests
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 CODES = [(index * 37) % 1000 for index in range(150)]

@@ -36,7 +36,7 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.fakes import ToneCodec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(120)]
 FEW = 5  # tokens: codes wait, but no window is full

@@ -15,7 +15,7 @@ from tests.api.test_engine_faults import CODES, limits
 from tests.engine.connected import refusing
 from tests.engine.scripted import ScriptedEngine, completion, refusal
 from tests.fakes import ToneCodec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving
 
 PACED = [completion(CODES, per_event=4, gap_s=0.01)] * 1_000  # 0.3 s each
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from app.audio.encoders import CONTENT_TYPES
 from app.config.types import Format
 from app.errors import EngineError
+from tests.audio_checks import decoded, snr_db
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, serving
-from tests.sound import decoded, snr_db
+from tests.live_server import SPEECH, Served, serving
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 ASKED: dict[str, object] = {"input": "Hello there.", "normalize_loudness": False}

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.server.http_protocol import HttpProtocol
 from tests.api.test_slow_clients import Client
 from tests.fakes import FixedEngine
-from tests.serving import Served, good_request, serving, settings_for_tests
+from tests.live_server import Served, good_request, serving, settings_for_tests
 
 pytestmark = pytest.mark.fault(50)
 

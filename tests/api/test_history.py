@@ -13,7 +13,7 @@ from app.request_errors import RequestNotFound
 from app.synthesis.audio_output import ClientGone
 from tests.api.test_websocket import limits, talking
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 900 for index in range(150)]
 KEYS = ("sk-first", "sk-second")

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, serving, settings_for_tests
+from tests.live_server import SPEECH, serving, settings_for_tests
 
 CONTROLS = st.sampled_from([*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029"])
 SURROGATES = st.integers(0xD800, 0xDFFF).map(chr)

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving
 
 
 def series() -> set[str]:

@@ -18,7 +18,7 @@ from app.audio.encoders import make_encoder
 from app.config.types import Format
 from app.synthesis.audio_output import SynthesisStats
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 CODES = range(150)  # 3 s
 LIMIT_S = 2.0

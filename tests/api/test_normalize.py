@@ -12,7 +12,7 @@ import pytest
 from app.api.service import MAX_TEXTS
 from app.text.preparation import NormalisationOptions, TextPreparation
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, good_request, serving, settings_for_tests
 
 NORMALIZE = "/v1/audio/normalize"
 PAY = "Please pay **RM5**."

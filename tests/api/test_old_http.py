@@ -14,7 +14,7 @@ from app.server.http_protocol import MAX_URL_BYTES
 from tests.api.test_slow_clients import BODY, Client
 from tests.api.test_stalled_clients import nothing_untaken
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
 
 pytestmark = pytest.mark.fault(52)
 

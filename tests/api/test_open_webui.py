@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 
 from app.errors import EngineError
+from tests.audio_checks import decoded
 from tests.fakes import FixedEngine
-from tests.serving import Served, good_request, serving, settings_for_tests
-from tests.sound import decoded
+from tests.live_server import Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 KEY = "sk-open-webui"

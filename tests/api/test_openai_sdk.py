@@ -13,9 +13,9 @@ import pytest
 from openai import AsyncOpenAI
 
 from app.errors import EngineError
+from tests.audio_checks import decoded
 from tests.fakes import FixedEngine
-from tests.serving import Served, serving, settings_for_tests
-from tests.sound import decoded
+from tests.live_server import Served, serving, settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 PCM_BYTES = len(CODES) * 480 * 2

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from app.api.middleware.origin_check import OriginCheck
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 pytestmark = pytest.mark.fault(48)
 CODES = [(index * 37) % 900 for index in range(100)]

@@ -15,7 +15,7 @@ from tests.api.test_cloning import CountingEncoder
 from tests.cloning.recordings import recording
 from tests.engine.scripted import ScriptedEngine, Step, refusal
 from tests.fakes import ToneCodec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(40)]
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

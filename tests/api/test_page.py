@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
 
 FOLDER = Path(__file__).parents[2] / "app" / "page"
 FILES = sorted(path.name for path in FOLDER.iterdir())

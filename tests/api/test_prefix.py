@@ -11,7 +11,7 @@ from app.api.otel import TELEMETRY
 from app.api.paths import route_path
 from tests.cloning.recordings import recording
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 
 @pytest.fixture(params=["", "/tts"])

@@ -14,7 +14,7 @@ from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.pronunciations import PronunciationsError
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, serving, settings_for_tests
+from tests.live_server import SPEECH, serving, settings_for_tests
 
 
 @pytest.mark.parametrize(

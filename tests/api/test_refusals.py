@@ -13,7 +13,7 @@ import pytest
 
 from app.api.middleware.body_limit import MAX_VALUES
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 HOSTILE_VOICES = [
     "nobody",

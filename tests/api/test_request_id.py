@@ -15,7 +15,7 @@ from app.api.middleware.request_id import RequestIdMiddleware
 from app.errors import EngineError, ServiceError
 from tests.api.test_slow_clients import HANDSHAKE, KEY, SIZED, Client
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
 CODES = list(range(100))
 OURS = re.compile(r"[0-9a-f]{32}")

@@ -20,7 +20,6 @@ from tests.api.test_engine_faults import (
     scripted,
     status_of,
 )
-from tests.counted import counted
 from tests.engine.scripted import (
     Close,
     Reset,
@@ -35,7 +34,8 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.fakes import ToneCodec
-from tests.serving import HELLO, SPEECH, Served, good_request
+from tests.live_server import HELLO, SPEECH, Served, good_request
+from tests.metric_values import counted
 
 MUTE = 990  # a code that sounds like nothing
 LOOP = [1, 2, 3] * 150

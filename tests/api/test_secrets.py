@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.sync.client import connect as connect_sync
 
 from tests.api.test_cloning import CountingEncoder
+from tests.child_service import running_in
 from tests.cloning.recordings import recording
 from tests.engine.scripted import (
     Close,
@@ -28,8 +29,7 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.fakes import ToneCodec
-from tests.process import running_in
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 KEY, WRONG_KEY, ENGINE_KEY = "sk-zebra-1", "sk-walrus-2", "sk-lemur-3"
 TEXT = "Quagmire Zephyrine is at home"

@@ -26,7 +26,7 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.fakes import ToneCodec
-from tests.serving import HELLO, SPEECH, Served, serving
+from tests.live_server import HELLO, SPEECH, Served, serving
 
 MOST_LOST = 3  # of 16 or more
 PROSE = {**HELLO, "input": "This is a sentence of ordinary length."}

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.counted import counted
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.metric_values import counted
 
 LIMIT_S = 0.4
 BODY = json.dumps(HELLO).encode()

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from app.audio.encoders import MEDIA_TYPES
-from tests.counted import counted
 from tests.fakes import FixedEngine, ToneCodec, tone_spec
-from tests.serving import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.metric_values import counted
 
 FOR_HELLO = 410  # tokens that "Hello there." may have
 ENGINE = "http://127.0.0.1:9"  # nobody is there

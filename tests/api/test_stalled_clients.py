@@ -20,7 +20,7 @@ from app.synthesis.stats import Progress
 from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
 LIMITS = settings_for_tests(client_write_timeout_s=0.5)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
 from tests.api.test_formats import events
+from tests.audio_checks import decoded, snr_db
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, good_request, serving
-from tests.sound import decoded, snr_db
+from tests.live_server import SPEECH, Served, good_request, serving
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 ASKED: dict[str, object] = {"input": "Hello there."}

@@ -11,7 +11,7 @@ import pytest
 from tests.api.test_slow_clients import BODY, HANDSHAKE, HEAD, KEY, Client
 from tests.api.test_stalled_websockets import said
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, Served, good_request, serving
+from tests.live_server import SPEECH, Served, good_request, serving
 
 pytestmark = pytest.mark.fault(51)
 

@@ -35,7 +35,7 @@ from tests.cloning.hostile import eight_planes, of_samples
 from tests.cloning.recordings import recording
 from tests.cloning.test_decoding import is_running
 from tests.fakes import FixedEngine
-from tests.serving import HELLO, SPEECH, Served, good_request
+from tests.live_server import HELLO, SPEECH, Served, good_request
 
 UPLOADS = Settings.model_fields["max_concurrent_uploads"].default
 TYPE = "multipart/form-data; boundary=b"

@@ -24,9 +24,9 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.server.websocket_protocol import WebSocketProtocol
 from app.text import sentences as segmenter
+from tests.audio_checks import decoded
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import SPEECH, Served, good_request, serving, settings_for_tests
-from tests.sound import decoded
+from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 NOBODY = "http://127.0.0.1:9"

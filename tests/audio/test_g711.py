@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.audio.encoders import Encoder, content_type, make_encoder
 from app.config.types import Encoding
-from tests.sound import snr_db
+from tests.audio_checks import snr_db
 
 LAWS: tuple[Encoding, ...] = ("pcm_mulaw", "pcm_alaw")
 TAGS = {"pcm_mulaw": 7, "pcm_alaw": 6}  # WAVE_FORMAT_MULAW and _ALAW

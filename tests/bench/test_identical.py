@@ -14,7 +14,7 @@ from bench.answers import compare
 from bench.fixed_requests import FORMATS, fixed_requests
 from bench.identical import Target, commit
 from bench.scripted_engine import NEUCODEC, SNAC, TokenScript, scripted_engine
-from tests.serving import serving, settings_for_tests
+from tests.live_server import serving, settings_for_tests
 
 REQUESTS = {request.name: request for request in fixed_requests()}
 SAMPLED = ("wav whole", "sse mp3 streamed", "opus 48000 streamed", "pauses at 1.5", "WebSocket pcm")

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.child_service import Running, running_in
 from tests.clients.environment import HERE, node_beside, python_with
-from tests.process import Running, running_in
 from tests.vllm.environment import CannotInstall
 
 KEY = "sk-clients"

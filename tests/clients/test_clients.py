@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from app.errors import EngineError
+from tests.audio_checks import decoded
+from tests.child_service import Running
 from tests.clients.conftest import KEY, Client, Said, outcomes, pcm, since
 from tests.fakes import FixedEngine
-from tests.process import Running
-from tests.serving import serving, settings_for_tests
-from tests.sound import decoded
+from tests.live_server import serving, settings_for_tests
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 

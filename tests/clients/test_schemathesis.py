@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.child_service import Running
 from tests.clients.conftest import KEY
 from tests.clients.environment import python_with
-from tests.process import Running
 from tests.vllm.environment import CannotInstall
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]

@@ -13,7 +13,7 @@ from app.engine.embedded.nar_worker import generate_codes, load_model
 from app.engine.embedded.phonemes import Phonemiser
 from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.voices import TOKEN_MODEL
-from tests.sound import snr_db
+from tests.audio_checks import snr_db
 
 torch.set_num_threads(1)
 FRAME = 480

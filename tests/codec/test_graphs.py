@@ -20,10 +20,10 @@ from app.codec.grid import Grid
 from app.codec.neucodec.decoder import Size
 from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
+from tests.audio_checks import snr_db
 from tests.codec.host import Host
-from tests.counted import counted
 from tests.fakes import Clock, tone_spec
-from tests.sound import snr_db
+from tests.metric_values import counted
 
 GRID = Grid((1, 2, 4), (32, 64))
 SPEC = tone_spec(samples_per_frame=4)

@@ -16,7 +16,7 @@ from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
 from app.codec.neucodec.decoder import PUBLISHED, Size, VocosDecoder
 from app.codec.neucodec.load import decoder_state, load_neucodec, neucodec_spec
-from tests.sound import snr_db
+from tests.audio_checks import snr_db
 
 torch.set_num_threads(1)
 SMALL = Size(width=128, depth=2)

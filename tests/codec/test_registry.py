@@ -23,7 +23,7 @@ from app.errors import LoadError
 from app.main import create_app
 from tests.codec import toy
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, settings_for_tests
+from tests.live_server import SPEECH, settings_for_tests
 
 APP = Path(__file__).parents[2] / "app"
 PROFILE = """

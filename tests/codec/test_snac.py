@@ -13,7 +13,7 @@ from app.codec import Codes, CodeWindow
 from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
 from app.codec.snac import load_snac
-from tests.sound import snr_db
+from tests.audio_checks import snr_db
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the package's torch.jit.script

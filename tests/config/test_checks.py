@@ -13,7 +13,7 @@ from app.config.ineffective import ineffective_settings
 from app.config.settings import Settings
 from app.decode.queue import DeadlineQueue
 from app.main import create_app
-from tests.serving import settings_for_tests
+from tests.live_server import settings_for_tests
 
 ROOT = Path(__file__).parents[2]
 PRESETS = [ROOT / ".env_example", *sorted(ROOT.glob(".env_*dynamicbatching*"))]

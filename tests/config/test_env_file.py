@@ -15,7 +15,7 @@ from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.env_file import check_env_file
 from app.config.settings import Settings
 from app.main import create_app
-from tests.process import ROOT
+from tests.child_service import ROOT
 
 SECRET = "sk-xylophone"
 

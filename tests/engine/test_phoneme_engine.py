@@ -20,7 +20,7 @@ from app.engine.embedded.voices import TOKEN_MODEL
 from app.errors import EngineError, EngineLength, EngineUnreachable
 from app.request_errors import UnsupportedLanguage
 from tests.fakes import FixedEngine
-from tests.serving import SPEECH, serving, settings_for_tests
+from tests.live_server import SPEECH, serving, settings_for_tests
 
 TEMPLATE = "<|im_start|>{voice}: {phonemes}<|speech_start|>"
 ASKED = "<|im_start|>{voice}: {text}<|speech_start|>"

@@ -31,7 +31,6 @@ from app.errors import (
     ServiceError,
 )
 from app.request_errors import InputTooLong
-from tests.counted import counted
 from tests.engine.connected import LONG, SAMPLING, SPEECH, refusing, unaccepting
 from tests.engine.scripted import (
     GOOD,
@@ -50,6 +49,7 @@ from tests.engine.scripted import (
     head,
     refusal,
 )
+from tests.metric_values import counted
 
 QUICK = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
 UNWATCHED = HealthPolicy(

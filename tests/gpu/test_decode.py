@@ -14,7 +14,7 @@ import torch
 from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow, OverlappingCodec
 from app.codec.load import CodecOptions, load_codec
-from tests.sound import snr_db
+from tests.audio_checks import snr_db
 
 pytestmark = [
     pytest.mark.gpu,

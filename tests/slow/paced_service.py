@@ -18,7 +18,7 @@ from app.errors import EngineError
 from app.main import create_app
 from app.server.server import serve
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import settings_for_tests
+from tests.live_server import settings_for_tests
 
 CODES = [(index * 37) % 900 for index in range(600)]  # 12 s of sound
 GAP_S = 0.05  # between ten codes: 3 s for an answer

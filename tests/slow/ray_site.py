@@ -10,7 +10,7 @@ LIMIT = 8
 
 def build() -> FastAPI:
     """The paced application, made in the replica's process."""
-    from tests.serving import settings_for_tests
+    from tests.live_server import settings_for_tests
     from tests.slow.paced_service import paced_app
 
     return paced_app(settings_for_tests(max_concurrent_requests=LIMIT))

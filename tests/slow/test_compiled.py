@@ -13,8 +13,8 @@ from app.codec.graphs import GraphedCodec
 from app.codec.grid import Grid
 from app.codec.neucodec.decoder import Size
 from app.codec.neucodec.load import load_neucodec
+from tests.audio_checks import snr_db
 from tests.codec.host import Host
-from tests.sound import snr_db
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

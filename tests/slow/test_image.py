@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from bench.paced_engine import paced_engine
+from tests.child_service import PORTS, Running, wait_until_ready
 from tests.cloning.recordings import recording
-from tests.composed import environment_of
-from tests.process import PORTS, Running, wait_until_ready
+from tests.compose_env import environment_of
 from tests.slow.image import ROOT, Image, Stage, built, can_build
 
 pytestmark = [

@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.process import ROOT, running_in
+from tests.child_service import ROOT, running_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

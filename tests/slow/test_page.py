@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.process import running_in
+from tests.child_service import running_in
 from tests.slow.probes import (
     BROKEN,
     BUSY,

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.process import PORTS, Running, running_in
-from tests.serving import HELLO, SPEECH
-from tests.test_monitoring import queries
+from tests.child_service import PORTS, Running, running_in
+from tests.deploy.test_monitoring import queries
+from tests.live_server import HELLO, SPEECH
 
 pytestmark = [
     pytest.mark.slow,

@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 
 from app.errors import NotReady
 from bench import proxied
-from tests.process import Running, running_in, start, wait_until_ready
+from tests.child_service import Running, running_in, start, wait_until_ready
 from tests.slow.paced_service import CALM, CODES, QUICK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

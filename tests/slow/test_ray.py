@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.process import PORTS, ROOT, Running, wait_until_ready
+from tests.child_service import PORTS, ROOT, Running, wait_until_ready
 from tests.slow.environment import python_with
 from tests.slow.paced_service import CALM, QUICK
 from tests.slow.test_proxies import ALL_BYTES, SPEECH, ask, client

@@ -12,7 +12,7 @@ from stress_test.random_client import BAD_BODIES, GOOD, KINDS, Call, Caller
 from stress_test.random_clients import Crowd, faults, one_good, outcomes, statuses
 from tests.engine.connected import refusing
 from tests.fakes import FixedEngine
-from tests.serving import good_request, serving
+from tests.live_server import good_request, serving
 
 CODES = [(index * 37) % 900 for index in range(300)]
 

@@ -13,7 +13,7 @@ from app import metrics
 from stress_test.random_client import Call
 from stress_test.service import Service
 from stress_test.soak import Sample, growth, p99_ms, result_of, run, slope_per_hour
-from tests.serving import serving
+from tests.live_server import serving
 
 LEVEL = Sample(0.0, 400.0, 20, 11, 5.0, 2.0, 0.0, 0.0)
 REST = replace(LEVEL, in_flight=0.0)

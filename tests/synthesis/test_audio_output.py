@@ -21,8 +21,8 @@ from app.synthesis.audio_output import (
     OutputOptions,
     SynthesisStats,
 )
-from tests.counted import counted
 from tests.fakes import Clock
+from tests.metric_values import counted
 
 RATE_HZ = 24_000
 AS_IT_IS = LoudnessTarget(target_db=None, typical_db=-20, estimation_window_s=0.2)

@@ -27,7 +27,7 @@ from app.text.preparation import TextPreparation
 from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events
 from tests.fakes import ToneCodec, tone_spec
-from tests.serving import settings_for_tests
+from tests.live_server import settings_for_tests
 
 CODES = [(index * 37) % 1000 for index in range(90)]
 ANSWER = b"".join(events(CODES, per_event=3))

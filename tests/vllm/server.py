@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import PORTS
+from tests.child_service import PORTS
 from tests.vllm.environment import CannotInstall, vllm_python
 
 START_S = 300.0  # 36 to 90 s on two cores

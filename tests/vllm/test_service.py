@@ -7,7 +7,7 @@ import pytest
 from app.config.profiles import load_profile
 from app.engine.vllm.client import VllmEngine
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import HELLO, SPEECH, Served, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 from tests.vllm.conftest import KnownAnswer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1500)]

@@ -25,7 +25,7 @@ from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.voices import TOKEN_MODEL
 from app.engine.vllm.client import VllmEngine
 from app.text.prompt import render
-from tests.serving import SPEECH, Served, serving, settings_for_tests
+from tests.live_server import SPEECH, Served, serving, settings_for_tests
 from tests.vllm.server import vllm_server
 from training.export import SHIPPED, expand, export
 from training.language_model import LanguageModel, read_language_model

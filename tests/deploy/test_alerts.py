@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from app.errors import Draining, NotReady, ServiceError
-from tests.test_monitoring import queries
+from tests.deploy.test_monitoring import queries
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 PAGE = (ROOT / "docs" / "monitoring.md").read_text()
 RULES = {

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.child_service import Running, running_in, start
 from tests.fakes import FixedEngine
-from tests.process import Running, running_in, start
-from tests.serving import HELLO, SPEECH, serving
+from tests.live_server import HELLO, SPEECH, serving
 
 FAULTS = ["Lose it.", "Hang.", "End."]
 IN_FLIGHT = ["Wait.", "Go on.", "Go on."]  # one of them has no answer yet
@@ -26,7 +26,7 @@ IN_FLIGHT = ["Wait.", "Go on.", "Go on."]  # one of them has no answer yet
 @pytest.fixture
 def running(tmp_path: Path) -> Generator[Running]:
     with running_in(
-        tmp_path, "tests.misbehaving", DECODE_TIMEOUT_S="1", SHUTDOWN_GRACE_S="4"
+        tmp_path, "tests.faulty_service", DECODE_TIMEOUT_S="1", SHUTDOWN_GRACE_S="4"
     ) as service:
         yield service
 
@@ -184,7 +184,7 @@ async def test_a_second_signal_ends_it_at_once(running: Running, second: signal.
 
 @pytest.mark.fault(30)
 async def test_sigterm_ends_it_though_a_call_hangs(tmp_path: Path) -> None:
-    with running_in(tmp_path, "tests.misbehaving", SHUTDOWN_GRACE_S="1") as running:
+    with running_in(tmp_path, "tests.faulty_service", SHUTDOWN_GRACE_S="1") as running:
         async with client_of(running) as client:
             hanging = asyncio.create_task(outcome(client, "Hang."))
             await asyncio.sleep(0.5)
@@ -197,7 +197,7 @@ async def test_sigterm_ends_it_though_a_call_hangs(tmp_path: Path) -> None:
 @pytest.mark.fault(30)
 @pytest.mark.fault(31)
 def test_a_service_that_loads_says_so_and_leaves_when_it_is_told_to(tmp_path: Path) -> None:
-    running = start(tmp_path, "tests.misbehaving", LOADS="never")
+    running = start(tmp_path, "tests.faulty_service", LOADS="never")
     try:
         with httpx.Client(
             base_url=running.url, trust_env=False, transport=httpx.HTTPTransport(retries=8)

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from app.logs import QueuedStream
-from tests.process import PORTS, ROOT
+from tests.child_service import PORTS, ROOT
 
 PIPE_BYTES = 4096  # as small as Linux lets it be
 LONG = "x" * 200  # of a path, of which there is a line for each request

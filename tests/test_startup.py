@@ -21,9 +21,9 @@ from app.errors import LoadError
 from app.main import create_app
 from app.startup import FIRST_DELAY_S, MAX_DELAY_S
 from app.version import VERSION
-from tests.counted import exported
 from tests.fakes import FixedEngine, ToneCodec
-from tests.serving import HELLO, SPEECH, settings_for_tests
+from tests.live_server import HELLO, SPEECH, settings_for_tests
+from tests.metric_values import exported
 
 
 class Pauses:

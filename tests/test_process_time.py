@@ -20,10 +20,10 @@ from app.process_time import BEAT_S, ProcessTimeout, ProcessTimer
 from app.server.timeouts import ReadTimeout
 from app.server.write_timeout import WriteStallTimeout
 from app.synthesis.audio_output import ClientGone
+from tests.child_service import Running, start, wait_until_ready
 from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head
-from tests.process import Running, start, wait_until_ready
-from tests.serving import HELLO, SPEECH
+from tests.live_server import HELLO, SPEECH
 
 CODES = [(index * 37) % 1000 for index in range(120)]
 STILL_S = 2.0

@@ -1,6 +1,6 @@
 """The chart's values against their schema, and the schema against the service's settings.
 
-`python -m tests.test_chart_values` writes the settings' names in the schema anew.
+`python -m tests.deploy.test_chart_values` writes the settings' names in the schema anew.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import yaml
 
 from app.config.settings import Settings
 
-CHART = Path(__file__).parents[1] / "deploy" / "helm"
+CHART = Path(__file__).parents[2] / "deploy" / "helm"
 SCHEMA = CHART / "values.schema.json"
 OF_THE_CHART = {
     "HOST",

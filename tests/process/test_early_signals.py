@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import ROOT
+from tests.child_service import ROOT
 
 UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 

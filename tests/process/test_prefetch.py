@@ -13,7 +13,7 @@ from app.codec.hub import HubId
 from app.config.profiles import load_profile
 from tests.codec.fake_hub import Hub, serving
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENGINE = {"TTS_API": "http://127.0.0.1:9"}
 
 

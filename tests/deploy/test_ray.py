@@ -13,9 +13,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from fastapi import FastAPI
 
-from tests.serving import settings_for_tests
+from tests.live_server import settings_for_tests
 
-FILE = Path(__file__).parents[1] / "deploy" / "ray" / "serve_speech.py"
+FILE = Path(__file__).parents[2] / "deploy" / "ray" / "serve_speech.py"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from app.config.settings import Settings
 from app.server.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy" / "systemd" / "speech-server.service"
 PYTHON = "/opt/speech/bin/python"
 NOT_SETTINGS = {"HF_HOME", "PYTHONUNBUFFERED"}

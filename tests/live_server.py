@@ -17,8 +17,8 @@ from app.config.settings import Settings
 from app.engine import Engine
 from app.main import create_app
 from app.server.server import Server, configure
-from tests.counted import exported
 from tests.fakes import ToneCodec
+from tests.metric_values import exported
 
 SPEECH = "/v1/audio/speech"
 HELLO: dict[str, object] = {"input": "Hello there.", "response_format": "pcm"}

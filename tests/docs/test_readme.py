@@ -1,6 +1,6 @@
 """README.md and docs/ agree with the code: the settings table, the files, tests and versions that they name.
 
-`python tests/test_readme.py` rewrites the settings table in docs/settings.md.
+`python tests/docs/test_readme.py` rewrites the settings table in docs/settings.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 from app.config.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 OPENAI = ROOT / "docs" / "openai.md"

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.counted import exported
+from tests.metric_values import exported
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,4 +1,4 @@
-"""`python -m tests.misbehaving`: the service with an engine and a codec that do what the text asks for."""
+"""`python -m tests.faulty_service`: the service with an engine and a codec that do what the text asks for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """docs/faults.md and the tests: every row has one, and no mark names a row that is not there.
 
-`python -m tests.test_faults` writes the table's last column anew.
+`python -m tests.docs.test_faults` writes the table's last column anew.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.marked import NAMED, files_by_row, missing_tests, rows_of
+from tests.fault_marks import NAMED, files_by_row, missing_tests, rows_of
 
-MATRIX = Path(__file__).parents[1] / "docs" / "faults.md"
+MATRIX = Path(__file__).parents[2] / "docs" / "faults.md"
 ROW = re.compile(r"^(\| (\d+) \|.*\|)([^|]*)\|$", re.MULTILINE)
 NOT_YET: frozenset[int] = frozenset()  # rows whose tests bear no mark yet
 
@@ -87,11 +87,13 @@ def test_marks_are_found_without_running_anything(source: str, found: list[int])
 
 
 def test_a_name_of_no_test_is_noticed() -> None:
-    assert missing_tests("`tests/test_faults.py::test_nothing` and `tests/none.py::test_a`") == [
-        "tests/test_faults.py::test_nothing",
+    assert missing_tests(
+        "`tests/docs/test_faults.py::test_nothing` and `tests/none.py::test_a`"
+    ) == [
+        "tests/docs/test_faults.py::test_nothing",
         "tests/none.py::test_a",
     ]
-    assert missing_tests("`tests/test_faults.py::test_every_mark_names_a_row`") == []
+    assert missing_tests("`tests/docs/test_faults.py::test_every_mark_names_a_row`") == []
 
 
 if __name__ == "__main__":

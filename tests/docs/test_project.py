@@ -19,9 +19,9 @@ from compose_spec import PyCompose  # pyright: ignore
 from app.config.settings import Settings
 from app.server.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
 from app.version import VERSION
-from tests.composed import environment_of
+from tests.compose_env import environment_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMPOSE = ("docker-compose.yaml", "docker-compose-cpu.yaml", "vllm.yaml", "stress-test.yaml")
 SERVICE = COMPOSE[:2]
 PRESETS = sorted(ROOT.glob(".env_*dynamicbatching*"))

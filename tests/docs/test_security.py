@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.marked import NAMED, missing_tests
+from tests.fault_marks import NAMED, missing_tests
 
-TEXT = (Path(__file__).parents[1] / "SECURITY.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def test_every_test_that_it_names_exists() -> None:
