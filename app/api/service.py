@@ -15,7 +15,6 @@ from app.api.response import AudioResponse
 from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.slot_limit import SlotLimit
 from app.api.text_process import TextProcess
-from app.api.text_thread import run_in_thread_if_long
 from app.api.websocket.utterance import Utterance
 from app.audio.encoders import Encoder
 from app.cloning.cloner import Cloner
@@ -29,6 +28,7 @@ from app.synthesis.attempt import Stage, SynthesisRequest
 from app.synthesis.audio_output import Sink, SynthesisStats
 from app.synthesis.stats import Progress
 from app.synthesis.synthesize import synthesize
+from app.synthesis.text_thread import run_in_thread_if_long
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.api.text_thread import LONG_CHARACTERS
 from app.main import create_app
+from app.synthesis.text_thread import LONG_CHARACTERS
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.pronunciations import PronunciationsError
