@@ -18,12 +18,13 @@ from app import metrics
 from app.api.middleware.access_log import add_log_fields, log_fields
 from app.api.middleware.request_id import request_id_of
 from app.api.paths import route_path
-from app.errors import ErrorBody, ServiceError
-from app.request_errors import (
+from app.errors import (
     BodyTooLarge,
+    ErrorBody,
     InvalidApiKey,
     InvalidHandshake,
     RequestError,
+    ServiceError,
     UpgradeRequired,
 )
 

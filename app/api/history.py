@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import ReplayNotSaved, ServiceError
+from app.errors import CodesNotAvailable, ReplayNotSaved, RequestNotFound, ServiceError
 from app.replay.store import ReplayStore
-from app.request_errors import CodesNotAvailable, RequestNotFound
 from app.synthesis.audio_output import ClientGone, SynthesisStats
 from app.synthesis.recording import ReplayRecorder
 from app.synthesis.stats import Progress

@@ -16,7 +16,7 @@ from app.codec.spec import CodecSpec
 from app.config.profiles import Profile
 from app.config.settings import Settings
 from app.engine import Sampling
-from app.request_errors import (
+from app.errors import (
     CloningNotSupported,
     ModelNotFound,
     SpeechTooLong,

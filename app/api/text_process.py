@@ -17,9 +17,15 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from app.child_process import child_command, child_environment, die_with_the_service
-from app.errors import DeadlineExceeded, NotReady
+from app.errors import (
+    DeadlineExceeded,
+    EmptyInput,
+    InputTooLong,
+    NotReady,
+    RequestError,
+    UnsupportedValue,
+)
 from app.process_time import ProcessTimeout
-from app.request_errors import EmptyInput, InputTooLong, RequestError, UnsupportedValue
 from app.text.preparation import NormalisationOptions, TextPreparation
 
 REFUSALS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}

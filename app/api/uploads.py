@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from app.api.form import Form, boundary_of, read_form
-from app.request_errors import BodyTooLarge
+from app.errors import BodyTooLarge
 
 F = TypeVar("F", bound=BaseModel)
 

@@ -10,9 +10,16 @@ from app.api.admission import overloaded
 from app.cloning.encoder import Recording, ReferenceEncoder
 from app.cloning.store import ClonedVoice, VoiceStore, voice_name
 from app.config.profiles import Profile
-from app.errors import CloningUnavailable, DeadlineExceeded, LoadError
+from app.errors import (
+    CloningNotSupported,
+    CloningUnavailable,
+    DeadlineExceeded,
+    EmptyInput,
+    InputTooLong,
+    LoadError,
+    VoiceExists,
+)
 from app.process_time import ProcessTimeout
-from app.request_errors import CloningNotSupported, EmptyInput, InputTooLong, VoiceExists
 from app.text.clean import clean
 from app.text.prompt import VoicePrompt
 

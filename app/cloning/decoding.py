@@ -14,8 +14,7 @@ import numpy as np
 from app.audio.samples import Samples
 from app.child_process import child_command, child_environment
 from app.cloning.decoder_process import MAX_CHANNELS, READY, SAMPLE_BYTES, DecodeTask, Verdict
-from app.errors import CloningUnavailable
-from app.request_errors import InvalidAudio, ReferenceTooLong
+from app.errors import CloningUnavailable, InvalidAudio, ReferenceTooLong
 
 MEMORY_BYTES = 160_000_000  # FFmpeg needs about 30 MB for the longest file in the usual formats
 PADDING_S = 0.1  # audio that mp3 and AAC may add at the start and the end

@@ -14,7 +14,7 @@ import numpy as np
 
 from app.audio.samples import Samples
 from app.cloning.decoding import DecodeLimits, DecoderProcesses, RecordingDecode
-from app.request_errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
+from app.errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
 
 RATE_HZ = 16_000  # input rate of NeuCodec's encoder
 CONTAINERS = "wav,mp3,flac,ogg,mov,matroska,aac,aiff"  # webm is matroska, m4a and mp4 are mov

@@ -19,13 +19,14 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app import metrics
-from app.errors import LoadError, VoiceNotSaved
-from app.request_errors import (
+from app.errors import (
     InvalidName,
+    LoadError,
     RequestError,
     StoredVoiceNotFound,
     TooManyVoices,
     VoiceExists,
+    VoiceNotSaved,
 )
 from app.storage import ensure_writable_folder, write_atomically
 from app.text.clean import clean

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.codec.registry import CODECS, CodecName
-from app.request_errors import VoiceNotFound
+from app.errors import VoiceNotFound
 
 PRESETS = Path(__file__).parent / "presets"
 

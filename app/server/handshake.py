@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidHandshake as Rejected
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from app.request_errors import InvalidHandshake
+from app.errors import InvalidHandshake
 
 RawHeaders = list[tuple[bytes, bytes]]  # names in lower case
 

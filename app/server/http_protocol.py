@@ -14,12 +14,12 @@ from websockets.http11 import Request
 
 from app.api.errors import count_rejection
 from app.api.middleware.access_log import add_log_fields
-from app.errors import ServiceError
-from app.request_errors import (
+from app.errors import (
     HeadTooLarge,
     InvalidHandshake,
     RequestError,
     RequestTimeout,
+    ServiceError,
     UrlTooLong,
 )
 from app.server.close_delimited import CloseDelimitedBody, reset

@@ -11,8 +11,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from app.api.websocket.connection import SHUTDOWN
-from app.errors import Draining, ServiceError
-from app.request_errors import HandshakeRefused, RequestTimeout
+from app.errors import Draining, HandshakeRefused, RequestTimeout, ServiceError
 from app.server.rejection import rejection_bytes
 from app.server.timeouts import ReadTimeout
 from app.server.write_timeout import WriteStallTimeout

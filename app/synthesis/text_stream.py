@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Self
 
+from app.errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.process_time import ProcessTimeout
-from app.request_errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.synthesis.segments import Segment
 from app.synthesis.text_thread import run_in_thread_if_long
 from app.text.pauses import PausedText, check_pauses, split_at_pauses

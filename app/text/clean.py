@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from app.request_errors import EmptyInput
+from app.errors import EmptyInput
 from app.text.emoji import strip_emoji
 from app.text.html import strip_html
 from app.text.markdown import strip_markdown

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.request_errors import UnsupportedValue
+from app.errors import UnsupportedValue
 
 MAX_SILENCE_S, MAX_TOTAL_PAUSE_S = 10.0, 60.0
 PAUSE = re.compile(r"\[pause:\s{0,3}(\d{1,6}(?:\.\d{1,6})?)\s{0,3}(ms|s)\]", re.IGNORECASE)

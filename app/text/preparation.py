@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.request_errors import EmptyInput, InputTooLong
+from app.errors import EmptyInput, InputTooLong
 from app.text.clean import clean, clean_markup
 from app.text.markdown import strip_unpaired_marks
 from app.text.pauses import PausedText, split_at_pauses

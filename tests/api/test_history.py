@@ -8,8 +8,7 @@ import json
 import pytest
 
 from app.api.history import RequestHistory
-from app.errors import EngineError, EngineTruncated, Overloaded
-from app.request_errors import RequestNotFound
+from app.errors import EngineError, EngineTruncated, Overloaded, RequestNotFound
 from app.synthesis.audio_output import ClientGone
 from tests.api.test_websocket import limits, talking
 from tests.fakes import FixedEngine

@@ -18,8 +18,7 @@ from app.child_process import child_environment
 from app.cloning.decoder_process import MAX_DESCRIPTORS, DecodeTask
 from app.cloning.decoding import MEMORY_BYTES, DecodeLimits, DecoderProcesses, RecordingDecode
 from app.cloning.recording import CONTAINERS, RATE_HZ, ReferenceLimits, decode_reference
-from app.errors import CloningUnavailable
-from app.request_errors import InvalidAudio, ReferenceTooLong, ReferenceTooShort
+from app.errors import CloningUnavailable, InvalidAudio, ReferenceTooLong, ReferenceTooShort
 from tests.cloning.hostile import changing, eight_planes, of_samples, surround
 from tests.cloning.recordings import recording, tone
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.cloning.recording import RATE_HZ, ReferenceLimits, decode_reference
-from app.request_errors import (
+from app.errors import (
     InvalidAudio,
     ReferenceSilent,
     ReferenceTooLong,

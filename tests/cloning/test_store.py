@@ -13,9 +13,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.cloning.store import MAX_NAME_CHARACTERS, ClonedVoice, VoiceStore, voice_name
-from app.errors import LoadError, ServiceError
+from app.errors import (
+    InvalidName,
+    LoadError,
+    ServiceError,
+    StoredVoiceNotFound,
+    TooManyVoices,
+    VoiceExists,
+)
 from app.errors import VoiceNotSaved as NotSaved
-from app.request_errors import InvalidName, StoredVoiceNotFound, TooManyVoices, VoiceExists
 
 TEXT = "What was said that day."
 

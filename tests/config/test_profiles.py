@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.config.profiles import PRESETS, Profile, ProfileError, customise, load_profile
-from app.request_errors import VoiceNotFound
+from app.errors import VoiceNotFound
 
 PRESET_NAMES = ("builtin", "lark", "orpheus", "scicom")
 OPENAI_VOICES = (

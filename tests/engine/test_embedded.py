@@ -11,8 +11,7 @@ import pytest_asyncio
 from app.config.profiles import load_profile
 from app.engine import Generation, Sampling, TokenNumbers
 from app.engine.embedded.engine import BuiltinEngine, voice_and_text
-from app.errors import EngineError, LoadError
-from app.request_errors import UnsupportedLanguage, VoiceNotFound
+from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 from app.text.prompt import render
 
 ENOUGH = Sampling(max_tokens=3072)

@@ -17,8 +17,7 @@ from app.engine.embedded.phonemes import Phonemiser
 from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.silence_trim import LEAD_FRAMES, TAIL_FRAMES
 from app.engine.embedded.voices import TOKEN_MODEL
-from app.errors import EngineError, EngineLength, EngineUnreachable
-from app.request_errors import UnsupportedLanguage
+from app.errors import EngineError, EngineLength, EngineUnreachable, UnsupportedLanguage
 from tests.fakes import FixedEngine
 from tests.live_server import SPEECH, serving, settings_for_tests
 

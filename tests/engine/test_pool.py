@@ -28,9 +28,9 @@ from app.errors import (
     EngineRefused,
     EngineTimeout,
     EngineUnreachable,
+    InputTooLong,
     ServiceError,
 )
-from app.request_errors import InputTooLong
 from tests.engine.connected import LONG, SAMPLING, SPEECH, refusing, unaccepting
 from tests.engine.scripted import (
     GOOD,

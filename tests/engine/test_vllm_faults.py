@@ -20,9 +20,9 @@ from app.errors import (
     EngineTimeout,
     EngineTruncated,
     EngineUnreachable,
+    InputTooLong,
     ServiceError,
 )
-from app.request_errors import InputTooLong
 from tests.engine.connected import (
     LONG,
     SAMPLING,

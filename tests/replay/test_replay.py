@@ -22,10 +22,9 @@ from app.api.history import MAX_REPLAYS, RequestHistory
 from app.codec import CodeWindow
 from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
-from app.errors import EngineError
+from app.errors import CodesNotAvailable, EngineError
 from app.replay.cli import main, read_replay, replay_samples
 from app.replay.store import MAX_WAITING, ReplayStore
-from app.request_errors import CodesNotAvailable
 from app.synthesis.attempt import Attempt
 from app.synthesis.recording import ReplayRecorder
 from app.synthesis.stats import NOTHING

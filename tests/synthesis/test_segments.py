@@ -7,7 +7,7 @@ from typing import Self
 
 import pytest
 
-from app.request_errors import TextTimeout
+from app.errors import TextTimeout
 from app.synthesis.segments import BufferedSegments, FixedSegments, Segment
 
 TWO = [Segment("a"), Segment("b")]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.request_errors import EmptyInput
+from app.errors import EmptyInput
 from app.text.clean import MAX_MARKS, clean, clean_markup
 
 HOSTILE = st.text(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.request_errors import UnsupportedValue
+from app.errors import UnsupportedValue
 from app.text.pauses import PausedText, split_at_pauses
 
 

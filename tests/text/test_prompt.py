@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.config.profiles import PRESETS, load_profile
-from app.request_errors import EmptyInput
+from app.errors import EmptyInput
 from app.text.clean import clean_markup
 from app.text.prompt import VoicePrompt, parse, render
 

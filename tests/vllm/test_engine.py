@@ -12,8 +12,7 @@ import pytest
 from app.config.profiles import TokenSyntax
 from app.engine import Generation, Sampling, TokenNumbers
 from app.engine.vllm.client import EngineLimits, VllmEngine
-from app.errors import EngineError
-from app.request_errors import InputTooLong
+from app.errors import EngineError, InputTooLong
 from app.text.clean import clean
 from tests.vllm.conftest import KnownAnswer
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import count_rejection, error_response
 from app.api.middleware.access_log import add_log_fields
-from app.request_errors import InvalidApiKey
+from app.errors import InvalidApiKey
 
 # Found anywhere in the path, because a prefix (uvicorn's --root-path) may precede it.
 PROTECTED_PATH = "/v1/"

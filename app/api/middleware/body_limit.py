@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import count_rejection, error_response
 from app.api.paths import path_is_one_of
-from app.request_errors import BodyTooLarge, TooManyValues
+from app.errors import BodyTooLarge, TooManyValues
 
 MAX_VALUES = 50_000  # of JSON, which Python parses in 40 ms; 4 MB of brackets take a second
 LENGTH_DIGITS = 18  # Python converts at most 4,300 digits, including leading zeros

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import count_rejection, error_response
 from app.api.paths import path_is_one_of
-from app.request_errors import HostNotAllowed, OriginNotAllowed, RequestError
+from app.errors import HostNotAllowed, OriginNotAllowed, RequestError
 
 OPEN_PATHS = ("/health", "/ready")  # allowed for any host name, and of no value to a foreign page
 READING = frozenset({"GET", "HEAD", "OPTIONS"})

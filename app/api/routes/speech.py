@@ -27,9 +27,8 @@ from app.api.schemas import (
 from app.api.service import Service, service_of
 from app.api.sinks import usage
 from app.api.websocket import connection as websocket
-from app.errors import NotReady, ServiceError
+from app.errors import ModelNotFound, NotReady, ServiceError, UpgradeRequired
 from app.metrics import READY, TASKS
-from app.request_errors import ModelNotFound, UpgradeRequired
 
 router = APIRouter()
 STARTED = int(time.time())

@@ -26,9 +26,8 @@ from app.api.websocket.messages import (
     session_of,
 )
 from app.api.websocket.utterance import Utterance
-from app.errors import Overloaded, ServiceError
+from app.errors import EmptyInput, InvalidMessage, Overloaded, RequestError, ServiceError
 from app.process_time import ProcessTimeout
-from app.request_errors import EmptyInput, InvalidMessage, RequestError
 from app.synthesis.audio_output import ClientGone
 from app.synthesis.text_stream import TextStream
 

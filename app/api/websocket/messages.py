@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.api.middleware.body_limit import count_values
 from app.api.schemas import SpeechRequest
-from app.request_errors import InvalidMessage
+from app.errors import InvalidMessage
 from app.text.surrogates import joined
 
 

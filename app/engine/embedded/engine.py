@@ -15,8 +15,7 @@ from app.engine.embedded.phonemiser_thread import PhonemisedText, PhonemiserThre
 from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.token_budget import BudgetExhausted, TokenBudget
 from app.engine.embedded.voices import TOKEN_MODEL, VOICES
-from app.errors import EngineError, LoadError
-from app.request_errors import UnsupportedLanguage, VoiceNotFound
+from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 from app.text.prompt import parse, render
 
 TOKENS_PER_S = 50

@@ -12,8 +12,7 @@ from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.silence_trim import SilenceTrim
 from app.engine.embedded.token_budget import BudgetExhausted, TokenBudget
 from app.engine.embedded.voices import TOKEN_MODEL
-from app.errors import EngineLength
-from app.request_errors import UnsupportedLanguage
+from app.errors import EngineLength, UnsupportedLanguage
 from app.text.prompt import parse, render
 
 

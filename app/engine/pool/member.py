@@ -19,9 +19,9 @@ from app.errors import (
     EngineOverloaded,
     EngineRefused,
     EngineTimeout,
+    InputTooLong,
     ServiceError,
 )
-from app.request_errors import InputTooLong
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,14 @@ from random import Random
 from app.engine import Engine, Generation, OnTokens, Sampling
 from app.engine.pool.health import HealthPolicy, Rank
 from app.engine.pool.member import EngineRequest, PooledEngine
-from app.errors import EngineAnswer, EngineError, EngineOverloaded, EngineRefused, ServiceError
-from app.request_errors import InputTooLong
+from app.errors import (
+    EngineAnswer,
+    EngineError,
+    EngineOverloaded,
+    EngineRefused,
+    InputTooLong,
+    ServiceError,
+)
 
 log = logging.getLogger(__name__)
 

@@ -25,9 +25,14 @@ from app.engine.vllm.models import ModelList
 from app.engine.vllm.rejection_log import RejectionLog
 from app.engine.vllm.resolver import EngineResolver
 from app.engine.vllm.token_timeout import TokenTimeout
-from app.errors import EngineError, EngineOverloaded, EngineProtocolError, EngineTimeout
+from app.errors import (
+    EngineError,
+    EngineOverloaded,
+    EngineProtocolError,
+    EngineTimeout,
+    InputTooLong,
+)
 from app.process_time import ProcessTimeout
-from app.request_errors import InputTooLong
 
 logger = logging.getLogger(__name__)
 

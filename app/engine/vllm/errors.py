@@ -19,9 +19,9 @@ from app.errors import (
     EngineTimeout,
     EngineTruncated,
     EngineUnreachable,
+    InputTooLong,
     ServiceError,
 )
-from app.request_errors import InputTooLong
 
 MAX_RETRY_AFTER_S: Final = 30
 # vLLM 0.32 has three messages for it: a prompt longer than the context, the same with the name of
