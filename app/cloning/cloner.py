@@ -6,7 +6,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from app.api.admission import overloaded
+from app import metrics
 from app.cloning.encoder import Recording, ReferenceEncoder
 from app.cloning.store import ClonedVoice, VoiceStore, voice_name
 from app.config.profiles import Profile
@@ -17,6 +17,7 @@ from app.errors import (
     EmptyInput,
     InputTooLong,
     LoadError,
+    Overloaded,
     VoiceExists,
 )
 from app.process_time import ProcessTimeout
@@ -113,7 +114,8 @@ class Cloner:
     async def _encode(self, audio: bytes) -> Recording:
         if self._waiting >= MAX_WAITING:
             message = "too many reference recordings are queued; retry shortly"
-            raise overloaded("uploads", message, RETRY_AFTER_S)
+            metrics.REFUSED.labels("uploads").inc()
+            raise Overloaded(message, retry_after_s=RETRY_AFTER_S)
         self._waiting += 1
         try:
             async with ProcessTimeout(self._limit_s):
