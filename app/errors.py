@@ -32,6 +32,10 @@ class EngineAnswer(Protocol):
         ...
 
 
+class ConfigError(ValueError):
+    """Invalid configuration; the message is one line that names the file or the setting."""
+
+
 class LoadError(RuntimeError):
     """Loading error; the message is one line for the operator, and the service stays not ready."""
 

@@ -6,12 +6,10 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from app.config.env_file import EnvFileError
-from app.config.profiles import ProfileError
 from app.config.settings import first_validation_error
-from app.text.pronunciations import PronunciationsError
+from app.errors import ConfigError
 
-CONFIG_ERRORS: Final = (ValidationError, EnvFileError, ProfileError, PronunciationsError)
+CONFIG_ERRORS: Final = (ValidationError, ConfigError)
 
 
 def config_error_message(exc: Exception) -> str:

@@ -17,6 +17,8 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable, parse_variables
 
+from app.errors import ConfigError
+
 LIKENESS = 0.85  # least difflib ratio (0 to 1) at which a name counts as misspelt
 OTHERS = ("OTEL_",)  # prefixes of names that OpenTelemetry reads itself
 # Settings of earlier versions, each with the rest of the line that is logged.
@@ -30,7 +32,7 @@ _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
-class EnvFileError(ValueError):
+class EnvFileError(ConfigError):
     """Invalid `.env` file; the message is one line with the file and the line, without values."""
 
 

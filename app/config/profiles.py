@@ -8,12 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.codec.registry import CODECS, CodecName
-from app.errors import VoiceNotFound
+from app.errors import ConfigError, VoiceNotFound
 
 PRESETS = Path(__file__).parent / "presets"
 
 
-class ProfileError(ValueError):
+class ProfileError(ConfigError):
     """Invalid profile; the message is one line with the file and the field."""
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from app.errors import ConfigError
+
 # A run of letters and digits, or a single character of Chinese and Japanese, which use no spaces.
 _UNSPACED = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _START = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
-class PronunciationsError(ValueError):
+class PronunciationsError(ConfigError):
     """A lexicon file cannot be read. The message is one line that names the file and the line."""
 
 
