@@ -12,7 +12,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from app import metrics
+from app import __version__, metrics
 from app.api.errors import UnhandledErrors, install_error_handlers
 from app.api.middleware.access_log import AccessLog
 from app.api.middleware.api_keys import ApiKeyMiddleware, ApiKeys
@@ -40,7 +40,6 @@ from app.errors import ServiceError
 from app.server.server import filter_expected_disconnects, max_message_bytes
 from app.startup import Sleep, load_components
 from app.text.preparation import TextPreparation
-from app.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def create_app(
 
     app = FastAPI(
         title="Speech server",
-        version=VERSION,
+        version=__version__,
         lifespan=lifespan,
         responses=ERROR_RESPONSES,
         telemetry=TELEMETRY,
@@ -114,8 +113,8 @@ def _add_routes(app: FastAPI) -> None:
 
 
 def _log_version(profile: Profile) -> None:
-    metrics.BUILD.labels(VERSION, profile.name, profile.codec.name).set(1)
-    log.info("version %s, profile %s, codec %s", VERSION, profile.name, profile.codec.name)
+    metrics.BUILD.labels(__version__, profile.name, profile.codec.name).set(1)
+    log.info("version %s, profile %s, codec %s", __version__, profile.name, profile.codec.name)
 
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app import main
+from app import __version__, main
 from app.config.profiles import PRESETS, ProfileError
 from app.engine.pool.pool import Pool
 from app.main import create_app
-from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec
 from tests.live_server import good_request, serving, settings_for_tests
 
@@ -106,7 +105,7 @@ async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixt
 def test_the_first_line_of_the_log_says_what_runs(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     create_app(settings_for_tests())
-    assert caplog.messages[0] == f"version {VERSION}, profile builtin, codec builtin"
+    assert caplog.messages[0] == f"version {__version__}, profile builtin, codec builtin"
 
 
 @pytest.mark.parametrize(("dynamic", "most"), [(True, 4), (False, 1)])

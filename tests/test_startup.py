@@ -12,6 +12,7 @@ import pytest
 import torch
 from fastapi import FastAPI
 
+from app import __version__
 from app.codec import load as loading
 from app.codec.eager import EagerCodec
 from app.codec.hub import Report
@@ -20,7 +21,6 @@ from app.engine.embedded.engine import BuiltinEngine
 from app.errors import LoadError
 from app.main import create_app
 from app.startup import FIRST_DELAY_S, MAX_DELAY_S
-from app.version import VERSION
 from tests.fakes import FixedEngine, ToneCodec
 from tests.live_server import HELLO, SPEECH, settings_for_tests
 from tests.metric_values import exported
@@ -181,9 +181,9 @@ async def test_the_metrics_tell_what_runs() -> None:
     async with begun(app) as client:
         page = (await client.get("/metrics")).text
         described = (await client.get("/openapi.json")).json()["info"]["version"]
-    row = f'tts_build_info{{codec="builtin",profile="builtin",version="{VERSION}"}}'
+    row = f'tts_build_info{{codec="builtin",profile="builtin",version="{__version__}"}}'
     assert exported(page, row) == 1
-    assert described == VERSION
+    assert described == __version__
 
 
 @pytest.mark.parametrize("setting", ["replay_folder", "voices_folder"])

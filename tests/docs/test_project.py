@@ -16,9 +16,9 @@ import pytest
 import yaml
 from compose_spec import PyCompose  # pyright: ignore
 
+from app import __version__
 from app.config.settings import Settings
 from app.server.server import CANCEL_GRACE_S, CLOSE_TIMEOUT_S
-from app.version import VERSION
 from tests.compose_env import environment_of
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_a_compose_file_is_valid_and_joins_the_shared_network(file: str) -> None
 
 def test_the_version_is_one() -> None:
     chart = yaml.safe_load((ROOT / "deploy" / "helm" / "Chart.yaml").read_text())
-    assert PROJECT["version"] == chart["appVersion"] == VERSION
+    assert PROJECT["version"] == chart["appVersion"] == __version__
 
 
 @pytest.mark.parametrize("file", COMPOSE)
