@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.text.sentences import sentences
 from text_normaliser import english, malay, mandarin, tamil
 from text_normaliser.detect import Language, LanguageChoice, languages
 from text_normaliser.reader import Reader
+from text_normaliser.segmenter import sentences
 from text_normaliser.spaced import Spaced
 
 READERS: dict[Language, Callable[[], Reader | Spaced]] = {

@@ -1,19 +1,12 @@
-"""Splitting of a text into sentences, and of one too long for a single generation into pieces."""
+"""Splitting of a text that is too long for a single generation into pieces."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-import sentencex  # pyright: ignore[reportMissingTypeStubs]
+from text_normaliser.segmenter import sentences
 
-# Malay abbreviations after which sentencex ends a sentence (each one tested with version 1.0.32).
-ABBREVIATIONS = (
-    "En", "Pn", "Tn", "Hj", "Hjh", "Ust", "Ustz", "Ir", "Ts", "Jln", "Lrg", "Kg", "Tmn", "Bdr",
-    "Sdn", "Bil", "cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel",
-)  # fmt: skip
-END_CHARACTERS = 8  # last characters of a sentence that can hold an abbreviation with its point
-STRETCH = 5_000  # characters that are segmented at once
 # Letters added for a character that takes longer to speak than a letter. A digit is a word of
 # 0.4 s, a capital among capitals a letter's name, a symbol its name, a CJK character a syllable.
 _SLOW = (
@@ -22,52 +15,9 @@ _SLOW = (
     (re.compile(r"[$€£¥%@#&+=/\\_<>^*~]"), 5),
     (re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"), 3),
 )
-_segment: Callable[[str, str], list[str]] = sentencex.segment  # pyright: ignore
-_ABBREVIATION_END = re.compile(rf"(?<!\w)(?:{'|'.join(ABBREVIATIONS)})\.\Z")
 _CLAUSE = re.compile(r".+?(?:[,;:)–—]\s+|[，、；：]|\Z)", re.DOTALL)
 _WORD = re.compile(r"\S*\s*")
 _CHARACTER = re.compile(r"[\W_]*[^\W_][\W_]*|[\W_]+")  # combining marks stay with their letter
-
-
-def sentences(text: str) -> list[str]:
-    """Split a text after each sentence, keeping every character. `text` has no lone surrogates.
-
-    A text longer than STRETCH is segmented in stretches that start with a sentence, since sentencex
-    takes quadratic time.
-    """
-    found: list[str] = []
-    at = 0
-    while len(text) - at > STRETCH:
-        stretch = _joined(text[at : at + STRETCH])
-        whole = stretch[:-1] or [text[at : _last_space(text, at)]]
-        found += whole
-        at += sum(map(len, whole))
-    return found + _joined(text[at:])
-
-
-def _last_space(text: str, start: int) -> int:
-    """Return the end of the last word in a stretch, or the stretch's end if it has no space."""
-    end = start + STRETCH
-    return next((at + 1 for at in range(end - 1, start, -1) if text[at].isspace()), end)
-
-
-def _joined(text: str) -> list[str]:
-    """Return sentencex's sentences, rejoined after an abbreviation or within a word."""
-    joined: list[list[str]] = []
-    end = before = ""
-    for piece in _segment("en", text):
-        if joined and (_ABBREVIATION_END.search(end) or _is_within_word(before, piece)):
-            joined[-1].append(piece)
-        else:
-            joined.append([piece])
-            end = ""
-        end, before = (end + piece).rstrip()[-END_CHARACTERS:], piece
-    return ["".join(pieces) for pieces in joined]
-
-
-def _is_within_word(before: str, behind: str) -> bool:
-    """True at the point of an address: sentencex cuts 电邮到help@example.com there."""
-    return before.endswith(".") and behind[:1].isascii() and behind[:1].isalnum()
 
 
 def spoken_length(text: str) -> int:

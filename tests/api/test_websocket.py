@@ -23,10 +23,10 @@ from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.server.websocket_protocol import WebSocketProtocol
-from app.text import sentences as segmenter
 from tests.audio_checks import decoded
 from tests.fakes import FixedEngine, ToneCodec
 from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
+from text_normaliser import segmenter
 
 CODES = [(index * 37) % 1000 for index in range(150)]
 NOBODY = "http://127.0.0.1:9"

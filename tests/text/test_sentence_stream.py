@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text import sentences as segmenter
 from app.text.pauses import LONGEST_PAUSE, split_at_pauses
 from app.text.sentence_stream import LONGEST, SentenceStream
-from app.text.sentences import sentences
+from text_normaliser import segmenter
+from text_normaliser.segmenter import sentences
 
 WORDS = [
     *(

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.sentences import sentences, split, spoken_length
+from app.text.sentences import split, spoken_length
 from tests.timing import Repeated, assert_linear
+from text_normaliser.segmenter import sentences
 
 
 def squeezed(text: str) -> str:
