@@ -31,7 +31,7 @@ from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt, render
-from app.text.sentences import split
+from app.text.split import split
 from app.tokens.code_buffer import FrameLayout
 from app.tokens.windows import WindowPlan, plan_windows
 

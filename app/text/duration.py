@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from app.text.sentences import spoken_length
+from app.text.split import spoken_length
 
 # Seconds added to the upper bound: a short text may be spoken slowly, between two silences.
 LONGEST_EXTRA_S = 5.0

@@ -7,7 +7,7 @@ import unicodedata
 from itertools import accumulate, pairwise
 
 from app.text.pauses import PAUSE, open_pause
-from app.text.sentences import spoken_length
+from app.text.split import spoken_length
 from text_normaliser.segmenter import sentences
 
 FIRST_CLAUSE = 20  # letters; a shorter clause is not worth a generation of its own

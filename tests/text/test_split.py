@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.sentences import split, spoken_length
+from app.text.split import split, spoken_length
 from tests.timing import Repeated, assert_linear
 from text_normaliser.segmenter import sentences
 
