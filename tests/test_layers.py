@@ -1,4 +1,4 @@
-"""The direction of imports: main, api, pipeline, {engine, decode, codec}, speech, and leaves below them all."""
+"""Imports point downwards: a layer imports only layers below it, and leaves."""
 
 from __future__ import annotations
 
@@ -10,63 +10,35 @@ from pathlib import Path
 
 import pytest
 
-APP = Path(__file__).parent.parent / "app"
-LEAVES = (
-    "addresses",
-    "allocator",
-    "codec.registry",
-    "codec.spec",
-    "contention",
-    "errors",
-    "folder",
-    "idle",
-    "logs",
-    "metrics",
-    "misspelt",
-    "profiles",
-    "request_errors",
-    "samples",
-    "setting_types",
-    "settings",
-    "standstill",
-    "tracing",
-    "version",
+APP = Path(__file__).parents[1] / "app"
+NORMALISER = APP.parent / "text_normaliser"
+LAYERS = (  # from the top; parts of one layer may import each other, but not in a circle
+    {"__main__", "prefetch"},
+    {"main"},
+    {"startup"},
+    {"components", "server"},
+    {"api"},
+    {"cloning", "replay"},
+    {"synthesis"},
+    {"engine", "decode"},
+    {"codec"},
+    {"audio"},
+    {"tokens", "text"},
+    {"config"},
+    {"codec.registry", "codec.spec"},  # data alone
+    {
+        "errors",
+        "child_process",
+        "cpu_contention",
+        "logs",
+        "metrics",
+        "process_time",
+        "storage",
+        "tracing",
+    },
 )
-RANKS = {
-    "__main__": 6,
-    "prefetch": 6,
-    "main": 5,
-    "assembly": 4,
-    "loading": 4,
-    "server": 5,
-    "connection": 5,
-    "websocket_connection": 5,
-    "handshake": 5,
-    "refusal": 5,
-    "unframed": 5,
-    "outflow": 5,
-    "patience": 5,
-    "api": 4,
-    "pipeline": 3,
-    "arrival": 3,
-    "attempt": 3,
-    "parts": 3,
-    "progress": 3,
-    "replay": 3,
-    "replay_folder": 3,
-    "trail": 3,
-    "generations": 3,
-    "speaker": 3,
-    "listener": 3,
-    "engine": 2,
-    "decode": 2,
-    "clone": 2,
-    "codec": 2,
-    "voices": 2,
-    "misconfiguration": 2,
-    "speech": 1,
-    **dict.fromkeys(LEAVES, 0),
-}
+RANK = {part: rank for rank, parts in enumerate(reversed(LAYERS)) for part in parts}
+PURE = ("audio", "text", "tokens")
 IMPURE = {
     "asyncio",
     "torch",
@@ -80,16 +52,16 @@ IMPURE = {
     "datetime",
     "snac",
 }
-MODULES = sorted(APP.rglob("*.py"))
+MODULES = [path for path in sorted(APP.rglob("*.py")) if path != APP / "__init__.py"]
 
 
 def name_of(path: Path) -> str:
-    """app/engine/vllm/sse.py is engine.sse, app/codec/__init__.py codec."""
+    """Return `engine.vllm.sse` for app/engine/vllm/sse.py, and `codec` for app/codec/__init__.py."""
     return ".".join(path.relative_to(APP).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(path: Path) -> set[str]:
-    """Everything that a module imports anywhere, also within functions; modules of ours as app.x.y."""
+    """Return all modules that a module imports, also within functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -102,53 +74,65 @@ def imported(path: Path) -> set[str]:
 
 
 def part_of(module: str) -> str:
-    """Return the first name of a module, or the whole name if it has a rank of its own."""
+    """Return the first name of a module, or the whole name if it is a layer of its own."""
     name = module.removeprefix("app.")
-    return name if name in RANKS else name.split(".")[0]
+    return name if name in RANK else name.split(".")[0]
 
 
 def parts_used(path: Path) -> set[str]:
-    return {part_of(name) for name in imported(path) if name.startswith("app.")} - {
-        part_of(name_of(path))
-    }
+    used = {part_of(name) for name in imported(path) if name.startswith("app.")}
+    return used - {part_of(name_of(path)), "__version__"}
 
 
-SOURCES = [path for path in MODULES if path != APP / "__init__.py"]
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_imports_downwards_only(path: Path) -> None:
-    part = part_of(name_of(path))
-    allowed = {other for other, rank in RANKS.items() if rank <= RANKS[part]}
-    assert parts_used(path) <= allowed
+    rank = RANK[part_of(name_of(path))]
+    assert {part: RANK[part] for part in parts_used(path) if RANK[part] > rank} == {}
 
 
-def test_parts_of_one_level_do_not_import_each_other_in_a_circle() -> None:
+def test_parts_of_one_layer_do_not_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = {}
-    for path in SOURCES:
+    for path in MODULES:
         graph.setdefault(part_of(name_of(path)), set()).update(parts_used(path))
     order = list(graphlib.TopologicalSorter(graph).static_order())
-    assert order.index("speech") < order.index("engine") < order.index("api") < order.index("main")
+    assert order.index("text") < order.index("engine") < order.index("api") < order.index("main")
+
+
+def test_every_part_has_a_layer() -> None:
+    assert {part_of(name_of(path)) for path in MODULES} == set(RANK)
+
+
+def test_the_normaliser_imports_nothing_of_the_application() -> None:
+    paths = sorted(NORMALISER.rglob("*.py"))
+    assert paths
+    for path in paths:
+        assert not any(name.split(".")[0] == "app" for name in imported(path)), path
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted((APP / "speech").glob("*.py")), APP / "engine" / "sse.py"], ids=name_of
+    "path",
+    [
+        *(path for part in PURE for path in sorted((APP / part).glob("*.py"))),
+        *sorted(NORMALISER.glob("*.py")),
+        APP / "engine" / "vllm" / "sse.py",
+    ],
+    ids=lambda path: str(path.relative_to(APP.parent)),
 )
-def test_the_pure_line_knows_no_device_no_network_and_no_clock(path: Path) -> None:
+def test_pure_modules_import_no_device_no_network_and_no_clock(path: Path) -> None:
     assert {name.split(".")[0] for name in imported(path)} & IMPURE == set()
 
 
-def test_torch_is_imported_where_tensors_are_and_nowhere_else() -> None:
+def test_only_the_codecs_and_the_built_in_model_import_torch() -> None:
     users = {
         name_of(path)
         for path in MODULES
         if any(name.split(".")[0] == "torch" for name in imported(path))
     }
-    assert "codec.neucodec" in users
+    assert "codec.neucodec.load" in users
     elsewhere = {name for name in users if not name.startswith("codec.")}
-    assert elsewhere <= {"engine.nar", "engine.one_pass"}
+    assert elsewhere <= {"engine.embedded.nar", "engine.embedded.nar_worker"}
 
 
 def test_importing_the_application_does_not_import_torch() -> None:
-    code = "import sys, app.synthesis.synthesize, app.main, app.api.routes.speech; sys.exit('torch' in sys.modules)"
+    code = "import sys, app.synthesis.synthesize, app.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=APP.parent, check=False).returncode == 0
