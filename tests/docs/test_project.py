@@ -215,11 +215,13 @@ def test_pre_commit_runs_tools_of_the_test_extra() -> None:
 
 
 def test_what_the_service_imports_is_declared() -> None:
-    trees = [ast.parse(path.read_text()) for path in (ROOT / "app").rglob("*.py")]
+    shipped = ("app", "text_normaliser")
+    paths = [path for folder in shipped for path in (ROOT / folder).rglob("*.py")]
+    trees = [ast.parse(path.read_text()) for path in paths]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-    imported = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"app"}
+    imported = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - set(shipped)
     declared = {
         re.split(r"[\[=<>;]", name)[0].lower()
         for names in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
