@@ -171,7 +171,8 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
 
     The progress is reported by /ready and in the log.
     """
-    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
+    # here, because it imports torch
+    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415
 
     def report(progress: str) -> None:
         service.problem = f"{LOADING}: {progress}"

@@ -99,7 +99,8 @@ class ProcessTimer:
             self._on_time()
 
 
-class ProcessTimeout(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]  (final for type checkers)
+# asyncio.Timeout is final for type checkers.
+class ProcessTimeout(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssues]
     """`asyncio.timeout` that does not count suspensions of the process.
 
     The times of `when` and `reschedule` exclude the suspensions since the block began.

@@ -1,6 +1,7 @@
 """Delay that HAProxy and nginx add to each chunk of an answer: `python -m bench.proxies`.
 
-The server (bench.chunk_server) sends chunks of 20 ms of pcm, each with the time at which it was written.
+The server (bench.chunk_server) sends chunks of 20 ms of pcm, each with the time at which it was
+written.
 The clients use the same clock and record when a chunk is complete. The paths take turns, so that
 all of them run under the same conditions. With --ray the path is Ray Serve, by a Python that has
 it: `.venv-ray/bin/python -m bench.proxies --ray`.

@@ -9,8 +9,8 @@ from text_normaliser.reader import Rule, rule, text_before
 
 LABEL = r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
 TOP = (
-    r"(?:com|net|org|edu|gov|mil|info|biz|app|dev|io|ai|co|tv|me|my|sg|id|th|ph|vn|in|jp|cn|hk|tw|kr|au|nz"
-    r"|uk|us|ca|eu|de|fr)"
+    r"(?:com|net|org|edu|gov|mil|info|biz|app|dev|io|ai|co|tv|me|my|sg|id|th|ph|vn|in|jp|cn|hk|tw"
+    r"|kr|au|nz|uk|us|ca|eu|de|fr)"
 )
 FILES = r"(?:pdf|docx?|xlsx?|pptx?|csv|txt|zip|jpe?g|png|gif|mp3|mp4|wav|html?|exe|apk)"
 HOST = rf"(?:{LABEL}\.){{1,6}}"

@@ -32,7 +32,8 @@ _MALAY_FORM = re.compile(
     r"|mem[beip][a-z]{4,}|di[a-z]{4,}i|[a-z]{5,}an"
 )
 _ENGLISH_FORM = re.compile(
-    r".*(?:th|ck|sh|wh|ee|oo[^r]|ll|ss|ff|[cv]e$|tion|ght|ew|ow|x|q|[^aeiou]ly$|[^aeiou]ed$|'s$|'t$)"
+    r".*(?:th|ck|sh|wh|ee|oo[^r]|ll|ss|ff|[cv]e$|tion|ght|ew|ow|x|q"
+    r"|[^aeiou]ly$|[^aeiou]ed$|'s$|'t$)"
 )
 _PLACE = re.compile(r"(?<![^\W_])[Kk]e-\d")  # ordinals such as ke-3
 

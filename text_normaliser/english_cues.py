@@ -8,9 +8,10 @@ from text_normaliser.language import Cues
 
 # Also used in Malay: "kod OTP", "tracking number anda".
 NAMED = (
-    "codes?|pins?|otp|tac|password|passcode|ext|extension|account|passport|reference|ref|booking|ticket|tracking"
-    "|invoice|serial|s/n|postcode|zip|policy|sim|id|ic|order|case|card|phone|mobile|room|flight|bus|gate|ward|locker"
-    "|tel|telephone|fax|hotline|plate|digits|press|dial|call|ending|member(?:ship)?|receipt|transaction|confirmation"
+    "codes?|pins?|otp|tac|password|passcode|ext|extension|account|passport|reference|ref|booking"
+    "|ticket|tracking|invoice|serial|s/n|postcode|zip|policy|sim|id|ic|order|case|card|phone|mobile"
+    "|room|flight|bus|gate|ward|locker|tel|telephone|fax|hotline|plate|digits|press|dial|call"
+    "|ending|member(?:ship)?|receipt|transaction|confirmation"
 )
 VEHICLES = "flight|plate|car|vehicle|van|lorry|motorcycle|registration"
 HOUSES = "unit|suite|lot|block|blk|no|number|house|apartment|shop"

@@ -96,7 +96,8 @@ class RequestHistory:
 
         Raises:
             RequestNotFound: see `find`.
-            CodesNotAvailable: the request still runs, its codes are gone, or REPLAY_FOLDER is not set.
+            CodesNotAvailable: the request still runs, its codes are gone, or REPLAY_FOLDER is
+                not set.
             ReplayNotSaved: the codes could not be written.
         """
         record = self.find(name, key)

@@ -160,7 +160,7 @@ def response_fields(stats: SynthesisStats, *, whole: bool) -> dict[str, float]:
 
 
 def abort(scope: Scope) -> None:
-    """Close the connection without sending its buffer, if the server can (app.server.http_protocol)."""
+    """Close the connection without sending its buffer, if app.server.http_protocol runs it."""
     close: Callable[[], None] | None = scope.get("extensions", {}).get("speech.abort")
     if close is not None:
         close()

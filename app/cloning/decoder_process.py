@@ -198,7 +198,8 @@ def _stream(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
         raise Rejected(Verdict.NO_AUDIO)
     stream = container.streams.audio[0]
-    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]  # missing in PyAV's stubs
+    # PyAV's stubs do not say that it may be None.
+    if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise Rejected(Verdict.UNKNOWN_CODEC)
     if stream.rate not in RATES_HZ or not 1 <= stream.channels <= MAX_CHANNELS:
         raise Rejected(Verdict.UNSUPPORTED)

@@ -137,7 +137,7 @@ class Profile(_Part):
 
     @property
     def reads_phonemes(self) -> bool:
-        """True if the model needs phonemes instead of text (app/engine/embedded/phoneme_engine.py)."""
+        """True if the model needs phonemes (app/engine/embedded/phoneme_engine.py), not text."""
         return "{phonemes}" in self.prompt
 
     @property

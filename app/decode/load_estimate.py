@@ -212,7 +212,7 @@ class LoadEstimate:
         return None
 
     def underrunning(self, now_s: float) -> bool:
-        """True if the devices have caused several underruns within the last UNDERRUN_MEMORY_S seconds."""
+        """True if the devices caused several underruns in the last UNDERRUN_MEMORY_S seconds."""
         since_s = max(now_s - UNDERRUN_MEMORY_S, self._late_since_s)
         s_per_frame = self._usual_s_per_frame if self._s_per_frame else math.inf
         recent = [
@@ -229,9 +229,10 @@ class LoadEstimate:
         return self._busy_s(Demand.of(states), math.inf)
 
     def _busy_s(self, demand: Demand, utilisation: float) -> Horizons:
-        plan, begun, needed_s = self._plan, demand.started[:, None], demand.needed_s
+        plan, needed_s = self._plan, demand.needed_s
+        started = demand.started[:, None]
         # A first window is decoded without context.
-        first_s = np.where(begun, 0.0, np.minimum(needed_s, demand.window_s[:, None]))
+        first_s = np.where(started, 0.0, np.minimum(needed_s, demand.window_s[:, None]))
         work_frames = self._frames(demand, needed_s - first_s)
         first_frames = plan.first_hop + plan.right
         calls = 1 / self._shared(int((~demand.started).sum()), first_frames)

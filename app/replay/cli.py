@@ -89,7 +89,8 @@ def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
         ProfileError: the file was made with another codec.
         LoadError: the codec cannot be loaded.
     """
-    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415  (imports torch)
+    # here, because it imports torch
+    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415
 
     profile = load_profile(settings.profile_name)
     if profile.codec.name != replay.codec:

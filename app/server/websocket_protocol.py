@@ -16,8 +16,9 @@ from app.server.rejection import rejection_bytes
 from app.server.timeouts import ReadTimeout
 from app.server.write_timeout import WriteStallTimeout
 
-# Replaces uvicorn.error. Its level (see app.server.server) drops the line that uvicorn logs for each
-# handshake, because that line holds the client's address and the query, which may contain a key.
+# Replaces uvicorn.error. Its level (see app.server.server) drops the line that uvicorn logs for
+# each handshake, because that line holds the client's address and the query, which may contain a
+# key.
 # app.api.middleware.access_log logs the requests.
 LOGGER = "uvicorn.error.websocket"
 

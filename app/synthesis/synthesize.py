@@ -1,6 +1,7 @@
 """The synthesis of one request, with its time limit, its client's disconnect and one retry.
 
-`app.synthesis.attempt` runs the steps: prompt, engine, codes, windows, decode, stitch, level, encode, sink.
+`app.synthesis.attempt` runs the steps: prompt, engine, codes, windows, decode, stitch, level,
+encode, sink.
 """
 
 from __future__ import annotations
