@@ -143,11 +143,12 @@ def build_decoder(
         codecs, on_cpu = _load_codecs(service)
     else:
         codecs, on_cpu = [codec], not isinstance(codec, OverlappingCodec)
+    spec = codecs[0].spec
     limits = BatchLimits(
         windows=_batch_size(settings),
         padded_frames=settings.max_batch_frames or (info.cpu_batch_frames if on_cpu else None),
-        frame_steps=codecs[0].spec.frame_steps,
-        call_overhead_frames=info.cpu_call_frames if on_cpu else codecs[0].spec.call_frames,
+        frame_steps=spec.frame_steps,
+        call_overhead_frames=info.cpu_overhead_frames if on_cpu else spec.call_overhead_frames,
     )
     workers = _cpu_workers(settings) if on_cpu else 1
     cost = _call_cost(service, codecs[0], limits, on_cpu=on_cpu) if codec is None else None

@@ -149,7 +149,7 @@ async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -
     gc.freeze()  # collections then skip the few hundred thousand objects of the loaded models
     service.open(decoder)
     await _log_readiness(service)
-    await decoder.lost()
+    await decoder.wait_for_failure()
 
 
 async def _log_readiness(service: Service) -> None:

@@ -130,7 +130,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     cases: dict[str, tuple[Policy, BatchLimits]] = {
         "as served": (
             "deadline",
-            BatchLimits(32, batch_frames, call_overhead_frames=info.cpu_call_frames),
+            BatchLimits(32, batch_frames, call_overhead_frames=info.cpu_overhead_frames),
         ),
         "any lengths": ("deadline", limits),
         "exact lengths": ("exact length", limits),
@@ -145,7 +145,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     ]
     result: dict[str, object] = {
         "batch_frames": batch_frames,
-        "call_frames": info.cpu_call_frames,
+        "call_frames": info.cpu_overhead_frames,
         "largest_window_frames": codec.spec.max_window_frames,
     }
     for case in cases:

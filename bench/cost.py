@@ -55,7 +55,7 @@ class CallCost:
         )
 
     @property
-    def call_frames(self) -> int | None:
+    def call_overhead_frames(self) -> int | None:
         """Frames that cost as much as a launch, for `BatchLimits`; None if frames are free."""
         return round(self.launch_s / self.frame_s) if self.frame_s else None
 
@@ -104,7 +104,9 @@ class StubCodec:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.spec = replace(spec, frame_steps=cost.frame_steps, call_frames=cost.call_frames)
+        self.spec = replace(
+            spec, frame_steps=cost.frame_steps, call_overhead_frames=cost.call_overhead_frames
+        )
         self.busy_s = 0.0  # total time of all calls
         self._cost = cost
         self._clock = clock
@@ -114,7 +116,7 @@ class StubCodec:
         time_s = np.arange(spec.max_window_frames * spec.samples_per_frame) / spec.sample_rate_hz
         self._hum = (0.1 * np.sin(2 * np.pi * HUM_HZ * time_s)).astype(np.float32)
 
-    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+    def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
         """Queue a batch on the device; the returned function waits for its samples."""
         call_s = self._cost.call_s(len(windows), max(len(window.codes) for window in windows))
         with self._lock:
@@ -124,7 +126,7 @@ class StubCodec:
         def wait() -> list[Samples]:
             self._sleep(max(0.0, ends_s - self._clock()))
             return [
-                self._hum[: window.sounding_frames * self.spec.samples_per_frame]
+                self._hum[: window.output_frames * self.spec.samples_per_frame]
                 for window in windows
             ]
 
@@ -132,4 +134,4 @@ class StubCodec:
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode a batch and wait for it."""
-        return self.begin(windows)()
+        return self.submit(windows)()

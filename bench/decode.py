@@ -64,10 +64,10 @@ def two_under_way(codec: Codec, windows: Sequence[CodeWindow], calls: int) -> fl
     """Return the seconds per call if the next one is started before the last one is collected."""
     if not isinstance(codec, OverlappingCodec):
         return statistics.median(seconds_of(lambda: codec.decode(windows), 0, calls))
-    under_way: deque[Decoding] = deque([codec.begin(windows)])
+    under_way: deque[Decoding] = deque([codec.submit(windows)])
     begun_s = time.perf_counter()
     for _ in range(calls):
-        under_way.append(codec.begin(windows))
+        under_way.append(codec.submit(windows))
         under_way.popleft()()
     under_way.popleft()()
     return (time.perf_counter() - begun_s) / calls

@@ -44,7 +44,7 @@ class FreeCodec:
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Return a hum of the right length for each window."""
-        return [self._hum[: window.sounding_frames * SPEC.samples_per_frame] for window in windows]
+        return [self._hum[: window.output_frames * SPEC.samples_per_frame] for window in windows]
 
 
 def clients(url: str, tokens: int) -> ClientLoad:

@@ -41,7 +41,7 @@ class CodeWindow:
     context_frames: int = 0
 
     @property
-    def sounding_frames(self) -> int:
+    def output_frames(self) -> int:
         """Number of frames that produce samples."""
         return len(self.codes) - self.context_frames
 
@@ -58,7 +58,7 @@ class Codec(Protocol):
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode windows of any lengths (each >= 1 frame) as one batch.
 
-        Returns one float32 array of `sounding_frames * samples_per_frame` samples per window. It
+        Returns one float32 array of `output_frames * samples_per_frame` samples per window. It
         equals (within rounding) that window decoded alone.
 
         Raises:
@@ -83,7 +83,7 @@ class OverlappingCodec(Codec, Protocol):
     A thread may start a batch while another batch is in flight.
     """
 
-    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+    def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
         """Submit a batch to the device; the returned function waits and returns as `decode` does.
 
         At most two batches may be in flight. They finish in the order in which they were started.

@@ -135,7 +135,9 @@ class GraphedCodec:
         # Unset for exact codecs: leaving a window for a later call shortens it, because its frames
         # are chosen before all of them have arrived.
         if not self.spec.seamless:
-            self.spec = replace(self.spec, call_frames=self._call_frames(shapes[-1], shapes[0]))
+            self.spec = replace(
+                self.spec, call_overhead_frames=self._call_overhead_frames(shapes[-1], shapes[0])
+            )
         self._accelerator.synchronize()
         held = self._accelerator.memory_bytes()
         metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(held)
@@ -146,7 +148,9 @@ class GraphedCodec:
             held / 1e6,
         )
 
-    def _call_frames(self, smallest: tuple[int, int], largest: tuple[int, int]) -> int | None:
+    def _call_overhead_frames(
+        self, smallest: tuple[int, int], largest: tuple[int, int]
+    ) -> int | None:
         """Return the fixed cost of a call in frames, by a line through the times of two shapes."""
         few, many = smallest[0] * smallest[1], largest[0] * largest[1]
         least_s = self._replay_s(smallest)
@@ -167,11 +171,11 @@ class GraphedCodec:
         return min(taken_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        return self.begin(windows)()
+        return self.submit(windows)()
 
     @map_device_errors
     @torch.inference_mode()
-    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+    def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
         shape = self.grid.fit(len(windows), max(len(window.codes) for window in windows))
         if shape not in self._graphs:
             metrics.GRAPH_MISSES.inc()

@@ -37,8 +37,8 @@ class CodecInfo:
         vocabulary: number of codes per codebook.
         cpu_batch_frames: most padded frames in one decode call on a CPU: about 0.3 s of one core,
             the longest time that the next window of a stream waits for a batch of other streams.
-        cpu_call_frames: fixed overhead of a decode call on a CPU, in frames. Windows whose lengths
-            differ by more are cheaper in two calls.
+        cpu_overhead_frames: fixed overhead of a decode call on a CPU, in frames. Windows whose
+            lengths differ by more are cheaper in two calls.
         graph_frames: default lengths of captured decode calls on a GPU; empty: no graphs.
         bundled: True if the weights ship with the service, in float32. CODEC_WEIGHTS and
             CODEC_DTYPE then have no effect.
@@ -49,7 +49,7 @@ class CodecInfo:
     loader: str
     vocabulary: int
     cpu_batch_frames: int
-    cpu_call_frames: int
+    cpu_overhead_frames: int
     graph_frames: tuple[int, ...] = ()
     bundled: bool = False
     embedded_engine: bool = False
@@ -61,7 +61,7 @@ CODECS: dict[str, CodecInfo] = {
         loader="app.codec.neucodec.load:load",
         vocabulary=65_536,
         cpu_batch_frames=128,
-        cpu_call_frames=8,
+        cpu_overhead_frames=8,
         graph_frames=(32, 64, 96, 128, 192, 256, 384),
         encoder=EncoderInfo(
             loader="app.codec.neucodec.encoder:load_encoder",
@@ -72,14 +72,14 @@ CODECS: dict[str, CodecInfo] = {
         loader="app.codec.snac:load",
         vocabulary=4_096,
         cpu_batch_frames=32,
-        cpu_call_frames=2,
+        cpu_overhead_frames=2,
         graph_frames=(8, 12, 16, 24, 32, 64),
     ),
     "builtin": CodecInfo(
         loader="app.codec.builtin.load:load",
         vocabulary=65_536,
         cpu_batch_frames=256,
-        cpu_call_frames=8,
+        cpu_overhead_frames=8,
         bundled=True,
         embedded_engine=True,
     ),

@@ -21,7 +21,7 @@ class CodecSpec:
     # Lengths, in frames, that the windows of a call are padded to; empty: to the longest window.
     frame_steps: tuple[int, ...] = ()
     # Fixed cost of a call, expressed in frames; None: unknown.
-    call_frames: int | None = None
+    call_overhead_frames: int | None = None
 
     @property
     def frames_per_s(self) -> float:

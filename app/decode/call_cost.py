@@ -40,26 +40,25 @@ def measure_call_cost(
     small, large = [_window(spec, first_frames)], [_window(spec, frames)] * rows
     try:
         with busy_cores(other_cores or 0):
-            small_s, large_s = _least_s(codec, small), _least_s(codec, large)
+            small_s = _shortest_call_s(codec, small)
+            large_s = _shortest_call_s(codec, large)
     except OutOfMemory as exc:
         log.warning("the cost of a decode call was not measured: %s", exc)
         return None
-    small_frames, large_frames = (
-        limits.padded_length(first_frames),
-        rows * limits.padded_length(frames),
-    )
+    small_frames = limits.padded_length(first_frames)
+    large_frames = rows * limits.padded_length(frames)
     s_per_frame = (large_s - small_s) / max(1, large_frames - small_frames)
     if s_per_frame <= 0:
         return CallCost(None, large_s)
-    call_frames = max(0.0, small_s / s_per_frame - small_frames)
+    overhead_frames = max(0.0, small_s / s_per_frame - small_frames)
     if other_cores is not None:
         s_per_frame *= UNDER_LOAD
     log.info(
         "a decode call costs %.1f ms, and %.3f ms a frame",
-        call_frames * s_per_frame * 1e3,
+        overhead_frames * s_per_frame * 1e3,
         s_per_frame * 1e3,
     )
-    return CallCost(call_frames, s_per_frame)
+    return CallCost(overhead_frames, s_per_frame)
 
 
 def _window(spec: CodecSpec, frames: int) -> CodeWindow:
@@ -70,10 +69,10 @@ def _window(spec: CodecSpec, frames: int) -> CodeWindow:
     return CodeWindow(codes)
 
 
-def _least_s(codec: Codec, windows: Sequence[CodeWindow]) -> float:
-    seconds: list[float] = []
+def _shortest_call_s(codec: Codec, windows: Sequence[CodeWindow]) -> float:
+    durations_s: list[float] = []
     for _ in range(TIMED_CALLS):
-        begun_s = time.perf_counter()
+        started_s = time.perf_counter()
         codec.decode(windows)
-        seconds.append(time.perf_counter() - begun_s)
-    return min(seconds)
+        durations_s.append(time.perf_counter() - started_s)
+    return min(durations_s)

@@ -23,7 +23,7 @@ class InFlightBatch:
 
     jobs: list[Job]
     decoding: Decoding
-    begun_s: float
+    started_s: float
 
 
 @dataclass(slots=True)
@@ -32,36 +32,40 @@ class Device:
 
     codec: Codec
     watch: WatchedCall
-    depth: int = 1  # most batches in flight
+    depth: int = 1  # maximum number of batches in flight
     clock: Callable[[], float] = time.monotonic  # seconds
     free_s: float = 0.0  # end of the latest call, on `clock`
     running: deque[InFlightBatch] = field(default_factory=deque[InFlightBatch])
-    taken: list[Job] = field(default_factory=list[Job])  # chosen, not started yet
-    done: list[Job] = field(default_factory=list[Job])  # decoded, results not delivered yet
+    next_batch: list[Job] = field(default_factory=list[Job])  # chosen, not submitted yet
+    finished: list[Job] = field(default_factory=list[Job])  # decoded, results not delivered yet
     results: list[Result] = field(default_factory=list["Result"])
 
-    def begin(self) -> None:
-        """Start a call with the jobs in `taken`."""
-        windows = [job.assign_window() for job in self.taken]
+    def start_batch(self) -> None:
+        """Start a call with the jobs in `next_batch`."""
+        windows = [job.assign_window() for job in self.next_batch]
         metrics.DECODE_BATCH.observe(len(windows))
-        begun_s = self.clock()
-        for job in self.taken:
-            job.started_s = begun_s
+        started_s = self.clock()
+        for job in self.next_batch:
+            job.started_s = started_s
         decoding = partial(self.codec.decode, windows)
         if isinstance(self.codec, OverlappingCodec):
             try:
                 with self.watch:
-                    decoding = self.codec.begin(windows)
+                    decoding = self.codec.submit(windows)
             except Exception:
                 log.exception("a batch of %d windows could not be started", len(windows))
-        self.running.append(InFlightBatch(self.taken, decoding, begun_s))
-        self.taken = []
+        self.running.append(InFlightBatch(self.next_batch, decoding, started_s))
+        self.next_batch = []
 
     @property
     def pending(self) -> list[Job]:
         """All jobs whose results may not have been delivered yet."""
         return [
             job
-            for jobs in (*(call.jobs for call in list(self.running)), self.taken, self.done)
+            for jobs in (
+                *(call.jobs for call in list(self.running)),
+                self.next_batch,
+                self.finished,
+            )
             for job in jobs
         ]

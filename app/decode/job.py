@@ -26,7 +26,7 @@ class PendingResult:
 
 @dataclass(slots=True)
 class Job(PendingResult):
-    """A window to decode and the future of its samples; implements `queue.Waiting`."""
+    """A window to decode and the future of its samples; implements `queue.QueuedWindow`."""
 
     deadline_s: float
     choose_window: Callable[[], CodeWindow]
@@ -52,8 +52,11 @@ class Job(PendingResult):
 def deliver(waiters: Sequence[PendingResult], results: Sequence[Result]) -> None:
     """Set the results of the futures, with one call into each event loop."""
     for loop in {waiter.loop for waiter in waiters}:
-        asked = zip(waiters, results, strict=True)
-        pairs = [(waiter.future, result) for waiter, result in asked if waiter.loop is loop]
+        pairs = [
+            (waiter.future, result)
+            for waiter, result in zip(waiters, results, strict=True)
+            if waiter.loop is loop
+        ]
         try:
             loop.call_soon_threadsafe(_set_results, pairs)
         except RuntimeError:  # the event loop is closed

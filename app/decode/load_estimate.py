@@ -15,23 +15,23 @@ from app.decode.queue import BatchLimits
 from app.engine import EngineCost
 from app.tokens.windows import LEAD_MARGIN_S, WindowPlan
 
-CALLS, WINDOWS = 48, 96  # latest calls and windows that are kept
-SLOW_CALL = 0.8  # quantile of the kept calls' costs that is the expected cost
+CALLS = 48  # latest calls that are remembered
+WINDOWS = 96  # latest windows that are remembered
+SLOW_CALL = 0.8  # quantile of the remembered calls' costs that is the expected cost
 MIN_CALLS = 8  # observed calls before the first prediction, if none was measured at startup
 FIRST_WINDOW_S = 0.4  # usual duration of a stream's first window, before its tempo changes
 # Seconds, from twice FIRST_WINDOW_TARGET_S in steps of 26 %: demand within a utilisation of 0.8 at
 # every horizon stays within 1 between two. The longest also stands for all later times, since the
 # demand of a stream then continues at the same rate.
 HORIZONS_S: Final = 0.2 * 2 ** (np.arange(22) / 3)
-# Share of the usable device time. A stream that exceeds it only because of its speed counts as it.
+# Share of the usable device time. A stream that needs more only because of its speed counts with
+# this share.
 MAX_STREAM_SHARE = 0.5
 UNDERRUN_MEMORY_S = 2.0  # seconds for which a late window counts
-UNDERRUN_SHARE = (
-    0.1  # least share of late windows in UNDERRUN_MEMORY_S, so that one among many does not count
-)
-MIN_UNDERRUNS = (
-    2  # least number of late windows in UNDERRUN_MEMORY_S, so that a single one does not count
-)
+# Minimum share of late windows in UNDERRUN_MEMORY_S, so that one among many does not count.
+UNDERRUN_SHARE = 0.1
+# Minimum number of late windows in UNDERRUN_MEMORY_S, so that a single one does not count.
+MIN_UNDERRUNS = 2
 # Seconds beside its decode time that a window needs to be in time. One requested with less is late
 # because of its engine or its speed.
 FAIR_SLACK_S = 0.1
@@ -48,7 +48,7 @@ class StreamState:
 
     window_s: float = FIRST_WINDOW_S  # duration of the next window
     growth: float = 1.0  # ratio of each later window's duration to the one before it
-    longest_s: float = math.inf  # most duration of a window
+    max_window_s: float = math.inf  # maximum duration of a window
     speed: float = 1.0  # seconds of the codec's output in one second of audio
     started: bool = False
     lead_s: float = 0.0  # sent and not yet played
@@ -80,55 +80,58 @@ class Demand:
     pace: Seconds
     window_s: Seconds
     growth: Seconds
-    longest_s: Seconds
-    dry_s: Seconds  # time until the next window is due
+    max_window_s: Seconds
+    due_in_s: Seconds  # time until the next window is due
     due_s: Needs
 
     @classmethod
     def of(cls, states: Sequence[StreamState]) -> Demand:
         """Build the arrays from snapshots."""
-        begun = np.array([state.started for state in states])
-        columns = zip(*map(_numbers, states), strict=True)
-        window_s, growth, longest_s, speed, lead_s, left_s, arrived_s, pace = (
-            np.array(column) for column in columns
+        started = np.array([state.started for state in states])
+        columns = zip(*map(_row, states), strict=True)
+        window_s, growth, max_window_s, speed, lead_s, left_s, arrived_s, pace = map(
+            np.array, columns
         )
-        dry_s: Seconds = np.maximum(0.0, np.where(begun, lead_s, window_s) - LEAD_MARGIN_S)
-        later_s = np.minimum(longest_s, growth * window_s)
-        next_s = np.where(begun[:, None] & (dry_s[:, None] >= HORIZONS_S), 0.0, window_s[:, None])
-        rest_s = HORIZONS_S - dry_s[:, None] - np.where(begun, window_s, 0.0)[:, None]
+        due_in_s: Seconds = np.maximum(0.0, np.where(started, lead_s, window_s) - LEAD_MARGIN_S)
+        later_s = np.minimum(max_window_s, growth * window_s)
+        next_s = np.where(
+            started[:, None] & (due_in_s[:, None] >= HORIZONS_S), 0.0, window_s[:, None]
+        )
+        rest_s = HORIZONS_S - due_in_s[:, None] - np.where(started, window_s, 0.0)[:, None]
         later = np.maximum(0.0, np.ceil(rest_s / later_s[:, None] - 1e-9))
         due_s = np.minimum(next_s + later * later_s[:, None], left_s[:, None])
-        return cls(begun, speed, arrived_s, pace, window_s, growth, longest_s, dry_s, due_s)
+        return cls(started, speed, arrived_s, pace, window_s, growth, max_window_s, due_in_s, due_s)
 
     @property
     def needed_s(self) -> Needs:
         """Audio that is due and whose codes the engine can send within the horizon."""
         return np.minimum(self.due_s, self.arrived_s[:, None] + self.pace[:, None] * HORIZONS_S)
 
-    def windows(self, sound_s: Needs) -> Needs:
+    def windows(self, audio_s: Needs) -> Needs:
         """Return the number of growing windows that hold this audio; not a whole number."""
         window_s = self.window_s[:, None]
         growth = self.growth[:, None]
-        longest_s = self.longest_s[:, None]
+        max_window_s = self.max_window_s[:, None]
         rate = np.maximum(growth - 1, 1e-6)  # not 0, which the formulas divide by
-        growing = np.log(np.maximum(longest_s / window_s, 1)) / np.log1p(rate)
+        growing = np.log(np.maximum(max_window_s / window_s, 1)) / np.log1p(rate)
         grown_s = window_s * np.expm1(growing * np.log1p(rate)) / rate
-        early = np.log1p(rate * np.minimum(sound_s, grown_s) / window_s) / np.log1p(rate)
-        late = np.maximum(0.0, sound_s - grown_s) / longest_s
-        return np.where(sound_s > 0, np.maximum(1.0, early + late), 0.0)
+        early = np.log1p(rate * np.minimum(audio_s, grown_s) / window_s) / np.log1p(rate)
+        late = np.maximum(0.0, audio_s - grown_s) / max_window_s
+        return np.where(audio_s > 0, np.maximum(1.0, early + late), 0.0)
 
     @property
-    def soonest_s(self) -> float:
+    def first_due_in_s(self) -> float:
         """Time until the first window of any of the streams is due."""
-        return float(self.dry_s.min())
+        return float(self.due_in_s.min())
 
 
 @dataclass(frozen=True, slots=True)
 class CallCost:
     """The cost of a decode call, as a fixed part and a part per frame."""
 
-    call_frames: float | None  # fixed part, in frames; None: the number of frames costs nothing
-    s_per_frame: float  # seconds per frame; with `call_frames` None, seconds per call
+    # Fixed part, in frames; None: the number of frames costs nothing.
+    overhead_frames: float | None
+    s_per_frame: float  # seconds per frame; with `overhead_frames` None, seconds per call
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,8 @@ class LoadEstimate:
 
     A stream with a long buffer needs less, and one that has not started needs its first window.
     Only the devices are measured. A stream whose engine is too slow needs no more than the engine
-    sends, and its late windows do not count. `called` runs on the decode threads, everything else
-    on the event loop. Each deque is changed by one side and copied in one step. Times are in
+    sends, and its late windows do not count. `call_finished` runs on the decode threads, everything
+    else on the event loop. Each deque is changed by one side and copied in one step. Times are in
     seconds, on one clock of the caller's choice.
     """
 
@@ -164,8 +167,8 @@ class LoadEstimate:
         self._devices = devices
         self._plan = plan
         self._frames_per_s = frames_per_s
-        self._call_frames = (
-            limits.call_overhead_frames if measured is None else measured.call_frames
+        self._overhead_frames = (
+            limits.call_overhead_frames if measured is None else measured.overhead_frames
         )
         known = [] if measured is None else [measured.s_per_frame] * MIN_CALLS
         self._s_per_frame: deque[float] = deque(known, maxlen=CALLS)
@@ -188,16 +191,16 @@ class LoadEstimate:
         self._late_since_s = now_s
 
     def shortage(
-        self, streams: Collection[Stream], newcomer: Stream, utilisation: float, now_s: float
+        self, streams: Collection[Stream], new_stream: Stream, utilisation: float, now_s: float
     ) -> Shortage | None:
-        """Return the reason why the newcomer or another stream would underrun, or None.
+        """Return the reason why the new stream or another stream would underrun, or None.
 
         `utilisation` is the share of the device time that streams may need.
         """
         if self.underrunning(now_s):
             return "late"
-        demand = Demand.of([stream.state() for stream in (*streams, newcomer)])
-        relevant = demand.soonest_s < HORIZONS_S  # no stream can underrun earlier
+        demand = Demand.of([stream.state() for stream in (*streams, new_stream)])
+        relevant = demand.first_due_in_s < HORIZONS_S  # no stream can underrun earlier
         if len(self._s_per_frame) >= MIN_CALLS:
             busy_s = self._busy_s(demand, utilisation)
             too_much = (busy_s > utilisation * HORIZONS_S) | (
@@ -218,7 +221,7 @@ class LoadEstimate:
         recent = [
             window.late
             for window in list(self._sent)
-            if window.at_s >= since_s and self._was_fair(window, s_per_frame)
+            if window.at_s >= since_s and self._could_be_in_time(window, s_per_frame)
         ]
         return sum(recent) >= max(MIN_UNDERRUNS, math.ceil(UNDERRUN_SHARE * len(recent)))
 
@@ -235,22 +238,24 @@ class LoadEstimate:
         first_s = np.where(started, 0.0, np.minimum(needed_s, demand.window_s[:, None]))
         work_frames = self._frames(demand, needed_s - first_s)
         first_frames = plan.first_hop + plan.right
-        calls = 1 / self._shared(int((~demand.started).sum()), first_frames)
+        calls = 1 / self._windows_per_call(int((~demand.started).sum()), first_frames)
         work_frames += np.where(first_s > 0, self._work_frames(first_frames, calls), 0.0)
         work_s = work_frames * self._usual_s_per_frame
         share_s = MAX_STREAM_SHARE * utilisation * self._devices * HORIZONS_S
         in_real_time_s = work_s / np.maximum(1.0, demand.speed)[:, None]
         return np.minimum(work_s, np.maximum(share_s, in_real_time_s)).sum(0) / self._devices
 
-    def _frames(self, demand: Demand, sound_s: Needs) -> Needs:
+    def _frames(self, demand: Demand, audio_s: Needs) -> Needs:
         """Return the frames to decode for this audio, with context and the fixed part of calls."""
-        windows, context = demand.windows(sound_s), self._plan.left + self._plan.right
-        new_frames = sound_s * demand.speed[:, None] * self._frames_per_s
-        shared = self._shared(len(demand.started), context + self._plan.first_hop)
-        calls = windows / shared
-        if self._call_frames is None:
+        windows, context = demand.windows(audio_s), self._plan.left + self._plan.right
+        new_frames = audio_s * demand.speed[:, None] * self._frames_per_s
+        windows_per_call = self._windows_per_call(
+            len(demand.started), context + self._plan.first_hop
+        )
+        calls = windows / windows_per_call
+        if self._overhead_frames is None:
             return calls
-        return new_frames + windows * context + calls * self._call_frames
+        return new_frames + windows * context + calls * self._overhead_frames
 
     def _blocked_s(self, demand: Demand) -> Horizons:
         """Return the longest wait of due windows for a call that has just started.
@@ -263,8 +268,8 @@ class LoadEstimate:
 
     def _longest_call_s(self) -> float:
         """Return the duration of a call with as many windows as fit."""
-        limits, longest = self._limits, self._plan.left + self._plan.first_hop + self._plan.right
-        frames = limits.windows * longest
+        limits, plan = self._limits, self._plan
+        frames = limits.windows * (plan.left + plan.first_hop + plan.right)
         if limits.padded_frames is not None:
             frames = min(frames, limits.padded_frames)
         return self._work_frames(frames, 1) * self._usual_s_per_frame
@@ -275,27 +280,38 @@ class LoadEstimate:
         costs = sorted(self._s_per_frame.copy())
         return costs[int(SLOW_CALL * (len(costs) - 1))]
 
-    def _was_fair(self, window: SentWindow, s_per_frame: float) -> bool:
+    def _could_be_in_time(self, window: SentWindow, s_per_frame: float) -> bool:
         """True if a free device would have decoded the window in time."""
         return window.slack_s >= FAIR_SLACK_S + self._work_frames(window.frames, 1) * s_per_frame
 
-    def _shared(self, streams: int, frames: float) -> float:
-        """Return the most windows of `frames` frames that share a call when all streams wait."""
-        most = self._limits.padded_frames
-        fitting = self._limits.windows if most is None else min(self._limits.windows, most / frames)
+    def _windows_per_call(self, streams: int, frames: float) -> float:
+        """Return the number of windows of `frames` frames in a call when all streams wait."""
+        limits = self._limits
+        fitting: float = limits.windows
+        if limits.padded_frames is not None:
+            fitting = min(fitting, limits.padded_frames / frames)
         return max(1.0, min(fitting, streams / self._devices))
 
     def _work_frames(self, frames: float, calls: float) -> float:
-        return calls if self._call_frames is None else frames + calls * self._call_frames
+        return calls if self._overhead_frames is None else frames + calls * self._overhead_frames
 
 
 def _engine_busy_s(demand: Demand, cost: EngineCost) -> Horizons:
     """Return the engine's seconds for codes that are due and have not arrived."""
     missing_s = np.maximum(0.0, demand.due_s - demand.arrived_s[:, None])
-    unmade_s = missing_s * demand.speed[:, None] * cost.s_per_voice_s
-    return np.where(unmade_s > 0, np.maximum(unmade_s, cost.least_s), 0.0).sum(0)
+    engine_s = missing_s * demand.speed[:, None] * cost.s_per_voice_s
+    return np.where(engine_s > 0, np.maximum(engine_s, cost.least_s), 0.0).sum(0)
 
 
-def _numbers(state: StreamState) -> tuple[float, ...]:
-    growing = state.window_s, state.growth, max(state.window_s, state.longest_s)
-    return *growing, state.speed, state.lead_s, state.left_s, state.arrived_s, state.pace
+def _row(state: StreamState) -> tuple[float, ...]:
+    """Return the state's numbers in the order of the columns of `Demand.of`."""
+    return (
+        state.window_s,
+        state.growth,
+        max(state.window_s, state.max_window_s),
+        state.speed,
+        state.lead_s,
+        state.left_s,
+        state.arrived_s,
+        state.pace,
+    )

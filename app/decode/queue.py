@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class QueuedWindow(Protocol):
-    """A queued window."""
+    """A window that waits for a device."""
 
     @property
     def deadline_s(self) -> float:
@@ -45,7 +45,7 @@ class Queue(Protocol[W]):
         ...
 
     def fill(self, batch: list[W]) -> None:
-        """Move the windows of the next call into an empty `batch`; none only if none is queued."""
+        """Move the windows of the next call, if any are queued, into an empty `batch`."""
         ...
 
     def drain(self) -> Sequence[W]:
@@ -59,8 +59,8 @@ class BatchLimits:
 
     `padded_frames` limits the frames of the whole batch, with each row padded to the longest one.
     `frame_steps` are the lengths to which rows are padded; without them, rows are padded to the
-    longest one. `call_frames` is the fixed cost of a call, in frames; a window that would add
-    more padding than that waits for another call.
+    longest one. `call_overhead_frames` is the fixed cost of a call, in frames; a window that
+    would add more padding than that waits for another call.
     """
 
     windows: int
@@ -70,8 +70,8 @@ class BatchLimits:
 
     def padded_length(self, frames: int) -> int:
         """Return the frames that a window has in a call, padding included."""
-        place = bisect.bisect_left(self.frame_steps, frames)
-        return self.frame_steps[place] if place < len(self.frame_steps) else frames
+        index = bisect.bisect_left(self.frame_steps, frames)
+        return self.frame_steps[index] if index < len(self.frame_steps) else frames
 
     def too_many(self, padded_frames: int) -> bool:
         """True if a batch of that many frames does not fit one call."""
@@ -111,14 +111,14 @@ class DeadlineQueue(Generic[W]):
         longest = total = 0
         chosen: list[W] = []
         left: list[tuple[float, int, W]] = []
-        for place, entry in enumerate(self._waiting):
+        for index, entry in enumerate(self._waiting):
             window = entry[-1]
             if window.cancelled:
                 continue
             frames = self._limits.padded_length(window.measure_frames())
             padded = max(longest, frames) * (len(chosen) + 1)
             if chosen and self._limits.too_many(padded):
-                left += self._waiting[place:]
+                left += self._waiting[index:]
                 break
             if self._limits.too_much_padding(padded - total - frames):
                 left.append(entry)
@@ -126,7 +126,7 @@ class DeadlineQueue(Generic[W]):
             longest, total = max(longest, frames), total + frames
             chosen.append(window)
             if len(chosen) == self._limits.windows:
-                left += self._waiting[place + 1 :]
+                left += self._waiting[index + 1 :]
                 break
         batch += chosen
         self._waiting = left

@@ -89,7 +89,7 @@ class Scheduler:
             threading.Thread(target=self._work, args=(device,), name=f"decode-{index}", daemon=True)
             for index, device in enumerate(self._devices)
         ]
-        self._left = len(self._threads)
+        self._running_threads = len(self._threads)
 
     @property
     def waiting(self) -> int:
@@ -107,8 +107,8 @@ class Scheduler:
         self._ended.wait()
         self._watchdog.close()
 
-    async def decode(self, take: Callable[[], CodeWindow], deadline_s: float) -> Samples:
-        """Decode one window; `take` is called on the decode thread just before the call.
+    async def decode(self, choose_window: Callable[[], CodeWindow], deadline_s: float) -> Samples:
+        """Decode the window that `choose_window` returns on the decode thread just before the call.
 
         `deadline_s` is on the clock of time.monotonic(); the earliest one is decoded first.
         Cancelling drops the window unless its call has started.
@@ -118,19 +118,19 @@ class Scheduler:
             NotReady: the scheduler is closed.
         """
         loop = asyncio.get_running_loop()
-        job = Job(loop.create_future(), loop, deadline_s, take)
-        asked_s = self._clock()
+        job = Job(loop.create_future(), loop, deadline_s, choose_window)
+        queued_s = self._clock()
         with self._ready:
             self._check_open()
             self._queue.push(job)
             metrics.DECODE_QUEUE.set(len(self._queue))
             self._ready.notify()
         samples = await job.future
-        tracing.record("decode.wait", asked_s, job.started_s)
+        tracing.record("decode.wait", queued_s, job.started_s)
         tracing.record("decode", job.started_s, self._clock(), frames=job.measure_frames())
         return samples
 
-    async def lost(self) -> None:
+    async def wait_for_failure(self) -> None:
         """Wait until a thread dies or a call hangs.
 
         Raises:
@@ -162,13 +162,13 @@ class Scheduler:
                 pass
         except BaseException as exc:
             try:
-                deliver(device.done, device.results)
+                deliver(device.finished, device.results)
             finally:  # release every waiting task even if the results are invalid
                 self._fail(exc, device)
             raise
         with self._ready:
-            self._left -= 1
-            if not self._left:
+            self._running_threads -= 1
+            if not self._running_threads:
                 self._ended.set()
 
     def _on_hang(self, hung: WatchedCall) -> None:
@@ -182,8 +182,8 @@ class Scheduler:
     def _fail(self, failure: BaseException, device: Device) -> None:
         self.failure = failure
         error = CodecFailed("decoding has failed")
-        unanswered = device.pending
-        deliver(unanswered, [error] * len(unanswered))
+        pending = device.pending
+        deliver(pending, [error] * len(pending))
         self._fail_waiting(error)
         self._ended.set()
 
@@ -191,13 +191,13 @@ class Scheduler:
         """Wait for the device, start its next batch and deliver the last one; False at the end."""
         if len(device.running) == device.depth or (device.running and not self._queue.full):
             device.results = self._collect(device)
-            device.done = device.running.popleft().jobs
+            device.finished = device.running.popleft().jobs
         if not device.running or self._queue.full:
-            self._fill(device.taken, wait=not (device.running or device.done))
-        if device.taken:
-            device.begin()
-        deliver(device.done, device.results)
-        device.done, device.results = [], []
+            self._fill(device.next_batch, wait=not (device.running or device.finished))
+        if device.next_batch:
+            device.start_batch()
+        deliver(device.finished, device.results)
+        device.finished, device.results = [], []
         return bool(device.running) or not self._closing
 
     def _fill(self, batch: list[Job], *, wait: bool) -> None:
@@ -216,8 +216,8 @@ class Scheduler:
         windows = [job.assign_window() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
         now_s = self._clock()
-        metrics.DECODE_SECONDS.observe(now_s - call.begun_s)
-        busy_s, device.free_s = now_s - max(call.begun_s, device.free_s), now_s
+        metrics.DECODE_SECONDS.observe(now_s - call.started_s)
+        busy_s, device.free_s = now_s - max(call.started_s, device.free_s), now_s
         self.load.call_finished(busy_s, len(windows), max(len(window.codes) for window in windows))
         return results
 
@@ -243,7 +243,7 @@ class Scheduler:
         return [self._checked(window, samples) for window, samples in decoded]
 
     def _checked(self, window: CodeWindow, samples: Samples) -> Result:
-        expected = window.sounding_frames * self.spec.samples_per_frame
+        expected = window.output_frames * self.spec.samples_per_frame
         if len(samples) == expected and math.isfinite(np.vdot(samples, samples)):
             return samples
         metrics.DECODE_FAILURES.inc()

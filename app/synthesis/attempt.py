@@ -119,12 +119,12 @@ class Attempt:
     def state(self, expected_s: float) -> StreamState:
         """Return the attempt's remaining decode demand, given a total duration of `expected_s`."""
         output = self._output
-        window_s, growth, longest_s = self.window_decoder.windows_s
+        window_s, growth, max_window_s = self.window_decoder.windows_s
         arrived_s, pace = self.window_decoder.stream_state()
         return StreamState(
             window_s=window_s,
             growth=growth,
-            longest_s=longest_s,
+            max_window_s=max_window_s,
             speed=output.speed,
             started=output.started,
             lead_s=output.lead_s,

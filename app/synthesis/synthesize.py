@@ -39,7 +39,7 @@ async def synthesize(request: SynthesisRequest, stage: Stage, progress: Progress
         async with ProcessTimeout(request.limit_s) as limit, asyncio.TaskGroup() as group:
             watchers = (
                 group.create_task(_watch(stage.sink)),
-                group.create_task(stage.decoder.lost()),
+                group.create_task(stage.decoder.wait_for_failure()),
             )
             await _attempts(request, stage, progress, limit)
             for watcher in watchers:

@@ -75,7 +75,7 @@ def test_the_stub_gives_every_window_its_samples() -> None:
 def test_the_stubs_device_takes_one_batch_after_the_other() -> None:
     clock = Clock()
     stub = StubCodec(CallCost(1, 0), clock=clock, sleep=clock.sleep)
-    first, second = stub.begin([window(5)]), stub.begin([window(5)])
+    first, second = stub.submit([window(5)]), stub.submit([window(5)])
     first()
     assert clock() == 101
     second()

@@ -81,15 +81,15 @@ class Timed(Host):
         return replay
 
 
-@pytest.mark.parametrize(("exact", "call_frames"), [(False, 5), (True, None)])
+@pytest.mark.parametrize(("exact", "call_overhead_frames"), [(False, 5), (True, None)])
 def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_it(
-    exact: bool, call_frames: int | None
+    exact: bool, call_overhead_frames: int | None
 ) -> None:
     clock = Clock()
     eager = EagerCodec(replace(SPEC, seamless=exact), code_values, "cpu")
     codec = GraphedCodec(eager, Timed(clock), GRID, narrow=False, clock=clock)
     codec.capture()
-    assert codec.spec.call_frames == call_frames
+    assert codec.spec.call_overhead_frames == call_overhead_frames
 
 
 @pytest.mark.parametrize("narrow", [False, True])
@@ -158,13 +158,13 @@ def test_no_row_of_a_call_is_ever_empty() -> None:
 def test_two_batches_may_be_under_way() -> None:
     codec = graphed()
     batches = [[window(codec, 30, 1)], [window(codec, 20, 2), window(codec, 7, 3)]]
-    first, second = (codec.begin(batch) for batch in batches)
+    first, second = (codec.submit(batch) for batch in batches)
     for batch, decoded in zip(batches, (first(), second()), strict=True):
         assert all(
             np.abs(samples - told(asked)).max() < 1e-6
             for asked, samples in zip(batch, decoded, strict=True)
         )
-    third = codec.begin(batches[0])  # the places are free again
+    third = codec.submit(batches[0])  # the places are free again
     assert np.abs(third()[0] - told(batches[0][0])).max() < 1e-6
 
 
@@ -212,7 +212,7 @@ def test_a_batch_that_cannot_be_begun_gives_its_place_back() -> None:
     broken = CodeWindow(np.zeros((3, 2), np.int32))  # two codes a frame do not fit in one
     for _ in range(3):
         with pytest.raises(ValueError, match="broadcast"):
-            codec.begin([broken])
+            codec.submit([broken])
     assert len(codec.decode([window(codec, 3, 0)])) == 1
 
 

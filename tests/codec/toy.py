@@ -14,7 +14,7 @@ from app.codec.registry import CodecInfo
 from app.codec.spec import CodecSpec
 
 ROW = CodecInfo(
-    loader="tests.codec.toy:load", vocabulary=256, cpu_batch_frames=64, cpu_call_frames=4
+    loader="tests.codec.toy:load", vocabulary=256, cpu_batch_frames=64, cpu_overhead_frames=4
 )
 SPEC = CodecSpec(
     name="toy",

@@ -33,8 +33,8 @@ def test_a_cost_is_a_line_through_a_small_and_a_large_call() -> None:
     cost = measure_call_cost(codec, BatchLimits(8), 24, None)
     assert cost is not None
     assert cost.s_per_frame == pytest.approx(0.0001, rel=0.5)
-    assert cost.call_frames is not None
-    assert 30 < cost.call_frames < 300
+    assert cost.overhead_frames is not None
+    assert 30 < cost.overhead_frames < 300
     assert [len(batch) for batch in codec.batches] == [1] * TIMED_CALLS + [8] * TIMED_CALLS
 
 

@@ -37,10 +37,10 @@ AUDIBLE_S = 0.05  # of a gap, as in the measured overload
 HOP, CONTEXT = 20, 60
 PLAN = WindowPlan(first_hop=HOP, max_hop=HOP, left=CONTEXT, right=0, seamless=False)
 STEADY = StreamState(
-    longest_s=0.4, started=True
+    max_window_s=0.4, started=True
 )  # a client that hears as fast as it gets, for ever
 AHEAD = replace(STEADY, lead_s=1.0)
-FRESH = StreamState(longest_s=0.4)
+FRESH = StreamState(max_window_s=0.4)
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def test_such_an_engine_has_nothing_more_to_do_for_what_has_arrived() -> None:
 
 
 @pytest.mark.parametrize(
-    ("growth", "longest_s", "sound_s", "windows"),
+    ("growth", "max_window_s", "sound_s", "windows"),
     [
         (1.0, 0.4, 4.0, 10),
         (2.0, 9.9, 0.4, 1),
@@ -305,10 +305,10 @@ def test_such_an_engine_has_nothing_more_to_do_for_what_has_arrived() -> None:
     ],
 )
 def test_windows_grow_up_to_the_longest(
-    growth: float, longest_s: float, sound_s: float, windows: float
+    growth: float, max_window_s: float, sound_s: float, windows: float
 ) -> None:
     """0.4 s, 0.8 s, 1.6 s and so on."""
-    demand = Demand.of([StreamState(window_s=0.4, growth=growth, longest_s=longest_s)])
+    demand = Demand.of([StreamState(window_s=0.4, growth=growth, max_window_s=max_window_s)])
     assert demand.windows(np.full((1, 1), sound_s))[0, 0] == pytest.approx(windows, rel=1e-3)
 
 
@@ -343,7 +343,7 @@ class Answer:
         return StreamState(
             window_s=self.hop * FRAME_S,
             growth=2.0 if self.machine.longest > self.hop else 1.0,
-            longest_s=max(self.hop, self.machine.longest) * FRAME_S,
+            max_window_s=max(self.hop, self.machine.longest) * FRAME_S,
             started=self.done > 0,
             lead_s=self.playhead.lead_s(now_s),
             left_s=max(0.5, (self.frames - self.done) * FRAME_S),

@@ -79,7 +79,7 @@ class OverlapCodec:
         self.log: list[str] = []
         self.let_go, self.begun = threading.Semaphore(0), threading.Semaphore(0)
 
-    def begin(self, windows: Sequence[CodeWindow]) -> Decoding:
+    def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
         codes = [int(window.codes[0, 0]) for window in windows]
         if RAISES in codes and len(codes) > 1:
             raise RuntimeError("this batch cannot be begun")
@@ -94,7 +94,7 @@ class OverlapCodec:
         return wait
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        return self.begin(windows)()
+        return self.submit(windows)()
 
 
 def _sound(window: CodeWindow) -> Samples:
@@ -472,7 +472,7 @@ async def test_a_call_that_does_not_come_back_fails_all_and_is_not_waited_for(
     codec = GateCodec()
     scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), call_limit_s=0.2)
     scheduler.start()
-    (onlooker,) = await queued(scheduler.lost())
+    (onlooker,) = await queued(scheduler.wait_for_failure())
     first = await busy(scheduler, codec)
     (waiting,) = await queued(scheduler.decode(window_of(2), 1))
     results = await asyncio.wait_for(
@@ -481,7 +481,7 @@ async def test_a_call_that_does_not_come_back_fails_all_and_is_not_waited_for(
     assert all(isinstance(result, CodecFailed) for result in results)
     assert isinstance(scheduler.failure, DecodeHung)
     assert "self.gate.wait" in caplog.text  # where it hangs
-    for refused in (scheduler.decode(window_of(3), 1), scheduler.lost()):
+    for refused in (scheduler.decode(window_of(3), 1), scheduler.wait_for_failure()):
         with pytest.raises(CodecFailed):
             await refused
     await asyncio.wait_for(asyncio.to_thread(scheduler.close), 10)
@@ -503,7 +503,7 @@ async def test_a_lost_device_is_told_to_all_who_wait_for_that(
 ) -> None:
     codec = GateCodec(is_open=True)
     async with running(codec) as scheduler:
-        gone, onlooker = await queued(scheduler.lost(), scheduler.lost())
+        gone, onlooker = await queued(scheduler.wait_for_failure(), scheduler.wait_for_failure())
         gone.cancel()
         await asyncio.wait([gone])
         with pytest.raises(CodecFailed):

@@ -79,7 +79,7 @@ def test_two_batches_under_way_keep_their_own_sound(loaded: tuple[str, str, Code
     asked = windows(graphed, name)
     expected = graphed.decode(asked), graphed.decode(asked[:2])
     for _ in range(20):
-        first, second = graphed.begin(asked), graphed.begin(asked[:2])
+        first, second = graphed.submit(asked), graphed.submit(asked[:2])
         assert worst_db(expected[0], first()) >= LEAST_DB[dtype]
         assert worst_db(expected[1], second()) >= LEAST_DB[dtype]
 
