@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import NoReturn
 
@@ -13,7 +11,7 @@ from starlette.types import Message, Receive, Send
 
 from app.api.disconnect import wait_for_disconnect
 from app.api.errors import ResponseBroken
-from app.audio.encoders import Encoder
+from app.audio.whole_body import WholeBody
 from app.errors import ServiceError
 from app.process_time import ProcessTimeout
 from app.synthesis.audio_output import ClientGone, SynthesisStats
@@ -24,14 +22,10 @@ FINISH_REASON = (
 )
 # Most bytes of one write (1.4 s of pcm), so that the write timeout measures a client's progress.
 PIECE_BYTES = 65_536
-# Bytes per block of a stored body, large enough for the allocator to return it to the system.
-BLOCK_BYTES = 1 << 20
 
 
 class ChunkedSink:
     """Sends bytes as they are made, with the status and the headers before the first of them."""
-
-    _encoder: Encoder
 
     def __init__(
         self, send: Send, receive: Receive, headers: Headers, write_limit_s: float
@@ -42,10 +36,6 @@ class ChunkedSink:
         self._write_limit_s = write_limit_s
         self.started = False
 
-    def begin(self, encoder: Encoder) -> None:
-        """Start an attempt whose audio is encoded by `encoder`."""
-        self._encoder = encoder
-
     async def write(self, data: bytes) -> None:
         """Send a chunk. Raises ClientGone after the write timeout."""
         if not self.started:
@@ -53,10 +43,9 @@ class ChunkedSink:
             await self._put(
                 {"type": "http.response.start", "status": 200, "headers": self._headers}
             )
-            data = self._encoder.header() + data
         await self._put_body(data)
 
-    async def finish(self, stats: SynthesisStats) -> None:
+    async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
         """End the body."""
         await self._end()
 
@@ -84,65 +73,29 @@ class ChunkedSink:
         await deliver(message, self._send, self._write_limit_s)
 
 
-class WholeBody:
-    """Bytes of one body, stored once. Each block is released after it has been yielded."""
-
-    def __init__(self) -> None:
-        self._blocks: deque[bytes] = deque()
-        self._last = bytearray()
-        self.size = 0
-
-    def append(self, data: bytes) -> None:
-        """Add bytes to the end."""
-        self.size += len(data)
-        self._last += data
-        if len(self._last) >= BLOCK_BYTES:
-            self._blocks.append(bytes(self._last))
-            self._last.clear()
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield all bytes in pieces of at most PIECE_BYTES, which leaves the body empty."""
-        self._blocks.append(bytes(self._last))
-        self._last.clear()
-        while self._blocks:
-            block = memoryview(self._blocks.popleft())
-            for at in range(0, len(block), PIECE_BYTES):
-                yield bytes(block[at : at + PIECE_BYTES])
-
-
 class WholeSink(ChunkedSink):
     """Sends one complete body with its length, after the synthesis has succeeded."""
 
-    def begin(self, encoder: Encoder) -> None:
-        """Start an attempt with an empty body."""
-        super().begin(encoder)
-        self._body = WholeBody()
-
-    async def write(self, data: bytes) -> None:
-        """Store a chunk."""
-        self._body.append(data)
-
-    async def finish(self, stats: SynthesisStats) -> None:
+    async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
         """Send the headers and the body."""
-        header = self._encoder.header()
+        assert body is not None
         self.started = True
         known = [
-            (b"content-length", str(len(header) + self._body.size).encode()),
+            (b"content-length", str(body.size).encode()),
             (FINISH_REASON.encode(), stats.finish_reason.encode()),
         ]
         await self._put(
             {"type": "http.response.start", "status": 200, "headers": [*self._headers, *known]}
         )
-        await self._put_body(header)
-        for piece in self._body.pieces():
-            await self._put_body(piece)
+        for block in body.blocks():
+            await self._put_body(block)
         await self._end()
 
 
 class EventSink(ChunkedSink):
     """Sends OpenAI's server-sent events: audio deltas, then the usage or an error."""
 
-    async def finish(self, stats: SynthesisStats) -> None:
+    async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
         """Send the usage and end the body."""
         reason = stats.finish_reason
         await self._tell(

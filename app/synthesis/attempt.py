@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.audio.encoders import Encoder
+from app.audio.whole_body import WholeBody
 from app.decode.load_estimate import StreamState
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
@@ -71,8 +72,7 @@ class Attempt:
 
         With `for_replay` the codes and windows are recorded for a replay.
         """
-        encoder, spec = stage.make_encoder(), stage.decoder.spec
-        stage.sink.begin(encoder)
+        spec = stage.decoder.spec
         self._segments = request.segments
         self.recorder = ReplayRecorder(spec.name, request.plan.left) if for_replay else None
         self.reader = TokenReader(
@@ -84,14 +84,14 @@ class Attempt:
             recorder=self.recorder,
         )
         self._output = AudioOutput(
-            encoder, stage.sink, request.levels, spec.sample_rate_hz, request.playback
+            stage.make_encoder(), stage.sink, request.levels, spec.sample_rate_hz, request.playback
         )
         self.window_decoder = WindowDecoder(
             request.plan, request.layout, stage.decoder, self._output, limit, recorder=self.recorder
         )
 
-    async def run(self) -> None:
-        """Generate, decode and send the whole response.
+    async def run(self) -> WholeBody | None:
+        """Generate, decode and send the response; return its bytes if it is sent whole.
 
         Raises:
             ExceptionGroup: holds a ServiceError if the engine, the codec or the text failed.
@@ -100,6 +100,7 @@ class Attempt:
             reader = group.create_task(self.reader.read(self._segments))
             await self._speak()
             await reader
+        return self._output.body
 
     def spoken(self, begun_s: float, retries: int) -> SynthesisStats:
         """Return the statistics so far; the request began at `begun_s` (time.monotonic())."""

@@ -16,6 +16,7 @@ from app.audio.playback_clock import PlaybackClock
 from app.audio.resample import Resampler
 from app.audio.samples import Samples
 from app.audio.tempo import TimeStretcher
+from app.audio.whole_body import WholeBody
 from app.engine import FinishReason
 from app.errors import AudioTooLong
 
@@ -50,16 +51,12 @@ class Sink(Protocol):
         """True if a byte has been sent, so that the response cannot start again."""
         ...
 
-    def begin(self, encoder: Encoder) -> None:
-        """Start an attempt that uses `encoder`; drop the bytes written by the attempt before."""
-        ...
-
     async def write(self, data: bytes) -> None:
         """Send encoded audio; raises ClientGone if the client does not read it."""
         ...
 
-    async def finish(self, stats: SynthesisStats) -> None:
-        """Complete the response."""
+    async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
+        """Complete the response; `body` holds its bytes if it is sent whole."""
         ...
 
     async def gone(self) -> None:
@@ -112,6 +109,7 @@ class AudioOutput:
         self._clock = clock
         self._encoder, self._sink = encoder, sink
         self._whole = playback.whole
+        self.body = WholeBody() if playback.whole else None  # the bytes of a response sent whole
         self._rate_hz = playback.rate_hz
         self.speed = playback.speed
         self._longest_s = playback.max_audio_s
@@ -143,7 +141,7 @@ class AudioOutput:
 
     @property
     def started(self) -> bool:
-        """True if a byte has been sent."""
+        """True if a byte has been sent, or stored for a response that is sent whole."""
         return self.first_write_s is not None
 
     @property
@@ -188,6 +186,8 @@ class AudioOutput:
         await self._encode(self._resampler.feed(self._tempo.finish()))
         await self._encode(self._resampler.finish())
         await self._write(self._encoder.finish())
+        if self.body is not None:  # its header is final after the end of the encoder
+            self.body.prepend(self._encoder.header())
 
     async def _process(self, samples: Samples) -> None:
         levelled = self._normaliser.feed(samples) if self._normaliser else soft_limit(samples)
@@ -210,7 +210,10 @@ class AudioOutput:
     async def _write(self, data: bytes) -> None:
         if not data:
             return
-        await self._sink.write(data)
+        if self.body is not None:
+            self.body.append(data)
+        else:
+            await self._sink.write(data if self.started else self._encoder.header() + data)
         self._run.begun = True
         if self.first_write_s is None:
             self.first_write_s = self._clock()

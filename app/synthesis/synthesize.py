@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import cast
 
 from app import metrics, tracing
+from app.audio.whole_body import WholeBody
 from app.engine import Sampling
 from app.errors import DeadlineExceeded, EngineLength, ServiceError
 from app.process_time import ProcessTimeout
@@ -41,7 +42,7 @@ async def synthesize(request: SynthesisRequest, stage: Stage, progress: Progress
                 group.create_task(_watch(stage.sink)),
                 group.create_task(stage.decoder.wait_for_failure()),
             )
-            await _attempts(request, stage, progress, limit)
+            body = await _attempts(request, stage, progress, limit)
             for watcher in watchers:
                 watcher.cancel()
     except TimeoutError as exc:
@@ -50,7 +51,7 @@ async def synthesize(request: SynthesisRequest, stage: Stage, progress: Progress
         raise _first(group_error) from None
     stats = progress.spoken()
     tracing.describe(audio_s=stats.audio_s, codec_tokens=stats.codec_tokens)
-    await stage.sink.finish(stats)
+    await stage.sink.finish(stats, body)
     return stats
 
 
@@ -61,25 +62,24 @@ async def _watch(sink: Sink) -> None:
 
 async def _attempts(
     request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
-) -> None:
+) -> WholeBody | None:
     """Run one attempt, and a second one where that may help; buffer the parts for it."""
     ends_s, segments = limit.when(), BufferedSegments(request.segments)
     request = replace(request, segments=segments)
     try:
-        await _attempt(request, stage, progress, limit)
+        return await _attempt(request, stage, progress, limit)
     except ServiceError as exc:
         sampling = retry_sampling(exc, request.sampling)
         if sampling is None or stage.sink.started or _is_ending():
             raise
         progress.retry(exc)
         answer = exc.answer
-    else:
-        return
     segments.restart()
     limit.reschedule(ends_s)
-    await _attempt(replace(request, sampling=sampling), stage, progress, limit)
+    body = await _attempt(replace(request, sampling=sampling), stage, progress, limit)
     if answer is not None:
         answer.blame()
+    return body
 
 
 def _is_ending() -> bool:
@@ -90,11 +90,11 @@ def _is_ending() -> bool:
 
 async def _attempt(
     request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
-) -> None:
+) -> WholeBody | None:
     attempt = Attempt(request, stage, limit, for_replay=progress.for_replay)
     progress.begin(attempt)
     try:
-        await attempt.run()
+        return await attempt.run()
     except BaseExceptionGroup as group_error:
         error = _first(group_error)
         if isinstance(error, EngineLength):

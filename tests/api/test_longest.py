@@ -16,7 +16,12 @@ from websockets.asyncio.client import connect
 from app.api.sinks import WholeSink
 from app.audio.encoders import make_encoder
 from app.config.types import Format
-from app.synthesis.audio_output import SynthesisStats
+from app.synthesis.audio_output import (
+    AudioOutput,
+    LoudnessTarget,
+    OutputOptions,
+    SynthesisStats,
+)
 from tests.fakes import FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -192,13 +197,14 @@ async def test_a_whole_body_is_held_once(name: Format) -> None:
 
     encoder = make_encoder(name, rate_hz, whole=True)
     sink = WholeSink(send, receive, [], 1.0)
-    sink.begin(encoder)
+    unlevelled = LoudnessTarget(target_db=None, typical_db=-20, estimation_window_s=0.2)
+    output = AudioOutput(encoder, sink, unlevelled, rate_hz, OutputOptions(rate_hz, whole=True))
     tracemalloc.start()
     try:
         for _ in range(100):
-            await sink.write(encoder.feed(second))
-        await sink.write(encoder.finish())
-        await sink.finish(SPOKEN)
+            await output.write(second)
+        await output.finish()
+        await sink.finish(SPOKEN, output.body)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -119,7 +119,6 @@ async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
     aborted, sent = asyncio.Event(), list[Message]()
 
     async def speak(sink: Sink, _: Progress) -> SynthesisStats:
-        sink.begin(make_encoder("pcm", 24_000))
         await sink.write(b"12")
         raise EngineTruncated("cut")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+import wave
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from app.audio.encoders import Encoder, FormatSpec, make_encoder
 from app.audio.fade import FADE_OUT_S
 from app.audio.samples import Samples
+from app.audio.whole_body import WholeBody
 from app.synthesis.audio_output import (
     BACKGROUND_S,
     FIRST_WINDOW_TARGET_S,
@@ -32,14 +35,15 @@ LEVELLED = LoudnessTarget(target_db=-16, typical_db=-20, estimation_window_s=0.2
 class RecordingSink:
     def __init__(self) -> None:
         self.writes: list[bytes] = []
-        self.is_gone = False
+        self.started = self.is_gone = False
 
     async def write(self, data: bytes) -> None:
         if self.is_gone:
             raise ClientGone
+        self.started = True
         self.writes.append(data)
 
-    async def finish(self, spoken: SynthesisStats) -> None:
+    async def finish(self, spoken: SynthesisStats, body: WholeBody | None) -> None:
         raise AssertionError("the pipeline finishes the sink, not the listener")
 
     async def gone(self) -> None:
@@ -157,6 +161,34 @@ async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSin
     assert listener.first_write_s is None
     await listener.finish()
     assert len(sink.samples) == RATE_HZ / 2
+
+
+async def test_the_header_is_sent_once_with_the_first_bytes(sink: RecordingSink) -> None:
+    encoder = make_encoder("wav", RATE_HZ)
+    header = encoder.header()
+    listener = listening(sink, encoder=encoder)
+    await listener.write(tone(0.2))
+    await listener.write(tone(0.2))
+    await listener.finish()
+    sent = b"".join(sink.writes)
+    assert sink.writes[0].startswith(header)
+    assert len(sink.writes[0]) > len(header)
+    assert len(sent) == len(header) + 2 * round(0.4 * RATE_HZ)
+
+
+async def test_a_whole_body_is_not_sent_and_has_its_length_in_its_header(
+    sink: RecordingSink,
+) -> None:
+    listener = listening(sink, whole=True, encoder=make_encoder("wav", RATE_HZ, whole=True))
+    await listener.write(tone(0.5))
+    await listener.finish()
+    assert sink.writes == []
+    assert listener.body is not None
+    size = listener.body.size
+    body = b"".join(listener.body.blocks())
+    assert len(body) == size
+    with wave.open(io.BytesIO(body)) as file:
+        assert file.getnframes() == RATE_HZ / 2
 
 
 async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(

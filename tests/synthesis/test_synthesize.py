@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from app.api.request_planner import RequestPlanner
 from app.api.schemas import SpeechRequest
-from app.audio.encoders import Encoder, make_encoder
+from app.audio.encoders import make_encoder
+from app.audio.whole_body import WholeBody
 from app.config.profiles import load_profile
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
@@ -62,16 +63,12 @@ class KeptSink:
         self.body = b""
         self.started = False
 
-    def begin(self, encoder: Encoder) -> None:
-        """An attempt begins."""
-        self.body = b""
-
     async def write(self, data: bytes) -> None:
         """Keep a chunk."""
         self.started = True
         self.body += data
 
-    async def finish(self, spoken: SynthesisStats) -> None:
+    async def finish(self, spoken: SynthesisStats, body: WholeBody | None) -> None:
         """Nothing to end."""
 
     async def gone(self) -> None:

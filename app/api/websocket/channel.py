@@ -10,7 +10,8 @@ from starlette.types import Message, Send
 
 from app.api.response import OutputFormat
 from app.api.sinks import PIECE_BYTES, deliver, usage
-from app.audio.encoders import UNCOMPRESSED, Encoder
+from app.audio.encoders import UNCOMPRESSED
+from app.audio.whole_body import WholeBody
 from app.errors import ServiceError
 from app.synthesis.audio_output import SynthesisStats
 
@@ -57,8 +58,6 @@ class WebSocketChannel:
 class WebSocketSink:
     """Sends one utterance: `started` before its first audio, `done` after its last."""
 
-    _encoder: Encoder
-
     def __init__(
         self, channel: WebSocketChannel, output_format: OutputFormat, utterance: int, name: str
     ) -> None:
@@ -69,10 +68,6 @@ class WebSocketSink:
         self._name = name
         self.started = False
 
-    def begin(self, encoder: Encoder) -> None:
-        """Start an attempt whose audio is encoded by `encoder`."""
-        self._encoder = encoder
-
     async def write(self, data: bytes) -> None:
         """Send encoded audio. Raises ClientGone."""
         if not self.started:
@@ -80,10 +75,9 @@ class WebSocketSink:
             await self._channel.send_json(
                 "started", utterance=self._utterance, request_id=self._name, **self._format()
             )
-            data = self._encoder.header() + data
         await self._channel.send_audio(data)
 
-    async def finish(self, stats: SynthesisStats) -> None:
+    async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
         """Send the `done` message with the usage."""
         seconds = round(stats.audio_s, 3)
         said = {
