@@ -48,7 +48,7 @@ class PromptPlan:
     template: str
     fields: Mapping[str, str]
     budget_tokens: int
-    most_characters: int  # of one prompt
+    max_characters: int  # of one prompt
     pace: SpeechRate
 
     def segments(self, paused_text: PausedText) -> list[Segment]:
@@ -66,7 +66,7 @@ class PromptPlan:
 
     def _chunks(self, text: str) -> list[str]:
         """Split text to fit the token budget. Drop pieces without letters or digits."""
-        pieces = split(text, self.most_characters)
+        pieces = split(text, self.max_characters)
         return [piece for piece in pieces if any(map(str.isalnum, piece))]
 
 
@@ -100,7 +100,7 @@ class RequestPlanner:
         """
         prompt_plan = self._prompt_plan(request, reference)
         with tracing.span("normalise"):
-            spoken = self._preparation.passages(request.input, self._normalisation(request))
+            spoken = self._preparation.paused_texts(request.input, self._normalisation(request))
         self._check_length(request, sum(map(self._least_s, spoken)))
         segments = [segment for each in spoken for segment in prompt_plan.segments(each)]
         voice_s = sum(

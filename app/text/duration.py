@@ -1,4 +1,4 @@
-"""Bounds on the duration of a text's speech, outside of which it is speech of another text."""
+"""Bounds on the duration of a text's speech. Speech outside of them is of another text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from app.text.split import spoken_length
 
 # Seconds added to the upper bound: a short text may be spoken slowly, between two silences.
-LONGEST_EXTRA_S = 5.0
-SHORTEST_S = 2.0  # seconds of expected speech below which there is no lower bound
+EXTRA_S = 5.0
+LOWER_BOUND_S = 2.0  # seconds of expected speech below which there is no lower bound
 SIGN_LETTERS = 8  # letters in the name of a sign such as ∑ or ½
-QUICKEST = 1.5  # fastest speech of a voice, as a multiple of its usual rate
-NAME_LETTERS = 5  # extra letters in the name of a letter that stands alone, as in "w, x, y"
+FASTEST_RATE = 1.5  # fastest speech of a voice, as a multiple of its usual rate
+LETTER_NAME_LETTERS = 5  # extra letters in the name of a letter that stands alone: "w, x, y"
 _LONE_LETTER = re.compile(r"(?<![^\W_])[^\W\d_](?![^\W_])")
 
 
@@ -33,39 +33,41 @@ ANY_LENGTH = DurationBounds(0, 2**31)
 class SpeechRate:
     """Typical speech rate of a model, and the deviations that are accepted.
 
-    `longest` and `shortest` are multiples of the typical duration. `shortest` 0 sets no bound.
+    `max_factor` and `min_factor` are multiples of the typical duration. A `min_factor` of 0 sets
+    no bound.
     """
 
     characters_per_s: float
     frames_per_s: float
-    longest: float
-    shortest: float
+    max_factor: float
+    min_factor: float
 
     def bounds(self, text: str) -> DurationBounds:
         """Return the bounds for the speech of `text`."""
         letters = (
             spoken_length(text)
-            + NAME_LETTERS * len(_LONE_LETTER.findall(text))
+            + LETTER_NAME_LETTERS * len(_LONE_LETTER.findall(text))
             + SIGN_LETTERS * _signs(text)
         )
         expected_s = letters / self.characters_per_s
-        most_s = LONGEST_EXTRA_S + self.longest * expected_s
-        surely_s = sum(map(str.isalnum, text)) / self.characters_per_s
-        least_s = self.shortest * surely_s if surely_s >= SHORTEST_S else 0.0
+        max_s = EXTRA_S + self.max_factor * expected_s
+        # A model may skip punctuation and signs, so only letters and digits count here.
+        words_s = sum(map(str.isalnum, text)) / self.characters_per_s
+        min_s = self.min_factor * words_s if words_s >= LOWER_BOUND_S else 0.0
         return DurationBounds(
-            min_frames=int(least_s * self.frames_per_s),
-            max_frames=round(most_s * self.frames_per_s),
+            min_frames=int(min_s * self.frames_per_s),
+            max_frames=round(max_s * self.frames_per_s),
             expected_frames=round(expected_s * self.frames_per_s),
         )
 
     def min_expected_s(self, text: str) -> float:
-        """Return the least seconds that the speech of `text` takes.
+        """Return the minimum duration of the speech of `text`, in seconds.
 
         Signs do not count, since a model may skip them. Capitals count as lower case, since they
         may be a shouted word.
         """
         spoken = "".join(filter(str.isalnum, text)).lower()
-        return spoken_length(spoken) / self.characters_per_s / QUICKEST
+        return spoken_length(spoken) / self.characters_per_s / FASTEST_RATE
 
 
 def _signs(text: str) -> int:

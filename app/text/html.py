@@ -22,7 +22,7 @@ _TAG = re.compile(
     rf"<(?P<close>/?)(?P<name>{_BLOCKS}|{_INLINE})(?P<attributes>{_ATTRIBUTES})\s?/?>",
     re.IGNORECASE,
 )
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     rf"<(script|style){_ATTRIBUTES}>(?:(?!</?\1)[\s\S])*+</\1\s?>"
     r"|<!--(?:(?!<!--|-->)[\s\S])*+-->"
     r"|<!doctype[^<>]{0,200}>",
@@ -41,11 +41,12 @@ def strip_html(text: str) -> str:
     """
     if "<" not in text:
         return text
-    plain = _TAG.sub(_said, _UNSEEN.sub(" ", text))
+    plain = _TAG.sub(_text_of, _INVISIBLE.sub(" ", text))
     return text if plain == text else _INDENT.sub("\n", plain)
 
 
-def _said(tag: re.Match[str]) -> str:
+def _text_of(tag: re.Match[str]) -> str:
+    """Return the text that replaces a tag."""
     name = tag["name"].lower()
     if "=" not in tag["attributes"] and tag["attributes"].strip(" /\t\n"):
         return tag.group()  # a <b and c> d
@@ -56,8 +57,8 @@ def _said(tag: re.Match[str]) -> str:
     if name in {"td", "th"}:
         return ", " if tag["close"] and _has_more_cells(tag) else ""
     if name == "img":
-        described = _ALTERNATIVE.search(tag["attributes"])
-        return next(filter(None, described.groups()), "") if described else ""
+        description = _ALTERNATIVE.search(tag["attributes"])
+        return next(filter(None, description.groups()), "") if description else ""
     return ""
 
 

@@ -11,9 +11,9 @@ from markdown_it.token import Token
 
 MAX_NESTING = 100  # levels; the parser drops deeper ones
 MAX_BRACKETS = 256  # the parser searches the rest of the text for each: 4,096 take half a second
-# Table cells that every text may have. The parser fills each row up to the columns of the first, so
-# that 1,000 characters can become 30,000 cells.
-FEW_CELLS = 1_000
+# Table cells that every text may have. A longer text may have as many as its characters. The parser
+# fills each row up to the columns of the first, so that 1,000 characters can become 30,000 cells.
+MIN_CELL_LIMIT = 1_000
 SENTENCE_STOPS = frozenset(".!?…:;,。！？；：，、।॥؟۔؛،።፧")
 CLOSERS = "\"'”’)]}»」』）】"
 # Raw HTML stays text, and link definitions are off: `[Narrator]: Hello` would vanish as one.
@@ -37,13 +37,13 @@ def strip_markdown(text: str) -> str:
     markdown. Lone surrogates and NUL, which the parser does not accept, are removed.
     """
     text = text.encode("utf-8", "ignore").decode().replace("\0", "")
-    if text.count("[") > MAX_BRACKETS or _most_cells(text) > max(FEW_CELLS, len(text)):
+    if text.count("[") > MAX_BRACKETS or _max_cells(text) > max(MIN_CELL_LIMIT, len(text)):
         return text
     tokens = _PARSER.parse(_KEYS.sub(r"\*", text))
     if any(token.level >= MAX_NESTING - 2 for token in tokens):
         return text
     blocks = list(_blocks(tokens))
-    return "\n".join([*map(_stopped, blocks[:-1]), *blocks[-1:]])
+    return "\n".join([*map(_with_stop, blocks[:-1]), *blocks[-1:]])
 
 
 def strip_unpaired_marks(text: str) -> str:
@@ -54,8 +54,8 @@ def strip_unpaired_marks(text: str) -> str:
     return text
 
 
-def _most_cells(text: str) -> int:
-    """Return the most table cells that a text can make: in each line as many as in the widest."""
+def _max_cells(text: str) -> int:
+    """Return the maximum of a text's table cells: in each line as many as in the widest."""
     if "|" not in text:
         return 0
     lines = [line for line in _LINE_END.split(text) if line.strip()]
@@ -64,26 +64,26 @@ def _most_cells(text: str) -> int:
 
 def _blocks(tokens: Iterable[Token]) -> Iterator[str]:
     """Yield the text of each paragraph, heading, code block, list item and row that has one."""
-    parts: list[str] = []
+    texts: list[str] = []
     for token in tokens:
         if token.type == "inline":
-            parts.append(_inline(token.children or []))
+            texts.append(_inline(token.children or []))
         elif token.type in _CODE:
-            parts.append(token.content)
+            texts.append(token.content)
         elif token.type == "list_item_open" and token.info:
-            parts.append(f"{token.info}{token.markup} ")
+            texts.append(f"{token.info}{token.markup} ")
         if token.type in _BLOCK_ENDS:
             between = ", " if token.type == "tr_close" else ""
-            if block := between.join(filter(None, parts)).strip():
+            if block := between.join(filter(None, texts)).strip():
                 yield block
-            parts.clear()
+            texts.clear()
 
 
 def _inline(tokens: Iterable[Token]) -> str:
-    return "".join(_spoken(token) for token in tokens)
+    return "".join(_text_of(token) for token in tokens)
 
 
-def _spoken(token: Token) -> str:
+def _text_of(token: Token) -> str:
     if token.type == "image":
         return _inline(token.children or [])
     if token.type in {"softbreak", "hardbreak"}:
@@ -91,7 +91,7 @@ def _spoken(token: Token) -> str:
     return token.content
 
 
-def _stopped(block: str) -> str:
+def _with_stop(block: str) -> str:
     """Append a sentence stop of the block's script, unless it has one or has no letter or digit."""
     end = block.rstrip(CLOSERS)[-1:]
     if end in SENTENCE_STOPS or not any(map(str.isalnum, block)):

@@ -1,4 +1,4 @@
-"""Prepare text for speech: clean it, normalize it and split it at pauses."""
+"""Preparation of text for speech: cleaning, pronunciations, normalization and pauses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.text.pronunciations import Pronunciations
 from text_normaliser import normalise
 from text_normaliser.detect import Language, LanguageChoice
 
-READ_AHEAD: tuple[Language, ...] = ("en", "ms", "zh", "ta")
+WARMED_LANGUAGES: tuple[Language, ...] = ("en", "ms", "zh", "ta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +24,29 @@ class NormalisationOptions:
 
 
 class TextPreparation:
-    """Prepares texts. The lexicon is applied before the rules, which never see its words."""
+    """Prepares texts. Pronunciations are applied before the rules, which never see their words."""
 
-    def __init__(self, most_characters: int, pronunciations: Pronunciations) -> None:
-        self.most_characters = most_characters
+    def __init__(self, max_characters: int, pronunciations: Pronunciations) -> None:
+        self.max_characters = max_characters
         self._pronunciations = pronunciations
 
     def warm(self) -> None:
         """Compile the rules of all languages, which would delay their first texts by 60 ms."""
-        for language in READ_AHEAD:
+        for language in WARMED_LANGUAGES:
             normalise("1", language)
 
-    def passages(self, text: str, normalisation: NormalisationOptions) -> list[PausedText]:
+    def paused_texts(self, text: str, normalisation: NormalisationOptions) -> list[PausedText]:
         """Split a text at its pauses and normalize it.
 
-        The last passage is empty and holds the trailing pause.
+        The last text is empty and holds the trailing pause.
 
         Raises:
             InputTooLong: the text exceeds MAX_INPUT_CHARACTERS.
             EmptyInput: the text has no letters or digits.
             UnsupportedValue: pauses are too long.
         """
-        if len(text) > self.most_characters:
-            message = f"input is longer than {self.most_characters} characters"
+        if len(text) > self.max_characters:
+            message = f"input is longer than {self.max_characters} characters"
             raise InputTooLong(message, param="input")
         found: list[PausedText] = []
         silence_s = 0.0
@@ -61,30 +61,30 @@ class TextPreparation:
 
     def text(self, text: str, normalisation: NormalisationOptions) -> str:
         """Return the prepared text in one piece, with its pauses as tags."""
-        spoken = self.passages(text, normalisation)
-        pauses = [
-            f"[pause:{round(paused_text.pause_s * 1000)}ms]" if paused_text.pause_s else ""
-            for paused_text in spoken
-        ]
-        words = zip(pauses, (paused_text.text for paused_text in spoken), strict=True)
-        return " ".join(word for pair in words for word in pair if word)
+        words: list[str] = []
+        for paused_text in self.paused_texts(text, normalisation):
+            if paused_text.pause_s:
+                words.append(f"[pause:{round(paused_text.pause_s * 1000)}ms]")
+            if paused_text.text:
+                words.append(paused_text.text)
+        return " ".join(words)
 
     def sentence(self, text: str, normalisation: NormalisationOptions) -> str:
         """Prepare a sentence of a text that is still being received. Empty if it has no words."""
         if not any(map(str.isalnum, text)):
             return ""
+        if normalisation.normalize:
+            text = strip_unpaired_marks(text)
         try:
-            return self._prepare(
-                strip_unpaired_marks(text) if normalisation.normalize else text, normalisation
-            )
+            return self._prepare(text, normalisation)
         except EmptyInput:
             return ""
 
     def _prepare(self, text: str, normalisation: NormalisationOptions) -> str:
         cleaned = self._pronunciations.apply(clean_markup(text, normalize=normalisation.normalize))
-        if len(cleaned) > 2 * self.most_characters:  # NFKC expands a character to up to 18
-            message = "input is too long after Unicode normalization (NFKC) and the lexicon"
+        if len(cleaned) > 2 * self.max_characters:  # NFKC expands a character to up to 18
+            message = "input is too long after Unicode normalization (NFKC) and PRONUNCIATIONS"
             raise InputTooLong(message, param="input")
-        return clean(
-            normalise(cleaned, normalisation.language) if normalisation.normalize else cleaned
-        )
+        if normalisation.normalize:
+            cleaned = normalise(cleaned, normalisation.language)
+        return clean(cleaned)  # again, because pronunciations and rules insert text

@@ -1,4 +1,4 @@
-"""Lexicon of words that are pronounced differently from their spelling: names, brands, places."""
+"""Pronunciations of words that differ from their spelling: names, brands, places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _START = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
 class PronunciationsError(ConfigError):
-    """A lexicon file cannot be read. The message is one line that names the file and the line."""
+    """Unreadable file of pronunciations. The message is one line with the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class _Entry:
     spoken: str
     exact: bool  # case-sensitive, since the entry has capitals after its first character
 
-    def stands_at(self, text: str, start: int) -> bool:
+    def matches_at(self, text: str, start: int) -> bool:
         end = start + len(self.written)
-        there = text[start:end]
-        same = there == self.written if self.exact else there.lower() == self.written.lower()
+        found = text[start:end]
+        same = found == self.written if self.exact else found.lower() == self.written.lower()
         return same and not _is_inside(text[end : end + 1], self.written[-1])
 
 
@@ -44,8 +44,8 @@ class Pronunciations:
             self._entries[_first(written).lower()].append(
                 _Entry(written, spoken, written[1:] != written[1:].lower())
             )
-        for found in self._entries.values():
-            found.sort(key=lambda entry: (-len(entry.written), not entry.exact))
+        for entries_of_word in self._entries.values():
+            entries_of_word.sort(key=lambda entry: (-len(entry.written), not entry.exact))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -73,7 +73,7 @@ class Pronunciations:
         return sum(map(len, self._entries.values()))
 
     def apply(self, text: str) -> str:
-        """Replace each whole word that is in the lexicon by its pronunciation.
+        """Replace each whole word that has an entry by its pronunciation.
 
         Replacements are not searched again. Case is ignored unless the entry has capitals after its
         first character (KLIA, iPhone). A text without such words is returned as the same object.
@@ -84,18 +84,18 @@ class Pronunciations:
         parts: list[str] = []
         done = 0
         for start in _START.finditer(text):
-            entry = self._at(text, start) if start.start() >= done else None
+            entry = self._entry_at(text, start) if start.start() >= done else None
             if entry:
                 parts += (text[done : start.start()], entry.spoken)
                 done = start.start() + len(entry.written)
         return "".join((*parts, text[done:])) if parts else text
 
-    def _at(self, text: str, start: re.Match[str]) -> _Entry | None:
+    def _entry_at(self, text: str, start: re.Match[str]) -> _Entry | None:
         entries = self._entries.get(start.group().lower(), ())
         before = text[max(0, start.start() - 1) : start.start()]
         if not entries or _is_inside(before, start.group()[0]):
             return None
-        return next((entry for entry in entries if entry.stands_at(text, start.start())), None)
+        return next((entry for entry in entries if entry.matches_at(text, start.start())), None)
 
 
 def _parsed(line: bytes) -> tuple[str, str] | None:

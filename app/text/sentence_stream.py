@@ -10,11 +10,11 @@ from app.text.pauses import PAUSE, open_pause
 from app.text.split import spoken_length
 from text_normaliser.segmenter import sentences
 
-FIRST_CLAUSE = 20  # letters; a shorter clause is not worth a generation of its own
-LONGEST = 1_000  # characters, after which a sentence ends at the next space
-MOST_STOPS = 400  # words after punctuation, after which a sentence also ends at the next space
-LONGEST_RUN = 2_000  # characters, after which a sentence without such a space is cut
-STRETCH = 1_000  # characters processed at once, so that a cut copies little of the text
+MIN_FIRST_CLAUSE = 20  # letters; a shorter clause is not worth a generation of its own
+MAX_SENTENCE = 1_000  # characters, after which a sentence ends at the next space
+MAX_STOPS = 400  # words after punctuation, after which a sentence also ends at the next space
+MAX_BUFFER = 2_000  # characters, after which a sentence without such a space is cut
+BLOCK = 1_000  # characters processed at once, so that a cut copies little of the text
 
 _MARK = re.compile(rf"\n|{PAUSE.pattern}|[^\W_]+", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[,;:)–—][\"'”’)\]]*\s+|[，、；：]")
@@ -30,8 +30,8 @@ class SentenceStream:
     sentences do not depend on the chunks, because each decision uses only the text up to its own
     position.
 
-    The time is linear in the text, because a buffer of at most LONGEST_RUN characters is segmented
-    at most MOST_STOPS times before it is cut.
+    The time is linear in the text, because a buffer of at most MAX_BUFFER characters is segmented
+    at most MAX_STOPS times before it is cut.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class SentenceStream:
     def feed(self, text: str) -> list[str]:
         """Append a chunk, without lone surrogates, and return the sentences now certain."""
         text = text.encode("utf-8", "ignore").decode()
-        stretches = (text[at : at + STRETCH] for at in range(0, len(text), STRETCH))
-        return [sentence for stretch in stretches for sentence in self._take(stretch)]
+        blocks = (text[at : at + BLOCK] for at in range(0, len(text), BLOCK))
+        return [sentence for block in blocks for sentence in self._add(block)]
 
     def flush(self) -> list[str]:
         """Return the buffered text as sentences, except for an incomplete pause mark at its end."""
@@ -55,17 +55,17 @@ class SentenceStream:
         """Return the rest of the text as sentences."""
         return self._cut(_sentence_ends(self._buffer, last=True))
 
-    def _take(self, text: str) -> list[str]:
+    def _add(self, text: str) -> list[str]:
         self._buffer += text
         found: list[str] = []
         certain = open_pause(self._buffer)
         while True:
-            if mark := self._next_mark(min(certain, LONGEST_RUN)):
+            if mark := self._next_mark(min(certain, MAX_BUFFER)):
                 gap = self._buffer[self._seen : mark.start()]
                 self._seen = self._searched = mark.end()
                 ends = self._ends(mark, gap)
-            elif certain >= LONGEST_RUN:
-                ends = [LONGEST_RUN]
+            elif certain >= MAX_BUFFER:
+                ends = [MAX_BUFFER]
             else:
                 return found
             found += self._cut(ends)
@@ -84,16 +84,15 @@ class SentenceStream:
         start = mark.start()
         if not mark.group()[0].isalnum():
             return [mark.end()]
-        if self._stops < MOST_STOPS and any(
-            unicodedata.category(character) == "Po" for character in gap
-        ):
+        punctuated = any(unicodedata.category(character) == "Po" for character in gap)
+        if punctuated and self._stops < MAX_STOPS:
             if ends := _sentence_ends(self._buffer[: start + 1], last=False):
                 return ends
             self._stops += 1
         if self._first and (clause := _CLAUSE_END.search(gap)):
             end = start - len(gap) + clause.end()
-            return [end] if spoken_length(self._buffer[:end].strip()) >= FIRST_CLAUSE else []
-        is_long = start > LONGEST or self._stops >= MOST_STOPS
+            return [end] if spoken_length(self._buffer[:end].strip()) >= MIN_FIRST_CLAUSE else []
+        is_long = start > MAX_SENTENCE or self._stops >= MAX_STOPS
         return [start] if is_long and any(map(str.isspace, gap)) else []
 
     def _cut(self, ends: list[int]) -> list[str]:

@@ -48,12 +48,12 @@ def _pack(
         return [text[start : start + max_characters] for start in starts]
     pieces = [""]
     used = 0
-    for unit in _speaking(cuts[0](text)):
-        own = spoken_length(unit.strip())
-        if used + own <= max_characters:
+    for unit in _with_speech(cuts[0](text)):
+        length = spoken_length(unit.strip())
+        if used + length <= max_characters:
             pieces[-1] += unit
             used += spoken_length(unit)
-        elif own <= max_characters:
+        elif length <= max_characters:
             pieces.append(unit)
             used = spoken_length(unit)
         else:
@@ -62,16 +62,16 @@ def _pack(
     return pieces
 
 
-def _speaking(units: Iterable[str]) -> Iterator[str]:
+def _with_speech(units: Iterable[str]) -> Iterator[str]:
     """Yield the units. One without a letter or digit is joined to the one before (or after)."""
     group: list[str] = []
     for unit in units:
-        if _speaks(unit) and any(map(_speaks, group[:1])):
+        if _has_speech(unit) and any(map(_has_speech, group[:1])):
             yield "".join(group)
             group.clear()
         group.append(unit)
     yield "".join(group)
 
 
-def _speaks(text: str) -> bool:
+def _has_speech(text: str) -> bool:
     return any(map(str.isalnum, text))

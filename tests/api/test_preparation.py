@@ -39,14 +39,14 @@ async def test_an_unknown_language_is_refused() -> None:
 
 async def test_others_are_served_while_a_long_text_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, may_end = threading.Event(), threading.Event()
-    read = TextPreparation.passages
+    read = TextPreparation.paused_texts
 
     def slowly(self: TextPreparation, text: str, manner: NormalisationOptions) -> list[PausedText]:
         reading.set()
         assert may_end.wait(20)
         return read(self, text, manner)
 
-    monkeypatch.setattr(TextPreparation, "passages", slowly)
+    monkeypatch.setattr(TextPreparation, "paused_texts", slowly)
     body = {"input": "Hello there. " * (LONG_CHARACTERS // 10), "response_format": "pcm"}
     async with serving(FixedEngine([1] * 50)) as served:
         asking = asyncio.create_task(served.client.post(SPEECH, json=body))

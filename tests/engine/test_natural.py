@@ -59,7 +59,7 @@ async def engine() -> AsyncIterator[BuiltinEngine]:
 async def test_natural_speech_is_no_runaway(engine: BuiltinEngine, texts: list[str]) -> None:
     codec = load_codec(CodecOptions("builtin", "builtin"), "cpu", print)
     pace = SpeechRate(
-        PROFILE.characters_per_second, codec.spec.frames_per_s, longest=2.0, shortest=0.25
+        PROFILE.characters_per_second, codec.spec.frames_per_s, max_factor=2.0, min_factor=0.25
     )  # half of the room
     for text in texts:
         prompt = render(PROFILE.prompt, voice="lark", text=text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.text.duration import SpeechRate
 
-PACE = SpeechRate(characters_per_s=15.0, frames_per_s=50.0, longest=4.0, shortest=0.1)
+PACE = SpeechRate(characters_per_s=15.0, frames_per_s=50.0, max_factor=4.0, min_factor=0.1)
 TEXT = "The quick brown fox jumps over the lazy dog, and then it sleeps."
 
 

@@ -1,4 +1,4 @@
-"""The lexicon: whole words, the longest, as they are said; and files that say what is wrong with them."""
+"""The pronunciations: whole words, the longest, as they are said; and files that say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_text_without_an_entry_is_the_same_object() -> None:
 
 
 def test_an_exact_entry_goes_before_the_other() -> None:
-    lexicon = Pronunciations([("air", "air"), ("AIR", "A I R")])
-    assert lexicon.apply("air Air AIR") == "air air A I R"
+    pronunciations = Pronunciations([("air", "air"), ("AIR", "A I R")])
+    assert pronunciations.apply("air Air AIR") == "air air A I R"
 
 
 def test_what_is_said_is_not_looked_up_again() -> None:
@@ -69,9 +69,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path.write_bytes(
         "\ufeff# names\r\nGrab\tgraeb\r\n\r\n  # more\nＫＬＩＡ\tK L I A\nGrab\tgraeb\n".encode()
     )
-    lexicon = Pronunciations.read(path)
-    assert len(lexicon) == 2
-    assert lexicon.apply("GRAB to KLIA") == "graeb to K L I A"
+    pronunciations = Pronunciations.read(path)
+    assert len(pronunciations) == 2
+    assert pronunciations.apply("GRAB to KLIA") == "graeb to K L I A"
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,11 @@ def test_any_text_is_read(text: str, entries: dict[str, str]) -> None:
 
 @given(st.lists(st.sampled_from(["nasi", "lemak", "x", "KLIA"])))
 def test_words_between_spaces_are_all_found(words: list[str]) -> None:
-    lexicon = Pronunciations([("nasi", "1"), ("lemak", "2"), ("KLIA", "3")])
+    pronunciations = Pronunciations([("nasi", "1"), ("lemak", "2"), ("KLIA", "3")])
     names = {"nasi": "1", "lemak": "2", "KLIA": "3"}
-    assert lexicon.apply(" ".join(words)) == " ".join(names.get(word, word) for word in words)
+    assert pronunciations.apply(" ".join(words)) == " ".join(
+        names.get(word, word) for word in words
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_words_between_spaces_are_all_found(words: list[str]) -> None:
     [("a", 100_000), ("a ", 50_000), ("a b ", 25_000), ("你", 50_000), ("é̂", 25_000)],
 )
 def test_hostile_texts_take_linear_time(unit: str, times: int) -> None:
-    lexicon = Pronunciations([("a b c d", "x"), ("a b c", "y"), ("你好", "z")])
-    assert_linear(lexicon.apply, Repeated(unit, times))
+    pronunciations = Pronunciations([("a b c d", "x"), ("a b c", "y"), ("你好", "z")])
+    assert_linear(pronunciations.apply, Repeated(unit, times))
     text = unit * times
-    assert lexicon.apply(text) is text
+    assert pronunciations.apply(text) is text

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.pauses import LONGEST_PAUSE, split_at_pauses
-from app.text.sentence_stream import LONGEST, SentenceStream
+from app.text.pauses import MAX_MARK_CHARACTERS, split_at_pauses
+from app.text.sentence_stream import MAX_SENTENCE, SentenceStream
 from text_normaliser import segmenter
 from text_normaliser.segmenter import sentences
 
@@ -150,7 +150,7 @@ def test_a_flush_gives_what_is_there_but_never_half_a_pause() -> None:
 
 def test_a_writer_without_stops_is_cut_between_words() -> None:
     found = given_by(["word " * 1_000])
-    assert max(map(len, found)) < LONGEST + 20
+    assert max(map(len, found)) < MAX_SENTENCE + 20
     assert {word for piece in found for word in piece.split()} == {"word"}
 
 
@@ -223,7 +223,7 @@ def test_the_work_is_linear_in_the_text_however_it_is_cut(
 def test_no_sentence_is_kept_without_bound_and_the_pieces_are_the_same_beyond_it(unit: str) -> None:
     text = unit * (7_000 // len(unit))
     found = given_by([text])
-    assert max(map(len, found), default=0) <= 2_000 + LONGEST_PAUSE
+    assert max(map(len, found), default=0) <= 2_000 + MAX_MARK_CHARACTERS
     assert (
         found == given_by(list(text)) == given_by(cut(text, [7, 1_999, 2_000, 2_001, 3_100, 6_500]))
     )
