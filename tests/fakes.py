@@ -27,6 +27,14 @@ SPEC = CodecSpec(
 )
 
 
+def tone_codes(count: int) -> list[int]:
+    """Return codes for the tone codec; the loudness changes at every frame.
+
+    All are below 900, so that tests can mark frames with the codes from 900 on.
+    """
+    return [(index * 37) % 900 for index in range(count)]
+
+
 class ToneCodec:
     """Each code is 20 ms of a tone of its own loudness; stateless, so windows agree exactly.
 

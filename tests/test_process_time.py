@@ -23,9 +23,10 @@ from app.synthesis.audio_output import ClientGone
 from tests.child_service import Running, start, wait_until_ready
 from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head
+from tests.fakes import tone_codes
 from tests.live_server import HELLO, SPEECH
 
-CODES = [(index * 37) % 1000 for index in range(120)]
+CODES = tone_codes(120)
 STILL_S = 2.0
 LIMIT_S = 1.0  # of everything, in the process
 SHORT_S, LONG_S = 0.3, 1.0  # a limit, and a standstill, within this process

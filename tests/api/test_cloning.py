@@ -21,11 +21,11 @@ from app.cloning.cloner import MAX_WAITING
 from app.errors import LoadError
 from app.main import create_app
 from tests.cloning.recordings import film, recording
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import FixedEngine, ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 VOICES, CLONE = "/v1/audio/voices", "/v1/audio/vc"
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 SAID = "What I said that day."
 SAMPLE = recording("wav", 2.0)
 TOKENS = "".join(f"<|s_{code}|>" for code in range(100))

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from app.errors import EngineError
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
 PAGE = "https://page.example"
-CODES = [(index * 37) % 900 for index in range(300)]
+CODES = tone_codes(300)
 KEYED = {"origin": PAGE, "authorization": "Bearer key"}
 PREFLIGHT = {
     "access-control-request-method": "POST",

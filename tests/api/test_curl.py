@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.audio_checks import decoded
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import SPEECH, Served, serving, settings_for_tests
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 JSON = ("-H", "content-type: application/json")
 KEY = ("-H", "authorization: Bearer sk-curl")
 

@@ -35,10 +35,10 @@ from tests.engine.scripted import (
     head,
     refusal,
 )
-from tests.fakes import ToneCodec
+from tests.fakes import ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
-CODES = [(index * 37) % 1000 for index in range(120)]
+CODES = tone_codes(120)
 FEW = 5  # tokens: codes wait, but no window is full
 MANY = 60  # tokens: the first window has left
 PACE_S = 0.005

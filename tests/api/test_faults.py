@@ -17,11 +17,11 @@ import pytest
 from app.audio.samples import Samples
 from app.codec import CodeWindow, DeviceLost
 from app.errors import EngineError, EngineTimeout, EngineTruncated
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import FixedEngine, ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 from tests.metric_values import counted
 
-CODES = [(index * 37) % 900 for index in range(300)]
+CODES = tone_codes(300)
 CULPRIT, NOISE = 990, 991
 FAILURES = [EngineError("failed"), EngineTruncated("cut"), EngineTimeout("silent")]
 

@@ -15,10 +15,10 @@ from app.audio.encoders import CONTENT_TYPES
 from app.config.types import Format
 from app.errors import EngineError
 from tests.audio_checks import decoded, snr_db
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import SPEECH, Served, serving
 
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 ASKED: dict[str, object] = {"input": "Hello there.", "normalize_loudness": False}
 LOSSLESS_DB, LOSSY_DB = 60, 12
 

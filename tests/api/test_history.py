@@ -11,10 +11,10 @@ from app.api.history import RequestHistory
 from app.errors import EngineError, EngineTruncated, Overloaded, RequestNotFound
 from app.synthesis.audio_output import ClientGone
 from tests.api.test_websocket import limits, talking
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
-CODES = [(index * 37) % 900 for index in range(150)]
+CODES = tone_codes(150)
 KEYS = ("sk-first", "sk-second")
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from app.errors import EngineError
 from tests.audio_checks import decoded
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import Served, good_request, serving, settings_for_tests
 
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 KEY = "sk-open-webui"
 FALLBACK_MODELS = ["tts-1", "tts-1-hd"]
 FALLBACK_VOICES = ["alloy", "echo", "fable", "onyx", "nova", "shimmer"]

@@ -14,10 +14,10 @@ from openai import AsyncOpenAI
 
 from app.errors import EngineError
 from tests.audio_checks import decoded
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import Served, serving, settings_for_tests
 
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 PCM_BYTES = len(CODES) * 480 * 2
 KEY = "sk-right"
 DEFAULTS = {"model": "gpt-4o-mini-tts", "voice": "coral", "input": "Hello."}

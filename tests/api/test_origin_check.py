@@ -10,11 +10,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app.api.middleware.origin_check import OriginCheck
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 pytestmark = pytest.mark.fault(48)
-CODES = [(index * 37) % 900 for index in range(100)]
+CODES = tone_codes(100)
 EVIL = "http://evil.example"
 STREAM = "/v1/audio/speech/stream"
 

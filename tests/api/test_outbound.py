@@ -14,10 +14,10 @@ import pytest
 from tests.api.test_cloning import CountingEncoder
 from tests.cloning.recordings import recording
 from tests.engine.scripted import ScriptedEngine, Step, refusal
-from tests.fakes import ToneCodec
+from tests.fakes import ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
-CODES = [(index * 37) % 1000 for index in range(40)]
+CODES = tone_codes(40)
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _connections: list[tuple[object, ...]] = []
 

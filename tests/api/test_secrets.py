@@ -28,13 +28,13 @@ from tests.engine.scripted import (
     head,
     refusal,
 )
-from tests.fakes import ToneCodec
+from tests.fakes import ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 KEY, WRONG_KEY, ENGINE_KEY = "sk-zebra-1", "sk-walrus-2", "sk-lemur-3"
 TEXT = "Quagmire Zephyrine is at home"
 SECRETS = (KEY, WRONG_KEY, ENGINE_KEY, "Quagmire", "Zephyrine", "quagmire")
-CODES = [(index * 37) % 1000 for index in range(120)]
+CODES = tone_codes(120)
 ECHO = json.dumps(
     {"error": {"message": f"cannot say {TEXT} with {ENGINE_KEY}", "type": "x", "code": 400}}
 ).encode()

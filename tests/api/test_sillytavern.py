@@ -12,10 +12,10 @@ import pytest
 
 from app.errors import EngineError
 from tests.audio_checks import decoded
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
 
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 VOICES = ("alloy", "echo", "fable", "onyx", "nova", "shimmer")  # those that it offers
 MODELS = ("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106")
 NODE_FETCH = {

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from app.audio.encoders import MEDIA_TYPES
-from tests.fakes import FixedEngine, ToneCodec, tone_spec
+from tests.fakes import FixedEngine, ToneCodec, tone_codes, tone_spec
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 from tests.metric_values import counted
 
 FOR_HELLO = 410  # tokens that "Hello there." may have
 ENGINE = "http://127.0.0.1:9"  # nobody is there
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 
 
 @pytest.fixture

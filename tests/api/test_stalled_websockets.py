@@ -16,10 +16,10 @@ import pytest
 from app.server.websocket_protocol import MAX_WAITING_BYTES, WebSocketProtocol
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.api.test_stalled_clients import nothing_untaken, untaken
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import Served, good_request, serving, settings_for_tests
 
-CODES = [(index * 37) % 900 for index in range(300)]
+CODES = tone_codes(300)
 TEXT, CONTINUATION, CLOSE, PING = 0x1, 0x0, 0x8, 0x9
 
 

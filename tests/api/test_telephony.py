@@ -14,10 +14,10 @@ from websockets.asyncio.client import connect
 
 from tests.api.test_formats import events
 from tests.audio_checks import decoded, snr_db
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import SPEECH, Served, good_request, serving
 
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 ASKED: dict[str, object] = {"input": "Hello there."}
 LEAST_DB = 30
 

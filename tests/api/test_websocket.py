@@ -24,11 +24,11 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.server.websocket_protocol import WebSocketProtocol
 from tests.audio_checks import decoded
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import FixedEngine, ToneCodec, tone_codes
 from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
 from text_normaliser import segmenter
 
-CODES = [(index * 37) % 1000 for index in range(150)]
+CODES = tone_codes(150)
 NOBODY = "http://127.0.0.1:9"
 EXACT = {"normalize_loudness": False}
 SENTENCES = [

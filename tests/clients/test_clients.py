@@ -8,7 +8,7 @@ from app.errors import EngineError
 from tests.audio_checks import decoded
 from tests.child_service import Running
 from tests.clients.conftest import KEY, Client, Said, outcomes, pcm, since
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import serving, settings_for_tests
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 TEXT = "The train leaves at nine. Please be on time."
 LONG = "The train leaves at nine, and it will not wait for anyone who is late. " * 50
 MP3_DELAY = 3 * 1152  # samples that an mp3 encoder and decoder add at most
-CODES = [(index * 37) % 900 for index in range(300)]
+CODES = tone_codes(300)
 ERRORS = {
     "livekit": "APIStatusError",
     "pipecat": "ErrorFrame",

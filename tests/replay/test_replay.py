@@ -30,10 +30,10 @@ from app.synthesis.recording import ReplayRecorder
 from app.synthesis.stats import NOTHING
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window
-from tests.fakes import FixedEngine, ToneCodec, tone_spec
+from tests.fakes import FixedEngine, ToneCodec, tone_codes, tone_spec
 from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
-CODES = [(index * 37) % 900 for index in range(300)]
+CODES = tone_codes(300)
 TEXT = "Xylophone.[pause:500ms]Zanzibar."
 
 

@@ -17,10 +17,10 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.main import create_app
 from app.server.server import serve
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import FixedEngine, ToneCodec, tone_codes
 from tests.live_server import settings_for_tests
 
-CODES = [(index * 37) % 900 for index in range(600)]  # 12 s of sound
+CODES = tone_codes(600)  # 12 s of sound
 GAP_S = 0.05  # between ten codes: 3 s for an answer
 CALM = "This is a sentence of twelve seconds at the least, with as many words as anybody needs to fill them"
 QUICK = f"Be quick {CALM}"

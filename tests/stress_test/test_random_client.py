@@ -11,10 +11,10 @@ import pytest
 from stress_test.random_client import BAD_BODIES, GOOD, KINDS, Call, Caller
 from stress_test.random_clients import Crowd, faults, one_good, outcomes, statuses
 from tests.engine.connected import refusing
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import good_request, serving
 
-CODES = [(index * 37) % 900 for index in range(300)]
+CODES = tone_codes(300)
 
 
 def caller(url: str, seed: int = 1) -> Caller:

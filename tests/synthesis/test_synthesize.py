@@ -27,10 +27,10 @@ from app.synthesis.synthesize import synthesize
 from app.text.preparation import TextPreparation
 from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events
-from tests.fakes import ToneCodec, tone_spec
+from tests.fakes import ToneCodec, tone_codes, tone_spec
 from tests.live_server import settings_for_tests
 
-CODES = [(index * 37) % 1000 for index in range(90)]
+CODES = tone_codes(90)
 ANSWER = b"".join(events(CODES, per_event=3))
 PROFILE = load_profile("scicom")
 
