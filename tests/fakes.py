@@ -14,6 +14,8 @@ from app.codec import CodeWindow
 from app.codec.spec import CodecSpec
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 
+UNREACHABLE = "http://127.0.0.1:9"  # every connection is refused: no server uses port 9
+
 SPEC = CodecSpec(
     name="tone",
     sample_rate_hz=24_000,

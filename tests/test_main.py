@@ -13,10 +13,8 @@ from app import __version__, main
 from app.config.profiles import PRESETS, ProfileError
 from app.engine.pool.pool import Pool
 from app.main import create_app
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
 from tests.live_server import good_request, serving, settings_for_tests
-
-ENGINE = "http://127.0.0.1:9"
 
 
 def test_uvicorns_command_line_finds_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +25,7 @@ def test_uvicorns_command_line_finds_the_app(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_engines_url_chooses_vllm_and_the_production_profile() -> None:
-    app = create_app(settings_for_tests(tts_api=ENGINE))
+    app = create_app(settings_for_tests(tts_api=UNREACHABLE))
     service = app.state.service
     assert isinstance(service.engine, Pool)
     assert service.profile.name == "scicom"
@@ -56,7 +54,7 @@ def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Pat
 
 def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
     settings = settings_for_tests(
-        tts_api=ENGINE,
+        tts_api=UNREACHABLE,
         model_name="mine",
         speakers="ana,ben",
         default_speaker="ben",
@@ -90,7 +88,7 @@ def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
 @pytest.mark.fault(31)
 async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "app.main")
-    async with serving(settings=settings_for_tests(tts_api=ENGINE)) as served:
+    async with serving(settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
         assert (await served.client.get("/ready")).status_code == 503
     async with serving(FixedEngine([])) as served:
         assert (await served.client.get("/ready")).status_code == 200

@@ -21,7 +21,7 @@ from app.engine.embedded.engine import BuiltinEngine
 from app.errors import LoadError
 from app.main import create_app
 from app.startup import FIRST_DELAY_S, MAX_DELAY_S
-from tests.fakes import FixedEngine, ToneCodec
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
 from tests.live_server import HELLO, SPEECH, settings_for_tests
 from tests.metric_values import exported
 
@@ -124,9 +124,7 @@ async def test_pauses_grow_to_a_bound() -> None:
 
 async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("")
-    settings = settings_for_tests(
-        tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "voices")
-    )
+    settings = settings_for_tests(tts_api=UNREACHABLE, voices_folder=str(tmp_path / "voices"))
     engine, pauses = LateEngine([]), Pauses()
     engine.failures = 1
     app = create_app(settings, engine=engine, codec=ToneCodec(), pause=pauses)
@@ -167,7 +165,7 @@ async def test_a_service_that_drains_is_not_ready_in_its_metric_either() -> None
 
 
 async def test_a_service_without_its_engine_is_not_ready_in_its_metric_either() -> None:
-    app = create_app(settings_for_tests(tts_api="http://127.0.0.1:9"), codec=ToneCodec())
+    app = create_app(settings_for_tests(tts_api=UNREACHABLE), codec=ToneCodec())
     async with begun(app) as client:
         async with asyncio.timeout(5):
             while app.state.service.decoder is None:
@@ -192,7 +190,7 @@ async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(
 ) -> None:
     folder, pauses = tmp_path / "kept", Pauses()
     folder.write_text("")
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", **{setting: str(folder)})
+    settings = settings_for_tests(tts_api=UNREACHABLE, **{setting: str(folder)})
     app = create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)
     async with begun(app) as client:
         await pauses.next()

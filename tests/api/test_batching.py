@@ -21,12 +21,11 @@ from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
 from app.codec.spec import CodecSpec
 from app.config.settings import Settings
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import SPEECH, Served, serving, settings_for_tests
 
 REQUESTS = 16
 FIRST_WINDOWS_S = (0.2, 0.4, 0.6)
-NOBODY = "http://127.0.0.1:9"
 SMALL = Size(width=128, depth=2)
 
 
@@ -53,7 +52,7 @@ class Counted:
 def codec_and_settings(name: str) -> tuple[Codec, Settings]:
     torch.set_num_threads(1)
     everybody = {
-        "tts_api": NOBODY,
+        "tts_api": UNREACHABLE,
         "admission_utilisation": 0,
     }  # is let in, whether or not the device keeps up
     if name == "builtin":

@@ -21,7 +21,7 @@ from app.cloning.cloner import MAX_WAITING
 from app.errors import LoadError
 from app.main import create_app
 from tests.cloning.recordings import film, recording
-from tests.fakes import FixedEngine, ToneCodec, tone_codes
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 VOICES, CLONE = "/v1/audio/voices", "/v1/audio/vc"
@@ -60,7 +60,7 @@ class CountingEncoder:
 async def cloning(
     engine: FixedEngine, encoder: CountingEncoder, **values: object
 ) -> AsyncGenerator[Served]:
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", **values)
+    settings = settings_for_tests(tts_api=UNREACHABLE, **values)
     async with serving(engine, settings=settings, load_encoder=lambda: encoder) as served:
         yield served
 
@@ -313,9 +313,7 @@ async def test_a_stored_voice_does_not_hide_the_models_own(
 
 async def test_a_folder_that_cannot_be_written_is_told_by_ready(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    settings = settings_for_tests(
-        tts_api="http://127.0.0.1:9", voices_folder=str(tmp_path / "file")
-    )
+    settings = settings_for_tests(tts_api=UNREACHABLE, voices_folder=str(tmp_path / "file"))
     app = create_app(settings, engine=FixedEngine(CODES), codec=ToneCodec())
     async with app.router.lifespan_context(app), asyncio.timeout(5):
         while "VOICES_FOLDER" not in app.state.service.problem:
@@ -426,7 +424,7 @@ async def test_an_encoder_that_cannot_be_loaded_leaves_the_service_well(
             raise reasons.pop()
         return encoder
 
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9")
+    settings = settings_for_tests(tts_api=UNREACHABLE)
     async with serving(engine, settings=settings, load_encoder=load) as served:
         answer = await speak_as(served)
         assert error_of(answer, 503) == "cloning_unavailable"
@@ -444,7 +442,7 @@ async def test_the_encoder_is_not_loaded_before_it_is_needed(engine: FixedEngine
         loads.append(1)
         return CountingEncoder()
 
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9")
+    settings = settings_for_tests(tts_api=UNREACHABLE)
     async with serving(engine, settings=settings, load_encoder=load) as served:
         await good_request(served)
         await speak_as(served, b"not audio")
@@ -599,9 +597,7 @@ async def test_the_openapi_document_describes_the_forms(served: Served) -> None:
 
 async def test_the_whole_path_with_the_real_network_of_random_weights() -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(
-        tts_api="http://127.0.0.1:9", codec_weights="random", device="cpu"
-    )
+    settings = settings_for_tests(tts_api=UNREACHABLE, codec_weights="random", device="cpu")
     async with serving(engine, settings=settings) as served:
         answer = await speak_as(served, recording("mp3", 2.0, 44_100))
         assert answer.status_code == 200, answer.text

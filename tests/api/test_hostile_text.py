@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import SPEECH, serving, settings_for_tests
 
 CONTROLS = st.sampled_from([*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029"])
@@ -50,7 +50,7 @@ def request(text: str, place: str, *, normalize: bool) -> bytes:
 
 
 async def answers(bodies: list[bytes], engine: FixedEngine) -> list[httpx.Response]:
-    async with serving(engine, settings=settings_for_tests(tts_api="http://127.0.0.1:9")) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
         headers = {"content-type": "application/json"}
         return [await served.client.post(SPEECH, content=body, headers=headers) for body in bodies]
 

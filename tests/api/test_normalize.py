@@ -11,12 +11,11 @@ import pytest
 
 from app.api.service import MAX_TEXTS
 from app.text.preparation import NormalisationOptions, TextPreparation
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import HELLO, SPEECH, good_request, serving, settings_for_tests
 
 NORMALIZE = "/v1/audio/normalize"
 PAY = "Please pay **RM5**."
-ELSEWHERE = "http://127.0.0.1:9"  # never asked: the engine is the test's
 CODES = list(range(100))
 
 
@@ -36,7 +35,7 @@ async def test_the_engine_is_asked_for_words_where_the_request_or_else_the_profi
 ) -> None:
     engine = FixedEngine(CODES)
     settings = settings_for_tests(
-        model_profile=profile, tts_api=ELSEWHERE if profile == "scicom" else None
+        model_profile=profile, tts_api=UNREACHABLE if profile == "scicom" else None
     )
     async with serving(engine, settings=settings) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": PAY, **fields})

@@ -10,13 +10,13 @@ import pytest
 from app.api.otel import TELEMETRY
 from app.api.paths import route_path
 from tests.cloning.recordings import recording
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
 
 @pytest.fixture(params=["", "/tts"])
 async def served(request: pytest.FixtureRequest) -> AsyncGenerator[Served]:
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9")
+    settings = settings_for_tests(tts_api=UNREACHABLE)
     async with serving(FixedEngine(range(100)), settings=settings) as running:
         running.server.config.root_path = (
             request.param

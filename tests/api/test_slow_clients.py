@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 from tests.metric_values import counted
 
@@ -341,7 +341,7 @@ async def test_a_client_that_leaves_before_it_has_asked_is_no_failure_of_the_ser
     kind = "application/json" if path == SPEECH else "multipart/form-data; boundary=b"
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n--b\r\n"
     async with serving(
-        FixedEngine([5] * 100), settings=settings_for_tests(tts_api="http://127.0.0.1:9")
+        FixedEngine([5] * 100), settings=settings_for_tests(tts_api=UNREACHABLE)
     ) as served:
         before = counted("tts_requests_total", outcome="cancelled")
         client = await Client.of(served)
@@ -374,7 +374,7 @@ async def test_a_request_that_does_not_arrive_is_logged_as_it_was_answered(
 async def test_an_upload_that_is_given_up_leaves_no_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    settings = settings_for_tests(request_read_timeout_s=LIMIT_S, tts_api="http://127.0.0.1:9")
+    settings = settings_for_tests(request_read_timeout_s=LIMIT_S, tts_api=UNREACHABLE)
     head = b"POST /v1/audio/vc HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
     async with serving(FixedEngine([5] * 100), settings=settings) as served:
         slow, gone = await Client.of(served), await Client.of(served)

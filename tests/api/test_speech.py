@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from app.audio.encoders import MEDIA_TYPES
-from tests.fakes import FixedEngine, ToneCodec, tone_codes, tone_spec
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes, tone_spec
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 from tests.metric_values import counted
 
 FOR_HELLO = 410  # tokens that "Hello there." may have
-ENGINE = "http://127.0.0.1:9"  # nobody is there
 CODES = tone_codes(150)
 
 
@@ -130,7 +129,7 @@ async def test_long_text_is_one_continuous_answer() -> None:
     sentences = [
         f"This is sentence number {index} of a long letter to the bank." for index in range(60)
     ]
-    async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": " ".join(sentences)})
     assert len(engine.prompts) > 3
     spoken = [
@@ -144,7 +143,7 @@ async def test_long_text_is_one_continuous_answer() -> None:
 async def test_a_pause_is_exact_silence_between_two_generations() -> None:
     engine = FixedEngine(CODES)
     text = "[pause:100ms] Please hold. [pause:500ms] Thank you. [pause:250 ms]"
-    async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
         body = {**HELLO, "input": text, "normalize_loudness": False}
         sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2")
     spoken = [
@@ -169,7 +168,7 @@ async def test_parts_of_a_long_text_join_without_a_click() -> None:
     async with serving(
         FixedEngine([500] * 80),
         ToneCodec(spec),
-        settings_for_tests(tts_api=ENGINE, default_max_tokens=1_500),
+        settings_for_tests(tts_api=UNREACHABLE, default_max_tokens=1_500),
     ) as served:
         body = {
             **HELLO,
@@ -183,7 +182,7 @@ async def test_parts_of_a_long_text_join_without_a_click() -> None:
 
 async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api=ENGINE, default_temperature=0.9)
+    settings = settings_for_tests(tts_api=UNREACHABLE, default_temperature=0.9)
     async with serving(engine, settings=settings) as served:
         await served.client.post(SPEECH, json={**HELLO, "top_k": 5, "seed": 7, "max_tokens": 2000})
         await good_request(served)
@@ -205,7 +204,7 @@ async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
 
 async def test_an_asked_token_limit_ends_the_answer_not_each_part_of_the_text() -> None:
     engine = FixedEngine(CODES, finish_reason="length")
-    async with serving(engine, settings=settings_for_tests(tts_api=ENGINE)) as served:
+    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
         answer = await served.client.post(
             SPEECH, json={**HELLO, "input": "One sentence. " * 200, "max_tokens": 150}
         )

@@ -24,12 +24,11 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineError
 from app.server.websocket_protocol import WebSocketProtocol
 from tests.audio_checks import decoded
-from tests.fakes import FixedEngine, ToneCodec, tone_codes
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes
 from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
 from text_normaliser import segmenter
 
 CODES = tone_codes(150)
-NOBODY = "http://127.0.0.1:9"
 EXACT = {"normalize_loudness": False}
 SENTENCES = [
     "The first thing that I want to say is hello.",
@@ -148,7 +147,7 @@ async def talking(
 
 
 def limits(**values: object) -> Settings:
-    return settings_for_tests(tts_api=NOBODY, **values)
+    return settings_for_tests(tts_api=UNREACHABLE, **values)
 
 
 async def idle(engine: FixedEngine, served: Served) -> None:
@@ -238,7 +237,7 @@ async def test_an_utterances_line_in_the_log_tells_whose_key_it_was_by_its_numbe
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "app.api.websocket.utterance")
-    settings = settings_for_tests(tts_api=NOBODY, api_keys="sk-first-1,sk-second-2")
+    settings = settings_for_tests(tts_api=UNREACHABLE, api_keys="sk-first-1,sk-second-2")
     headers = {"authorization": "Bearer sk-second-2"}
     async with serving(ReadingEngine(), settings=settings) as served:
         async with connect(url_of(served), proxy=None, additional_headers=headers) as socket:

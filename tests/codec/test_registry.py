@@ -22,7 +22,7 @@ from app.config.profiles import ProfileError, load_profile
 from app.errors import LoadError
 from app.main import create_app
 from tests.codec import toy
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import SPEECH, settings_for_tests
 
 APP = Path(__file__).parents[2] / "app"
@@ -105,9 +105,7 @@ def test_one_row_is_enough_to_decode() -> None:
 
 
 async def test_one_row_and_a_profile_are_enough_to_serve(toy_profile: str) -> None:
-    settings = settings_for_tests(
-        model_profile=toy_profile, tts_api="http://127.0.0.1:9", device="cpu"
-    )
+    settings = settings_for_tests(model_profile=toy_profile, tts_api=UNREACHABLE, device="cpu")
     app = create_app(settings, engine=FixedEngine(range(100, 200)))
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as client,

@@ -13,11 +13,11 @@ from app.config.ineffective import ineffective_settings
 from app.config.settings import Settings
 from app.decode.queue import DeadlineQueue
 from app.main import create_app
+from tests.fakes import UNREACHABLE
 from tests.live_server import settings_for_tests
 
 ROOT = Path(__file__).parents[2]
 PRESETS = [ROOT / ".env_example", *sorted(ROOT.glob(".env_*dynamicbatching*"))]
-ENGINE = "http://127.0.0.1:9"
 GPU, CPU = ("cuda:0", "cuda:1"), ("cpu",)
 PER_KEY = "max_concurrent_requests_per_key"
 
@@ -37,15 +37,19 @@ def told(devices: tuple[str, ...], **values: object) -> list[str]:
         ),
         ({PER_KEY: 2, "api_keys": "sk-a"}, CPU, []),
         ({"tts_api_key": "sk-a"}, CPU, ["TTS_API_KEY has no effect without TTS_API"]),
-        ({"tts_api_key": "sk-a", "tts_api": ENGINE}, CPU, []),
+        ({"tts_api_key": "sk-a", "tts_api": UNREACHABLE}, CPU, []),
         ({"codec_weights": "random"}, CPU, ["CODEC_WEIGHTS has no effect on the codec builtin"]),
         ({"codec_dtype": "bfloat16"}, CPU, ["CODEC_DTYPE has no effect on the codec builtin"]),
-        ({"codec_weights": "random", "codec_dtype": "bfloat16", "tts_api": ENGINE}, CPU, []),
-        ({"torch_compile": True, "tts_api": ENGINE}, GPU, []),
-        ({"torch_compile": True, "tts_api": ENGINE}, CPU, ["TORCH_COMPILE has no effect on a CPU"]),
+        ({"codec_weights": "random", "codec_dtype": "bfloat16", "tts_api": UNREACHABLE}, CPU, []),
+        ({"torch_compile": True, "tts_api": UNREACHABLE}, GPU, []),
+        (
+            {"torch_compile": True, "tts_api": UNREACHABLE},
+            CPU,
+            ["TORCH_COMPILE has no effect on a CPU"],
+        ),
         ({"torch_compile": True}, GPU, ["TORCH_COMPILE has no effect on the codec builtin"]),
         (
-            {"torch_compile": True, "cuda_graph_batch": "[]", "tts_api": ENGINE},
+            {"torch_compile": True, "cuda_graph_batch": "[]", "tts_api": UNREACHABLE},
             GPU,
             ["TORCH_COMPILE has no effect with CUDA_GRAPH_BATCH=[]"],
         ),
@@ -58,7 +62,7 @@ def test_what_does_nothing_is_told(
 
 
 @pytest.mark.parametrize("devices", [CPU, GPU])
-@pytest.mark.parametrize("engine", [None, ENGINE])
+@pytest.mark.parametrize("engine", [None, UNREACHABLE])
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
 def test_defaults_and_presets_are_silent(
     preset: Path, engine: str | None, devices: tuple[str, ...]

@@ -18,7 +18,7 @@ from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.silence_trim import LEAD_FRAMES, TAIL_FRAMES
 from app.engine.embedded.voices import TOKEN_MODEL
 from app.errors import EngineError, EngineLength, EngineUnreachable, UnsupportedLanguage
-from tests.fakes import FixedEngine
+from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import SPEECH, serving, settings_for_tests
 
 TEMPLATE = "<|im_start|>{voice}: {phonemes}<|speech_start|>"
@@ -190,7 +190,7 @@ async def test_only_a_started_engine_serves() -> None:
 async def test_the_service_speaks_through_it() -> None:
     profile = load_profile("lark")
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api="http://127.0.0.1:9", model_profile="lark")
+    settings = settings_for_tests(tts_api=UNREACHABLE, model_profile="lark")
     async with serving(
         PhonemeEngine(engine, profile.prompt, profile.text_prompt), None, settings
     ) as served:

@@ -30,6 +30,7 @@ from tests.engine.scripted import (
     head,
     refusal,
 )
+from tests.fakes import UNREACHABLE
 
 
 async def test_the_request() -> None:
@@ -199,4 +200,4 @@ async def test_check_fails(status: int) -> None:
 
 async def test_start_comes_first() -> None:
     with pytest.raises(RuntimeError):
-        await numbers_of(VllmEngine("http://127.0.0.1:9", "tiny", SPEECH))
+        await numbers_of(VllmEngine(UNREACHABLE, "tiny", SPEECH))

@@ -21,6 +21,7 @@ import pytest
 
 from app.logs import QueuedStream
 from tests.child_service import PORTS, ROOT
+from tests.fakes import UNREACHABLE
 
 PIPE_BYTES = 4096  # as small as Linux lets it be
 LONG = "x" * 200  # of a path, of which there is a line for each request
@@ -60,7 +61,7 @@ def logging_to(
     settings = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "TTS_API": "http://127.0.0.1:9",
+        "TTS_API": UNREACHABLE,
         "CODEC_WEIGHTS": "/nothing",
     }
     process = subprocess.Popen(

@@ -12,9 +12,10 @@ import pytest
 from app.codec.hub import HubId
 from app.config.profiles import load_profile
 from tests.codec.fake_hub import Hub, serving
+from tests.fakes import UNREACHABLE
 
 ROOT = Path(__file__).parents[2]
-ENGINE = {"TTS_API": "http://127.0.0.1:9"}
+ENGINE = {"TTS_API": UNREACHABLE}
 
 
 def prefetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -101,7 +102,7 @@ def test_what_the_hub_does_not_have_is_one_line(tmp_path: Path, weights: str, wo
     [
         {"HF_HUB_OFFLINE": "1"},
         pytest.param(
-            {"HF_ENDPOINT": "http://127.0.0.1:9"}, marks=pytest.mark.slow
+            {"HF_ENDPOINT": UNREACHABLE}, marks=pytest.mark.slow
         ),  # 25 s of the hub's own retries
     ],
 )
@@ -114,6 +115,6 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path, hub: dict[str,
 
 @pytest.mark.parametrize("environment", [{}, {**ENGINE, "CODEC_WEIGHTS": "random"}])
 def test_settings_without_a_hub_fetch_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
-    ended = prefetch(tmp_path, HF_ENDPOINT="http://127.0.0.1:9", **environment)
+    ended = prefetch(tmp_path, HF_ENDPOINT=UNREACHABLE, **environment)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("nothing to fetch")

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.child_service import ROOT, Running, running_in, start
+from tests.fakes import UNREACHABLE
 
 CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
 
@@ -158,7 +159,7 @@ def test_uvicorns_command_line_ends_with_one_line_where_a_setting_is_bad(tmp_pat
 def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(
     tmp_path: Path,
 ) -> None:
-    service = start(tmp_path, TTS_API="http://127.0.0.1:9", CODEC_WEIGHTS=str(tmp_path / "nothing"))
+    service = start(tmp_path, TTS_API=UNREACHABLE, CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:
         deadline_s = time.monotonic() + 40
         answer = None

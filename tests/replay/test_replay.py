@@ -30,7 +30,7 @@ from app.synthesis.recording import ReplayRecorder
 from app.synthesis.stats import NOTHING
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window
-from tests.fakes import FixedEngine, ToneCodec, tone_codes, tone_spec
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes, tone_spec
 from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 
 CODES = tone_codes(300)
@@ -66,7 +66,7 @@ async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(
     async with serving(
         SecondFails(CODES, gap_s=0.003),
         codec,
-        settings_for_tests(replay_folder=str(folder), tts_api="http://127.0.0.1:9"),
+        settings_for_tests(replay_folder=str(folder), tts_api=UNREACHABLE),
     ) as served:
         await failed(served)
         await served.client.post(SPEECH, json=HELLO)
