@@ -19,6 +19,7 @@ from app.main import create_app
 from app.server.server import Server, configure
 from tests.fakes import ToneCodec
 from tests.metric_values import exported
+from tests.waiting import until
 
 SPEECH = "/v1/audio/speech"
 HELLO: dict[str, object] = {"input": "Hello there.", "response_format": "pcm"}
@@ -49,14 +50,21 @@ class Served:
 
     async def until_waiting(self, windows: int) -> None:
         """Return when so many windows wait for the device."""
-        assert self.service.decoder is not None
-        async with asyncio.timeout(10):
-            while self.service.decoder.waiting < windows:
-                await asyncio.sleep(0.005)
+        decoder = self.service.decoder
+        assert decoder is not None
+        await until(lambda: decoder.waiting >= windows)
 
     async def metric(self, row: str) -> float:
         """One of those that it exports, by name and labels as they stand on the page."""
         return exported((await self.client.get("/metrics")).text, row)
+
+    async def until_metric(self, row: str, value: float) -> None:
+        """Return when a metric is at least a value."""
+
+        async def reached() -> bool:
+            return await self.metric(row) >= value
+
+        await until(reached)
 
     def shut_connections_down(self) -> None:
         """Tell every connection what it is told at SIGTERM."""
@@ -65,9 +73,7 @@ class Served:
 
     async def settle(self) -> None:
         """Wait until nothing is left of any request: slots, windows, tasks of ours."""
-        async with asyncio.timeout(5):
-            while self._busy():
-                await asyncio.sleep(0.005)
+        await until(lambda: not self._busy(), 5)
 
 
 def speech_tasks() -> list[str]:
@@ -110,9 +116,7 @@ async def serving(
     url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
-            async with asyncio.timeout(20):
-                while not server.started or app.state.service.decoder is None:
-                    await asyncio.sleep(0.01)
+            await until(lambda: server.started and app.state.service.decoder is not None, 20)
             served = Served(url, port, client, app, server)
             yield served
             await served.settle()
@@ -120,6 +124,15 @@ async def serving(
         server.should_exit = True
         await running
         listener.close()
+
+
+async def until_ready(client: httpx.AsyncClient) -> None:
+    """Return when /ready answers with 200."""
+
+    async def ready() -> bool:
+        return (await client.get("/ready")).status_code == 200
+
+    await until(ready, 20)
 
 
 async def good_request(served: Served) -> bytes:

@@ -15,6 +15,7 @@ from app.engine.pool.pool import Pool
 from app.main import create_app
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
 from tests.live_server import good_request, serving, settings_for_tests
+from tests.waiting import until
 
 
 def test_uvicorns_command_line_finds_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +135,6 @@ async def test_a_failure_to_load_that_nobody_foresaw_is_told() -> None:
     app = create_app(settings_for_tests(), engine=BrokenEngine([]), codec=ToneCodec())
     service = app.state.service
     async with app.router.lifespan_context(app), asyncio.timeout(5):
-        while "log" not in service.problem:
-            await asyncio.sleep(0.005)
+        await until(lambda: "log" in service.problem)
         assert service.decoder is None
         assert not service.alive

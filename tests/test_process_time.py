@@ -25,6 +25,7 @@ from tests.engine.connected import against, numbers_of
 from tests.engine.scripted import GOOD, ScriptedEngine, Send, Sleep, chunk, completion, events, head
 from tests.fakes import tone_codes
 from tests.live_server import HELLO, SPEECH
+from tests.waiting import until
 
 CODES = tone_codes(120)
 STILL_S = 2.0
@@ -84,8 +85,7 @@ async def test_a_process_that_is_stopped_for_longer_than_all_limits_breaks_nothi
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(f"{lines}\r\nconnection: close\r\n\r\n".encode() + body[:9])
         await writer.drain()
-        while len(engine.requests) < 4:
-            await asyncio.sleep(0.005)
+        await until(lambda: len(engine.requests) >= 4)
         await asyncio.sleep(0.3)
         await freeze(running)
         writer.write(body[9:])

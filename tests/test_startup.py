@@ -22,8 +22,9 @@ from app.errors import LoadError
 from app.main import create_app
 from app.startup import FIRST_DELAY_S, MAX_DELAY_S
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
-from tests.live_server import HELLO, SPEECH, settings_for_tests
+from tests.live_server import HELLO, SPEECH, settings_for_tests, until_ready
 from tests.metric_values import exported
+from tests.waiting import until
 
 
 class Pauses:
@@ -77,12 +78,6 @@ async def begun(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
 
 async def ready_metric(client: httpx.AsyncClient) -> float:
     return exported((await client.get("/metrics")).text, "tts_ready")
-
-
-async def until_ready(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(5):
-        while (await client.get("/ready")).status_code != 200:
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.fault(31)
@@ -167,9 +162,7 @@ async def test_a_service_that_drains_is_not_ready_in_its_metric_either() -> None
 async def test_a_service_without_its_engine_is_not_ready_in_its_metric_either() -> None:
     app = create_app(settings_for_tests(tts_api=UNREACHABLE), codec=ToneCodec())
     async with begun(app) as client:
-        async with asyncio.timeout(5):
-            while app.state.service.decoder is None:
-                await asyncio.sleep(0.005)
+        await until(lambda: app.state.service.decoder is not None, 5)
         assert (await client.get("/ready")).status_code == 503
         assert await ready_metric(client) == 0
 

@@ -21,6 +21,7 @@ from app.tokens.windows import WindowPlan
 from tests.fakes import FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 from tests.metric_values import counted
+from tests.waiting import until
 
 CODES = [code * 37 % 900 for code in range(200)]  # 4 s
 WINDOW_FRAMES = 20
@@ -186,9 +187,7 @@ class Line:
 
     async def until_begun(self, streams: int) -> list[int]:
         """Those that have begun, once they are so many."""
-        async with asyncio.timeout(10):
-            while len(self.begun) < streams:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.begun) >= streams)
         return self.begun
 
     async def close(self) -> None:
@@ -337,9 +336,7 @@ async def test_a_request_waits_until_another_has_ended() -> None:
     ) as served:
         playing = await play_one(served, engine, carrying(1))
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
-        async with asyncio.timeout(10):
-            while await served.metric("tts_requests_waiting") < 1:
-                await asyncio.sleep(0.01)
+        await served.until_metric("tts_requests_waiting", 1)
         assert len(engine.prompts) == 1
         engine.go_on.set()
         assert (await playing, (await second).status_code) == (200, 200)
@@ -356,13 +353,10 @@ async def test_a_client_that_disconnects_while_it_waits_is_let_go(
     ) as served:
         playing = await play_one(served, engine, carrying(1))
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
-        async with asyncio.timeout(10):
-            while not served.service.admission.waiting:
-                await asyncio.sleep(0.01)
+        admission = served.service.admission
+        await until(lambda: admission.waiting)
         second.cancel()
-        async with asyncio.timeout(10):
-            while served.service.admission.waiting or served.service.admission.in_flight > 1:
-                await asyncio.sleep(0.01)
+        await until(lambda: not admission.waiting and admission.in_flight <= 1)
         assert len(engine.prompts) == 1
         engine.go_on.set()
         assert await playing == 200
@@ -383,9 +377,7 @@ async def test_a_stream_that_its_engine_cannot_keep_up_with_counts_for_no_other(
     async with serving(FixedEngine(CODES, gap_s=gap_s)) as served:
         before = await served.metric("tts_underruns_total")
         slow = asyncio.create_task(served.client.post(SPEECH, json={**HELLO, "speed": speed}))
-        async with asyncio.timeout(10):
-            while await served.metric("tts_underruns_total") < before + 4:
-                await asyncio.sleep(0.02)
+        await served.until_metric("tts_underruns_total", before + 4)
 
         async def status() -> int:
             async with served.client.stream("POST", SPEECH, json=HELLO) as answer:

@@ -23,6 +23,7 @@ from app.main import create_app
 from tests.cloning.recordings import film, recording
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.waiting import until
 
 VOICES, CLONE = "/v1/audio/voices", "/v1/audio/vc"
 CODES = tone_codes(150)
@@ -96,9 +97,7 @@ async def speak_as(served: Served, audio: bytes = SAMPLE, **fields: str) -> http
 
 
 async def until_waiting(served: Served, references: int) -> None:
-    async with asyncio.timeout(5):
-        while served.service.cloner._waiting != references:
-            await asyncio.sleep(0.005)
+    await until(lambda: served.service.cloner._waiting == references, 5)
 
 
 def error_of(answer: httpx.Response, status: int) -> str:
@@ -316,8 +315,7 @@ async def test_a_folder_that_cannot_be_written_is_told_by_ready(tmp_path: Path) 
     settings = settings_for_tests(tts_api=UNREACHABLE, voices_folder=str(tmp_path / "file"))
     app = create_app(settings, engine=FixedEngine(CODES), codec=ToneCodec())
     async with app.router.lifespan_context(app), asyncio.timeout(5):
-        while "VOICES_FOLDER" not in app.state.service.problem:
-            await asyncio.sleep(0.005)
+        await until(lambda: "VOICES_FOLDER" in app.state.service.problem)
         assert app.state.service.alive
 
 

@@ -37,6 +37,7 @@ from tests.engine.scripted import (
 )
 from tests.fakes import ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
+from tests.waiting import until
 
 CODES = tone_codes(120)
 FEW = 5  # tokens: codes wait, but no window is full
@@ -97,8 +98,7 @@ async def scripted(
     ):
         yield served, engine
         await served.settle()
-        async with asyncio.timeout(1):
-            await engine.until_closed()
+        await engine.until_closed()
         assert len(await good_request(served)) == len(CODES) * 480 * 2
 
 
@@ -400,14 +400,11 @@ async def test_rows_19_and_20_a_client_that_leaves_closes_the_engines_socket(cou
         client.sendall(
             "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
         )
-        async with asyncio.timeout(5):
-            while not engine.requests:
-                await asyncio.sleep(0.005)
+        await until(lambda: engine.requests, 5)
         await asyncio.sleep(0.1)
         assert engine.open_connections == 1
         client.close()
-        async with asyncio.timeout(1):
-            await engine.until_closed()
+        await engine.until_closed()
 
 
 @pytest.mark.fault(36)

@@ -16,6 +16,7 @@ from tests.engine.connected import refusing
 from tests.engine.scripted import ScriptedEngine, completion, refusal
 from tests.fakes import ToneCodec
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving
+from tests.waiting import until
 
 PACED = [completion(CODES, per_event=4, gap_s=0.01)] * 1_000  # 0.3 s each
 
@@ -73,9 +74,7 @@ async def served_by(*engines: ScriptedEngine) -> AsyncGenerator[Served]:
 
 async def until_asked_again(engine: ScriptedEngine) -> None:
     before = len(engine.requests)
-    async with asyncio.timeout(20):
-        while len(engine.requests) < before + 5:
-            await asyncio.sleep(0.02)
+    await until(lambda: len(engine.requests) >= before + 5, 20)
 
 
 @pytest.mark.fault(43)

@@ -20,6 +20,7 @@ from app.errors import EngineError, EngineTimeout, EngineTruncated
 from tests.fakes import FixedEngine, ToneCodec, tone_codes
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 from tests.metric_values import counted
+from tests.waiting import until
 
 CODES = tone_codes(300)
 CULPRIT, NOISE = 990, 991
@@ -220,9 +221,7 @@ async def test_a_client_that_leaves_before_the_first_byte_frees_everything(leave
         await engine.stalled.wait()
         assert engine.active == 1
         leave(client)  # type: ignore[operator]
-        async with asyncio.timeout(1):
-            while engine.active:
-                await asyncio.sleep(0.005)
+        await until(lambda: not engine.active, 1)
         await repaired(served, engine)
 
 
@@ -235,9 +234,7 @@ async def test_a_client_that_leaves_in_mid_stream_frees_everything(leave: object
         await engine.stalled.wait()
         assert (await asyncio.get_running_loop().sock_recv(client, 100)).startswith(b"HTTP/1.1 200")
         leave(client)  # type: ignore[operator]
-        async with asyncio.timeout(1):
-            while engine.active:
-                await asyncio.sleep(0.005)
+        await until(lambda: not engine.active, 1)
         await repaired(served, engine)
 
 
@@ -253,9 +250,7 @@ async def test_the_window_of_a_client_that_left_is_never_decoded() -> None:
         client = await raw_request(served)
         await served.until_waiting(1)
         client.close()
-        async with asyncio.timeout(5):
-            while served.service.admission.in_flight > 1:
-                await asyncio.sleep(0.005)
+        await until(lambda: served.service.admission.in_flight <= 1, 5)
         codec.free.set()
         await blocker
         await repaired(served, engine)
@@ -270,9 +265,7 @@ async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: 
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
         body = {**HELLO, "stream": stream, "max_tokens": 500}
         client = await raw_request(served, json.dumps(body).encode())
-        async with asyncio.timeout(5):
-            while not engine.prompts or engine.active:
-                await asyncio.sleep(0.005)
+        await until(lambda: engine.prompts and not engine.active, 5)
         assert (
             served.service.admission.in_flight == 1
         )  # the engine is free long before the client is
@@ -302,8 +295,7 @@ async def test_a_client_that_hardly_reads_holds_little_and_nobody_up(reads: bool
         body = json.dumps({**HELLO, "max_tokens": 3_000}).encode()
         client = await raw_request(served, body)
         reading = asyncio.create_task(read_slowly(client) if reads else asyncio.sleep(0))
-        while not codec.batches or engine.active:
-            await asyncio.sleep(0.005)
+        await until(lambda: codec.batches and not engine.active)
         await asyncio.sleep(0.3)
         decoded = frames_of(codec)
         assert decoded < 1_500  # both socket buffers, one window and one piece: not the minute

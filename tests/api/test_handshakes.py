@@ -16,6 +16,7 @@ from app.server.http_protocol import HttpProtocol
 from tests.api.test_slow_clients import Client
 from tests.fakes import FixedEngine
 from tests.live_server import Served, good_request, serving, settings_for_tests
+from tests.waiting import until
 
 pytestmark = pytest.mark.fault(50)
 
@@ -273,6 +274,4 @@ async def test_handshakes_without_end_hold_no_descriptor(served: Served) -> None
     kinds = ("a length", "chunks")
     statuses = [(await answer_to(served, INVALID[kinds[at % 2]])).status for at in range(40)]
     assert statuses == [400] * 40
-    async with asyncio.timeout(5):
-        while len(served.server.server_state.connections) > 1:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(served.server.server_state.connections) <= 1, 5)

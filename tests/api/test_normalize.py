@@ -13,6 +13,7 @@ from app.api.service import MAX_TEXTS
 from app.text.preparation import NormalisationOptions, TextPreparation
 from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import HELLO, SPEECH, good_request, serving, settings_for_tests
+from tests.waiting import until
 
 NORMALIZE = "/v1/audio/normalize"
 PAY = "Please pay **RM5**."
@@ -138,8 +139,7 @@ async def test_a_process_that_has_ended_is_started_again() -> None:
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
         asked = asyncio.create_task(served.client.post(NORMALIZE, json={"input": PAY}))
-        while not texts._turn.locked():
-            await asyncio.sleep(0.005)
+        await until(texts._turn.locked)
         assert (
             await served.client.get("/health")
         ).status_code == 200  # others are served meanwhile

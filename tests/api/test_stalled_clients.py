@@ -21,6 +21,7 @@ from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
 from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.fakes import FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
+from tests.waiting import until
 
 LIMITS = settings_for_tests(client_write_timeout_s=0.5)
 
@@ -35,9 +36,7 @@ def untaken(served: Served) -> list[int]:
 
 async def nothing_untaken(served: Served) -> None:
     """Return when no connection is left that waits for its client."""
-    async with asyncio.timeout(10):
-        while untaken(served):
-            await asyncio.sleep(0.005)
+    await until(lambda: not untaken(served))
 
 
 @pytest.mark.fault(22)
@@ -49,8 +48,7 @@ async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(
     engine, limits = FixedEngine(CODES[:60]), LIMITS  # 1.2 s of pcm: 58 kB
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:
         client = await raw_request(served)
-        while not any(f"POST {SPEECH} " in line for line in caplog.messages):
-            await asyncio.sleep(0.005)
+        await until(lambda: any(f"POST {SPEECH} " in line for line in caplog.messages))
         assert "status=200 broken=False" in caplog.text
         assert untaken(served)
         await nothing_untaken(served)
@@ -66,14 +64,10 @@ async def test_a_client_that_reads_nothing_leaves_the_devices_time_to_the_others
         engine, settings=settings_for_tests(client_write_timeout_s=20), send_buffer_bytes=4096
     ) as served:
         client, admission = await raw_request(served), served.service.admission
-        async with asyncio.timeout(10):
-            while not admission.streams:
-                await asyncio.sleep(0.01)
+        await until(lambda: admission.streams)
         (stalled,) = admission._streams
         assert admission.load is not None
-        async with asyncio.timeout(10):
-            while admission.load.busy_s([stalled.state()])[-1]:
-                await asyncio.sleep(0.01)
+        await until(lambda: not admission.load.busy_s([stalled.state()])[-1])
         assert stalled.state().left_s > 0
         client.close()
 
@@ -104,8 +98,7 @@ async def test_an_answer_that_fails_while_its_client_stalls_is_closed_too(
         body = json.dumps({**HELLO, "stream_format": stream_format}).encode()
         client = await raw_request(served, body)
         await engine.stalled.wait()
-        while not untaken(served):
-            await asyncio.sleep(0.005)
+        await until(lambda: untaken(served))
         engine.go_on.set()
         await served.settle()
         await nothing_untaken(served)
@@ -149,8 +142,7 @@ async def test_answers_in_one_piece_that_nobody_takes_hold_no_connection() -> No
     async with serving(engine, settings=LIMITS, send_buffer_bytes=4096) as served:
         client, loop = await raw_request(served, b"{}"), asyncio.get_running_loop()
         await loop.sock_sendall(client, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20)
-        while not untaken(served):
-            await asyncio.sleep(0.005)
+        await until(lambda: untaken(served))
         await nothing_untaken(served)
         client.close()
         await repaired(served, engine)
@@ -162,8 +154,7 @@ async def test_a_connection_is_no_websocket_before_all_has_been_taken() -> None:
     async with serving(engine, send_buffer_bytes=4096) as served:
         client, loop = await raw_request(served, b"{}"), asyncio.get_running_loop()
         await loop.sock_sendall(client, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")
-        while not untaken(served):
-            await asyncio.sleep(0.005)
+        await until(lambda: untaken(served))
         await loop.sock_sendall(client, HANDSHAKE + KEY)
         await nothing_untaken(served)
         client.close()

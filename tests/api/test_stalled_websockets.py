@@ -18,6 +18,7 @@ from tests.api.test_slow_clients import HANDSHAKE, KEY
 from tests.api.test_stalled_clients import nothing_untaken, untaken
 from tests.fakes import FixedEngine, tone_codes
 from tests.live_server import Served, good_request, serving, settings_for_tests
+from tests.waiting import until
 
 CODES = tone_codes(300)
 TEXT, CONTINUATION, CLOSE, PING = 0x1, 0x0, 0x8, 0x9
@@ -72,9 +73,7 @@ async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit() 
             await loop.sock_sendall(
                 client, said(type="text", text="Hello there.") + said(type="end")
             )
-            async with asyncio.timeout(10):
-                while not untaken(served):
-                    await asyncio.sleep(0.005)
+            await until(lambda: untaken(served))
             await nothing_untaken(served)
             await served.settle()
         await good_request(served)

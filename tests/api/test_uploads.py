@@ -36,6 +36,7 @@ from tests.cloning.recordings import recording
 from tests.cloning.test_decoding import is_running
 from tests.fakes import FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, good_request
+from tests.waiting import until
 
 UPLOADS = Settings.model_fields["max_concurrent_uploads"].default
 TYPE = "multipart/form-data; boundary=b"
@@ -123,15 +124,11 @@ async def test_a_client_that_leaves_ends_the_decoding_of_its_recording(
         )
         asked = asyncio.create_task(speak_as(served, SAMPLE))
         async with asyncio.timeout(10):
-            while not (begun.exists() and begun.read_text()):
-                await asyncio.sleep(0.01)
+            await until(lambda: begun.exists() and begun.read_text())
             asked.cancel()
-            while is_running(int(begun.read_text())):
-                await asyncio.sleep(0.01)
+            await until(lambda: not is_running(int(begun.read_text())))
         served.service.cloner._encoder.close()
-    async with asyncio.timeout(10):
-        while served.service.uploads.taken:
-            await asyncio.sleep(0.01)
+    await until(lambda: not served.service.uploads.taken)
 
 
 CHARSETS = [
@@ -285,9 +282,7 @@ async def begin_upload(served: Served, *headers: str, path: str = VOICES) -> asy
 
 
 async def until_taken(served: Served, places: int) -> None:
-    async with asyncio.timeout(5):
-        while served.service.uploads.taken != places:
-            await asyncio.sleep(0.005)
+    await until(lambda: served.service.uploads.taken == places, 5)
 
 
 @pytest.mark.fault(46)

@@ -26,6 +26,7 @@ from app.server.websocket_protocol import WebSocketProtocol
 from tests.audio_checks import decoded
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes
 from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
+from tests.waiting import until
 from text_normaliser import segmenter
 
 CODES = tone_codes(150)
@@ -152,10 +153,13 @@ def limits(**values: object) -> Settings:
 
 async def idle(engine: FixedEngine, served: Served) -> None:
     """Return when the engine, the device and the door are free."""
-    async with asyncio.timeout(2):
-        assert served.service.decoder is not None
-        while engine.active or served.service.admission.in_flight or served.service.decoder.waiting:
-            await asyncio.sleep(0.005)
+    admission, decoder = served.service.admission, served.service.decoder
+    assert decoder is not None
+
+    def free() -> bool:
+        return not (engine.active or admission.in_flight or decoder.waiting)
+
+    await until(free, 2)
 
 
 async def posted(served: Served, text: str, **fields: object) -> bytes:
@@ -547,12 +551,8 @@ async def test_a_client_that_reads_nothing_is_closed_and_the_engine_is_free() ->
         socket.transport.pause_reading()
         await idle(engine, served)
         await served.settle()
-        async with asyncio.timeout(2):  # while it still does not read
-            while any(
-                isinstance(each, WebSocketProtocol)
-                for each in served.server.server_state.connections
-            ):
-                await asyncio.sleep(0.005)
+        connections = served.server.server_state.connections
+        await until(lambda: not any(isinstance(each, WebSocketProtocol) for each in connections), 2)
         socket.transport.resume_reading()
         assert await client.closed() is None  # broken off, not closed
         engine.numbers = CODES

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from app.cloning.recording import CONTAINERS, RATE_HZ, ReferenceLimits, decode_r
 from app.errors import CloningUnavailable, InvalidAudio, ReferenceTooLong, ReferenceTooShort
 from tests.cloning.hostile import changing, eight_planes, of_samples, surround
 from tests.cloning.recordings import recording, tone
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.fault(44)
 ROOT = Path(__file__).parents[2]
@@ -47,13 +47,6 @@ def is_running(process_id: int) -> bool:
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def wait_for_end(process_id: int) -> None:
-    deadline_s = time.monotonic() + 10
-    while is_running(process_id):
-        assert time.monotonic() < deadline_s, "the process goes on"
-        time.sleep(0.01)
 
 
 def test_eight_planes_of_a_hundred_samples_are_too_short() -> None:
@@ -177,7 +170,7 @@ def test_the_next_process_waits_for_its_file_and_ends_with_the_others() -> None:
     assert spare is not None
     assert is_running(spare.pid)
     spare.kill()  # whoever does this
-    wait_for_end(spare.pid)
+    wait_until(lambda: not is_running(spare.pid))
     assert len(decoding(processes=processes).run()) == 2 * RATE_HZ
     spare = processes._spare
     assert spare is not None
@@ -216,7 +209,7 @@ def test_the_process_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:
         process_id = int(service.stdout.readline())
         assert is_running(process_id)
         service.kill()
-    wait_for_end(process_id)
+    wait_until(lambda: not is_running(process_id))
 
 
 def test_the_process_reads_no_module_of_the_current_folder(

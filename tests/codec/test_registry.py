@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -23,7 +22,7 @@ from app.errors import LoadError
 from app.main import create_app
 from tests.codec import toy
 from tests.fakes import UNREACHABLE, FixedEngine
-from tests.live_server import SPEECH, settings_for_tests
+from tests.live_server import SPEECH, settings_for_tests, until_ready
 
 APP = Path(__file__).parents[2] / "app"
 PROFILE = """
@@ -110,10 +109,8 @@ async def test_one_row_and_a_profile_are_enough_to_serve(toy_profile: str) -> No
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as client,
         app.router.lifespan_context(app),
-        asyncio.timeout(20),
     ):
-        while (await client.get("/ready")).status_code != 200:
-            await asyncio.sleep(0.005)
+        await until_ready(client)
         body = {"input": "Hello there, my friend.", "response_format": "pcm"}
         answer = await client.post(SPEECH, json=body)
     assert answer.status_code == 200

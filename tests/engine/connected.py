@@ -51,8 +51,7 @@ async def against(
     before = asyncio.all_tasks()
     async with ScriptedEngine(scripts) as fake, opened(fake.url, limits, api_key) as engine:
         yield engine, fake
-        async with asyncio.timeout(1):
-            await fake.until_closed()
+        await fake.until_closed()
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
         assert await numbers_of(engine) == list(GOOD)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 
+from tests.waiting import until
+
 PREFIX, SUFFIX = "<|s_", "|>"
 ID_OFFSET = 260
 END_ID = 257  # the model's end token, which has no text
@@ -297,10 +299,9 @@ class ScriptedEngine:
         """How many clients are connected."""
         return len(self.connections)
 
-    async def until_closed(self) -> None:
-        """Return when no client is connected. Give it a limit of your own."""
-        while self.connections:
-            await asyncio.sleep(0.001)
+    async def until_closed(self, limit_s: float = 1) -> None:
+        """Return when no client is connected."""
+        await until(lambda: not self.connections, limit_s)
 
     def next_script(self, request: Request) -> Sequence[Step]:
         """The steps that answer `request`."""

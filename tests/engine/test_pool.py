@@ -50,6 +50,7 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.metric_values import counted
+from tests.waiting import until
 
 QUICK = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
 UNWATCHED = HealthPolicy(
@@ -99,14 +100,6 @@ async def heard(pool: Pool, sampling: Sampling = SAMPLING) -> list[int]:
     found: list[int] = []
     await pool.generate("Hello.", sampling, found.extend)
     return found
-
-
-async def until(condition: object, limit_s: float = 5) -> None:
-    """Wait for what a fake can see, but not tell."""
-    assert callable(condition)
-    async with asyncio.timeout(limit_s):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 async def ask_until_asked(pool: Pool, engine: ScriptedEngine) -> list[list[int] | ServiceError]:
@@ -274,9 +267,7 @@ async def test_what_another_engine_does_not_answer_counts_against_an_engine_unti
             await heard(pool)
             return up(sick)
 
-        async with asyncio.timeout(5):
-            while not await ask():
-                await asyncio.sleep(0.01)
+        await until(ask)
         before = len(sick.requests)
         assert [await heard(pool) for _ in range(20)] == [list(GOOD)] * 20
         assert len(sick.requests) > before
@@ -400,8 +391,7 @@ async def test_cancelling_closes_the_connection_and_blames_nobody() -> None:
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        async with asyncio.timeout(1):
-            await fake.until_closed()
+        await fake.until_closed()
         assert await heard(pool) == list(GOOD)
         await pool.check()
 

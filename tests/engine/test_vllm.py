@@ -31,6 +31,7 @@ from tests.engine.scripted import (
     refusal,
 )
 from tests.fakes import UNREACHABLE
+from tests.waiting import until
 
 
 async def test_the_request() -> None:
@@ -144,9 +145,7 @@ async def test_more_requests_at_once_than_any_default_pool() -> None:
     script = completion(GOOD)
     async with against(*[[Wait(gate), *script]] * 130) as (engine, fake):
         running = [asyncio.create_task(numbers_of(engine)) for _ in range(130)]
-        async with asyncio.timeout(10):
-            while len(fake.requests) < 130:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(fake.requests) >= 130)
         gate.set()
         assert await asyncio.gather(*running) == [list(GOOD)] * 130
 
@@ -159,15 +158,13 @@ async def test_more_requests_at_once_than_any_default_pool() -> None:
 async def test_cancelling_closes_the_connection_at_once(script: Sequence[Step]) -> None:
     async with against(script) as (engine, fake):
         running = asyncio.create_task(numbers_of(engine))
-        while not fake.requests:
-            await asyncio.sleep(0)
+        await until(lambda: fake.requests)
         await asyncio.sleep(0.02)
         assert fake.open_connections == 1
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        async with asyncio.timeout(0.1):
-            await fake.until_closed()
+        await fake.until_closed(0.1)
 
 
 @pytest.mark.parametrize(

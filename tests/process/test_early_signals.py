@@ -7,14 +7,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.child_service import ROOT
+from tests.waiting import wait_until
 
 UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
@@ -43,13 +43,6 @@ def starting(folder: Path, *before: str) -> Generator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def until(true: Callable[[], bool], limit_s: float = 20) -> None:
-    ends_s = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < ends_s
-        time.sleep(0.001)
-
-
 def handles(pid: int, number: signal.Signals) -> bool:
     """Whether a process has a handler for a signal."""
     caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
@@ -67,7 +60,7 @@ def test_a_signal_is_handled_before_anything_large_is_imported(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with starting(tmp_path) as process:
-        until(lambda: handles(process.pid, signal.SIGTERM))
+        wait_until(lambda: handles(process.pid, signal.SIGTERM))
         assert not has_imported(process.pid, "pydantic_core")
         process.send_signal(number)
         assert process.wait(20) == 0
@@ -77,7 +70,7 @@ def test_a_signal_is_handled_before_anything_large_is_imported(
 def child_of(pid: int) -> int:
     """The process that another one has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    until(lambda: bool(children.read_text().split()))
+    wait_until(lambda: children.read_text().split())
     return int(children.read_text().split()[0])
 
 
@@ -95,8 +88,10 @@ def may_unshare() -> bool:
 def test_process_1_of_a_container_obeys_sigterm_while_it_imports(tmp_path: Path) -> None:
     with starting(tmp_path, *UNSHARE) as namespace:
         process_1 = child_of(namespace.pid)
-        until(lambda: b"python" in Path(f"/proc/{process_1}/cmdline").read_bytes().split(b"\0")[0])
-        until(lambda: has_imported(process_1, "pydantic_core"))
+        wait_until(
+            lambda: b"python" in Path(f"/proc/{process_1}/cmdline").read_bytes().split(b"\0")[0]
+        )
+        wait_until(lambda: has_imported(process_1, "pydantic_core"))
         os.kill(process_1, signal.SIGTERM)
         assert namespace.wait(20) == 0
     assert (tmp_path / "log").read_text() == ""

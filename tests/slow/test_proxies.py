@@ -24,6 +24,7 @@ from app.errors import NotReady
 from bench import proxied
 from tests.child_service import Running, running_in, start, wait_until_ready
 from tests.slow.paced_service import CALM, CODES, QUICK
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -120,9 +121,10 @@ def refusals(service: Running) -> int:
 
 
 async def until_in_flight(service: Running, count: int) -> None:
-    async with asyncio.timeout(10):
-        while await asyncio.to_thread(in_flight, service) != count:
-            await asyncio.sleep(0.05)
+    async def reached() -> bool:
+        return await asyncio.to_thread(in_flight, service) == count
+
+    await until(reached)
 
 
 async def under_way(
@@ -179,11 +181,12 @@ def test_curl_says_18(site: Site, tmp_path: Path) -> None:
 async def test_a_client_that_leaves_frees_its_place(site: Site) -> None:
     async with client(site.url) as asking:
         leaving = asyncio.create_task(ask(asking, CALM))
-        async with asyncio.timeout(10):
-            while not sum(
-                [await asyncio.to_thread(in_flight, service) for service in site.services]
-            ):
-                await asyncio.sleep(0.02)
+
+        async def begun() -> bool:
+            counts = [await asyncio.to_thread(in_flight, service) for service in site.services]
+            return any(counts)
+
+        await until(begun)
         leaving.cancel()
     for service in site.services:
         async with asyncio.timeout(1.5):  # half of what the answer would have lasted

@@ -21,6 +21,7 @@ from stress_test.progress import Progress
 from stress_test.result import read
 from tests.stress_test.outcomes import failed, spoken
 from tests.stress_test.server import Answer, refused, serving, slow, streamed_wav, tone, whole
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 GOOD = whole(streamed_wav(tone(1.0)))
@@ -169,9 +170,7 @@ async def test_an_interrupted_load_reports_what_it_has_heard(processes: str) -> 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        async with asyncio.timeout(30):
-            while server.in_flight < 2 or len(server.bodies) < 6:
-                await asyncio.sleep(0.02)
+        await until(lambda: server.in_flight >= 2 and len(server.bodies) >= 6, 30)
         await asyncio.sleep(
             0.2
         )  # in which the last of four may not have been listened to, but the first has

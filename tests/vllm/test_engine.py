@@ -15,6 +15,7 @@ from app.engine.vllm.client import EngineLimits, VllmEngine
 from app.errors import EngineError, InputTooLong
 from app.text.clean import clean
 from tests.vllm.conftest import KnownAnswer
+from tests.waiting import until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1500)]
 
@@ -57,9 +58,10 @@ def running(known: KnownAnswer) -> float:
 
 
 async def until_running(known: KnownAnswer, count: int) -> None:
-    async with asyncio.timeout(10):
-        while await asyncio.to_thread(running, known) != count:
-            await asyncio.sleep(0.05)
+    async def reached() -> bool:
+        return await asyncio.to_thread(running, known) == count
+
+    await until(reached)
 
 
 @pytest.mark.parametrize("ids", [True, False], ids=["ids", "text"])
