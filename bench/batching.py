@@ -19,7 +19,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -75,21 +74,19 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
     schedule = WindowSchedule(plan)
     first_s = 0.0
 
-    def take(taken: list[Window]) -> CodeWindow:
+    def take() -> tuple[Window, CodeWindow]:
         window = schedule.take(frames, ended=True)
-        taken.append(window)
-        return CodeWindow(
+        return window, CodeWindow(
             codes[window.start : window.stop], window.start, window.begin - window.start
         )
 
     while not schedule.finished:
-        taken: list[Window] = []
         asked_s = time.monotonic()
         lead_s = schedule.done / spec.frames_per_s - (asked_s - first_s) if first_s else 0.1
-        await scheduler.decode(partial(take, taken), asked_s + lead_s)
+        decoded = await scheduler.decode(take, asked_s + lead_s)
         now_s = time.monotonic()
         first_s = first_s or now_s
-        tally.sound_s += (taken[0].end - taken[0].begin) / spec.frames_per_s
+        tally.sound_s += (decoded.window.end - decoded.window.begin) / spec.frames_per_s
         lead_s = schedule.done / spec.frames_per_s - (now_s - first_s)
         schedule.update(
             StreamProgress(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - asked_s)

@@ -42,7 +42,7 @@ class Device:
 
     def start_batch(self) -> None:
         """Start a call with the jobs in `next_batch`."""
-        windows = [job.assign_window() for job in self.next_batch]
+        windows = [job.codes() for job in self.next_batch]
         metrics.DECODE_BATCH.observe(len(windows))
         started_s = self.clock()
         for job in self.next_batch:

@@ -10,10 +10,21 @@ from dataclasses import dataclass
 from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.errors import CodecFailed, NotReady
+from app.tokens.windows import Window
 
 log = logging.getLogger(__name__)
 
 Result = Samples | CodecFailed | NotReady
+# Chooses a window of a stream and returns it with its codes. Called on the decode thread.
+ChooseWindow = Callable[[], tuple[Window, CodeWindow]]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWindow:
+    """The samples of a window from `window.begin` to `window.stop`."""
+
+    window: Window
+    samples: Samples
 
 
 @dataclass(slots=True)
@@ -29,8 +40,8 @@ class Job(PendingResult):
     """A window to decode and the future of its samples; implements `queue.QueuedWindow`."""
 
     deadline_s: float
-    choose_window: Callable[[], CodeWindow]
-    window: CodeWindow | None = None
+    choose_window: ChooseWindow
+    chosen: tuple[Window, CodeWindow] | None = None
     started_s: float = 0.0  # start of its call, on the clock of time.monotonic(); 0 while queued
 
     @property
@@ -38,15 +49,19 @@ class Job(PendingResult):
         """True if the task that awaited the result was cancelled, or has it."""
         return self.future.done()
 
-    def assign_window(self) -> CodeWindow:
-        """Return the window; choose it at the first call."""
-        if self.window is None:
-            self.window = self.choose_window()
-        return self.window
+    def assign_window(self) -> tuple[Window, CodeWindow]:
+        """Return the window and its codes; choose it at the first call."""
+        if self.chosen is None:
+            self.chosen = self.choose_window()
+        return self.chosen
+
+    def codes(self) -> CodeWindow:
+        """Return the codes of the window, context included."""
+        return self.assign_window()[1]
 
     def measure_frames(self) -> int:
         """Return the frames of the window, context included."""
-        return len(self.assign_window().codes)
+        return len(self.codes().codes)
 
 
 def deliver(waiters: Sequence[PendingResult], results: Sequence[Result]) -> None:

@@ -18,7 +18,7 @@ from app import metrics, tracing
 from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
 from app.decode.device import Device
-from app.decode.job import Job, PendingResult, Result, deliver
+from app.decode.job import ChooseWindow, DecodedWindow, Job, PendingResult, Result, deliver
 from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import Watchdog, WatchedCall
@@ -107,7 +107,7 @@ class Scheduler:
         self._ended.wait()
         self._watchdog.close()
 
-    async def decode(self, choose_window: Callable[[], CodeWindow], deadline_s: float) -> Samples:
+    async def decode(self, choose_window: ChooseWindow, deadline_s: float) -> DecodedWindow:
         """Decode the window that `choose_window` returns on the decode thread just before the call.
 
         `deadline_s` is on the clock of time.monotonic(); the earliest one is decoded first.
@@ -128,7 +128,8 @@ class Scheduler:
         samples = await job.future
         tracing.record("decode.wait", queued_s, job.started_s)
         tracing.record("decode", job.started_s, self._clock(), frames=job.measure_frames())
-        return samples
+        window, _ = job.assign_window()
+        return DecodedWindow(window, samples)
 
     async def wait_for_failure(self) -> None:
         """Wait until a thread dies or a call hangs.
@@ -213,7 +214,7 @@ class Scheduler:
     def _collect(self, device: Device) -> list[Result]:
         """Return the results of the oldest call; halve a batch that fails."""
         call = device.running[0]
-        windows = [job.assign_window() for job in call.jobs]
+        windows = [job.codes() for job in call.jobs]
         results = self._decode(device, windows, call.decoding)
         now_s = self._clock()
         metrics.DECODE_SECONDS.observe(now_s - call.started_s)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from app.errors import EngineLength
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.repetition import LoopDetector
+from app.tokens.windows import Window
 
 UNKNOWN_PACE_S = 1.0  # seconds of a generation before its pace counts as known
 
@@ -28,6 +29,7 @@ class CodeStream:
         """Use `repetition`, if given, to end a generation whose codes have become a loop."""
         self._clock = clock
         self.codes = CodeBuffer(layout, max_tokens)
+        self.windows: list[Window] = []  # chosen so far, in order
         self._repetition = repetition
         self._needed = 0
         self._reached = asyncio.Event()

@@ -50,13 +50,9 @@ class ReplayRecorder:
         if seconds:
             self._parts.append(_Segment(seconds, None, []))
 
-    def begin(self, codes: CodeBuffer) -> None:
-        """Add a generation, whose codes may still be arriving."""
-        self._parts.append(_Segment(0.0, codes, []))
-
-    def windows_for(self, codes: CodeBuffer) -> list[Window]:
-        """Return the list to which the windows of these codes are appended."""
-        return next(segment.windows for segment in self._parts if segment.codes is codes)
+    def begin(self, codes: CodeBuffer, windows: list[Window]) -> None:
+        """Add a generation, whose codes and windows may still be arriving."""
+        self._parts.append(_Segment(0.0, codes, windows))
 
     def replay(self, request_id: str, cause: str) -> ReplayRecord:
         """Return the record of an attempt that has ended."""

@@ -100,7 +100,7 @@ class TokenReader:
         if self._recorder is not None:
             self._recorder.pause(segment.pause_s)
             if stream is not None:
-                self._recorder.begin(stream.codes)
+                self._recorder.begin(stream.codes, stream.windows)
 
     def _segment_sampling(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""

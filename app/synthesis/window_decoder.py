@@ -74,20 +74,16 @@ class WindowDecoder:
         stitcher = Stitcher(
             spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
         )
-        taken: list[Window] = (
-            [] if self._recorder is None else self._recorder.windows_for(stream.codes)
-        )
         schedule.start()
         self._stream, decode_s = stream, 0.0
         while not schedule.finished:
             await self._wait_for_codes(stream, decode_s)
             self.ready_s = self.ready_s or stream.first_window_ready_s
             asked_s, deadline_s = time.monotonic(), self.output.deadline_s()
-            take = partial(self._next_window, stream.codes, taken)
-            decoded = await self._decoder.decode(take, deadline_s)
+            decoded = await self._decoder.decode(partial(self._next_window, stream), deadline_s)
             decode_s = time.monotonic() - asked_s
-            self._report_load(taken[-1], deadline_s - asked_s)
-            sound = stitcher.feed(taken[-1], decoded)
+            self._report_load(decoded.window, deadline_s - asked_s)
+            sound = stitcher.feed(decoded.window, decoded.samples)
             if quiet.feed(sound):
                 raise EngineLength("the engine generated more than 3 s of silence", "silence")
             await self._emit(sound)
@@ -179,12 +175,13 @@ class WindowDecoder:
                 SentWindow(time.monotonic(), frames, slack_s, late=self.output.underrunning)
             )
 
-    def _next_window(self, codes: CodeBuffer, taken: list[Window]) -> CodeWindow:
+    def _next_window(self, stream: CodeStream) -> tuple[Window, CodeWindow]:
         """Choose the window on the decode thread, so that it includes the latest codes."""
+        codes = stream.codes
         ended = codes.ended  # read before `frames`, which is final once `ended` is True
         window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)
-        taken.append(window)
-        return self._context.window(codes, window)
+        stream.windows.append(window)  # also if its decoding fails
+        return window, self._context.window(codes, window)
 
 
 class CarriedContext:

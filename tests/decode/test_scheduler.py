@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -17,9 +17,11 @@ from app import metrics
 from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, DeviceLost, OutOfMemory
 from app.codec.spec import CodecSpec
+from app.decode.job import ChooseWindow, DecodedWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
+from app.tokens.windows import Window
 from tests.fakes import Clock
 
 T = TypeVar("T")
@@ -104,8 +106,15 @@ def _sound(window: CodeWindow) -> Samples:
     return sound[:-1] if window.codes[0, 0] == TOO_SHORT else sound
 
 
-def window_of(code: int, frames: int = 3) -> Callable[[], CodeWindow]:
-    return lambda: CodeWindow(np.full((frames, 1), code, np.int32))
+def chosen(codes: list[int]) -> tuple[Window, CodeWindow]:
+    """Return a window of these codes alone."""
+    frames = len(codes)
+    window = CodeWindow(np.array(codes, np.int32)[:, None])
+    return Window(0, 0, frames, frames, last=True), window
+
+
+def window_of(code: int, frames: int = 3) -> ChooseWindow:
+    return lambda: chosen([code] * frames)
 
 
 def sound_of(code: int, frames: int = 3) -> list[float]:
@@ -133,7 +142,7 @@ async def queued(*work: Coroutine[None, None, T]) -> list[asyncio.Task[T]]:
     return tasks
 
 
-async def busy(scheduler: Scheduler, codec: GateCodec) -> asyncio.Task[Samples]:
+async def busy(scheduler: Scheduler, codec: GateCodec) -> asyncio.Task[DecodedWindow]:
     """Occupy a device until its gate is opened."""
     (task,) = await queued(scheduler.decode(window_of(1), 0))
     await asyncio.to_thread(codec.entered.wait)
@@ -148,7 +157,7 @@ async def test_what_waits_while_the_device_works_is_the_next_batch() -> None:
         codec.gate.set()
         results = await asyncio.gather(first, *others)
     assert codec.sizes == [1, 7]
-    assert [result.tolist() for result in results] == [
+    assert [result.samples.tolist() for result in results] == [
         sound_of(1),
         *[sound_of(code, code) for code in range(2, 9)],
     ]
@@ -182,13 +191,13 @@ async def test_a_window_is_chosen_when_the_device_is_free() -> None:
     codec, arrived = GateCodec(), [7]
     async with running(codec) as scheduler:
         first = await busy(scheduler, codec)
-        (late,) = await queued(
-            scheduler.decode(lambda: CodeWindow(np.array([arrived]).T.astype(np.int32)), 1)
-        )
+        (late,) = await queued(scheduler.decode(lambda: chosen(arrived), 1))
         arrived.append(8)
         codec.gate.set()
         await first
-        assert (await late).tolist() == [7.0] * FRAME_SAMPLES + [8.0] * FRAME_SAMPLES
+        decoded = await late
+        assert decoded.window.stop == 2
+        assert decoded.samples.tolist() == [7.0] * FRAME_SAMPLES + [8.0] * FRAME_SAMPLES
 
 
 @pytest.mark.parametrize(
@@ -205,9 +214,9 @@ async def test_a_padded_batch_keeps_its_limit_unless_one_window_is_larger(
 ) -> None:
     codec, taken = GateCodec(), list[int]()
 
-    def take(length: int) -> CodeWindow:
+    def take(length: int) -> tuple[Window, CodeWindow]:
         taken.append(length)
-        return CodeWindow(np.full((length, 1), length, np.int32))
+        return chosen([length] * length)
 
     async with running(codec, padded=100) as scheduler:
         first = await busy(scheduler, codec)
@@ -216,7 +225,9 @@ async def test_a_padded_batch_keeps_its_limit_unless_one_window_is_larger(
         await first
         results = [await other for other in others]
     assert [[len(window.codes) for window in batch] for batch in codec.batches[1:]] == batches
-    assert [len(result) for result in results] == [length * FRAME_SAMPLES for length in frames]
+    assert [len(result.samples) for result in results] == [
+        length * FRAME_SAMPLES for length in frames
+    ]
     assert taken == frames  # each chosen once, also those that had to wait for the next batch
 
 
@@ -242,7 +253,7 @@ async def test_cancelling_a_window_in_flight_takes_nothing_from_the_others_of_it
     one.cancel()
     await asyncio.wait([one])
     codec.gate.set()
-    assert (await asyncio.wait_for(two, 10)).tolist() == sound_of(3)
+    assert (await asyncio.wait_for(two, 10)).samples.tolist() == sound_of(3)
     await asyncio.to_thread(scheduler.close)
     assert codec.sizes == [2]
 
@@ -281,10 +292,10 @@ async def test_a_window_that_fails_fails_alone(culprit: int, place: int) -> None
         await first
         results = await asyncio.gather(*others, return_exceptions=True)
         assert isinstance(results.pop(place), CodecFailed)
-        assert [result.tolist() for result in results if not isinstance(result, BaseException)] == [
-            sound_of(code) for code in (2, 3, 4, 5)
-        ]
-        assert (await scheduler.decode(window_of(6), 1)).tolist() == sound_of(6)
+        assert [
+            result.samples.tolist() for result in results if not isinstance(result, BaseException)
+        ] == [sound_of(code) for code in (2, 3, 4, 5)]
+        assert (await scheduler.decode(window_of(6), 1)).samples.tolist() == sound_of(6)
         assert scheduler.failure is None
     assert codec.sizes[1] == 5
 
@@ -301,8 +312,9 @@ async def test_a_wrong_number_of_results_is_nobodys_sound() -> None:
         await first
         results = await asyncio.gather(*others, return_exceptions=True)
     assert isinstance(results[1], CodecFailed)
-    assert np.array_equal(results[0], sound_of(2))
-    assert np.array_equal(results[2], sound_of(4))
+    assert [
+        result.samples.tolist() for result in results if not isinstance(result, BaseException)
+    ] == [sound_of(2), sound_of(4)]
 
 
 async def test_closing_lets_the_running_call_end_and_refuses_the_rest() -> None:
@@ -315,7 +327,7 @@ async def test_closing_lets_the_running_call_end_and_refuses_the_rest() -> None:
         assert all(isinstance(error, NotReady) for error in refused)
         assert not first.done()
         codec.gate.set()
-        assert (await first).tolist() == sound_of(1)
+        assert (await first).samples.tolist() == sound_of(1)
         await closing
         with pytest.raises(NotReady):
             await scheduler.decode(window_of(4), 1)
@@ -340,7 +352,7 @@ async def test_a_thread_that_dies_fails_what_is_in_flight_and_what_waits(
         first = await busy(scheduler, codec)
         others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, DIES, 4, 5)])
         codec.gate.set()
-        assert (await first).tolist() == sound_of(1)
+        assert (await first).samples.tolist() == sound_of(1)
         results = await asyncio.gather(*others, return_exceptions=True)
         assert all(isinstance(result, CodecFailed) for result in results)
         assert isinstance(scheduler.failure, DeviceLost)
@@ -367,7 +379,7 @@ async def test_when_one_of_two_threads_dies_the_other_ends_its_call(
             with pytest.raises(CodecFailed):
                 await doomed
         other.gate.set()
-        assert (await one).tolist() == sound_of(2)
+        assert (await one).samples.tolist() == sound_of(2)
     assert deaths == [DeviceLost]
 
 
@@ -387,7 +399,7 @@ async def test_a_thread_that_dies_of_its_own_results_leaves_nobody_waiting(
 async def test_a_window_that_cannot_be_chosen_leaves_nobody_waiting(
     deaths: list[type[BaseException]],
 ) -> None:
-    def broken() -> CodeWindow:
+    def broken() -> tuple[Window, CodeWindow]:
         raise LookupError
 
     codec = GateCodec()
@@ -410,7 +422,7 @@ async def test_two_devices_work_at_the_same_time() -> None:
             await asyncio.to_thread(codec.entered.wait)
         for codec in codecs:
             codec.gate.set()
-        assert [result.tolist() for result in await asyncio.gather(*tasks)] == [
+        assert [result.samples.tolist() for result in await asyncio.gather(*tasks)] == [
             sound_of(2),
             sound_of(3),
         ]
@@ -426,12 +438,12 @@ def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
         task.cancel()
         await asyncio.wait([task])
 
-    async def come_back() -> Samples:
+    async def come_back() -> DecodedWindow:
         codec.gate.set()
         return await scheduler.decode(window_of(2), 0)
 
     asyncio.run(leave())
-    assert asyncio.run(come_back()).tolist() == sound_of(2)
+    assert asyncio.run(come_back()).samples.tolist() == sound_of(2)
     assert scheduler.failure is None
     scheduler.close()
 
@@ -459,7 +471,9 @@ async def test_a_batch_that_does_not_fit_is_halved_and_a_window_that_does_not_fa
         await first
         results = await asyncio.gather(*others, return_exceptions=True)
         assert isinstance(results.pop(2), CodecFailed)
-        heard = [result.tolist() for result in results if not isinstance(result, BaseException)]
+        heard = [
+            result.samples.tolist() for result in results if not isinstance(result, BaseException)
+        ]
         assert heard == [sound_of(code) for code in (2, 3, 5, 6, 7)]
         assert scheduler.failure is None
     assert codec.sizes[:3] == [1, 6, 3]
@@ -528,7 +542,7 @@ async def _interleave(
 ) -> None:
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    tasks: list[tuple[int, asyncio.Task[Samples]]] = []
+    tasks: list[tuple[int, asyncio.Task[DecodedWindow]]] = []
     async with running(
         *[GateCodec(is_open=True) for _ in range(workers)], windows=windows, padded=padded
     ) as scheduler:
@@ -549,7 +563,7 @@ async def _interleave(
         if code > 9_000:
             assert isinstance(task.exception(), CodecFailed)
         else:
-            assert task.result().tolist() == sound_of(code, 1 + code % 9)
+            assert task.result().samples.tolist() == sound_of(code, 1 + code % 9)
     assert complaints == []  # a future that is settled twice complains to the loop
 
 
@@ -575,7 +589,11 @@ async def test_a_device_gets_its_next_batch_before_the_last_ones_sound_is_handed
         others = await queued(*[scheduler.decode(window_of(code), code) for code in (2, 3)])
         codec.let_go.release(2)
         results = await asyncio.gather(first, *others)
-    assert [result.tolist() for result in results] == [sound_of(1), sound_of(2), sound_of(3)]
+    assert [result.samples.tolist() for result in results] == [
+        sound_of(1),
+        sound_of(2),
+        sound_of(3),
+    ]
     assert codec.log[:3] == ["begin [1]", "end [1]", "begin [2, 3]"]
     assert "heard 1" in codec.log[3:]
 
@@ -635,7 +653,7 @@ async def test_a_batch_that_cannot_be_begun_fails_its_culprit_alone() -> None:
         results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[1], CodecFailed)
     heard = [
-        result.tolist()
+        result.samples.tolist()
         for result in (results[0], results[3])
         if not isinstance(result, BaseException)
     ]

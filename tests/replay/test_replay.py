@@ -245,8 +245,7 @@ def trail_of(frames: int) -> ReplayRecorder:
     codes = CodeBuffer(FrameLayout(0, 1, 65_536), frames)
     codes.feed(list(range(frames)))
     trail = ReplayRecorder("builtin", 4)
-    trail.begin(codes)
-    trail.windows_for(codes).append(Window(0, 0, 2, 3, last=False))
+    trail.begin(codes, [Window(0, 0, 2, 3, last=False)])
     return trail
 
 
@@ -256,7 +255,7 @@ def test_a_part_is_decoded_in_the_context_of_the_one_before_unless_a_pause_lies_
         trail.pause(pause_s)
         codes = CodeBuffer(FrameLayout(0, 1, 65_536), 10)
         codes.feed(list(range(10)))
-        trail.begin(codes)
+        trail.begin(codes, [])
     assert len(replay_samples(trail.replay("r", "engine_failed"), codec)) == (30 + 25) * 480
     assert codec.batches == [[(0, 3)], [(0, 10)], [(6, 14)], [(45, 10)]]
 
