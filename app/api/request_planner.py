@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.synthesis.attempt import SynthesisRequest
 from app.synthesis.audio_output import LoudnessTarget, OutputOptions
-from app.synthesis.segments import FixedSegments, Segment, Segments
+from app.synthesis.segments import CompleteSegments, Segment, Segments
 from app.synthesis.text_stream import TextStream
 from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
@@ -108,7 +108,7 @@ class RequestPlanner:
             for segment in segments
         )
         return replace(
-            self._speech(request, prompt_plan, FixedSegments(segments)),
+            self._speech(request, prompt_plan, CompleteSegments(segments)),
             expected_s=voice_s / request.speed,
         )
 
@@ -130,7 +130,7 @@ class RequestPlanner:
         settings = self._settings
         least_s = 0.0
 
-        def parts_of(paused_text: PausedText) -> list[Segment]:
+        def segments_of(paused_text: PausedText) -> list[Segment]:
             nonlocal least_s
             text = self._preparation.sentence(paused_text.text, normalisation)
             if not text:
@@ -141,7 +141,7 @@ class RequestPlanner:
             return prompt_plan.segments(worded)
 
         text_stream = TextStream(
-            parts_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
+            segments_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
         )
         return self._speech(request, prompt_plan, text_stream), text_stream
 

@@ -28,7 +28,7 @@ from app.synthesis.attempt import Stage, SynthesisRequest
 from app.synthesis.audio_output import Sink, SynthesisStats
 from app.synthesis.stats import Progress
 from app.synthesis.synthesize import synthesize
-from app.synthesis.text_thread import run_in_thread_if_long
+from app.synthesis.text_stream import run_in_thread_if_long
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
 

@@ -1,10 +1,10 @@
-"""The parts of a text, with one generation each; known from the start or streamed by the client."""
+"""The segments of a text, with one generation each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 from app.text.duration import ANY_LENGTH, DurationBounds
 
@@ -19,76 +19,29 @@ class Segment:
 
 
 class Segments(Protocol):
-    """An asynchronous iterator of parts.
-
-    It is no async generator, because one that is left early stays unclosed.
-    """
+    """The segments of a text, in order. A second attempt gets them again."""
 
     @property
     def starved(self) -> bool:
-        """True if a task waits for a part whose text the client has not sent yet."""
+        """True if a task waits for a segment whose text the client has not sent yet."""
         ...
 
-    def __aiter__(self) -> Self: ...
+    async def get(self, index: int) -> Segment | None:
+        """Return a segment once its text has been received, or None after the last.
 
-    async def __anext__(self) -> Segment: ...
+        Raises:
+            TextTimeout: no text was received in time.
+        """
+        ...
 
 
-class FixedSegments:
-    """Parts that are known from the start; they can be iterated once."""
+class CompleteSegments:
+    """The segments of a text that is known from the start."""
 
     starved = False
 
-    def __init__(self, segments: Iterable[Segment]) -> None:
-        self._left = iter(segments)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Segment:
-        for segment in self._left:
-            return segment
-        raise StopAsyncIteration
-
-
-class BufferedSegments:
-    """Buffer parts as they arrive, so that a retry can iterate over them again."""
-
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: Sequence[Segment]) -> None:
         self._segments = segments
-        self._kept: list[Segment] = []
-        self._given = 0
-        self._complete = False
 
-    @property
-    def starved(self) -> bool:
-        """True if a task waits for a part whose text the client has not sent yet."""
-        return self._given == len(self._kept) and self._segments.starved
-
-    def restart(self) -> None:
-        """Continue with the first part."""
-        self._given = 0
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Segment:
-        """Return the next part.
-
-        Raises:
-            StopAsyncIteration: after the last part.
-            RequestError: the text is invalid, or no more of it arrived in time.
-        """
-        if self._given == len(self._kept):
-            if self._complete:
-                raise StopAsyncIteration
-            await self._keep()
-        self._given += 1
-        return self._kept[self._given - 1]
-
-    async def _keep(self) -> None:
-        try:
-            self._kept.append(await self._segments.__anext__())
-        except StopAsyncIteration:
-            self._complete = True
-            raise
+    async def get(self, index: int) -> Segment | None:
+        return self._segments[index] if index < len(self._segments) else None

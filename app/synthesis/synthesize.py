@@ -18,7 +18,6 @@ from app.errors import DeadlineExceeded, EngineLength, ServiceError
 from app.process_time import ProcessTimeout
 from app.synthesis.attempt import Attempt, Stage, SynthesisRequest
 from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
-from app.synthesis.segments import BufferedSegments
 from app.synthesis.stats import Progress
 
 SEED_BITS = 31  # size of a random seed; some engines accept no larger one
@@ -63,9 +62,8 @@ async def _watch(sink: Sink) -> None:
 async def _attempts(
     request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
 ) -> WholeBody | None:
-    """Run one attempt, and a second one where that may help; buffer the parts for it."""
-    ends_s, segments = limit.when(), BufferedSegments(request.segments)
-    request = replace(request, segments=segments)
+    """Run one attempt, and a second one where that may help."""
+    ends_s = limit.when()
     try:
         return await _attempt(request, stage, progress, limit)
     except ServiceError as exc:
@@ -74,7 +72,6 @@ async def _attempts(
             raise
         progress.retry(exc)
         answer = exc.answer
-    segments.restart()
     limit.reschedule(ends_s)
     body = await _attempt(replace(request, sampling=sampling), stage, progress, limit)
     if answer is not None:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Self
+from typing import TypeVar
 
 from app.errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.process_time import ProcessTimeout
 from app.synthesis.segments import Segment
-from app.synthesis.text_thread import run_in_thread_if_long
 from app.text.pauses import PausedText, check_pauses, split_at_pauses
 from app.text.sentence_stream import SentenceStream
 from app.text.surrogates import SurrogatePairs
 
 STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
 # Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.
-PartsOf = Callable[[PausedText], list[Segment]]
+SegmentsOf = Callable[[PausedText], list[Segment]]
+LONG_CHARACTERS = 1_000  # take 2 ms, in the worst case 20 ms
+T = TypeVar("T")
 
 
 class TextStream:
-    """Yields the segments of a text, each as soon as the end of its sentence is certain.
+    """The segments of a text, each available as soon as the end of its sentence is certain.
 
     A long text is processed in pieces, between which the event loop serves other clients.
     """
 
-    def __init__(self, parts_of: PartsOf, *, longest: int, gap_s: float) -> None:
+    def __init__(self, segments_of: SegmentsOf, *, longest: int, gap_s: float) -> None:
         """`longest`: most characters of the text. `gap_s`: longest wait for more text."""
-        self._parts_of = parts_of
+        self._segments_of = segments_of
         self._longest = longest
         self._idle_timeout_s = gap_s
         self._feed, self._pairs = SentenceStream(), SurrogatePairs()
@@ -39,7 +39,8 @@ class TextStream:
         self._silence_s = 0.0  # silence before the next segment
         self._has_speech = self._closed = False
         self._waiting = self._reading = False
-        self._parts: deque[Segment | None] = deque()
+        self._segments: list[Segment] = []
+        self._complete = False
         self._written = asyncio.Event()
         self._latest_s = asyncio.get_running_loop().time()
         self.text_error: RequestError | None = None
@@ -85,12 +86,14 @@ class TextStream:
         if not self._has_speech and not self._closed:
             raise EmptyInput("the text has no letter or digit to speak", param="text")
         self._pause()
-        self._put([None])
+        if not self._closed:
+            self._complete = True
+            self._written.set()
 
     def close(self, fault: RequestError | None = None) -> None:
         """Drop the text that is left and that follows. `fault`: the error in the text, if any."""
         self._closed, self.text_error = True, fault or self.text_error
-        self._parts.clear()
+        self._segments.clear()
 
     @contextmanager
     def raise_text_error(self) -> Generator[None]:
@@ -103,29 +106,28 @@ class TextStream:
             raise self.text_error from None
 
     async def wait_for_text(self) -> None:
-        """Wait until a segment is available.
+        """Wait until the first segment is available; raises TextTimeout as `get` does."""
+        await self._wait_for(0)
+
+    async def get(self, index: int) -> Segment | None:
+        """Return a segment once its text has been received, or None after the last.
 
         Raises:
             TextTimeout: no text was received for `gap_s`.
         """
-        while not self._parts:
+        self._waiting = True
+        try:
+            await self._wait_for(index)
+        finally:
+            self._waiting = False
+        return self._segments[index] if index < len(self._segments) else None
+
+    async def _wait_for(self, index: int) -> None:
+        while index >= len(self._segments) and not self._complete:
             self._written.clear()
-            await self._more()
+            await self._wait_for_more()
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Segment:
-        """Return the next segment. Raises TextTimeout if no text is received for `gap_s`."""
-        self._waiting = not self._parts
-        await self.wait_for_text()
-        self._waiting = False
-        segment = self._parts.popleft()
-        if segment is None:
-            raise StopAsyncIteration
-        return segment
-
-    async def _more(self) -> None:
+    async def _wait_for_more(self) -> None:
         ends_s = self._latest_s + self._idle_timeout_s
         try:
             async with ProcessTimeout(ends_s - asyncio.get_running_loop().time()):
@@ -153,10 +155,12 @@ class TextStream:
         check_pauses(self._pauses_s)
         self._silence_s += paused_text.pause_s
         preceded = PausedText(self._silence_s, paused_text.text)
-        parts = await run_in_thread_if_long(paused_text.text, partial(self._parts_of, preceded))
-        if parts:
+        segments = await run_in_thread_if_long(
+            paused_text.text, partial(self._segments_of, preceded)
+        )
+        if segments:
             self._silence_s, self._has_speech = 0.0, True
-            self._put(parts)
+            self._put(segments)
 
     def _pause(self) -> None:
         """Add the silence after the last segment."""
@@ -164,7 +168,12 @@ class TextStream:
             self._put([Segment(None, self._silence_s)])
             self._silence_s = 0.0
 
-    def _put(self, parts: Sequence[Segment | None]) -> None:
+    def _put(self, segments: list[Segment]) -> None:
         if not self._closed:
-            self._parts.extend(parts)
+            self._segments += segments
             self._written.set()
+
+
+async def run_in_thread_if_long(text: str, read: Callable[[], T]) -> T:
+    """Return the result of `read`, which runs in a thread if the text is long."""
+    return read() if len(text) <= LONG_CHARACTERS else await asyncio.to_thread(read)

@@ -65,7 +65,9 @@ class TokenReader:
         """
         before: CodeStream | None = None
         async with asyncio.TaskGroup() as running:
-            async for segment in segments:
+            index = 0
+            while (segment := await segments.get(index)) is not None:
+                index += 1
                 if segment.prompt is None:
                     self._record(segment, None)
                     self._started.put_nowait((segment, None))

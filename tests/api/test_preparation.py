@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.main import create_app
-from app.synthesis.text_thread import LONG_CHARACTERS
+from app.synthesis.text_stream import LONG_CHARACTERS
 from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.pronunciations import PronunciationsError

@@ -9,7 +9,7 @@ import pytest
 
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
-from app.synthesis.segments import FixedSegments, Segment
+from app.synthesis.segments import CompleteSegments, Segment
 from app.synthesis.token_reader import TokenReader
 from app.tokens.code_buffer import FrameLayout
 
@@ -62,7 +62,7 @@ def reading(
 ) -> tuple[TokenReader, asyncio.Task[None]]:
     generations = TokenReader(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
     return generations, asyncio.create_task(
-        generations.read(FixedSegments([Segment(prompt) for prompt in "abcd"]))
+        generations.read(CompleteSegments([Segment(prompt) for prompt in "abcd"]))
     )
 
 
