@@ -14,12 +14,11 @@ from fastapi import FastAPI
 
 from app import __version__, metrics
 from app.api.errors import UnhandledErrors, install_error_handlers
-from app.api.middleware.access_log import AccessLog
 from app.api.middleware.api_keys import ApiKeyMiddleware, ApiKeys
 from app.api.middleware.body_limit import MAX_VALUES, BodyLimit
 from app.api.middleware.cors import allow_origins
 from app.api.middleware.origin_check import OriginCheck
-from app.api.middleware.request_id import RequestIdMiddleware
+from app.api.middleware.request_context import RequestContext
 from app.api.openapi import ERROR_RESPONSES, document_keys
 from app.api.otel import TELEMETRY
 from app.api.routes.page import router as page
@@ -137,8 +136,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         OriginCheck, hosts=settings.allowed_hosts, own=settings.host, origins=settings.cors_origins
     )
-    app.add_middleware(AccessLog, addresses=settings.log_client_address)
-    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(RequestContext, addresses=settings.log_client_address)
 
 
 async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -> None:

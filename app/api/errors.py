@@ -15,8 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.api.middleware.access_log import add_log_fields, log_fields
-from app.api.middleware.request_id import request_id_of
+from app.api.middleware.request_log import request_log_of
 from app.api.paths import route_path
 from app.errors import (
     BodyTooLarge,
@@ -89,24 +88,26 @@ class UnhandledErrors:
             if isinstance(exc, ClientDisconnect):
                 _left(scope)
             elif not isinstance(exc, ResponseBroken):  # raised on purpose and logged already
-                log.error("request %s: unexpected error", request_id_of(scope), exc_info=exc)
+                log.error(
+                    "request %s: unexpected error", request_log_of(scope).request_id, exc_info=exc
+                )
                 if not started:
                     await error_response(ServiceError("internal error"))(scope, receive, send)
             raise
 
 
-def count_rejection(scope: Scope, code: str) -> None:
+def count_rejection(scope: Scope, code: str, reason: str | None = None) -> None:
     """Log and count a request rejected before synthesis."""
-    add_log_fields(scope, error=code)
+    request_log_of(scope).fail(code, reason)
     if route_path(scope) in SPEECH_PATHS:
         metrics.REQUESTS.labels(code).inc()
 
 
 def _left(scope: Scope) -> None:
     """Count a client that disconnected too early, unless its request has been rejected already."""
-    if "error" not in log_fields(scope):
-        count_rejection(scope, "cancelled")
-        add_log_fields(scope, reason="the client disconnected before its request was complete")
+    if request_log_of(scope).error is None:
+        reason = "the client disconnected before its request was complete"
+        count_rejection(scope, "cancelled", reason)
 
 
 def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:

@@ -15,9 +15,8 @@ from app import metrics
 from app.api.admission import Admission
 from app.api.errors import ResponseBroken, error_response
 from app.api.history import RequestHistory
-from app.api.middleware.access_log import add_log_fields, log_fields
 from app.api.middleware.api_keys import key_number_of
-from app.api.middleware.request_id import request_id_of
+from app.api.middleware.request_log import request_log_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
 from app.audio.encoders import MEDIA_TYPES, Encoder, content_type
 from app.config.types import Encoding, Format
@@ -88,35 +87,36 @@ class AudioResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request. Raises ResponseBroken if it fails after its status was sent."""
         output_format = self._output_format
-        add_log_fields(scope, format=output_format.format, delivery=output_format.delivery)
+        request_log = request_log_of(scope)
+        request_log.format = output_format.format
+        request_log.delivery = output_format.delivery
         sink = SINKS[output_format.delivery](
             send, receive, self._audio_headers(), output_format.write_limit_s
         )
         key, whole = key_number_of(scope), output_format.delivery == "whole"
         try:
             with self._records.track(
-                request_id_of(scope), key, self._expected_s, self._speed
+                request_log.request_id, key, self._expected_s, self._speed
             ) as progress:
                 async with self._admission.slot(key, None if whole else progress, sink.gone):
                     try:
                         stats = await self._speak(sink, progress)
                         observe_success(stats, whole=whole)
-                        add_log_fields(scope, finish_reason=stats.finish_reason)
+                        request_log.finish_reason = stats.finish_reason
                     finally:
-                        add_log_fields(scope, **response_fields(progress.spoken(), whole=whole))
+                        request_log.add_audio(progress.spoken(), whole=whole)
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
-            add_log_fields(scope, error=exc.code, reason=exc.message)
+            request_log.fail(exc.code, exc.message)
             await _fail(exc, sink, scope, receive, send)
         except ClientGone as exc:
             metrics.REQUESTS.labels("cancelled").inc()
-            # Keep the reason the server logged when it closed the connection.
-            add_log_fields(scope, **{"error": "cancelled", "reason": str(exc), **log_fields(scope)})
+            request_log.fail("cancelled", str(exc))
             abort(scope)
             raise ResponseBroken(str(exc)) from exc
         except asyncio.CancelledError:
             metrics.REQUESTS.labels("cancelled").inc()
-            add_log_fields(scope, error="cut_off", reason="cancelled at shutdown")
+            request_log.fail("cut_off", "cancelled at shutdown")
             error = Draining("the server is shutting down", retry_after_s=1)
             await _fail(error, sink, scope, receive, send)
             raise
@@ -146,17 +146,6 @@ def observe_success(stats: SynthesisStats, *, whole: bool) -> None:
     if not whole:
         metrics.FIRST_AUDIO.observe(stats.first_audio_s)
         metrics.FIRST_WINDOW.observe(stats.first_window_s)
-
-
-def response_fields(stats: SynthesisStats, *, whole: bool) -> dict[str, float]:
-    """Return the log fields of a response, complete or not.
-
-    A whole body sends its first audio at its end.
-    """
-    first_audio_s = stats.total_s if whole else stats.first_audio_s
-    told = {"first_audio_s": round(first_audio_s, 4), "retries": stats.retries}
-    audio = {"audio_s": round(stats.audio_s, 3), "codec_tokens": stats.codec_tokens}
-    return audio | {name: value for name, value in told.items() if value}
 
 
 def abort(scope: Scope) -> None:

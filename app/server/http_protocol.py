@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from websockets.http11 import Request
 
 from app.api.errors import count_rejection
-from app.api.middleware.access_log import add_log_fields
+from app.api.middleware.request_log import request_log_of
 from app.errors import (
     HeadTooLarge,
     InvalidHandshake,
@@ -277,7 +277,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _on_write_stall(self) -> None:
         if self._responding and not self.pipeline:
-            add_log_fields(self.cycle.scope, error="cancelled", reason=STALLED)  # type: ignore[arg-type]
+            request_log_of(self.cycle.scope).fail("cancelled", STALLED)  # type: ignore[arg-type]
         reset(self.transport)
 
     def _on_read_timeout(self) -> None:
@@ -311,9 +311,12 @@ class HttpProtocol(HttpToolsProtocol):
         elif cycle is None or cycle.response_started:
             self.transport.abort()
         else:
-            count_rejection(cycle.scope, error.code)  # type: ignore[arg-type]
-            add_log_fields(cycle.scope, status=error.status, broken=False)  # type: ignore[arg-type]
-            self._write_error(error, cycle.scope)  # type: ignore[arg-type]
+            scope = cast("Scope", cycle.scope)
+            count_rejection(scope, error.code)
+            request_log = request_log_of(scope)
+            request_log.status = error.status
+            request_log.broken = False
+            self._write_error(error, scope)
             cycle.disconnected = True  # ends the application's task for this request
             cycle.message_event.set()
 

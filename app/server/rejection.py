@@ -8,7 +8,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.api.errors import error_response
-from app.api.middleware.request_id import HEADER, assign_request_id
+from app.api.middleware.request_log import HEADER, request_log_of
 from app.errors import ServiceError
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def rejection_bytes(error: ServiceError, scope: Scope, headers: list[tuple[bytes
 
     `headers` are those that the server adds to every response.
     """
-    name = assign_request_id(scope)
+    name = request_log_of(scope).request_id
     log.info("request %s: %s", name, error.code)
     answer = error_response(error)
     headers = [

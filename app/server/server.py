@@ -153,7 +153,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_per_message_deflate=False,  # compressed audio does not get smaller
         log_level=settings.log_level,
         log_config=None,  # app.logs has configured the loggers
-        access_log=False,  # app.api.middleware.access_log logs the requests
+        access_log=False,  # app.api.middleware.request_context logs the requests
         timeout_graceful_shutdown=settings.shutdown_grace_s,
         server_header=False,
     )

@@ -19,7 +19,7 @@ from app.server.write_timeout import WriteStallTimeout
 # Replaces uvicorn.error. Its level (see app.server.server) drops the line that uvicorn logs for
 # each handshake, because that line holds the client's address and the query, which may contain a
 # key.
-# app.api.middleware.access_log logs the requests.
+# app.api.middleware.request_context logs the requests.
 LOGGER = "uvicorn.error.websocket"
 
 # Bytes in the write buffer at which a ping aborts the connection. Only answers to pings get there:

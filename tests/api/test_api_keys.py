@@ -135,7 +135,7 @@ async def test_a_websocket_needs_one_too() -> None:
     async def reached(*_: object) -> None:
         pytest.fail("let in")
 
-    scope = {"type": "websocket", "path": "/v1/any", "headers": [], "state": {"request_id": "x"}}
+    scope = {"type": "websocket", "path": "/v1/any", "headers": []}
     await ApiKeyMiddleware(reached, ApiKeys(KEYS))(scope, reached, send)  # type: ignore[arg-type]
     assert (said[0]["type"], said[0]["status"]) == ("websocket.http.response.start", 401)
 

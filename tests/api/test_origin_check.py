@@ -228,7 +228,6 @@ async def test_a_public_name_is_refused_where_the_connection_has_come_over_loopb
             "method": "POST",
             "path": SPEECH,
             "server": (address, 9091),
-            "state": {"request_id": "x"},
         },
         "headers": [(b"host", host), (b"origin", b"http://" + host)],
     }

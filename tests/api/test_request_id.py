@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.middleware.request_id import RequestIdMiddleware
+from app.api.middleware.request_context import RequestContext
 from app.errors import EngineError, ServiceError
 from tests.api.test_slow_clients import HANDSHAKE, KEY, SIZED, Client
 from tests.fakes import FixedEngine
@@ -109,8 +109,8 @@ async def test_no_header_gets_through_that_could_break_one(value: bytes) -> None
     async def send(message: dict[str, object]) -> None:
         heard.append(message)
 
-    await RequestIdMiddleware(app)(
-        {"type": "http", "headers": [(b"x-request-id", value)]}, None, send
+    await RequestContext(app)(
+        {"type": "http", "path": "/", "headers": [(b"x-request-id", value)]}, None, send
     )  # type: ignore[arg-type]
     ((name, told),) = heard[0]["headers"]  # type: ignore[misc]
     assert name == b"x-request-id"

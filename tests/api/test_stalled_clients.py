@@ -126,7 +126,6 @@ async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
     response = AudioResponse(speak, answer, Admission(1, None, 0.0), RequestHistory())
     scope = {
         "type": "http",
-        "state": {"request_id": "x"},
         "extensions": {"speech.abort": aborted.set},
     }
     with pytest.raises(ResponseBroken, match="engine_truncated"):

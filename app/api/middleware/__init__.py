@@ -1,1 +1,1 @@
-"""ASGI middleware: request id, log line, Origin, API keys, body size and CORS."""
+"""ASGI middleware: request id and log line, Origin, API keys, body size and CORS."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from typing import cast
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import count_rejection, error_response
-from app.api.middleware.access_log import add_log_fields
+from app.api.middleware.request_log import request_log_of
 from app.errors import InvalidApiKey
 
 # Found anywhere in the path, because a prefix (uvicorn's --root-path) may precede it.
@@ -42,16 +41,15 @@ class ApiKeyMiddleware:
         self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with the index of its key, or respond with 401."""
+        """Pass the request on with the number of its key, or respond with 401."""
         if scope["type"] == "lifespan" or PROTECTED_PATH not in scope["path"]:
             await self._app(scope, receive, send)
             return
-        number = self._keys.find(_bearer(scope) or _offered(scope))
-        if number is None:
+        index = self._keys.find(_bearer(scope) or _offered(scope))
+        if index is None:
             await self._refuse(scope, receive, send)
             return
-        scope["state"]["api_key"] = number
-        add_log_fields(scope, **api_key_field(number))
+        request_log_of(scope).key = index + 1
         await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,13 +59,8 @@ class ApiKeyMiddleware:
 
 
 def key_number_of(scope: Scope) -> int | None:
-    """Return the index of a request's key, or None if the service has no keys."""
-    return cast("int | None", scope["state"].get("api_key"))
-
-
-def api_key_field(number: int | None) -> dict[str, int]:
-    """Return the log field of a key: its position in API_KEYS, from 1."""
-    return {} if number is None else {"key": number + 1}
+    """Return the position of a request's key in API_KEYS, from 1; None if the service has none."""
+    return request_log_of(scope).key
 
 
 def subprotocol_of(scope: Scope) -> str | None:

@@ -50,7 +50,7 @@ class Connection:
         tasks: asyncio.TaskGroup,
         key: int | None,
     ) -> None:
-        """`tasks`: group for one task per utterance. `key`: index of the client's API key."""
+        """`tasks`: group for one task per utterance. `key`: number of the client's API key."""
         self._service = service
         self._receive = receive
         self._channel = channel

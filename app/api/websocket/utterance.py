@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from app import metrics
 from app.api.admission import Admission
 from app.api.history import RequestHistory
-from app.api.middleware.access_log import format_fields
-from app.api.middleware.api_keys import api_key_field
-from app.api.response import OutputFormat, observe_success, response_fields
+from app.api.middleware.request_log import RequestLog, format_fields
+from app.api.response import OutputFormat, observe_success
 from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
 from app.synthesis.stats import Progress
 from app.synthesis.text_stream import TextStream
@@ -34,7 +33,7 @@ class Utterance:
     async def speak(self, sink: Sink, name: str, key: int | None = None) -> None:
         """Speak the text from its first sentence to its end.
 
-        `name`: request id for the log. `key`: index of the API key.
+        `name`: request id for the log. `key`: number of the API key.
 
         Raises:
             ServiceError: see synthesize().
@@ -43,6 +42,7 @@ class Utterance:
             RequestError: the text is invalid.
             ClientGone: the client disconnected or stopped reading.
         """
+        request_log = RequestLog(name, key=key)
         try:
             with self.text_stream.raise_text_error():
                 await self.text_stream.wait_for_text()
@@ -53,14 +53,16 @@ class Utterance:
                 async with self.admission.slot(key, progress):
                     stats = await self.synthesis(sink, progress)
             observe_success(stats, whole=False)
-            told = api_key_field(key) | response_fields(stats, whole=False)
+            request_log.add_audio(stats, whole=False)
+            fields = request_log.fields()
             log.info(
-                "request %s: %s", name, format_fields(told), extra={"request_id": name, **told}
+                "request %s: %s", name, format_fields(fields), extra={"request_id": name, **fields}
             )
         except (asyncio.CancelledError, ClientGone):
             metrics.REQUESTS.labels("cancelled").inc()
-            fields = {"request_id": name, "error": "cancelled", **api_key_field(key)}
-            log.info("request %s: cancelled", name, extra=fields)
+            request_log.fail("cancelled")
+            extra = {"request_id": name, **request_log.fields()}
+            log.info("request %s: cancelled", name, extra=extra)
             raise
         finally:
             self.text_stream.close()
