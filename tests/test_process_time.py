@@ -17,8 +17,7 @@ from app.api.sinks import deliver
 from app.engine.vllm.client import EngineLimits
 from app.engine.vllm.token_timeout import TokenTimeout
 from app.process_time import BEAT_S, ProcessTimeout, ProcessTimer
-from app.server.timeouts import ReadTimeout
-from app.server.write_timeout import WriteStallTimeout
+from app.server.timeouts import ReadTimeout, WriteStallTimeout
 from app.synthesis.audio_output import ClientGone
 from tests.child_service import Running, start, wait_until_ready
 from tests.engine.connected import against, numbers_of

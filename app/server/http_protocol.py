@@ -25,9 +25,8 @@ from app.errors import (
 from app.server.close_delimited import CloseDelimitedBody, reset
 from app.server.handshake import is_websocket_upgrade, read_handshake
 from app.server.rejection import rejection_bytes
-from app.server.timeouts import ReadTimeout
+from app.server.timeouts import ReadTimeout, WriteStallTimeout
 from app.server.websocket_protocol import WebSocketProtocol
-from app.server.write_timeout import WriteStallTimeout
 
 # By default Linux lets the send buffer grow to 4 MB and reports the socket writable only when a
 # third of it is free. That third is half a minute of pcm at real time, during which a client that
@@ -46,6 +45,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     uvicorn alone has no timeout for headers and bodies and no limit for trailers. Its close waits
     until the client has read the write buffer, which a stalled client never does.
+    The proxies in deploy/ limit headers, trailers and slow clients too, and do not pipeline. The
+    same limits are here because the service must be safe without a proxy (SECURITY.md).
     """
 
     read_limit_s = 10.0

@@ -13,8 +13,7 @@ from websockets.http11 import Request
 from app.api.websocket.connection import SHUTDOWN
 from app.errors import Draining, HandshakeRefused, RequestTimeout, ServiceError
 from app.server.rejection import rejection_bytes
-from app.server.timeouts import ReadTimeout
-from app.server.write_timeout import WriteStallTimeout
+from app.server.timeouts import ReadTimeout, WriteStallTimeout
 
 # Replaces uvicorn.error. Its level (see app.server.server) drops the line that uvicorn logs for
 # each handshake, because that line holds the client's address and the query, which may contain a
