@@ -45,8 +45,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     uvicorn alone has no timeout for headers and bodies and no limit for trailers. Its close waits
     until the client has read the write buffer, which a stalled client never does.
-    The proxies in deploy/ limit headers, trailers and slow clients too, and do not pipeline. The
-    same limits are here because the service must be safe without a proxy (SECURITY.md).
+    The proxies in deploy/ limit headers and slow clients too, and pipeline no requests. The same
+    limits are here because the service must be safe without a proxy (SECURITY.md).
     """
 
     read_limit_s = 10.0
