@@ -13,7 +13,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
 @cache
-def test_files() -> list[tuple[str, ast.Module]]:
+def parsed_tests() -> list[tuple[str, ast.Module]]:
     """Every file of tests, by its path from the project's root."""
     paths = sorted(TESTS.rglob("test_*.py"))
     return [
@@ -35,7 +35,7 @@ def rows_of(tree: ast.AST) -> Iterator[int]:
 def files_by_row() -> dict[int, list[str]]:
     """The files that show each row, in order."""
     found: dict[int, list[str]] = {}
-    for file, tree in test_files():
+    for file, tree in parsed_tests():
         for row in sorted(set(rows_of(tree))):
             found.setdefault(row, []).append(file)
     return found
@@ -46,7 +46,7 @@ def missing_tests(text: str) -> list[str]:
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     known = {
         f"{file}::{node.name}"
-        for file, tree in test_files()
+        for file, tree in parsed_tests()
         for node in ast.walk(tree)
         if isinstance(node, functions)
     }

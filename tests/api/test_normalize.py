@@ -1,16 +1,21 @@
-"""`normalize`: what the engine is asked, and the route that shows it."""
+"""Normalisation of texts: the prompt that the engine receives, and the route that shows the text."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from app.api.service import MAX_TEXTS
+from app.main import create_app
+from app.synthesis.text_stream import LONG_CHARACTERS
+from app.text.pauses import PausedText
 from app.text.preparation import NormalisationOptions, TextPreparation
+from app.text.pronunciations import PronunciationsError
 from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import HELLO, SPEECH, good_request, serving, settings_for_tests
 from tests.waiting import until
@@ -180,3 +185,55 @@ async def test_the_lexicon_and_the_limit_hold_in_the_process(tmp_path: Path) -> 
             "string_too_long",
             "input",
         )
+
+
+@pytest.mark.parametrize(
+    ("language", "spoken"),
+    [("en", "one hundred five"), ("ms", "seratus lima"), ("zh", "一百零五"), ("ta", "நூற்று ஐந்து")],
+)
+async def test_the_language_is_the_clients(language: str, spoken: str) -> None:
+    async with serving(FixedEngine([1])) as served:
+        answer = await served.client.post(NORMALIZE, json={"input": "105", "language": language})
+    assert answer.json()["output"].casefold() == spoken
+
+
+async def test_an_unknown_language_is_refused() -> None:
+    async with serving(FixedEngine([1])) as served:
+        answer = await served.client.post(NORMALIZE, json={"input": "105", "language": "fr"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "language")
+
+
+async def test_others_are_served_while_a_long_text_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, may_end = threading.Event(), threading.Event()
+    read = TextPreparation.paused_texts
+
+    def slowly(self: TextPreparation, text: str, manner: NormalisationOptions) -> list[PausedText]:
+        reading.set()
+        assert may_end.wait(20)
+        return read(self, text, manner)
+
+    monkeypatch.setattr(TextPreparation, "paused_texts", slowly)
+    body = {"input": "Hello there. " * (LONG_CHARACTERS // 10), "response_format": "pcm"}
+    async with serving(FixedEngine([1] * 50)) as served:
+        asking = asyncio.create_task(served.client.post(SPEECH, json=body))
+        assert await asyncio.to_thread(reading.wait, 20)
+        assert (await served.client.get("/health")).status_code == 200
+        may_end.set()
+        assert (await asking).status_code == 200
+
+
+async def test_pronunciations_are_applied_before_the_rules_and_without_them(tmp_path: Path) -> None:
+    pronunciations = tmp_path / "words.tsv"
+    pronunciations.write_text("# names\nMaxis\tmack siss\n4G\tfour gee\n", encoding="utf-8")
+    async with serving(
+        FixedEngine([1]), settings=settings_for_tests(pronunciations=str(pronunciations))
+    ) as served:
+        for normalize in (True, False):
+            body = {"input": "Maxis has 4G.", "normalize": normalize}
+            answer = await served.client.post(NORMALIZE, json=body)
+            assert answer.json()["output"] == "mack siss has four gee."
+
+
+def test_pronunciations_that_cannot_be_read_end_the_start(tmp_path: Path) -> None:
+    with pytest.raises(PronunciationsError, match="cannot be read"):
+        create_app(settings_for_tests(pronunciations=str(tmp_path / "none.tsv")))
