@@ -1,4 +1,4 @@
-"""What an answer sounds like: as ffmpeg reads it, and how near one sound is to another."""
+"""Decoding of an answer with ffmpeg, and the distance between two signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Sound = NDArray[np.float32] | NDArray[np.float64]
 
 
 def decoded(data: bytes, rate_hz: int, container: str | None = None) -> NDArray[np.float64]:
-    """Samples at a rate; `container` where the bytes do not say what they are, and at which rate."""
+    """Return samples at a rate; `container` if the bytes do not name their format and rate."""
     told = {"sample_rate": str(rate_hz)} if container else None
     resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
     with av.open(io.BytesIO(data), format=container, options=told) as file:
@@ -22,7 +22,7 @@ def decoded(data: bytes, rate_hz: int, container: str | None = None) -> NDArray[
 
 
 def snr_db(expected: Sound, actual: Sound) -> float:
-    """Power of what is expected over that of the difference."""
+    """Return the power of the expected signal over that of the difference."""
     assert expected.shape == actual.shape
     error = float(np.square(expected.astype(np.float64) - actual).sum())
     return 10 * np.log10(float(np.square(expected, dtype=np.float64).sum()) / max(error, 1e-30))

@@ -31,25 +31,25 @@ class Running:
     log: Path  # a file: a pipe that nobody reads would fill, and hold the service up
 
     def logged(self) -> str:
-        """What it has said so far."""
+        """Return the log so far."""
         return self.log.read_text(encoding="utf-8")
 
     def metric(self, row: str) -> float:
-        """One of those that it exports, by name and labels as they stand on the page."""
+        """Return an exported metric by its name and labels, as on /metrics."""
         return exported(httpx.get(f"{self.url}/metrics", trust_env=False).text, row)
 
     def ended(self, limit_s: float = 20) -> tuple[int, str]:
-        """Wait for its end: the exit status, and what it has logged."""
+        """Wait for the end of the process; return its exit status and log."""
         return self.process.wait(limit_s), self.logged()
 
     def end(self) -> None:
-        """End it now, if it has not ended."""
+        """Kill the process if it has not ended."""
         self.process.kill()
         self.process.wait()
 
 
 def free_ports() -> Iterator[int]:
-    """Ports that nobody listens on; below those that the system gives away, and other ones in each test process."""
+    """Yield free ports below the system's ephemeral range, others in each test process."""
     for port in itertools.count(20_000 + os.getpid() * 41 % 10_000):
         try:
             socket.create_server(("127.0.0.1", port)).close()
@@ -62,7 +62,7 @@ PORTS = free_ports()
 
 
 def start(folder: Path, module: str = "app", **environment: str) -> Running:
-    """Start the service in a clean folder, with no settings but these."""
+    """Start the service in an empty folder, with these settings only."""
     port = next(PORTS)
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     log = folder / f"{port}.log"
@@ -84,7 +84,7 @@ def start(folder: Path, module: str = "app", **environment: str) -> Running:
 
 
 def wait_until_ready(running: Running, limit_s: float = 40) -> None:
-    """Wait for /ready; fails with the log where the process ends first."""
+    """Wait for /ready; fail with the log if the process ends first."""
     deadline_s = time.monotonic() + limit_s
     while time.monotonic() < deadline_s:
         if running.process.poll() is not None:
@@ -100,7 +100,7 @@ def wait_until_ready(running: Running, limit_s: float = 40) -> None:
 
 @contextmanager
 def running_in(folder: Path, module: str = "app", **environment: str) -> Generator[Running]:
-    """A service that is ready, and gone when the block ends."""
+    """Yield a ready service, and kill it when the block ends."""
     service = start(folder, module, **environment)
     try:
         wait_until_ready(service)

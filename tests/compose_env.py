@@ -1,4 +1,4 @@
-"""The environment that compose gives a container, by its own rules: later files win, `environment` over all."""
+"""The environment of a container by compose's rules: later files win, `environment` over all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ NOBODYS: Mapping[str, str] = {}
 def environment_of(
     file: str, settings: Mapping[str, str], shell: Mapping[str, str] = NOBODYS
 ) -> dict[str, str]:
-    """Of a compose file's one service; `settings`: the file's that ENV_FILE names, `shell`: the shell's and .env's."""
+    """Return the environment of a compose file's one service.
+
+    `settings` are those of the file that ENV_FILE names, `shell` those of the shell and .env.
+    """
     (service,) = yaml.safe_load((ROOT / file).read_text())["services"].values()
     given: dict[str, str] = {}
     for place in service.get("env_file", ()):

@@ -1,4 +1,4 @@
-"""Stand-ins at the seams: an engine with a fixed answer, a codec whose sound tells the code, a window, a clock."""
+"""Fakes at the seams: an engine, a codec whose audio tells the codes, a window, a clock."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def tone_codes(count: int) -> list[int]:
 class ToneCodec:
     """Each code is 20 ms of a tone of its own loudness; stateless, so windows agree exactly.
 
-    `culprit` is a code on which a batch fails, `noise` one that gives NaN, `mutes` are silent, `hold` stops the device.
+    A batch with the code `culprit` fails, `noise` decodes to NaN, `mute` to silence. `free` blocks
+    the device.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ToneCodec:
 
 @dataclass(eq=False)
 class Asked:
-    """A window that waits in a queue; `opened` once its length has been asked for, and so may not change."""
+    """A window that waits in a queue; `opened` once its length was read, and so may not change."""
 
     frames: int
     deadline_s: float = 0.0
@@ -92,7 +93,7 @@ class Asked:
 
 @dataclass
 class FixedEngine:
-    """Answers every prompt with the same numbers, `burst` at a time, with `gap_s` between bursts.
+    """Answers every prompt with the same numbers, `burst` at a time, `gap_s` apart.
 
     After `stall_after` bursts it waits for `go_on`.
     """
@@ -119,7 +120,7 @@ class FixedEngine:
         """Always ready."""
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Send the numbers; raises `error`, where given, in the place of the end."""
+        """Send the numbers; raises `error`, if given, at the end."""
         self.prompts.append(prompt)
         self.samplings.append(sampling)
         self.active += 1
@@ -148,7 +149,7 @@ def tone_spec(**changes: int | bool | str) -> CodecSpec:
 def window_spec(
     frames_per_s: float, left: int, right: int, max_window: int, *, exact: bool
 ) -> CodecSpec:
-    """The tone codec's spec with windows of other lengths and contexts, in frames."""
+    """Return the tone codec's spec with windows of other lengths and contexts, in frames."""
     return tone_spec(
         samples_per_frame=round(SPEC.sample_rate_hz / frames_per_s),
         left_context_frames=left,
@@ -160,7 +161,7 @@ def window_spec(
 
 @dataclass
 class Clock:
-    """A time that only moves when it is moved."""
+    """A clock that moves only when a test moves it."""
 
     now_s: float = 1_000.0
 

@@ -1,4 +1,4 @@
-"""The tests as their sources name them: which there are, and which rows of docs/faults.md they show."""
+"""The tests in their sources: their names, and their marks of rows of docs/faults.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 @cache
 def parsed_tests() -> list[tuple[str, ast.Module]]:
-    """Every file of tests, by its path from the project's root."""
+    """Return every test file by its path from the root, with its syntax tree."""
     paths = sorted(TESTS.rglob("test_*.py"))
     return [
         (path.relative_to(TESTS.parent).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
@@ -23,7 +23,7 @@ def parsed_tests() -> list[tuple[str, ast.Module]]:
 
 
 def rows_of(tree: ast.AST) -> Iterator[int]:
-    """The rows of the matrix that marks in a file name."""
+    """Yield the rows of docs/faults.md that the marks in a file name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
             for argument in node.args:
@@ -33,7 +33,7 @@ def rows_of(tree: ast.AST) -> Iterator[int]:
 
 
 def files_by_row() -> dict[int, list[str]]:
-    """The files that show each row, in order."""
+    """Return the files with a mark of each row, sorted."""
     found: dict[int, list[str]] = {}
     for file, tree in parsed_tests():
         for row in sorted(set(rows_of(tree))):
@@ -42,7 +42,7 @@ def files_by_row() -> dict[int, list[str]]:
 
 
 def missing_tests(text: str) -> list[str]:
-    """Tests that a text names, as `tests/x.py::test_y`, and that are not there."""
+    """Return the tests that a text names as `tests/x.py::test_y` and that do not exist."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     known = {
         f"{file}::{node.name}"

@@ -1,4 +1,4 @@
-"""`python -m tests.faulty_service`: the service with an engine and a codec that do what the text asks for."""
+"""`python -m tests.faulty_service`: the service with an engine and a codec that fail on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CODES = {"Lose it.": LOSES_THE_DEVICE, "Hang.": HANGS, "End.": ENDS_THE_THREAD}
 
 
 class ObedientEngine(FixedEngine):
-    """Speaks 1 s of any text; of some in another way."""
+    """Generates 1 s of codes for any text, and faults for some texts."""
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """Never begin ("Wait."), never end ("Go on."), take 1.5 s ("Slowly."), or send what a codec breaks on."""
@@ -47,7 +47,7 @@ def _words(prompt: str) -> str:
 
 
 class UnreliableCodec(ToneCodec):
-    """Breaks on some codes, in the ways that only a new process mends."""
+    """Fails at some codes in ways that only a new process ends."""
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode, lose the device, hang, or end the thread."""
@@ -62,7 +62,7 @@ class UnreliableCodec(ToneCodec):
 
 
 def load(limits: BatchLimits) -> DeadlineQueue[Job]:
-    """What loading ends with; LOADS=never."""
+    """Return the queue at the end of loading; with LOADS=never block for ever."""
     if os.environ.get("LOADS") == "never":
         time.sleep(FOR_EVER_S)
     return DeadlineQueue(limits)

@@ -1,4 +1,4 @@
-"""The app under a real uvicorn on a free port, and the check for leftovers after every test."""
+"""The application under a real uvicorn on a free port, and the check for leftovers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HELLO: dict[str, object] = {"input": "Hello there.", "response_format": "pcm"}
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A running service: where it is, a client, and its insides for the check at the end."""
+    """A running service: its address, a client, and its internals for the check at the end."""
 
     url: str
     port: int
@@ -49,13 +49,13 @@ class Served:
         )
 
     async def until_waiting(self, windows: int) -> None:
-        """Return when so many windows wait for the device."""
+        """Return when this many windows wait for the device."""
         decoder = self.service.decoder
         assert decoder is not None
         await until(lambda: decoder.waiting >= windows)
 
     async def metric(self, row: str) -> float:
-        """One of those that it exports, by name and labels as they stand on the page."""
+        """Return an exported metric by its name and labels, as on /metrics."""
         return exported((await self.client.get("/metrics")).text, row)
 
     async def until_metric(self, row: str, value: float) -> None:
@@ -67,17 +67,17 @@ class Served:
         await until(reached)
 
     def shut_connections_down(self) -> None:
-        """Tell every connection what it is told at SIGTERM."""
+        """Shut all connections down as at SIGTERM."""
         for connection in list(self.server.server_state.connections):
             connection.shutdown()
 
     async def settle(self) -> None:
-        """Wait until nothing is left of any request: slots, windows, tasks of ours."""
+        """Wait until no slot, window or task of a request is left."""
         await until(lambda: not self._busy(), 5)
 
 
 def speech_tasks() -> list[str]:
-    """Names of the coroutines of unfinished tasks that belong to a speech request."""
+    """Return the names of the coroutines of unfinished tasks that belong to a speech request."""
     names = [
         getattr(task.get_coro(), "__qualname__", "")
         for task in asyncio.all_tasks()
@@ -91,7 +91,7 @@ def speech_tasks() -> list[str]:
 
 
 def settings_for_tests(**values: object) -> Settings:
-    """Settings that read neither the environment's nor a folder's `.env` file; one decode thread unless asked."""
+    """Return settings that ignore the environment and `.env`; one decode thread by default."""
     return Settings(_env_file=None, **{"decode_workers": 1, **values})  # type: ignore[arg-type,call-arg]
 
 
@@ -103,7 +103,7 @@ async def serving(
     send_buffer_bytes: int | None = None,
     load_encoder: Callable[[], VoiceEncoder] | None = None,
 ) -> AsyncGenerator[Served]:
-    """Serve until the block ends; then nothing may be left over, and the lifespan must end."""
+    """Serve until the block ends; then no request may be left over, and the lifespan must end."""
     settings = settings or settings_for_tests()
     app = create_app(settings, engine=engine, codec=codec or ToneCodec(), load_encoder=load_encoder)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -136,7 +136,7 @@ async def until_ready(client: httpx.AsyncClient) -> None:
 
 
 async def good_request(served: Served) -> bytes:
-    """One good request succeeds: the last line of every fault test."""
+    """Send one valid request that must succeed: the last line of every fault test."""
     answer = await served.client.post(SPEECH, json=HELLO)
     assert answer.status_code == 200, answer.text
     assert answer.content

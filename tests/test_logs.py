@@ -1,4 +1,4 @@
-"""The log: text or JSON, one line a request, and nothing of its text."""
+"""The log: text or JSON, one line for each request, without its text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, object]:
-    """What a log collector would see of a record."""
+    """Return the fields of a record, as a log collector receives them."""
     return vars(record)
 
 

@@ -1,4 +1,4 @@
-"""create_app: wiring without loading, and the parts that it picks."""
+"""create_app: wiring without loading, and the components that it selects."""
 
 from __future__ import annotations
 

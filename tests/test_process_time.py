@@ -1,4 +1,4 @@
-"""A process that stands still for a while blames no engine and no client for that time."""
+"""A process that is suspended for a while blames no engine and no client for that time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHORT_S, LONG_S = 0.3, 1.0  # a limit, and a standstill, within this process
 
 
 def stand_still(seconds: float = LONG_S) -> None:
-    """Let this process's event loop run nothing for a time."""
+    """Block this process's event loop for a time."""
     time.sleep(seconds)
 
 
@@ -41,7 +41,7 @@ def stand_still(seconds: float = LONG_S) -> None:
 async def service(
     engine: ScriptedEngine, folder: Path
 ) -> AsyncGenerator[tuple[Running, httpx.AsyncClient]]:
-    """The service in a process of its own, with short limits."""
+    """Start the service in a process of its own, with short limits."""
     limits = ("FIRST_TOKEN", "TOKEN_GAP", "REQUEST_READ", "CLIENT_WRITE", "CONNECT")
     short = {f"{name}_TIMEOUT_S": str(LIMIT_S) for name in limits}
     running = start(
@@ -56,7 +56,7 @@ async def service(
 
 
 async def freeze(running: Running) -> None:
-    """Stop the process, as a frozen container is, and let it go on."""
+    """Suspend the process for a while, as a frozen container is."""
     os.kill(running.process.pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(STILL_S)

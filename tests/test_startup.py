@@ -1,4 +1,4 @@
-"""Loading that fails: tried again, told by /ready and a metric, and ended at once by the end of the service."""
+"""Loading that fails: retried, reported by /ready and a metric, and cancelled at shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.waiting import until
 
 
 class Pauses:
-    """A clock that stands still: each pause is noted, and lasts until it is ended."""
+    """A clock that stands still: each pause is recorded, and lasts until the test ends it."""
 
     def __init__(self) -> None:
         self.lengths_s: list[float] = []
@@ -36,7 +36,7 @@ class Pauses:
         self._begun = asyncio.Semaphore(0)
 
     async def __call__(self, length_s: float) -> None:
-        """Wait to be ended."""
+        """Wait until the test ends the pause."""
         self.lengths_s.append(length_s)
         self._begun.release()
         await self._ended.acquire()
@@ -47,12 +47,12 @@ class Pauses:
             await self._begun.acquire()
 
     def end(self) -> None:
-        """Let the time of the pause go by."""
+        """End the pause."""
         self._ended.release()
 
 
 class LateEngine(FixedEngine):
-    """An engine that cannot be loaded a few times."""
+    """An engine whose first loads fail."""
 
     failures = 0
     attempts = 0
@@ -66,7 +66,7 @@ class LateEngine(FixedEngine):
 
 @asynccontextmanager
 async def begun(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
-    """The lifespan, and a client; at its end no task is left."""
+    """Run the lifespan with a client; at its end no task is left."""
     before = asyncio.all_tasks()
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,

@@ -1,4 +1,4 @@
-"""Traces: the stages of a request below its span, nothing unless sampled, and the export itself."""
+"""Traces: the stages of a request below its span, no spans unless sampled, and the export."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXPORTER = InMemorySpanExporter()
 
 @pytest.fixture(autouse=True, scope="module")
 def exporting() -> None:
-    """OpenTelemetry keeps its first provider for the whole process: one that leaves other tests alone."""
+    """Set a provider without effect on other tests: OpenTelemetry keeps the process's first."""
     provider = TracerProvider(sampler=ParentBased(ALWAYS_OFF))
     provider.add_span_processor(SimpleSpanProcessor(EXPORTER))
     trace.set_tracer_provider(provider)
@@ -142,7 +142,7 @@ async def test_the_engine_is_told_the_trace(spans: InMemorySpanExporter) -> None
 
 
 class Collector(BaseHTTPRequestHandler):
-    """Takes OTLP over HTTP."""
+    """Receives OTLP over HTTP."""
 
     received: ClassVar[Queue[tuple[str, bytes]]] = Queue()
 
@@ -158,7 +158,7 @@ class Collector(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Work that takes linear time: twice as much of it takes about twice as long."""
+"""Check for linear time: twice the work takes about twice as long."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIES = 5  # of two sizes; the shortest time of each counts
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A text of any size: `unit` so many times, at most `times`."""
+    """A text of any size: `unit` repeated, at most `times`."""
 
     unit: str
     times: int
@@ -25,15 +25,15 @@ class Repeated:
     after: str = ""
 
     def text(self, times: int) -> str:
-        """The text with so many units."""
+        """Return the text with this many units."""
         return self.before + self.unit * times + self.after
 
 
 def assert_linear(work: Callable[[str], object], of: Repeated) -> None:
-    """Time the work for texts of which each is twice as long as the last.
+    """Time the work for texts of doubling length.
 
-    A quadratic rule fails long before the largest. One that is so up to a bound, as within a sentence of bounded
-    length, does not.
+    A quadratic rule fails long before the largest. One that is quadratic up to a bound, as within a
+    sentence of bounded length, passes.
     """
     smallest = max(1, of.times >> DOUBLINGS)
     texts = [of.text(smallest << doubling) for doubling in range(DOUBLINGS + 1)]
@@ -53,7 +53,7 @@ def assert_linear(work: Callable[[str], object], of: Repeated) -> None:
 
 
 def _seconds(work: Callable[[str], object], text: str) -> float:
-    """The process's time for some work, without garbage collections, which take longer the more objects there are."""
+    """Return the process time of some work, without garbage collection."""
     gc.disable()
     try:
         began_s = time.process_time()

@@ -1,4 +1,4 @@
-"""`python -m tests.tone_service`: the service with the engines of TTS_API and a codec that costs nothing."""
+"""`python -m tests.tone_service`: the engines of TTS_API, and a codec without cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in: so many at once, no stream that would starve, and background work only where there is room."""
+"""Admission: concurrency limits, the predicted load, and background work if capacity is left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAN = WindowPlan(WINDOW_FRAMES, WINDOW_FRAMES, left=0, right=0, seamless=False)
 
 @dataclass(eq=False)
 class Playing:
-    """A stream, a second ahead of its client, without an end."""
+    """A stream without an end, a second ahead of its client."""
 
     now: StreamState = field(default_factory=lambda: StreamState(started=True, lead_s=1.0))
 
@@ -43,14 +43,14 @@ def refusals(reason: str) -> float:
 
 
 def carrying(streams: float) -> LoadEstimate:
-    """A device that carries so many streams."""
+    """Return an estimate for a device that sustains this many streams."""
     return LoadEstimate(
         BatchLimits(1, call_overhead_frames=0), 1, PLAN, 50, CallCost(0, 1 / streams / 50)
     )
 
 
 class LateLoad(LoadEstimate):
-    """Carries any number, and is late for all."""
+    """Admits any number of streams, and is late for all."""
 
     def underrunning(self, now_s: float) -> bool:
         return True
@@ -62,7 +62,7 @@ def late_load() -> LoadEstimate:
 
 @asynccontextmanager
 async def taken(admission: Admission, streams: int) -> AsyncGenerator[list[Playing]]:
-    """Places that are held, by streams that play."""
+    """Hold slots with streams that play."""
     async with AsyncExitStack() as places:
         playing = [Playing() for _ in range(streams)]
         for stream in playing:
@@ -71,7 +71,7 @@ async def taken(admission: Admission, streams: int) -> AsyncGenerator[list[Playi
 
 
 async def refused(admission: Admission, reason: str, *, whole: bool = False) -> bool:
-    """Whether one more is refused: for this reason, told to wait, counted once, and without a place taken."""
+    """Return if one more request is rejected for this reason, and counted, without a slot."""
     before, in_flight = refusals(reason), admission.in_flight
     try:
         async with admission.slot(stream=None if whole else Playing()):
@@ -159,7 +159,7 @@ def test_the_reasons_are_a_closed_set() -> None:
 
 
 class Line:
-    """Streams that wait at a full device, in the order in which they were added."""
+    """Streams that wait for a full device, in the order in which they were added."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -168,7 +168,7 @@ class Line:
         self.left: list[asyncio.Event] = []
 
     async def add(self) -> None:
-        """Return when one more waits."""
+        """Add a request, and return when it waits."""
         number, left = len(self.tasks), asyncio.Event()
 
         async def gone() -> None:
@@ -186,7 +186,7 @@ class Line:
             await asyncio.sleep(0)
 
     async def until_begun(self, streams: int) -> list[int]:
-        """Those that have begun, once they are so many."""
+        """Return the admitted streams when there are this many."""
         await until(lambda: len(self.begun) >= streams)
         return self.begun
 
@@ -298,7 +298,7 @@ async def test_those_that_wait_hold_their_places() -> None:
 
 
 async def play_one(served: Served, engine: FixedEngine, load: LoadEstimate) -> asyncio.Task[int]:
-    """A request that is being spoken while the device is said to carry so much; its status in the end."""
+    """Start a request on a device with this load; returns its status at the end."""
     assert served.service.decoder is not None
     served.service.admission.load = load
 

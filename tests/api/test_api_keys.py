@@ -1,4 +1,4 @@
-"""API keys: who is let in, what the others are told, and that no key is told at all."""
+"""API keys: access with and without one, rejections, and no key in any answer or log."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def v1_routes() -> list[tuple[str, str]]:
 
 
 def every_route(routes: object) -> list[APIRoute]:
-    """Of included routers too."""
+    """Yield all routes, also those of included routers."""
     found: list[APIRoute] = []
     for route in routes:  # type: ignore[attr-defined]
         if isinstance(route, APIRoute):

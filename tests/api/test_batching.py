@@ -1,4 +1,4 @@
-"""The sound does not depend on who shares the batch: real codecs, through HTTP, 16 requests at once."""
+"""The audio does not depend on the batch: real codecs, 16 concurrent requests over HTTP."""
 
 from __future__ import annotations
 

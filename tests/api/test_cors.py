@@ -1,4 +1,4 @@
-"""CORS: pages of the origins that were allowed, and no others; and a broken body stays broken behind it."""
+"""CORS: only allowed origins may read answers, and an aborted body stays aborted."""
 
 from __future__ import annotations
 

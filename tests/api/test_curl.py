@@ -1,4 +1,4 @@
-"""curl, the first client that anybody tries."""
+"""Requests with curl."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ async def test_a_refusal_says_why_and_fails_where_curl_is_asked_to(
 
 
 async def test_a_body_sent_as_a_form_is_told_its_content_type(served: Served) -> None:
-    """What `curl -d` sends where nobody sets a header."""
+    """`curl -d` sends a form unless a header is given."""
     _, answer = await curl(served, *KEY)
     assert "Content-Type: application/json" in json.loads(answer)["error"]["message"]

@@ -1,4 +1,4 @@
-"""The fault matrix's engine rows through the whole service: a scripted engine, real sockets on both sides."""
+"""The engine rows of docs/faults.md: a scripted engine behind the whole service."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def scripted(
 async def against(
     *scripts: Sequence[Step], **values: object
 ) -> AsyncGenerator[tuple[Served, ScriptedEngine, WatchedCodec]]:
-    """The same, whose codec is given no code that it does not know."""
+    """Serve as `scripted`, with a codec that receives only codes of its vocabulary."""
     codec = WatchedCodec()
     async with scripted(codec, *scripts, **values) as (served, engine):
         yield served, engine, codec
@@ -121,7 +121,7 @@ async def status_of(served: Served, **fields: object) -> tuple[int, str]:
 
 
 async def broken_off(served: Served) -> bytes:
-    """What arrives of an answer that begins with 200 and must not end cleanly."""
+    """Return the bytes of an answer that begins with 200 and must not end cleanly."""
     received = bytearray()
     with pytest.raises(httpx.RemoteProtocolError):
         async with served.client.stream("POST", SPEECH, json=HELLO) as asked:

@@ -1,4 +1,4 @@
-"""Several engines behind the service, killed and restarted while it works."""
+"""Several engines behind the service, killed and restarted under load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACED = [completion(CODES, per_event=4, gap_s=0.01)] * 1_000  # 0.3 s each
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a client got: `status` and `code` of an answer, and its bytes; `whole`: it ended as it should."""
+    """Answer to a client: `status` and `code`, and its bytes; `whole` if it ended cleanly."""
 
     asked_s: float
     status: int
@@ -47,7 +47,7 @@ async def ask(served: Served) -> Outcome:
 
 
 class Load:
-    """A new request every 20 ms, whatever becomes of those before."""
+    """A new request every 20 ms, without waiting for the answers."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
@@ -60,7 +60,7 @@ class Load:
             await asyncio.sleep(0.02)
 
     async def end(self) -> list[Outcome]:
-        """What all of them got."""
+        """Stop, and return the outcomes of all requests."""
         self._source.cancel()
         return await asyncio.gather(*self._running)
 

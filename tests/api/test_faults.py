@@ -1,4 +1,4 @@
-"""What breaks is seen: failures before and after the first samples, clients that leave or stall."""
+"""Failures before and after the first samples, and clients that disconnect or stall."""
 
 from __future__ import annotations
 
@@ -343,7 +343,7 @@ async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
 
 
 async def test_a_client_that_listens_in_real_time_hears_everything() -> None:
-    """What it takes in one write limit is far less than a window; its pace is progress all the same."""
+    """Its reads within one write timeout are far less than a window, and count as progress."""
     engine = FixedEngine(CODES * 2)  # 12 s of pcm: 576 kB, read at four times real time
     limits = settings_for_tests(client_write_timeout_s=1.5, request_timeout_s=0.8)
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:

@@ -1,4 +1,4 @@
-"""Every format, rate, speed and way of delivery of one and the same answer, on real sockets."""
+"""Every format, rate, speed and delivery of the same speech, on real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handshakes of WebSockets that are not valid or too large: told so and closed at once, in our shape and by an id."""
+"""Invalid or oversized WebSocket handshakes: an error, then the connection is closed."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ async def test_a_connection_that_fails_to_shut_down_costs_no_other_its_answer() 
 
 
 async def test_handshakes_without_end_hold_no_descriptor(served: Served) -> None:
-    """What once hung for ever, many times."""
+    """Many handshakes that once hung for ever."""
     kinds = ("a length", "chunks")
     statuses = [(await answer_to(served, INVALID[kinds[at % 2]])).status for at in range(40)]
     assert statuses == [400] * 40

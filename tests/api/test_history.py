@@ -1,4 +1,4 @@
-"""What became of a request: its finish reason, and what GET /v1/audio/speech/{request_id} says for an hour."""
+"""The history of requests: finish reasons, and GET /v1/audio/speech/{request_id} for an hour."""
 
 from __future__ import annotations
 

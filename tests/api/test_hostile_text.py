@@ -1,4 +1,4 @@
-"""Texts from anybody: spoken as what is visible of them, or refused; never an error of ours."""
+"""Hostile texts: their visible part is spoken, or they are rejected; never an internal error."""
 
 from __future__ import annotations
 

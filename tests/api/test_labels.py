@@ -1,4 +1,4 @@
-"""Metrics do not grow with what callers send."""
+"""Metrics do not grow with the values that clients send."""
 
 from __future__ import annotations
 

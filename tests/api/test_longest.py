@@ -1,4 +1,4 @@
-"""The longest answer: what cannot fit is refused, what becomes longer is broken off, and a whole body is held once."""
+"""The longest answers: rejected, aborted at the limit, or buffered once."""
 
 from __future__ import annotations
 

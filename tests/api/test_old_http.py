@@ -1,4 +1,4 @@
-"""URLs without end, a stream's route without an upgrade, and clients of HTTP/1.0."""
+"""URLs of any length, the streaming route without an upgrade, and HTTP/1.0 clients."""
 
 from __future__ import annotations
 

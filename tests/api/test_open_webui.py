@@ -1,6 +1,7 @@
-"""Open WebUI's speech, engine "OpenAI": the requests of its `routers/audio.py`, and what it makes of the answers.
+"""Open WebUI's speech, engine "OpenAI": requests of its `routers/audio.py`.
 
-It asks with aiohttp: the lists of models and voices without the key, the speech with it, as a whole and kept as mp3.
+It uses aiohttp: the lists of models and voices without the key, the speech with it, read whole and
+kept as mp3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The OpenAI Python SDK as it is: what it sends by default, what it raises, and when it tries again."""
+"""The OpenAI Python SDK: its default requests, its exceptions and its retries."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def count_tries(client: AsyncOpenAI, tries: list[str]) -> None:
 
 
 def httpx2_error() -> type[Exception]:
-    """What the SDK lets through where a body breaks while it is read piece by piece."""
+    """Return the exception that the SDK passes on if a streamed body is aborted."""
     import httpx2
 
     return httpx2.RemoteProtocolError

@@ -1,4 +1,4 @@
-"""Pages of other origins, and names that DNS has bound to this machine, against a service on loopback."""
+"""Pages of other origins, and DNS names rebound to this machine, against a service on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a request or an engine says, the configured engine is the only one that is ever contacted."""
+"""The service connects to the configured engine alone, whatever a request or an engine contains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ sys.addaudithook(_note)
 
 @contextmanager
 def trap() -> Iterator[tuple[str, list[bytes]]]:
-    """A server that nobody may come to: its address, and what came all the same."""
+    """A server that must not be contacted: its address, and the bytes that it received."""
     visits: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -56,7 +56,7 @@ def trap() -> Iterator[tuple[str, list[bytes]]]:
 
 @asynccontextmanager
 async def watched(*scripts: list[Step]) -> AsyncGenerator[tuple[Served, ScriptedEngine]]:
-    """The service before its engine; at the end it has connected to nobody else, and looked no name up."""
+    """The service before its engine; at the end it has made no other connection."""
     async with ScriptedEngine(scripts, good=CODES) as engine:
         settings = settings_for_tests(tts_api=engine.url)
         async with serving(None, ToneCodec(), settings, load_encoder=CountingEncoder) as served:

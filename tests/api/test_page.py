@@ -1,4 +1,7 @@
-"""The page's files: whole, self-contained, labelled and legible. A browser runs them in tests/slow/test_page.py."""
+"""The page's files: complete, self-contained, labelled and legible.
+
+A browser runs them in tests/slow/test_page.py.
+"""
 
 from __future__ import annotations
 

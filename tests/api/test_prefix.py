@@ -1,4 +1,4 @@
-"""Behind a prefix (uvicorn's --root-path, a mount, Ray) every route is what it is without one."""
+"""Routes behind a prefix (uvicorn's --root-path, a mount, Ray) behave as without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are refused: OpenAI's error shape, no echo, nothing asked of the engine."""
+"""Rejected requests: OpenAI's error format, no echo of the request, no request to the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request ids: on every answer, the caller's own where it is sane, and in the log."""
+"""Request ids: in every answer and in the log; the client's own if it is valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failure of the engine that may pass costs a second attempt while no byte has left, and never afterwards."""
+"""A temporary engine failure is retried once before the first byte, and never afterwards."""
 
 from __future__ import annotations
 

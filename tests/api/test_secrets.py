@@ -1,4 +1,4 @@
-"""Neither keys nor texts are ever written down: not at the debug level, not in a failure, not in metrics."""
+"""Keys and texts are never logged: not at debug level, not on failures, not in metrics."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def speak_over_a_socket(served: Served) -> None:
 
 
 def leaks(told: Sequence[str]) -> list[str]:
-    """What of the secrets stands where."""
+    """Return the secrets that a text contains."""
     return [f"{secret}: {line[:200]}" for line in told for secret in SECRETS if secret in line]
 
 
@@ -144,7 +144,7 @@ async def test_no_key_and_no_text_is_logged_at_any_level(caplog: pytest.LogCaptu
 
 
 def served_by(record: logging.LogRecord) -> bool:
-    """Not a line of this test's own clients, which are loggers of their own."""
+    """Serve with all loggers captured, except those of this test's clients."""
     return not record.name.startswith(("httpx", "httpcore", "websockets.client", "hypothesis"))
 
 

@@ -1,4 +1,4 @@
-"""One of two engines is sick, each in another way: the other one speaks, and few requests are lost."""
+"""One of two engines fails in some way: the other one answers, and few requests are lost."""
 
 from __future__ import annotations
 

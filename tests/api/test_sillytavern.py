@@ -1,6 +1,7 @@
-"""SillyTavern's speech, "OpenAI Compatible": the request of its `endpoints/openai.js`, and how it reads the answer.
+"""SillyTavern's speech, "OpenAI Compatible": the request of its `endpoints/openai.js`.
 
-Its server asks with node-fetch, reads the whole body, and sends it on to an `<audio>` element as `audio/mpeg`.
+Its server uses node-fetch, reads the whole body, and sends it on to an `<audio>` element as
+`audio/mpeg`.
 """
 
 from __future__ import annotations

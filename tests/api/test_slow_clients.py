@@ -1,4 +1,4 @@
-"""Clients that send slowly, never end or leave: told so or closed, without a place taken from anybody."""
+"""Clients that send slowly or never end: answered with 408 or closed, without a slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech on real sockets: the good answers."""
+"""POST /v1/audio/speech on real sockets: the successful answers."""
 
 from __future__ import annotations
 

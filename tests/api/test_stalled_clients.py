@@ -1,4 +1,4 @@
-"""Clients that take nothing of what was written for them: closed at the write limit, whatever came before."""
+"""Clients that do not read: their connections are closed at the write timeout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS = settings_for_tests(client_write_timeout_s=0.5)
 
 
 def untaken(served: Served) -> list[int]:
-    """Bytes that wait for their clients, of each connection that has some."""
+    """Return the bytes in the send buffer of each connection that has some."""
     sizes = [
         each.transport.get_write_buffer_size() for each in served.server.server_state.connections
     ]
@@ -35,7 +35,7 @@ def untaken(served: Served) -> list[int]:
 
 
 async def nothing_untaken(served: Served) -> None:
-    """Return when no connection is left that waits for its client."""
+    """Return when all send buffers are empty."""
     await until(lambda: not untaken(served))
 
 
@@ -43,7 +43,7 @@ async def nothing_untaken(served: Served) -> None:
 async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A short answer fits the buffers: it is complete, and all is let go, before anybody has taken it."""
+    """A short answer fits the buffers: the request ends before the client has read it."""
     caplog.set_level(logging.INFO, "app")
     engine, limits = FixedEngine(CODES[:60]), LIMITS  # 1.2 s of pcm: 58 kB
     async with serving(engine, settings=limits, send_buffer_bytes=4096) as served:

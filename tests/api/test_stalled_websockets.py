@@ -1,4 +1,4 @@
-"""WebSockets whose clients take nothing, or send what no limit of size counts: closed all the same."""
+"""WebSocket clients that do not read: their connections are closed at the write timeout."""
 
 from __future__ import annotations
 

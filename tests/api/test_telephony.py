@@ -1,4 +1,4 @@
-"""G.711 as call centres take it: in every way of delivery the 16-bit answer, within what eight bits lose."""
+"""G.711 for telephony: every delivery equals the 16-bit answer within the loss of eight bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that ask for an upgrade: ignored unless it is a WebSocket, and what stands behind them is theirs."""
+"""Requests for an upgrade: ignored unless it is a WebSocket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads of a stranger: recordings that break a decoder, forms that break a parser, and many of them at once."""
+"""Hostile uploads: recordings that crash a decoder, forms that crash a parser, and many at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WS /v1/audio/speech/stream on real sockets: text in pieces, sound as it is made, cancel, and what breaks."""
+"""WS /v1/audio/speech/stream on real sockets: pieces of text, cancel, and failures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ReadingEngine(FixedEngine):
 
 @dataclass
 class Answer:
-    """What came between `started` and `done`."""
+    """Messages and audio between `started` and `done`."""
 
     started: dict[str, object]
     done: dict[str, object] = field(default_factory=dict[str, object])
@@ -61,7 +61,7 @@ class Answer:
 
 
 class Client:
-    """A client of the route: says messages, hears answers."""
+    """A client of the route: sends messages, receives answers."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -121,7 +121,7 @@ class Client:
 
 
 def outcomes() -> Counter[str]:
-    """How many requests of this process have ended in each way."""
+    """Return the number of requests of this process by outcome."""
     (family,) = [family for family in REGISTRY.collect() if family.name == "tts_requests"]
     totals = [sample for sample in family.samples if sample.name.endswith("_total")]
     return Counter(
@@ -152,7 +152,7 @@ def limits(**values: object) -> Settings:
 
 
 async def idle(engine: FixedEngine, served: Served) -> None:
-    """Return when the engine, the device and the door are free."""
+    """Return when the engine, the device and the admission are free."""
     admission, decoder = served.service.admission, served.service.decoder
     assert decoder is not None
 

@@ -1,4 +1,4 @@
-"""Compressed formats: readable by a decoder, of the right length and rate, and out as sound comes in."""
+"""Compressed formats: readable by a decoder, of the right length and rate, and streamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of each format are what other software reads."""
+"""The bytes of each format, as other software reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fade-in: 10 ms of a raised cosine, and then nothing."""
+"""The fade-in: 10 ms of a raised cosine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FFmpeg's encoders and filters work on the caller's thread alone, however many processors there are."""
+"""FFmpeg's encoders and filters start no threads, however many processors there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mu-law and A-law: what other software decodes is the 16-bit sound, within what G.711 loses."""
+"""mu-law and A-law: other software decodes the 16-bit audio within the loss of G.711."""
 
 from __future__ import annotations
 

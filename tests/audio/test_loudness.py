@@ -1,4 +1,4 @@
-"""Loudness: one gain, found early, kept, and never beyond full scale."""
+"""Loudness: one gain, found early and kept; no sample exceeds full scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A listener in real time: dry when everything has been heard, and anew after each gap."""
+"""Playback in real time: an underrun when all audio has been played, and a new start after each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another rate: the same tone, the same length in seconds, the same samples however it is chunked."""
+"""Resampling: the same tone and length, and the same samples for any chunks."""
 
 from __future__ import annotations
 

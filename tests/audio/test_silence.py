@@ -1,4 +1,4 @@
-"""Silence of more than three seconds is noticed, however the sound is cut."""
+"""Silence of more than three seconds is detected for any chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows joined again: every sample once, and no step that the signal itself does not have."""
+"""Windows joined: every sample once, and no step that the signal does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speed: the length divided by it, the pitch kept, the same sound however it is chunked."""
+"""Speed: the length divided by it, the same pitch, and the same audio for any chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call is said to cost, and the codec that takes that long."""
+"""The cost of a decode call, and the codec that takes that long."""
 
 from __future__ import annotations
 

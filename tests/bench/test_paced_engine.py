@@ -1,4 +1,4 @@
-"""The engine's stand-in on a socket, read by the service's own client."""
+"""The paced engine on a socket, read by the service's client."""
 
 from __future__ import annotations
 

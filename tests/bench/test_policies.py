@@ -1,4 +1,4 @@
-"""The field's policies as queues: what shares a call, and that nothing is lost."""
+"""Batching policies as queues: the windows that share a call, and no window lost."""
 
 from __future__ import annotations
 

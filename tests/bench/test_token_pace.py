@@ -1,4 +1,4 @@
-"""The pace of the engine's stand-in, on a clock of its own."""
+"""The token pace of the paced engine, on a fake clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeded traffic: the same for every service, and what it is said to be."""
+"""Seeded traffic: the same for every service, and as described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of a load's raw material."""
+"""The evaluation of a load's raw measurements."""
 
 from __future__ import annotations
 

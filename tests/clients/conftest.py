@@ -1,4 +1,4 @@
-"""A service as it is first run, but with a key, and the clients that speak through it."""
+"""A service as it is first run, but with a key, and third-party clients that use it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # LiteLLM would look for pri
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a client's script reports: samples or a file on success, else the error that it met."""
+    """Report of a client's script: samples or a file on success, else its error."""
 
     samples: int = 0
     rate_hz: int = 0
@@ -39,7 +39,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client in a process of its own, and the voice that it asks for where nobody tells it."""
+    """One client in a process of its own, and its default voice."""
 
     name: str
     voice: str
@@ -52,7 +52,7 @@ class Client:
         return ("whole", "stream") if self.name == "node" else ("whole",)
 
     async def say(self, url: str, text: str, action: str = "whole", **chosen: str) -> Said:
-        """What becomes of a text."""
+        """Speak a text, and return the script's report."""
         asked = json.dumps(
             {"url": f"{url}/v1", "key": KEY, "text": text, "action": action, **chosen}
         )
@@ -110,7 +110,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
 
 
 def pcm(running: Running, text: str, voice: str) -> bytes:
-    """The same text by the same voice, whole and without a format's own delay."""
+    """Return the same text by the same voice, whole and without the delay of a format."""
     body = {"input": text, "voice": voice, "response_format": "pcm", "stream": False}
     headers = {"authorization": f"Bearer {KEY}"}
     return httpx.post(

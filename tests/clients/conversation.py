@@ -1,4 +1,4 @@
-"""How a client's script is talked to: each line of its input is a JSON object, and so is each line of its output."""
+"""The protocol of a client's script: JSON objects, one a line, on its input and its output."""
 
 from __future__ import annotations
 

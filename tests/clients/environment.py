@@ -1,4 +1,4 @@
-"""Each client in an environment of its own below `.venv-clients`, where it cannot change what the service runs on."""
+"""Environments of the clients below `.venv-clients`, apart from that of the service."""
 
 from __future__ import annotations
 

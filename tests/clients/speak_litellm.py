@@ -1,4 +1,4 @@
-"""LiteLLM speaks. Run in its own environment, line by line."""
+"""Speech with LiteLLM. Runs in its own environment and reads requests line by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""LiveKit's OpenAI plugin speaks. Run in its own environment, line by line."""
+"""Speech with LiveKit's OpenAI plugin.
+
+Runs in its own environment and reads requests line by line.
+"""
 
 from __future__ import annotations
 

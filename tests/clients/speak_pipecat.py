@@ -1,4 +1,7 @@
-"""Pipecat's OpenAI service speaks in a pipeline. Run in its own environment, line by line."""
+"""Speech with Pipecat's OpenAI service in a pipeline.
+
+Runs in its own environment and reads requests line by line.
+"""
 
 from __future__ import annotations
 

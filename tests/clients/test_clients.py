@@ -1,4 +1,4 @@
-"""The clients that people have, each with its own defaults, through the running service and its embedded voice."""
+"""Third-party clients with their defaults, against the service and its embedded voice."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_it_speaks_every_sample(client: Client, service: Running) -> None:
 
 
 async def test_a_refusal_is_its_error_and_is_asked_once(client: Client, service: Running) -> None:
-    """For Pipecat a text that nobody can read: it knows OpenAI's voices by itself, and asks for no other."""
+    """Pipecat gets a text without words: it checks the names of voices itself."""
     before = outcomes(service)
     text, chosen, code = TEXT, {"voice": "nobody"}, "voice_not_found"
     if client.name == "pipecat":

@@ -1,4 +1,4 @@
-"""schemathesis reads the OpenAPI document and tries what it allows and what it does not."""
+"""schemathesis reads the OpenAPI document and sends valid and invalid requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings made to break a decoder."""
+"""Recordings made to crash a decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings for tests: a voice-like tone in any format, and files that are none."""
+"""Recordings for tests: a voice-like tone in any format, and files that are no recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder of recordings: whatever a file does to it, the service only refuses the file."""
+"""The decoder of recordings: whatever happens in its process, the service only rejects the file."""
 
 from __future__ import annotations
 

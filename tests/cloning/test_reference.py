@@ -1,4 +1,4 @@
-"""Uploaded recordings: every usual format becomes the same sound, and everything else a clear refusal."""
+"""Uploaded recordings: every usual format gives the same audio, and all else a clear rejection."""
 
 from __future__ import annotations
 

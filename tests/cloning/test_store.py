@@ -1,4 +1,4 @@
-"""Stored voices: whole or not at all, by names that are data, and back after a restart."""
+"""Stored voices: written atomically, with any names, and loaded after a restart."""
 
 from __future__ import annotations
 

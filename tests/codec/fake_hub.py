@@ -1,4 +1,4 @@
-"""A model hub on a socket: one repository, whose files it serves as the hub's protocol has it."""
+"""A model hub on a socket: one repository, served with the hub's protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Hub:
     asked: list[str] = field(default_factory=list[str])
 
     def find(self, path: str) -> bytes | None:
-        """What is at /owner/name/resolve/revision/file, if that is ours."""
+        """Return the file at /owner/name/resolve/revision/file; None if there is none."""
         head, _, tail = path.partition("/resolve/")
         revision, _, name = tail.partition("/")
         ours = head == f"/{self.repository}" and revision in ("main", self.commit)

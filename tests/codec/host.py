@@ -1,4 +1,4 @@
-"""A CPU that stands in for an accelerator: what it is given is done when the call returns."""
+"""A CPU in place of an accelerator: work is done when the call returns."""
 
 from __future__ import annotations
 

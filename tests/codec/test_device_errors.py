@@ -1,4 +1,4 @@
-"""What torch raises of a device, in the scheduler's words."""
+"""Torch's device errors, translated for the scheduler."""
 
 from __future__ import annotations
 

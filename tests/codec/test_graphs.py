@@ -1,4 +1,4 @@
-"""Captured decode calls: the sound of the eager codec, whatever the shape, and two batches under way at once."""
+"""Captured decode calls: the audio of the eager codec for every shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where weights are found: a folder, the hub's cache, the hub."""
+"""Sources of weights: a folder, the hub's cache, the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which devices, which type, which shapes: what the settings come to before anything is captured."""
+"""Device, dtype and shapes that the settings result in, before any graph is captured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NeuCodec's encoder: our call of transformers' network gives what a plain call of it gives."""
+"""NeuCodec's encoder equals a plain call of transformers' network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that do nothing are told once at start; defaults and presets are silent."""
+"""Settings without effect are logged once at start; defaults and presets are silent."""
 
 from __future__ import annotations
 

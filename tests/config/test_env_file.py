@@ -1,4 +1,4 @@
-"""A `.env` file in which a setting would be lost: one readable line, and never an open service."""
+"""A `.env` file in which a setting would be lost: the service does not start."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def line_for(data: bytes) -> str:
 
 
 def ended(folder: Path, module: str) -> tuple[int, Sequence[str]]:
-    """How the process ends, and the lines that it writes."""
+    """Run the process; return its exit status and the lines that it writes."""
     clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": "0", "HOST": "127.0.0.1"}
     ran = subprocess.run(
         [sys.executable, "-m", module],

@@ -1,4 +1,4 @@
-"""Profiles: the presets are complete, and a user's own says in one line what is wrong with it."""
+"""Profiles: the presets are complete, and a faulty profile gives a readable error of one line."""
 
 from __future__ import annotations
 

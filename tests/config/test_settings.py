@@ -1,6 +1,6 @@
-"""Settings: the documented names work, bad values are refused, and .env_example says the same as the code.
+"""Settings: documented names work, bad values are rejected, .env_example agrees.
 
-`python tests/config/test_settings.py` writes .env_example anew.
+`python tests/config/test_settings.py` rewrites .env_example.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / ".env_example"
 
 
 def env_example() -> str:
-    """What .env_example must hold: each field's description, name and default, commented out."""
+    """Return the text of .env_example: descriptions, names and defaults, commented out."""
     parts = ["# Settings of the service: copy to .env and uncomment what you change.\n"]
     for name, field in Settings.model_fields.items():
         description = "\n".join(

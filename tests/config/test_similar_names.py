@@ -1,4 +1,4 @@
-"""Names that are nearly a setting's are told; names of others are left alone."""
+"""Names similar to a setting's are logged; names of other programs are left alone."""
 
 from __future__ import annotations
 

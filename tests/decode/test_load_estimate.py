@@ -1,4 +1,4 @@
-"""The prediction of what one more stream costs, and in virtual time what comes of obeying it."""
+"""The predicted load of one more stream, and the effect of obeying it in virtual time."""
 
 from __future__ import annotations
 
@@ -367,14 +367,14 @@ class Machine:
 
     @property
     def is_sane(self) -> bool:
-        """Whether the second window of a listener, which may be twice as long, can wait for three full calls."""
+        """Return if the second window, at most twice as long, can wait for three full calls."""
         call_s = max(self.hop, self.longest) * FRAME_S * self.windows / self.carries
         growth = 2 if self.longest > self.hop else 1
         return self.hop * FRAME_S * (1 - growth / self.pace) > 3 * call_s
 
     @property
     def frame_s(self) -> float:
-        """What a frame costs: a call is `call_frames` and those of its windows."""
+        """Cost of a frame: a call costs `call_frames` and those of its windows."""
         call_frames = self.call_frames + self.windows * (self.hop + self.context)
         return self.hop * FRAME_S * self.windows / self.carries / call_frames
 

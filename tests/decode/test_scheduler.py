@@ -1,4 +1,4 @@
-"""The scheduler: batches form while the device works, and every window is answered once, with its own sound."""
+"""The scheduler: batches form while the device works; every window gets its own samples."""
 
 from __future__ import annotations
 
@@ -337,7 +337,7 @@ async def test_closing_lets_the_running_call_end_and_refuses_the_rest() -> None:
 
 @pytest.fixture
 def deaths(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException]]:
-    """What has ended threads."""
+    """Exceptions that have ended threads."""
     seen: list[type[BaseException]] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
     return seen

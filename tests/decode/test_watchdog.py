@@ -1,4 +1,4 @@
-"""The watchdog: a call that does not come back is told of once, and no other ever is."""
+"""The watchdog: a decode call that does not return is reported once, and no other call is."""
 
 from __future__ import annotations
 

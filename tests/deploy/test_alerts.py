@@ -1,4 +1,4 @@
-"""The alerts of deploy/prometheus, evaluated by promtool over series that are made up: which come, and what is said."""
+"""The alerts of deploy/prometheus, evaluated by promtool over made-up series."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def level(name: str, value: int, **labels: str) -> dict[str, str]:
 
 
 def summary(folder: Path, alert: str, *series: dict[str, str]) -> str:
-    """What the alert says after 20 minutes of these series; "" where it does not fire."""
+    """Return the alert's summary after 20 minutes of these series; "" if it does not fire."""
     evaluated = [{"eval_time": "20m", "alertname": alert}]
     tests = [{"interval": "1m", "input_series": list(series), "alert_rule_test": evaluated}]
     (folder / "tests.yml").write_text(yaml.safe_dump({"rule_files": [str(ALERTS)], "tests": tests}))

@@ -1,6 +1,6 @@
 """The chart's values against their schema, and the schema against the service's settings.
 
-`python -m tests.deploy.test_chart_values` writes the settings' names in the schema anew.
+`python -m tests.deploy.test_chart_values` rewrites the settings' names in the schema.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 
 def keys(values: dict[str, Any], described: dict[str, Any], path: str = "") -> list[str]:
-    """Where values and the schema's closed objects differ in their keys."""
+    """Yield differences between the keys of values and of the schema's closed objects."""
     properties = described.get("properties")
     if properties is None:
         return []

@@ -1,4 +1,4 @@
-"""What operators look at: metrics, dashboard, alerts and their page agree with what the service exports."""
+"""Metrics, dashboard, alerts and their page agree with the metrics that the service exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployment on Ray, as far as it can be looked at without Ray: what a replica is told, and how it begins."""
+"""The deployment on Ray, checked without Ray: settings and start of a replica."""
 
 from __future__ import annotations
 

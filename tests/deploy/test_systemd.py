@@ -1,4 +1,4 @@
-"""The systemd unit: what it runs and names is the service's own, and systemd accepts it and thinks it hardened."""
+"""The systemd unit agrees with the service, and systemd accepts it and rates it as hardened."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Analyse = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def values(key: str) -> list[str]:
-    """What the unit says for a key, line by line."""
+    """Return the values of a key in the unit, line by line."""
     return re.findall(rf"^{key}=(.*)$", UNIT.read_text(), re.MULTILINE)
 
 

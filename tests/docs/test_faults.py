@@ -1,6 +1,6 @@
-"""docs/faults.md and the tests: every row has one, and no mark names a row that is not there.
+"""docs/faults.md and the tests: every row has a test, and every mark names a row.
 
-`python -m tests.docs.test_faults` writes the table's last column anew.
+`python -m tests.docs.test_faults` rewrites the table's last column.
 """
 
 from __future__ import annotations

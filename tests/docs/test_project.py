@@ -1,4 +1,4 @@
-"""The files around the code: containers, Makefile, licence and CI agree with the code and with each other."""
+"""Containers, Makefile, licence and CI agree with the code and with each other."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_settings_reach_the_container(file: str) -> None:
 
 @pytest.mark.parametrize("file", SERVICE)
 def test_the_file_that_env_file_names_has_the_last_word(file: str) -> None:
-    """What it does not name comes from the shell or .env."""
+    """Settings that it does not name come from the shell or .env."""
     mine, shells = (
         {"TTS_API": "http://mine:9090", "HF_TOKEN": "mine"},
         {"TTS_API": "http://shell:9090"},

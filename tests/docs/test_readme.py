@@ -1,4 +1,4 @@
-"""README.md and docs/ agree with the code: the settings table, the files, tests and versions that they name.
+"""README.md and docs/ agree with the code: the settings table, files, tests and versions.
 
 `python tests/docs/test_readme.py` rewrites the settings table in docs/settings.md.
 """

@@ -1,4 +1,4 @@
-"""SECURITY.md: every threat names its tests, and the tests are there."""
+"""SECURITY.md: every threat names its tests, and these exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine's client connected to a fake, or to a port where nothing good happens."""
+"""The engine's client connected to a fake, or to a port that refuses connections."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def failure_of(
 
 @contextlib.contextmanager
 def refusing() -> Iterator[str]:
-    """The URL of a port that nobody listens on, and that nobody else can take meanwhile."""
+    """Yield the URL of a port that is bound but does not listen."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -296,7 +296,7 @@ class ScriptedEngine:
 
     @property
     def open_connections(self) -> int:
-        """How many clients are connected."""
+        """Number of connected clients."""
         return len(self.connections)
 
     async def until_closed(self, limit_s: float = 1) -> None:

@@ -1,4 +1,4 @@
-"""A thread that does what is due first."""
+"""The thread that does the most urgent work first."""
 
 from __future__ import annotations
 

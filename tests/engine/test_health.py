@@ -1,4 +1,4 @@
-"""An engine's standing, second by second."""
+"""The health of an engine, second by second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that an engine lists, as engines and gateways list them."""
+"""The list of models, as engines and gateways send it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runaway guard never takes the built-in voice's speech for a runaway."""
+"""The check for repetition accepts the built-in voice's speech."""
 
 from __future__ import annotations
 

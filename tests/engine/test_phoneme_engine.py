@@ -1,4 +1,4 @@
-"""Text becomes phonemes before the engine is asked: a request a piece, and one answer of them all."""
+"""Text becomes phonemes before the engine: one request for each piece, one result."""
 
 from __future__ import annotations
 

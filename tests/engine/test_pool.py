@@ -1,4 +1,4 @@
-"""Several engines as one."""
+"""Several engines behind one interface."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def heard(pool: Pool, sampling: Sampling = SAMPLING) -> list[int]:
 
 
 async def ask_until_asked(pool: Pool, engine: ScriptedEngine) -> list[list[int] | ServiceError]:
-    """What a few requests get, one after another; `engine` must have been among those that were asked."""
+    """Return the outcomes of requests, one after another, until `engine` has received one."""
     found: list[list[int] | ServiceError] = []
     for _ in range(8):
         try:

@@ -1,4 +1,4 @@
-"""What is told of an engine's refusals, and how often."""
+"""The log of an engine's rejections, and its rate limit."""
 
 from __future__ import annotations
 

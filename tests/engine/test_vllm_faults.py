@@ -1,4 +1,4 @@
-"""Rows 1 to 17 of the fault matrix, as far as they are the engine client's."""
+"""Rows 1 to 17 of docs/faults.md, as far as they concern the engine's client."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""On a CUDA device: graphs sound as eager calls, a window in any batch as alone, each type within its tolerance.
+"""Codecs on a CUDA device: graphs equal eager calls, within tolerance.
 
-`python -m pytest -m gpu`; skipped where there is no such device. Random weights in the true architectures.
+`python -m pytest -m gpu`; skipped without such a device. Random weights in the true architectures.
 """
 
 from __future__ import annotations

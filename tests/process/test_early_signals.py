@@ -1,4 +1,4 @@
-"""Signals in the first seconds, while the service imports and loads, also as process 1 of a container."""
+"""Signals while the service imports and loads, also as process 1 of a container."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
 @contextmanager
 def starting(folder: Path, *before: str) -> Generator[subprocess.Popen[bytes]]:
-    """`python -m app` from its first instruction on; killed at the end of the block."""
+    """Start `python -m app` without waiting; kill it at the end of the block."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -44,7 +44,7 @@ def starting(folder: Path, *before: str) -> Generator[subprocess.Popen[bytes]]:
 
 
 def handles(pid: int, number: signal.Signals) -> bool:
-    """Whether a process has a handler for a signal."""
+    """Return if a process has a handler for a signal."""
     caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert caught
     return bool(int(caught[1], 16) >> (number - 1) & 1)
@@ -68,7 +68,7 @@ def test_a_signal_is_handled_before_anything_large_is_imported(
 
 
 def child_of(pid: int) -> int:
-    """The process that another one has started."""
+    """Return the child process of a process."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     wait_until(lambda: children.read_text().split())
     return int(children.read_text().split()[0])

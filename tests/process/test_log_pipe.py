@@ -1,4 +1,4 @@
-"""A log that nothing reads: lines are dropped and counted, and the service goes on."""
+"""A log pipe without a reader: lines are dropped and counted, and the service goes on."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ LONG = "x" * 200  # of a path, of which there is a line for each request
 
 @dataclass(frozen=True, slots=True)
 class Pipe:
-    """A pipe that holds little, and is read only when a test reads it."""
+    """A small pipe that is read only when a test reads it."""
 
     reader: int
     writer: int
 
     def read_all(self) -> str:
-        """Everything, once the writer's side has been closed by all."""
+        """Return all bytes, once every writer has closed."""
         with os.fdopen(os.dup(self.reader), "rb") as file:
             return file.read().decode()
 
@@ -56,7 +56,7 @@ def pipe() -> Generator[Pipe]:
 def logging_to(
     pipe: Pipe, folder: Path, **environment: str
 ) -> Generator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    """A service that listens, and never becomes ready, since its weights are not there."""
+    """A service that listens, and never becomes ready because its weights do not exist."""
     port = next(PORTS)
     settings = {
         "HOST": "127.0.0.1",

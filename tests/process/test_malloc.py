@@ -1,4 +1,4 @@
-"""The allocator's settings, seen in what glibc tells of itself."""
+"""The allocator's settings, as glibc reports them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ print(told.count("<heap "), re.search(r'type="mmap" count="([0-9]+)"', told[told
 
 
 def told_of(folder: Path, **environment: str) -> tuple[int, int]:
-    """How many heaps eight threads have, and how many blocks have memory of their own."""
+    """Return the number of heaps of eight threads, and of blocks in mappings of their own."""
     command = [sys.executable, "-c", PROGRAM, str(folder / "info.xml")]
     clean = {
         name: value

@@ -37,7 +37,7 @@ def prefetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def hub_of(profile: str, **files: int) -> Hub:
-    """The hub of a profile's codec, with files of so many bytes."""
+    """Return a hub with a profile's codec, with files of these sizes."""
     source = HubId.parse(load_profile(profile).codec.weights)
     assert source.revision
     return Hub(

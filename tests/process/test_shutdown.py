@@ -1,4 +1,4 @@
-"""How the process ends: by a signal, after its answers; by a lost device, for a supervisor to start it anew."""
+"""The end of the process: on a signal, after its answers; on a lost device, at once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def client_of(running: Running) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 async def outcome(client: httpx.AsyncClient, text: str, begun: asyncio.Event | None = None) -> str:
-    """How a request ends: its error's code, "broken" or "whole"; `begun` is set with the first bytes."""
+    """Return an error's code, "broken" or "whole"; `begun` is set at the first bytes."""
     try:
         async with client.stream("POST", SPEECH, json=asking(text)) as answer:
             if answer.status_code != 200:
@@ -57,7 +57,7 @@ async def outcome(client: httpx.AsyncClient, text: str, begun: asyncio.Event | N
 
 
 async def begin(client: httpx.AsyncClient, text: str) -> asyncio.Task[str]:
-    """A request whose first bytes have come."""
+    """Start a request, and return after its first bytes."""
     begun = asyncio.Event()
     task = asyncio.create_task(outcome(client, text, begun))
     await asyncio.wait_for(begun.wait(), 10)
@@ -87,7 +87,7 @@ async def test_a_lost_device_breaks_every_answer_at_once_and_ends_the_process(
 
 
 def stalled_client(running: Running) -> socket.socket:
-    """A client that asks for a minute of sound, and reads nothing of it."""
+    """Connect a client that requests a minute of audio and reads nothing of it."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     client.connect(("127.0.0.1", running.port))
@@ -98,7 +98,7 @@ def stalled_client(running: Running) -> socket.socket:
 
 
 def rest_of(client: socket.socket) -> bytes:
-    """What the system still holds for a client."""
+    """Return the bytes that the system still buffers for a client."""
     received = b""
     with contextlib.suppress(ConnectionResetError), client:
         client.settimeout(10)
@@ -108,7 +108,7 @@ def rest_of(client: socket.socket) -> bytes:
 
 
 async def until_refused(running: Running) -> None:
-    """Return when nobody listens any more."""
+    """Return when connections are refused."""
     async with asyncio.timeout(5):
         while True:
             try:

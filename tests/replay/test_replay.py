@@ -1,4 +1,4 @@
-"""A failed or reported request is kept without its text, where somebody has asked for it, and sounds the same again."""
+"""Failed or reported requests are kept without their text and give the same audio again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of deploy/ need, in environments `.venv-NAME`: too large for the service's own, or at odds with it."""
+"""Environments `.venv-NAME` of the tests of deploy/, apart from that of the service."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ PIP = {
 
 
 def can_build() -> bool:
-    """Whether this process may make namespaces and overlays."""
+    """Return if this process may make namespaces and overlays."""
     probe = ["unshare", "--mount", "sh", "-ec", PROBE]
     try:
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
@@ -52,7 +52,7 @@ class Stage:
 
     @property
     def root(self) -> str:
-        """Where its file system is mounted, within the namespace."""
+        """Path at which its file system is mounted, within the namespace."""
         return f"{LAYERS}/{self.name}/root"
 
 

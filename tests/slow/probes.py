@@ -1,4 +1,4 @@
-"""Scripts that a test runs inside the page, to look at what it hears and draws."""
+"""Scripts that a test runs inside the page, to read its audio and its drawings."""
 
 from __future__ import annotations
 

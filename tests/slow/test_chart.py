@@ -1,4 +1,4 @@
-"""The Helm chart, rendered and checked strictly, against what the service and the image are."""
+"""The Helm chart, rendered and checked strictly against the service and the image."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_the_notes_say_whether_it_is_open(
 
 
 def type_errors(manifest: dict[str, Any], folder: Path) -> str:
-    """What TypeScript finds by the types that were made of KEDA's resource definitions."""
+    """Return TypeScript's errors by the types generated from KEDA's resource definitions."""
     script = folder / "scaled_object.ts"
     script.write_text(
         'import type { IScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";\n'

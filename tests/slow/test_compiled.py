@@ -1,4 +1,7 @@
-"""A codec through torch.compile, which takes a C++ compiler and a minute: the sound of the eager one."""
+"""A codec through torch.compile has the audio of the eager one.
+
+It takes a C++ compiler and a minute.
+"""
 
 from __future__ import annotations
 

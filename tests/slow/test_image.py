@@ -1,4 +1,4 @@
-"""The containers without a docker engine: the image's steps replayed, its commands run as compose would run them."""
+"""The containers without a docker engine: the image's steps replayed, its commands run."""
 
 from __future__ import annotations
 

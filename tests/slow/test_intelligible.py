@@ -1,4 +1,4 @@
-"""The embedded default, as anybody hears it: an offline recogniser reads back what the service said."""
+"""The embedded default is intelligible: an offline recogniser transcribes its speech."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The page in a headless Chromium: it is heard while it streams, reads errors out, needs no mouse, fits a phone.
+"""The page in a headless Chromium: streamed audio, errors, keyboard use, small screens.
 
-`python -m tests.slow.test_page` takes docs/page.png anew.
+`python -m tests.slow.test_page` retakes docs/page.png.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a service, and answers what the dashboard asks."""
+"""A real Prometheus scrapes a service, and answers the dashboard's queries."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def sited(name: str, folder: Path, limit: int = 64) -> Iterator[Site]:
 
 
 def until_up(url: str) -> None:
-    """HAProxy knows its servers when it has asked them."""
+    """Return when the proxy has found its servers healthy."""
     end_s = time.monotonic() + 10
     while httpx.get(f"{url}/ready", trust_env=False).status_code != 200:
         assert time.monotonic() < end_s
@@ -105,7 +105,7 @@ def in_flight(service: Running) -> int:
 
 
 async def until_closed(service: Running) -> None:
-    """Return when the service takes no new connections: what came before that is told that it drains."""
+    """Return when the service accepts no new connections."""
     async with asyncio.timeout(5):
         while True:
             try:
@@ -130,7 +130,7 @@ async def until_in_flight(service: Running, count: int) -> None:
 async def under_way(
     asking: httpx.AsyncClient, site: Site, count: int
 ) -> list[asyncio.Task[int | str]]:
-    """So many answers, half of them each service's."""
+    """Start this many requests, half of them at each service."""
     running = [asyncio.create_task(ask(asking, CALM)) for _ in range(count)]
     for service in site.services:
         await until_in_flight(service, count // 2)

@@ -1,4 +1,4 @@
-"""HAProxy and nginx, with the configurations of deploy/, before servers that fail: what is asked of another one."""
+"""HAProxy and nginx with the configurations of deploy/: requests repeated at other servers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def asked(url: str, padding: int = 0) -> list[httpx.Response | None]:
 
 
 def most_often(upstreams: list[Upstream]) -> int:
-    """How often one request was begun, by whichever servers."""
+    """Return the largest number of starts of one request, over all servers."""
     return max(
         sum((upstream.taken_up for upstream in upstreams), Counter[str]()).values(), default=0
     )

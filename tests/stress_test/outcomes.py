@@ -1,4 +1,4 @@
-"""Outcomes for tests, of which only some fields matter."""
+"""Outcomes for tests, with defaults for most fields."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SPOKEN = Spoken(
 
 
 def spoken(**fields: float | None) -> Spoken:
-    """An answer with these fields."""
+    """Return a successful outcome with these fields."""
     return replace(SPOKEN, **fields)  # type: ignore[arg-type]
 
 
 def failed(error: str, **fields: float) -> Failed:
-    """A failure with these fields."""
+    """Return a failed outcome with these fields."""
     return replace(Failed(0, 0.0, 0.0, 1.0, error), **fields)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A speech server of a few lines on a real socket, which answers as a test says."""
+"""A small speech server on a real socket, with the answers that a test gives it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Answer = Callable[[Writer], Awaitable[None]]
 
 
 def tone(seconds: float, *, level: float = 0.25, rate_hz: int = RATE_HZ) -> NDArray[np.float32]:
-    """A hum that begins and ends at zero."""
+    """Return a hum that begins and ends at zero."""
     return (level * np.sin(2 * np.pi * 200 * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(
         np.float32
     )
 
 
 def pcm(samples: NDArray[np.float32]) -> bytes:
-    """As 16-bit samples."""
+    """Return 16-bit samples."""
     return (samples * 32767).astype("<i2").tobytes()
 
 
 def wav(samples: NDArray[np.float32], rate_hz: int = RATE_HZ) -> bytes:
-    """As a WAV file of exact sizes."""
+    """Return a WAV file with exact sizes."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -44,13 +44,13 @@ def wav(samples: NDArray[np.float32], rate_hz: int = RATE_HZ) -> bytes:
 
 
 def streamed_wav(samples: NDArray[np.float32]) -> bytes:
-    """As a WAV file whose sizes nobody knew when it began."""
+    """Return a WAV file whose header has no sizes, as it is streamed."""
     file = wav(samples)
     return file[:4] + b"\xff" * 4 + file[8:40] + b"\xff" * 4 + file[44:]
 
 
 def whole(body: bytes, *, status: str = "200 OK", declared: int | None = None) -> Answer:
-    """One body; `declared`: a Content-Length that is not true."""
+    """Answer with one body; `declared` is a wrong Content-Length."""
 
     async def answer(writer: Writer) -> None:
         length = len(body) if declared is None else declared
@@ -63,12 +63,12 @@ def whole(body: bytes, *, status: str = "200 OK", declared: int | None = None) -
 
 
 def refused(status: str, code: str) -> Answer:
-    """An error as OpenAI words it."""
+    """Answer with an error in OpenAI's format."""
     return whole(json.dumps({"error": {"message": "no", "code": code}}).encode(), status=status)
 
 
 def streamed(*pieces: bytes, gaps_s: Sequence[float] = (), broken: bool = False) -> Answer:
-    """Pieces as chunks, with so long a pause before each; `broken`: without the end."""
+    """Answer with chunks after pauses; `broken`: without the end."""
 
     async def answer(writer: Writer) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
@@ -84,7 +84,7 @@ def streamed(*pieces: bytes, gaps_s: Sequence[float] = (), broken: bool = False)
 
 
 def slow(seconds: float, answer: Answer) -> Answer:
-    """The answer after a while."""
+    """Answer after a while."""
 
     async def late(writer: Writer) -> None:
         await asyncio.sleep(seconds)
@@ -94,7 +94,7 @@ def slow(seconds: float, answer: Answer) -> Answer:
 
 
 async def nothing(writer: Writer) -> None:
-    """The connection is closed without a word."""
+    """Close the connection without an answer."""
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class SpeechServer:
 
 @contextlib.asynccontextmanager
 async def serving(*answers: Answer) -> AsyncGenerator[SpeechServer]:
-    """The server until the block ends."""
+    """Serve until the block ends."""
     waiting = itertools.cycle(answers)
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     server = SpeechServer(f"http://127.0.0.1:{listener.getsockname()[1]}")

@@ -1,4 +1,4 @@
-"""The load is raised until listeners notice, and what follows from it is said."""
+"""The load is raised until streams have gaps; the capacity report follows from it."""
 
 from __future__ import annotations
 

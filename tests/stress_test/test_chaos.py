@@ -1,4 +1,4 @@
-"""The chaos run: what it calls wrong, and a short one."""
+"""The chaos run: the failures that it reports, and a short run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two results side by side."""
+"""The comparison of two results."""
 
 from __future__ import annotations
 

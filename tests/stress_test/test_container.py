@@ -1,4 +1,4 @@
-"""The stress test's own image carries what its code imports, in the versions that are tested here."""
+"""The stress test's image has the packages that its code imports, in the versions tested here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clicks and silences, found in signals that were made for it and in none that a voice makes."""
+"""Clicks and silences: found in signals made for it, and not in a voice-like signal."""
 
 from __future__ import annotations
 

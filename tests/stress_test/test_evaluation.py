@@ -1,4 +1,4 @@
-"""What a listener makes of an answer whose pieces came at known moments."""
+"""The evaluation of an answer whose chunks arrived at known times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks what, and when."""
+"""Requests of a load, and their times."""
 
 from __future__ import annotations
 

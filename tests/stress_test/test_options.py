@@ -104,7 +104,7 @@ def test_a_compressed_format_needs_its_decoder(
 
 
 class Terminal(io.StringIO):
-    """What a terminal was shown."""
+    """Text written to a terminal."""
 
     def isatty(self) -> bool:
         return True

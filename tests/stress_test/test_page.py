@@ -1,4 +1,4 @@
-"""The page of a result: whole in itself, and true to the requests."""
+"""The page of a result: self-contained, and true to the requests."""
 
 from __future__ import annotations
 

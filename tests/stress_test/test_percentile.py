@@ -1,4 +1,4 @@
-"""The one percentile of all reports."""
+"""The percentile of all reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers, good and bad, against the service: each tells what came of its request."""
+"""Random clients, good and bad, against the service: each reports the outcome of its request."""
 
 from __future__ import annotations
 

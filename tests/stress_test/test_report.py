@@ -1,4 +1,4 @@
-"""The reports' wording and figures."""
+"""The wording and figures of reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result as a file: what was written is read again, and what is something else is refused."""
+"""A result as a file: written and read again; other files are rejected."""
 
 from __future__ import annotations
 

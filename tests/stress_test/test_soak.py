@@ -1,4 +1,4 @@
-"""The soak: slopes, what it calls growth, and three minutes of one."""
+"""The soak: slopes, its criterion of growth, and a run of three minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound from the bytes of an answer, and how much of it was there when."""
+"""Samples from the bytes of an answer, and their arrival times."""
 
 from __future__ import annotations
 

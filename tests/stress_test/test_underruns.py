@@ -1,4 +1,4 @@
-"""What a listener heard, from times and sizes."""
+"""Underruns, from times and sizes of chunks."""
 
 from __future__ import annotations
 

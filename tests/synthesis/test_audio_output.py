@@ -1,4 +1,4 @@
-"""The end of the line: what is sent, and how much of it the client has not heard yet."""
+"""Audio output: the bytes sent, and the audio that the client has not played yet."""
 
 from __future__ import annotations
 

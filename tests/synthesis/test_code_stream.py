@@ -1,4 +1,4 @@
-"""A generation as it arrives: waiting for frames, and the pace at which they came."""
+"""A code stream while it is received: waiting for frames, and their pace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The straight line as a whole: the engine's bytes in, the answer's bytes out."""
+"""The synthesis as a whole: the engine's bytes in, the answer's bytes out."""
 
 from __future__ import annotations
 

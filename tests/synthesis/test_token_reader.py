@@ -1,4 +1,4 @@
-"""The parts of a text: two engine streams at most, none far ahead of the speaker, none lost."""
+"""Token generation of segments: two engine requests at most, none far ahead, none lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding of a part: its context from the part before, and an end that comes while a window is chosen."""
+"""Decoding of a segment: its context from the one before, and the order of reads at its end."""
 
 from __future__ import annotations
 

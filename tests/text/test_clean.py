@@ -1,4 +1,4 @@
-"""Cleaning: whatever arrives, what leaves is visible, composed and free of special tokens."""
+"""Cleaning: any text in; visible, composed text without special tokens out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the speech of a text may last."""
+"""The longest speech of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Emoji go, and nothing that is read goes with them."""
+"""Emoji are removed, and no other characters."""
 
 from __future__ import annotations
 

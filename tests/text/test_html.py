@@ -1,4 +1,4 @@
-"""HTML: the words stay, the tags go, and what only looks like a tag stays too."""
+"""HTML: the words stay, the tags are removed, and text that only looks like a tag stays."""
 
 from __future__ import annotations
 

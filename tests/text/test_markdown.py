@@ -1,4 +1,4 @@
-"""Markdown: the words stay, the marks go, and nothing is silently lost."""
+"""Markdown: the words stay, the marks are removed, and nothing is lost silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pauses in a text: found, measured, bounded; everything else stays."""
+"""Pauses in a text: found, measured, bounded; all else stays."""
 
 from __future__ import annotations
 

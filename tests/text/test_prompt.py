@@ -1,4 +1,4 @@
-"""The prompt: filled once, and never with a special token that the template does not hold."""
+"""The prompt: filled once, with no special token beside those of the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pronunciations: whole words, the longest, as they are said; and files that say what is wrong with them."""
+"""Pronunciations: whole words, the longest first; errors of files name the line."""
 
 from __future__ import annotations
 

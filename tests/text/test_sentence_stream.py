@@ -1,4 +1,4 @@
-"""A text that is still being written: its sentences, at once and whole, however it is cut."""
+"""A text that is still being received: its sentences, at once and whole, for any pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splitting: pieces fit, nothing is lost, and cuts fall where a reader would breathe."""
+"""Splitting: pieces fit, no text is lost, and cuts are at pauses of speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Malay, Mandarin and Tamil as people say them, which of them a sentence is in, and that no text can do harm."""
+"""Malay, Mandarin and Tamil as spoken, the language of a sentence, and hostile texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call centre writes, and how it is said; and that no text can do harm."""
+"""Texts of a call centre as spoken, and hostile texts."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_cleaned_text_stays_clean(text: str) -> None:
 
 
 def unshortened(text: str) -> bool:
-    """Whether there is no "vs" or "yg" in a text, which are read without any sign of it."""
+    """Return if a text has no "vs" or "yg", which are read without any sign of it."""
     shorts = {*english_short.SHORT.dotted, *malay_short.SHORT.dotted, *malay_short.SHORT.worn}
     return shorts.isdisjoint(re.findall(r"[a-z]+", text))
 

@@ -1,4 +1,4 @@
-"""Token numbers become frames of codes, however they arrive; what does not fit is refused or dropped."""
+"""Token numbers become frames of codes, for any chunks; invalid ones are rejected or dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loop of codes is found however it arrives, and nothing else is."""
+"""A loop of codes is found for any chunks, and nothing else is."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Codes = NDArray[np.int32]
 
 
 def frames_of(numbers: list[int], slots: int = 1) -> Codes:
-    """Each number as a frame."""
+    """Return each number as a frame."""
     return np.array(numbers, np.int32).repeat(slots).reshape(-1, slots)
 
 
 def found_at(codes: Codes, sizes: list[int] | None = None) -> int | None:
-    """How many frames had come when a loop was found."""
+    """Return the number of frames after which a loop was found."""
     repetition, come = LoopDetector(FRAMES_PER_S), 0
     for size in [*(sizes or []), len(codes)]:
         come = min(len(codes), come + size)

@@ -1,4 +1,4 @@
-"""The window schedule: every frame once, enough context, and a listener who does not run dry."""
+"""The window schedule: every frame once, enough context, no underrun in real time."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_windows_of_every_codec_fit_and_keep_its_own_context(
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """What a call costs: a constant, and a share of its frames' sound."""
+    """Cost of a call: a constant, and a share of its frames' audio."""
 
     call_s: float
     share: float

@@ -1,4 +1,4 @@
-"""A corpus of a handful of sentences, spoken by the teacher and encoded, made once by the commands themselves."""
+"""A corpus of a few sentences, spoken and encoded once by the commands themselves."""
 
 from __future__ import annotations
 

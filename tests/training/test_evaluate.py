@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def measured(
     folder: Path, capsys: pytest.CaptureFixture[str], *options: str
 ) -> dict[str, dict[str, object]]:
-    """What the command prints at its end."""
+    """Return the JSON that the command prints at its end."""
     main(["--data", str(folder), "--trained", "--print-only", "--lengths-only", *options])
     printed = capsys.readouterr().out
     return json.loads(printed[printed.index("\n{") :])

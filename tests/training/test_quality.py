@@ -1,4 +1,4 @@
-"""The judge's spelling and the measures of sound; the recogniser itself is asked in tests/slow."""
+"""The judge's spelling and the measures of audio; tests/slow runs the recogniser itself."""
 
 from __future__ import annotations
 

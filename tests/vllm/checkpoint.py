@@ -31,7 +31,7 @@ def speech_token(number: int) -> str:
 
 
 def answer(codes: Sequence[int], loop: Sequence[int]) -> dict[str, str]:
-    """What follows what: `codes` and the end after SPEECH_START, `loop` for ever after LOOP_START."""
+    """Return successors: `codes` and the end after SPEECH_START, `loop` after LOOP_START."""
     spoken = [SPEECH_START, *map(speech_token, codes), MESSAGE_END]
     cycle = [LOOP_START, *map(speech_token, loop), speech_token(loop[0])]
     return dict([*pairwise(spoken), *pairwise(cycle)])

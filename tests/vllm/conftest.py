@@ -37,7 +37,7 @@ class KnownAnswer:
 
 
 def compose_options() -> list[str]:
-    """What vllm.yaml starts vLLM with, but for the model and its address."""
+    """Return the options of vLLM in vllm.yaml, except the model and its address."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text())
     options: list[str] = []
     name = ""

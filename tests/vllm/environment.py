@@ -1,4 +1,4 @@
-"""A virtual environment with a real vLLM for the CPU: `.venv-vllm` at the repository's root, 2.4 GB."""
+"""A virtual environment with a real vLLM for the CPU: `.venv-vllm` at the root, 2.4 GB."""
 
 from __future__ import annotations
 

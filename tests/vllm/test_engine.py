@@ -48,7 +48,7 @@ async def speak(
 
 
 def running(known: KnownAnswer) -> float:
-    """How many requests vLLM works on."""
+    """Return the number of requests that vLLM works on."""
     with urllib.request.urlopen(f"{known.url}/metrics", timeout=5) as answer:
         found = re.search(
             r"^vllm:num_requests_running\{.*\} (\S+)$", answer.read().decode(), re.MULTILINE

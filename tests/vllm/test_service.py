@@ -1,4 +1,4 @@
-"""Text through the whole service before a real vLLM: the model's known answer comes back as audio."""
+"""Text through the service before a real vLLM: the model's known answer returns as audio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built-in language model in a real vLLM: its tokens, and text through the whole service to speech.
+"""The built-in language model in a real vLLM: its tokens, and text to speech.
 
 VOICE_WEIGHTS names other weights than those that ship.
 """
@@ -140,7 +140,7 @@ async def test_speech_is_understood_as_well_as_the_embedded_engine_s(url: str) -
 
 
 async def heard(judge: Judge, settings: Settings, engine: Engine | None = None) -> list[str]:
-    """What a recogniser makes of each text, spoken by a service at temperature 0."""
+    """Return a recogniser's transcript of each text, spoken by a service at temperature 0."""
     async with serving(engine, load_builtin_codec(device="cpu"), settings) as service:
         return [
             judge.transcribe(await spoken(service, text, voice), RATE_HZ) for text, voice in SPOKEN
