@@ -104,9 +104,9 @@ def _excerpts(old: str, new: str) -> tuple[str, str]:
 def _first_difference(old: NDArray[np.generic], new: NDArray[np.generic]) -> int | None:
     """Return the first index at which two arrays differ, or the shorter length; None if equal."""
     shorter = min(len(old), len(new))
-    places = np.flatnonzero(old[:shorter] != new[:shorter])
-    if len(places):
-        return int(places[0])
+    indexes = np.flatnonzero(old[:shorter] != new[:shorter])
+    if len(indexes):
+        return int(indexes[0])
     return None if len(old) == len(new) else shorter
 
 
@@ -152,11 +152,11 @@ def decode(bodies: tuple[bytes, ...], fields: Mapping[str, object]) -> NDArray[n
     """
     raw = fields.get("response_format", "pcm") == "pcm"
     layout = RAW_FORMATS[str(fields.get("encoding", "pcm_s16le"))] if raw else None
-    pieces = [np.zeros(0)]
+    blocks = [np.zeros(0)]
     for body in bodies:
         with av.open(io.BytesIO(body), "r", format=layout) as container:
             stream = container.streams.audio[0]
             converter = av.AudioResampler(format="dbl", layout="mono")
             for frame in container.decode(stream):
-                pieces += [piece.to_ndarray()[0] for piece in converter.resample(frame)]
-    return np.concatenate(pieces)
+                blocks += [block.to_ndarray()[0] for block in converter.resample(frame)]
+    return np.concatenate(blocks)

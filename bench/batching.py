@@ -36,7 +36,7 @@ from bench.policies import Policy, make_queue
 
 STREAMS = 6
 STAGGER_S = 0.15
-SHORTEST_FRAMES, LONGEST_FRAMES = 150, 300
+MIN_FRAMES, MAX_FRAMES = 150, 300
 ANSWERS = {"neucodec": 1, "builtin": 4}  # answers per stream
 S_PER_FRAME = 1 / 400  # generation time of a frame, as given to the window schedule
 BASE: Policy = "one by one"
@@ -44,13 +44,13 @@ MEASURED = ("neucodec", "builtin")
 
 
 @dataclass(slots=True)
-class Tally:
+class DecodedAudio:
     """Seconds of decoded audio."""
 
-    sound_s: float = 0.0
+    audio_s: float = 0.0
 
 
-class Calls:
+class CountingCodec:
     """Codec wrapper that counts calls, frames and padded frames."""
 
     def __init__(self, codec: Codec) -> None:
@@ -66,7 +66,7 @@ class Calls:
         return self._codec.decode(windows)
 
 
-async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
+async def answer(scheduler: Scheduler, frames: int, decoded: DecodedAudio) -> None:
     """Decode one answer like the pipeline; playback starts with the first window."""
     spec = scheduler.spec
     codes = np.random.default_rng(frames).integers(0, spec.vocabulary, (frames, 1), dtype=np.int32)
@@ -81,38 +81,41 @@ async def answer(scheduler: Scheduler, frames: int, tally: Tally) -> None:
         )
 
     while not schedule.finished:
-        asked_s = time.monotonic()
-        lead_s = schedule.done / spec.frames_per_s - (asked_s - first_s) if first_s else 0.1
-        decoded = await scheduler.decode(take, asked_s + lead_s)
+        requested_s = time.monotonic()
+        lead_s = schedule.done / spec.frames_per_s - (requested_s - first_s) if first_s else 0.1
+        result = await scheduler.decode(take, requested_s + lead_s)
         now_s = time.monotonic()
         first_s = first_s or now_s
-        tally.sound_s += (decoded.window.end - decoded.window.begin) / spec.frames_per_s
+        decoded.audio_s += (result.window.end - result.window.begin) / spec.frames_per_s
         lead_s = schedule.done / spec.frames_per_s - (now_s - first_s)
         schedule.update(
-            StreamProgress(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - asked_s)
+            StreamProgress(frames, S_PER_FRAME, 1 / spec.frames_per_s, lead_s, now_s - requested_s)
         )
 
 
-async def stream(scheduler: Scheduler, place: int, answers: int, tally: Tally) -> None:
-    """Decode answers one by one; their lengths depend only on `place`."""
-    await asyncio.sleep(place * STAGGER_S)
-    for frames in np.random.default_rng(place).integers(SHORTEST_FRAMES, LONGEST_FRAMES, answers):
-        await answer(scheduler, int(frames), tally)
+async def stream(scheduler: Scheduler, number: int, answers: int, decoded: DecodedAudio) -> None:
+    """Decode answers one by one; their lengths depend only on `number`."""
+    await asyncio.sleep(number * STAGGER_S)
+    for frames in np.random.default_rng(number).integers(MIN_FRAMES, MAX_FRAMES, answers):
+        await answer(scheduler, int(frames), decoded)
 
 
-async def sound_per_s(
+async def audio_per_cpu_s(
     codec: Codec, policy: Policy, limits: BatchLimits, answers: int
 ) -> dict[str, float]:
     """Return seconds of new audio per CPU-second, the padding share and the frames per call."""
-    calls, tally = Calls(codec), Tally()
+    calls = CountingCodec(codec)
+    decoded = DecodedAudio()
     scheduler = Scheduler([calls], make_queue(policy, limits))
     scheduler.start()
-    begun_s = time.process_time()
-    await asyncio.gather(*(stream(scheduler, place, answers, tally) for place in range(STREAMS)))
-    used_s = time.process_time() - begun_s
+    started_s = time.process_time()
+    await asyncio.gather(
+        *(stream(scheduler, number, answers, decoded) for number in range(STREAMS))
+    )
+    used_s = time.process_time() - started_s
     await asyncio.to_thread(scheduler.close)
     return {
-        "sound_s_per_cpu_s": tally.sound_s / used_s,
+        "sound_s_per_cpu_s": decoded.audio_s / used_s,
         "padding": calls.padded_frames / calls.frames - 1,
         "frames_a_call": calls.frames / calls.calls,
     }
@@ -123,20 +126,20 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
     codec = load_codec(CodecOptions(name, "random", left_context_s=0.5), "cpu")
     info = CODECS[name]
     batch_frames = arguments.batch_frames or info.cpu_batch_frames
-    limits = BatchLimits(32, batch_frames)
+    unlimited_padding = BatchLimits(32, batch_frames)
     cases: dict[str, tuple[Policy, BatchLimits]] = {
         "as served": (
             "deadline",
             BatchLimits(32, batch_frames, call_overhead_frames=info.cpu_overhead_frames),
         ),
-        "any lengths": ("deadline", limits),
-        "exact lengths": ("exact length", limits),
-        BASE: (BASE, limits),
+        "any lengths": ("deadline", unlimited_padding),
+        "exact lengths": ("exact length", unlimited_padding),
+        BASE: (BASE, unlimited_padding),
     }
     rounds = [
         {
-            case: uvloop.run(sound_per_s(codec, *given, ANSWERS[name]))
-            for case, given in cases.items()
+            case: uvloop.run(audio_per_cpu_s(codec, policy, limits, ANSWERS[name]))
+            for case, (policy, limits) in cases.items()
         }
         for _ in range(arguments.rounds)
     ]

@@ -21,7 +21,7 @@ from bench.machine import write_result
 from bench.running_service import embedded
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 120  # time limit of the load
+LIMIT_S = 120  # time limit of the load
 
 
 async def burst(checkout: Path) -> dict[str, object]:
@@ -33,7 +33,7 @@ async def burst(checkout: Path) -> dict[str, object]:
             load = await asyncio.create_subprocess_exec(
                 *command, cwd=ROOT, stdout=subprocess.DEVNULL
             )
-            await asyncio.wait_for(load.wait(), SECONDS)
+            await asyncio.wait_for(load.wait(), LIMIT_S)
         figures = json.loads(result.read_text())["figures"]
     heard = figures["heard"]
     return {

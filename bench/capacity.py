@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.running_service import between, embedded
+from bench.running_service import embedded, with_fake_engine
 
 ROOT = Path(__file__).parent.parent
 UNBOUNDED = {"MAX_CONCURRENT_REQUESTS": "1000"}  # so that this limit is not the result
@@ -29,8 +29,8 @@ def services(device: str) -> dict[str, Callable[[], AbstractAsyncContextManager[
     """Return the services by name, each as a function that starts it."""
     return {
         "embedded": partial(embedded, **UNBOUNDED),
-        "stub": partial(between, "stub"),
-        "neucodec": partial(between, "neucodec", device),
+        "stub": partial(with_fake_engine, "stub"),
+        "neucodec": partial(with_fake_engine, "neucodec", device),
     }
 
 

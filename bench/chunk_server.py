@@ -1,6 +1,6 @@
-"""Server of timestamped chunks of 20 ms: `python -m bench.chunk_server PORT PIECES [ray]`.
+"""Server of timestamped chunks of 20 ms: `python -m bench.chunk_server PORT CHUNKS [ray]`.
 
-Each answer has PIECES chunks, and each chunk contains the time at which it was written. It runs
+Each answer has CHUNKS chunks, and each chunk contains the time at which it was written. It runs
 until SIGINT, on the service's HTTP server or with `ray` on two replicas of Ray Serve.
 """
 
@@ -13,13 +13,13 @@ import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PIECE_BYTES = 960  # 20 ms at 24 kHz, 16 bit
-PIECE_S = 0.02
+CHUNK_BYTES = 960  # 20 ms at 24 kHz, 16 bit
+CHUNK_S = 0.02
 STAMP = struct.Struct("<d")
 
 
-def pieces_app(pieces: int) -> ASGIApp:
-    """Build an app that answers POST with `pieces` chunks in real time.
+def chunks_app(chunks: int) -> ASGIApp:
+    """Build an app that answers POST with `chunks` chunks in real time.
 
     Other methods get an empty body.
     """
@@ -34,23 +34,23 @@ def pieces_app(pieces: int) -> ASGIApp:
                 "headers": [(b"content-type", b"audio/pcm")],
             }
         )
-        begun_s = time.monotonic()
-        for index in range(pieces if scope["method"] == "POST" else 0):
-            await asyncio.sleep(begun_s + index * PIECE_S - time.monotonic())
-            body = STAMP.pack(time.monotonic()).ljust(PIECE_BYTES, b"\0")
+        started_s = time.monotonic()
+        for index in range(chunks if scope["method"] == "POST" else 0):
+            await asyncio.sleep(started_s + index * CHUNK_S - time.monotonic())
+            body = STAMP.pack(time.monotonic()).ljust(CHUNK_BYTES, b"\0")
             await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body"})
 
     return app
 
 
-def serve(port: int, pieces: int) -> None:
+def serve(port: int, chunks: int) -> None:
     """Serve with the service's HTTP server."""
     import uvicorn  # noqa: PLC0415  (needed only here)
 
     from app.server.server import HttpProtocol  # noqa: PLC0415
 
-    app = pieces_app(pieces)
+    app = chunks_app(chunks)
     uvicorn.run(
         app,
         host="127.0.0.1",
@@ -61,16 +61,16 @@ def serve(port: int, pieces: int) -> None:
     )
 
 
-def serve_on_ray(port: int, pieces: int) -> None:
+def serve_on_ray(port: int, chunks: int) -> None:
     """Serve with Ray Serve, like deploy/ray."""
     import ray  # noqa: PLC0415  (installed in a separate environment)
     from ray import serve as on_ray  # noqa: PLC0415
     from ray.serve.config import HTTPOptions  # noqa: PLC0415
 
     def build() -> ASGIApp:
-        from bench.chunk_server import pieces_app  # noqa: PLC0415  (Ray cannot serialise __main__)
+        from bench.chunk_server import chunks_app  # noqa: PLC0415  (Ray cannot serialise __main__)
 
-        return pieces_app(pieces)
+        return chunks_app(chunks)
 
     ray.init(include_dashboard=False)
     on_ray.start(http_options=HTTPOptions(host="127.0.0.1", port=port, request_timeout_s=None))

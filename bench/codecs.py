@@ -29,15 +29,17 @@ ROUNDS = 5
 
 def loaders() -> dict[str, Callable[[], Codec]]:
     """Return a loader for each codec and dtype."""
-    made: dict[str, Callable[[], Codec]] = {
+    loaders_by_name: dict[str, Callable[[], Codec]] = {
         "builtin float32": lambda: load_builtin_codec(device="cpu")
     }
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        made[f"neucodec {name}"] = lambda dtype=dtype: load_neucodec(
+        loaders_by_name[f"neucodec {name}"] = lambda dtype=dtype: load_neucodec(
             "random", device="cpu", dtype=dtype, left_context_frames=50
         )
-        made[f"snac {name}"] = lambda dtype=dtype: load_snac("random", device="cpu", dtype=dtype)
-    return made
+        loaders_by_name[f"snac {name}"] = lambda dtype=dtype: load_snac(
+            "random", device="cpu", dtype=dtype
+        )
+    return loaders_by_name
 
 
 def audio_s_per_cpu_s(codec: Codec, rows: int, frames: int) -> float:
@@ -49,12 +51,12 @@ def audio_s_per_cpu_s(codec: Codec, rows: int, frames: int) -> float:
         for _ in range(rows)
     ]
     codec.decode(windows)
-    taken_s: list[float] = []
+    durations_s: list[float] = []
     for _ in range(ROUNDS):
-        begun_s = time.process_time()
+        started_s = time.process_time()
         codec.decode(windows)
-        taken_s.append(time.process_time() - begun_s)
-    return rows * frames / spec.frames_per_s / statistics.median(taken_s)
+        durations_s.append(time.process_time() - started_s)
+    return rows * frames / spec.frames_per_s / statistics.median(durations_s)
 
 
 def main() -> None:

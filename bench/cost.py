@@ -72,10 +72,10 @@ def measured_cost(codec: str) -> CallCost:
     frames = np.array(
         [int(rows) * int(length) for rows, length in (shape.split(" x ") for shape in shapes)]
     )
-    taken_s = (
+    durations_s = (
         frames * SPEC.samples_per_frame / SPEC.sample_rate_hz / np.array(list(shapes.values()))
     )
-    terms = np.stack([1 / taken_s, frames / taken_s], axis=1)
+    terms = np.stack([1 / durations_s, frames / durations_s], axis=1)
     launch_s, frame_s = np.linalg.lstsq(terms, np.ones(len(frames)), rcond=None)[0]
     return CallCost(float(launch_s), float(frame_s))
 
@@ -121,10 +121,10 @@ class StubCodec:
         call_s = self._cost.call_s(len(windows), max(len(window.codes) for window in windows))
         with self._lock:
             self.busy_s += call_s
-            self._free_s = ends_s = max(self._free_s, self._clock()) + call_s
+            self._free_s = end_s = max(self._free_s, self._clock()) + call_s
 
         def wait() -> list[Samples]:
-            self._sleep(max(0.0, ends_s - self._clock()))
+            self._sleep(max(0.0, end_s - self._clock()))
             return [
                 self._hum[: window.output_frames * self.spec.samples_per_frame]
                 for window in windows

@@ -40,7 +40,7 @@ MIXED_ROWS = {"cuda": 32, "cpu": 6}
 MIXED_FRAMES = {"cuda": (30, 128), "cpu": (30, 90)}
 
 
-def windows_of(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[CodeWindow]:
+def random_windows(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[CodeWindow]:
     """Return windows of random codes without context frames."""
     rng, spec = np.random.default_rng(seed), codec.spec
     return [
@@ -49,31 +49,31 @@ def windows_of(codec: Codec, lengths: Sequence[int], seed: int = 0) -> list[Code
     ]
 
 
-def seconds_of(call: Callable[[], object], least_s: float, least_calls: int = 5) -> list[float]:
+def time_calls(call: Callable[[], object], min_total_s: float, min_calls: int = 5) -> list[float]:
     """Return the wall-clock seconds of each call, after two warm-up calls."""
     call(), call()
-    taken_s: list[float] = []
-    while sum(taken_s) < least_s or len(taken_s) < least_calls:
-        begun_s = time.perf_counter()
+    durations_s: list[float] = []
+    while sum(durations_s) < min_total_s or len(durations_s) < min_calls:
+        started_s = time.perf_counter()
         call()
-        taken_s.append(time.perf_counter() - begun_s)
-    return taken_s
+        durations_s.append(time.perf_counter() - started_s)
+    return durations_s
 
 
-def two_under_way(codec: Codec, windows: Sequence[CodeWindow], calls: int) -> float:
+def overlapped_call_s(codec: Codec, windows: Sequence[CodeWindow], calls: int) -> float:
     """Return the seconds per call if the next one is started before the last one is collected."""
     if not isinstance(codec, OverlappingCodec):
-        return statistics.median(seconds_of(lambda: codec.decode(windows), 0, calls))
-    under_way: deque[Decoding] = deque([codec.submit(windows)])
-    begun_s = time.perf_counter()
+        return statistics.median(time_calls(lambda: codec.decode(windows), 0, calls))
+    in_flight: deque[Decoding] = deque([codec.submit(windows)])
+    started_s = time.perf_counter()
     for _ in range(calls):
-        under_way.append(codec.submit(windows))
-        under_way.popleft()()
-    under_way.popleft()()
-    return (time.perf_counter() - begun_s) / calls
+        in_flight.append(codec.submit(windows))
+        in_flight.popleft()()
+    in_flight.popleft()()
+    return (time.perf_counter() - started_s) / calls
 
 
-def kernels_of(call: Callable[[], object], device: str) -> int:
+def count_kernels(call: Callable[[], object], device: str) -> int:
     """Count the kernels that a call launches or replays; on a CPU the operations except views."""
     activity = ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU
     with profile(activities=[activity]) as seen:
@@ -106,11 +106,11 @@ def kernels_of(call: Callable[[], object], device: str) -> int:
 
 def shape_row(codec: Codec, eager: Codec, rows: int, frames: int, device: str) -> dict[str, float]:
     """Measure one shape with the codec as served and with the eager one."""
-    windows = windows_of(codec, [frames] * rows)
+    windows = random_windows(codec, [frames] * rows)
     calls = 100 if device == "cuda" else 3
-    call_s = statistics.median(seconds_of(lambda: codec.decode(windows), 0.2))
-    eager_s = statistics.median(seconds_of(lambda: eager.decode(windows), 0.2))
-    overlapped_s = two_under_way(codec, windows, calls)
+    call_s = statistics.median(time_calls(lambda: codec.decode(windows), 0.2))
+    eager_s = statistics.median(time_calls(lambda: eager.decode(windows), 0.2))
+    overlapped_s = overlapped_call_s(codec, windows, calls)
     audio_s = rows * frames / codec.spec.frames_per_s
     return {
         "rows": rows,
@@ -127,15 +127,18 @@ def mixed_row(codec: Codec, device: str) -> dict[str, object]:
     """Measure a batch of mixed lengths: one masked call, one call per length, one per window."""
     low, high = MIXED_FRAMES[device]
     lengths = np.random.default_rng(1).integers(low, high + 1, MIXED_ROWS[device]).tolist()
-    windows = windows_of(codec, lengths)
+    windows = random_windows(codec, lengths)
     by_length = sorted(windows, key=lambda window: len(window.codes))
     groups = [list(group) for _, group in groupby(by_length, key=lambda window: len(window.codes))]
-    ways: dict[str, Callable[[], object]] = {
+    alternatives: dict[str, Callable[[], object]] = {
         "one_masked_call": lambda: codec.decode(windows),
         "exact_length_groups": lambda: [codec.decode(group) for group in groups],
         "one_window_a_call": lambda: [codec.decode([window]) for window in windows],
     }
-    taken_s = {name: statistics.median(seconds_of(way, 0.3, 3)) for name, way in ways.items()}
+    durations_s = {
+        name: statistics.median(time_calls(alternative, 0.3, 3))
+        for name, alternative in alternatives.items()
+    }
     return {
         "lengths": lengths,
         "calls": {
@@ -143,9 +146,10 @@ def mixed_row(codec: Codec, device: str) -> dict[str, object]:
             "exact_length_groups": len(groups),
             "one_window_a_call": len(windows),
         },
-        "ms": {name: round(1e3 * value, 2) for name, value in taken_s.items()},
+        "ms": {name: round(1e3 * value, 2) for name, value in durations_s.items()},
         "ratio_to_one_masked_call": {
-            name: round(value / taken_s["one_masked_call"], 2) for name, value in taken_s.items()
+            name: round(value / durations_s["one_masked_call"], 2)
+            for name, value in durations_s.items()
         },
     }
 
@@ -163,7 +167,7 @@ def db(expected: Sequence[Samples], actual: Sequence[Samples]) -> float:
 
 def fidelity(codec: Codec, eager: Codec, exact: Codec) -> dict[str, float]:
     """Compare outputs in dB: with float32, without graphs, and batched with single windows."""
-    windows = windows_of(codec, [7, 31, 64, 100], seed=2)
+    windows = random_windows(codec, [7, 31, 64, 100], seed=2)
     together, wide = codec.decode(windows), exact.decode(windows)
     return {
         "against_float32_eager_db": db(wide, together),
@@ -191,23 +195,23 @@ def loaded(options: argparse.Namespace, dtype: str, *, graphs: bool) -> Iterator
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
-    """Everything for one codec and type of arithmetic."""
+    """Measure one codec with one type of arithmetic."""
     device = options.device
     result: dict[str, object] = {"codec": options.codec, "device": device, "dtype": options.dtype}
     result |= {"compiled": options.compile, "weights": "random", "device_name": device_name(device)}
-    begun_s = time.perf_counter()
+    started_s = time.perf_counter()
     with (
         loaded(options, "float32", graphs=False) as exact,
         loaded(options, options.dtype, graphs=False) as eager,
         loaded(options, options.dtype, graphs=True) as codec,
     ):
-        result["load_s"] = round(time.perf_counter() - begun_s, 1)
+        result["load_s"] = round(time.perf_counter() - started_s, 1)
         misses = metrics.GRAPH_MISSES._value.get()  # pyright: ignore[reportPrivateUsage]
         result["fidelity"] = fidelity(codec, eager, exact)
-        one = windows_of(codec, [64])
+        one = random_windows(codec, [64])
         result["kernels"] = {
-            "eager": kernels_of(lambda: eager.decode(one), device),
-            "as_served": kernels_of(lambda: codec.decode(one), device),
+            "eager": count_kernels(lambda: eager.decode(one), device),
+            "as_served": count_kernels(lambda: codec.decode(one), device),
         }
         shapes = [shape for shape in SHAPES[device] if shape[1] <= codec.spec.max_window_frames]
         result["shapes"] = [
@@ -231,10 +235,10 @@ def against_reference(exact: Codec, shapes: Sequence[tuple[int, int]], device: s
         return "transformers with NeuCodecModel is not installed"
     rows: list[dict[str, float]] = []
     for count, frames in shapes:
-        windows = windows_of(exact, [frames] * count)
-        theirs_s = statistics.median(seconds_of(lambda windows=windows: reference(windows), 0.2, 3))
+        windows = random_windows(exact, [frames] * count)
+        theirs_s = statistics.median(time_calls(lambda windows=windows: reference(windows), 0.2, 3))
         ours_s = statistics.median(
-            seconds_of(lambda windows=windows: exact.decode(windows), 0.2, 3)
+            time_calls(lambda windows=windows: exact.decode(windows), 0.2, 3)
         )
         rows.append({"rows": count, "frames": frames, "theirs_ms": round(1e3 * theirs_s, 2)})
         rows[-1] |= {

@@ -33,8 +33,8 @@ async def first_audio_ms(url: str, window_s: float) -> float:
         request_fields=({"max_tokens": 200, "playback_speed": window_s},),
         find_defects=False,
     )
-    spoken = await answers(load)
-    return round(statistics.median(answer.first_audio_s * 1000 for answer in spoken), 1)
+    completed = await answers(load)
+    return round(statistics.median(answer.first_audio_s * 1000 for answer in completed), 1)
 
 
 async def measure(engine_url: str) -> dict[str, float]:

@@ -231,25 +231,25 @@ async def compare_checkouts(
     compared: dict[str, list[Comparison]] = {}
     for codec in codecs:
         setup = SETUPS[codec]
-        begun_s = time.monotonic()
+        started_s = time.monotonic()
         before = await answers(old, setup, requests)
         after = await answers(new, setup, requests)
         compared[codec] = [
             compare(one, other, request.fields)
             for request, one, other in zip(requests, before, after, strict=True)
         ]
-        _print(codec, requests, compared[codec], time.monotonic() - begun_s)
+        _print(codec, requests, compared[codec], time.monotonic() - started_s)
     return compared
 
 
 def _print(
-    codec: str, requests: list[FixedRequest], compared: list[Comparison], taken_s: float
+    codec: str, requests: list[FixedRequest], compared: list[Comparison], duration_s: float
 ) -> None:
     for request, comparison in zip(requests, compared, strict=True):
         if comparison.kind != "identical":
             print(f"{codec}: {request.name}: {comparison}", file=sys.stderr)
     kinds = counts({codec: compared})[codec]
-    print(f"{codec}: {kinds} in {taken_s:.0f} s", file=sys.stderr, flush=True)
+    print(f"{codec}: {kinds} in {duration_s:.0f} s", file=sys.stderr, flush=True)
 
 
 def counts(compared: dict[str, list[Comparison]]) -> dict[str, dict[str, int]]:
@@ -282,12 +282,12 @@ async def measure(
     """
     commits = {"old": commit(old), "new": commit(new)}
     requests = fixed_requests()
-    begun_s = time.monotonic()
+    started_s = time.monotonic()
     async with asyncio.timeout(limit_s):
         compared = await compare_checkouts(old, new, codecs, requests)
     result: dict[str, object] = {
         "commits": commits,
-        "seconds": round(time.monotonic() - begun_s),
+        "seconds": round(time.monotonic() - started_s),
         "requests": len(requests),
         "codecs": counts(compared),
         "not_identical": differences(requests, compared),

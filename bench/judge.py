@@ -65,8 +65,8 @@ def _join(parts: list[Traversable], folder: Path) -> None:
     unfinished = folder / f"model.{os.getpid()}"
     with unfinished.open("wb") as joined:
         for number, part in enumerate(parts, start=1):
-            with (part / f"model.bin.part{number}").open("rb") as piece:
-                shutil.copyfileobj(piece, joined)
+            with (part / f"model.bin.part{number}").open("rb") as source:
+                shutil.copyfileobj(source, joined)
     unfinished.replace(folder / "model.bin")
 
 
@@ -85,7 +85,7 @@ class Judge:
 
     def transcribe(self, samples: NDArray[np.float32], rate_hz: int) -> str:
         """Transcribe mono float samples."""
-        heard, _ = self._model.transcribe(
+        segments, _ = self._model.transcribe(
             soxr.resample(samples, rate_hz, RATE_HZ),
             language="en",
             beam_size=1,
@@ -93,7 +93,7 @@ class Judge:
             without_timestamps=True,
             condition_on_previous_text=False,
         )
-        return " ".join(segment.text.strip() for segment in heard)
+        return " ".join(segment.text.strip() for segment in segments)
 
 
 def word_error_rate(references: list[str], hypotheses: list[str]) -> float:

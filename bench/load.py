@@ -135,10 +135,10 @@ def main() -> None:
     parser.add_argument("--name", help="name of the result; default: load-CODEC")
     arguments = parser.parse_args()
     sys.setswitchinterval(arguments.switch_ms / 1000)
-    begun_s = time.monotonic()
+    started_s = time.monotonic()
     with paced_engine() as engine_url:
         rows = uvloop.run(measure_all(arguments, engine_url))
-    result: dict[str, object] = {**vars(arguments), "took_s": round(time.monotonic() - begun_s)}
+    result: dict[str, object] = {**vars(arguments), "took_s": round(time.monotonic() - started_s)}
     write_result(arguments.name or f"load-{arguments.codec}", {**result, "rows": rows})
 
 

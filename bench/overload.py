@@ -22,18 +22,17 @@ from bench.machine import write_result
 from bench.paced_engine import paced_engine
 from bench.running_service import serving
 from bench.traffic import Traffic, complete
-from stress_test.figures import errors_of
+from stress_test.figures import count_errors
 from stress_test.load import Load
-from stress_test.outcome import Outcome, Spoken
+from stress_test.outcome import Completed, Outcome
 from stress_test.percentile import percentile
 from stress_test.processes import run
 from stress_test.report import REFUSED
 
 COST = CallCost(launch_s=0.004, frame_s=1 / 600)
-SHORT = replace(
-    SPEC, left_context_frames=10, max_window_frames=64
-)  # a call with one window takes at most 0.1 s
-CARRIES = 8  # listeners; each needs about 75 frames per second, including context
+# A call with one window takes at most 0.1 s.
+SHORT = replace(SPEC, left_context_frames=10, max_window_frames=64)
+SUSTAINED_LISTENERS = 8  # each listener needs about 75 frames per second, including context
 MEAN_ANSWER_S = 4.9
 
 
@@ -46,33 +45,33 @@ class Overload:
 
     def row(self) -> dict[str, object]:
         """Return the fields of the result."""
-        good = [outcome for outcome in self.outcomes if isinstance(outcome, Spoken)]
-        refused_ms = [
+        good = [outcome for outcome in self.outcomes if isinstance(outcome, Completed)]
+        rejected_ms = [
             outcome.latency_s * 1000
             for outcome in self.outcomes
-            if not isinstance(outcome, Spoken) and outcome.error.startswith(REFUSED)
+            if not isinstance(outcome, Completed) and outcome.error.startswith(REFUSED)
         ]
         first_ms = [outcome.first_audio_s * 1000 for outcome in good]
         rtf = [outcome.real_time_factor for outcome in good]
         after = self.after
-        next_s = after.first_audio_s if isinstance(after, Spoken) else after.latency_s
+        next_s = after.first_audio_s if isinstance(after, Completed) else after.latency_s
         return {
             "requests": len(self.outcomes),
             "answered": len(good),
-            "failures": errors_of(self.outcomes),
+            "failures": count_errors(self.outcomes),
             "answers_with_a_gap": sum(outcome.underruns > 0 for outcome in good),
             "silence_s": round(sum(outcome.underrun_s for outcome in good), 2),
             "audio_s": round(sum(outcome.audio_s for outcome in good), 1),
             "first_audio_ms_p50": round(percentile(first_ms, 50)),
             "first_audio_ms_p99": round(percentile(first_ms, 99)),
             "rtf_p99": round(percentile(rtf, 99), 3),
-            "refused_ms_p50": round(percentile(refused_ms, 50), 1) if refused_ms else None,
-            "refused_ms_p99": round(percentile(refused_ms, 99), 1) if refused_ms else None,
+            "refused_ms_p50": round(percentile(rejected_ms, 50), 1) if rejected_ms else None,
+            "refused_ms_p99": round(percentile(rejected_ms, 99), 1) if rejected_ms else None,
             "next_first_audio_ms": round(next_s * 1000),
         }
 
 
-async def crowd(
+async def overload(
     engine_url: str, *, utilisation: float, wait_s: float, seconds: float, factor: float
 ) -> Overload:
     """Run a light load of three listeners, then the overload."""
@@ -87,7 +86,7 @@ async def crowd(
     )
     async with serving(settings, StubCodec(COST, SHORT)) as url:
         await run(Traffic(1.0, 4.0, streams=3).load(url), separate=True)
-        rate = factor * CARRIES / MEAN_ANSWER_S
+        rate = factor * SUSTAINED_LISTENERS / MEAN_ANSWER_S
         load = Traffic(0.0, seconds, rate=rate).load(url)
         done = await run(load, separate=True)
         one = Load(url, ("And now?",), response_format="pcm", concurrency=1, requests=1)
@@ -102,13 +101,13 @@ def measure(
     rows: dict[str, object] = {
         "seconds": seconds,
         "times_as_many_as_carried": factor,
-        "carries": CARRIES,
+        "carries": SUSTAINED_LISTENERS,
     }
     with paced_engine("--tokens-per-s", "400") as url:
         for utilisation, wait_s in product(utilisations, waits_s):
             if wait_s and not utilisation:
                 continue  # without admission control no request waits
-            load = crowd(
+            load = overload(
                 url, utilisation=utilisation, wait_s=wait_s, seconds=seconds, factor=factor
             )
             outcome = uvloop.run(load)

@@ -76,12 +76,13 @@ class Request:
         With `tokens_per_character` the length of the prompt determines the number of tokens.
         """
         body = orjson.loads(http.partition(b"\r\n\r\n")[2])
-        prompt, most = body.get("prompt", ""), body["max_tokens"]
-        wanted = most
+        prompt = body.get("prompt", "")
+        max_tokens = body["max_tokens"]
+        tokens = max_tokens
         if tokens_per_character is not None:
-            wanted = max(1, round(len(prompt) * tokens_per_character))
-        reason = "stop" if wanted < most else "length"
-        return cls(prompt, min(wanted, most), reason, body.get("stream_interval", 1))
+            tokens = max(1, round(len(prompt) * tokens_per_character))
+        reason = "stop" if tokens < max_tokens else "length"
+        return cls(prompt, min(tokens, max_tokens), reason, body.get("stream_interval", 1))
 
 
 class Answer:
@@ -90,11 +91,11 @@ class Answer:
     def __init__(
         self, transport: asyncio.WriteTransport, request: Request, vocabulary: int
     ) -> None:
-        self.asked_s = time.monotonic()
+        self.queued_s = time.monotonic()
         self._transport = transport
         self._request = request
         self._vocabulary = vocabulary
-        self._made = 0
+        self._generated = 0
         self.sent = 0
         transport.write(HEAD)
 
@@ -105,11 +106,11 @@ class Answer:
 
     def step(self) -> bool:
         """Generate one token and send a due event; return False at the end."""
-        self._made += 1
-        ended = self._made == self._request.tokens
-        if ended or self.sent == 0 or self._made - self.sent >= self._request.stream_interval:
-            numbers = [i * 7919 % self._vocabulary for i in range(self.sent, self._made)]
-            self.sent = self._made
+        self._generated += 1
+        ended = self._generated == self._request.tokens
+        if ended or self.sent == 0 or self._generated - self.sent >= self._request.stream_interval:
+            numbers = [i * 7919 % self._vocabulary for i in range(self.sent, self._generated)]
+            self.sent = self._generated
             self._transport.write(event(numbers, self._request.finish_reason if ended else None))
         if ended:
             self._transport.write(chunk(b"[DONE]") + b"0\r\n\r\n")
@@ -118,8 +119,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Timing of the engine since the last account.
+class PaceReport:
+    """Timing of the engine since the last report.
 
     `first_windows`: time.monotonic() at which the codes of a prompt's first window were sent.
     """
@@ -149,25 +150,25 @@ class PacedEngine:
         self._waiting: list[Answer] = []
         self._running: list[Answer] = []
         self._first_windows: dict[str, float] = {}
-        self._asked = asyncio.Event()
+        self._queued = asyncio.Event()
         self._counted_s = time.monotonic(), time.process_time()
 
-    def ask(self, answer: Answer) -> None:
+    def queue(self, answer: Answer) -> None:
         """Queue an answer; its first token is due after `Pace.first_s`."""
         self._waiting.append(answer)
-        self._asked.set()
+        self._queued.set()
 
-    def account(self) -> Account:
-        """Return the counts since the last account and reset them."""
+    def report(self) -> PaceReport:
+        """Return the counts since the last report and reset them."""
         table, (clock_s, cpu_s) = self._timetable, self._counted_s
         self._counted_s = time.monotonic(), time.process_time()
         cpu_share = (self._counted_s[1] - cpu_s) / (self._counted_s[0] - clock_s)
-        account = Account(
+        report = PaceReport(
             table.steps, table.late_steps, table.lost_s, cpu_share, self._first_windows
         )
         table.clear()
         self._first_windows = {}
-        return account
+        return report
 
     async def run(self) -> None:
         """Run steps until cancelled."""
@@ -183,13 +184,13 @@ class PacedEngine:
     async def _idle(self) -> None:
         """Wait until the first queued answer is due."""
         while not self._waiting:
-            self._asked.clear()
-            await self._asked.wait()
-        await asyncio.sleep(self._waiting[0].asked_s + self._pace.first_s - time.monotonic())
+            self._queued.clear()
+            await self._queued.wait()
+        await asyncio.sleep(self._waiting[0].queued_s + self._pace.first_s - time.monotonic())
 
     def _admit(self) -> None:
         due_s = time.monotonic() - self._pace.first_s
-        while self._waiting and (not self._running or self._waiting[0].asked_s <= due_s):
+        while self._waiting and (not self._running or self._waiting[0].queued_s <= due_s):
             self._running.append(self._waiting.pop(0))
 
     def _step(self, answer: Answer) -> bool:
@@ -207,21 +208,21 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transport does not inherit from WriteTransport
+        # uvloop's transport does not inherit from WriteTransport.
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         if self._received.startswith(b"GET ") and self._received.endswith(b"\r\n\r\n"):
             is_probe = self._received.split(b" ", 2)[1] in PROBES
-            body = orjson.dumps({} if is_probe else asdict(self._engine.account()))
+            body = orjson.dumps({} if is_probe else asdict(self._engine.report()))
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
             )
             self._received = b""
         elif self._received.endswith(b"}"):
             request = Request.of(self._received, self._engine.tokens_per_character)
-            self._engine.ask(Answer(self._transport, request, self._engine.vocabulary))
+            self._engine.queue(Answer(self._transport, request, self._engine.vocabulary))
 
 
 @contextlib.contextmanager

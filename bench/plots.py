@@ -84,7 +84,7 @@ def _draw_series(axes: Axes, series: Sequence[Row], key: str, colour: str, style
 def draw_soak(result: Row) -> Figure:
     """Draw memory, descriptors, threads and tasks during a soak."""
     fields, rows = result["samples"]["fields"], result["samples"]["rows"]
-    watched = {name: [row[place] for row in rows] for place, name in enumerate(fields)}
+    watched = {name: [row[index] for row in rows] for index, name in enumerate(fields)}
     figure = Figure((9, 5), dpi=100, layout="constrained")
     names = ("memory_mb", "descriptors", "threads", "tasks")
     for axes, name in zip(figure.subplots(2, 2).flat, names, strict=True):

@@ -81,8 +81,9 @@ class ArrivalBatches(Generic[W]):
                 self._batches.popleft()
 
     def drain(self) -> Sequence[W]:
-        """Everything that waits, which waits no longer."""
-        waiting, self._opened_s = [window for batch in self._batches for window in batch], None
+        """Remove and return all windows."""
+        waiting = [window for batch in self._batches for window in batch]
+        self._opened_s = None
         self._batches.clear()
         return waiting
 
@@ -116,7 +117,7 @@ class ExactLengths(Generic[W]):
         return bool(self._waiting) and len(self._alike()) >= self._limits.windows
 
     def push(self, window: W) -> None:
-        """Let a window wait."""
+        """Add a window."""
         window.measure_frames()
         self._waiting.append(window)
 
@@ -125,11 +126,11 @@ class ExactLengths(Generic[W]):
         self._waiting = [window for window in self._waiting if not window.cancelled]
         if self._waiting:
             _move(self._alike(), batch, self._limits)
-            taken = set(map(id, batch))
-            self._waiting = [window for window in self._waiting if id(window) not in taken]
+            chosen = set(map(id, batch))
+            self._waiting = [window for window in self._waiting if id(window) not in chosen]
 
     def drain(self) -> Sequence[W]:
-        """Everything that waits, which waits no longer."""
+        """Remove and return all windows."""
         waiting, self._waiting = self._waiting, []
         return waiting
 
@@ -153,7 +154,7 @@ class OneByOne(Generic[W]):
         return bool(self._waiting)
 
     def push(self, window: W) -> None:
-        """Let a window wait."""
+        """Add a window."""
         self._waiting.append(window)
 
     def fill(self, batch: list[W]) -> None:
@@ -165,7 +166,7 @@ class OneByOne(Generic[W]):
                 batch.append(window)
 
     def drain(self) -> Sequence[W]:
-        """Everything that waits, which waits no longer."""
+        """Remove and return all windows."""
         waiting = list(self._waiting)
         self._waiting.clear()
         return waiting
@@ -174,11 +175,11 @@ class OneByOne(Generic[W]):
 def _move(windows: Sequence[W], batch: list[W], limits: BatchLimits) -> list[W]:
     """Move the first windows that fit one call into an empty `batch`; return the others."""
     longest = 0
-    for place, window in enumerate(windows):
+    for index, window in enumerate(windows):
         if window.cancelled:
             continue
         longest = max(longest, limits.padded_length(window.measure_frames()))
         if len(batch) == limits.windows or (batch and limits.too_many(longest * (len(batch) + 1))):
-            return list(windows[place:])
+            return list(windows[index:])
         batch.append(window)
     return []

@@ -1,10 +1,9 @@
 """Delay that HAProxy and nginx add to each chunk of an answer: `python -m bench.proxies`.
 
 The server (bench.chunk_server) sends chunks of 20 ms of pcm, each with the time at which it was
-written.
-The clients use the same clock and record when a chunk is complete. The paths take turns, so that
-all of them run under the same conditions. With --ray the path is Ray Serve, by a Python that has
-it: `.venv-ray/bin/python -m bench.proxies --ray`.
+written. The clients use the same clock and record when a chunk is complete. The paths take turns,
+so that all of them run under the same conditions. With --ray the path is Ray Serve, by a Python
+that has it: `.venv-ray/bin/python -m bench.proxies --ray`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import aiohttp
 import uvloop
 
 from bench import proxied
-from bench.chunk_server import PIECE_BYTES, PIECE_S, STAMP
+from bench.chunk_server import CHUNK_BYTES, CHUNK_S, STAMP
 from bench.machine import write_result
 from stress_test.percentile import percentile
 from stress_test.service import Service, free_port
@@ -40,9 +39,9 @@ async def listen(session: aiohttp.ClientSession, url: str) -> list[float]:
         async for data in answer.content.iter_any():
             now_s = time.monotonic()
             waiting += data
-            while len(waiting) >= PIECE_BYTES:
+            while len(waiting) >= CHUNK_BYTES:
                 late_s.append(now_s - STAMP.unpack_from(waiting)[0])
-                waiting = waiting[PIECE_BYTES:]
+                waiting = waiting[CHUNK_BYTES:]
     return late_s
 
 
@@ -54,8 +53,8 @@ async def measure(urls: dict[str, str], streams: int, rounds: int) -> dict[str, 
             await Service(url).until_ready(READY_S)
         for _ in range(rounds):
             for name, url in urls.items():
-                heard = await asyncio.gather(*(listen(session, url) for _ in range(streams)))
-                late_s[name] += [piece for answer in heard for piece in answer]
+                answers = await asyncio.gather(*(listen(session, url) for _ in range(streams)))
+                late_s[name] += [chunk for answer in answers for chunk in answer]
     return late_s
 
 
@@ -69,11 +68,11 @@ def summary(late_s: list[float], direct_s: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def serving(pieces: int, *how: str) -> Iterator[int]:
+def serving(chunks: int, *how: str) -> Iterator[int]:
     """Run a server of bench.chunk_server. Yields its port."""
     port = free_port()
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.chunk_server", str(port), str(pieces), *how]
+        [sys.executable, "-m", "bench.chunk_server", str(port), str(chunks), *how]
     ) as server:
         try:
             yield port
@@ -86,25 +85,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pieces", type=int, default=250)
+    parser.add_argument("--chunks", type=int, default=250)
     parser.add_argument(
         "--ray", action="store_true", help="measure Ray Serve instead of the proxies"
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with ExitStack() as stack:
-        port = stack.enter_context(serving(given.pieces))
+        port = stack.enter_context(serving(arguments.chunks))
         urls = {"direct": f"http://127.0.0.1:{port}"}
-        if given.ray:
-            urls["ray"] = f"http://127.0.0.1:{stack.enter_context(serving(given.pieces, 'ray'))}"
+        if arguments.ray:
+            urls["ray"] = (
+                f"http://127.0.0.1:{stack.enter_context(serving(arguments.chunks, 'ray'))}"
+            )
         else:
             proxied.wait(port)
             for name, start in proxied.PATHS.items():
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 urls[name] = stack.enter_context(start(port, port, folder))
-        late_s = uvloop.run(measure(urls, given.streams, given.rounds))
+        late_s = uvloop.run(measure(urls, arguments.streams, arguments.rounds))
     result = {name: summary(late, late_s["direct"]) for name, late in late_s.items()}
-    name = "ray" if given.ray else "proxies"
-    write_result(name, {"streams": given.streams, "piece_ms": PIECE_S * 1000, "paths": result})
+    name = "ray" if arguments.ray else "proxies"
+    write_result(name, {"streams": arguments.streams, "piece_ms": CHUNK_S * 1000, "paths": result})
 
 
 if __name__ == "__main__":

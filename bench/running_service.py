@@ -99,7 +99,7 @@ async def serving(
 
 
 @asynccontextmanager
-async def between(codec: str, device: str = "cpu") -> AsyncIterator[str]:
+async def with_fake_engine(codec: str, device: str = "cpu") -> AsyncIterator[str]:
     """Run the service with a fake engine, and with NeuCodec or a stub codec. Yields its URL.
 
     The length of an answer depends on its text. The stub has the assumed cost of an H200

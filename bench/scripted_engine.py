@@ -1,4 +1,4 @@
-"""A stand-in for vLLM with tokens that follow from the prompt and arrive all at once.
+"""Fake vLLM with tokens that follow from the prompt and arrive all at once.
 
 Two requests with the same prompt get the same tokens, in this process and in the next one. Only
 the length depends on `max_tokens`.
@@ -65,12 +65,12 @@ def event_stream(script: TokenScript, body: dict[str, object]) -> bytes:
     del numbers[limit:]
     ends = [*range(1, len(numbers), interval), len(numbers)]
     events: list[dict[str, object]] = []
-    for begin, end in zip([0, *ends], ends, strict=False):
+    for start, end in zip([0, *ends], ends, strict=False):
         last = end == len(numbers)
-        ids = [number + ID_OFFSET for number in numbers[begin:end]]
+        ids = [number + ID_OFFSET for number in numbers[start:end]]
         choice = {
             "index": 0,
-            "text": script.text(numbers[begin:end]),
+            "text": script.text(numbers[start:end]),
             "logprobs": None,
             "finish_reason": reason if last else None,
             "stop_reason": None,

@@ -19,7 +19,7 @@ import numpy as np
 from bench.machine import write_result
 from bench.traffic import answers
 from stress_test.load import Load
-from stress_test.outcome import Spoken
+from stress_test.outcome import Completed
 from stress_test.service import Service, started
 
 ROOT = Path(__file__).parent.parent
@@ -27,21 +27,23 @@ SENTENCES = 50
 STREAMS = (1, 4, 6, 8)
 
 
-async def at_once(load: Load, texts: Sequence[str], streams: int) -> list[Spoken]:
+async def at_once(load: Load, texts: Sequence[str], streams: int) -> list[Completed]:
     """Request the texts in groups of `streams`; a group starts when the last one has ended."""
-    spoken: list[Spoken] = []
+    completed: list[Completed] = []
     for start in range(0, len(texts) - streams + 1, streams):
         group = tuple(texts[start : start + streams])
-        spoken += await answers(replace(load, texts=group, concurrency=streams, requests=streams))
-    return spoken
+        completed += await answers(
+            replace(load, texts=group, concurrency=streams, requests=streams)
+        )
+    return completed
 
 
-def summary(spoken: Sequence[Spoken]) -> dict[str, float]:
+def summary(completed: Sequence[Completed]) -> dict[str, float]:
     """Return medians and maxima."""
-    first_ms = np.array([answer.first_audio_s for answer in spoken]) * 1000
-    rtf = np.array([answer.real_time_factor for answer in spoken])
+    first_ms = np.array([answer.first_audio_s for answer in completed]) * 1000
+    rtf = np.array([answer.real_time_factor for answer in completed])
     return {
-        "answers": len(spoken),
+        "answers": len(completed),
         "first_audio_ms_p50": round(float(np.median(first_ms)), 1),
         "first_audio_ms_max": round(float(first_ms.max()), 1),
         "rtf_p50": round(float(np.median(rtf)), 4),
@@ -63,9 +65,9 @@ def memory_mb(service: Service) -> dict[str, float]:
 async def measure() -> dict[str, object]:
     """Start the service and measure it."""
     texts = (ROOT / "bench" / "sentences.txt").read_text(encoding="utf-8").splitlines()[:SENTENCES]
-    begun_s = time.perf_counter()
+    started_s = time.perf_counter()
     async with started(LOG_LEVEL="warning") as service:
-        ready_s = time.perf_counter() - begun_s
+        ready_s = time.perf_counter() - started_s
         idle = memory_mb(service)
         load = Load(service.url, response_format="pcm", timeout_s=60, find_defects=False)
         (first,) = await at_once(load, texts[:1], 1)

@@ -26,7 +26,7 @@ from bench.paced_engine import paced_engine
 from bench.running_service import serving
 from bench.traffic import answers
 from stress_test.load import Load
-from stress_test.outcome import Spoken
+from stress_test.outcome import Completed
 
 STREAMS = (1, 2, 3, 4, 6)
 TOKENS = 500  # ten seconds
@@ -49,33 +49,33 @@ def listeners(url: str, streams: int, per_listener: int) -> Load:
     )
 
 
-def summary(spoken: Sequence[Spoken]) -> dict[str, float]:
+def summary(completed: Sequence[Completed]) -> dict[str, float]:
     """Return medians and maxima."""
-    first_ms = np.array([answer.first_audio_s for answer in spoken]) * 1000
-    rtf = np.array([answer.real_time_factor for answer in spoken])
+    first_ms = np.array([answer.first_audio_s for answer in completed]) * 1000
+    rtf = np.array([answer.real_time_factor for answer in completed])
     return {
-        "answers": len(spoken),
+        "answers": len(completed),
         "first_audio_ms_p50": round(float(np.median(first_ms))),
         "first_audio_ms_max": round(float(first_ms.max())),
-        "answers_with_an_underrun": sum(answer.underruns > 0 for answer in spoken),
-        "underruns": sum(answer.underruns for answer in spoken),
-        "silent_s": round(sum(answer.underrun_s for answer in spoken), 2),
+        "answers_with_an_underrun": sum(answer.underruns > 0 for answer in completed),
+        "underruns": sum(answer.underruns for answer in completed),
+        "silent_s": round(sum(answer.underrun_s for answer in completed), 2),
         "rtf_p50": round(float(np.median(rtf)), 3),
         "rtf_max": round(float(rtf.max()), 3),
     }
 
 
-async def heard(
+async def measure_listeners(
     settings: Settings, codec: Codec, streams: int, per_listener: int
 ) -> dict[str, float]:
     """Run listeners in another process; return their figures and the cores that were used."""
     async with serving(settings, codec) as url:
         before = Counters.now()
-        spoken = await answers(listeners(url, streams, per_listener), separate=True)
+        completed = await answers(listeners(url, streams, per_listener), separate=True)
         used = Counters.now().since(before)
     cores = used.cpu_s / used.clock_s
     all_cores = used.busy_ticks / os.sysconf("SC_CLK_TCK") / used.clock_s
-    row = summary(spoken)
+    row = summary(completed)
     return {**row, "service_cores": round(cores, 2), "other_cores": round(all_cores - cores, 2)}
 
 
@@ -112,12 +112,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
             )
             row: dict[str, object] = {}
             for streams in arguments.streams:
-                row[f"streams_{streams}"] = rounded = uvloop.run(
-                    heard(settings, codec, streams, arguments.answers)
+                row[f"streams_{streams}"] = figures = uvloop.run(
+                    measure_listeners(settings, codec, streams, arguments.answers)
                 )
-                print(left_s, streams, rounded, file=sys.stderr, flush=True)
+                print(left_s, streams, figures, file=sys.stderr, flush=True)
                 row["most_without_underrun"] = (
-                    streams if not rounded["underruns"] else row.get("most_without_underrun")
+                    streams if not figures["underruns"] else row.get("most_without_underrun")
                 )
             result[f"left_{left_s}_s"] = row
     return result

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.running_service import between, embedded
+from bench.running_service import embedded, with_fake_engine
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -36,7 +36,7 @@ LOADS = {
 
 SERVICES: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {
     "embedded": embedded,
-    "stub": partial(between, "stub"),
+    "stub": partial(with_fake_engine, "stub"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PATIENCE_S = 0.1  # largest delay that is made up for; the rest is lost, as on a busy GPU
+MAX_CATCH_UP_S = 0.1  # largest delay that is made up for; the rest is lost, as on a busy GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Timetable:
         behind_s = now_s - self._due_s
         self.steps += 1
         self.late_steps += behind_s > self._length_s
-        lost_s = max(0.0, behind_s - PATIENCE_S)
+        lost_s = max(0.0, behind_s - MAX_CATCH_UP_S)
         self.lost_s += lost_s
         self._length_s = self._pace.of(streams)
         self._due_s += lost_s + self._length_s

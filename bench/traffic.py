@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from stress_test.load import Load
-from stress_test.outcome import Failed, Outcome, Spoken
+from stress_test.outcome import Completed, Failed, Outcome
 from stress_test.processes import run
 
 SENTENCES = Path(__file__).parent / "sentences.txt"
 TOKENS_PER_S = 50
-SHORTEST_S, MAX_SILENCE_S = 2.0, 12.0
+MIN_ANSWER_S, MAX_ANSWER_S = 2.0, 12.0
 MEDIAN_S, SPREAD = 4.5, 0.45  # of a log-normal distribution: sentences of about 70 characters
 RAMP_SHARE = 2 / 3  # share of the warm-up in which the streams of a closed loop start
-MOST_REQUESTS_PER_S = 160  # more than the fake engine can answer
+MAX_REQUESTS_PER_S = 160  # more than the fake engine can answer
 OVERTIME_S = 20.0  # after the end of the load, until a request times out
 LETTERS = "bcdfghjklm"  # one for each digit of a word that the service does not normalise
 
@@ -43,12 +43,12 @@ class Traffic:
 
     def load(self, url: str) -> Load:
         """Return the load; its requests are the same for every service."""
-        count = math.ceil(MOST_REQUESTS_PER_S * self.length_s)
+        count = math.ceil(MAX_REQUESTS_PER_S * self.length_s)
         sentences = SENTENCES.read_text(encoding="utf-8").splitlines()
-        drawn = [draw(sentences, self.seed, number) for number in range(count)]
+        requests = [draw_request(sentences, self.seed, number) for number in range(count)]
         return Load(
             url,
-            texts=tuple(text for text, _ in drawn),
+            texts=tuple(text for text, _ in requests),
             response_format="pcm",
             concurrency=self.streams,
             rate=self.rate or None,
@@ -56,12 +56,12 @@ class Traffic:
             ramp_s=RAMP_SHARE * self.warm_s,
             timeout_s=self.length_s + OVERTIME_S,
             seed=self.seed,
-            request_fields=tuple({"max_tokens": tokens} for _, tokens in drawn),
+            request_fields=tuple({"max_tokens": tokens} for _, tokens in requests),
             find_defects=False,
         )
 
 
-def draw(sentences: Sequence[str], seed: int, number: int) -> tuple[str, int]:
+def draw_request(sentences: Sequence[str], seed: int, number: int) -> tuple[str, int]:
     """Draw a sentence and the tokens of its answer; a unique word is added to the sentence."""
     rng = np.random.default_rng((seed, number))
     sentence = sentences[int(rng.integers(len(sentences)))]
@@ -72,7 +72,7 @@ def answer_s(rng: np.random.Generator) -> float:
     """Draw the length of an answer: 2 to 12 s, about 4.9 s on average."""
     while True:
         length_s = MEDIAN_S * float(np.exp(SPREAD * rng.standard_normal()))
-        if SHORTEST_S <= length_s <= MAX_SILENCE_S:
+        if MIN_ANSWER_S <= length_s <= MAX_ANSWER_S:
             return length_s
 
 
@@ -93,16 +93,16 @@ def complete(load: Load, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
             yield Failed(outcome.number, *times_s, "too short")
 
 
-async def answers(load: Load, *, separate: bool = False) -> list[Spoken]:
+async def answers(load: Load, *, separate: bool = False) -> list[Completed]:
     """Run a load and return its answers; see `stress_test.processes.run`.
 
     Raises:
         RuntimeError: a request failed, or an answer was too short.
     """
     done = await run(load, separate=separate)
-    spoken: list[Spoken] = []
+    completed: list[Completed] = []
     for outcome in complete(load, done.outcomes):
         if isinstance(outcome, Failed):
             raise RuntimeError(f"request {outcome.number} failed: {outcome.error}")
-        spoken.append(outcome)
-    return spoken
+        completed.append(outcome)
+    return completed

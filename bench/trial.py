@@ -14,16 +14,16 @@ from bench.counters import Counters, FirstWindows
 from bench.running_service import Served
 from bench.traffic import Traffic, complete
 from stress_test.load import Load
-from stress_test.loop_lag import watched
-from stress_test.outcome import Outcome, Spoken
+from stress_test.loop_lag import measure_lag
+from stress_test.outcome import Completed, Outcome
 from stress_test.percentile import percentile
 from stress_test.processes import PAUSE_S, Process
-from stress_test.throughput import Answered, audio_rate
+from stress_test.throughput import TimedAudio, audio_rate
 
 # Above these values the machine was too small for the load.
-UNDERRUN_SHARE = 0.05
-CLIENT_LAG_MS = 10.0
-BUSY_SHARE = 0.9
+MAX_LATE_SHARE = 0.05
+MAX_CLIENT_LAG_MS = 10.0
+MAX_BUSY_SHARE = 0.9
 Row = dict[str, Any]  # JSON fields of a result
 
 
@@ -33,29 +33,29 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
     received: list[Outcome] = []
     async with Process(load) as process, asyncio.TaskGroup() as group:
         await process.ready()
-        await _account(engine_url)
+        await _pace_report(engine_url)
         load_begin_s = time.monotonic() + PAUSE_S
         running = group.create_task(process.run(load_begin_s, received.append))
         await asyncio.sleep(load_begin_s + traffic.warm_s - time.monotonic())
         before = Counters.now()
         end_s = load_begin_s + traffic.length_s
-        async with watched() as lag:
+        async with measure_lag() as lag:
             await asyncio.sleep(end_s - time.monotonic())
         counted = Counters.now().since(before)
     timing = running.result()
-    engine = await _account(engine_url)
+    engine = await _pace_report(engine_url)
     begin_s = before.clock_s
     warm_s = begin_s - load_begin_s
     outcomes = list(complete(load, received))
-    spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
+    completed = [outcome for outcome in outcomes if isinstance(outcome, Completed)]
     measured = [outcome for outcome in outcomes if outcome.due_s >= warm_s]
-    rate = audio_rate(map(Answered.of, spoken), warm_s, traffic.length_s)
+    rate = audio_rate(map(TimedAudio.of, completed), warm_s, traffic.length_s)
     row: Row = {
         "streams": traffic.streams or None,
         "requests_per_s": traffic.rate or None,
         "codec": served.codec,
         "policy": served.policy,
-        **listened(load, load_begin_s, measured, engine),
+        **request_figures(load, load_begin_s, measured, engine),
         "audio_s_per_s": round(rate, 2),
         **windows.row(begin_s, end_s),
         **counted.row(),
@@ -71,33 +71,33 @@ async def measure(served: Served, engine_url: str, traffic: Traffic, windows: Fi
     return row
 
 
-def listened(load: Load, begin_s: float, outcomes: Sequence[Outcome], engine: Row) -> Row:
+def request_figures(load: Load, begin_s: float, outcomes: Sequence[Outcome], engine: Row) -> Row:
     """Return the figures of the counted requests.
 
     The added time counts from the moment at which the engine sent the codes of the first window.
     `begin_s`: start of the load by time.monotonic().
     """
-    good = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
+    answered = [outcome for outcome in outcomes if isinstance(outcome, Completed)]
     sent_s = {word_of(prompt): at_s for prompt, at_s in engine["first_windows"].items()}
-    first_ms = [outcome.first_audio_s * 1000 for outcome in good]
+    first_ms = [outcome.first_audio_s * 1000 for outcome in answered]
     added_ms: list[float] = []
-    for outcome in good:
+    for outcome in answered:
         word = load.request(outcome.number).text.rpartition(" ")[-1]
         if word in sent_s:
             first_s = begin_s + outcome.due_s + outcome.first_audio_s
             added_ms.append((first_s - sent_s[word]) * 1000)
-    gaps = sum(outcome.underruns for outcome in good)
+    gaps = sum(outcome.underruns for outcome in answered)
     return {
         "requests": len(outcomes),
-        "failures": len(outcomes) - len(good),
+        "failures": len(outcomes) - len(answered),
         **{
             f"first_audio_ms_p{percent}": round(percentile(first_ms, percent), 1)
             for percent in (50, 99)
         },
         **{f"added_ms_p{percent}": round(percentile(added_ms, percent), 1) for percent in (50, 99)},
-        "underrun_requests": sum(outcome.underruns > 0 for outcome in good),
-        "gaps_per_request": round(gaps / max(len(good), 1), 4),
-        "silence_s": round(sum(outcome.underrun_s for outcome in good), 3),
+        "underrun_requests": sum(outcome.underruns > 0 for outcome in answered),
+        "gaps_per_request": round(gaps / max(len(answered), 1), 4),
+        "silence_s": round(sum(outcome.underrun_s for outcome in answered), 3),
     }
 
 
@@ -109,13 +109,13 @@ def word_of(prompt: str) -> str:
 def believable(row: Row) -> bool:
     """Return True if neither engine nor clients nor machine limited the figures."""
     return (
-        row["engine_late_share"] <= UNDERRUN_SHARE
-        and row["client_lag_ms_p99"] <= CLIENT_LAG_MS
-        and row["machine_busy_share"] <= BUSY_SHARE
+        row["engine_late_share"] <= MAX_LATE_SHARE
+        and row["client_lag_ms_p99"] <= MAX_CLIENT_LAG_MS
+        and row["machine_busy_share"] <= MAX_BUSY_SHARE
     )
 
 
-async def _account(engine_url: str) -> Row:
+async def _pace_report(engine_url: str) -> Row:
     """Return how well the engine kept its token rate since the last call."""
     async with aiohttp.ClientSession() as session, session.get(engine_url) as answer:
         return json.loads(await answer.read())

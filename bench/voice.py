@@ -122,20 +122,22 @@ def speed(takes: list[Take], codec: EagerCodec) -> dict[str, float]:
     }
 
 
-def understood(takes: list[Take], rate_hz: int) -> dict[str, object]:
+def transcribe_all(takes: list[Take], rate_hz: int) -> dict[str, object]:
     """Return the word error rate and the sentences that were transcribed differently."""
     from bench.judge import Judge, normalise, word_error_rate  # noqa: PLC0415
 
     judge = Judge()
-    heard = [judge.transcribe(take.samples, rate_hz) for take in takes]
+    transcripts = [judge.transcribe(take.samples, rate_hz) for take in takes]
     texts = [take.text for take in takes]
-    pairs = zip(texts[:-1], heard[:-1], strict=True)
+    pairs = zip(texts[:-1], transcripts[:-1], strict=True)
     return {
-        "word_error_rate": round(word_error_rate(texts[:-1], heard[:-1]), 4),
+        "word_error_rate": round(word_error_rate(texts[:-1], transcripts[:-1]), 4),
         "misheard": [
-            {"text": text, "heard": ear} for text, ear in pairs if normalise(text) != normalise(ear)
+            {"text": text, "heard": transcript}
+            for text, transcript in pairs
+            if normalise(text) != normalise(transcript)
         ],
-        "readme_heard": heard[-1],
+        "readme_heard": transcripts[-1],
     }
 
 
@@ -157,7 +159,7 @@ async def measure() -> dict[str, object]:
         "resident_mb": resident_mb(),
         **speed(takes[:-1], codec),
         **loudness(takes[:-1], rate_hz),
-        **understood(takes, rate_hz),
+        **transcribe_all(takes, rate_hz),
     }
 
 

@@ -66,9 +66,9 @@ async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> fl
         _env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning"
     )  # type: ignore[call-arg]
     async with serving(settings, FreeCodec()) as url:
-        begun_s = time.process_time()
+        started_s = time.process_time()
         await answers(clients(url, tokens), separate=True)
-        used_s = time.process_time() - begun_s
+        used_s = time.process_time() - started_s
     return used_s / (STREAMS * tokens) * 1e6
 
 

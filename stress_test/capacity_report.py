@@ -11,10 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stress_test.capacity import Level, Promise, carried, climb, level_load
+from stress_test.capacity import Level, Slo, highest_sustained, level_load, search
 from stress_test.load import Load
 from stress_test.machine import describe
-from stress_test.options import add_common, amount, check_files, common_load, count, share
+from stress_test.options import (
+    add_common,
+    check_files,
+    common_load,
+    count,
+    fraction,
+    positive_number,
+)
 from stress_test.processes import ProcessFailed
 from stress_test.progress import run_shown, warm_up_shown
 from stress_test.report import INTERRUPTED, RULE
@@ -33,19 +40,19 @@ COLUMNS = "{:>9} {:>8} {:>10} {:>10} {:>9} {:>10}   {}"
 
 
 @dataclass(frozen=True, slots=True)
-class Sizing:
+class CapacityReport:
     """Result of the search, and the recommendations derived from it."""
 
-    promise: Promise
+    slo: Slo
     levels: Sequence[Level]
-    most: int
+    max_listeners: int
     price: float | None = None  # of the machine per hour
     use: float = 1.0  # utilised share of the capacity, averaged over the day
 
     @property
-    def carried(self) -> Level | None:
+    def sustained(self) -> Level | None:
         """Highest level that met the targets."""
-        return carried(self.levels)
+        return highest_sustained(self.levels)
 
     @property
     def at_least(self) -> bool:
@@ -59,9 +66,9 @@ class Sizing:
         )
 
     @property
-    def planned(self) -> int:
+    def recommended(self) -> int:
         """Recommended number of listeners for a server like this one."""
-        return max(1, int(HEADROOM * self.carried.listeners)) if self.carried else 0
+        return max(1, int(HEADROOM * self.sustained.listeners)) if self.sustained else 0
 
     @property
     def hour_costs(self) -> float | None:
@@ -69,67 +76,67 @@ class Sizing:
 
         A level shorter than an answer may contain no audio between its ramp and its end.
         """
-        if self.price is None or self.carried is None or not self.carried.audio_s_per_s:
+        if self.price is None or self.sustained is None or not self.sustained.audio_s_per_s:
             return None
-        return self.price / (self.carried.audio_s_per_s * self.use)
+        return self.price / (self.sustained.audio_s_per_s * self.use)
 
     def report(self) -> Iterator[str]:
         """Yield the lines of the summary."""
-        if not self.carried:
+        if not self.sustained:
             yield "The server does not sustain even one listener"
             return
-        listeners = self.carried.listeners
-        most = self.carried.in_flight
+        listeners = self.sustained.listeners
+        peak = self.sustained.in_flight
         more = "at least " if self.at_least else ""
-        streams = max(1, int(HEADROOM * most))
-        rate = f"{self.carried.audio_s_per_s:.1f} audio-seconds per second"
-        yield f"Listeners: {more}{listeners} ({rate}, at most {most} requests in flight)"
-        yield f"Recommended Load: {self.planned} (the chart's streamsPerReplica: {streams})"
-        sequences = 2 * listeners
-        yield f"Settings: MAX_CONCURRENT_REQUESTS={listeners}, vLLM's --max-num-seqs {sequences}"
+        streams = max(1, int(HEADROOM * peak))
+        rate = f"{self.sustained.audio_s_per_s:.1f} audio-seconds per second"
+        yield f"Listeners: {more}{listeners} ({rate}, at most {peak} requests in flight)"
+        yield f"Recommended Load: {self.recommended} (the chart's streamsPerReplica: {streams})"
+        sequences = f"vLLM's --max-num-seqs {2 * listeners}"
+        yield f"Settings: MAX_CONCURRENT_REQUESTS={listeners}, {sequences}"
         if self.hour_costs is not None:
-            most_paid = "at most " if self.at_least else ""
+            bound = "at most " if self.at_least else ""
             paid = f"{self.price:g} per hour, utilisation {self.use:.0%}"
-            yield f"Cost Per Hour Of Audio: {most_paid}{self.hour_costs:.4f} ({paid})"
+            yield f"Cost Per Hour Of Audio: {bound}{self.hour_costs:.4f} ({paid})"
         yield RULE
 
     def dump(self, load: Load) -> str:
         """Serialise to JSON with the figures of every level."""
-        found = self.carried
+        sustained = self.sustained
         values: dict[str, object] = {
             "tool": "speech-server stress_test capacity",
             "machine": describe(PACKAGES),
             "parameters": load.parameters()
-            | {"most": self.most, "price": self.price, "use": self.use},
-            "promise": asdict(self.promise),
-            "carried_listeners": found.listeners if found else 0,
+            | {"most": self.max_listeners, "price": self.price, "use": self.use},
+            "promise": asdict(self.slo),
+            "carried_listeners": sustained.listeners if sustained else 0,
             "at_least": self.at_least,
-            "planned_listeners": self.planned,
+            "planned_listeners": self.recommended,
             "hour_costs": self.hour_costs,
             "levels": [asdict(level) for level in self.levels],
         }
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
-def line_of(level: Level) -> str:
+def format_level(level: Level) -> str:
     """Format a level as a line of the table."""
     heard = level.figures.heard
     cells = [f"{heard.first_audio.p99:.3f}s", heard.underrun_streams] if heard else ["-", "-"]
-    said = level.broken or "targets met"
+    verdict = level.broken or "targets met"
     if not level.figures.generator.believable:
-        said += "; the load generator was too slow: use more --processes or another machine"
+        verdict += "; the load generator was too slow: use more --processes or another machine"
     counts = (
         level.listeners,
         level.figures.requests,
         f"{level.audio_s_per_s:.2f}",
         level.in_flight,
     )
-    return COLUMNS.format(*counts, *cells, said)
+    return COLUMNS.format(*counts, *cells, verdict)
 
 
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """Build the parser; environment variables are the defaults."""
-    promise = Promise()
+    slo = Slo()
     options = argparse.ArgumentParser(
         "stress_test capacity",
         description=DESCRIPTION,
@@ -138,7 +145,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add_common(options, environment)
     options.add_argument(
         "--duration",
-        type=amount,
+        type=positive_number,
         default=30.0,
         metavar="S",
         help="length of each level in seconds; use several times the length of an answer",
@@ -148,26 +155,26 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--first-audio",
-        type=amount,
-        default=promise.first_audio_s,
+        type=positive_number,
+        default=slo.first_audio_s,
         metavar="S",
         help="target for the p99 of the time to first audio",
     )
     options.add_argument(
         "--underruns",
-        type=share,
-        default=promise.underrun_share,
+        type=fraction,
+        default=slo.underrun_share,
         metavar="SHARE",
         help="target for the share of answers with underruns",
     )
     options.add_argument(
         "--price",
-        type=amount,
+        type=positive_number,
         help="price of the machine per hour; reports the cost of one hour of audio",
     )
     options.add_argument(
         "--use",
-        type=share,
+        type=fraction,
         default=1.0,
         metavar="SHARE",
         help="utilised share of the capacity, averaged over the day",
@@ -176,7 +183,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     return options
 
 
-async def measure(load: Load, promise: Promise, most: int) -> list[Level]:
+async def measure(load: Load, slo: Slo, max_listeners: int) -> list[Level]:
     """Run the search and print each level as it ends; raises ProcessFailed."""
     await warm_up_shown(load)
     print(
@@ -186,33 +193,33 @@ async def measure(load: Load, promise: Promise, most: int) -> list[Level]:
         flush=True,
     )
 
-    async def level_of(listeners: int) -> Level:
-        asked = level_load(load, listeners)
-        level = Level.of(asked, await run_shown(asked), promise)
-        print(line_of(level), flush=True)
+    async def measure_level(listeners: int) -> Level:
+        step = level_load(load, listeners)
+        level = Level.of(step, await run_shown(step), slo)
+        print(format_level(level), flush=True)
         return level
 
-    return await climb(level_of, most)
+    return await search(measure_level, max_listeners)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run the command line and return the exit status of the process."""
     options = parser(environment)
-    given = options.parse_args(arguments)
-    if not given.use:
+    parsed = options.parse_args(arguments)
+    if not parsed.use:
         options.error("--use must be above 0")
-    check_files(options, given.json)
-    load = common_load(options, given, environment)
-    promise = Promise(given.first_audio, given.underruns)
+    check_files(options, parsed.json)
+    load = common_load(options, parsed, environment)
+    slo = Slo(parsed.first_audio, parsed.underruns)
     try:
-        levels = asyncio.run(measure(load, promise, given.most))
+        levels = asyncio.run(measure(load, slo, parsed.most))
     except ProcessFailed as exc:
         print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    sizing = Sizing(promise, levels, given.most, given.price, given.use)
-    print("\n=== CAPACITY ===", *sizing.report(), sep="\n")
-    if given.json:
-        given.json.write_text(sizing.dump(load), encoding="utf-8")
-    return 0 if sizing.carried else 1
+    capacity = CapacityReport(slo, levels, parsed.most, parsed.price, parsed.use)
+    print("\n=== CAPACITY ===", *capacity.report(), sep="\n")
+    if parsed.json:
+        parsed.json.write_text(capacity.dump(load), encoding="utf-8")
+    return 0 if capacity.sustained else 1

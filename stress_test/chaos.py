@@ -18,10 +18,16 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from stress_test.fake_engine import PROFILE, StandinEngine
+from stress_test.fake_engine import PROFILE, FakeEngine
 from stress_test.machine import describe
-from stress_test.random_client import Call
-from stress_test.random_clients import Crowd, faults, one_good, outcomes, statuses
+from stress_test.random_client import ClientResult
+from stress_test.random_clients import (
+    RandomClients,
+    count_faulty,
+    good_request_succeeds,
+    outcomes,
+    statuses,
+)
 from stress_test.service import Service, started
 
 SHARES = {
@@ -34,50 +40,51 @@ SHARES = {
     "slow": 4.0,
     "half a request": 3.0,
 }
-RESTART_EVERY_S, AWAY_S = 8.0, 1.5  # interval and length of the engine's outages
+RESTART_INTERVAL_S = 8.0  # between two outages of the engine
+OUTAGE_S = 1.5
 PACKAGES = ("torch", "fastapi", "uvicorn")
 
 
-async def restarts(engine: StandinEngine) -> None:
+async def restart_regularly(engine: FakeEngine) -> None:
     """Restart the engine at intervals until cancelled."""
     while True:
-        await asyncio.sleep(RESTART_EVERY_S)
-        await engine.restart(AWAY_S)
+        await asyncio.sleep(RESTART_INTERVAL_S)
+        await engine.restart(OUTAGE_S)
 
 
-async def storm(
-    service: Service, engine: StandinEngine | None, seconds: float, per_s: float
+async def inject_faults(
+    service: Service, engine: FakeEngine | None, seconds: float, per_s: float
 ) -> dict[str, object]:
     """Run all faults at once, let the service recover, and return the counts."""
-    calls: list[Call] = []
-    begun_s = time.monotonic()
-    restarting = asyncio.create_task(restarts(engine)) if engine else None
+    results: list[ClientResult] = []
+    started_s = time.monotonic()
+    restart_task = asyncio.create_task(restart_regularly(engine)) if engine else None
     try:
-        begun = await Crowd(service.url, per_s, SHARES).come(seconds, calls)
+        request_count = await RandomClients(service.url, per_s, SHARES).run(seconds, results)
     finally:
-        if restarting:
-            restarting.cancel()
-            await asyncio.gather(restarting, return_exceptions=True)
+        if restart_task:
+            restart_task.cancel()
+            await asyncio.gather(restart_task, return_exceptions=True)
     if engine:
-        await engine.revive()
+        await engine.ensure_listening()
         engine.failing = 0.0
     await service.until_ready()
     return {
-        "seconds": round(time.monotonic() - begun_s, 1),
-        "requests": begun,
-        "faults_of_callers": faults(calls),
+        "seconds": round(time.monotonic() - started_s, 1),
+        "requests": request_count,
+        "faults_of_callers": count_faulty(results),
         "faults_of_the_engine": engine.failures if engine else None,
         "restarts_of_the_engine": engine.restarts if engine else None,
-        "answers_by_status": statuses(calls),
-        "outcomes": outcomes(calls),
-        "hung": sum(call.outcome == "hung" for call in calls),
-        "lost": begun - len(calls),
+        "answers_by_status": statuses(results),
+        "outcomes": outcomes(results),
+        "hung": sum(result.outcome == "hung" for result in results),
+        "lost": request_count - len(results),
         "nothing_left_over": await service.settled(),
-        "one_good_request": await one_good(service.url),
+        "one_good_request": await good_request_succeeds(service.url),
     }
 
 
-def wrong_of(result: dict[str, object]) -> list[str]:
+def failed_checks(result: dict[str, object]) -> list[str]:
     """Return the checks that failed."""
     answers, outcomes_by_kind = result["answers_by_status"], result["outcomes"]
     assert isinstance(answers, dict)
@@ -93,12 +100,12 @@ def wrong_of(result: dict[str, object]) -> list[str]:
 async def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Test the service at `--url`, or start one with a fake engine."""
     if arguments.url:
-        return await storm(Service(arguments.url), None, arguments.seconds, arguments.per_s)
+        return await inject_faults(Service(arguments.url), None, arguments.seconds, arguments.per_s)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        profile = folder / "standin.toml"
+        profile = folder / "fake.toml"
         profile.write_text(PROFILE, encoding="utf-8")
-        engine = await stack.enter_async_context(StandinEngine())
+        engine = await stack.enter_async_context(FakeEngine())
         limits = {
             "FIRST_TOKEN_TIMEOUT_S": "5",
             "TOKEN_GAP_TIMEOUT_S": "2",
@@ -107,7 +114,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
         service = await stack.enter_async_context(
             started(TTS_API=engine.url, MODEL_PROFILE=str(profile), DECODE_WORKERS="1", **limits)
         )
-        return await storm(service, engine, arguments.seconds, arguments.per_s)
+        return await inject_faults(service, engine, arguments.seconds, arguments.per_s)
 
 
 def main() -> int:
@@ -121,7 +128,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="write the JSON to this file")
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
-    result["wrong"] = wrong = wrong_of(result)
+    result["wrong"] = wrong = failed_checks(result)
     text = json.dumps({"machine": describe(PACKAGES), **result}, indent=1)
     print(text)
     if arguments.out:

@@ -12,23 +12,24 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from stress_test.load import PATH, Ask, Load
+from stress_test.load import PATH, Load, RequestSpec
 
 CODE = re.compile(r"[a-z0-9_]{1,40}")
-LARGEST_ERROR_BYTES = 65_536
+MAX_ERROR_BYTES = 65_536
 
 
 @dataclass(slots=True)
 class Recording:
     """Response as it arrived; all times by time.monotonic()."""
 
-    ask: Ask
+    request: RequestSpec
     due_s: float
     sent_s: float
     ended_s: float = 0.0
     chunks: list[bytes] = field(default_factory=list[bytes])
-    came_s: list[float] = field(default_factory=list[float])
-    joins: list[int] = field(default_factory=list[int])  # chunks that end one write of the server
+    arrived_s: list[float] = field(default_factory=list[float])
+    # Indexes of the chunks that end one write of the server.
+    write_ends: list[int] = field(default_factory=list[int])
     answered: bool = False  # a status was received
     headers: dict[str, str] = field(default_factory=dict[str, str])
     error: str | None = None
@@ -46,34 +47,38 @@ async def session(load: Load) -> AsyncGenerator[aiohttp.ClientSession]:
         yield opened
 
 
-async def speak(client: aiohttp.ClientSession, load: Load, ask: Ask, due_s: float) -> Recording:
+async def send(
+    client: aiohttp.ClientSession, load: Load, request: RequestSpec, due_s: float
+) -> Recording:
     """Send a request and record its response; an error is recorded, not raised."""
-    recording = Recording(ask, due_s, time.monotonic())
+    recording = Recording(request, due_s, time.monotonic())
     try:
         await _receive(client, load, recording)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-        recording.error = error_of(exc, answered=recording.answered)
+        recording.error = connection_error(exc, answered=recording.answered)
     recording.ended_s = time.monotonic()
     return recording
 
 
 async def _receive(client: aiohttp.ClientSession, load: Load, recording: Recording) -> None:
-    body = {**load.body, **recording.ask.fields, "input": recording.ask.text}
+    body = {**load.body, **recording.request.fields, "input": recording.request.text}
     async with client.post(load.base_url + PATH, json=body, allow_redirects=False) as answer:
         recording.answered = True
         recording.headers = {key.lower(): value for key, value in answer.headers.items()}
         if answer.status != 200:
-            recording.error = refusal(answer.status, await answer.content.read(LARGEST_ERROR_BYTES))
+            recording.error = status_error(
+                answer.status, await answer.content.read(MAX_ERROR_BYTES)
+            )
             return
         async for data, ends_write in answer.content.iter_chunks():
             if data:
-                recording.came_s.append(time.monotonic())
+                recording.arrived_s.append(time.monotonic())
                 recording.chunks.append(data)
             if ends_write:
-                recording.joins.append(len(recording.chunks) - 1)
+                recording.write_ends.append(len(recording.chunks) - 1)
 
 
-def refusal(status: int, body: bytes) -> str:
+def status_error(status: int, body: bytes) -> str:
     """Name an error response: its status, and the `code` of an error in OpenAI's format."""
     try:
         code = str(json.loads(body)["error"]["code"])
@@ -82,7 +87,7 @@ def refusal(status: int, body: bytes) -> str:
     return f"status {status} {code}" if CODE.fullmatch(code) else f"status {status}"
 
 
-def error_of(exc: Exception, *, answered: bool) -> str:
+def connection_error(exc: Exception, *, answered: bool) -> str:
     """Name a connection error; `answered`: a status was received before it."""
     if isinstance(exc, TimeoutError):
         return "timed out"

@@ -31,13 +31,13 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> Ite
 
 
 def _rows(before: Figures, after: Figures) -> Iterator[str]:
-    first, second = figures_of(before), figures_of(after)
+    first, second = figures_by_name(before), figures_by_name(after)
     for name in dict.fromkeys([*first, *second]):
         one, other = first.get(name), second.get(name)
         yield COLUMNS.format(name, _shown(one), _shown(other), _ratio(one, other))
 
 
-def figures_of(figures: Figures) -> Values:
+def figures_by_name(figures: Figures) -> Values:
     """Return all figures by display name; None if the format does not show one."""
     values: Values = {"requests": figures.requests, "failed": figures.failed}
     values |= {f"failed: {error}": count for error, count in figures.errors.items()}

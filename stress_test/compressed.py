@@ -29,33 +29,41 @@ def decode(body: bytes, chunk_ends: Counts) -> tuple[NDArray[np.float32], int, C
     import av  # noqa: PLC0415  (optional, and slow to import)
     from av.error import FFmpegError  # noqa: PLC0415
 
-    pieces: list[NDArray[np.float32]] = []
-    begins, made = [0], [0]
+    blocks: list[NDArray[np.float32]] = []
+    packet_offsets = [0]  # bytes
+    samples_after = [0]  # after each packet
     try:
         with av.open(io.BytesIO(body), "r") as container:
             stream = container.streams.audio[0]
             mono = av.AudioResampler(format="flt", layout="mono")
             for packet in container.demux(stream):
-                begins.append(packet.pos if packet.pos is not None else begins[-1])
+                offset = packet.pos if packet.pos is not None else packet_offsets[-1]
+                packet_offsets.append(offset)
                 new = [
-                    piece.to_ndarray()[0]
+                    block.to_ndarray()[0]
                     for frame in packet.decode()
-                    for piece in mono.resample(frame)
+                    for block in mono.resample(frame)
                 ]
-                pieces += new
-                made.append(made[-1] + sum(map(len, new)))
+                blocks += new
+                samples_after.append(samples_after[-1] + sum(map(len, new)))
             rate_hz = stream.rate
     except (FFmpegError, IndexError) as exc:
         raise NotAudio("PyAV cannot decode the body") from exc
-    samples = np.concatenate([*pieces, np.zeros(0, np.float32)])
-    return samples, rate_hz, _heard(np.array(begins[1:]), np.array(made[1:]), chunk_ends, len(body))
+    samples = np.concatenate([*blocks, np.zeros(0, np.float32)])
+    playable = _playable_samples(
+        np.array(packet_offsets[1:]), np.array(samples_after[1:]), chunk_ends, len(body)
+    )
+    return samples, rate_hz, playable
 
 
-def _heard(begins: Counts, made: Counts, chunk_ends: Counts, size: int) -> Counts:
+def _playable_samples(
+    packet_offsets: Counts, samples_after: Counts, chunk_ends: Counts, body_bytes: int
+) -> Counts:
     """Map chunk ends to playable samples.
 
-    `begins`: byte offset of each packet; `made`: samples after each packet.
+    `packet_offsets`: byte offset of each packet; `samples_after`: samples after each packet.
     """
-    after = np.searchsorted(begins, begins, side="right")  # the first packet with a greater offset
-    ends = np.append(begins, size)[after]
-    return np.append(0, made)[np.searchsorted(ends, chunk_ends, side="right")]
+    # The first packet with a greater offset.
+    after = np.searchsorted(packet_offsets, packet_offsets, side="right")
+    ends = np.append(packet_offsets, body_bytes)[after]
+    return np.append(0, samples_after)[np.searchsorted(ends, chunk_ends, side="right")]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 
 BLOCK_S = 0.005
-LEAST_STEP = 0.02  # of full scale: -34 dB
+MIN_STEP = 0.02  # of full scale: -34 dB
 STEP_FACTOR = 4.0  # times the greatest jump of the 5 ms on either side
 FRAME_S = 0.01
 SILENT = 0.001  # of full scale: -60 dB
@@ -18,7 +18,7 @@ LONG_SILENCE_S = 1.0
 def steps(samples: Samples, rate_hz: int) -> NDArray[np.int64]:
     """Return the indexes of samples that differ too much from the previous sample.
 
-    The jump exceeds LEAST_STEP and is STEP_FACTOR times as large as the jumps around it. Speech and
+    The jump exceeds MIN_STEP and is STEP_FACTOR times as large as the jumps around it. Speech and
     noise also change fast, but then the neighbouring jumps are large too. At most one step is found
     within 5 ms.
     """
@@ -31,7 +31,7 @@ def steps(samples: Samples, rate_hz: int) -> NDArray[np.int64]:
     beside = np.zeros(len(first) + 2, np.float32)
     beside[1:-1] = first
     around = np.maximum(second, np.maximum(beside[:-2], beside[2:]))
-    found = np.flatnonzero((first > LEAST_STEP) & (first > STEP_FACTOR * around))
+    found = np.flatnonzero((first > MIN_STEP) & (first > STEP_FACTOR * around))
     return found * size + blocks[found].argmax(axis=1) + 1
 
 
@@ -52,8 +52,6 @@ def silences_s(samples: Samples, rate_hz: int) -> list[float]:
     """
     size = round(rate_hz * FRAME_S)
     frames = np.abs(samples[: len(samples) // size * size]).reshape(-1, size)
-    sounding = (
-        np.flatnonzero(frames.max(axis=1) >= SILENT) if len(frames) else np.zeros(0, np.int64)
-    )
-    lengths_s = (np.diff(sounding) - 1) * size / rate_hz
+    audible = np.flatnonzero(frames.max(axis=1) >= SILENT) if len(frames) else np.zeros(0, np.int64)
+    lengths_s = (np.diff(audible) - 1) * size / rate_hz
     return [float(length_s) for length_s in lengths_s if length_s > LONG_SILENCE_S]

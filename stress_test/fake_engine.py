@@ -13,8 +13,8 @@ HEAD = (
 )
 VOCABULARY = 65_536
 PROFILE = """
-name = "standin"
-model = "standin"
+name = "fake"
+model = "fake"
 prompt = "{voice}: {text}"
 characters_per_second = 15.0
 typical_rms_db = -20.0
@@ -34,7 +34,7 @@ default = "voice"
 """
 
 
-class StandinEngine:
+class FakeEngine:
     """Answers POST with speech tokens and GET with 200.
 
     A share `failing` of the answers fails in one of four ways.
@@ -46,17 +46,19 @@ class StandinEngine:
         self.failing = failing
         self._tokens = tokens
         self._gap_s = 10 / tokens_per_s  # events have 10 tokens
-        self._draw = random.Random(seed)
+        self._random = random.Random(seed)
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
-        self.requests = self.failures = self.restarts = 0
+        self.requests = 0
+        self.failures = 0
+        self.restarts = 0
 
     @property
     def url(self) -> str:
         """URL of the engine, which a restart does not change."""
         return f"http://127.0.0.1:{self._port}"
 
-    async def __aenter__(self) -> StandinEngine:
+    async def __aenter__(self) -> FakeEngine:
         await self._listen()
         return self
 
@@ -66,16 +68,16 @@ class StandinEngine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._die()
+        await self._stop()
 
-    async def restart(self, away_s: float) -> None:
-        """Abort all connections, stop for `away_s`, and listen again on the same port."""
+    async def restart(self, outage_s: float) -> None:
+        """Abort all connections, stop for `outage_s`, and listen again on the same port."""
         self.restarts += 1
-        await self._die()
-        await asyncio.sleep(away_s)
+        await self._stop()
+        await asyncio.sleep(outage_s)
         await self._listen()
 
-    async def revive(self) -> None:
+    async def ensure_listening(self) -> None:
         """Listen again if a restart was cancelled."""
         if not self._server.is_serving():
             await self._listen()
@@ -84,7 +86,7 @@ class StandinEngine:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
-    async def _die(self) -> None:
+    async def _stop(self) -> None:
         self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()
@@ -110,32 +112,32 @@ class StandinEngine:
             for line in head.lower().split(b"\r\n")
             if line.startswith(b"content-length:")
         ]
-        asked = json.loads(await reader.readexactly(int(lengths[0])))
+        body = json.loads(await reader.readexactly(int(lengths[0])))
         self.requests += 1
-        failing = self._draw.random() < self.failing
+        failing = self._random.random() < self.failing
         self.failures += failing
-        await self._speak(writer, min(self._tokens, asked["max_tokens"] - 1), failing=failing)
+        await self._speak(writer, min(self._tokens, body["max_tokens"] - 1), failing=failing)
 
     async def _speak(self, writer: asyncio.StreamWriter, tokens: int, *, failing: bool) -> None:
-        way = self._draw.choice(["refuse", "cut", "garbage", "error"]) if failing else None
-        if way == "refuse":
+        failure = self._random.choice(["refuse", "cut", "garbage", "error"]) if failing else None
+        if failure == "refuse":
             status = b"HTTP/1.1 500 Internal Server Error\r\n"
             writer.write(status + b"content-length: 0\r\nconnection: close\r\n\r\n")
             return
         writer.write(HEAD)
-        stop = self._draw.randrange(tokens) if failing else tokens
-        for made in range(0, stop, 10):
-            numbers = (self._draw.randrange(VOCABULARY) for _ in range(min(10, stop - made)))
+        stop = self._random.randrange(tokens) if failing else tokens
+        for sent in range(0, stop, 10):
+            numbers = (self._random.randrange(VOCABULARY) for _ in range(min(10, stop - sent)))
             self._send(writer, "".join(f"<|s_{number}|>" for number in numbers), None)
             await writer.drain()
             await asyncio.sleep(self._gap_s)
-        if way == "garbage":
+        if failure == "garbage":
             writer.write(_chunk(b"<html>502 Bad Gateway</html>\n"))
-        elif way == "error":
+        elif failure == "error":
             writer.write(
                 _chunk(b'data: {"error": {"message": "died"}}\n\ndata: [DONE]\n\n') + _chunk(b"")
             )
-        elif way is None:
+        elif failure is None:
             self._send(writer, "", "stop")
             writer.write(_chunk(b"data: [DONE]\n\n") + _chunk(b""))
 

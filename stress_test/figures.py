@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stress_test.outcome import Failed, Outcome, Spoken
+from stress_test.outcome import Completed, Failed, Outcome
 from stress_test.percentile import percentile
 from stress_test.processes import Run
 
-UNDERRUN_MEMORY_S = 0.01  # delay after which a request counts as a late start
-UNDERRUN_SHARE = 0.05  # share of late starts above which the load generator was too slow
-LAG_MS = 20.0  # event loop lag above which the load generator was too slow
+LATE_START_S = 0.01  # delay after which a request counts as a late start
+MAX_LATE_SHARE = 0.05  # share of late starts above which the load generator was too slow
+MAX_LAG_MS = 20.0  # event loop lag above which the load generator was too slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AnswerFigures:
     """Totals of the answered requests, in seconds unless named otherwise.
 
     Steps are None if the format does not keep the samples exactly.
@@ -58,28 +58,28 @@ class Heard:
     silence_s: float
 
     @classmethod
-    def of(cls, spoken: Sequence[Spoken], took_s: float) -> Heard:
+    def of(cls, completed: Sequence[Completed], took_s: float) -> AnswerFigures:
         """Summarise one or more answers of a run that took `took_s`."""
-        audio_s = sum(outcome.audio_s for outcome in spoken)
+        audio_s = sum(outcome.audio_s for outcome in completed)
         return cls(
-            latency=Spread.of([outcome.latency_s for outcome in spoken]),
-            first_audio=Spread.of([outcome.first_audio_s for outcome in spoken]),
-            real_time_factor=Spread.of([outcome.real_time_factor for outcome in spoken]),
-            audio_s_mean=audio_s / len(spoken),
+            latency=Spread.of([outcome.latency_s for outcome in completed]),
+            first_audio=Spread.of([outcome.first_audio_s for outcome in completed]),
+            real_time_factor=Spread.of([outcome.real_time_factor for outcome in completed]),
+            audio_s_mean=audio_s / len(completed),
             audio_s_per_s=audio_s / took_s,
-            answers_per_s=len(spoken) / took_s,
-            underrun_streams=sum(outcome.underruns > 0 for outcome in spoken),
-            underruns=sum(outcome.underruns for outcome in spoken),
-            underrun_s=sum(outcome.underrun_s for outcome in spoken),
-            steps=_sum([outcome.steps for outcome in spoken]),
-            seam_steps=_sum([outcome.seam_steps for outcome in spoken]),
-            silences=sum(outcome.silences for outcome in spoken),
-            silence_s=sum(outcome.silence_s for outcome in spoken),
+            answers_per_s=len(completed) / took_s,
+            underrun_streams=sum(outcome.underruns > 0 for outcome in completed),
+            underruns=sum(outcome.underruns for outcome in completed),
+            underrun_s=sum(outcome.underrun_s for outcome in completed),
+            steps=_sum([outcome.steps for outcome in completed]),
+            seam_steps=_sum([outcome.seam_steps for outcome in completed]),
+            silences=sum(outcome.silences for outcome in completed),
+            silence_s=sum(outcome.silence_s for outcome in completed),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Punctuality:
+class LoadTiming:
     """Timing of the load generator; `believable` is False if it was too slow for valid figures.
 
     Only an open loop can start late. Event loop lag delays the timestamps of every load.
@@ -92,13 +92,13 @@ class Punctuality:
     believable: bool
 
     @classmethod
-    def of(cls, run: Run) -> Punctuality:
+    def of(cls, run: Run) -> LoadTiming:
         """Summarise the requests and processes of a run."""
         late_s = [outcome.late_s for outcome in run.outcomes]
-        late_starts = sum(seconds > UNDERRUN_MEMORY_S for seconds in late_s)
+        late_starts = sum(seconds > LATE_START_S for seconds in late_s)
         lag_ms = max((timing.lag_ms_p95 for timing in run.timings), default=0.0)
         cpu_share = max((timing.cpu_share for timing in run.timings), default=0.0)
-        believable = late_starts <= UNDERRUN_SHARE * len(late_s) and lag_ms <= LAG_MS
+        believable = late_starts <= MAX_LATE_SHARE * len(late_s) and lag_ms <= MAX_LAG_MS
         return cls(
             late_starts, round(max(late_s, default=0.0) * 1000, 1), lag_ms, cpu_share, believable
         )
@@ -112,20 +112,20 @@ class Figures:
     failed: int
     took_s: float
     errors: dict[str, int]
-    heard: Heard | None
-    generator: Punctuality
+    heard: AnswerFigures | None
+    generator: LoadTiming
 
     @classmethod
     def of(cls, run: Run) -> Figures:
         """Compute the figures of a run."""
-        spoken = [outcome for outcome in run.outcomes if isinstance(outcome, Spoken)]
-        errors = errors_of(run.outcomes)
-        heard = Heard.of(spoken, run.took_s) if spoken else None
+        completed = [outcome for outcome in run.outcomes if isinstance(outcome, Completed)]
+        errors = count_errors(run.outcomes)
+        heard = AnswerFigures.of(completed, run.took_s) if completed else None
         failed = sum(errors.values())
-        return cls(len(run.outcomes), failed, run.took_s, errors, heard, Punctuality.of(run))
+        return cls(len(run.outcomes), failed, run.took_s, errors, heard, LoadTiming.of(run))
 
 
-def errors_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def count_errors(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """Count the failures of each kind, most frequent first."""
     return dict(
         Counter(outcome.error for outcome in outcomes if isinstance(outcome, Failed)).most_common()

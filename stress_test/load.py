@@ -17,8 +17,8 @@ TEXT = "Hello! How can I help you? Apa yang saya boleh bantu encik? Encik nak ma
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request; `due_s`: seconds after the start, None: as soon as a place is free."""
+class RequestSpec:
+    """One request; `due_s`: seconds after the start, None: as soon as a client is free."""
 
     number: int
     text: str
@@ -28,9 +28,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A closed loop of `concurrency` places, or with `rate` an open loop of Poisson arrivals.
+    """A closed loop of `concurrency` clients, or with `rate` an open loop of Poisson arrivals.
 
-    A closed loop sends `requests` requests, or sends requests for `duration_s`. Each place sends
+    A closed loop sends `requests` requests, or sends requests for `duration_s`. Each client sends
     its next request when it has received its answer, with `listening` when the answer has been
     played in real time. An open loop sends requests for `duration_s`, whether or not the server
     keeps up.
@@ -47,7 +47,7 @@ class Load:
     requests: int | None = None
     rate: float | None = None  # requests per second
     duration_s: float | None = None
-    ramp_s: float = 0.0  # the places of a closed loop start evenly within it
+    ramp_s: float = 0.0  # the clients of a closed loop start evenly within it
     warmup_count: int = 0
     timeout_s: float = 300.0
     seed: int = 1
@@ -73,33 +73,36 @@ class Load:
         return body
 
     @property
-    def places(self) -> list[float]:
-        """Start times of the closed-loop places of this process, in seconds."""
+    def client_starts_s(self) -> list[float]:
+        """Start times of the closed-loop clients of this process, in seconds."""
         return [
-            place * self.ramp_s / self.concurrency for place in self._own(range(self.concurrency))
+            client * self.ramp_s / self.concurrency for client in self._own(range(self.concurrency))
         ]
 
     @property
-    def expected(self) -> int | None:
+    def request_count(self) -> int | None:
         """Number of requests of all processes; None if the duration decides."""
         return len(self._arrivals()) if self.rate else self.requests
 
-    def asks(self) -> Iterator[Ask]:
+    def request_specs(self) -> Iterator[RequestSpec]:
         """Yield the requests of this process in order, endlessly if the duration ends the load."""
         if self.rate:
-            for number in self._own(range(len(arrivals := self._arrivals()))):
+            arrivals = self._arrivals()
+            for number in self._own(range(len(arrivals))):
                 yield self.request(number, arrivals[number])
             return
         numbers = itertools.count() if self.requests is None else range(self.requests)
         for number in itertools.islice(numbers, self.process, None, self.processes):
             yield self.request(number)
 
-    def request(self, number: int, due_s: float | None = None) -> Ask:
+    def request(self, number: int, due_s: float | None = None) -> RequestSpec:
         """Return a request by its number."""
         text = self.texts[number % len(self.texts)]
         if not self.request_fields:
-            return Ask(number, text, due_s)
-        return Ask(number, text, due_s, self.request_fields[number % len(self.request_fields)])
+            return RequestSpec(number, text, due_s)
+        return RequestSpec(
+            number, text, due_s, self.request_fields[number % len(self.request_fields)]
+        )
 
     def shares(self) -> list[Load]:
         """Split the load into one part per process."""
@@ -108,7 +111,7 @@ class Load:
     def parameters(self) -> dict[str, object]:
         """Return the parameters for a result.
 
-        API key, process number, texts and what no option sets are left out.
+        It omits the API key, the process number, the texts and all that no option sets.
         """
         hidden = ("api_key", "texts", "process", "request_fields", "find_defects")
         shown: dict[str, object] = {

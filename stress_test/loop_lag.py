@@ -17,26 +17,26 @@ TICK_S = 0.02
 class Lag:
     """Delays of a periodic timer, in seconds."""
 
-    seconds: list[float] = field(default_factory=list[float])
+    delays_s: list[float] = field(default_factory=list[float])
 
-    async def watch(self) -> None:
+    async def measure(self) -> None:
         """Record the delay of each tick until cancelled."""
         while True:
             due_s = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
-            self.seconds.append(time.monotonic() - due_s)
+            self.delays_s.append(time.monotonic() - due_s)
 
     def ms(self, percent: float) -> float:
         """Return a percentile in milliseconds; 0 before the first tick."""
-        return round(percentile(self.seconds or [0.0], percent) * 1000, 1)
+        return round(percentile(self.delays_s or [0.0], percent) * 1000, 1)
 
 
 @asynccontextmanager
-async def watched() -> AsyncGenerator[Lag]:
+async def measure_lag() -> AsyncGenerator[Lag]:
     """Measure the lag of the running event loop during the block."""
     lag = Lag()
-    watching = asyncio.create_task(lag.watch())
+    measuring = asyncio.create_task(lag.measure())
     try:
         yield lag
     finally:
-        watching.cancel()
+        measuring.cancel()

@@ -73,18 +73,20 @@ def _add_load(options: argparse.ArgumentParser, environment: Mapping[str, str]) 
     )
     options.add_argument(
         "--ramp",
-        type=amount,
+        type=positive_number,
         default=0.0,
         metavar="S",
-        help="start the places of a closed loop evenly within S seconds",
+        help="start the clients of a closed loop evenly within S seconds",
     )
     options.add_argument(
         "--listen",
         action="store_true",
         help="send the next request when the answer has been played, not when it was received",
     )
-    options.add_argument("--rate", type=amount, help="requests per second of an open loop")
-    options.add_argument("--duration", type=amount, metavar="S", help="send requests for S seconds")
+    options.add_argument("--rate", type=positive_number, help="requests per second of an open loop")
+    options.add_argument(
+        "--duration", type=positive_number, metavar="S", help="send requests for S seconds"
+    )
     options.add_argument("--seed", type=int, default=1, help="seed of the arrival times")
     options.add_argument(
         "--whole",
@@ -115,7 +117,7 @@ def add_common(options: argparse.ArgumentParser, environment: Mapping[str, str])
     )
     options.add_argument(
         "--timeout",
-        type=amount,
+        type=positive_number,
         default=300.0,
         metavar="S",
         help="time limit of a request in seconds",
@@ -130,31 +132,31 @@ def add_common(options: argparse.ArgumentParser, environment: Mapping[str, str])
         default="wav",
         help="audio format; all but wav and pcm need PyAV",
     )
-    options.add_argument("--speed", type=amount, default=1.0, help="speed of the requests")
+    options.add_argument("--speed", type=positive_number, default=1.0, help="speed of the requests")
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
     """Parse a command line; exits with status 2 and a message if options contradict."""
     options = parser(environment)
-    given = options.parse_args(arguments)
-    if given.rate and not given.duration:
+    parsed = options.parse_args(arguments)
+    if parsed.rate and not parsed.duration:
         options.error("--rate needs --duration")
-    if given.rate and given.listen:
+    if parsed.rate and parsed.listen:
         options.error("--listen needs a closed loop; --rate makes an open loop")
-    if given.rate and given.requests:
+    if parsed.rate and parsed.requests:
         options.error("--rate (open loop) and --requests (closed loop) exclude each other")
-    check_files(options, given.json, given.html)
+    check_files(options, parsed.json, parsed.html)
     load = replace(
-        common_load(options, given, environment),
-        stream=not given.whole,
-        concurrency=given.concurrency,
-        listening=given.listen,
-        requests=given.requests or (None if given.duration else given.concurrency),
-        rate=given.rate,
-        ramp_s=given.ramp,
-        seed=given.seed,
+        common_load(options, parsed, environment),
+        stream=not parsed.whole,
+        concurrency=parsed.concurrency,
+        listening=parsed.listen,
+        requests=parsed.requests or (None if parsed.duration else parsed.concurrency),
+        rate=parsed.rate,
+        ramp_s=parsed.ramp,
+        seed=parsed.seed,
     )
-    return Options(load, given.json, given.html)
+    return Options(load, parsed.json, parsed.html)
 
 
 def check_files(options: argparse.ArgumentParser, *files: Path | None) -> None:
@@ -165,27 +167,27 @@ def check_files(options: argparse.ArgumentParser, *files: Path | None) -> None:
 
 
 def common_load(
-    options: argparse.ArgumentParser, given: argparse.Namespace, environment: Mapping[str, str]
+    options: argparse.ArgumentParser, parsed: argparse.Namespace, environment: Mapping[str, str]
 ) -> Load:
     """Build the load from the options of `add_common` and `--duration`; exits if it cannot run."""
-    if given.format not in EXACT_FORMATS and not compressed.available():
-        options.error(f"{given.format} needs PyAV: pip install av")
+    if parsed.format not in EXACT_FORMATS and not compressed.available():
+        options.error(f"{parsed.format} needs PyAV: pip install av")
     try:
-        texts = _texts(given.sentences)
+        texts = _texts(parsed.sentences)
     except (OSError, UnicodeDecodeError) as exc:
-        options.error(f"{given.sentences}: {exc}")
+        options.error(f"{parsed.sentences}: {exc}")
     if not texts:
-        options.error(f"{given.sentences}: no sentences")
+        options.error(f"{parsed.sentences}: no sentences")
     return Load(
-        url=given.url,
+        url=parsed.url,
         texts=texts,
-        voice=given.voice,
-        response_format=given.format,
-        speed=given.speed,
-        duration_s=given.duration,
-        warmup_count=given.warmup,
-        timeout_s=given.timeout,
-        processes=given.processes,
+        voice=parsed.voice,
+        response_format=parsed.format,
+        speed=parsed.speed,
+        duration_s=parsed.duration,
+        warmup_count=parsed.warmup,
+        timeout_s=parsed.timeout,
+        processes=parsed.processes,
         api_key=environment.get("STRESS_API_KEY") or environment.get("API_KEY") or None,
     )
 
@@ -218,7 +220,7 @@ def count(text: str) -> int:
     return value
 
 
-def amount(text: str) -> float:
+def positive_number(text: str) -> float:
     """Parse a positive finite number; raises ValueError."""
     value = float(text)
     if not 0 < value < float("inf"):
@@ -226,7 +228,7 @@ def amount(text: str) -> float:
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """Parse a number from 0 to 1; raises ValueError."""
     value = float(text)
     if not 0 <= value <= 1:

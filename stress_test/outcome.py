@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import cast
 
-PATIENCE_S = 1.0  # pause of a client after a failed request
+RETRY_PAUSE_S = 1.0  # pause of a client after a failed request
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class Completed:
     """A request that was answered completely, with sound."""
 
     number: int
@@ -52,10 +52,10 @@ class Failed:
     @property
     def next_s(self) -> float:
         """Time of the next request of this client, in seconds after the start of the load."""
-        return self.due_s + self.latency_s + PATIENCE_S
+        return self.due_s + self.latency_s + RETRY_PAUSE_S
 
 
-Outcome = Spoken | Failed
+Outcome = Completed | Failed
 
 
 def to_json(outcome: Outcome) -> dict[str, object]:
@@ -68,7 +68,7 @@ def to_json(outcome: Outcome) -> dict[str, object]:
 
 def from_json(values: dict[str, object]) -> Outcome:
     """Read the output of `to_json`; raises TypeError if the fields are not those of an outcome."""
-    kind = Failed if "error" in values else Spoken
+    kind = Failed if "error" in values else Completed
     if set(values) != {field.name for field in fields(kind)}:
         raise TypeError("not the fields of an outcome")
     return kind(**cast(dict[str, float], values))  # type: ignore[arg-type]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from stress_test.comparison import figures_of
+from stress_test.comparison import figures_by_name
 from stress_test.figures import Figures
-from stress_test.outcome import Failed, Outcome, Spoken
+from stress_test.outcome import Completed, Failed, Outcome
 from stress_test.plot import Plot, Points
 from stress_test.report import report
 from stress_test.result import Result
 from stress_test.throughput import in_flight
 
-MOST_LINES = 400  # requests shown in the plot of each request
+MAX_LINES = 400  # requests shown in the plot of each request
 
 TOO_SLOW = "The load generator was too slow for these figures: see Late Starts and Event Loop Lag."
 
@@ -50,7 +50,7 @@ def page(result: Result) -> str:
     plots = "".join(f"<figure>{plot.svg()}</figure>" for plot in draw(result.run.outcomes))
     shown = {
         name: "-" if value is None else f"{value:.6g}"
-        for name, value in figures_of(figures).items()
+        for name, value in figures_by_name(figures).items()
     }
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Stress test</title>'
@@ -68,41 +68,42 @@ def page(result: Result) -> str:
 
 def draw(outcomes: Sequence[Outcome]) -> list[Plot]:
     """Return the plots for which there is data."""
-    spoken = [outcome for outcome in outcomes if isinstance(outcome, Spoken)]
+    completed = [outcome for outcome in outcomes if isinstance(outcome, Completed)]
     plots = [draw_requests(outcomes), draw_in_flight(outcomes)] if outcomes else []
-    return [draw_shares(spoken), draw_factors(spoken), *plots] if spoken else plots
+    return [draw_shares(completed), draw_factors(completed), *plots] if completed else plots
 
 
-def draw_shares(spoken: Sequence[Spoken]) -> Plot:
-    """Plot the share of answers begun and ended over time since due."""
-    most_s = max(outcome.latency_s for outcome in spoken)
-    plot = Plot("Answers begun and ended", "seconds since due", "percent", most_s, 100.0)
-    plot.line(shares([outcome.first_audio_s for outcome in spoken]), "a", "first audio")
-    plot.line(shares([outcome.latency_s for outcome in spoken]), "b", "last byte")
+def draw_shares(completed: Sequence[Completed]) -> Plot:
+    """Plot the share of answers that have begun and ended over time since due."""
+    max_s = max(outcome.latency_s for outcome in completed)
+    plot = Plot("Answers begun and ended", "seconds since due", "percent", max_s, 100.0)
+    plot.line(shares([outcome.first_audio_s for outcome in completed]), "a", "first audio")
+    plot.line(shares([outcome.latency_s for outcome in completed]), "b", "last byte")
     return plot
 
 
-def draw_factors(spoken: Sequence[Spoken]) -> Plot:
+def draw_factors(completed: Sequence[Completed]) -> Plot:
     """Plot the real-time factor over the length of the answer."""
-    points = [(outcome.audio_s, outcome.real_time_factor) for outcome in spoken]
-    most_s, most = max(x for x, _ in points), max(y for _, y in points)
+    points = [(outcome.audio_s, outcome.real_time_factor) for outcome in completed]
+    max_s = max(x for x, _ in points)
+    max_factor = max(y for _, y in points)
     plot = Plot(
         "Real-time factor over length",
         "seconds of audio",
         "real-time factor",
-        most_s,
-        max(1.0, most),
+        max_s,
+        max(1.0, max_factor),
     )
     plot.dots(points, "a")
-    plot.line([(0.0, 1.0), (most_s, 1.0)], "bad", "real time")
+    plot.line([(0.0, 1.0), (max_s, 1.0)], "bad", "real time")
     return plot
 
 
 def draw_requests(outcomes: Sequence[Outcome]) -> Plot:
     """Plot due time, first audio and end of each request; of many, every n-th."""
-    step = -(-len(outcomes) // MOST_LINES)
-    most_s = max(outcome.due_s + outcome.latency_s for outcome in outcomes)
-    plot = Plot("Each request: due, first audio, end", "seconds", "request", most_s, len(outcomes))
+    step = -(-len(outcomes) // MAX_LINES)
+    max_s = max(outcome.due_s + outcome.latency_s for outcome in outcomes)
+    plot = Plot("Each request: due, first audio, end", "seconds", "request", max_s, len(outcomes))
     for number, outcome in list(enumerate(outcomes))[::step]:
         ends = [(outcome.due_s, float(number)), (outcome.due_s + outcome.latency_s, float(number))]
         if isinstance(outcome, Failed):

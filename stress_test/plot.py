@@ -16,14 +16,14 @@ LETTER_WIDTH = 6  # approximate width of a letter in the legend
 Points = Sequence[tuple[float, float]]
 
 
-def ticks(most: float, wanted: int = 5) -> list[float]:
-    """Return round numbers from 0 to at least `most`, approximately `wanted` of them."""
-    if most <= 0:
+def ticks(maximum: float, count: int = 5) -> list[float]:
+    """Return round numbers from 0 to at least `maximum`, approximately `count` of them."""
+    if maximum <= 0:
         return [0.0, 1.0]
-    rough = most / wanted
+    rough = maximum / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    return [step * number for number in range(math.ceil(most / step - 1e-9) + 1)]
+    return [step * number for number in range(math.ceil(maximum / step - 1e-9) + 1)]
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Plot:
     title: str
     x_label: str
     y_label: str
-    x_most: float
-    y_most: float
+    x_max: float
+    y_max: float
     _marks: list[str] = field(default_factory=list[str])
     _kinds: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -63,19 +63,19 @@ class Plot:
 
     def _place(self, point: tuple[float, float]) -> tuple[float, float]:
         x, y = point
-        across = (WIDTH - LEFT - RIGHT) * x / ticks(self.x_most)[-1]
-        up = (HEIGHT - TOP - BOTTOM) * y / ticks(self.y_most)[-1]
+        across = (WIDTH - LEFT - RIGHT) * x / ticks(self.x_max)[-1]
+        up = (HEIGHT - TOP - BOTTOM) * y / ticks(self.y_max)[-1]
         return LEFT + across, HEIGHT - BOTTOM - up
 
     def _axes(self) -> list[str]:
         parts: list[str] = []
-        for value in ticks(self.x_most):
+        for value in ticks(self.x_max):
             x, y = self._place((value, 0.0))
             parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{y:.1f}"/>')
             parts.append(
                 _text(f"{value:.4g}", f'x="{x:.1f}" y="{y + 15:.1f}" text-anchor="middle"')
             )
-        for value in ticks(self.y_most):
+        for value in ticks(self.y_max):
             x, y = self._place((0.0, value))
             parts.append(
                 f'<line class="grid" x1="{x:.1f}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'

@@ -62,21 +62,21 @@ class Process:
 
     async def ready(self) -> None:
         """Send the load and wait for "ready"; raises ProcessFailed."""
-        await self._tell(self._load.dump())
-        if await self._line() != "ready":
+        await self._send_line(self._load.dump())
+        if await self._read_line() != "ready":
             raise ProcessFailed("a load generator process did not start")
 
-    async def run(self, begin_s: float, on_outcome: Callable[[Outcome], None]) -> Timing:
-        """Start the load at `begin_s` and return its timing at the end; raises ProcessFailed."""
-        await self._tell(str(begin_s))
-        while line := await self._line():
+    async def run(self, start_s: float, on_outcome: Callable[[Outcome], None]) -> Timing:
+        """Start the load at `start_s` and return its timing at the end; raises ProcessFailed."""
+        await self._send_line(str(start_s))
+        while line := await self._read_line():
             values = json.loads(line)
             if "number" not in values:
                 return Timing(**values)
             on_outcome(from_json(values))
         raise ProcessFailed("a load generator process ended before its result")
 
-    async def _tell(self, line: str) -> None:
+    async def _send_line(self, line: str) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")
@@ -84,7 +84,7 @@ class Process:
         except ConnectionError as exc:
             raise ProcessFailed("a load generator process ended before the load started") from exc
 
-    async def _line(self) -> str:
+    async def _read_line(self) -> str:
         assert self._process.stdout is not None
         return (await self._process.stdout.readline()).decode().strip()
 
@@ -126,5 +126,5 @@ async def _together(
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(Process(share)) for share in load.shares()]
         await asyncio.gather(*(process.ready() for process in processes))
-        begin_s = time.monotonic() + PAUSE_S
-        return await asyncio.gather(*(process.run(begin_s, on_outcome) for process in processes))
+        start_s = time.monotonic() + PAUSE_S
+        return await asyncio.gather(*(process.run(start_s, on_outcome) for process in processes))

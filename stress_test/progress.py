@@ -12,7 +12,7 @@ from stress_test.outcome import Failed, Outcome
 from stress_test.processes import Run, run
 
 WIDTH = 30
-LEAST_PAUSE_S = 0.1  # least time between two updates of the bar
+MIN_UPDATE_INTERVAL_S = 0.1  # between two updates of the bar
 
 
 class Progress:
@@ -28,7 +28,7 @@ class Progress:
         """Count an outcome and update the bar."""
         self._count += 1
         self._failed += isinstance(outcome, Failed)
-        if self._shown and time.monotonic() - self._drawn_s >= LEAST_PAUSE_S:
+        if self._shown and time.monotonic() - self._drawn_s >= MIN_UPDATE_INTERVAL_S:
             self._draw()
 
     def end(self) -> None:
@@ -51,7 +51,7 @@ class Progress:
 
 async def run_shown(load: Load) -> Run:
     """Run a load with a progress bar; see `run`."""
-    progress = Progress(load.expected)
+    progress = Progress(load.request_count)
     try:
         return await run(load, progress.count)
     finally:

@@ -40,18 +40,18 @@ BAD_BODIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ClientResult:
     """Outcome of one request: its HTTP status, or a description where there is none."""
 
     kind: str
     outcome: str
-    begun_s: float  # time.monotonic()
+    started_s: float  # time.monotonic()
     first_s: float | None = None  # from the request to the first bytes of the response
     total_s: float = 0.0
     received_bytes: int = 0
 
 
-class Line:
+class Connection:
     """One connection to the service, read as fast as its client chooses."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,9 +72,9 @@ class Line:
             + body[: len(body) - all_but_bytes]
         )
 
-    async def read(self, most_bytes: int = 65_536) -> bool:
+    async def read(self, max_bytes: int = 65_536) -> bool:
         """Read more of the response; return False at its end."""
-        data = await self._reader.read(most_bytes)
+        data = await self._reader.read(max_bytes)
         self.status = self.status or data[9:12].decode("latin-1")
         self.received = data if len(data) >= TAIL_BYTES else (self.received + data)[-TAIL_BYTES:]
         self.body_bytes += len(data)
@@ -92,7 +92,7 @@ class Line:
 
 
 @asynccontextmanager
-async def connected(url: str, *, small: bool = False) -> AsyncGenerator[Line]:
+async def connected(url: str, *, small: bool = False) -> AsyncGenerator[Connection]:
     """Open a connection for the block; `small` gives it a receive buffer of 4 KiB."""
     parts = urlsplit(url)
     sock = socket.socket()
@@ -105,121 +105,131 @@ async def connected(url: str, *, small: bool = False) -> AsyncGenerator[Line]:
     except BaseException:
         sock.close()
         raise
-    line = Line(reader, writer)
+    connection = Connection(reader, writer)
     try:
-        yield line
+        yield connection
     finally:
-        line.close()
+        connection.close()
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RandomClient:
     """URL of the service, and the random numbers of one client."""
 
     url: str
-    draw: random.Random
+    rng: random.Random
 
-    async def call(self, kind: str, limit_s: float) -> Call:
+    async def run(self, kind: str, limit_s: float) -> ClientResult:
         """Send one request of a kind; after `limit_s` its outcome is "hung"."""
-        begun_s = time.monotonic()
+        started_s = time.monotonic()
         try:
             async with asyncio.timeout(limit_s):
-                return await KINDS[kind](self, kind, begun_s)
+                return await KINDS[kind](self, kind, started_s)
         except TimeoutError:
-            return Call(kind, "hung", begun_s, total_s=time.monotonic() - begun_s)
+            return ClientResult(kind, "hung", started_s, total_s=time.monotonic() - started_s)
         except ConnectionRefusedError:
-            return Call(kind, "refused connection", begun_s)
+            return ClientResult(kind, "refused connection", started_s)
         except OSError:
-            return Call(kind, "connection lost", begun_s, total_s=time.monotonic() - begun_s)
+            return ClientResult(
+                kind, "connection lost", started_s, total_s=time.monotonic() - started_s
+            )
 
     def body(self, **fields: object) -> bytes:
         """Return the body of a valid request."""
         return json.dumps(
-            {"input": self.draw.choice(TEXTS), "response_format": "pcm", **fields}
+            {"input": self.rng.choice(TEXTS), "response_format": "pcm", **fields}
         ).encode()
 
-    async def stream(self, kind: str, begun_s: float) -> Call:
+    async def stream(self, kind: str, started_s: float) -> ClientResult:
         """Stream an answer to its end."""
-        return await self.ask(kind, begun_s, self.body())
+        return await self.post_and_read(kind, started_s, self.body())
 
-    async def whole(self, kind: str, begun_s: float) -> Call:
+    async def whole(self, kind: str, started_s: float) -> ClientResult:
         """Request the answer as one complete body."""
-        return await self.ask(kind, begun_s, self.body(stream=False, response_format="wav"))
+        return await self.post_and_read(
+            kind, started_s, self.body(stream=False, response_format="wav")
+        )
 
-    async def bad(self, kind: str, begun_s: float) -> Call:
+    async def bad(self, kind: str, started_s: float) -> ClientResult:
         """Send an invalid request."""
-        return await self.ask(kind, begun_s, self.draw.choice(BAD_BODIES))
+        return await self.post_and_read(kind, started_s, self.rng.choice(BAD_BODIES))
 
-    async def early(self, kind: str, begun_s: float) -> Call:
+    async def early(self, kind: str, started_s: float) -> ClientResult:
         """Disconnect before the first byte of the response."""
-        async with connected(self.url) as line:
-            line.post(self.body())
-            await asyncio.sleep(self.draw.uniform(0, 0.05))
-            line.close(reset=self.draw.random() < 0.5)
-        return _left(kind, begun_s, line)
+        async with connected(self.url) as connection:
+            connection.post(self.body())
+            await asyncio.sleep(self.rng.uniform(0, 0.05))
+            connection.close(reset=self.rng.random() < 0.5)
+        return _disconnected(kind, started_s, connection)
 
-    async def midway(self, kind: str, begun_s: float) -> Call:
+    async def midway(self, kind: str, started_s: float) -> ClientResult:
         """Close the connection in mid-stream."""
-        return await self._leave(kind, begun_s, reset=False)
+        return await self._disconnect_midway(kind, started_s, reset=False)
 
-    async def reset(self, kind: str, begun_s: float) -> Call:
+    async def reset(self, kind: str, started_s: float) -> ClientResult:
         """Reset the connection in mid-stream."""
-        return await self._leave(kind, begun_s, reset=True)
+        return await self._disconnect_midway(kind, started_s, reset=True)
 
-    async def slow(self, kind: str, begun_s: float) -> Call:
+    async def slow(self, kind: str, started_s: float) -> ClientResult:
         """Read slower than real time for some seconds, then disconnect."""
-        async with connected(self.url, small=True) as line:
-            line.post(self.body())
-            for _ in range(self.draw.randint(10, 40)):
-                if not await line.read(2_000):
+        async with connected(self.url, small=True) as connection:
+            connection.post(self.body())
+            for _ in range(self.rng.randint(10, 40)):
+                if not await connection.read(2_000):
                     break
                 await asyncio.sleep(2_000 / SLOW_BYTES_PER_S)
-            line.close(reset=True)
-        return _left(kind, begun_s, line)
+            connection.close(reset=True)
+        return _disconnected(kind, started_s, connection)
 
-    async def half(self, kind: str, begun_s: float) -> Call:
+    async def half(self, kind: str, started_s: float) -> ClientResult:
         """Send an incomplete request and disconnect."""
-        async with connected(self.url) as line:
-            line.post(self.body(), all_but_bytes=5)
-            await asyncio.sleep(self.draw.uniform(0, 0.2))
-            line.close(reset=self.draw.random() < 0.5)
-        return _left(kind, begun_s, line)
+        async with connected(self.url) as connection:
+            connection.post(self.body(), all_but_bytes=5)
+            await asyncio.sleep(self.rng.uniform(0, 0.2))
+            connection.close(reset=self.rng.random() < 0.5)
+        return _disconnected(kind, started_s, connection)
 
-    async def ask(self, kind: str, begun_s: float, body: bytes) -> Call:
+    async def post_and_read(self, kind: str, started_s: float, body: bytes) -> ClientResult:
         """Send a body and read the whole response."""
         first_s = None
-        async with connected(self.url) as line:
-            line.post(body)
-            while await line.read():
-                first_s = first_s or time.monotonic() - begun_s
-        outcome = line.status or "no answer"
-        if outcome == "200" and kind != "whole" and not line.received.endswith(b"0\r\n\r\n"):
+        async with connected(self.url) as connection:
+            connection.post(body)
+            while await connection.read():
+                first_s = first_s or time.monotonic() - started_s
+        outcome = connection.status or "no answer"
+        if outcome == "200" and kind != "whole" and not connection.received.endswith(b"0\r\n\r\n"):
             outcome = "200, broken off"
-        return Call(kind, outcome, begun_s, first_s, time.monotonic() - begun_s, line.body_bytes)
+        return ClientResult(
+            kind, outcome, started_s, first_s, time.monotonic() - started_s, connection.body_bytes
+        )
 
-    async def _leave(self, kind: str, begun_s: float, *, reset: bool) -> Call:
-        async with connected(self.url) as line:
-            line.post(self.body())
-            await line.read(1)
-            await asyncio.sleep(self.draw.uniform(0, 0.1))
-            line.close(reset=reset)
-        return _left(kind, begun_s, line)
+    async def _disconnect_midway(self, kind: str, started_s: float, *, reset: bool) -> ClientResult:
+        async with connected(self.url) as connection:
+            connection.post(self.body())
+            await connection.read(1)
+            await asyncio.sleep(self.rng.uniform(0, 0.1))
+            connection.close(reset=reset)
+        return _disconnected(kind, started_s, connection)
 
 
-def _left(kind: str, begun_s: float, line: Line) -> Call:
-    return Call(
-        kind, "left", begun_s, total_s=time.monotonic() - begun_s, received_bytes=line.body_bytes
+def _disconnected(kind: str, started_s: float, connection: Connection) -> ClientResult:
+    return ClientResult(
+        kind,
+        "left",
+        started_s,
+        total_s=time.monotonic() - started_s,
+        received_bytes=connection.body_bytes,
     )
 
 
-KINDS: dict[str, Callable[[Caller, str, float], Awaitable[Call]]] = {
-    "stream": Caller.stream,
-    "whole": Caller.whole,
-    "bad": Caller.bad,
-    "leaves early": Caller.early,
-    "leaves midway": Caller.midway,
-    "resets": Caller.reset,
-    "slow": Caller.slow,
-    "half a request": Caller.half,
+KINDS: dict[str, Callable[[RandomClient, str, float], Awaitable[ClientResult]]] = {
+    "stream": RandomClient.stream,
+    "whole": RandomClient.whole,
+    "bad": RandomClient.bad,
+    "leaves early": RandomClient.early,
+    "leaves midway": RandomClient.midway,
+    "resets": RandomClient.reset,
+    "slow": RandomClient.slow,
+    "half a request": RandomClient.half,
 }
 GOOD = ("stream", "whole")

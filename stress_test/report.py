@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stress_test.figures import Figures, Heard, Punctuality, Spread
+from stress_test.figures import AnswerFigures, Figures, LoadTiming, Spread
 
 RULE = "=========================="
 REFUSED = "status 429"  # prefix of the errors of a full server
@@ -16,10 +16,10 @@ def report(figures: Figures) -> str:
 
     Total Requests counts all requests; all other figures of the first report exclude failed ones.
     """
-    return "\n".join([*_published(figures), "", *_ours(figures)])
+    return "\n".join([*_latency_report(figures), "", *_streaming_report(figures)])
 
 
-def _published(figures: Figures) -> Iterator[str]:
+def _latency_report(figures: Figures) -> Iterator[str]:
     yield "=== SLO LATENCY REPORT ==="
     yield f"Total Requests: {figures.requests}"
     if figures.heard:
@@ -38,7 +38,7 @@ def _latency(spread: Spread) -> Iterator[str]:
     yield f"P99: {spread.p99:.3f}s"
 
 
-def _real_time_factor(heard: Heard) -> Iterator[str]:
+def _real_time_factor(heard: AnswerFigures) -> Iterator[str]:
     """Yield the RTF lines; like the published reports they have an "s" after Min and Max RTF."""
     spread = heard.real_time_factor
     yield "\n=== AUDIO & REAL-TIME FACTOR (RTF) REPORT ==="
@@ -53,7 +53,7 @@ def _real_time_factor(heard: Heard) -> Iterator[str]:
     yield f"P99 RTF: {spread.p99:.3f}"
 
 
-def _ours(figures: Figures) -> Iterator[str]:
+def _streaming_report(figures: Figures) -> Iterator[str]:
     yield "=== STREAMING REPORT ==="
     answered = figures.requests - figures.failed
     yield f"Answered: {answered}, Failed: {figures.failed}, in {figures.took_s:.3f}s"
@@ -63,11 +63,11 @@ def _ours(figures: Figures) -> Iterator[str]:
     if figures.errors:
         yield "\n--- Errors ---"
     yield from (f"{error}: {count}" for error, count in figures.errors.items())
-    if refused := sum(
+    if rejected := sum(
         count for error, count in figures.errors.items() if error.startswith(REFUSED)
     ):
         yield "The load exceeds the server's capacity:"
-        yield f"{answered} requests answered, {refused} rejected with 429."
+        yield f"{answered} requests answered, {rejected} rejected with 429."
         yield "python -m stress_test capacity finds the number of listeners that it sustains."
     yield from _generator(figures.generator)
     yield RULE
@@ -84,7 +84,7 @@ def _first_audio(spread: Spread) -> Iterator[str]:
     yield f"P99 TTFA: {spread.p99:.3f}s"
 
 
-def _heard(heard: Heard, answered: int) -> Iterator[str]:
+def _heard(heard: AnswerFigures, answered: int) -> Iterator[str]:
     yield "\n--- Playback ---"
     yield f"Throughput: {heard.audio_s_per_s:.2f} audio-seconds per second"
     yield f"Answers Per Second: {heard.answers_per_s:.2f}"
@@ -97,7 +97,7 @@ def _heard(heard: Heard, answered: int) -> Iterator[str]:
     yield f"Silences Over 1s: {heard.silences} ({heard.silence_s:.3f}s)"
 
 
-def _generator(generator: Punctuality) -> Iterator[str]:
+def _generator(generator: LoadTiming) -> Iterator[str]:
     yield "\n--- Load Generator ---"
     yield f"Late Starts: {generator.late_starts} (worst {generator.latest_start_ms:.1f}ms)"
     cpu = f"{generator.cpu_share_max:.0%} of a core"

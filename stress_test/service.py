@@ -31,10 +31,10 @@ class Service:
         """Return the Prometheus metrics by name, each summed over its labels."""
         async with aiohttp.ClientSession(self.url) as session, session.get("/metrics") as answer:
             lines = (await answer.text()).splitlines()
-        told: dict[str, float] = defaultdict(float)
+        totals: dict[str, float] = defaultdict(float)
         for row, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#")):
-            told[row.partition("{")[0]] += float(value)
-        return dict(told)
+            totals[row.partition("{")[0]] += float(value)
+        return dict(totals)
 
     async def until_ready(self, limit_s: float = START_S) -> None:
         """Wait until the service is ready; raises TimeoutError."""
@@ -53,10 +53,10 @@ class Service:
 
         Return False if that takes longer than `limit_s`.
         """
-        ends_s = time.monotonic() + limit_s
-        while time.monotonic() < ends_s:
-            told = await self.metrics()
-            if told["tts_requests_in_flight"] == told["tts_decode_queue"] == 0:
+        end_s = time.monotonic() + limit_s
+        while time.monotonic() < end_s:
+            totals = await self.metrics()
+            if totals["tts_requests_in_flight"] == totals["tts_decode_queue"] == 0:
                 return True
             await asyncio.sleep(0.2)
         return False

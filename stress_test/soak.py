@@ -23,11 +23,11 @@ import numpy as np
 
 from stress_test.machine import describe
 from stress_test.percentile import percentile
-from stress_test.random_client import Call
-from stress_test.random_clients import Crowd, one_good, outcomes
+from stress_test.random_client import ClientResult
+from stress_test.random_clients import RandomClients, good_request_succeeds, outcomes
 from stress_test.service import Service, started
 
-EVERY_S = 5.0  # interval of the samples
+SAMPLE_INTERVAL_S = 5.0  # interval of the samples
 PACKAGES = ("torch", "fastapi", "uvicorn")
 SHARES = {
     "stream": 50.0,
@@ -57,7 +57,8 @@ class Sample:
     @classmethod
     async def of(cls, service: Service, at_s: float) -> Sample:
         """Sample a service on this machine."""
-        folder, told = Path(f"/proc/{service.pid}"), await service.metrics()
+        folder = Path(f"/proc/{service.pid}")
+        metrics = await service.metrics()
         lines = (folder / "status").read_text(encoding="ascii").splitlines()
         status = {
             line.split(":")[0]: line.split()[1]
@@ -69,21 +70,21 @@ class Sample:
             memory_mb=round(int(status["VmRSS"]) / 1024, 2),
             descriptors=len(list((folder / "fd").iterdir())),
             threads=int(status["Threads"]),
-            tasks=told.get("tts_tasks", 0.0),
-            in_flight=told["tts_requests_in_flight"],
-            queue=told["tts_decode_queue"],
-            device_memory_mb=round(told.get("tts_decode_device_memory_bytes", 0.0) / 2**20, 2),
+            tasks=metrics.get("tts_tasks", 0.0),
+            in_flight=metrics["tts_requests_in_flight"],
+            queue=metrics["tts_decode_queue"],
+            device_memory_mb=round(metrics.get("tts_decode_device_memory_bytes", 0.0) / 2**20, 2),
         )
 
 
 FIELDS = [field.name for field in fields(Sample)]
 
 
-async def watch(service: Service, begun_s: float, samples: list[Sample]) -> None:
-    """Append a sample every EVERY_S until cancelled."""
+async def watch(service: Service, started_s: float, samples: list[Sample]) -> None:
+    """Append a sample every SAMPLE_INTERVAL_S until cancelled."""
     while True:
-        samples.append(await Sample.of(service, time.monotonic() - begun_s))
-        await asyncio.sleep(EVERY_S)
+        samples.append(await Sample.of(service, time.monotonic() - started_s))
+        await asyncio.sleep(SAMPLE_INTERVAL_S)
 
 
 def slope_per_hour(samples: Sequence[Sample], name: str) -> float:
@@ -97,19 +98,24 @@ def slope_per_hour(samples: Sequence[Sample], name: str) -> float:
     return float(np.polyfit(at_h, values, 1)[0]) if len(settled) > 1 else 0.0
 
 
-def p99_ms(calls: Sequence[Call], begin_s: float, end_s: float) -> float:
+def p99_ms(results: Sequence[ClientResult], begin_s: float, end_s: float) -> float:
     """Return the p99 time to first audio of the streams requested in [begin, end)."""
-    streams = [call for call in calls if call.kind == "stream" and begin_s <= call.begun_s < end_s]
-    return percentile([call.first_s for call in streams if call.first_s] or [0.0], 99) * 1000
+    streams = [
+        result
+        for result in results
+        if result.kind == "stream" and begin_s <= result.started_s < end_s
+    ]
+    return percentile([result.first_s for result in streams if result.first_s] or [0.0], 99) * 1000
 
 
-def result_of(
-    samples: Sequence[Sample], calls: Sequence[Call], begun_s: float, after: Sample
+def compute_result(
+    samples: Sequence[Sample], results: Sequence[ClientResult], started_s: float, after: Sample
 ) -> dict[str, object]:
     """Compute the figures of a soak; `after`: sample after all requests have ended."""
     third_s = samples[-1].at_s / 3
     start, end = (
-        p99_ms(calls, begun_s + part * third_s, begun_s + (part + 1) * third_s) for part in (0, 2)
+        p99_ms(results, started_s + part * third_s, started_s + (part + 1) * third_s)
+        for part in (0, 2)
     )
     first = next(sample for sample in samples if sample.at_s >= third_s)
     grown = {
@@ -118,8 +124,8 @@ def result_of(
     }
     return {
         "minutes": round(samples[-1].at_s / 60, 1),
-        "requests": len(calls),
-        "outcomes": outcomes(calls),
+        "requests": len(results),
+        "outcomes": outcomes(results),
         "slopes_per_hour": {
             name: round(slope_per_hour(samples, name), 2)
             for name in (
@@ -148,8 +154,8 @@ def result_of(
     }
 
 
-def growth(result: dict[str, object], most_mb: float) -> list[str]:
-    """Return the problems found; `most_mb`: permitted memory growth.
+def find_growth(result: dict[str, object], max_growth_mb: float) -> list[str]:
+    """Return the problems found; `max_growth_mb`: permitted memory growth.
 
     Memory growth is measured over the last two thirds of the time.
     """
@@ -158,17 +164,17 @@ def growth(result: dict[str, object], most_mb: float) -> list[str]:
     assert isinstance(after, dict)
     at_first = result["at_first"]
     assert isinstance(at_first, dict)
-    wrong = [f"memory grew by {grown['memory_mb']} MB"] if grown["memory_mb"] > most_mb else []
+    problems: list[str] = []
+    if grown["memory_mb"] > max_growth_mb:
+        problems.append(f"memory grew by {grown['memory_mb']} MB")
     for name, slack in (("descriptors", 8), ("threads", 2), ("tasks", 4)):
-        wrong += (
-            [f"{name}: {after[name]} at the end"] if after[name] > at_first[name] + slack else []
-        )
+        if after[name] > at_first[name] + slack:
+            problems.append(f"{name}: {after[name]} at the end")
     for name in ("in_flight", "queue"):
-        wrong += (
-            [f"{name}: {after[name]} after all clients had disconnected"] if after[name] else []
-        )
+        if after[name]:
+            problems.append(f"{name}: {after[name]} after all clients had disconnected")
     found = json.dumps(result["outcomes"])
-    return wrong + [
+    return problems + [
         f"{bad} among the outcomes"
         for bad in ("hung", '"500"', "broken off", "no answer")
         if bad in found
@@ -178,23 +184,23 @@ def growth(result: dict[str, object], most_mb: float) -> list[str]:
 async def soak(service: Service, minutes: float, per_s: float) -> dict[str, object]:
     """Run clients for `minutes`, wait until the service is idle, send one good request."""
     samples: list[Sample] = []
-    calls: list[Call] = []
-    begun_s = time.monotonic()
-    watching = asyncio.create_task(watch(service, begun_s, samples))
+    results: list[ClientResult] = []
+    started_s = time.monotonic()
+    watching = asyncio.create_task(watch(service, started_s, samples))
     try:
-        begun = await Crowd(service.url, per_s, SHARES).come(minutes * 60, calls)
+        request_count = await RandomClients(service.url, per_s, SHARES).run(minutes * 60, results)
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     settled = await service.settled()
-    await asyncio.sleep(EVERY_S)
-    after = await Sample.of(service, time.monotonic() - begun_s)
-    result = result_of(samples, calls, begun_s, after)
+    await asyncio.sleep(SAMPLE_INTERVAL_S)
+    after = await Sample.of(service, time.monotonic() - started_s)
+    result = compute_result(samples, results, started_s, after)
     return {
         **result,
-        "lost": begun - len(calls),
+        "lost": request_count - len(results),
         "settled": settled,
-        "one_good_request": await one_good(service.url),
+        "one_good_request": await good_request_succeeds(service.url),
     }
 
 
@@ -221,16 +227,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="write the JSON to this file")
     arguments = parser.parse_args()
     result = asyncio.run(run(arguments))
-    wrong = growth(result, arguments.most_mb)
-    text = json.dumps({"machine": describe(PACKAGES), **result, "wrong": wrong}, indent=1)
+    problems = find_growth(result, arguments.most_mb)
+    text = json.dumps({"machine": describe(PACKAGES), **result, "wrong": problems}, indent=1)
     print(
         json.dumps({name: value for name, value in result.items() if name != "samples"}, indent=1),
-        *wrong,
+        *problems,
         sep="\n",
     )
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")
-    return int(bool(wrong))
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

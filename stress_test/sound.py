@@ -14,16 +14,16 @@ from stress_test.wav import Layout, NotAudio, read_layout
 EXACT_FORMATS = ("wav", "pcm")
 FORMATS = (*EXACT_FORMATS, "mp3", "opus", "aac", "flac")
 PCM_RATE_HZ = 24_000
-LEAST_RATE_HZ = 4_000
+MIN_RATE_HZ = 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Mono samples in -1 ... 1; `heard`: playable samples after each chunk."""
+    """Mono samples in -1 ... 1; `playable`: playable samples after each chunk."""
 
     samples: NDArray[np.float32]
     rate_hz: int
-    heard: NDArray[np.int64]
+    playable: NDArray[np.int64]
     exact: bool  # the format keeps the samples exactly, so that jumps can be found
 
 
@@ -46,8 +46,8 @@ def decode(response_format: str, chunks: Sequence[bytes], headers: Mapping[str, 
 
 
 def _plain(layout: Layout, body: bytes, ends: NDArray[np.int64]) -> Sound:
-    if layout.rate_hz < LEAST_RATE_HZ:
+    if layout.rate_hz < MIN_RATE_HZ:
         raise NotAudio(f"a sample rate of {layout.rate_hz} Hz")
     samples = layout.samples(body)
-    heard = np.clip((ends - layout.offset) // layout.frame_bytes, 0, len(samples))
-    return Sound(samples, layout.rate_hz, heard, exact=True)
+    playable = np.clip((ends - layout.offset) // layout.frame_bytes, 0, len(samples))
+    return Sound(samples, layout.rate_hz, playable, exact=True)

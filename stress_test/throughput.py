@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
-from stress_test.outcome import Outcome, Spoken
+from stress_test.outcome import Completed, Outcome
 
 
-class Answered(NamedTuple):
+class TimedAudio(NamedTuple):
     """Time of the request, time of the complete answer, and seconds of audio in it."""
 
     begin_s: float
@@ -16,12 +16,12 @@ class Answered(NamedTuple):
     audio_s: float
 
     @classmethod
-    def of(cls, outcome: Spoken) -> Self:
+    def of(cls, outcome: Completed) -> Self:
         """Take the times and the audio of an outcome."""
         return cls(outcome.due_s, outcome.due_s + outcome.latency_s, outcome.audio_s)
 
 
-def audio_rate(answers: Iterable[Answered], begin_s: float, end_s: float) -> float:
+def audio_rate(answers: Iterable[TimedAudio], begin_s: float, end_s: float) -> float:
     """Return the audio-seconds per second within [begin, end).
 
     The audio of an answer is distributed evenly over the time from request to last byte.

@@ -45,7 +45,7 @@ async def read(url: str, prompt: str, tokens: int) -> list[list[int]]:
     return events
 
 
-async def account(url: str) -> dict[str, float | dict[str, float]]:
+async def report(url: str) -> dict[str, float | dict[str, float]]:
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return json.loads(await answer.read())
 
@@ -60,18 +60,18 @@ async def test_streams_of_different_lengths_all_get_their_tokens(url: str) -> No
 
 
 async def test_it_says_when_it_sent_the_first_windows_and_how_many_steps_it_took(url: str) -> None:
-    asked_s = time.monotonic()
+    queued_s = time.monotonic()
     await read(url, "long", 40)
     await read(url, "short", 5)
-    assert await account(f"{url}/v1/models") == {}  # a probe of the service
-    said = await account(url)
+    assert await report(f"{url}/v1/models") == {}  # a probe of the service
+    said = await report(url)
     assert said["steps"] == 45
     assert 0 <= said["late_steps"] <= 45
     assert said["lost_s"] >= 0
     windows = said["first_windows"]
     assert list(windows) == ["long", "short"]
-    assert asked_s + FIRST_S / 2 < windows["long"] < windows["short"] < time.monotonic()
-    again = await account(url)
+    assert queued_s + FIRST_S / 2 < windows["long"] < windows["short"] < time.monotonic()
+    again = await report(url)
     assert (again["steps"], again["first_windows"]) == (0, {})
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.traffic import (
-    MAX_SILENCE_S,
-    MOST_REQUESTS_PER_S,
-    SHORTEST_S,
+    MAX_ANSWER_S,
+    MAX_REQUESTS_PER_S,
+    MIN_ANSWER_S,
     TOKENS_PER_S,
     Traffic,
     answer_s,
@@ -22,7 +22,7 @@ from bench.traffic import (
 )
 from bench.trial import word_of
 from stress_test.load import Load
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 from tests.stress_test.server import pcm, serving, tone, whole
 from text_normaliser import normalise
 
@@ -43,7 +43,7 @@ def test_it_survives_json() -> None:
 
 
 def test_the_requests_are_the_same_every_time_and_no_two_are_alike() -> None:
-    first, again = (list(islice(TRAFFIC.load(URL).asks(), 40)) for _ in range(2))
+    first, again = (list(islice(TRAFFIC.load(URL).request_specs(), 40)) for _ in range(2))
     assert first == again
     tokens = [tokens_of(ask.fields) for ask in first]
     assert len(set(tokens)) > 20
@@ -54,19 +54,19 @@ def test_the_requests_are_the_same_every_time_and_no_two_are_alike() -> None:
 
 
 def test_there_are_more_texts_than_the_engine_can_answer() -> None:
-    assert len(TRAFFIC.load(URL).texts) == MOST_REQUESTS_PER_S * 11
+    assert len(TRAFFIC.load(URL).texts) == MAX_REQUESTS_PER_S * 11
 
 
 def test_streams_do_not_begin_at_once_but_all_before_anything_counts() -> None:
-    begins_s = replace(TRAFFIC, streams=50).load(URL).places
+    begins_s = replace(TRAFFIC, streams=50).load(URL).client_starts_s
     assert len(set(begins_s)) == 50
     assert 0 <= min(begins_s) < max(begins_s) < TRAFFIC.warm_s
 
 
 def test_arrivals_are_as_many_and_as_irregular_as_a_poisson_process() -> None:
     long = Load(URL, duration_s=1000.0, rate=40.0)
-    times_s = [ask.due_s or 0.0 for ask in long.asks()]
-    assert times_s == [ask.due_s for ask in long.asks()] == sorted(times_s)
+    times_s = [ask.due_s or 0.0 for ask in long.request_specs()]
+    assert times_s == [ask.due_s for ask in long.request_specs()] == sorted(times_s)
     assert times_s[0] >= 0
     assert times_s[-1] < 1000
     assert len(times_s) == pytest.approx(40_000, rel=0.02)
@@ -79,7 +79,7 @@ def test_arrivals_are_as_many_and_as_irregular_as_a_poisson_process() -> None:
 def test_answers_are_as_long_as_sentences() -> None:
     rng = np.random.default_rng(1)
     lengths_s = [answer_s(rng) for _ in range(2_000)]
-    assert SHORTEST_S <= min(lengths_s) < max(lengths_s) <= MAX_SILENCE_S
+    assert MIN_ANSWER_S <= min(lengths_s) < max(lengths_s) <= MAX_ANSWER_S
     assert sum(lengths_s) / len(lengths_s) == pytest.approx(4.9, abs=0.1)
 
 
@@ -91,7 +91,7 @@ def test_the_service_leaves_a_word_as_it_is(number: int) -> None:
 
 def test_an_answer_without_its_tokens_has_failed() -> None:
     load = Load(URL, request_fields=({"max_tokens": 100},))
-    exact, short, other = spoken(audio_s=2.0), spoken(audio_s=1.0), failed("timed out")
+    exact, short, other = completed(audio_s=2.0), completed(audio_s=1.0), failed("timed out")
     kept = complete(load, [exact, short, other])
     assert list(kept) == [exact, failed("too short"), other]
     assert list(complete(Load(URL), [short])) == [short]

@@ -6,19 +6,19 @@ import pytest
 
 from app import metrics
 from bench.counters import Counters, FirstWindows
-from bench.trial import Row, believable, listened
+from bench.trial import Row, believable, request_figures
 from stress_test.load import Load
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 
 
 def test_the_delay_that_was_added_begins_when_the_engine_had_sent_the_codes() -> None:
     load = Load("", texts=("One qb", "Two. qc", "Three qd"))
     outcomes = [
-        spoken(number=0, due_s=1.0, first_audio_s=0.2),
-        spoken(number=1, due_s=2.0, first_audio_s=0.5, underruns=2, underrun_s=0.25),
+        completed(number=0, due_s=1.0, first_audio_s=0.2),
+        completed(number=1, due_s=2.0, first_audio_s=0.5, underruns=2, underrun_s=0.25),
         failed("status 503", number=2, due_s=2.0),
     ]
-    row = listened(
+    row = request_figures(
         load,
         10.0,
         outcomes,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stress_test.outcome import Failed, Spoken
+from stress_test.outcome import Completed, Failed
 
-SPOKEN = Spoken(
+SPOKEN = Completed(
     number=0,
     due_s=0.0,
     late_s=0.0,
@@ -22,7 +22,7 @@ SPOKEN = Spoken(
 )
 
 
-def spoken(**fields: float | None) -> Spoken:
+def completed(**fields: float | None) -> Completed:
     """Return a successful outcome with these fields."""
     return replace(SPOKEN, **fields)  # type: ignore[arg-type]
 

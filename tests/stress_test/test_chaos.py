@@ -7,8 +7,8 @@ import asyncio
 
 import pytest
 
-from stress_test.chaos import run, wrong_of
-from stress_test.fake_engine import StandinEngine
+from stress_test.chaos import failed_checks, run
+from stress_test.fake_engine import FakeEngine
 
 GOOD: dict[str, object] = {
     "answers_by_status": {"200": 3, "400": 1, "502": 2},
@@ -21,7 +21,7 @@ GOOD: dict[str, object] = {
 
 
 def test_failures_that_are_told_are_not_wrong() -> None:
-    assert wrong_of(GOOD) == []
+    assert failed_checks(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_failures_that_are_told_are_not_wrong() -> None:
     ],
 )
 def test_what_must_not_be_is_named(changed: dict[str, object], wrong: list[str]) -> None:
-    assert wrong_of({**GOOD, **changed}) == wrong
+    assert failed_checks({**GOOD, **changed}) == wrong
 
 
 async def test_the_stand_in_comes_back_where_it_was() -> None:
-    async with StandinEngine() as engine:
+    async with FakeEngine() as engine:
         url = engine.url
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         await asyncio.sleep(0.05)
@@ -59,6 +59,6 @@ async def test_the_stand_in_comes_back_where_it_was() -> None:
 @pytest.mark.slow
 def test_a_short_storm_leaves_nothing_behind() -> None:
     result = asyncio.run(run(argparse.Namespace(url=None, seconds=30, per_s=6)))
-    assert wrong_of(result) == [], result
+    assert failed_checks(result) == [], result
     assert result["restarts_of_the_engine"]
     assert result["faults_of_callers"]

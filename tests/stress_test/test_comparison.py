@@ -14,17 +14,19 @@ from stress_test.load import Load
 from stress_test.outcome import Outcome
 from stress_test.processes import Run
 from stress_test.result import Result
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 
 
 def result(load: Load, *outcomes: Outcome) -> Result:
     return Result.of(load, Run(outcomes, (Timing(1.0, 2.0, 0.1),), 10.0))
 
 
-A = result(Load("http://a"), spoken(latency_s=1.0), spoken(latency_s=3.0), failed("timed out"))
+A = result(
+    Load("http://a"), completed(latency_s=1.0), completed(latency_s=3.0), failed("timed out")
+)
 B = result(
     Load("http://a", concurrency=100),
-    spoken(latency_s=3.0, steps=None, seam_steps=None, underruns=2),
+    completed(latency_s=3.0, steps=None, seam_steps=None, underruns=2),
 )
 
 

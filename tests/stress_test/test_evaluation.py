@@ -6,31 +6,33 @@ import numpy as np
 import pytest
 
 from stress_test.client import Recording
-from stress_test.evaluation import judge
-from stress_test.load import Ask
-from stress_test.outcome import Failed, Spoken, from_json, to_json
-from tests.stress_test.outcomes import failed, spoken
+from stress_test.evaluation import evaluate
+from stress_test.load import RequestSpec
+from stress_test.outcome import Completed, Failed, from_json, to_json
+from tests.stress_test.outcomes import completed, failed
 from tests.stress_test.server import RATE_HZ, pcm, streamed_wav, tone
 
 
 def recording(*pieces: tuple[float, bytes], error: str | None = None) -> Recording:
     """Due at 100 s, sent 5 ms later, its pieces so long after 100 s, the end with the last."""
-    made = Recording(Ask(7, "text"), due_s=100.0, sent_s=100.005, answered=True, error=error)
-    made.came_s = [100.0 + after_s for after_s, _ in pieces]
+    made = Recording(
+        RequestSpec(7, "text"), due_s=100.0, sent_s=100.005, answered=True, error=error
+    )
+    made.arrived_s = [100.0 + after_s for after_s, _ in pieces]
     made.chunks = [piece for _, piece in pieces]
-    made.joins = list(range(len(pieces)))
+    made.write_ends = list(range(len(pieces)))
     made.ended_s = 100.0 + max((after_s for after_s, _ in pieces), default=0.5)
     return made
 
 
-def heard(*pieces: tuple[float, bytes], response_format: str = "pcm") -> Spoken:
-    outcome = judge(recording(*pieces), response_format, begin_s=90.0)
-    assert isinstance(outcome, Spoken)
+def evaluated(*pieces: tuple[float, bytes], response_format: str = "pcm") -> Completed:
+    outcome = evaluate(recording(*pieces), response_format, load_start_s=90.0)
+    assert isinstance(outcome, Completed)
     return outcome
 
 
 def test_moments_count_from_when_the_request_was_due() -> None:
-    outcome = heard((0.25, pcm(tone(1.0))), (1.0, pcm(tone(1.0))))
+    outcome = evaluated((0.25, pcm(tone(1.0))), (1.0, pcm(tone(1.0))))
     assert (outcome.number, outcome.due_s) == (7, 10.0)
     assert outcome.late_s == pytest.approx(0.005)
     assert (outcome.first_audio_s, outcome.latency_s, outcome.audio_s) == (0.25, 1.0, 2.0)
@@ -39,28 +41,28 @@ def test_moments_count_from_when_the_request_was_due() -> None:
 
 def test_a_wav_header_is_not_the_first_audio() -> None:
     body = streamed_wav(tone(1.0))
-    assert heard(
+    assert evaluated(
         (0.1, body[:44]), (0.4, body[44:]), response_format="wav"
     ).first_audio_s == pytest.approx(0.4)
 
 
 def test_a_stream_that_runs_dry_is_an_underrun() -> None:
     second = pcm(tone(1.0))
-    outcome = heard((0.2, second), (1.5, second), (2.0, second))
+    outcome = evaluated((0.2, second), (1.5, second), (2.0, second))
     assert (outcome.underruns, outcome.underrun_s) == (1, pytest.approx(0.3))
 
 
 def test_a_step_between_chunks_is_at_a_seam_and_one_within_is_not() -> None:
     first, then = tone(0.5), tone(0.5) + np.float32(0.3)
-    outcome = heard((0.1, pcm(first)), (0.2, pcm(then)))
+    outcome = evaluated((0.1, pcm(first)), (0.2, pcm(then)))
     assert (outcome.steps, outcome.seam_steps) == (1, 1)
-    outcome = heard((0.1, pcm(np.concatenate([first, then]))))
+    outcome = evaluated((0.1, pcm(np.concatenate([first, then]))))
     assert (outcome.steps, outcome.seam_steps) == (1, 0)
 
 
 def test_silence_within_the_speech_is_counted() -> None:
     pause = np.zeros(2 * RATE_HZ, np.float32)
-    outcome = heard((0.1, pcm(np.concatenate([tone(0.5), pause, tone(0.5)]))))
+    outcome = evaluated((0.1, pcm(np.concatenate([tone(0.5), pause, tone(0.5)]))))
     assert (outcome.silences, outcome.silence_s) == (1, pytest.approx(2.0, abs=0.02))
 
 
@@ -78,21 +80,23 @@ def test_silence_within_the_speech_is_counted() -> None:
 def test_an_answer_without_sound_has_failed(
     pieces: list[tuple[float, bytes]], response_format: str, error: str
 ) -> None:
-    outcome = judge(recording(*pieces), response_format, begin_s=90.0)
+    outcome = evaluate(recording(*pieces), response_format, load_start_s=90.0)
     assert isinstance(outcome, Failed)
     assert (outcome.error, outcome.due_s) == (error, 10.0)
 
 
 def test_what_came_of_a_broken_answer_is_no_success() -> None:
-    outcome = judge(recording((0.1, pcm(tone(1.0))), error="broken body"), "pcm", begin_s=90.0)
+    outcome = evaluate(
+        recording((0.1, pcm(tone(1.0))), error="broken body"), "pcm", load_start_s=90.0
+    )
     assert isinstance(outcome, Failed)
     assert outcome.error == "broken body"
 
 
 @pytest.mark.parametrize(
-    "outcome", [spoken(), spoken(steps=None, seam_steps=None), failed("timed out")]
+    "outcome", [completed(), completed(steps=None, seam_steps=None), failed("timed out")]
 )
-def test_an_outcome_survives_as_json(outcome: Spoken | Failed) -> None:
+def test_an_outcome_survives_as_json(outcome: Completed | Failed) -> None:
     assert from_json(to_json(outcome)) == outcome
 
 

@@ -30,24 +30,28 @@ def test_a_request_says_only_what_was_chosen() -> None:
 
 
 def test_sentences_are_asked_for_in_turn() -> None:
-    asks = list(Load("", texts=("a", "b"), requests=3).asks())
-    assert [(ask.number, ask.text) for ask in asks] == [(0, "a"), (1, "b"), (2, "a")]
+    requests = list(Load("", texts=("a", "b"), requests=3).request_specs())
+    assert [(request.number, request.text) for request in requests] == [
+        (0, "a"),
+        (1, "b"),
+        (2, "a"),
+    ]
 
 
 def test_further_fields_are_sent_in_turn() -> None:
     fields = ({"max_tokens": 1}, {"max_tokens": 2, "temperature": 0.5})
     load = Load("", texts=("a", "b"), requests=3, request_fields=fields)
-    assert [ask.fields for ask in load.asks()] == [*fields, fields[0]]
+    assert [request.fields for request in load.request_specs()] == [*fields, fields[0]]
     assert Load.parse(load.dump()) == load
     assert "request_fields" not in load.parameters()
 
 
 def test_arrivals_are_as_frequent_as_asked_within_the_time_and_follow_the_seed() -> None:
-    due_s = [ask.due_s or 0.0 for ask in OPEN.asks()]
+    due_s = [request.due_s or 0.0 for request in OPEN.request_specs()]
     assert due_s == sorted(due_s)
     assert 140 < len(due_s) < 260
     assert 0 <= due_s[0] < due_s[-1] < 4.0
-    assert due_s == [ask.due_s for ask in OPEN.asks()]
+    assert due_s == [request.due_s for request in OPEN.request_specs()]
     gaps = [later - earlier for earlier, later in itertools.pairwise(due_s)]
     assert sum(gap < 0.01 for gap in gaps) > 0.25 * len(
         gaps
@@ -70,12 +74,16 @@ def test_the_shares_of_several_processes_are_the_load(
         ramp_s=1.0,
         processes=processes,
     )
-    asks = sorted(
-        (ask for share in parts.shares() for ask in share.asks()), key=lambda ask: ask.number
+    requests = sorted(
+        (request for share in parts.shares() for request in share.request_specs()),
+        key=lambda request: request.number,
     )
-    assert asks == list(load.asks())
-    assert len(asks) == load.expected
-    assert sorted(at_s for share in parts.shares() for at_s in share.places) == load.places
+    assert requests == list(load.request_specs())
+    assert len(requests) == load.request_count
+    assert (
+        sorted(at_s for share in parts.shares() for at_s in share.client_starts_s)
+        == load.client_starts_s
+    )
 
 
 def test_a_load_survives_its_journey_and_hides_its_key() -> None:
@@ -88,4 +96,4 @@ def test_a_load_survives_its_journey_and_hides_its_key() -> None:
     ("load", "expected"), [(Load("", requests=7), 7), (Load("", duration_s=1.0), None)]
 )
 def test_how_many_there_will_be_is_known_or_not(load: Load, expected: int | None) -> None:
-    assert load.expected == expected
+    assert load.request_count == expected

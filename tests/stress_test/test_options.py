@@ -19,7 +19,7 @@ from stress_test.load import TEXT, Load
 from stress_test.options import parse
 from stress_test.progress import Progress
 from stress_test.result import read
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 from tests.stress_test.server import Answer, refused, serving, slow, streamed_wav, tone, whole
 from tests.waiting import until
 
@@ -114,7 +114,7 @@ def test_a_terminal_sees_a_bar_and_nothing_else_does() -> None:
     terminal, pipe = Terminal(), io.StringIO()
     for out in (terminal, pipe):
         progress = Progress(4, out)
-        for outcome in (spoken(), failed("timed out"), spoken()):
+        for outcome in (completed(), failed("timed out"), completed()):
             progress.count(outcome)
         progress.end()
     last = terminal.getvalue().splitlines()[-1].split("\r")[-1]
@@ -192,4 +192,4 @@ async def test_results_are_written_where_they_are_asked_for(tmp_path: Path) -> N
 
 
 def test_a_load_of_places_that_begin_together_has_no_ramp() -> None:
-    assert Load("", concurrency=3).places == [0.0, 0.0, 0.0]
+    assert Load("", concurrency=3).client_starts_s == [0.0, 0.0, 0.0]

@@ -17,10 +17,11 @@ from stress_test.page import draw, page, shares
 from stress_test.plot import Plot, ticks
 from stress_test.processes import Run
 from stress_test.result import Result
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 
 MANY = [
-    spoken(number=number, due_s=number / 100, latency_s=1 + number % 7) for number in range(1_000)
+    completed(number=number, due_s=number / 100, latency_s=1 + number % 7)
+    for number in range(1_000)
 ]
 
 
@@ -50,7 +51,7 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    "outcomes", [[spoken(), failed("timed out")], [failed("timed out")], [], MANY]
+    "outcomes", [[completed(), failed("timed out")], [failed("timed out")], [], MANY]
 )
 def test_the_page_is_whole_and_asks_nobody_for_anything(outcomes: list[Outcome]) -> None:
     text = made(*outcomes)
@@ -62,16 +63,16 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(outcomes: list[Outcome])
 
 
 def test_the_page_shows_the_report_and_every_plot() -> None:
-    text = made(spoken(), failed("status 502 engine_failed"))
+    text = made(completed(), failed("status 502 engine_failed"))
     assert text.count("<svg") == 4
     assert "=== SLO LATENCY REPORT ===" in text
     assert "status 502 engine_failed" in text
     assert "load generator was too slow" not in text
-    assert "load generator was too slow" in made(spoken(), lag_ms=100.0)
+    assert "load generator was too slow" in made(completed(), lag_ms=100.0)
 
 
 def test_what_came_from_outside_is_text() -> None:
-    assert "<b>" not in made(spoken(), url="http://<b>a")
+    assert "<b>" not in made(completed(), url="http://<b>a")
 
 
 def test_nothing_answered_has_only_what_there_is_to_show() -> None:

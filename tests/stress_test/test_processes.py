@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stress_test.figures import Figures, errors_of
+from stress_test.figures import Figures, count_errors
 from stress_test.load import Load
-from stress_test.outcome import Outcome, Spoken
+from stress_test.outcome import Completed, Outcome
 from stress_test.processes import ProcessFailed, Run, run
 from tests.engine.connected import refusing
 from tests.stress_test.server import (
@@ -59,14 +59,14 @@ async def loaded(load: Load) -> Run:
 async def test_a_failure_is_counted_by_its_kind(answer: Answer, error: str) -> None:
     async with serving(answer) as server:
         done = await loaded(Load(server.url, concurrency=2, requests=2, timeout_s=0.3))
-    assert errors_of(done.outcomes) == {error: 2}
+    assert count_errors(done.outcomes) == {error: 2}
     assert Figures.of(done).heard is None
 
 
 async def test_nobody_listening_is_a_kind_of_its_own() -> None:
     with refusing() as url:
         done = await loaded(Load(url, concurrency=2, requests=2))
-    assert errors_of(done.outcomes) == {"connection refused": 2}
+    assert count_errors(done.outcomes) == {"connection refused": 2}
 
 
 async def test_good_answers_are_heard_among_bad_ones() -> None:
@@ -86,7 +86,7 @@ async def test_what_arrives_late_is_an_underrun_and_a_header_no_first_audio() ->
     answer = streamed(SPEECH[:44], sound, sound, gaps_s=(0.0, 0.15, 0.3))
     async with serving(answer) as server:
         (outcome,) = (await loaded(Load(server.url, concurrency=1, requests=1))).outcomes
-    assert isinstance(outcome, Spoken)
+    assert isinstance(outcome, Completed)
     assert outcome.first_audio_s >= 0.15
     assert (outcome.underruns, outcome.audio_s) == (1, pytest.approx(0.2))
     assert outcome.underrun_s >= 0.15
@@ -98,7 +98,7 @@ async def test_a_join_is_where_the_server_ends_a_chunk() -> None:
         (outcome,) = (
             await loaded(Load(server.url, concurrency=1, requests=1, response_format="pcm"))
         ).outcomes
-    assert isinstance(outcome, Spoken)
+    assert isinstance(outcome, Completed)
     assert (outcome.steps, outcome.seam_steps) == (1, 1)
 
 
@@ -145,7 +145,7 @@ async def test_an_open_loop_does_not_wait_for_the_server() -> None:
         done = await loaded(Load(server.url, rate=40.0, duration_s=0.5, seed=2))
     assert server.most_in_flight == len(done.outcomes) > 8
     assert [outcome.due_s for outcome in done.outcomes] == pytest.approx(
-        [ask.due_s for ask in Load("", rate=40.0, duration_s=0.5, seed=2).asks()]
+        [request.due_s for request in Load("", rate=40.0, duration_s=0.5, seed=2).request_specs()]
     )
 
 
@@ -174,7 +174,7 @@ async def test_several_processes_are_one_load() -> None:
         )
     assert [outcome.number for outcome in done.outcomes] == list(range(12))
     assert len(done.timings) == 3
-    assert errors_of(done.outcomes) == {"status 502 engine_failed": 6}
+    assert count_errors(done.outcomes) == {"status 502 engine_failed": 6}
     assert all("Bearer secret" in head for head in server.heads)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from stress_test.figures import Figures, Punctuality, Spread
+from stress_test.figures import Figures, LoadTiming, Spread
 from stress_test.generator import Timing
 from stress_test.outcome import Outcome
 from stress_test.processes import Run
 from stress_test.report import report
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 
 PUBLISHED = """\
 === SLO LATENCY REPORT ===
@@ -68,10 +68,10 @@ def of(*outcomes: Outcome, lag_ms: float = 3.0) -> Figures:
 
 def test_the_report_is_word_for_word() -> None:
     outcomes = [
-        spoken(latency_s=3.0, first_audio_s=0.3, underruns=2, underrun_s=0.25),
-        spoken(latency_s=1.0, first_audio_s=0.1, steps=3, seam_steps=1),
-        spoken(latency_s=4.0, first_audio_s=0.4, late_s=0.002),
-        spoken(latency_s=2.0, first_audio_s=0.2, silences=1, silence_s=1.5),
+        completed(latency_s=3.0, first_audio_s=0.3, underruns=2, underrun_s=0.25),
+        completed(latency_s=1.0, first_audio_s=0.1, steps=3, seam_steps=1),
+        completed(latency_s=4.0, first_audio_s=0.4, late_s=0.002),
+        completed(latency_s=2.0, first_audio_s=0.2, silences=1, silence_s=1.5),
     ]
     assert report(of(*outcomes)) == PUBLISHED + OURS
 
@@ -82,7 +82,7 @@ def test_failures_are_counted_and_never_averaged() -> None:
         failed("status 502 engine_failed"),
         failed("timed out"),
     ]
-    text = report(of(spoken(latency_s=2.0, audio_s=4.0), *refused))
+    text = report(of(completed(latency_s=2.0, audio_s=4.0), *refused))
     assert "Total Requests: 4\nMin Time: 2.000s" in text
     assert "Avg Audio Duration: 4.000s" in text
     assert "Answered: 1, Failed: 3" in text
@@ -91,9 +91,9 @@ def test_failures_are_counted_and_never_averaged() -> None:
 
 def test_a_server_that_refused_carries_less_than_the_load() -> None:
     refused = [failed("status 429 overloaded")] * 2
-    text = report(of(spoken(), *refused, failed("timed out")))
+    text = report(of(completed(), *refused, failed("timed out")))
     assert "exceeds the server's capacity:\n1 requests answered, 2 rejected with 429.\n" in text
-    assert "exceeds the server's capacity" not in report(of(spoken(), failed("timed out")))
+    assert "exceeds the server's capacity" not in report(of(completed(), failed("timed out")))
 
 
 def test_nothing_but_failures_has_no_figures() -> None:
@@ -104,7 +104,7 @@ def test_nothing_but_failures_has_no_figures() -> None:
 
 
 def test_steps_that_a_format_hides_are_not_none_found() -> None:
-    text = report(of(spoken(steps=None, seam_steps=None)))
+    text = report(of(completed(steps=None, seam_steps=None)))
     assert "Steps In The Signal: not visible in this format" in text
 
 
@@ -119,8 +119,8 @@ def test_percentiles_interpolate() -> None:
 def test_a_load_that_was_late_itself_says_so(
     late_s: float, lag_ms: float, believable: bool
 ) -> None:
-    figures = of(spoken(late_s=late_s), lag_ms=lag_ms)
-    assert figures.generator == Punctuality(
+    figures = of(completed(late_s=late_s), lag_ms=lag_ms)
+    assert figures.generator == LoadTiming(
         int(late_s > 0.01), late_s * 1000, lag_ms, 0.25, believable
     )
     assert ("The load generator was too slow" in report(figures)) is not believable

@@ -12,9 +12,11 @@ from stress_test.generator import Timing
 from stress_test.load import Load
 from stress_test.processes import Run
 from stress_test.result import NotAResult, Result, read
-from tests.stress_test.outcomes import failed, spoken
+from tests.stress_test.outcomes import completed, failed
 
-RUN = Run((spoken(), failed("timed out", number=1, latency_s=2.0)), (Timing(1.0, 2.0, 0.1),), 2.0)
+RUN = Run(
+    (completed(), failed("timed out", number=1, latency_s=2.0)), (Timing(1.0, 2.0, 0.1),), 2.0
+)
 RESULT = Result.of(Load("http://a", texts=("a secret text",), api_key="secret"), RUN)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app import metrics
-from stress_test.random_client import Call
+from stress_test.random_client import ClientResult
 from stress_test.service import Service
-from stress_test.soak import Sample, growth, p99_ms, result_of, run, slope_per_hour
+from stress_test.soak import Sample, compute_result, find_growth, p99_ms, run, slope_per_hour
 from tests.live_server import serving
 
 LEVEL = Sample(0.0, 400.0, 20, 11, 5.0, 2.0, 0.0, 0.0)
@@ -31,9 +31,9 @@ def samples(per_hour: float) -> list[Sample]:
     ]
 
 
-def calls(ms: float = 50.0, outcome: str = "200") -> list[Call]:
+def calls(ms: float = 50.0, outcome: str = "200") -> list[ClientResult]:
     return [
-        Call("stream", outcome, begun_s=1_000.0 + at, first_s=ms / 1000)
+        ClientResult("stream", outcome, started_s=1_000.0 + at, first_s=ms / 1000)
         for at in range(0, 1_800, 10)
     ]
 
@@ -62,16 +62,16 @@ async def test_what_a_service_holds_on_several_devices_is_added_up() -> None:
 def test_a_percentile_is_that_of_the_streams_of_a_time() -> None:
     mixed = [
         *calls(),
-        Call("whole", "200", 1_100.0, first_s=9.0),
-        Call("stream", "200", 3_000.0, first_s=9.0),
+        ClientResult("whole", "200", 1_100.0, first_s=9.0),
+        ClientResult("stream", "200", 3_000.0, first_s=9.0),
     ]
     assert p99_ms(mixed, 1_000.0, 2_800.0) == pytest.approx(50)
     assert p99_ms([], 0, 1) == 0
 
 
 def test_what_stays_level_is_no_growth() -> None:
-    result = result_of(samples(12.0), calls(), 1_000.0, REST)
-    assert growth(result, most_mb=30) == []
+    result = compute_result(samples(12.0), calls(), 1_000.0, REST)
+    assert find_growth(result, max_growth_mb=30) == []
     assert result["p99_ratio"] == 1.0
 
 
@@ -92,8 +92,8 @@ def test_what_stays_level_is_no_growth() -> None:
 def test_what_grew_or_was_left_is_named(
     per_hour: float, after: Sample, outcome: str, wrong: str
 ) -> None:
-    (found,) = growth(
-        result_of(samples(per_hour), calls(outcome=outcome), 1_000.0, after), most_mb=30
+    (found,) = find_growth(
+        compute_result(samples(per_hour), calls(outcome=outcome), 1_000.0, after), max_growth_mb=30
     )
     assert wrong in found
 
@@ -101,7 +101,7 @@ def test_what_grew_or_was_left_is_named(
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     plots = pytest.importorskip("bench.plots")
     plots.save(
-        plots.draw_soak(result_of(samples(1.0), calls(), 1_000.0, REST)), tmp_path / "soak.png"
+        plots.draw_soak(compute_result(samples(1.0), calls(), 1_000.0, REST)), tmp_path / "soak.png"
     )
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
@@ -110,7 +110,7 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
 @pytest.mark.fault(42)
 def test_three_minutes_leave_the_service_as_it_was() -> None:
     result = asyncio.run(run(argparse.Namespace(url=None, pid=None, minutes=3, per_s=2)))
-    assert growth(result, most_mb=40) == [], {**result, "samples": "..."}
+    assert find_growth(result, max_growth_mb=40) == [], {**result, "samples": "..."}
     assert result["lost"] == 0
     assert result["settled"]
     assert result["one_good_request"]

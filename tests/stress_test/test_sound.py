@@ -65,7 +65,7 @@ def test_other_sample_types_and_channels_are_read() -> None:
 def test_a_header_is_no_sound() -> None:
     body = streamed_wav(tone(0.1))
     sound = decode("wav", [body[:20], body[20:44], body[44:45], body[45:1044], body[1044:]], {})
-    assert sound.heard.tolist() == [0, 0, 0, 500, 2_400]
+    assert sound.playable.tolist() == [0, 0, 0, 500, 2_400]
 
 
 def test_the_rate_of_pcm_is_what_the_answer_says() -> None:
@@ -104,9 +104,9 @@ def test_compressed_sound_is_heard_as_it_comes(name: str) -> None:
     sound = decode(name, [body[:10], body[10:middle], body[middle:]], {})
     assert len(sound.samples) / sound.rate_hz == pytest.approx(4.0, abs=0.15)
     assert not sound.exact
-    assert sound.heard[0] == 0
-    assert 1.0 < sound.heard[1] / sound.rate_hz < 3.0
-    assert sound.heard[2] == len(sound.samples)
+    assert sound.playable[0] == 0
+    assert 1.0 < sound.playable[1] / sound.rate_hz < 3.0
+    assert sound.playable[2] == len(sound.samples)
     assert np.sqrt(np.mean(sound.samples**2)) == pytest.approx(0.25 / np.sqrt(2), rel=0.1)
 
 
