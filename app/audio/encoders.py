@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 
-from app.audio.ffmpeg import ONE, StreamFile, WholeFile, use_one_thread
+from app.audio.ffmpeg import ONE_THREAD, StreamFile, WholeFile, use_one_thread
 from app.audio.samples import Samples
 from app.config.types import Encoding, Format
 
@@ -53,7 +53,9 @@ class FormatSpec:
 
     def bit_rate(self, rate_hz: int) -> int | None:
         """Return the bit rate of speech at a sample rate."""
-        return next((bits for most, bits in self.bits_per_s.items() if rate_hz <= most), None)
+        return next(
+            (bits for max_rate_hz, bits in self.bits_per_s.items() if rate_hz <= max_rate_hz), None
+        )
 
 
 COMPRESSED: dict[Format, FormatSpec] = {
@@ -98,7 +100,7 @@ class Encoder:
         stream = self._container.add_stream(spec.encoder, rate=sample_rate_hz)
         self._stream = cast(AudioStream, stream)
         self._stream.layout = "mono"
-        self._stream.codec_context.thread_count = ONE
+        self._stream.codec_context.thread_count = ONE_THREAD
         if bits := spec.bit_rate(sample_rate_hz):
             self._stream.bit_rate = bits
         self._container.start_encoding()

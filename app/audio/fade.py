@@ -6,8 +6,8 @@ A neural codec's first and last samples are rarely zero, and such a step would c
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.audio.samples import Samples
 from app.audio.stitch import raised_cosine
 
 FADE_IN_S = 0.010
@@ -20,7 +20,7 @@ class FadeIn:
     def __init__(self, sample_rate_hz: int) -> None:
         self._rising = raised_cosine(round(FADE_IN_S * sample_rate_hz))
 
-    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def feed(self, samples: Samples) -> Samples:
         """Return the samples, faded within the first 10 ms of the signal."""
         count = min(len(samples), len(self._rising))
         if not count:
@@ -36,18 +36,18 @@ class FadeOut:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._count = round(FADE_OUT_S * sample_rate_hz)
-        self._kept = np.zeros(0, np.float32)
+        self._held_back: Samples = np.zeros(0, np.float32)
 
-    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def feed(self, samples: Samples) -> Samples:
         """Return the samples that precede the last 10 ms received so far."""
-        joined = np.concatenate([self._kept, samples])
+        joined = np.concatenate([self._held_back, samples])
         cut = max(0, len(joined) - self._count)
-        self._kept = joined[cut:]
+        self._held_back = joined[cut:]
         return joined[:cut]
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> Samples:
         """Return the last 10 ms (or all of a shorter signal), faded."""
-        return self._kept * raised_cosine(len(self._kept))[::-1]
+        return self._held_back * raised_cosine(len(self._held_back))[::-1]
 
 
 class SegmentFades:
@@ -55,17 +55,17 @@ class SegmentFades:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._rate_hz = sample_rate_hz
-        self._begin()
+        self._start_segment()
 
-    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def feed(self, samples: Samples) -> Samples:
         """Return the samples of a segment, except its last 10 ms, which are held back."""
         return self._fade_out.feed(self._fade_in.feed(samples))
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> Samples:
         """Return the rest of the segment. The next samples start another one."""
         rest = self._fade_out.finish()
-        self._begin()
+        self._start_segment()
         return rest
 
-    def _begin(self) -> None:
+    def _start_segment(self) -> None:
         self._fade_in, self._fade_out = FadeIn(self._rate_hz), FadeOut(self._rate_hz)

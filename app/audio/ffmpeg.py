@@ -1,4 +1,4 @@
-"""FFmpeg's threads, which are limited, and the in-memory files that its containers write to."""
+"""Limit on FFmpeg's threads, and the in-memory files that its containers write to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 from av.filter import graph
 
-ONE = 1
+ONE_THREAD = 1  # FFmpeg's limit on threads
 
 
 @cache
@@ -23,7 +23,7 @@ def use_one_thread() -> None:
     library = ctypes.CDLL(graph.__file__)
     force_count = getattr(library, "av_cpu_force_count", None)
     if force_count is not None:  # None if FFmpeg was linked without its symbols
-        force_count(ONE)
+        force_count(ONE_THREAD)
 
 
 class StreamFile:

@@ -8,9 +8,9 @@ import numpy as np
 
 from app.audio.samples import Samples
 
-BLOCK_S = 0.02
+BLOCK_S = 0.02  # seconds of a block, whose energy is measured
 VOICED_DB = -45.0  # dBFS, RMS; a block above this level counts as speech
-SPEECH_BLOCKS = 3  # in a row; fewer are a click, since no syllable is as short as 40 ms
+SPEECH_BLOCKS = 3  # voiced blocks in a row; fewer are a click, as no syllable lasts only 40 ms
 LOCK_BLOCKS = 45  # blocks (0.9 s) from the first speech until the gain is fixed
 PRIOR_BLOCKS = 8  # initial weight of the profile's typical level, 0 when the gain is fixed
 MAX_GAIN_DB = 20.0  # brings -36 dBFS to the default target
@@ -18,7 +18,7 @@ SOFT_LIMIT_KNEE = 0.8  # amplitude below which the limiter changes nothing
 
 
 def soft_limit(samples: Samples) -> Samples:
-    """Limit each sample by itself: identity up to the knee, tanh above it, within (-1, 1)."""
+    """Limit each sample to (-1, 1): unchanged up to the knee, tanh above it."""
     loud = np.abs(samples)
     if not loud.size or loud.max() <= SOFT_LIMIT_KNEE:
         return samples
@@ -66,32 +66,37 @@ class LoudnessEstimate:
 class LoudnessNormaliser:
     """Normaliser that brings voiced speech to `target_db` (dBFS, RMS) with one gain.
 
-    The gain is estimated from the first `horizon_s` of audio and the profile's typical level,
-    refined during the first second of speech, then fixed. It depends on the samples alone, on a
-    fixed grid of 20 ms, so the chunk sizes do not change the result.
+    The gain is estimated from the first `estimation_window_s` of audio and the profile's typical
+    level, refined during the first second of speech, then fixed. It depends on the samples alone,
+    on a fixed grid of 20 ms, so the chunk sizes do not change the result.
     """
 
     def __init__(
-        self, sample_rate_hz: int, *, target_db: float, typical_db: float, horizon_s: float
+        self,
+        sample_rate_hz: int,
+        *,
+        target_db: float,
+        typical_db: float,
+        estimation_window_s: float,
     ) -> None:
         self._block = round(sample_rate_hz * BLOCK_S)
-        self._horizon = self._block * max(1, int(horizon_s / BLOCK_S))
+        self._window = self._block * max(1, int(estimation_window_s / BLOCK_S))
         self._target_db = target_db
         self._level = LoudnessEstimate(typical_db)
         self._pending: Samples = np.zeros(0, np.float32)
-        self._gain: float | None = None  # None until the horizon is full
-        self._ahead = 0  # blocks of the horizon that are observed but not returned
+        self._gain: float | None = None  # None until the estimation window is full
+        self._ahead = 0  # blocks of the window that are observed but not returned
 
     def feed(self, samples: Samples) -> Samples:
         """Return levelled samples.
 
-        Until the gain is fixed, up to one block (at first `horizon_s`) is held back.
+        Until the gain is fixed, up to one block (at first `estimation_window_s`) is held back.
         """
         self._pending = np.concatenate([self._pending, samples]) if len(self._pending) else samples
         if self._level.locked:
             return self._release(len(self._pending))
         whole = len(self._pending) // self._block * self._block
-        if self._gain is None and whole < self._horizon:
+        if self._gain is None and whole < self._window:
             return np.zeros(0, np.float32)
         return self._release(whole)
 
@@ -104,8 +109,10 @@ class LoudnessNormaliser:
         if self._gain is not None and self._level.locked:
             return soft_limit(ready * np.float32(self._gain))
         whole = count // self._block * self._block
-        parts = (ready[:whole].reshape(-1, self._block), ready[whole:][None])
-        levelled = [(part * self._envelope(part)).reshape(-1) for part in parts if part.size]
+        blocks, rest = ready[:whole].reshape(-1, self._block), ready[whole:][None]
+        levelled = [
+            (rows * self._envelope(rows)).reshape(-1) for rows in (blocks, rest) if rows.size
+        ]
         return soft_limit(np.concatenate(levelled or [ready]))
 
     def _envelope(self, blocks: Samples) -> Samples:
@@ -115,7 +122,7 @@ class LoudnessNormaliser:
         """
         energies = np.square(blocks, dtype=np.float64).mean(axis=1).tolist()
         if self._gain is None:
-            self._ahead = self._horizon // self._block
+            self._ahead = self._window // self._block
             for energy in energies[: self._ahead]:
                 self._level.observe(energy)
             self._gain = self._gain_now()

@@ -11,20 +11,20 @@ class PlaybackClock:
     """
 
     def __init__(self) -> None:
-        self._dry_s: float | None = None  # time when all audio has been played; None: none was sent
-        self._waits = True  # False if the client was late to read the last audio
+        self._ends_s: float | None = None  # time when all audio has been played; None: none sent
+        self._client_waits = True  # False if the client was late to read the last audio
 
     def underrunning(self, now_s: float) -> bool:
         """True if the client has played all audio and waits for more."""
-        return self._dry_s is not None and self._waits and now_s > self._dry_s
+        return self._ends_s is not None and self._client_waits and now_s > self._ends_s
 
     def lead_s(self, now_s: float) -> float:
         """Seconds of audio not yet played. Negative while the client waits, 0 before the first."""
-        return 0.0 if self._dry_s is None else self._dry_s - now_s
+        return 0.0 if self._ends_s is None else self._ends_s - now_s
 
-    def feed(self, begun_s: float, ended_s: float, audio_s: float) -> None:
-        """Add `audio_s` seconds of audio, sent between `begun_s` and `ended_s`."""
-        dry_s = max(begun_s, self._dry_s or begun_s) + audio_s
-        self._waits = ended_s <= dry_s
+    def feed(self, started_s: float, ended_s: float, audio_s: float) -> None:
+        """Add `audio_s` seconds of audio, sent between `started_s` and `ended_s`."""
+        ends_s = max(started_s, self._ends_s or started_s) + audio_s
+        self._client_waits = ended_s <= ends_s
         # A client that reads late still has to play at least this audio.
-        self._dry_s = dry_s if self._waits else ended_s + audio_s
+        self._ends_s = ends_s if self._client_waits else ended_s + audio_s

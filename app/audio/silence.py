@@ -6,9 +6,9 @@ import numpy as np
 
 from app.audio.samples import Samples
 
-BLOCK_S = 0.02
+BLOCK_S = 0.02  # seconds of a block, whose energy is measured
 FLOOR_DB = -60.0  # dBFS, RMS; a block below it is silence
-MAX_SILENCE_S = 3.0  # seconds of silence that are accepted
+MAX_SILENCE_S = 3.0  # longest silence that is accepted
 
 
 class SilenceDetector:
@@ -17,16 +17,18 @@ class SilenceDetector:
     def __init__(self, sample_rate_hz: int) -> None:
         self._block = round(sample_rate_hz * BLOCK_S)
         self._rest: Samples = np.zeros(0, np.float32)
-        self._quiet_blocks = 0  # blocks of silence at the end of the audio so far
+        self._silent_blocks = 0  # blocks of silence at the end of the audio so far
 
     def feed(self, samples: Samples) -> bool:
         """Add samples. True if a silence that reaches into them exceeds `MAX_SILENCE_S`."""
-        sound = np.concatenate([self._rest, samples])
-        whole = len(sound) // self._block * self._block
-        self._rest = sound[whole:]
-        energies = np.square(sound[:whole].reshape(-1, self._block), dtype=np.float64).mean(axis=1)
-        heard = np.flatnonzero(energies >= 10 ** (FLOOR_DB / 10))
-        edges = np.concatenate([[-1 - self._quiet_blocks], heard, [len(energies)]])
+        pending = np.concatenate([self._rest, samples])
+        whole = len(pending) // self._block * self._block
+        self._rest = pending[whole:]
+        energies = np.square(pending[:whole].reshape(-1, self._block), dtype=np.float64).mean(
+            axis=1
+        )
+        audible = np.flatnonzero(energies >= 10 ** (FLOOR_DB / 10))
+        edges = np.concatenate([[-1 - self._silent_blocks], audible, [len(energies)]])
         gaps = np.diff(edges) - 1
-        self._quiet_blocks = int(gaps[-1])
+        self._silent_blocks = int(gaps[-1])
         return bool(gaps.max() > round(MAX_SILENCE_S / BLOCK_S))

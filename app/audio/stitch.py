@@ -7,7 +7,7 @@ import numpy as np
 from app.audio.samples import Samples
 from app.tokens.windows import Window
 
-FADE_S = 0.012  # seconds of the longest blend of two adjacent windows
+FADE_S = 0.012  # maximum duration of the blend of two adjacent windows
 
 
 def raised_cosine(samples: int) -> Samples:
@@ -17,7 +17,7 @@ def raised_cosine(samples: int) -> Samples:
 
 
 class Stitcher:
-    """Joiner of windows, which blends the new samples of each with the last one's look-ahead.
+    """Joiner of windows, which blends the start of each with the look-ahead of the one before.
 
     The blend is after the boundary, where both windows contain the same frames, so it adds no
     delay. `fade_samples` 0 joins without a blend, for codecs whose windows agree.

@@ -8,14 +8,14 @@ import numpy as np
 from av import AudioFrame
 from av.filter import Graph
 
-from app.audio.ffmpeg import ONE
+from app.audio.ffmpeg import ONE_THREAD
 from app.audio.samples import Samples
 
-BLOCK_SAMPLES = (
-    1024  # fixed size of the filter's input, so that chunk sizes do not change the result
-)
+# Fixed size of the filter's input, so that chunk sizes do not change the result.
+BLOCK_SAMPLES = 1024
 SILENCE_SAMPLES = 12 * BLOCK_SAMPLES  # pushes the last samples through the filter
-STAGE = 2.0  # speed above which (or below its inverse) one stage skips audio, so two are chained
+# Speed above which (or below its inverse) one stage skips audio, so that two are chained.
+MAX_STAGE_SPEED = 2.0
 
 
 class TimeStretcher:
@@ -27,7 +27,8 @@ class TimeStretcher:
         self._pending: Samples = np.zeros(0, np.float32)
         self._speed = speed
         self._graph = None if speed == 1.0 else _graph(sample_rate_hz, _stages(speed))
-        self._fed = self._given = 0
+        self._fed = 0  # samples passed to the filter
+        self._returned = 0  # samples received from it
 
     def feed(self, samples: Samples) -> Samples:
         """Return the samples that are ready. The filter holds back 40 to 110 ms."""
@@ -45,7 +46,7 @@ class TimeStretcher:
         """
         if self._graph is None:
             return self._pending
-        left = round((self._fed + len(self._pending)) / self._speed) - self._given
+        left = round((self._fed + len(self._pending)) / self._speed) - self._returned
         silence = np.zeros(SILENCE_SAMPLES, np.float32)
         rest = self._filtered(self._graph, np.append(self._pending, silence))
         self._graph = None
@@ -61,18 +62,19 @@ class TimeStretcher:
             graph.push(frame)
             parts += _pull(graph)
         ready = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        self._given += len(ready)
+        self._returned += len(ready)
         return ready
 
 
 def _stages(speed: float) -> list[float]:
     """Return factors within [1/2, 2] whose product is `speed`."""
-    return [speed] if 1 / STAGE <= speed <= STAGE else [speed**0.5] * 2
+    one_stage = 1 / MAX_STAGE_SPEED <= speed <= MAX_STAGE_SPEED
+    return [speed] if one_stage else [speed**0.5] * 2
 
 
 def _graph(sample_rate_hz: int, stages: list[float]) -> Graph:
     graph = Graph()
-    graph.threads = ONE
+    graph.threads = ONE_THREAD
     nodes = [
         graph.add_abuffer(sample_rate=sample_rate_hz, format="flt", layout="mono"),
         *(graph.add("atempo", f"{stage:.9f}") for stage in stages),

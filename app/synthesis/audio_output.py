@@ -123,7 +123,7 @@ class AudioOutput:
                 voice_rate_hz,
                 target_db=levels.target_db,
                 typical_db=levels.typical_db,
-                horizon_s=levels.estimation_window_s,
+                estimation_window_s=levels.estimation_window_s,
             )
         self._samples = 0
         self.first_write_s: float | None = None

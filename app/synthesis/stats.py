@@ -12,7 +12,7 @@ from app.errors import ServiceError
 from app.synthesis.attempt import Attempt
 from app.synthesis.audio_output import SynthesisStats
 from app.synthesis.recording import ReplayRecorder
-from app.tokens.windows import GROWTH_WHEN_PRESSED
+from app.tokens.windows import GROWTH_UNDER_LOAD
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Progress:
         if self._attempt is None:
             return StreamState(
                 FIRST_WINDOW_S / self._speed,
-                GROWTH_WHEN_PRESSED,
+                GROWTH_UNDER_LOAD,
                 speed=self._speed,
                 left_s=self._expected_s,
             )

@@ -179,7 +179,9 @@ class WindowDecoder:
         """Choose the window on the decode thread, so that it includes the latest codes."""
         codes = stream.codes
         ended = codes.ended  # read before `frames`, which is final once `ended` is True
-        window = self._schedule.take(codes.frames, ended=ended, pressed=self._decoder.waiting > 1)
+        window = self._schedule.take(
+            codes.frames, ended=ended, under_load=self._decoder.waiting > 1
+        )
         stream.windows.append(window)  # also if its decoding fails
         return window, self._context.window(codes, window)
 

@@ -16,7 +16,7 @@ class FrameLayout:
     """Mapping from token numbers to frames of codes.
 
     A number below `first` is a control token. Any other is `first + slot * vocabulary + code`.
-    A frame holds one code of each slot, in order.
+    A frame has one code for each slot, in order.
     """
 
     first: int
@@ -25,7 +25,7 @@ class FrameLayout:
 
 
 class CodeBuffer:
-    """Append-only codes in a buffer that is allocated once.
+    """Append-only buffer of codes, allocated once.
 
     One thread appends. Any thread may read the frames below `frames`, because the count grows only
     after the codes are written.
@@ -38,8 +38,8 @@ class CodeBuffer:
         self._partial: list[int] = []
         self.frames = 0
         self.tokens = 0  # codec tokens, including those of an unfinished frame
-        self.dropped = 0
-        self.ended = False
+        self.dropped = 0  # codec tokens of another slot, or of an unfinished frame
+        self.ended = False  # True if no more codes follow
 
     def feed(self, numbers: Sequence[int]) -> None:
         """Append token numbers. Codes of an unfinished frame are kept until its last slot arrives.
@@ -50,18 +50,18 @@ class CodeBuffer:
         """
         layout = self._layout
         size = layout.slots * layout.vocabulary
-        wanted = [number - layout.first for number in numbers if number >= layout.first]
-        if min(numbers, default=0) < 0 or max(wanted, default=0) >= size:
+        codes = [number - layout.first for number in numbers if number >= layout.first]
+        if min(numbers, default=0) < 0 or max(codes, default=0) >= size:
             raise EngineProtocolError("the engine sent a token outside the codec's vocabulary")
-        if self.tokens + len(wanted) > self._max_tokens:
+        if self.tokens + len(codes) > self._max_tokens:
             raise EngineProtocolError("the engine sent more tokens than it was allowed")
-        self.tokens += len(wanted)
+        self.tokens += len(codes)
         if layout.slots == 1:
-            end = self.frames + len(wanted)
-            self._buffer[self.frames : end, 0] = wanted
+            end = self.frames + len(codes)
+            self._buffer[self.frames : end, 0] = codes
             self.frames = end
         else:
-            self._append(self._by_slot(wanted))
+            self._append(self._by_slot(codes))
 
     @property
     def unfinished(self) -> int:
@@ -80,7 +80,7 @@ class CodeBuffer:
 
     def _by_slot(self, values: list[int]) -> list[list[int]]:
         """Return completed frames. A token of the wrong slot drops codes up to the next slot 0."""
-        whole: list[list[int]] = []
+        complete: list[list[int]] = []
         for value in values:
             slot, code = divmod(value, self._layout.vocabulary)
             if slot != len(self._partial):
@@ -90,9 +90,9 @@ class CodeBuffer:
                     continue
             self._partial.append(code)
             if len(self._partial) == self._layout.slots:
-                whole.append(self._partial)
+                complete.append(self._partial)
                 self._partial = []
-        return whole
+        return complete
 
     def _append(self, rows: list[list[int]]) -> None:
         if rows:

@@ -21,12 +21,16 @@ class TokenTextParser:
 
     def __init__(self, syntax: TokenSyntax) -> None:
         prefix, suffix = re.escape(syntax.prefix), re.escape(syntax.suffix)
-        begun = "|".join(re.escape(syntax.suffix[:length]) for length in range(len(syntax.suffix)))
+        partial_suffix = "|".join(
+            re.escape(syntax.suffix[:length]) for length in range(len(syntax.suffix))
+        )
         digits = f"[0-9]{{1,{MAX_DIGITS}}}"
         # The group is None for a token that is malformed, whatever text follows.
-        self._token = re.compile(rf"{prefix}(?:({digits}){suffix}|(?!(?:{digits}(?:{begun}))?\Z))")
+        self._token = re.compile(
+            rf"{prefix}(?:({digits}){suffix}|(?!(?:{digits}(?:{partial_suffix}))?\Z))"
+        )
         self._prefix, self._opening = syntax.prefix, syntax.prefix[0]
-        self._longest_part = len(syntax.prefix) + MAX_DIGITS + len(syntax.suffix) - 1
+        self._max_partial = len(syntax.prefix) + MAX_DIGITS + len(syntax.suffix) - 1
         self.tail = ""  # possible beginning of a token; empty between tokens
 
     def feed(self, text: str) -> list[int]:
@@ -61,7 +65,7 @@ class TokenTextParser:
 
     def _unfinished(self, text: str, end: int) -> str:
         """Return the end of `text` that may begin a token, which is shorter than a whole token."""
-        start = text.find(self._opening, max(end, len(text) - self._longest_part))
+        start = text.find(self._opening, max(end, len(text) - self._max_partial))
         return text[start:] if start >= 0 else ""
 
 
@@ -83,9 +87,8 @@ class TokenIdParser:
         self._offset: int | None = None
         self._candidate: tuple[int, int] | None = None  # an offset and the number that suggested it
         self._unmatched_ids: list[int] = []  # ids whose text has not arrived in full
-        self._from_ids_count: list[
-            int
-        ] = []  # numbers returned from ids alone, whose text may still arrive
+        # Numbers returned from ids alone, whose text may still arrive.
+        self._returned_early: list[int] = []
 
     def feed(
         self, text: str, ids: Sequence[int] | None = None, *, last_is_end: bool = False
@@ -97,19 +100,19 @@ class TokenIdParser:
         Raises:
             EngineProtocolError: the ids contradict the text, or a number is out of range.
         """
-        in_step = not (self._text.tail or self._unmatched_ids or self._from_ids_count)
-        if ids and in_step and self._offset is not None:
+        in_sync = not (self._text.tail or self._unmatched_ids or self._returned_early)
+        if ids and in_sync and self._offset is not None:
             numbers = self._confirmed(text, ids, self._offset)
             if numbers:
                 return numbers
         numbers = self._text.feed(text) if text else []
         if not ids or not self._usable:
-            return self._without_given(numbers)
+            return self._without_returned(numbers)
         if not text:
             return self._from_ids(ids[:-1] if last_is_end else ids)
         if self._offset is not None:
             return self._checked(numbers, ids, self._offset)
-        if in_step and not self._text.tail:
+        if in_sync and not self._text.tail:
             self._learn(numbers, ids[: len(numbers)] if last_is_end else ids)
         return numbers
 
@@ -125,6 +128,7 @@ class TokenIdParser:
         return numbers if min(numbers) >= 0 and max(numbers) < 10**MAX_DIGITS else None
 
     def _learn(self, numbers: list[int], ids: Sequence[int]) -> None:
+        """Learn the offset from the numbers and ids of an event; give up if they disagree."""
         if len(ids) != len(numbers):
             return  # some ids are of other tokens
         for number, token_id in zip(numbers, ids, strict=True):
@@ -138,40 +142,48 @@ class TokenIdParser:
                 self._offset = offset
 
     def _from_ids(self, ids: Sequence[int]) -> list[int]:
+        """Return the numbers of ids whose text has not arrived; none before the offset is known."""
         offset, limit = self._offset, self._limit
         if offset is None:
             return []
         numbers = [token_id - offset for token_id in ids if token_id >= offset]
         if limit is not None:
             numbers = [number for number in numbers if number < limit]
-        self._from_ids_count += numbers
+        self._returned_early += numbers
         return numbers
 
     def _checked(self, numbers: list[int], ids: Sequence[int], offset: int) -> list[int]:
+        """Return the new numbers of an event with both text and ids.
+
+        Its ids may also be of other tokens, and its text of ids that arrived before.
+
+        Raises:
+            EngineProtocolError: the ids contradict the text.
+        """
         expected = [number + offset for number in numbers]
         if expected == ids and not self._unmatched_ids:
-            self._from_ids_count.clear()
+            self._returned_early.clear()
             return numbers
         self._unmatched_ids += ids
         left = iter(self._unmatched_ids)
         if not numbers or all(token_id in left for token_id in expected):
             if numbers:
                 self._unmatched_ids = list(left)
-                self._from_ids_count.clear()
+                self._returned_early.clear()
             return numbers
-        late = self._without_given(numbers)
+        new = self._without_returned(numbers)
         left = iter(self._unmatched_ids)
-        if late == numbers or not all(number + offset in left for number in late):
+        if new == numbers or not all(number + offset in left for number in new):
             raise EngineProtocolError("the engine's token ids contradict its text")
-        if late:
+        if new:
             self._unmatched_ids = list(left)
-        return late
+        return new
 
-    def _without_given(self, numbers: list[int]) -> list[int]:
+    def _without_returned(self, numbers: list[int]) -> list[int]:
         """Return `numbers` without those already returned from ids before their text arrived."""
-        count = min(len(numbers), len(self._from_ids_count))
-        if numbers[:count] != self._from_ids_count[:count]:
-            self._from_ids_count.clear()
+        count = min(len(numbers), len(self._returned_early))
+        if numbers[:count] != self._returned_early[:count]:
+            self._returned_early.clear()
             return numbers
-        self._from_ids_count = self._from_ids_count[count:]
+        self._returned_early = self._returned_early[count:]
         return numbers[count:]

@@ -9,11 +9,11 @@ from app.codec.spec import CodecSpec
 SPEED_MARGIN = 1.25  # factor by which the engine may slow down without an underrun
 LEAD_MARGIN_S = 0.05  # seconds of audio reserved for the network and the event loop
 
-# Growth of the hop for codecs with audible boundaries: (least pace, growth). The pace is the
-# engine's speed over real time. A hop may grow by less than the pace without an underrun.
+# Growth of the hop for codecs with audible boundaries: (minimum speed, growth). The speed is that
+# of the engine over real time. A hop may grow by less than the speed without an underrun.
 HOP_GROWTH_BY_SPEED = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
-# Growth of an exact codec's windows under load. Larger ones cost less but delay other streams.
-GROWTH_WHEN_PRESSED = 2
+# Growth of a seamless codec's windows under load. Larger ones cost less but delay other streams.
+GROWTH_UNDER_LOAD = 2
 SEEDED_GROWTH = 1.15  # growth for every request with a seed, so that its audio is reproducible
 
 
@@ -30,7 +30,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """Constants of a request, in frames. `growth` None: chosen by pace after the first window."""
+    """Constants of a request, in frames. `growth` None: chosen by speed after the first window."""
 
     first_hop: int
     max_hop: int
@@ -61,8 +61,8 @@ def plan_windows(
 ) -> WindowPlan:
     """Return the plan of a request for a codec.
 
-    The audio of an exact codec does not depend on the overlap, so it gets only its own context, as
-    look-ahead is delay. The overlap is clamped to leave a quarter of the largest window for new
+    The audio of a seamless codec does not depend on the overlap, so it gets only its own context,
+    as look-ahead is delay. The overlap is clamped to leave a quarter of the largest window for new
     audio, and the first hop to the largest window without context. There is at least one frame of
     look-ahead, since the last window could be empty without it. `whole` requests the largest
     windows throughout, for a response that is not streamed. `seeded` requests a growth that does
@@ -94,7 +94,7 @@ class WindowSchedule:
         self._hop = self._max_hop = plan.first_hop
         self._decoded: int = 0  # frames of the last window
         self._new: int = 0  # frames of the last window without context
-        self.done = 0
+        self.done = 0  # frames decoded as new audio
         self.finished = False
 
     @property
@@ -106,7 +106,7 @@ class WindowSchedule:
     def min_frames_needed(self) -> int:
         """Frames that are enough for the next window if the client would underrun.
 
-        An exact codec's window may end anywhere, so its first hop is enough.
+        A seamless codec's window may end anywhere, so its first hop is enough.
         """
         hop = min(self._hop, self._plan.first_hop) if self._plan.seamless else self._hop
         return self.done + hop + self._plan.right
@@ -116,7 +116,7 @@ class WindowSchedule:
         """New frames of the next window, growth of later ones and their maximum, under load."""
         plan = self._plan
         if plan.seamless:
-            return plan.first_hop, GROWTH_WHEN_PRESSED, plan.max_hop
+            return plan.first_hop, GROWTH_UNDER_LOAD, plan.max_hop
         return self._hop, self._growth or HOP_GROWTH_BY_SPEED[0][1], plan.max_hop
 
     def start(self) -> None:
@@ -127,18 +127,20 @@ class WindowSchedule:
         """Make windows as small as the first, because the client waits again."""
         self._hop = self._max_hop = self._plan.first_hop
 
-    def take(self, available: int, *, ended: bool, pressed: bool = False) -> Window:
-        """Return the next window over `available` frames, which must reach `wanted` unless `ended`.
+    def take(self, available: int, *, ended: bool, under_load: bool = False) -> Window:
+        """Return the next window.
 
-        An exact codec's boundaries are inaudible, so its window takes all frames that have arrived,
-        limited by the playback lead, or under load (`pressed`) by twice the previous window. Other
-        windows take exactly one step of the ladder. The first window is the plan's first hop, even
-        if more frames have arrived, because the client waits for it.
+        `available` frames have arrived. They reach `frames_needed`, unless the codes have `ended`.
+
+        A seamless codec's boundaries are inaudible, so its window takes all frames that have
+        arrived, limited by the playback lead, and with `under_load` by twice the previous window.
+        Other windows take exactly one hop. The first window is the plan's first hop, even if more
+        frames have arrived, because the client waits for it.
         """
         plan = self._plan
         hop = self._max_hop if plan.seamless else self._hop
-        if plan.seamless and pressed:
-            hop = min(hop, max(plan.first_hop, GROWTH_WHEN_PRESSED * self._new))
+        if plan.seamless and under_load:
+            hop = min(hop, max(plan.first_hop, GROWTH_UNDER_LOAD * self._new))
         end = min(self.done + hop, max(available - plan.right, self.done))
         last = ended and self.done + hop + plan.right > available
         if last:
@@ -156,34 +158,34 @@ class WindowSchedule:
         self.done = end
         return window
 
-    def update(self, supply: StreamProgress) -> None:
+    def update(self, progress: StreamProgress) -> None:
         """Choose the next hop after a window has been sent."""
         plan = self._plan
         if plan.seamless:
-            self._fit_to_buffer(supply)
+            self._fit_to_buffer(progress)
             return
         if self._growth is None:
-            cost_s = supply.decode_s / self._decoded  # decode time of a frame, also of the growth
+            cost_s = progress.decode_s / self._decoded  # decode time of a frame, also of the growth
             self._growth = next(
                 growth
-                for least, growth in HOP_GROWTH_BY_SPEED
-                if least * supply.s_per_frame + (growth - 1) * cost_s <= supply.frame_s
+                for min_speed, growth in HOP_GROWTH_BY_SPEED
+                if min_speed * progress.s_per_frame + (growth - 1) * cost_s <= progress.frame_s
             )
         self._hop = min(plan.max_hop, round(self._hop * self._growth))
 
-    def _fit_to_buffer(self, supply: StreamProgress) -> None:
+    def _fit_to_buffer(self, progress: StreamProgress) -> None:
         """Choose the largest hop with `wait + decode + LEAD_MARGIN_S <= lead`.
 
         Both times are in proportion to the hop's frames.
         """
         plan = self._plan
-        wait_s = max(supply.s_per_frame * SPEED_MARGIN, 1e-6)
-        cost_s = max(supply.decode_s / self._decoded, 1e-6)
-        spare_s = supply.lead_s - LEAD_MARGIN_S - (plan.left + plan.right) * cost_s
-        arrived = supply.frames - plan.right - self.done
-        most = spare_s / cost_s
-        hop = min(most, (spare_s + arrived * wait_s) / (wait_s + cost_s))
-        if most < plan.first_hop:  # already too late: large windows catch up fastest
-            most, hop = plan.max_hop, arrived
-        self._max_hop = min(plan.max_hop, max(plan.first_hop, int(most)))
+        wait_s = max(progress.s_per_frame * SPEED_MARGIN, 1e-6)
+        cost_s = max(progress.decode_s / self._decoded, 1e-6)
+        spare_s = progress.lead_s - LEAD_MARGIN_S - (plan.left + plan.right) * cost_s
+        arrived = progress.frames - plan.right - self.done
+        max_hop = spare_s / cost_s
+        hop = min(max_hop, (spare_s + arrived * wait_s) / (wait_s + cost_s))
+        if max_hop < plan.first_hop:  # already too late: large windows catch up fastest
+            max_hop, hop = plan.max_hop, arrived
+        self._max_hop = min(plan.max_hop, max(plan.first_hop, int(max_hop)))
         self._hop = min(plan.max_hop, max(plan.first_hop, int(hop)))

@@ -36,12 +36,18 @@ def speech(level_db: float, *, bursts: int = 12) -> Samples:
     return np.concatenate([part for pair in parts for part in pair])
 
 
-def leveller(horizon_s: float = 0.2, *, target_db: float = TARGET_DB) -> LoudnessNormaliser:
-    return LoudnessNormaliser(RATE_HZ, target_db=target_db, typical_db=-20.0, horizon_s=horizon_s)
+def leveller(
+    estimation_window_s: float = 0.2, *, target_db: float = TARGET_DB
+) -> LoudnessNormaliser:
+    return LoudnessNormaliser(
+        RATE_HZ, target_db=target_db, typical_db=-20.0, estimation_window_s=estimation_window_s
+    )
 
 
-def levelled(samples: Samples, horizon_s: float = 0.2, *, target_db: float = TARGET_DB) -> Samples:
-    level = leveller(horizon_s, target_db=target_db)
+def levelled(
+    samples: Samples, estimation_window_s: float = 0.2, *, target_db: float = TARGET_DB
+) -> Samples:
+    level = leveller(estimation_window_s, target_db=target_db)
     return np.concatenate([level.feed(samples), level.finish()])
 
 
@@ -58,15 +64,17 @@ def gains_db(samples: Samples, leveled: Samples) -> NDArray[np.float64]:
 
 @given(
     sizes=st.lists(st.integers(0, 6_000), min_size=1, max_size=25),
-    horizon_s=st.sampled_from([0.0, 0.02, 0.2, 1.5]),
+    estimation_window_s=st.sampled_from([0.0, 0.02, 0.2, 1.5]),
     level_db=st.sampled_from([-35, -20, -6]),
 )
-def test_chunks_cannot_be_heard(sizes: list[int], horizon_s: float, level_db: int) -> None:
+def test_chunks_cannot_be_heard(
+    sizes: list[int], estimation_window_s: float, level_db: int
+) -> None:
     samples = speech(level_db, bursts=16)[: sum(sizes)]
-    level = leveller(horizon_s)
+    level = leveller(estimation_window_s)
     parts = [level.feed(chunk) for chunk in np.split(samples, np.cumsum(sizes))]
     chunked = np.concatenate([*parts, level.finish()])
-    assert np.array_equal(chunked, levelled(samples, horizon_s))
+    assert np.array_equal(chunked, levelled(samples, estimation_window_s))
     assert len(chunked) == len(samples)
     assert chunked.dtype == np.float32
 

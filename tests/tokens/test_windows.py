@@ -197,8 +197,8 @@ def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait(
     schedule = after_the_first(
         StreamProgress(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
     )
-    assert schedule.take(400, ended=True, pressed=True) == Window(0, 20, 60, 63, last=False)
-    assert schedule.take(400, ended=True, pressed=True) == Window(20, 60, 140, 143, last=False)
+    assert schedule.take(400, ended=True, under_load=True) == Window(0, 20, 60, 63, last=False)
+    assert schedule.take(400, ended=True, under_load=True) == Window(20, 60, 140, 143, last=False)
     assert schedule.take(400, ended=True) == Window(100, 140, 340, 343, last=False)
 
 
@@ -211,12 +211,12 @@ def test_a_client_that_would_run_dry_need_not_await_more_than_a_first_window() -
         20 + 20 + 3,
         True,
     )
-    ladder = WindowSchedule(replace(EXACT, seamless=False, growth=2.0))
-    ladder.take(100, ended=False)
-    ladder.update(
+    schedule = WindowSchedule(replace(EXACT, seamless=False, growth=2.0))
+    schedule.take(100, ended=False)
+    schedule.update(
         StreamProgress(frames=100, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
     )
-    assert ladder.min_frames_needed == ladder.frames_needed == 20 + 40 + 3
+    assert schedule.min_frames_needed == schedule.frames_needed == 20 + 40 + 3
 
 
 @pytest.mark.parametrize("exact", [True, False])
