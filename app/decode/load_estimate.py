@@ -300,7 +300,7 @@ def _engine_busy_s(demand: Demand, cost: EngineCost) -> Horizons:
     """Return the engine's seconds for codes that are due and have not arrived."""
     missing_s = np.maximum(0.0, demand.due_s - demand.arrived_s[:, None])
     engine_s = missing_s * demand.speed[:, None] * cost.s_per_voice_s
-    return np.where(engine_s > 0, np.maximum(engine_s, cost.least_s), 0.0).sum(0)
+    return np.where(engine_s > 0, np.maximum(engine_s, cost.min_s), 0.0).sum(0)
 
 
 def _row(state: StreamState) -> tuple[float, ...]:

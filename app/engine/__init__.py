@@ -44,10 +44,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class EngineCost:
-    """Compute time of an engine in this process: per second of speech, and the minimum of any."""
+    """Compute time of an engine in this process: per second of speech, and at least per chunk."""
 
     s_per_voice_s: float
-    least_s: float
+    min_s: float  # of a chunk
 
 
 class Engine(Protocol):

@@ -274,7 +274,7 @@ def test_a_window_whose_codes_came_too_late_for_a_free_device_is_not_the_devices
 @pytest.mark.fault(60)
 def test_an_engine_on_this_machine_makes_so_many_first_sentences_and_no_more() -> None:
     load = estimate(frame_s=1e-6)
-    load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, least_s=0.04)
+    load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, min_s=0.04)
     admitted = next(
         n for n in range(100) if load.shortage([Listed(FRESH)] * n, Listed(FRESH), BOUND, 0.0)
     )
@@ -286,7 +286,7 @@ def test_an_engine_on_this_machine_makes_so_many_first_sentences_and_no_more() -
 @pytest.mark.fault(60)
 def test_such_an_engine_has_nothing_more_to_do_for_what_has_arrived() -> None:
     load = estimate(frame_s=1e-6)
-    load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, least_s=0.04)
+    load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, min_s=0.04)
     arrived = Listed(replace(AHEAD, left_s=5.0, arrived_s=5.0))
     assert load.shortage([arrived] * 100, Listed(), BOUND, 0.0) is None
     unmade = Listed(replace(AHEAD, lead_s=12.0))  # 14 s of sound within the longest horizon

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.engine.pool.health import EngineHealth, HealthPolicy, Rank
 
-PATIENCE = HealthPolicy()
+POLICY = HealthPolicy()
 
 
 def standing(**values: float) -> EngineHealth:
@@ -31,21 +31,21 @@ def test_a_new_engine_is_asked_at_once_and_tried_all_the_same() -> None:
     assert engine.rank(0, 0.0) is Rank.HEALTHY
     engine.on_probe_succeeded(1.0)
     assert engine.verified
-    assert engine.due_s == 1.0 + PATIENCE.silence_s
+    assert engine.due_s == 1.0 + POLICY.idle_s
 
 
 def test_an_engine_whose_tokens_tell_is_not_asked() -> None:
     engine = standing()
     engine.on_probe_succeeded(1.0)
     engine.token_s = 7.5
-    assert engine.due_s == 7.5 + PATIENCE.silence_s
+    assert engine.due_s == 7.5 + POLICY.idle_s
 
 
 def test_one_failure_is_a_doubt_and_a_good_probe_clears_it() -> None:
     engine = standing()
     engine.on_failure(0.0, 1.0)
     assert (engine.rank(0, 1.0), engine.ejected, engine.verified) == (Rank.SUSPECT, False, False)
-    assert engine.due_s == 1.0 + PATIENCE.doubt_s
+    assert engine.due_s == 1.0 + POLICY.probe_delay_s
     engine.on_probe_succeeded(1.2)
     assert (engine.rank(0, 1.2), engine.verified) == (Rank.HEALTHY, True)
 
@@ -53,7 +53,7 @@ def test_one_failure_is_a_doubt_and_a_good_probe_clears_it() -> None:
 def test_two_failures_in_a_row_put_it_out_and_one_good_probe_takes_it_back() -> None:
     engine = put_out(standing())
     assert engine.rank(0, 10.0) is Rank.EJECTED
-    assert 10 + PATIENCE.backoff_s / 2 <= engine.due_s <= 10 + PATIENCE.backoff_s
+    assert 10 + POLICY.backoff_s / 2 <= engine.due_s <= 10 + POLICY.backoff_s
     engine.on_probe_succeeded(11.0)
     assert (engine.ejected, engine.rank(0, 11.0)) == (False, Rank.HEALTHY)
 
@@ -95,12 +95,12 @@ def test_on_trial_one_failure_is_enough_and_the_wait_doubles_up_to_its_limit() -
         assert engine.ejected
         waits_s.append(engine.due_s - round_s - 1)
     for index, wait_s in enumerate(waits_s):
-        whole_s = min(PATIENCE.backoff_s * 2**index, PATIENCE.longest_backoff_s)
+        whole_s = min(POLICY.backoff_s * 2**index, POLICY.max_backoff_s)
         assert whole_s / 2 <= wait_s <= whole_s
     engine.on_probe_succeeded(5_000.0)
     engine.on_success(5_000.0)
     put_out(engine, 6_000.0)
-    assert engine.due_s <= 6_000 + PATIENCE.backoff_s
+    assert engine.due_s <= 6_000 + POLICY.backoff_s
 
 
 def test_failed_probes_alone_double_the_wait_too() -> None:
@@ -109,7 +109,7 @@ def test_failed_probes_alone_double_the_wait_too() -> None:
         engine.on_probe_failed(engine.due_s)
     before_s = engine.due_s
     engine.on_probe_failed(before_s)
-    assert PATIENCE.longest_backoff_s / 2 <= engine.due_s - before_s <= PATIENCE.longest_backoff_s
+    assert POLICY.max_backoff_s / 2 <= engine.due_s - before_s <= POLICY.max_backoff_s
 
 
 def test_what_began_before_it_was_put_out_says_nothing_new() -> None:
@@ -174,7 +174,7 @@ def test_whatever_happens_it_is_asked_again_soon_and_a_good_probe_takes_it_back(
                 engine.on_success(now_s - 0.5)
             case _:
                 engine.on_overload(now_s + 3)
-        assert engine.due_s <= now_s + PATIENCE.longest_backoff_s
+        assert engine.due_s <= now_s + POLICY.max_backoff_s
         assert engine.ejected <= engine.suspect
     engine.on_probe_succeeded(now_s)
     assert engine.rank(0, now_s + 3) is Rank.HEALTHY
@@ -183,7 +183,7 @@ def test_whatever_happens_it_is_asked_again_soon_and_a_good_probe_takes_it_back(
 @pytest.mark.parametrize("seed", [1, 2])
 def test_services_spread_their_questions(seed: int) -> None:
     waits_s = {
-        put_out(EngineHealth(PATIENCE, Random(seed * 100 + index))).due_s for index in range(20)
+        put_out(EngineHealth(POLICY, Random(seed * 100 + index))).due_s for index in range(20)
     }
     assert len(waits_s) == 20
 
@@ -211,9 +211,9 @@ def test_an_engine_that_was_gone_is_well_with_its_first_good_probe() -> None:
 
 def test_an_engine_that_fails_no_more_is_well_again_though_nobody_asks_anything_of_it() -> None:
     engine = put_out(standing())
-    engine.on_probe_succeeded(10.0 + PATIENCE.trial_s - 0.1)
+    engine.on_probe_succeeded(10.0 + POLICY.trial_s - 0.1)
     assert not engine.healthy
-    engine.on_probe_succeeded(10.0 + PATIENCE.trial_s)
+    engine.on_probe_succeeded(10.0 + POLICY.trial_s)
     assert engine.healthy
 
 

@@ -13,7 +13,7 @@ VLLM = b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/
     ("model", "lacks"), [("tts", False), ("lora", False), ("/models/tts", True), ("other", True)]
 )
 def test_a_model_is_listed_or_not(model: str, lacks: bool) -> None:
-    assert ModelList.read(VLLM).misses(model) is lacks
+    assert ModelList.read(VLLM).lacks(model) is lacks
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_model_is_listed_or_not(model: str, lacks: bool) -> None:
     ],
 )
 def test_what_is_no_list_of_models_lacks_none(body: bytes) -> None:
-    assert not ModelList.read(body).misses("tts")
+    assert not ModelList.read(body).lacks("tts")
 
 
 def test_few_names_are_named_and_none_can_begin_a_line() -> None:

@@ -18,8 +18,8 @@ from app.engine import Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.embedded.phoneme_engine import PhonemeEngine
 from app.engine.embedded.silence_trim import LEAD_FRAMES
 from app.engine.pool.health import HealthPolicy
-from app.engine.pool.member import EngineRequest, PooledEngine
 from app.engine.pool.pool import Pool
+from app.engine.pool.pooled_engine import EngineRequest, PooledEngine
 from app.engine.vllm.client import EngineLimits, VllmEngine
 from app.errors import (
     EngineError,
@@ -52,9 +52,9 @@ from tests.engine.scripted import (
 from tests.metric_values import counted
 from tests.waiting import until
 
-QUICK = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=0.1)
+QUICK = HealthPolicy(idle_s=0.05, probe_delay_s=0.01, backoff_s=0.02, max_backoff_s=0.1)
 UNWATCHED = HealthPolicy(
-    silence_s=3600, doubt_s=3600, backoff_s=3600, longest_backoff_s=3600
+    idle_s=3600, probe_delay_s=3600, backoff_s=3600, max_backoff_s=3600
 )  # but for the first probe
 LIMITS = EngineLimits(connect_s=0.5, first_token_s=1.0, token_gap_s=1.0)
 ELSEWHERE = list(range(500, 520))
@@ -63,7 +63,7 @@ ELSEWHERE = list(range(500, 520))
 @asynccontextmanager
 async def pool_of(
     *urls: str,
-    patience: HealthPolicy = UNWATCHED,
+    policy: HealthPolicy = UNWATCHED,
     limits: EngineLimits = LIMITS,
     keys: Sequence[str] = (),
 ) -> AsyncGenerator[Pool]:
@@ -74,11 +74,11 @@ async def pool_of(
         (url.removeprefix("http://"), VllmEngine(url, "tiny", SPEECH, api_key=key, limits=limits))
         for url, key in zip(urls, each, strict=True)
     ]
-    pool = Pool(engines, patience, seed=1)
+    pool = Pool(engines, policy, seed=1)
     await pool.start()
     try:
         await until(
-            lambda: all(member.health.due_s > 0 for member in pool._members)
+            lambda: all(engine.health.due_s > 0 for engine in pool._engines)
         )  # asked for the first time
         yield pool
     finally:
@@ -199,7 +199,7 @@ async def test_a_request_that_all_engines_refuse_is_the_callers_fault_and_no_eng
             with pytest.raises(kind):
                 await heard(pool)
             assert (len(one.requests), len(two.requests)) == (asked, asked)
-        assert all(member.health.verified for member in pool._members)
+        assert all(engine.health.verified for engine in pool._engines)
         assert up(one)
         assert up(two)
         assert [await heard(pool) for _ in range(8)] == [list(GOOD)] * 8
@@ -216,7 +216,7 @@ async def test_an_empty_answer_of_all_engines_is_no_engines_fault() -> None:
         pool_of(one.url, two.url) as pool,
     ):
         assert [await heard(pool) for _ in range(4)] == [[]] * 4
-        assert all(member.health.verified for member in pool._members)
+        assert all(engine.health.verified for engine in pool._engines)
 
 
 @pytest.mark.fault(56)
@@ -250,11 +250,11 @@ UNLIKE_OTHERS: dict[str, list[Step]] = {
 async def test_what_another_engine_does_not_answer_counts_against_an_engine_until_it_is_well(
     script: Sequence[Step],
 ) -> None:
-    patience = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.05, longest_backoff_s=0.2)
+    policy = HealthPolicy(idle_s=0.05, probe_delay_s=0.01, backoff_s=0.05, max_backoff_s=0.2)
     async with (
         ScriptedEngine([script] * 1_000) as sick,
         ScriptedEngine() as good,
-        pool_of(sick.url, good.url, patience=patience) as pool,
+        pool_of(sick.url, good.url, policy=policy) as pool,
     ):
         assert [await heard(pool) for _ in range(20)] == [list(GOOD)] * 20
         for _ in range(6):
@@ -283,7 +283,7 @@ async def test_the_second_attempt_at_an_answer_goes_to_another_engine() -> None:
             second = await pool.generate("Hello.", again, lambda _: None)
             assert isinstance(first.answer, EngineRequest)
             assert isinstance(second.answer, EngineRequest)
-            assert first.answer.member is not second.answer.member
+            assert first.answer.engine is not second.answer.engine
             assert len(one.requests) + len(two.requests) == sum(asked) + 1
 
 
@@ -294,14 +294,14 @@ async def test_an_answer_that_is_rejected_is_no_good_one_and_one_that_is_blamed_
     async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
         for _ in range(2):
             answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
-            while not (isinstance(answer, EngineRequest) and answer.member.name == one.name):
+            while not (isinstance(answer, EngineRequest) and answer.engine.name == one.name):
                 answer = (await pool.generate("Hello.", SAMPLING, lambda _: None)).answer
             answer.reject()
             answer.blame()
             answer.blame()  # once is enough
-            pool._members[0].health.suspect = False  # as after a good probe
-        assert pool._members[0].health.ejected
-        assert not pool._members[1].health.ejected
+            pool._engines[0].health.suspect = False  # as after a good probe
+        assert pool._engines[0].health.ejected
+        assert not pool._engines[1].health.ejected
         assert failures(one, "engine_no_audio") == 2
 
 
@@ -347,7 +347,7 @@ async def test_where_none_can_the_one_that_asks_for_time_is_believed() -> None:
 @pytest.mark.fault(1)
 async def test_one_engine_alone_is_asked_each_time() -> None:
     with refusing() as url:
-        async with pool_of(url, patience=QUICK) as pool:
+        async with pool_of(url, policy=QUICK) as pool:
             for _ in range(4):
                 with pytest.raises(EngineUnreachable):
                     await heard(pool)
@@ -423,7 +423,7 @@ async def test_one_blip_puts_no_engine_out() -> None:
     async with (
         ScriptedEngine(blips) as one,
         ScriptedEngine(blips) as two,
-        pool_of(one.url, two.url, patience=QUICK) as pool,
+        pool_of(one.url, two.url, policy=QUICK) as pool,
     ):
         with pytest.raises(EngineError):
             await heard(pool)
@@ -438,7 +438,7 @@ async def test_a_killed_engine_is_out_of_use_until_it_is_back() -> None:
     async with (
         ScriptedEngine() as one,
         ScriptedEngine() as two,
-        pool_of(one.url, two.url, patience=QUICK) as pool,
+        pool_of(one.url, two.url, policy=QUICK) as pool,
     ):
         await one.kill()
         await until(lambda: not up(one))
@@ -455,7 +455,7 @@ async def test_a_killed_engine_is_out_of_use_until_it_is_back() -> None:
 
 @pytest.mark.fault(43)
 async def test_the_only_engine_restarts() -> None:
-    async with ScriptedEngine() as fake, pool_of(fake.url, patience=QUICK) as pool:
+    async with ScriptedEngine() as fake, pool_of(fake.url, policy=QUICK) as pool:
         assert await heard(pool) == list(GOOD)
         await fake.kill()
         await until(lambda: not up(fake))
@@ -472,7 +472,7 @@ async def test_the_only_engine_restarts() -> None:
 async def test_an_engine_that_is_well_is_asked_how_it_is_only_where_no_request_tells() -> None:
     async with (
         ScriptedEngine([completion(range(300), gap_s=0.005)]) as fake,
-        pool_of(fake.url, patience=QUICK) as pool,
+        pool_of(fake.url, policy=QUICK) as pool,
     ):
         await until(lambda: fake.probes >= 3)
         probes = fake.probes
@@ -495,7 +495,7 @@ async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes()
     async with (
         ScriptedEngine(frozen) as bad,
         ScriptedEngine() as good,
-        pool_of(bad.url, good.url, patience=QUICK, limits=limits) as pool,
+        pool_of(bad.url, good.url, policy=QUICK, limits=limits) as pool,
     ):
         bad.frozen = True
         running = [asyncio.create_task(heard(pool)) for _ in range(10)]
@@ -511,11 +511,11 @@ async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes()
 
 @pytest.mark.fault(7)
 async def test_an_engine_whose_health_lies_gets_a_request_at_a_time() -> None:
-    patience = HealthPolicy(silence_s=0.05, doubt_s=0.01, backoff_s=0.02, longest_backoff_s=10)
+    policy = HealthPolicy(idle_s=0.05, probe_delay_s=0.01, backoff_s=0.02, max_backoff_s=10)
     async with (
         ScriptedEngine([[Send(head()), Sleep()]] * 100) as bad,
         ScriptedEngine() as good,
-        pool_of(bad.url, good.url, patience=patience) as pool,
+        pool_of(bad.url, good.url, policy=policy) as pool,
     ):
         assert await asyncio.gather(*(heard(pool) for _ in range(10))) == [list(GOOD)] * 10
         first = len(bad.requests)
@@ -546,7 +546,7 @@ async def test_an_engine_that_is_set_up_wrongly_is_told_once_and_stays_down(
 ) -> None:
     async with (
         ScriptedEngine([refusal(404, b"{}")] * 6) as engine,
-        pool_of(engine.url, patience=QUICK) as pool,
+        pool_of(engine.url, policy=QUICK) as pool,
     ):
         for _ in range(6):
             with pytest.raises(EngineError):
@@ -605,12 +605,12 @@ async def test_a_piece_of_phonemes_goes_to_another_engine_although_the_one_befor
     prompt = "<|im_start|>lark: Hello there. All is well. Good night.<|speech_start|>"
     reset: list[Sequence[Step]] = [[Reset()]] * 3
     async with ScriptedEngine(reset, good=LONG) as one, ScriptedEngine(good=LONG) as two:
-        limits, patience = EngineLimits(), HealthPolicy(failures=100)
+        limits, policy = EngineLimits(), HealthPolicy(max_failures=100)
         engines = [
             (fake.name, VllmEngine(fake.url, "tiny", SPEECH, limits=limits)) for fake in (one, two)
         ]
         reader = PhonemeEngine(
-            Pool(engines, patience, seed=1),
+            Pool(engines, policy, seed=1),
             "{voice}: {phonemes}",
             "<|im_start|>{voice}: {text}<|speech_start|>",
         )
@@ -748,8 +748,8 @@ async def test_many_who_ask_at_once_are_one_question_to_each_engine(health: int)
     async with ScriptedEngine() as one, ScriptedEngine() as two, pool_of(one.url, two.url) as pool:
         for engine in (one, two):
             engine.probes, engine.health, engine.pause_s = 0, health, 0.2
-        for member in pool._members:
-            member.health.on_probe_failed(0.0)
+        for engine in pool._engines:
+            engine.health.on_probe_failed(0.0)
         asked = await asyncio.gather(*(pool.check() for _ in range(200)), return_exceptions=True)
         assert {type(answer) for answer in asked} == (
             {EngineError} if health == 503 else {type(None)}
@@ -760,8 +760,8 @@ async def test_many_who_ask_at_once_are_one_question_to_each_engine(health: int)
 @pytest.mark.fault(58)
 async def test_who_leaves_while_it_asks_leaves_the_question_to_the_others() -> None:
     async with ScriptedEngine() as fake, pool_of(fake.url) as pool:
-        member, fake.pause_s = pool._members[0], 0.2
-        first, *others = [asyncio.create_task(member.probe()) for _ in range(5)]
+        engine, fake.pause_s = pool._engines[0], 0.2
+        first, *others = [asyncio.create_task(engine.probe()) for _ in range(5)]
         asked = fake.probes
         await until(lambda: fake.probes > asked)
         first.cancel()

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from app.engine.vllm.rejection_log import QUIET_S, RejectionLog
+from app.engine.vllm.rejection_log import REPEAT_AFTER_S, RejectionLog
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -29,7 +29,7 @@ def test_a_status_that_comes_between_good_answers_is_told_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     refusals = RejectionLog("gpu:9090")
-    for second in range(2 * int(QUIET_S)):
+    for second in range(2 * int(REPEAT_AFTER_S)):
         refusals.log_rejection(400, second)
         refusals.log_recovery(second + 0.5)
     assert len(lines(caplog)) == 2

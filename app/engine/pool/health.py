@@ -12,11 +12,11 @@ from random import Random
 class HealthPolicy:
     """Times of the probes, and the number of failures that ejects an engine."""
 
-    silence_s: float = 2.0  # probe an engine after so long without a token or a successful probe
-    doubt_s: float = 0.1  # from a failure to the probe
-    failures: int = 2  # consecutive failures that eject an engine
+    idle_s: float = 2.0  # probe an engine after so long without a token or a successful probe
+    probe_delay_s: float = 0.1  # from a failure to the probe
+    max_failures: int = 2  # consecutive failures that eject an engine
     backoff_s: float = 0.5  # from the ejection to the first probe; doubled at each further failure
-    longest_backoff_s: float = 10.0
+    max_backoff_s: float = 10.0
     # Time since the last ejection after which a successful probe makes an engine healthy, without a
     # successful generation.
     trial_s: float = 60.0
@@ -39,36 +39,35 @@ class EngineHealth:
     a time, and one failure ejects it again, for twice as long. Times are seconds of one monotonic
     clock.
 
-    `well` is the health that is logged and exported. It does not change with trials: if only
+    `healthy` is the health that is logged and exported. It does not change with trials: if only
     requests have failed and no probe, as with a wrong setting, a successful probe sets it only
     after `trial_s`.
     """
 
-    def __init__(self, policy: HealthPolicy, chance: Random) -> None:
-        """`chance`: randomises the times of probes, so that services do not probe in step."""
-        self._policy, self._chance = policy, chance
+    def __init__(self, policy: HealthPolicy, random: Random) -> None:
+        """`random`: varies the times of probes, so that services do not probe at the same time."""
+        self._policy, self._random = policy, random
         self.ejected = self.suspect = False
         self.healthy = True
         self.token_s = -math.inf  # time of the last token for any request
         self._failures = 0
-        self._failed_probes = False  # True if a probe has failed since `well` was set
-        self._answered_s = self._ejected_s = self._full_until_s = -math.inf
+        self._failed_probes = False  # True if a probe has failed since `healthy` was set
+        self._probed_s = -math.inf  # time of the last successful probe
+        self._ejected_s = self._full_until_s = -math.inf
         self._next_probe_s = 0.0
         self._backoff_s = policy.backoff_s
 
     @property
     def verified(self) -> bool:
         """True if the latest result was a success; False before the first result."""
-        return (
-            not (self.ejected or self.suspect) and max(self.token_s, self._answered_s) > -math.inf
-        )
+        return not (self.ejected or self.suspect) and max(self.token_s, self._probed_s) > -math.inf
 
     @property
     def due_s(self) -> float:
         """Time of the next probe, which tokens postpone."""
         if self.ejected or self.suspect:
             return self._next_probe_s
-        return max(self.token_s, self._answered_s) + self._policy.silence_s
+        return max(self.token_s, self._probed_s) + self._policy.idle_s
 
     def rank(self, streams: int, now_s: float) -> Rank:
         """Return the preference for a request, with `streams` requests in flight."""
@@ -91,23 +90,23 @@ class EngineHealth:
 
     def on_probe_succeeded(self, now_s: float) -> None:
         """Count a successful probe."""
-        self._answered_s = now_s
+        self._probed_s = now_s
         self.ejected = self.suspect = False
         if self._failed_probes or now_s - self._ejected_s >= self._policy.trial_s:
             self._recover()
 
-    def on_success(self, begun_s: float) -> None:
+    def on_success(self, started_s: float) -> None:
         """Count a successful generation, unless it began before the last ejection."""
-        if begun_s <= self._ejected_s:
+        if started_s <= self._ejected_s:
             return
         self._failures = 0
         self._backoff_s = self._policy.backoff_s
         self.ejected = self.suspect = False
         self._recover()
 
-    def on_failure(self, begun_s: float, now_s: float) -> None:
-        """Count a failed request, unless it began before the last ejection or the engine is out."""
-        if not self.ejected and begun_s > self._ejected_s:
+    def on_failure(self, started_s: float, now_s: float) -> None:
+        """Count a failed request, unless the engine is ejected or was ejected after its start."""
+        if not self.ejected and started_s > self._ejected_s:
             self._fail(now_s)
 
     def on_probe_failed(self, now_s: float) -> None:
@@ -121,10 +120,10 @@ class EngineHealth:
     def _fail(self, now_s: float) -> None:
         self._failures += 1
         self.suspect = True
-        self._next_probe_s = now_s + self._policy.doubt_s
-        if self._failures >= self._policy.failures:
+        self._next_probe_s = now_s + self._policy.probe_delay_s
+        if self._failures >= self._policy.max_failures:
             self.ejected = True
             self.healthy = False
             self._ejected_s = now_s
-            self._next_probe_s = now_s + self._backoff_s * self._chance.uniform(0.5, 1)
-            self._backoff_s = min(2 * self._backoff_s, self._policy.longest_backoff_s)
+            self._next_probe_s = now_s + self._backoff_s * self._random.uniform(0.5, 1)
+            self._backoff_s = min(2 * self._backoff_s, self._policy.max_backoff_s)

@@ -11,7 +11,7 @@ from random import Random
 
 from app.engine import Engine, Generation, OnTokens, Sampling
 from app.engine.pool.health import HealthPolicy, Rank
-from app.engine.pool.member import EngineRequest, PooledEngine
+from app.engine.pool.pooled_engine import EngineRequest, PooledEngine
 from app.errors import (
     EngineAnswer,
     EngineError,
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """An `Engine` that distributes requests to engines that serve the same model.
+    """An `Engine` that distributes requests to several engines of the same model.
 
     A request goes to the engine with the fewest streams in flight; ties are broken at random.
     Engines with suspect health are tried last, so no request is rejected without being tried. If an
@@ -43,27 +43,27 @@ class Pool:
         seed: int | None = None,
     ) -> None:
         """`engines`: with their names in logs and metrics."""
-        self._chance = Random(seed)
-        self._members = [
-            PooledEngine(name, engine, policy or HealthPolicy(), self._chance)
-            for name, engine in engines
+        self._random = Random(seed)
+        self._engines = [
+            PooledEngine(name, client, policy or HealthPolicy(), self._random)
+            for name, client in engines
         ]
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the engines and the task that probes them."""
-        for member in self._members:
-            await member.engine.start()
-        self._watch = asyncio.create_task(self._watch_members())
-        self._watch.add_done_callback(_report)
+        for engine in self._engines:
+            await engine.client.start()
+        self._watch = asyncio.create_task(self._watch_engines())
+        self._watch.add_done_callback(_log_failure)
 
     async def close(self) -> None:
         """Stop the probes, and close the engines."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
-        for member in self._members:
-            await member.engine.close()
+        for engine in self._engines:
+            await engine.client.close()
 
     async def check(self) -> None:
         """Return if an engine is known to be healthy; else probe all, until one is.
@@ -71,12 +71,12 @@ class Pool:
         Raises:
             EngineError: the error of the first engine, if none is healthy.
         """
-        if any(member.health.verified for member in self._members):
+        if any(engine.health.verified for engine in self._engines):
             return
-        probes = [asyncio.create_task(member.probe()) for member in self._members]
+        probes = [asyncio.create_task(engine.probe()) for engine in self._engines]
         try:
-            for answered in asyncio.as_completed(probes):
-                if await answered is None:
+            for probe in asyncio.as_completed(probes):
+                if await probe is None:
                     return
         finally:
             for probe in probes:
@@ -92,15 +92,14 @@ class Pool:
             EngineError: an engine failed after its first token, or none serves the request; then it
                 is the failure of the first engine that was tried.
         """
-        untried, failures = list(self._members), list[ServiceError]()
+        untried, failures = list(self._engines), list[ServiceError]()
         empty: Generation | None = None
-        disputed: list[
-            EngineRequest
-        ] = []  # answers caused by either the caller's request or the engine
+        # Rejections and empty answers, for which the prompt or the engine may be the cause.
+        disputed: list[EngineRequest] = []
         while untried:
-            member = self._best(untried, sampling.after)
-            untried.remove(member)
-            request = EngineRequest(member, untried, on_tokens, disputed)
+            engine = self._best(untried, sampling.after)
+            untried.remove(engine)
+            request = EngineRequest(engine, untried, on_tokens, disputed)
             try:
                 generation = await request.run(prompt, sampling)
             except (EngineError, InputTooLong) as exc:
@@ -114,35 +113,35 @@ class Pool:
                 empty = empty or generation
             if request.disputed:
                 disputed.append(request)
-        refused = (request.disputed for request in disputed if not request.member.health.ejected)
-        refusals = [exc for exc in refused if isinstance(exc, EngineRefused | InputTooLong)]
+        errors = (request.disputed for request in disputed if not request.engine.health.ejected)
+        rejections = [exc for exc in errors if isinstance(exc, EngineRefused | InputTooLong)]
         overloads = [exc for exc in failures if isinstance(exc, EngineOverloaded)]
-        if empty is not None and not (refusals or overloads):
+        if empty is not None and not (rejections or overloads):
             return empty
-        raise [*refusals, *overloads, *failures][0]
+        raise [*rejections, *overloads, *failures][0]
 
     def _answer(self, request: EngineRequest) -> EngineRequest | None:
-        """Return the call if there is another engine to compare its answer with."""
-        return request if len(self._members) > 1 else None
+        """Return the request if there is another engine to compare its answer with."""
+        return request if len(self._engines) > 1 else None
 
-    def _best(self, members: Sequence[PooledEngine], after: EngineAnswer | None) -> PooledEngine:
+    def _best(self, engines: Sequence[PooledEngine], after: EngineAnswer | None) -> PooledEngine:
         now_s = time.monotonic()
 
-        def order(member: PooledEngine) -> tuple[int, int, float]:
-            rank = member.health.rank(member.streams, now_s)
-            if isinstance(after, EngineRequest) and after.member is member:
+        def order(engine: PooledEngine) -> tuple[int, int, float]:
+            rank = engine.health.rank(engine.streams, now_s)
+            if isinstance(after, EngineRequest) and after.engine is engine:
                 rank = max(rank, Rank.SUSPECT)
-            return rank, member.streams, self._chance.random()
+            return rank, engine.streams, self._random.random()
 
-        return min(members, key=order)
+        return min(engines, key=order)
 
-    async def _watch_members(self) -> None:
+    async def _watch_engines(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for member in self._members:
-                group.create_task(member.watch())
+            for engine in self._engines:
+                group.create_task(engine.watch())
 
 
-def _report(watch: asyncio.Task[None]) -> None:
+def _log_failure(watch: asyncio.Task[None]) -> None:
     """Log a failure of the task that probes the engines, which must end at close only."""
     if not watch.cancelled() and (exc := watch.exception()):
         log.critical("the task that probes the engines has failed", exc_info=exc)

@@ -81,7 +81,8 @@ class VllmEngine:
         self._session: aiohttp.ClientSession | None = None
         self._name = endpoint_label(url)
         self._rejections = RejectionLog(self._name)
-        self._model_sought = self._model_missed = False
+        self._model_checked = False  # True if a check has looked for the model
+        self._model_missing = False  # True if the engine lists models, but not ours
 
     async def start(self) -> None:
         """Create the client; no connection is opened yet."""
@@ -111,7 +112,7 @@ class VllmEngine:
             self._session = None
 
     async def check(self) -> None:
-        """Request GET /health; at the first success, and after each failure, look for the model.
+        """Request GET /health. At the first success, also after a failure, look for the model.
 
         Raises:
             EngineError: the engine cannot be reached, or is not healthy.
@@ -119,16 +120,16 @@ class VllmEngine:
         try:
             await self._check_health()
         except EngineError:
-            self._model_sought = False
+            self._model_checked = False
             raise
-        if not self._model_sought:
-            self._model_sought = True
+        if not self._model_checked:
+            self._model_checked = True
             await self._check_model()
 
     async def _check_health(self) -> None:
-        ask = self._open_session().get(f"{self._base}/health", allow_redirects=False)
+        request = self._open_session().get(f"{self._base}/health", allow_redirects=False)
         try:
-            async with ProcessTimeout(self._limits.check_s), ask as response:
+            async with ProcessTimeout(self._limits.check_s), request as response:
                 status = response.status
         except aiohttp.ClientError as exc:
             raise connection_error(exc) from exc
@@ -142,18 +143,19 @@ class VllmEngine:
 
         Some engines list none, or not all, so this is no error.
         """
-        ask = self._open_session().get(f"{self._base}/v1/models", allow_redirects=False)
+        request = self._open_session().get(f"{self._base}/v1/models", allow_redirects=False)
         try:
-            async with ProcessTimeout(self._limits.check_s), ask as response:
+            async with ProcessTimeout(self._limits.check_s), request as response:
                 if response.status != HTTPStatus.OK:
                     return
-                catalogue = ModelList.read(await _read_up_to(response.content, _MODEL_LIST_BYTES))
+                models = ModelList.read(await _read_up_to(response.content, _MODEL_LIST_BYTES))
         except (aiohttp.ClientError, TimeoutError):
             return
-        missed, self._model_missed = self._model_missed, catalogue.misses(self._model)
-        if self._model_missed and not missed:
+        was_missing = self._model_missing
+        self._model_missing = models.lacks(self._model)
+        if self._model_missing and not was_missing:
             logger.warning(
-                "engine %s lists %s, but not MODEL_NAME=%s", self._name, catalogue, self._model
+                "engine %s lists %s, but not MODEL_NAME=%s", self._name, models, self._model
             )
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
@@ -167,15 +169,15 @@ class VllmEngine:
             ids=self._request_token_ids,
         )
         completion = Completion(self._tokens, self._token_limit)
-        clock = TokenTimeout(self._limits.first_token_s, self._limits.token_gap_s)
+        token_timeout = TokenTimeout(self._limits.first_token_s, self._limits.token_gap_s)
         try:
-            async with clock:
-                await self._read(body, completion, clock, on_tokens)
+            async with token_timeout:
+                await self._read(body, completion, token_timeout, on_tokens)
         except aiohttp.ClientError as exc:
             if not completion.ended:
                 raise connection_error(exc) from exc
         except TimeoutError as exc:
-            if not clock.expired:
+            if not token_timeout.expired:
                 raise  # raised by `on_tokens`
             if not completion.ended:
                 raise EngineTimeout("the engine sent no token in time") from exc
@@ -184,25 +186,29 @@ class VllmEngine:
         return generation
 
     async def _read(
-        self, body: bytes, completion: Completion, clock: TokenTimeout, on_tokens: OnTokens
+        self,
+        body: bytes,
+        completion: Completion,
+        token_timeout: TokenTimeout,
+        on_tokens: OnTokens,
     ) -> None:
         url = f"{self._base}/v1/completions"
         headers: dict[str, str] = {}
         tracing.pass_on(headers)
-        begun_s = time.monotonic()
+        started_s = time.monotonic()
         async with self._open_session().post(
             url, data=body, headers=headers, allow_redirects=False
         ) as response:
-            tracing.record("engine.connect", begun_s, time.monotonic())
+            tracing.record("engine.connect", started_s, time.monotonic())
             await self._check_status(response)
             progress = 0
             async for data in response.content.iter_any():
                 numbers = completion.feed(data)
                 if completion.progress != progress:
                     progress = completion.progress
-                    clock.tick()
+                    token_timeout.tick()
                     if completion.ended:
-                        clock.expect_end(self._limits.end_s)
+                        token_timeout.expect_end(self._limits.end_s)
                 if numbers:
                     on_tokens(numbers)
             numbers = completion.finish()
@@ -231,10 +237,10 @@ class VllmEngine:
         return self._session
 
 
-async def _read_up_to(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
+async def _read_up_to(content: aiohttp.StreamReader, max_bytes: int) -> bytes:
     body = b""
     async for data in content.iter_any():
         body += data
-        if len(body) > most_bytes:
+        if len(body) > max_bytes:
             break
     return body

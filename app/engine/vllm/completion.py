@@ -53,7 +53,7 @@ class Completion:
     def __init__(self, syntax: TokenSyntax, token_limit: int | None) -> None:
         self._events = EventStream()
         self._tokens = TokenIdParser(syntax, token_limit)
-        self._limit = token_limit
+        self._token_limit = token_limit
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
         self.progress = 0  # number of events with text, ids or the finish reason
@@ -69,13 +69,13 @@ class Completion:
         Raises:
             EngineError: the engine reported an error, or violated the protocol.
         """
-        return self._take(self._events.feed(data))
+        return self._read(self._events.feed(data))
 
     def finish(self) -> list[int]:
         """Return the token numbers of a last line without line end; raise as `feed` does."""
-        return [] if self.ended else self._take(self._events.finish())
+        return [] if self.ended else self._read(self._events.finish())
 
-    def _take(self, events: list[Event]) -> list[int]:
+    def _read(self, events: list[Event]) -> list[int]:
         numbers: list[int] = []
         for text, token_ids, finish_reason, usage in events:
             if usage:
@@ -83,7 +83,7 @@ class Completion:
             if text or token_ids or finish_reason:
                 self.progress += 1
                 found = self._tokens.feed(text, token_ids, last_is_end=finish_reason == "stop")
-                if found and self._limit is not None and max(found) >= self._limit:
+                if found and self._token_limit is not None and max(found) >= self._token_limit:
                     raise EngineProtocolError(
                         "the engine sent a token outside the codec's vocabulary"
                     )

@@ -24,9 +24,9 @@ from app.errors import (
 )
 
 MAX_RETRY_AFTER_S: Final = 30
-# vLLM 0.32 has three messages for it: a prompt longer than the context, the same with the name of
-# the parameter, and a prompt as long as the context ("max_tokens must be at least 1, got 0"; our
-# max_tokens is never below 1).
+# vLLM 0.32 has three messages for a text that is too long: for a prompt longer than the context,
+# the same with the name of the parameter, and for a prompt as long as the context ("max_tokens
+# must be at least 1, got 0"; our max_tokens is never below 1).
 _TOO_LONG: Final = re.compile(rb"maximum context length|input_tokens|max_tokens must be at least 1")
 
 

@@ -19,16 +19,16 @@ class ModelList(BaseModel):
 
     @classmethod
     def read(cls, body: bytes) -> ModelList:
-        """Parse a body. Empty if it is no list of models, as that of some gateways is not."""
+        """Parse a body. Empty if it is no list of models, as with some gateways."""
         try:
             return cls.model_validate_json(body)
         except ValidationError:
             return cls()
 
-    def misses(self, model: str) -> bool:
+    def lacks(self, model: str) -> bool:
         """True if models are listed, but not `model`."""
         return bool(self.data) and all(listed.id != model for listed in self.data)
 
     def __str__(self) -> str:
-        named = [repr(listed.id[:MAX_NAME_CHARACTERS]) for listed in self.data[:MAX_NAMES]]
-        return ", ".join([*named, *["…"] * (len(self.data) > MAX_NAMES)])
+        names = [repr(listed.id[:MAX_NAME_CHARACTERS]) for listed in self.data[:MAX_NAMES]]
+        return ", ".join([*names, *["…"] * (len(self.data) > MAX_NAMES)])

@@ -8,7 +8,8 @@ from http import HTTPStatus
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 60.0  # between two lines of one status, if successful responses come between
+# Minimum time between two lines of one status, if a generation succeeded between them.
+REPEAT_AFTER_S = 60.0
 
 _WRONG_KEY = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))
 
@@ -19,21 +20,23 @@ class RejectionLog:
     def __init__(self, engine: str) -> None:
         """`engine`: its name in the log."""
         self._engine = engine
-        self._told_s: dict[int, float] = {}
-        self._well_s = -math.inf
+        self._logged_s: dict[int, float] = {}  # time of the last line, by status
+        self._recovered_s = -math.inf
 
     def log_rejection(self, status: int, now_s: float) -> None:
         """Log a status that is not 200, with its most frequent cause."""
-        told_s = self._told_s.get(status)
-        if told_s is not None and (self._well_s <= told_s or now_s - told_s < QUIET_S):
+        logged_s = self._logged_s.get(status)
+        if logged_s is not None and (
+            self._recovered_s <= logged_s or now_s - logged_s < REPEAT_AFTER_S
+        ):
             return
-        self._told_s[status] = now_s
+        self._logged_s[status] = now_s
         level = logging.ERROR if status in _WRONG_KEY else logging.WARNING
         log.log(level, "engine %s answered %d%s", self._engine, status, _meaning(status))
 
     def log_recovery(self, now_s: float) -> None:
         """Record a successful generation."""
-        self._well_s = now_s
+        self._recovered_s = now_s
 
 
 def _meaning(status: int) -> str:

@@ -27,30 +27,30 @@ class EngineResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Resolve a name; raise OSError if it does not exist."""
 
-        def look_up() -> list[ResolveResult]:
+        def resolve_blocking() -> list[ResolveResult]:
             found = socket.getaddrinfo(
                 host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
             )
             return [
                 ResolveResult(
                     hostname=host,
-                    host=_numeric(place),
+                    host=_numeric(address),
                     port=port,
                     family=kind,
                     proto=proto,
                     flags=NUMERIC,
                 )
-                for kind, _, proto, _, place in found
+                for kind, _, proto, _, address in found
             ]
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, look_up)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, resolve_blocking)
 
     async def close(self) -> None:
         """End the thread, without waiting for a lookup that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _numeric(place: Sequence[object]) -> str:
+def _numeric(address: Sequence[object]) -> str:
     """Return the address as text, with the interface of a link-local address."""
-    scope = place[3] if len(place) > 3 else 0
-    return f"{place[0]}%{scope}" if scope else str(place[0])
+    scope = address[3] if len(address) > 3 else 0
+    return f"{address[0]}%{scope}" if scope else str(address[0])

@@ -72,7 +72,7 @@ class EventStream:
 
     def _read(self, data: bytes) -> Iterator[Event]:
         lines = data.split(b"\n")
-        rest = lines.pop()
+        rest = lines.pop()  # the beginning of an incomplete line
         if lines and self._parts:
             lines[0] = b"".join((*self._parts, lines[0]))
             self._parts.clear()

@@ -11,7 +11,7 @@ from app.process_time import ProcessTimer
 class TokenTimeout:
     """Raises TimeoutError from its `async with` block if the first or the next token is late.
 
-    A token creates no timer; it moves an `ProcessTimer` to a later time.
+    A token creates no timer; it moves a `ProcessTimer` to a later time.
     """
 
     def __init__(self, first_s: float, gap_s: float) -> None:

@@ -1,4 +1,4 @@
-"""One engine of a pool: its requests in flight, and the probes of its health."""
+"""An engine of a pool: its requests in flight, and the probes of its health."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ NO_SPEECH = "its responses contain no speech"
 
 
 class PooledEngine:
-    """An engine and its health. `name` is used in logs and metrics."""
+    """The client of an engine, with the engine's health. `name` is used in logs and metrics."""
 
-    def __init__(self, name: str, engine: Engine, policy: HealthPolicy, chance: Random) -> None:
-        self.name, self.engine = name, engine
-        self.health = EngineHealth(policy, chance)
+    def __init__(self, name: str, client: Engine, policy: HealthPolicy, random: Random) -> None:
+        self.name, self.client = name, client
+        self.health = EngineHealth(policy, random)
         self._requests: set[EngineRequest] = set()
         self._changed = asyncio.Event()
-        self._probe, self._answers = asyncio.Lock(), 0
-        self._answer: EngineError | None = None  # result of the latest probe
+        self._probe_lock = asyncio.Lock()
+        self._probes = 0  # number of finished probes
+        self._probe_error: EngineError | None = None  # result of the latest probe
         self._up = metrics.ENGINE_UP.labels(name)
         self._streams = metrics.ENGINE_STREAMS.labels(name)
         self._up.set(1)
@@ -68,11 +69,11 @@ class PooledEngine:
         self.health = health
         self._publish(NO_SPEECH)
 
-    def blame(self, fault: ServiceError, request: EngineRequest) -> None:
-        """Count a failure of this engine: another one has answered the same request with speech."""
-        if not isinstance(fault, EngineRefused):  # `failed` has counted it in the metric
-            metrics.ENGINE_FAILURES.labels(self.name, fault.code).inc()
-        self._record_failure(fault, request, time.monotonic())
+    def blame(self, error: ServiceError, request: EngineRequest) -> None:
+        """Count a failure of this engine, because another one served the same request."""
+        if not isinstance(error, EngineRefused):  # `on_failure` has counted it in the metric
+            metrics.ENGINE_FAILURES.labels(self.name, error.code).inc()
+        self._record_failure(error, request, time.monotonic())
 
     def on_failure(self, exc: EngineError, request: EngineRequest) -> bool:
         """Count a failed request; return False if the request itself may be the cause."""
@@ -88,21 +89,21 @@ class PooledEngine:
 
     async def probe(self) -> EngineError | None:
         """Probe the engine and count the result. Concurrent callers share one probe."""
-        answers = self._answers
-        async with self._probe:
-            if self._answers == answers:
-                self._answer = await self._send_probe()
-                self._answers += 1
-            return self._answer
+        probes = self._probes
+        async with self._probe_lock:
+            if self._probes == probes:
+                self._probe_error = await self._send_probe()
+                self._probes += 1
+            return self._probe_error
 
     async def _send_probe(self) -> EngineError | None:
         try:
-            await self.engine.check()
+            await self.client.check()
         except EngineError as exc:
             metrics.ENGINE_FAILURES.labels(self.name, "probe").inc()
-            was_out = self.health.ejected
+            was_ejected = self.health.ejected
             self.health.on_probe_failed(time.monotonic())
-            self._suspect(exc, was_out=was_out)
+            self._suspect(exc, was_ejected=was_ejected)
             return exc
         self.health.on_probe_succeeded(time.monotonic())
         self._publish()
@@ -120,14 +121,14 @@ class PooledEngine:
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
 
-    def _record_failure(self, fault: ServiceError, request: EngineRequest, now_s: float) -> None:
-        was_out = self.health.ejected
+    def _record_failure(self, error: ServiceError, request: EngineRequest, now_s: float) -> None:
+        was_ejected = self.health.ejected
         self.health.on_failure(request.started_s, now_s)
-        self._suspect(fault, was_out=was_out)
+        self._suspect(error, was_ejected=was_ejected)
 
-    def _suspect(self, exc: ServiceError, *, was_out: bool) -> None:
+    def _suspect(self, exc: ServiceError, *, was_ejected: bool) -> None:
         self._changed.set()
-        if self.health.ejected and not was_out:
+        if self.health.ejected and not was_ejected:
             for request in self._requests:
                 request.give_up()
         self._publish(exc.message)
@@ -147,31 +148,30 @@ class PooledEngine:
 class EngineRequest:
     """One request to one engine, and its answer (`EngineAnswer`).
 
-    `begun`: tokens have arrived, so no other engine can serve the request. `disputed`: the error of
-    a rejection or of an empty answer, which is not counted as a failure of the engine yet.
+    `started`: tokens have arrived, so no other engine can serve the request. `disputed`: the error
+    of a rejection or of an empty answer, which is not counted as a failure of the engine yet.
     """
 
     def __init__(
         self,
-        member: PooledEngine,
+        engine: PooledEngine,
         others: Sequence[PooledEngine],
         on_tokens: OnTokens,
-        before: Sequence[EngineRequest] = (),
+        disputed: Sequence[EngineRequest] = (),
     ) -> None:
-        """Prepare a request to `member`.
+        """Prepare a request to `engine`.
 
-        `others`: engines that have not been tried yet. `before`: disputed answers to the same
-        request.
+        `others`: engines that have not been tried yet. `disputed`: disputed answers of other
+        engines to the same prompt.
         """
-        self.member = member
+        self.engine = engine
         self._others = others
         self._on_tokens = on_tokens
-        self._before = before
+        self._disputed = disputed
         self._limit = asyncio.timeout(None)
-        self._thrown: BaseException | None = None
-        self._health: EngineHealth | None = (
-            None  # health before the answer was counted as a success
-        )
+        self._callback_error: BaseException | None = None  # raised by `on_tokens`
+        # The engine's health before the answer was counted as a success.
+        self._health: EngineHealth | None = None
         self._counted = False  # True if counted as a failure
         self.started = False
         self.started_s = self.last_token_s = time.monotonic()
@@ -179,13 +179,13 @@ class EngineRequest:
 
     def reject(self) -> None:
         if self._health is not None:
-            self.member.restore(self._health)
+            self.engine.restore(self._health)
             self._health = None
 
     def blame(self) -> None:
         if not self._counted:
             self._counted = True
-            self.member.blame(self.disputed or EngineNoAudio(NO_SPEECH), self)
+            self.engine.blame(self.disputed or EngineNoAudio(NO_SPEECH), self)
 
     async def run(self, prompt: str, sampling: Sampling) -> Generation:
         """Send the request to the engine and count the result; see `Engine.generate`.
@@ -196,47 +196,47 @@ class EngineRequest:
         try:
             generation = await self._run(prompt, sampling)
         except EngineError as exc:
-            if exc is not self._thrown:
-                self._counted = self.member.on_failure(exc, self)
+            if exc is not self._callback_error:
+                self._counted = self.engine.on_failure(exc, self)
                 self.disputed = None if self._counted else exc
             raise
         except InputTooLong as exc:
             self.disputed = exc
             raise
         if self.started:
-            self._health = copy.copy(self.member.health)
-            self.member.on_success(self)
+            self._health = copy.copy(self.engine.health)
+            self.engine.on_success(self)
         else:
             self.disputed = EngineNoAudio(NO_SPEECH)
         return generation
 
     async def _run(self, prompt: str, sampling: Sampling) -> Generation:
-        self.member.add_request(self)
+        self.engine.add_request(self)
         try:
             async with self._limit:
-                return await self.member.engine.generate(prompt, sampling, self._on_tokens_received)
+                return await self.engine.client.generate(prompt, sampling, self._on_tokens_received)
         except TimeoutError as exc:
             if self._limit.expired():
                 raise EngineTimeout("the engine stopped responding") from exc
             raise
         finally:
-            self.member.remove_request(self)
+            self.engine.remove_request(self)
 
     def give_up(self) -> None:
         """Stop waiting for the first token, if another engine is available."""
         waits = not self.started and self._limit.when() is None
-        if waits and any(not member.health.ejected for member in self._others):
+        if waits and any(not engine.health.ejected for engine in self._others):
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _on_tokens_received(self, numbers: TokenNumbers) -> None:
         if not self.started:
             self.started = True
             self._limit.reschedule(None)  # `give_up` may have set it just before
-            for request in self._before:
+            for request in self._disputed:
                 request.blame()
-        self.last_token_s = self.member.health.token_s = time.monotonic()
+        self.last_token_s = self.engine.health.token_s = time.monotonic()
         try:
             self._on_tokens(numbers)
         except BaseException as exc:
-            self._thrown = exc
+            self._callback_error = exc
             raise
