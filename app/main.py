@@ -87,7 +87,7 @@ def create_app(
             await asyncio.to_thread(service.history.close)
             await service.engine.close()
             if service.decoder is not None:
-                await asyncio.to_thread(service.decoder.close)
+                await service.decoder.close()
 
     app = FastAPI(
         title="Speech server",

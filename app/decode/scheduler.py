@@ -21,7 +21,7 @@ from app.decode.device import Device
 from app.decode.job import ChooseWindow, DecodedWindow, Job, PendingResult, Result, deliver
 from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
-from app.decode.watchdog import Watchdog, WatchedCall
+from app.decode.watchdog import WatchedCall, find_hung_call
 from app.errors import CodecFailed, NotReady
 from app.tokens.windows import plan_windows
 
@@ -75,11 +75,12 @@ class Scheduler:
         self._closing = False
         self._failure_waiters: dict[asyncio.Future[Samples], PendingResult] = {}
         self._ended = threading.Event()  # set when every thread has ended, or one has failed
-        self._watchdog = Watchdog(call_limit_s, self._on_hang)
+        self._call_limit_s = call_limit_s
+        self._watching: asyncio.Task[None] | None = None
         self._devices = [
             Device(
                 codec,
-                self._watchdog.watch(),
+                WatchedCall(call_limit_s),
                 depth=2 if isinstance(codec, OverlappingCodec) else 1,
                 clock=clock,
             )
@@ -97,15 +98,17 @@ class Scheduler:
         return len(self._queue)
 
     def start(self) -> None:
-        self._watchdog.start()
+        """Start the threads, and a task of the running event loop that detects hung calls."""
+        self._watching = asyncio.create_task(self._watch_calls())
         for thread in self._threads:
             thread.start()
 
-    def close(self) -> None:
-        """Reject the queued windows, then wait for running calls unless one hangs (blocks)."""
+    async def close(self) -> None:
+        """Reject the queued windows, then wait for running calls unless one hangs."""
         self._fail_waiting(NotReady("the server is closing"))
-        self._ended.wait()
-        self._watchdog.close()
+        await asyncio.to_thread(self._ended.wait)
+        if self._watching:
+            self._watching.cancel()
 
     async def decode(self, choose_window: ChooseWindow, deadline_s: float) -> DecodedWindow:
         """Decode the window that `choose_window` returns on the decode thread just before the call.
@@ -172,13 +175,15 @@ class Scheduler:
             if not self._running_threads:
                 self._ended.set()
 
-    def _on_hang(self, hung: WatchedCall) -> None:
-        """Log the stack of a hung call and fail all waiting requests."""
-        device = next(device for device in self._devices if device.watch is hung)
+    async def _watch_calls(self) -> None:
+        """When a call hangs, log its stack and fail all waiting requests."""
+        calls = [device.watch for device in self._devices]
+        hung = await find_hung_call(calls, self._call_limit_s)
+        message = f"a decode call has lasted {self._call_limit_s:g} s"
         frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  (documented in `sys`)
         stack = traceback.format_stack(frames.get(hung.thread or 0))
-        log.critical("a decode call has lasted %g s:\n%s", self._watchdog.limit_s, "".join(stack))
-        self._fail(DecodeHung(f"a decode call has lasted {self._watchdog.limit_s:g} s"), device)
+        log.critical("%s:\n%s", message, "".join(stack))
+        self._fail(DecodeHung(message), self._devices[calls.index(hung)])
 
     def _fail(self, failure: BaseException, device: Device) -> None:
         self.failure = failure

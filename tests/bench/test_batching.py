@@ -23,7 +23,7 @@ async def test_every_answer_is_decoded_once_and_whole(policy: str) -> None:
     scheduler = Scheduler([calls], make_queue(policy, BatchLimits(8)))
     scheduler.start()
     await asyncio.gather(*(answer(scheduler, frames, decoded) for frames in (151, 300, 499)))
-    await asyncio.to_thread(scheduler.close)
+    await scheduler.close()
     assert decoded.audio_s == pytest.approx((151 + 300 + 499) / 50)
     assert calls.calls > 0
 

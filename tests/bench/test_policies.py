@@ -131,7 +131,7 @@ async def test_the_real_scheduler_works_with_each(policy: Policy) -> None:
             *[scheduler.decode(partial(_same, window), 0) for window in windows]
         )
     finally:
-        await asyncio.to_thread(scheduler.close)
+        await scheduler.close()
     for window, sound in zip(windows, sounds, strict=True):
         assert np.array_equal(sound.samples, codec.decode([window])[0])
 

@@ -132,7 +132,7 @@ async def running(
     finally:
         for codec in codecs:
             codec.gate.set() if isinstance(codec, GateCodec) else codec.let_go.release(100)
-        await asyncio.to_thread(scheduler.close)
+        await scheduler.close()
 
 
 async def queued(*work: Coroutine[None, None, T]) -> list[asyncio.Task[T]]:
@@ -254,7 +254,7 @@ async def test_cancelling_a_window_in_flight_takes_nothing_from_the_others_of_it
     await asyncio.wait([one])
     codec.gate.set()
     assert (await asyncio.wait_for(two, 10)).samples.tolist() == sound_of(3)
-    await asyncio.to_thread(scheduler.close)
+    await scheduler.close()
     assert codec.sizes == [2]
 
 
@@ -322,7 +322,7 @@ async def test_closing_lets_the_running_call_end_and_refuses_the_rest() -> None:
     async with running(codec) as scheduler:
         first = await busy(scheduler, codec)
         others = await queued(*[scheduler.decode(window_of(code), 1) for code in (2, 3)])
-        closing = asyncio.create_task(asyncio.to_thread(scheduler.close))
+        closing = asyncio.create_task(scheduler.close())
         refused = await asyncio.gather(*others, return_exceptions=True)
         assert all(isinstance(error, NotReady) for error in refused)
         assert not first.done()
@@ -431,9 +431,9 @@ async def test_two_devices_work_at_the_same_time() -> None:
 def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
     codec = GateCodec()
     scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(32)))
-    scheduler.start()
 
     async def leave() -> None:
+        scheduler.start()
         task = await busy(scheduler, codec)
         task.cancel()
         await asyncio.wait([task])
@@ -445,7 +445,7 @@ def test_results_for_an_event_loop_that_is_closed_are_dropped() -> None:
     asyncio.run(leave())
     assert asyncio.run(come_back()).samples.tolist() == sound_of(2)
     assert scheduler.failure is None
-    scheduler.close()
+    asyncio.run(scheduler.close())
 
 
 class CrampedCodec(GateCodec):
@@ -498,10 +498,31 @@ async def test_a_call_that_does_not_come_back_fails_all_and_is_not_waited_for(
     for refused in (scheduler.decode(window_of(3), 1), scheduler.wait_for_failure()):
         with pytest.raises(CodecFailed):
             await refused
-    await asyncio.wait_for(asyncio.to_thread(scheduler.close), 10)
+    await asyncio.wait_for(scheduler.close(), 10)
     codec.gate.set()  # the thread comes back all the same, and ends
     await asyncio.to_thread(join_threads)
     assert codec.firsts == [1]
+
+
+@pytest.mark.fault(28)
+async def test_a_call_that_hangs_at_the_end_does_not_hold_up_closing() -> None:
+    codec = GateCodec()
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), call_limit_s=0.2)
+    scheduler.start()
+    call = await busy(scheduler, codec)
+    await asyncio.wait_for(scheduler.close(), 10)
+    assert isinstance(scheduler.failure, DecodeHung)
+    with pytest.raises(CodecFailed):
+        await call
+    codec.gate.set()
+    await asyncio.to_thread(join_threads)
+
+
+async def test_closing_ends_the_task_that_watches() -> None:
+    async with running(GateCodec()):
+        assert len(asyncio.all_tasks()) == 2
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def join_threads() -> None:
@@ -608,7 +629,7 @@ async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full
     assert codec.log == ["begin [1, 2]", "begin [3, 4]"]
     codec.let_go.release(3)
     await asyncio.gather(*tasks)
-    await asyncio.to_thread(scheduler.close)
+    await scheduler.close()
     assert codec.log == [
         "begin [1, 2]",
         "begin [3, 4]",
@@ -639,7 +660,7 @@ async def test_the_time_of_overlapping_calls_is_counted_once(
     clock.now_s += 1.0
     codec.let_go.release()
     await third
-    await asyncio.to_thread(scheduler.close)
+    await scheduler.close()
     assert busy_s == [3.0, 2.0, 1.0]
 
 

@@ -90,7 +90,7 @@ async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> b
         stage = Stage(SplitEngine(cuts, rests), decoder, encoder, listened)  # type: ignore[arg-type]
         await synthesize(speech, stage, Progress())
     finally:
-        await asyncio.to_thread(decoder.close)
+        await decoder.close()
     return sink.body
 
 

@@ -106,5 +106,5 @@ async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decod
             await WindowDecoder(plan, LAYOUT, scheduler, listener, limit).decode_segment(arrival)
             await listener.finish()
     finally:
-        await asyncio.to_thread(scheduler.close)
+        await scheduler.close()
     assert len(sink.samples) == 100 * SPEC.samples_per_frame
