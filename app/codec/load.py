@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
+from app.codec.cuda import Cuda
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
-from app.codec.grid import Grid
+from app.codec.graphs import GraphedCodec, Grid
 from app.codec.hub import Report
 from app.codec.registry import CODECS, CodecName, Dtype
 from app.codec.weights import pick_dtype
@@ -111,13 +112,8 @@ def _load_and_capture(choice: CodecOptions, device: str, report: Report) -> Code
     log.info("%s codec on %s in %s", choice.name, device, dtype)
     grid = None if on_cpu else graph_grid(choice, codec)
     if grid is None:
-        _decodes_finite(
-            codec
-        )  # warm-up: the first call of a shape creates plans and allocates memory
+        _decodes_finite(codec)  # warm-up: the first call creates plans and allocates memory
         return codec
-    from app.codec.cuda import Cuda  # noqa: PLC0415  (CUDA only)
-    from app.codec.graphs import GraphedCodec  # noqa: PLC0415
-
     narrow = dtype != torch.float32
     graphed = GraphedCodec(codec, Cuda(device), grid, narrow=narrow, compiled=choice.compiled)
     graphed.capture(report)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.codec import CodeWindow, cuda
+from app.codec import CodeWindow
 from app.codec import load as loading
 from app.codec.cuda import Replay
 from app.codec.eager import EagerCodec
-from app.codec.grid import Grid
+from app.codec.graphs import Grid
 from app.codec.load import CodecOptions, graph_grid, load_codec, pick_devices
 from app.errors import LoadError
 from tests.codec.host import Host
@@ -112,7 +112,7 @@ def test_no_room_on_the_device_while_loading_is_a_load_error(
         return EagerCodec(SPEC, network, "cpu")
 
     monkeypatch.setattr(loading, "_load", load)
-    monkeypatch.setattr(cuda, "Cuda", lambda _: Full())
+    monkeypatch.setattr(loading, "Cuda", lambda _: Full())
     graph_s = (0.64,) if where == "graphs" else ()
     with pytest.raises(LoadError, match="DEVICE=cuda:1 has too little memory") as caught:
         load_codec(CodecOptions("neucodec", "random", dtype="float32", graph_s=graph_s), "cuda:1")
@@ -128,7 +128,7 @@ def test_float32_is_float32_on_a_device_with_and_without_graphs(
         return codes[..., 0].repeat_interleave(480, 1) / 65_536
 
     monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, network, "cpu"))
-    monkeypatch.setattr(cuda, "Cuda", lambda _: Host())
+    monkeypatch.setattr(loading, "Cuda", lambda _: Host())
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     load_codec(
         CodecOptions("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda"
