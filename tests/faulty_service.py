@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from app.audio.samples import Samples
 from app.codec import CodeWindow, DeviceLost
 from app.config.settings import Settings
-from app.decode.job import Job
+from app.decode.batch import Job
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.engine import Generation, OnTokens, Sampling
 from app.main import create_app

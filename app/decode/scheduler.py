@@ -17,8 +17,15 @@ import numpy as np
 from app import metrics, tracing
 from app.audio.samples import Samples
 from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
-from app.decode.device import Device
-from app.decode.job import ChooseWindow, DecodedWindow, Job, PendingResult, Result, deliver
+from app.decode.batch import (
+    ChooseWindow,
+    DecodedWindow,
+    Device,
+    Job,
+    PendingResult,
+    Result,
+    deliver,
+)
 from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import WatchedCall, find_hung_call

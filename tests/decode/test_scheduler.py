@@ -17,7 +17,7 @@ from app import metrics
 from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, DeviceLost, OutOfMemory
 from app.codec.spec import CodecSpec
-from app.decode.job import ChooseWindow, DecodedWindow
+from app.decode.batch import ChooseWindow, DecodedWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
