@@ -141,7 +141,7 @@ class ModelSpeaker:
 
 def limit_of(ids: Sequence[int]) -> int:
     """Return the number of frames after which a piece counts as endless."""
-    longest_frames = PhonemeChunk(list(ids), ends_sentence=True).longest_frames
+    longest_frames = PhonemeChunk(list(ids), ends_sentence=True).max_frames
     return min(longest_frames, LONGEST_TOKENS - len(ids) - 1)
 
 

@@ -122,7 +122,7 @@ async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[i
     codes: list[int] = []
     return codes, await engine.generate(
         prompt,
-        Sampling(max_tokens=PhonemeChunk(ids, ends_sentence=True).longest_frames, temperature=0),
+        Sampling(max_tokens=PhonemeChunk(ids, ends_sentence=True).max_frames, temperature=0),
         codes.extend,
     )
 

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class DeadlineThread:
-    """Runs one function at a time, the one with the earliest deadline; ties in order of arrival.
+    """Thread that runs one function at a time, by earliest deadline and then by order of arrival.
 
     `busy_s` is the total time that functions have run.
     """
@@ -24,10 +24,10 @@ class DeadlineThread:
     def __init__(self, name: str) -> None:
         self.busy_s = 0.0
         self._order = itertools.count()
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
-        self._change = threading.Condition()
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run_jobs, name=name, daemon=True)
         self._thread.start()
 
     async def run(
@@ -42,10 +42,10 @@ class DeadlineThread:
         """
         done: Future[Result] = Future()
 
-        def turn() -> None:
+        def job() -> None:
             if not done.set_running_or_notify_cancel():
                 return
-            begun_s = time.perf_counter()
+            started_s = time.perf_counter()
             try:
                 result = work(argument)
             except BaseException as exc:
@@ -53,28 +53,28 @@ class DeadlineThread:
             else:
                 done.set_result(result)
             finally:
-                self.busy_s += time.perf_counter() - begun_s
+                self.busy_s += time.perf_counter() - started_s
 
-        with self._change:
+        with self._changed:
             if self._closing:
                 raise RuntimeError("the thread is closed")
-            heapq.heappush(self._waiting, (due_s, next(self._order), turn))
-            self._change.notify()
+            heapq.heappush(self._queue, (due_s, next(self._order), job))
+            self._changed.notify()
         return await asyncio.wrap_future(done)
 
     def close(self) -> None:
         """Run all queued work, then end the thread (blocks)."""
-        with self._change:
+        with self._changed:
             self._closing = True
-            self._change.notify()
+            self._changed.notify()
         self._thread.join()
 
-    def _work(self) -> None:
-        while (turn := self._next()) is not None:
-            turn()
+    def _run_jobs(self) -> None:
+        while (job := self._next_job()) is not None:
+            job()
 
-    def _next(self) -> Callable[[], None] | None:
-        with self._change:
-            while not self._waiting and not self._closing:
-                self._change.wait()
-            return heapq.heappop(self._waiting)[-1] if self._waiting else None
+    def _next_job(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._queue and not self._closing:
+                self._changed.wait()
+            return heapq.heappop(self._queue)[-1] if self._queue else None

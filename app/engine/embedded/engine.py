@@ -21,57 +21,59 @@ from app.text.prompt import parse, render
 TOKENS_PER_S = 50
 PROMPT = "<|im_start|>{voice}: {text}<|speech_start|>"
 
-SAMPLE = "Hello, how can I help you today? Please hold the line for a moment."
-MOST_TOKENS = 3_072  # token limit of a sample, far above its length
+SAMPLE_TEXT = "Hello, how can I help you today? Please hold the line for a moment."
+SAMPLE_MAX_TOKENS = 3_072  # token limit of a sample, far above its length
 SAMPLES = 3  # generations at start that measure the engine's cost
-PIECES = 32  # latest chunks over which the cost is averaged
+AVERAGED_CHUNKS = 32  # latest chunks over which the cost is averaged
 # Deadline of a request's first chunk. Streams whose buffers run empty before that go first.
 FIRST_DUE_S = 0.3
 
 
-class _Answer(TokenBudget):
-    """Tokens and phonemes of one request, with the deadline of its next chunk."""
+class _RequestTokens(TokenBudget):
+    """Counts of one request's tokens and phonemes, and the deadline of its next chunk."""
 
     phonemes = 0
 
     def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
         super().__init__(max_tokens, on_tokens)
-        self._asked_s = self._first_s = time.monotonic()
+        self._requested_s = self._first_s = time.monotonic()
 
     @property
     def due_s(self) -> float:
         """Time at which a client that plays in real time runs out of audio (time.monotonic())."""
         if not self.tokens:
-            return self._asked_s + FIRST_DUE_S
+            return self._requested_s + FIRST_DUE_S
         return self._first_s + self.tokens / TOKENS_PER_S
 
     def forward(self, numbers: TokenNumbers) -> None:
-        """Pass on tokens up to the limit, and note the time of the first; see `Budget.spend`."""
+        """Pass on tokens up to the limit, and record the time of the first."""
         if not self.tokens:
             self._first_s = time.monotonic()
         super().forward(numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Totals of the engine's thread since its start."""
+class Totals:
+    """Totals of the engine since its start."""
 
-    busy_s: float = 0.0
-    pieces: int = 0
+    busy_s: float = 0.0  # time of its thread
+    chunks: int = 0
     tokens: int = 0
 
 
 class BuiltinEngine:
-    """An `Engine` in this process. One thread phonemises the text and computes codes by chunks.
+    """An `Engine` in this process. One thread phonemises the text and computes the codes of chunks.
 
     After a cancellation the thread still finishes its current sentence or chunk.
     """
 
     def __init__(self, weights: Path = TOKEN_MODEL) -> None:
         """`weights`: the model's safetensors file."""
-        self._reader = PhonemiserThread()
-        self._work: deque[Work] = deque(maxlen=PIECES)  # totals after each of the latest chunks
-        self._model = NarWorker(weights, self._reader)
+        self._phonemiser = PhonemiserThread()
+        self._totals: deque[Totals] = deque(
+            maxlen=AVERAGED_CHUNKS
+        )  # totals after each of the latest chunks
+        self._model = NarWorker(weights, self._phonemiser)
 
     async def start(self) -> None:
         """Load the phonemiser and the model, off the event loop (about 1.5 s).
@@ -80,26 +82,28 @@ class BuiltinEngine:
             LoadError: a weights file cannot be read.
         """
         try:
-            await self._reader.start(phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes)))
+            await self._phonemiser.start(
+                phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes))
+            )
             await self._model.start()
             await self._measure()
         except OSError as exc:
-            await self._reader.close()  # `start` may be called again
+            await self._phonemiser.close()  # `start` may be called again
             raise LoadError(f"the embedded engine: {exc.filename} cannot be read") from exc
 
     def cost(self) -> EngineCost | None:
         """Return the thread's time per second of speech and per chunk, over the latest chunks."""
-        if len(self._work) < 2:
+        if len(self._totals) < 2:
             return None
-        first, last = self._work[0], self._work[-1]
+        first, last = self._totals[0], self._totals[-1]
         busy_s = last.busy_s - first.busy_s
         voice_s = (last.tokens - first.tokens) / TOKENS_PER_S
-        return EngineCost(busy_s / max(voice_s, 1e-3), busy_s / (last.pieces - first.pieces))
+        return EngineCost(busy_s / max(voice_s, 1e-3), busy_s / (last.chunks - first.chunks))
 
     async def close(self) -> None:
         """End the thread after the work in its queue."""
         await self._model.close()
-        await self._reader.close()
+        await self._phonemiser.close()
 
     async def check(self) -> None:
         """Return if the model is loaded.
@@ -124,38 +128,40 @@ class BuiltinEngine:
             raise VoiceNotFound(
                 f"the embedded engine has the voices {', '.join(VOICES)}", param="voice"
             )
-        answer = _Answer(sampling.max_tokens, on_tokens)
-        phonemised = await self._reader.read(text, lambda: answer.due_s)
+        counts = _RequestTokens(sampling.max_tokens, on_tokens)
+        phonemised = await self._phonemiser.read(text, lambda: counts.due_s)
         try:
-            await self._speak(phonemised, voice, answer)
+            await self._generate_sentences(phonemised, voice, counts)
         except BudgetExhausted:
-            return Generation("length", answer.phonemes, answer.tokens)
+            return Generation("length", counts.phonemes, counts.tokens)
         finally:
             phonemised.close()
-        if not answer.phonemes:
+        if not counts.phonemes:
             raise UnsupportedLanguage("the embedded voices speak English only", param="input")
-        return Generation("stop", answer.phonemes, answer.tokens)
+        return Generation("stop", counts.phonemes, counts.tokens)
 
     async def _measure(self) -> None:
         """Generate a few samples for `cost`, with all other cores busy as they are under load."""
-        prompt = render(PROMPT, voice=VOICES[0], text=SAMPLE)
-        sampling = Sampling(max_tokens=MOST_TOKENS)
+        prompt = render(PROMPT, voice=VOICES[0], text=SAMPLE_TEXT)
+        sampling = Sampling(max_tokens=SAMPLE_MAX_TOKENS)
         with busy_cores(cores() - 1):
             for _ in range(SAMPLES):
                 await self.generate(prompt, sampling, lambda _: None)
 
-    async def _speak(self, phonemised: PhonemisedText, voice: str, answer: _Answer) -> None:
-        while (pieces := await phonemised.sentence()) is not None:
-            for chunk in pieces:
-                answer.phonemes += len(chunk.ids)
-                before = answer.tokens
-                await self._model.speak(chunk, voice, answer.forward, answer.due_s)
-                self._note(answer.tokens - before)
+    async def _generate_sentences(
+        self, phonemised: PhonemisedText, voice: str, counts: _RequestTokens
+    ) -> None:
+        while (chunks := await phonemised.sentence()) is not None:
+            for chunk in chunks:
+                counts.phonemes += len(chunk.ids)
+                tokens_before = counts.tokens
+                await self._model.generate(chunk, voice, counts.forward, counts.due_s)
+                self._record_chunk(counts.tokens - tokens_before)
 
-    def _note(self, tokens: int) -> None:
+    def _record_chunk(self, tokens: int) -> None:
         """Record the totals after a chunk of `tokens` tokens."""
-        last = self._work[-1] if self._work else Work()
-        self._work.append(Work(self._reader.busy_s, last.pieces + 1, last.tokens + tokens))
+        last = self._totals[-1] if self._totals else Totals()
+        self._totals.append(Totals(self._phonemiser.busy_s, last.chunks + 1, last.tokens + tokens))
 
 
 def voice_and_text(prompt: str) -> tuple[str, str]:
@@ -165,7 +171,7 @@ def voice_and_text(prompt: str) -> tuple[str, str]:
         EngineError: the prompt has another form.
     """
     try:
-        found = parse(PROMPT, prompt)
+        fields = parse(PROMPT, prompt)
     except ValueError as exc:
         raise EngineError(f"the embedded engine only accepts prompts of the form {PROMPT}") from exc
-    return found["voice"], found["text"]
+    return fields["voice"], fields["text"]

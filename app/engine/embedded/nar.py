@@ -104,15 +104,15 @@ def align(units: Tensor) -> tuple[Tensor, Tensor]:
     frames = math.ceil(ends[-1].item() * FRAMES_PER_UNIT)
     centre = (torch.arange(frames, dtype=torch.float64) + 0.5) / FRAMES_PER_UNIT
     phoneme = torch.searchsorted(ends, centre, right=True).clamp_max(len(units) - 1)
-    length = units.double()[phoneme]
-    gone = centre - (ends[phoneme] - length)
-    fraction = (gone / length).clamp(0, 1)
+    duration = units.double()[phoneme]
+    elapsed = centre - (ends[phoneme] - duration)
+    fraction = (elapsed / duration).clamp(0, 1)
     features = (
         fraction,
         1 - fraction,
-        (gone / 4).clamp_max(3),
-        ((length - gone) / 4).clamp(-1, 3),
-        length.log(),
+        (elapsed / 4).clamp_max(3),
+        ((duration - elapsed) / 4).clamp(-1, 3),
+        duration.log(),
         (fraction * math.pi).sin(),
     )
     return phoneme, torch.stack(features, -1).float()

@@ -1,4 +1,4 @@
-"""The embedded one-pass model: codes for one chunk at a time, in the reader's thread."""
+"""The embedded one-pass model: codes for one chunk at a time, in the phonemiser's thread."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ LEAD_FRAMES = 7
 
 
 class NarWorker:
-    """The one-pass model in the thread of a `PhonemiserThread`, by earliest deadline.
+    """The one-pass model in a `PhonemiserThread`, which runs the earliest deadline first.
 
     A chunk takes 20 to 30 ms, and its codes arrive all at once.
     """
 
-    def __init__(self, weights: Path, reader: PhonemiserThread) -> None:
+    def __init__(self, weights: Path, thread: PhonemiserThread) -> None:
         self._weights = weights
-        self._reader = reader
+        self._thread = thread
         self._model: TokenModel | None = None
 
     async def start(self) -> None:
-        """Load the weights and run the model once to warm it up. Requires a started reader."""
-        self._model = await self._reader.run(load_model, self._weights)
+        """Load the weights and run the model once to warm it up. The thread must be running."""
+        self._model = await self._thread.run(load_model, self._weights)
 
     async def close(self) -> None:
         """Drop the model."""
@@ -46,7 +46,7 @@ class NarWorker:
         """Return if the model is loaded; raise EngineUnreachable if it is not."""
         self._loaded()
 
-    async def speak(
+    async def generate(
         self, chunk: PhonemeChunk, voice: str, on_codes: OnTokens, due_s: float
     ) -> None:
         """Compute the codes of a chunk, and call `on_codes` on the event loop.
@@ -57,8 +57,9 @@ class NarWorker:
             EngineError: the model failed or is not loaded.
         """
         model = self._loaded()
-        voiced = replace(chunk, ids=add_voice_pads(chunk.ids, voice))
-        on_codes(await self._reader.run(lambda part: generate_codes(model, part), voiced, due_s))
+        padded = replace(chunk, ids=add_voice_pads(chunk.ids, voice))
+        codes = await self._thread.run(lambda chunk: generate_codes(model, chunk), padded, due_s)
+        on_codes(codes)
 
     def _loaded(self) -> TokenModel:
         if self._model is None:

@@ -1,4 +1,4 @@
-"""An engine for text in front of an engine whose model takes phonemes."""
+"""Adapter that sends text as phonemes to an engine whose model takes phonemes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from app.errors import EngineLength, UnsupportedLanguage
 from app.text.prompt import parse, render
 
 
-class _Answer(TokenBudget):
-    """Tokens of one request, over all chunks."""
+class _RequestTokens(TokenBudget):
+    """Counts of one request, over all chunks."""
 
-    pieces = prompt_tokens = 0
+    chunks = 0
+    prompt_tokens = 0
 
-    def finished(self, finish_reason: FinishReason) -> Generation:
-        """Return the result of the whole request."""
+    def generation(self, finish_reason: FinishReason) -> Generation:
+        """Return the end of the whole request."""
         return Generation(finish_reason, self.prompt_tokens, self.tokens)
 
 
@@ -41,20 +42,20 @@ class PhonemeEngine:
         self._engine = engine
         self._template = template
         self._text_template = text_template
-        self._reader = PhonemiserThread()
+        self._phonemiser = PhonemiserThread()
         self._symbols: dict[int, str] = {}
 
     async def start(self) -> None:
         """Load the phonemiser, off the event loop (about 0.5 s), and start the other engine."""
         ids = phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes))
         self._symbols = {number: symbol for symbol, number in ids.items()}
-        await self._reader.start(ids)
+        await self._phonemiser.start(ids)
         await self._engine.start()
 
     async def close(self) -> None:
         """Close the other engine, and end the thread after its queue."""
         await self._engine.close()
-        await self._reader.close()
+        await self._phonemiser.close()
 
     async def check(self) -> None:
         """Return if the other engine accepts requests; raise EngineError if it does not."""
@@ -67,34 +68,36 @@ class PhonemeEngine:
             UnsupportedLanguage: the text has no English phonemes.
             EngineLength: a chunk reached its token limit, which is longer than speech can be.
         """
-        asked = parse(self._text_template, prompt)
-        answer = _Answer(sampling.max_tokens, on_tokens)
-        phonemised = await self._reader.read(asked["text"])
+        fields = parse(self._text_template, prompt)
+        counts = _RequestTokens(sampling.max_tokens, on_tokens)
+        phonemised = await self._phonemiser.read(fields["text"])
         try:
-            await self._speak(phonemised, asked["voice"], sampling, answer)
+            await self._generate_chunks(phonemised, fields["voice"], sampling, counts)
         except BudgetExhausted:
-            return answer.finished("length")
+            return counts.generation("length")
         finally:
             phonemised.close()
-        if not answer.pieces:
+        if not counts.chunks:
             raise UnsupportedLanguage("this voice speaks English only", param="input")
-        return answer.finished("stop")
+        return counts.generation("stop")
 
-    async def _speak(
-        self, phonemised: PhonemisedText, voice: str, sampling: Sampling, answer: _Answer
+    async def _generate_chunks(
+        self, phonemised: PhonemisedText, voice: str, sampling: Sampling, counts: _RequestTokens
     ) -> None:
-        while (pieces := await phonemised.sentence()) is not None:
-            for chunk in pieces:
-                answer.pieces += 1
-                limited = replace(sampling, max_tokens=chunk.longest_frames)
+        while (chunks := await phonemised.sentence()) is not None:
+            for chunk in chunks:
+                counts.chunks += 1
+                limited = replace(sampling, max_tokens=chunk.max_frames)
                 trim = SilenceTrim(ends_sentence=chunk.ends_sentence)
 
-                def hear(numbers: TokenNumbers, trim: SilenceTrim = trim) -> None:
-                    answer.forward(trim.feed(numbers))
+                def on_chunk_tokens(numbers: TokenNumbers, trim: SilenceTrim = trim) -> None:
+                    counts.forward(trim.feed(numbers))
 
-                part = await self._engine.generate(self._prompt(voice, chunk), limited, hear)
-                answer.prompt_tokens += part.prompt_tokens or 0
-                if part.finish_reason == "length":
+                generation = await self._engine.generate(
+                    self._prompt(voice, chunk), limited, on_chunk_tokens
+                )
+                counts.prompt_tokens += generation.prompt_tokens or 0
+                if generation.finish_reason == "length":
                     raise EngineLength(
                         "the engine reached the token limit before the end of a sentence"
                     )

@@ -31,8 +31,9 @@ STRESS = "ˈˌ"
 LETTER_END = re.compile(r"(?<=\b[A-Z]\.) (?=[A-Z])")
 LETTER_STOP = re.compile(r"(?<=\b[A-Z])\.")
 # Frame limit of a chunk: frames for each phoneme, plus a constant. The slowest chunk of the
-# training speech takes 0.71 of it. A language model that reaches it never ends.
-FRAMES_PER_PHONEME, FRAMES_AT_LEAST = 5, 40
+# training speech takes 0.71 of it. A language model that reaches it does not end.
+FRAMES_PER_PHONEME = 5
+EXTRA_FRAMES = 40
 PAD = 0  # phoneme id before and after each chunk
 DIGITS = frozenset({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"})
 INNER_PAUSES = frozenset(",;:—-(\"“'")
@@ -47,9 +48,9 @@ class PhonemeChunk:
     ends_sentence: bool
 
     @property
-    def longest_frames(self) -> int:
-        """Frames after which a language model counts as endless; at most 800."""
-        return FRAMES_PER_PHONEME * len(self.ids) + FRAMES_AT_LEAST
+    def max_frames(self) -> int:
+        """Frames after which a language model is taken not to end; at most 800."""
+        return FRAMES_PER_PHONEME * len(self.ids) + EXTRA_FRAMES
 
 
 class _Word(Protocol):
@@ -103,21 +104,22 @@ class Phonemiser:
 
         Longer sentences are split between clauses or words.
         """
-        legible = LONG_WORD.sub(r"\g<0> ", read_english("".join(map(_plain, text))))
+        words = LONG_WORD.sub(r"\g<0> ", read_english("".join(map(_replace_unsupported, text))))
         # hibari takes a letter with a full stop for an initial, and does not split there. But the
         # normaliser has removed the stops of initials.
-        legible = LETTER_END.sub("\n", legible)
-        sentences = cast(list[str], Hibari.split_sentences(legible))  # pyright: ignore[reportUnknownMemberType]
+        words = LETTER_END.sub("\n", words)
+        sentences = cast(list[str], Hibari.split_sentences(words))  # pyright: ignore[reportUnknownMemberType]
         return [piece for sentence in sentences for piece in split_evenly(sentence, TEXT_LIMIT)]
 
     def chunks(self, sentence: str) -> list[PhonemeChunk]:
         """Convert a sentence to chunks of phonemes; none if it has no letter or digit to speak."""
-        phonemes = self._read(_closed(sentence.strip(), "."))
+        phonemes = self._phonemes(_ending_in_pause(sentence.strip(), "."))
         if not any(symbol.isalpha() and symbol not in STRESS for symbol in phonemes):
             return []
-        return [self._piece(part) for part in split_evenly(_closed(phonemes, "."), PHONEME_LIMIT)]
+        phonemes = _ending_in_pause(phonemes, ".")
+        return [self._chunk(part) for part in split_evenly(phonemes, PHONEME_LIMIT)]
 
-    def _read(self, sentence: str) -> str:
+    def _phonemes(self, sentence: str) -> str:
         """Convert words to phonemes, with the spaces of the text."""
         # Separates the full stop from a letter: hibari reads "M." as one word without a pause.
         sentence = LETTER_STOP.sub(" .", sentence.replace("’", "'"))
@@ -130,7 +132,7 @@ class Phonemiser:
         spaced = [(word.phonemes or "") + (" " if word.whitespace else "") for word in read]
         return "".join(spaced).strip().replace(" .", ".")
 
-    def _piece(self, phonemes: str) -> PhonemeChunk:
+    def _chunk(self, phonemes: str) -> PhonemeChunk:
         ids = [self._ids[symbol] for symbol in phonemes if symbol in self._ids]
         return PhonemeChunk([PAD, *ids, PAD], phonemes.rstrip(CLOSERS).endswith(tuple(FULL_STOPS)))
 
@@ -142,19 +144,19 @@ def is_letter(words: Sequence[str], index: int) -> bool:
     inside a sentence. It is the article at the start of a sentence or before a capitalised word.
     """
     before = words[index - 1] if index else "."
-    behind = words[index + 1] if index + 1 < len(words) else "."
-    if not behind[0].isalnum() and words[index] == "A":
+    after = words[index + 1] if index + 1 < len(words) else "."
+    if not after[0].isalnum() and words[index] == "A":
         return True
-    if _is_initial(before) or _is_initial(behind) or (words[index], behind) == ("A", "I"):
+    if _is_initial(before) or _is_initial(after) or (words[index], after) == ("A", "I"):
         return True
     if words[index] == "I":
         return False
-    if behind in DIGITS:
+    if after in DIGITS:
         return before not in FULL_STOPS or (
             index + 2 < len(words) and words[index + 2] in {*DIGITS, ",", "."}
         )
     inside = before[0].isalnum() or before in INNER_PAUSES
-    return inside and not (behind[0].isupper() and len(behind) > 1)
+    return inside and not (after[0].isupper() and len(after) > 1)
 
 
 def _is_initial(word: str) -> bool:
@@ -172,7 +174,7 @@ def split_evenly(text: str, limit: int) -> list[str]:
         return [text] if text else []
     cut = _middle(text)
     return [
-        *split_evenly(_closed(text[:cut].strip(), ","), limit),
+        *split_evenly(_ending_in_pause(text[:cut].strip(), ","), limit),
         *split_evenly(text[cut:], limit),
     ]
 
@@ -187,12 +189,12 @@ def _middle(text: str) -> int:
     return size // 2
 
 
-def _closed(text: str, mark: str) -> str:
+def _ending_in_pause(text: str, mark: str) -> str:
     """Return the text, with `mark` appended unless it ends in a pause."""
     return text if text.rstrip(CLOSERS).endswith(tuple(PAUSES)) else text + mark
 
 
-def _plain(symbol: str) -> str:
+def _replace_unsupported(symbol: str) -> str:
     """Replace a character on which hibari's rules fail: İ, and digits such as ① and ⁴."""
     if symbol == "İ":  # its lower case has two characters, unlike that of any other letter
         return "I"

@@ -71,7 +71,7 @@ class PhonemiserThread:
             raise EngineError("the embedded engine cannot process this text") from exc
 
     async def read(self, text: str, due_s: Callable[[], float] = time.monotonic) -> PhonemisedText:
-        """Split a text into sentences and begin with the first.
+        """Split a text into sentences and start to phonemise the first.
 
         `due_s` returns the deadline of the next sentence. Raises as `run` does.
         """
@@ -92,22 +92,22 @@ class PhonemisedText:
         read: Callable[[str], Coroutine[None, None, list[PhonemeChunk]]],
         sentences: Iterator[str],
     ) -> None:
-        self._read, self._sentences = read, sentences
-        self._ahead = self._begin()
+        self._phonemise, self._sentences = read, sentences
+        self._next_chunks = self._phonemise_next()
 
     async def sentence(self) -> list[PhonemeChunk] | None:
         """Return the chunks of the next sentence, None after the last. Raises as `run` does."""
-        if self._ahead is None:
+        if self._next_chunks is None:
             return None
-        pieces = await self._ahead
-        self._ahead = self._begin()
-        return pieces
+        chunks = await self._next_chunks
+        self._next_chunks = self._phonemise_next()
+        return chunks
 
     def close(self) -> None:
         """Cancel the sentence that is phonemised ahead."""
-        if self._ahead is not None:
-            self._ahead.cancel()
+        if self._next_chunks is not None:
+            self._next_chunks.cancel()
 
-    def _begin(self) -> asyncio.Task[list[PhonemeChunk]] | None:
+    def _phonemise_next(self) -> asyncio.Task[list[PhonemeChunk]] | None:
         sentence = next(self._sentences, None)
-        return None if sentence is None else asyncio.create_task(self._read(sentence))
+        return None if sentence is None else asyncio.create_task(self._phonemise(sentence))

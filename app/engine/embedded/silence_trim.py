@@ -1,4 +1,4 @@
-"""Shorten the silence around the language model's speech while it streams."""
+"""Trimming of the silence around the language model's speech while it streams."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class SilenceTrim:
 
     def __init__(self, *, ends_sentence: bool) -> None:
         self._lead_frames = LEAD_FRAMES
-        self._held_frames = 0 if ends_sentence else TAIL_FRAMES
-        self._held: list[int] = []
+        self._held_back_frames = 0 if ends_sentence else TAIL_FRAMES
+        self._held_back: list[int] = []
 
     def feed(self, codes: Sequence[int]) -> list[int]:
         """Return the codes to pass on. Codes that are still held back at the end are silence."""
-        kept = [*self._held, *codes[self._lead_frames :]]
+        pending = [*self._held_back, *codes[self._lead_frames :]]
         self._lead_frames = max(0, self._lead_frames - len(codes))
-        known = max(0, len(kept) - self._held_frames)
-        self._held = kept[known:]
-        return kept[:known]
+        ready = max(0, len(pending) - self._held_back_frames)
+        self._held_back = pending[ready:]
+        return pending[:ready]

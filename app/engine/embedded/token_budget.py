@@ -10,7 +10,7 @@ class BudgetExhausted(Exception):
 
 
 class TokenBudget:
-    """Counts the tokens of a request, up to its limit."""
+    """Counter of a request's tokens, up to its limit."""
 
     def __init__(self, max_tokens: int, on_tokens: OnTokens) -> None:
         self.tokens = 0
@@ -20,7 +20,7 @@ class TokenBudget:
         """Pass on tokens up to the limit.
 
         Raises:
-            Enough: tokens were dropped.
+            BudgetExhausted: tokens were dropped.
         """
         passed = numbers[: self._max_tokens - self.tokens]
         self.tokens += len(passed)
