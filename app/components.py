@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from app.api.service import LOADING, Service
 from app.cloning.cloner import Cloner
 from app.cloning.encoder import ReferenceEncoder
 from app.cloning.recording import ReferenceLimits
 from app.cloning.store import VoiceStore
 from app.codec import Codec, OverlappingCodec, VoiceEncoder
+from app.codec.hub import Report
 from app.codec.registry import CODECS
 from app.config.engine_urls import EngineEndpoint
 from app.config.ineffective import ineffective_settings
@@ -19,7 +19,7 @@ from app.config.profiles import Profile, ProfileError, customise, load_profile
 from app.config.settings import Settings
 from app.cpu_contention import cores
 from app.decode.call_cost import measure_call_cost
-from app.decode.load_estimate import CallCost
+from app.decode.load_estimate import CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
 from app.engine import Engine
@@ -128,19 +128,25 @@ def build_cloner(
 
 
 def build_decoder(
-    service: Service, codec: Codec | None, queue: Callable[[BatchLimits], Queue[Job]]
+    settings: Settings,
+    profile: Profile,
+    report: Report,
+    *,
+    codec: Codec | None,
+    queue: Callable[[BatchLimits], Queue[Job]],
+    load_estimate: LoadEstimate,
 ) -> Scheduler:
     """Load the profile's codec on every device and return its scheduler, not started yet (blocks).
 
-    `codec` replaces the profile's.
+    `report` is called with the progress of loading. `codec` replaces the profile's. The scheduler
+    updates `load_estimate`.
 
     Raises:
         LoadError: the codec cannot be loaded.
     """
-    settings = service.settings
-    info = CODECS[service.profile.codec.name]
+    info = CODECS[profile.codec.name]
     if codec is None:
-        codecs, on_cpu = _load_codecs(service)
+        codecs, on_cpu = _load_codecs(settings, profile, report)
     else:
         codecs, on_cpu = [codec], not isinstance(codec, OverlappingCodec)
     spec = codecs[0].spec
@@ -151,36 +157,35 @@ def build_decoder(
         call_overhead_frames=info.cpu_overhead_frames if on_cpu else spec.call_overhead_frames,
     )
     workers = _cpu_workers(settings) if on_cpu else 1
-    cost = _call_cost(service, codecs[0], limits, on_cpu=on_cpu) if codec is None else None
-    return Scheduler(codecs * workers, queue(limits), settings.decode_timeout_s, limits, cost)
+    cost = _call_cost(settings, codecs[0], limits, on_cpu=on_cpu) if codec is None else None
+    return Scheduler(
+        codecs * workers,
+        queue(limits),
+        settings.decode_timeout_s,
+        limits,
+        cost,
+        load_estimate=load_estimate,
+    )
 
 
 def _call_cost(
-    service: Service, codec: Codec, limits: BatchLimits, *, on_cpu: bool
+    settings: Settings, codec: Codec, limits: BatchLimits, *, on_cpu: bool
 ) -> CallCost | None:
     """Measure the cost of a decode call under load.
 
     On a CPU all other cores are kept busy, because other streams and the embedded engine use them.
     """
-    first_frames = round(service.settings.default_playback_speed * codec.spec.frames_per_s)
+    first_frames = round(settings.default_playback_speed * codec.spec.frames_per_s)
     frames = min(first_frames + codec.spec.right_context_frames, codec.spec.max_window_frames)
     return measure_call_cost(codec, limits, frames, cores() - 1 if on_cpu else None)
 
 
-def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
-    """Load a codec for each device; return them, and True if the device is the CPU.
-
-    The progress is reported by /ready and in the log.
-    """
+def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[list[Codec], bool]:
+    """Load a codec for each device; return them, and True if the device is the CPU."""
     # here, because it imports torch
     from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415
 
-    def report(progress: str) -> None:
-        service.problem = f"{LOADING}: {progress}"
-        log.info("%s", progress)
-
-    settings, profile = service.settings, service.profile
-    choice = CodecOptions(
+    options = CodecOptions(
         profile.codec.name,
         settings.codec_weights or profile.codec.weights,
         dtype=settings.codec_dtype,
@@ -190,7 +195,7 @@ def _load_codecs(service: Service) -> tuple[list[Codec], bool]:
         max_batch=_batch_size(settings),
     )
     devices = pick_devices(settings.device)
-    codecs = [load_codec(choice, device, report) for device in devices]
+    codecs = [load_codec(options, device, report) for device in devices]
     # After the load, which may be retried, so that each line is logged once.
     for line in ineffective_settings(settings, profile, devices):
         log.warning("%s", line)

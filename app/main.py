@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -28,16 +27,21 @@ from app.api.routes.voices import router as voices_router
 from app.api.service import Service
 from app.api.websocket import connection as websocket
 from app.codec import Codec, VoiceEncoder
-from app.components import build_cloner, build_engine, build_profile, build_pronunciations
+from app.components import (
+    build_cloner,
+    build_decoder,
+    build_engine,
+    build_profile,
+    build_pronunciations,
+)
 from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.profiles import Profile
 from app.config.settings import Settings
 from app.decode.queue import BatchLimits, DeadlineQueue, Queue
-from app.decode.scheduler import Job, Scheduler
+from app.decode.scheduler import Job
 from app.engine import Engine
-from app.errors import ServiceError
 from app.server.server import filter_expected_disconnects, max_message_bytes
-from app.startup import Sleep, load_components
+from app.startup import Sleep, running
 from app.text.preparation import TextPreparation
 
 log = logging.getLogger(__name__)
@@ -72,22 +76,19 @@ def create_app(
         settings, profile, engine or build_engine(settings, profile), cloner, preparation
     )
 
+    build = partial(
+        build_decoder,
+        settings,
+        profile,
+        codec=codec,
+        queue=queue,
+        load_estimate=service.load_estimate,
+    )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        running = asyncio.create_task(
-            _run(service, partial(load_components, service, codec, queue, pause))
-        )
-        running.add_done_callback(partial(_on_run_ended, service))
-        try:
+        async with running(service, build, pause):
             yield
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await service.close()
-            await asyncio.to_thread(service.history.close)
-            await service.engine.close()
-            if service.decoder is not None:
-                await service.decoder.close()
 
     app = FastAPI(
         title="Speech server",
@@ -137,40 +138,6 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
         OriginCheck, hosts=settings.allowed_hosts, own=settings.host, origins=settings.cors_origins
     )
     app.add_middleware(RequestContext, addresses=settings.log_client_address)
-
-
-async def _run(service: Service, load_all: Callable[[], Awaitable[Scheduler]]) -> None:
-    """Load, open the service, and wait for a fatal failure, which is raised."""
-    decoder = await load_all()
-    decoder.start()
-    gc.collect()
-    gc.freeze()  # collections then skip the few hundred thousand objects of the loaded models
-    service.open(decoder)
-    await _log_readiness(service)
-    await decoder.wait_for_failure()
-
-
-async def _log_readiness(service: Service) -> None:
-    what = f"{service.profile.model} with the {service.profile.codec.name} codec"
-    try:
-        await service.engine.check()
-    except ServiceError as exc:
-        log.warning("loaded: %s; not ready: %s", what, exc.message)
-    else:
-        log.info("ready: %s", what)
-
-
-def _on_run_ended(service: Service, running: asyncio.Task[None]) -> None:
-    """Log an unexpected loading error, or a lost device, and fail the service.
-
-    The process then exits, for the supervisor to restart it.
-    """
-    if not running.cancelled() and (exc := running.exception()):
-        what = "loading failed"
-        if service.decoder is not None and isinstance(exc, ServiceError):
-            what = exc.message
-        log.critical("%s", what, exc_info=exc)
-        service.fail(f"{what}; the server's log says why")
 
 
 def __getattr__(name: str) -> FastAPI:

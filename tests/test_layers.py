@@ -33,6 +33,7 @@ LAYERS = (  # from the top; parts of one layer may import each other, but not in
         "logs",
         "metrics",
         "process_time",
+        "readiness",
         "storage",
         "tracing",
     },

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from app import __version__, main
 from app.config.profiles import PRESETS, ProfileError
 from app.engine.pool.pool import Pool
+from app.errors import NotReady
 from app.main import create_app
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
 from tests.live_server import good_request, serving, settings_for_tests
@@ -88,7 +89,7 @@ def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
 
 @pytest.mark.fault(31)
 async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "app.main")
+    caplog.set_level(logging.INFO, "app.startup")
     async with serving(settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
         assert (await served.client.get("/ready")).status_code == 503
     async with serving(FixedEngine([])) as served:
@@ -135,6 +136,8 @@ async def test_a_failure_to_load_that_nobody_foresaw_is_told() -> None:
     app = create_app(settings_for_tests(), engine=BrokenEngine([]), codec=ToneCodec())
     service = app.state.service
     async with app.router.lifespan_context(app), asyncio.timeout(5):
-        await until(lambda: "log" in service.problem)
+        await until(lambda: service.readiness.failed)
+        with pytest.raises(NotReady, match="log says why"):
+            await service.check()
         assert service.decoder is None
         assert not service.alive

@@ -155,7 +155,7 @@ async def test_a_service_that_drains_is_not_ready_in_its_metric_either() -> None
     async with begun(app) as client:
         await until_ready(client)
         assert await ready_metric(client) == 1
-        app.state.service.drain()
+        app.state.service.readiness.drain()
         assert await ready_metric(client) == 0
 
 

@@ -53,12 +53,14 @@ class Admission:
 
     def __init__(
         self,
+        load_estimate: LoadEstimate,
         limit: int,
         limit_per_key: int | None = None,
         utilisation: float = 0.0,
         wait_s: float = 0.0,
     ) -> None:
         """`utilisation`: largest share of decode and engine time for streams (0: no limit)."""
+        self._load_estimate = load_estimate
         self._limit, self._limit_per_key = limit, limit_per_key
         self._utilisation, self._wait_s = utilisation, wait_s
         self._of_key: Counter[int] = Counter()
@@ -66,7 +68,6 @@ class Admission:
         self._waiting_streams: deque[WaitingStream] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.in_flight = 0
-        self.load: LoadEstimate | None = None  # None until the codec is loaded
 
     @property
     def streams(self) -> int:
@@ -194,15 +195,17 @@ class Admission:
         )
 
     def _admit(self, stream: Stream) -> None:
-        if self.load and not self._streams:
-            self.load.stream_started_alone(time.monotonic())
+        if not self._streams:
+            self._load_estimate.stream_started_alone(time.monotonic())
         self._streams.add(stream)
 
     def _shortage(self, stream: Stream) -> Shortage | None:
         """Return the reason why one more stream would underrun or make others underrun, or None."""
-        if self.load is None or not self._utilisation or not self._streams:
+        if not self._utilisation or not self._streams:
             return None
-        return self.load.shortage(self._streams, stream, self._utilisation, time.monotonic())
+        return self._load_estimate.shortage(
+            self._streams, stream, self._utilisation, time.monotonic()
+        )
 
     def _is_used_up(self, key: int | None) -> bool:
         return (

@@ -1,7 +1,8 @@
-"""The running service: components that the routes share, and its readiness."""
+"""The running service: the components that the routes share."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,11 @@ from app.audio.encoders import Encoder
 from app.cloning.cloner import Cloner
 from app.config.profiles import Profile
 from app.config.settings import Settings
+from app.decode.load_estimate import LoadEstimate
 from app.decode.scheduler import Scheduler
 from app.engine import Engine, LocalEngine
-from app.errors import Draining, NotReady, ServiceError
+from app.errors import ServiceError
+from app.readiness import Readiness
 from app.replay.store import ReplayStore
 from app.synthesis.attempt import Stage, SynthesisRequest
 from app.synthesis.audio_output import Sink, SynthesisStats
@@ -32,12 +35,11 @@ from app.synthesis.text_stream import run_in_thread_if_long
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
 
-LOADING = "the model is loading"
 MAX_TEXTS = 8  # concurrent requests to normalize, of which one runs at a time
 
 
 class Service:
-    """One served model. `decoder` is None until the codec is warm; `problem` is the reason."""
+    """One served model. `decoder` is None until the codec is warm."""
 
     def __init__(
         self,
@@ -51,7 +53,10 @@ class Service:
         self.profile = profile
         self.engine = engine
         self.cloner, self.preparation = cloner, preparation
+        self.readiness = Readiness()
+        self.load_estimate = LoadEstimate(engine.cost if isinstance(engine, LocalEngine) else None)
         self.admission = Admission(
+            self.load_estimate,
             settings.max_concurrent_requests,
             settings.max_concurrent_requests_per_key,
             settings.admission_utilisation,
@@ -64,34 +69,21 @@ class Service:
             replays=ReplayStore(Path(folder)) if (folder := settings.replay_folder) else None
         )
         self.decoder: Scheduler | None = None
-        self.problem = LOADING
-        self.broken = self.draining = False
-        self.on_failure: Callable[[], object] = lambda: None
 
     def open(self, decoder: Scheduler) -> None:
         """Accept requests, because the codec is warm."""
         self.preparation.warm()
-        self.admission.load = decoder.load
-        if isinstance(self.engine, LocalEngine):
-            decoder.load.engine_cost = self.engine.cost
         self.decoder = decoder
-
-    def fail(self, problem: str) -> None:
-        """Reject all requests until the process is restarted, and call `on_failure`."""
-        self.problem, self.broken = problem, True
-        self.on_failure()
-
-    def drain(self) -> None:
-        """Reject new requests at shutdown, while running ones continue.
-
-        A signal handler may call this method.
-        """
-        self.draining = True
+        self.readiness.set_ready()
 
     async def close(self) -> None:
-        """Release the resources of the routes, after the last request has ended."""
+        """Release all resources, after the last request has ended."""
         self.cloner.close()
         await self._texts.close()
+        await asyncio.to_thread(self.history.close)
+        await self.engine.close()
+        if self.decoder is not None:
+            await self.decoder.close()
 
     async def answer(
         self, request: SpeechRequest, reference: VoicePrompt | None = None
@@ -103,7 +95,7 @@ class Service:
             NotReady: the codec is not warm yet, or the server is shutting down.
             Overloaded: all slots are in use.
         """
-        self._check_open()
+        self.readiness.check_not_draining()
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
         intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
@@ -159,7 +151,7 @@ class Service:
             ServiceError: the codec is not warm, the engine is unreachable, or the server is
                 shutting down.
         """
-        self._check_open()
+        self.readiness.check_not_draining()
         self._decoder()
         await self.engine.check()
 
@@ -174,7 +166,7 @@ class Service:
     @property
     def alive(self) -> bool:
         """False after a decode thread died, or loading failed in a way that a restart may fix."""
-        return not self.broken and (self.decoder is None or self.decoder.failure is None)
+        return not self.readiness.failed and (self.decoder is None or self.decoder.failure is None)
 
     async def _speak(
         self,
@@ -186,13 +178,9 @@ class Service:
     ) -> SynthesisStats:
         return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 
-    def _check_open(self) -> None:
-        if self.draining:
-            raise Draining("the server is shutting down", retry_after_s=1)
-
     def _decoder(self) -> Scheduler:
-        if self.decoder is None or self.broken:
-            raise NotReady(self.problem, retry_after_s=5)
+        self.readiness.check_loaded()
+        assert self.decoder is not None
         return self.decoder
 
 

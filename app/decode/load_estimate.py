@@ -144,43 +144,118 @@ class SentWindow:
     late: bool  # True if the client's buffer is empty
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeCapacity:
+    """The decode devices, and the work that streams cause on them.
+
+    Work is counted in frames, or in calls if the number of frames costs nothing.
+    """
+
+    limits: BatchLimits
+    devices: int
+    plan: WindowPlan  # of a usual stream
+    frames_per_s: float
+    measured: CallCost | None = None  # at startup
+
+    @property
+    def overhead_frames(self) -> float | None:
+        """Fixed part of a call's cost; see CallCost."""
+        return (
+            self.limits.call_overhead_frames
+            if self.measured is None
+            else self.measured.overhead_frames
+        )
+
+    def work(self, frames: float, calls: float) -> float:
+        """Return the work of these frames in so many calls."""
+        overhead_frames = self.overhead_frames
+        return calls if overhead_frames is None else frames + calls * overhead_frames
+
+    def batch_work(self, rows: int, longest_frames: int) -> float:
+        """Return the work of one call with `rows` windows, padded to the longest."""
+        return self.work(rows * self.limits.padded_length(longest_frames), 1)
+
+    def busy_s(self, demand: Demand, utilisation: float, s_per_frame: float) -> Horizons:
+        """Return the seconds of each device that these streams need."""
+        started, needed_s = demand.started[:, None], demand.needed_s
+        # A first window is decoded without context.
+        first_s = np.where(started, 0.0, np.minimum(needed_s, demand.window_s[:, None]))
+        work = self._stream_work(demand, needed_s - first_s)
+        first_frames = self.plan.first_hop + self.plan.right
+        calls = 1 / self._windows_per_call(int((~demand.started).sum()), first_frames)
+        work += np.where(first_s > 0, self.work(first_frames, calls), 0.0)
+        work_s = work * s_per_frame
+        share_s = MAX_STREAM_SHARE * utilisation * self.devices * HORIZONS_S
+        in_real_time_s = work_s / np.maximum(1.0, demand.speed)[:, None]
+        return np.minimum(work_s, np.maximum(share_s, in_real_time_s)).sum(0) / self.devices
+
+    def blocked_s(self, demand: Demand, s_per_frame: float) -> Horizons:
+        """Return the longest wait of due windows for a call that has just started.
+
+        Such a call holds as many windows that are due later as exist and fit.
+        """
+        later_s = np.where(demand.due_s > 0, 0.0, demand.window_s[:, None])
+        work = self._stream_work(demand, later_s).sum(0) / self.devices
+        return np.minimum(work, self._max_call_work()) * s_per_frame
+
+    def _stream_work(self, demand: Demand, audio_s: Needs) -> Needs:
+        """Return the work of this audio, with context and the fixed part of calls."""
+        windows, context = demand.windows(audio_s), self.plan.left + self.plan.right
+        new_frames = audio_s * demand.speed[:, None] * self.frames_per_s
+        calls = windows / self._windows_per_call(len(demand.started), context + self.plan.first_hop)
+        if self.overhead_frames is None:
+            return calls
+        return new_frames + windows * context + calls * self.overhead_frames
+
+    def _max_call_work(self) -> float:
+        """Return the work of a call with as many windows as fit."""
+        longest = self.plan.left + self.plan.first_hop + self.plan.right
+        frames = self.limits.windows * longest
+        if self.limits.padded_frames is not None:
+            frames = min(frames, self.limits.padded_frames)
+        return self.work(frames, 1)
+
+    def _windows_per_call(self, streams: int, frames: float) -> float:
+        """Return the number of windows of `frames` frames in a call when all streams wait."""
+        limits = self.limits
+        fitting: float = limits.windows
+        if limits.padded_frames is not None:
+            fitting = min(fitting, limits.padded_frames / frames)
+        return max(1.0, min(fitting, streams / self.devices))
+
+
 class LoadEstimate:
     """Predict the device time that streams need within each of HORIZONS_S.
 
     A stream with a long buffer needs less, and one that has not started needs its first window.
     Only the devices are measured. A stream whose engine is too slow needs no more than the engine
-    sends, and its late windows do not count. `call_finished` runs on the decode threads, everything
-    else on the event loop. Each deque is changed by one side and copied in one step. Times are in
-    seconds, on one clock of the caller's choice.
+    sends, and its late windows do not count. Nothing is predicted until the codec is loaded and a
+    cost is known.
+
+    `call_finished` runs on the decode threads, everything else on the event loop. Each deque is
+    changed by one side and copied in one step. Times are in seconds, on one clock of the caller's
+    choice.
     """
 
-    def __init__(
-        self,
-        limits: BatchLimits,
-        devices: int,
-        plan: WindowPlan,
-        frames_per_s: float,
-        measured: CallCost | None = None,
-    ) -> None:
-        """Start with the cost `measured` at startup, if any; `plan` is that of a usual stream."""
-        self._limits = limits
-        self._devices = devices
-        self._plan = plan
-        self._frames_per_s = frames_per_s
-        self._overhead_frames = (
-            limits.call_overhead_frames if measured is None else measured.overhead_frames
-        )
-        known = [] if measured is None else [measured.s_per_frame] * MIN_CALLS
-        self._s_per_frame: deque[float] = deque(known, maxlen=CALLS)
+    def __init__(self, engine_cost: Callable[[], EngineCost | None] | None = None) -> None:
+        """`engine_cost` returns the cost of an engine inside this process, if it is known."""
+        self._engine_cost = engine_cost
+        self._capacity: DecodeCapacity | None = None
+        self._s_per_frame: deque[float] = deque(maxlen=CALLS)
         self._sent: deque[SentWindow] = deque(maxlen=WINDOWS)
         self._late_since_s = -math.inf
-        # Returns the cost of an engine inside this process, or None.
-        self.engine_cost: Callable[[], EngineCost | None] = lambda: None
+
+    def codec_loaded(self, capacity: DecodeCapacity) -> None:
+        """Predict for these devices from now on."""
+        measured = capacity.measured
+        known = [] if measured is None else [measured.s_per_frame] * MIN_CALLS
+        self._s_per_frame = deque(known, maxlen=CALLS)
+        self._capacity = capacity
 
     def call_finished(self, seconds: float, rows: int, longest_frames: int) -> None:
         """Record a call that kept a device busy for `seconds`."""
-        frames = rows * self._limits.padded_length(longest_frames)
-        self._s_per_frame.append(seconds / self._work_frames(frames, 1))
+        assert self._capacity is not None
+        self._s_per_frame.append(seconds / self._capacity.batch_work(rows, longest_frames))
 
     def window_sent(self, window: SentWindow) -> None:
         """Record a window of a stream."""
@@ -197,18 +272,20 @@ class LoadEstimate:
 
         `utilisation` is the share of the device time that streams may need.
         """
+        if self._capacity is None:
+            return None
         if self.underrunning(now_s):
             return "late"
         demand = Demand.of([stream.state() for stream in (*streams, new_stream)])
         relevant = demand.first_due_in_s < HORIZONS_S  # no stream can underrun earlier
         if len(self._s_per_frame) >= MIN_CALLS:
-            busy_s = self._busy_s(demand, utilisation)
-            too_much = (busy_s > utilisation * HORIZONS_S) | (
-                busy_s + self._blocked_s(demand) > HORIZONS_S
-            )
+            s_per_frame = self._usual_s_per_frame
+            busy_s = self._capacity.busy_s(demand, utilisation, s_per_frame)
+            blocked_s = self._capacity.blocked_s(demand, s_per_frame)
+            too_much = (busy_s > utilisation * HORIZONS_S) | (busy_s + blocked_s > HORIZONS_S)
             if (too_much & relevant).any():
                 return "decode"
-        if cost := self.engine_cost():
+        if self._engine_cost and (cost := self._engine_cost()):
             too_much = _engine_busy_s(demand, cost) > utilisation * HORIZONS_S
             if (too_much & relevant).any():
                 return "engine"
@@ -227,52 +304,9 @@ class LoadEstimate:
 
     def busy_s(self, states: Sequence[StreamState]) -> Horizons:
         """Return the seconds of each device that these streams need; 0 while no cost is known."""
-        if not self._s_per_frame:
+        if self._capacity is None or not self._s_per_frame:
             return np.zeros_like(HORIZONS_S)
-        return self._busy_s(Demand.of(states), math.inf)
-
-    def _busy_s(self, demand: Demand, utilisation: float) -> Horizons:
-        plan, needed_s = self._plan, demand.needed_s
-        started = demand.started[:, None]
-        # A first window is decoded without context.
-        first_s = np.where(started, 0.0, np.minimum(needed_s, demand.window_s[:, None]))
-        work_frames = self._frames(demand, needed_s - first_s)
-        first_frames = plan.first_hop + plan.right
-        calls = 1 / self._windows_per_call(int((~demand.started).sum()), first_frames)
-        work_frames += np.where(first_s > 0, self._work_frames(first_frames, calls), 0.0)
-        work_s = work_frames * self._usual_s_per_frame
-        share_s = MAX_STREAM_SHARE * utilisation * self._devices * HORIZONS_S
-        in_real_time_s = work_s / np.maximum(1.0, demand.speed)[:, None]
-        return np.minimum(work_s, np.maximum(share_s, in_real_time_s)).sum(0) / self._devices
-
-    def _frames(self, demand: Demand, audio_s: Needs) -> Needs:
-        """Return the frames to decode for this audio, with context and the fixed part of calls."""
-        windows, context = demand.windows(audio_s), self._plan.left + self._plan.right
-        new_frames = audio_s * demand.speed[:, None] * self._frames_per_s
-        windows_per_call = self._windows_per_call(
-            len(demand.started), context + self._plan.first_hop
-        )
-        calls = windows / windows_per_call
-        if self._overhead_frames is None:
-            return calls
-        return new_frames + windows * context + calls * self._overhead_frames
-
-    def _blocked_s(self, demand: Demand) -> Horizons:
-        """Return the longest wait of due windows for a call that has just started.
-
-        Such a call holds as many windows that are due later as exist and fit.
-        """
-        later_s = np.where(demand.due_s > 0, 0.0, demand.window_s[:, None])
-        frames = self._frames(demand, later_s).sum(0) / self._devices
-        return np.minimum(frames * self._usual_s_per_frame, self._longest_call_s())
-
-    def _longest_call_s(self) -> float:
-        """Return the duration of a call with as many windows as fit."""
-        limits, plan = self._limits, self._plan
-        frames = limits.windows * (plan.left + plan.first_hop + plan.right)
-        if limits.padded_frames is not None:
-            frames = min(frames, limits.padded_frames)
-        return self._work_frames(frames, 1) * self._usual_s_per_frame
+        return self._capacity.busy_s(Demand.of(states), math.inf, self._usual_s_per_frame)
 
     @property
     def _usual_s_per_frame(self) -> float:
@@ -282,18 +316,8 @@ class LoadEstimate:
 
     def _could_be_in_time(self, window: SentWindow, s_per_frame: float) -> bool:
         """True if a free device would have decoded the window in time."""
-        return window.slack_s >= FAIR_SLACK_S + self._work_frames(window.frames, 1) * s_per_frame
-
-    def _windows_per_call(self, streams: int, frames: float) -> float:
-        """Return the number of windows of `frames` frames in a call when all streams wait."""
-        limits = self._limits
-        fitting: float = limits.windows
-        if limits.padded_frames is not None:
-            fitting = min(fitting, limits.padded_frames / frames)
-        return max(1.0, min(fitting, streams / self._devices))
-
-    def _work_frames(self, frames: float, calls: float) -> float:
-        return calls if self._overhead_frames is None else frames + calls * self._overhead_frames
+        assert self._capacity is not None
+        return window.slack_s >= FAIR_SLACK_S + self._capacity.work(window.frames, 1) * s_per_frame
 
 
 def _engine_busy_s(demand: Demand, cost: EngineCost) -> Horizons:

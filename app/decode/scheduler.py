@@ -26,7 +26,7 @@ from app.decode.batch import (
     Result,
     deliver,
 )
-from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, LoadEstimate
+from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, DecodeCapacity, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import WatchedCall, find_hung_call
 from app.errors import CodecFailed, NotReady
@@ -60,20 +60,22 @@ class Scheduler:
         limits: BatchLimits | None = None,
         call_cost: CallCost | None = None,
         *,
+        load_estimate: LoadEstimate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the threads, which `start` starts.
 
         `call_limit_s` is the time after which a call counts as hung. `limits` are the queue's.
-        `call_cost` is the cost of a call if it was measured at startup. `clock` returns seconds.
+        `call_cost` is the cost of a call if it was measured at startup. The scheduler updates
+        `load_estimate`. `clock` returns seconds.
         """
         self.spec = codecs[0].spec
-        self.load = LoadEstimate(
-            limits or BatchLimits(1),
-            len(codecs),
-            plan_windows(self.spec, first_window_s=FIRST_WINDOW_S, overlap_s=USUAL_OVERLAP_S),
-            self.spec.frames_per_s,
-            call_cost,
+        plan = plan_windows(self.spec, first_window_s=FIRST_WINDOW_S, overlap_s=USUAL_OVERLAP_S)
+        self.load = load_estimate or LoadEstimate()
+        self.load.codec_loaded(
+            DecodeCapacity(
+                limits or BatchLimits(1), len(codecs), plan, self.spec.frames_per_s, call_cost
+            )
         )
         self.failure: BaseException | None = None
         self._queue = queue

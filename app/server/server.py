@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
         """At SIGTERM or SIGINT reject new requests and drain; a second signal exits at once."""
         if self.should_exit:
             os._exit(self.exit_code)
-        self._service.drain()
+        self._service.readiness.drain()
         self.should_exit = True
 
     def fail(self) -> None:
@@ -173,7 +173,7 @@ def serve(app: FastAPI, settings: Settings) -> NoReturn:
         faulthandler.dump_traceback_later(HARD_EXIT_S, exit=True)
         server.fail()
 
-    service.on_failure = fail
+    service.readiness.on_failure = fail
     signal.signal(signal.SIGTERM, _exit_before_start)  # until uvicorn installs its own handler
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         try:

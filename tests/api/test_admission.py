@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from app.api.admission import MESSAGES, STREAM_RESERVE, Admission
-from app.decode.load_estimate import CallCost, LoadEstimate, StreamState
+from app.decode.load_estimate import CallCost, DecodeCapacity, LoadEstimate, StreamState
 from app.decode.queue import BatchLimits
 from app.errors import Overloaded
 from app.synthesis.audio_output import ClientGone
@@ -42,11 +42,17 @@ def refusals(reason: str) -> float:
     return counted("tts_refused_total", reason=reason)
 
 
+def carry(load: LoadEstimate, streams: float) -> None:
+    """Set the estimate to a device that carries so many streams."""
+    limits, cost = BatchLimits(1, call_overhead_frames=0), CallCost(0, 1 / streams / 50)
+    load.codec_loaded(DecodeCapacity(limits, 1, PLAN, 50, cost))
+
+
 def carrying(streams: float) -> LoadEstimate:
-    """Return an estimate for a device that sustains this many streams."""
-    return LoadEstimate(
-        BatchLimits(1, call_overhead_frames=0), 1, PLAN, 50, CallCost(0, 1 / streams / 50)
-    )
+    """Return an estimate for a device that carries so many streams."""
+    load = LoadEstimate()
+    carry(load, streams)
+    return load
 
 
 class LateLoad(LoadEstimate):
@@ -57,7 +63,9 @@ class LateLoad(LoadEstimate):
 
 
 def late_load() -> LoadEstimate:
-    return LateLoad(BatchLimits(8), 1, PLAN, 50)
+    load = LateLoad()
+    load.codec_loaded(DecodeCapacity(BatchLimits(8), 1, PLAN, 50))
+    return load
 
 
 @asynccontextmanager
@@ -87,9 +95,10 @@ async def refused(admission: Admission, reason: str, *, whole: bool = False) -> 
 
 @pytest.mark.fault(24)
 async def test_a_stream_is_refused_where_the_devices_time_would_not_do() -> None:
-    admission = Admission(64, utilisation=0.8)
+    load = LoadEstimate()
+    admission = Admission(load, 64, utilisation=0.8)
     async with taken(admission, 3):
-        admission.load = carrying(5)
+        carry(load, 5)
         assert not await refused(admission, "decode")
         async with taken(admission, 1):
             assert await refused(admission, "decode")
@@ -98,8 +107,7 @@ async def test_a_stream_is_refused_where_the_devices_time_would_not_do() -> None
 
 @pytest.mark.fault(24)
 async def test_no_stream_is_added_while_clients_run_dry() -> None:
-    admission = Admission(64, utilisation=0.8)
-    admission.load = late_load()
+    admission = Admission(late_load(), 64, utilisation=0.8)
     assert not await refused(admission, "late")
     async with taken(admission, 1):
         assert await refused(admission, "late")
@@ -109,8 +117,7 @@ async def test_no_stream_is_added_while_clients_run_dry() -> None:
 async def test_an_idle_machine_lets_one_in_and_a_whole_body_is_none(
     load: LoadEstimate, reason: str
 ) -> None:
-    admission = Admission(64, utilisation=0.8)
-    admission.load = load
+    admission = Admission(load, 64, utilisation=0.8)
     async with admission.slot(), admission.slot():
         assert not await refused(admission, reason)
         async with taken(admission, 1):
@@ -120,8 +127,7 @@ async def test_an_idle_machine_lets_one_in_and_a_whole_body_is_none(
 
 @pytest.mark.parametrize("load", [carrying(0.5), late_load()], ids=["slow", "late"])
 async def test_it_can_be_turned_off(load: LoadEstimate) -> None:
-    admission = Admission(64, utilisation=0)
-    admission.load = load
+    admission = Admission(load, 64, utilisation=0)
     async with taken(admission, 63):
         assert not await refused(admission, "decode")
     async with taken(admission, 64):
@@ -129,7 +135,7 @@ async def test_it_can_be_turned_off(load: LoadEstimate) -> None:
 
 
 async def test_whole_bodies_leave_places_to_streams() -> None:
-    admission, kept = Admission(64), int(64 * STREAM_RESERVE)
+    admission, kept = Admission(LoadEstimate(), 64), int(64 * STREAM_RESERVE)
     async with AsyncExitStack() as places:
         for _ in range(64 - kept):
             await places.enter_async_context(admission.slot())
@@ -140,14 +146,14 @@ async def test_whole_bodies_leave_places_to_streams() -> None:
 
 
 async def test_a_single_place_is_anybodys() -> None:
-    admission = Admission(1)
+    admission = Admission(LoadEstimate(), 1)
     assert not await refused(admission, "places", whole=True)
     async with admission.slot():
         assert await refused(admission, "places")
 
 
 async def test_a_keys_places_are_counted_by_their_own_reason() -> None:
-    admission, before = Admission(64, limit_per_key=1), refusals("key")
+    admission, before = Admission(LoadEstimate(), 64, limit_per_key=1), refusals("key")
     async with admission.slot(7):
         with pytest.raises(Overloaded, match="API key"):
             admission.check(7)
@@ -198,8 +204,7 @@ class Line:
 
 @pytest.mark.fault(60)
 async def test_streams_that_wait_begin_in_order_as_others_end() -> None:
-    admission = Admission(64, utilisation=0.8, wait_s=20)
-    admission.load = carrying(3)  # two of them at once
+    admission = Admission(carrying(3), 64, utilisation=0.8, wait_s=20)  # two of them at once
     line = Line(admission)
     async with taken(admission, 1):
         async with taken(admission, 1):
@@ -220,10 +225,11 @@ async def test_streams_that_wait_begin_in_order_as_others_end() -> None:
 @pytest.mark.fault(60)
 async def test_a_stream_begins_as_soon_as_time_has_made_room() -> None:
     """No other ends: one that plays gets ahead of its client."""
-    admission = Admission(64, utilisation=0.8, wait_s=20)
+    load = LoadEstimate()
+    admission = Admission(load, 64, utilisation=0.8, wait_s=20)
     line = Line(admission)
     async with taken(admission, 2) as playing:
-        admission.load = carrying(3)
+        carry(load, 3)
         await line.add()
         await line.add()
         playing[0].now = replace(playing[0].now, lead_s=math.inf)
@@ -233,12 +239,13 @@ async def test_a_stream_begins_as_soon_as_time_has_made_room() -> None:
 
 @pytest.mark.fault(60)
 async def test_a_stream_does_not_pass_those_that_wait() -> None:
-    admission = Admission(64, utilisation=0.8, wait_s=20)
+    load = LoadEstimate()
+    admission = Admission(load, 64, utilisation=0.8, wait_s=20)
     line = Line(admission)
     async with taken(admission, 2):
-        admission.load = carrying(3)
+        carry(load, 3)
         await line.add()
-        admission.load = carrying(100)  # seen at the next look
+        carry(load, 100)  # seen at the next look
         await line.add()
         assert line.begun == []
         assert await line.until_begun(2) == [0, 1]
@@ -247,19 +254,21 @@ async def test_a_stream_does_not_pass_those_that_wait() -> None:
 
 @pytest.mark.fault(60)
 async def test_the_wait_ends_with_429() -> None:
-    admission = Admission(64, utilisation=0.8, wait_s=0.1)
+    load = LoadEstimate()
+    admission = Admission(load, 64, utilisation=0.8, wait_s=0.1)
     async with taken(admission, 2):
-        admission.load = carrying(3)
+        carry(load, 3)
         assert await refused(admission, "decode")
         assert admission.waiting == 0
 
 
 @pytest.mark.fault(57, 60)
 async def test_the_wait_is_longer_by_the_time_in_which_the_process_stood_still() -> None:
-    admission = Admission(64, utilisation=0.8, wait_s=0.5)
+    load = LoadEstimate()
+    admission = Admission(load, 64, utilisation=0.8, wait_s=0.5)
     line = Line(admission)
     async with taken(admission, 2) as playing:
-        admission.load = carrying(3)
+        carry(load, 3)
         await line.add()
         time.sleep(1.0)  # noqa: ASYNC251  (nothing else runs, as in a frozen container)
         await asyncio.sleep(0.2)
@@ -270,10 +279,11 @@ async def test_the_wait_is_longer_by_the_time_in_which_the_process_stood_still()
 
 @pytest.mark.fault(60)
 async def test_a_client_that_leaves_while_it_waits_makes_room_for_the_next() -> None:
-    admission = Admission(64, utilisation=0.8, wait_s=20)
+    load = LoadEstimate()
+    admission = Admission(load, 64, utilisation=0.8, wait_s=20)
     line = Line(admission)
     async with taken(admission, 2):
-        admission.load = carrying(3)
+        carry(load, 3)
         await line.add()
         await line.add()
         line.left[0].set()
@@ -288,19 +298,19 @@ async def test_a_client_that_leaves_while_it_waits_makes_room_for_the_next() -> 
 
 @pytest.mark.fault(60)
 async def test_those_that_wait_hold_their_places() -> None:
-    admission = Admission(3, utilisation=0.8, wait_s=20)
+    load = LoadEstimate()
+    admission = Admission(load, 3, utilisation=0.8, wait_s=20)
     line = Line(admission)
     async with taken(admission, 2):
-        admission.load = carrying(3)
+        carry(load, 3)
         await line.add()
         assert await refused(admission, "places")
     await line.close()
 
 
-async def play_one(served: Served, engine: FixedEngine, load: LoadEstimate) -> asyncio.Task[int]:
-    """Start a request on a device with this load; returns its status at the end."""
-    assert served.service.decoder is not None
-    served.service.admission.load = load
+async def play_one(served: Served, engine: FixedEngine, streams: float) -> asyncio.Task[int]:
+    """Start a request on a device that carries so many streams; returns its status at the end."""
+    carry(served.service.load_estimate, streams)
 
     async def play() -> int:
         return (await served.client.post(SPEECH, json=HELLO)).status_code
@@ -315,7 +325,7 @@ async def test_a_refusal_is_429_and_asks_nothing_of_the_engine() -> None:
     engine = FixedEngine(CODES, stall_after=5)
     settings = settings_for_tests(admission_utilisation=0.5, admission_wait_s=0)
     async with serving(engine, settings=settings) as served:
-        playing = await play_one(served, engine, carrying(1))
+        playing = await play_one(served, engine, 1)
         for _ in range(3):
             answer = await served.client.post(SPEECH, json=HELLO)
             assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
@@ -334,7 +344,7 @@ async def test_a_request_waits_until_another_has_ended() -> None:
     async with serving(
         engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)
     ) as served:
-        playing = await play_one(served, engine, carrying(1))
+        playing = await play_one(served, engine, 1)
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         await served.until_metric("tts_requests_waiting", 1)
         assert len(engine.prompts) == 1
@@ -351,7 +361,7 @@ async def test_a_client_that_disconnects_while_it_waits_is_let_go(
     async with serving(
         engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)
     ) as served:
-        playing = await play_one(served, engine, carrying(1))
+        playing = await play_one(served, engine, 1)
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         admission = served.service.admission
         await until(lambda: admission.waiting)
@@ -390,11 +400,9 @@ async def test_a_stream_that_its_engine_cannot_keep_up_with_counts_for_no_other(
 async def test_what_is_played_is_what_is_predicted_from() -> None:
     """Ten answers with a codec that does nothing: something is known, and it says that there is room."""
     async with serving(FixedEngine(CODES)) as served:
-        assert served.service.decoder is not None
-        load = served.service.decoder.load
+        load = served.service.load_estimate
         await served.client.post(SPEECH, json={**HELLO, "stream": False})
         for _ in range(10):
             assert load.shortage([Playing()], Playing(), 0.8, 0.0) is None
             await good_request(served)
         assert load.busy_s([Playing().state()])[-1] > 0
-        assert load is served.service.admission.load

@@ -314,9 +314,10 @@ async def test_a_folder_that_cannot_be_written_is_told_by_ready(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     settings = settings_for_tests(tts_api=UNREACHABLE, voices_folder=str(tmp_path / "file"))
     app = create_app(settings, engine=FixedEngine(CODES), codec=ToneCodec())
+    service = app.state.service
     async with app.router.lifespan_context(app), asyncio.timeout(5):
-        await until(lambda: "VOICES_FOLDER" in app.state.service.problem)
-        assert app.state.service.alive
+        await until(lambda: "VOICES_FOLDER" in service.readiness.reason)
+        assert service.alive
 
 
 async def test_a_model_that_cannot_clone_says_so_and_reads_nothing() -> None:

@@ -187,7 +187,7 @@ async def test_a_lost_device_fails_what_is_in_flight_and_turns_health_and_readin
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     engine, told = FixedEngine(CODES, stall_after=0), asyncio.Event()
     async with serving(engine, LosingCodec()) as served:
-        served.service.on_failure = told.set
+        served.service.readiness.on_failure = told.set
         silent = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         await engine.stalled.wait()
         engine.stall_after, engine.numbers = None, [CULPRIT] * 40

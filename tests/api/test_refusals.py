@@ -252,13 +252,13 @@ async def test_more_requests_than_places_get_429_with_retry_after() -> None:
 async def test_speech_is_503_until_the_codec_is_warm() -> None:
     engine = FixedEngine(list(range(100)))
     async with serving(engine) as served:
-        warm, served.service.decoder = served.service.decoder, None
+        served.service.readiness.set_loading()
         answer = await served.client.post(SPEECH, json=HELLO)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
         assert "retry-after" in answer.headers
         assert (await served.client.get("/health")).status_code == 200
         assert (await served.client.get("/ready")).status_code == 503
-        served.service.decoder = warm
+        served.service.readiness.set_ready()
         await good_request(served)
 
 

@@ -14,6 +14,7 @@ from app.api.errors import ResponseBroken
 from app.api.history import RequestHistory
 from app.api.response import AudioResponse, OutputFormat
 from app.audio.encoders import make_encoder
+from app.decode.load_estimate import LoadEstimate
 from app.errors import EngineTruncated
 from app.synthesis.audio_output import Sink, SynthesisStats
 from app.synthesis.stats import Progress
@@ -66,8 +67,8 @@ async def test_a_client_that_reads_nothing_leaves_the_devices_time_to_the_others
         client, admission = await raw_request(served), served.service.admission
         await until(lambda: admission.streams)
         (stalled,) = admission._streams
-        assert admission.load is not None
-        await until(lambda: not admission.load.busy_s([stalled.state()])[-1])
+        load = served.service.load_estimate
+        await until(lambda: not load.busy_s([stalled.state()])[-1])
         assert stalled.state().left_s > 0
         client.close()
 
@@ -123,7 +124,7 @@ async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
     answer = OutputFormat(
         "pcm", 24_000, "pcm_s16le", 16, lambda: make_encoder("pcm", 24_000), "events", 0.05
     )
-    response = AudioResponse(speak, answer, Admission(1, None, 0.0), RequestHistory())
+    response = AudioResponse(speak, answer, Admission(LoadEstimate(), 1), RequestHistory())
     scope = {
         "type": "http",
         "extensions": {"speech.abort": aborted.set},

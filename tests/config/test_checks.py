@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.api.service import Service
 from app.components import build_decoder, build_profile
 from app.config.ineffective import ineffective_settings
 from app.config.settings import Settings
+from app.decode.load_estimate import LoadEstimate
 from app.decode.queue import DeadlineQueue
-from app.main import create_app
 from tests.fakes import UNREACHABLE
 from tests.live_server import settings_for_tests
 
@@ -76,10 +75,15 @@ def test_it_is_told_when_the_codec_is_loaded(caplog: pytest.LogCaptureFixture) -
     settings = settings_for_tests(
         device="cpu", torch_compile=True, max_concurrent_requests_per_key=1
     )
-    service = create_app(settings).state.service
-    assert isinstance(service, Service)
     with caplog.at_level(logging.WARNING, logger="app"):
-        build_decoder(service, None, DeadlineQueue)
+        build_decoder(
+            settings,
+            build_profile(settings),
+            print,
+            codec=None,
+            queue=DeadlineQueue,
+            load_estimate=LoadEstimate(),
+        )
     assert [record.getMessage().split()[0] for record in caplog.records] == [
         "MAX_CONCURRENT_REQUESTS_PER_KEY",
         "TORCH_COMPILE",

@@ -20,6 +20,7 @@ from app.decode.load_estimate import (
     MIN_CALLS,
     UNDERRUN_MEMORY_S,
     CallCost,
+    DecodeCapacity,
     Demand,
     LoadEstimate,
     SentWindow,
@@ -53,18 +54,26 @@ class Listed:
         return self.fixed
 
 
+def estimate_of(capacity: DecodeCapacity) -> LoadEstimate:
+    load = LoadEstimate()
+    load.codec_loaded(capacity)
+    return load
+
+
 def estimate(
     limits: BatchLimits | None = None,
     *,
     frame_s: float = 0.001,
     devices: int = 1,
     plan: WindowPlan = PLAN,
+    engine_cost: EngineCost | None = None,
 ) -> LoadEstimate:
     """Devices on which a frame costs that much; windows have 20 frames, and 60 of context."""
     limits = limits or BatchLimits(1, call_overhead_frames=0)
-    return LoadEstimate(
-        limits, devices, plan, 1 / FRAME_S, CallCost(limits.call_overhead_frames, frame_s)
-    )
+    load = LoadEstimate(lambda: engine_cost)
+    cost = CallCost(limits.call_overhead_frames, frame_s)
+    load.codec_loaded(DecodeCapacity(limits, devices, plan, 1 / FRAME_S, cost))
+    return load
 
 
 def needed(load: LoadEstimate, streams: int, state: StreamState = STEADY) -> float:
@@ -88,7 +97,9 @@ def shortage(
 
 
 def test_nothing_is_predicted_before_a_cost_is_known() -> None:
-    load = LoadEstimate(BatchLimits(8, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S)
+    load = LoadEstimate()
+    assert shortage(load, 100) is None
+    load.codec_loaded(DecodeCapacity(BatchLimits(8, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S))
     for _ in range(MIN_CALLS):
         assert shortage(load, 100) is None
         load.call_finished(9.0, 1, 10)
@@ -98,9 +109,8 @@ def test_nothing_is_predicted_before_a_cost_is_known() -> None:
 @pytest.mark.fault(60)
 def test_a_cost_measured_at_the_start_counts_before_the_first_call() -> None:
     """A window of 80 frames at 1 ms each, every 0.4 s."""
-    load = LoadEstimate(
-        BatchLimits(1, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S, CallCost(0, 0.001)
-    )
+    limits = BatchLimits(1, call_overhead_frames=0)
+    load = estimate_of(DecodeCapacity(limits, 1, PLAN, 1 / FRAME_S, CallCost(0, 0.001)))
     assert shortage(load, 3) is None
     assert shortage(load, 4) == "decode"
 
@@ -154,7 +164,7 @@ def test_a_padded_limit_bounds_what_shares_a_call() -> None:
 
 
 def test_where_frames_are_free_calls_are_all_that_counts() -> None:
-    load = LoadEstimate(BatchLimits(8), 1, PLAN, 1 / FRAME_S)
+    load = estimate_of(DecodeCapacity(BatchLimits(8), 1, PLAN, 1 / FRAME_S))
     for number in range(MIN_CALLS):
         load.call_finished(0.1, 1 + number % 3, 20 + number)
     assert needed(load, 1) == pytest.approx(0.25)
@@ -162,7 +172,8 @@ def test_where_frames_are_free_calls_are_all_that_counts() -> None:
 
 
 def test_a_first_call_that_takes_seconds_does_not_count() -> None:
-    load = LoadEstimate(BatchLimits(1, call_overhead_frames=0), 1, PLAN, 1 / FRAME_S)
+    limits = BatchLimits(1, call_overhead_frames=0)
+    load = estimate_of(DecodeCapacity(limits, 1, PLAN, 1 / FRAME_S))
     load.call_finished(5.0, 1, 30)
     for _ in range(MIN_CALLS):
         load.call_finished(0.03, 1, 30)
@@ -273,8 +284,7 @@ def test_a_window_whose_codes_came_too_late_for_a_free_device_is_not_the_devices
 
 @pytest.mark.fault(60)
 def test_an_engine_on_this_machine_makes_so_many_first_sentences_and_no_more() -> None:
-    load = estimate(frame_s=1e-6)
-    load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, min_s=0.04)
+    load = estimate(frame_s=1e-6, engine_cost=EngineCost(s_per_voice_s=0.02, min_s=0.04))
     admitted = next(
         n for n in range(100) if load.shortage([Listed(FRESH)] * n, Listed(FRESH), BOUND, 0.0)
     )
@@ -285,8 +295,7 @@ def test_an_engine_on_this_machine_makes_so_many_first_sentences_and_no_more() -
 
 @pytest.mark.fault(60)
 def test_such_an_engine_has_nothing_more_to_do_for_what_has_arrived() -> None:
-    load = estimate(frame_s=1e-6)
-    load.engine_cost = lambda: EngineCost(s_per_voice_s=0.02, min_s=0.04)
+    load = estimate(frame_s=1e-6, engine_cost=EngineCost(s_per_voice_s=0.02, min_s=0.04))
     arrived = Listed(replace(AHEAD, left_s=5.0, arrived_s=5.0))
     assert load.shortage([arrived] * 100, Listed(), BOUND, 0.0) is None
     unmade = Listed(replace(AHEAD, lead_s=12.0))  # 14 s of sound within the longest horizon
@@ -381,13 +390,8 @@ class Machine:
     def estimate(self, *, measured: bool) -> LoadEstimate:
         plan = WindowPlan(self.hop, max(self.hop, self.longest), self.context, 1, seamless=False)
         cost = CallCost(self.call_frames, self.frame_s) if measured else None
-        return LoadEstimate(
-            BatchLimits(self.windows, call_overhead_frames=self.call_frames),
-            1,
-            plan,
-            1 / FRAME_S,
-            cost,
-        )
+        limits = BatchLimits(self.windows, call_overhead_frames=self.call_frames)
+        return estimate_of(DecodeCapacity(limits, 1, plan, 1 / FRAME_S, cost))
 
     def run(
         self,

@@ -218,7 +218,7 @@ async def test_a_signal_turns_readiness_off_before_anything_is_closed() -> None:
     async with serving(engine) as served:
         playing = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
         await engine.stalled.wait()
-        served.service.drain()
+        served.service.readiness.drain()
         for answer in (
             await served.client.get("/ready"),
             await served.client.post(SPEECH, json=HELLO),
@@ -228,6 +228,10 @@ async def test_a_signal_turns_readiness_off_before_anything_is_closed() -> None:
         assert (await served.client.get("/health")).status_code == 200
         engine.go_on.set()
         assert (await playing).status_code == 200
-        served.service.draining = False
+
+
+async def test_a_signal_makes_the_service_drain() -> None:
+    async with serving() as served:
+        assert not served.service.readiness.draining
         served.server.handle_exit(signal.SIGTERM, None)
-        assert served.service.draining
+        assert served.service.readiness.draining
