@@ -16,9 +16,9 @@ from typing import Literal, TextIO
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 LogFormat = Literal["text", "json"]
-WAITING_BYTES = 1 << 20  # of queued lines; further lines are dropped
-LAST_LINES_S = 2.0  # for writing the queued lines when the process ends
-RETRY_MS = 1_000  # longest wait for a non-blocking standard error to become writable
+MAX_QUEUED_BYTES = 1 << 20  # of queued lines; further lines are dropped
+DRAIN_LIMIT_S = 2.0  # for writing the queued lines when the process ends
+POLL_LIMIT_MS = 1_000  # longest wait for a non-blocking standard error to become writable
 
 
 class QueuedStream(io.TextIOBase):
@@ -28,16 +28,16 @@ class QueuedStream(io.TextIOBase):
     number of dropped lines is written in its place.
     """
 
-    def __init__(self, descriptor: int, waiting_bytes: int = WAITING_BYTES) -> None:
-        """Write to the file descriptor, with at most `waiting_bytes` queued."""
-        self._descriptor, self._most_bytes = descriptor, waiting_bytes
+    def __init__(self, descriptor: int, max_bytes: int = MAX_QUEUED_BYTES) -> None:
+        """Write to the file descriptor, with at most `max_bytes` queued."""
+        self._descriptor, self._max_bytes = descriptor, max_bytes
         self.notice: Callable[[int], str] = (
             "{} log lines were dropped because standard error was not read\n".format
         )
-        self._begin()
-        os.register_at_fork(after_in_child=self._begin)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         """Create an empty queue.
 
         Called after a fork too, because the child has no thread and the parent writes the old
@@ -45,7 +45,7 @@ class QueuedStream(io.TextIOBase):
         """
         self._changed = threading.Condition()
         self._queue: deque[tuple[bytes, int]] = deque()  # text and its number of lines
-        self._waiting_bytes = self._dropped = 0
+        self._queued_bytes = self._dropped = 0
         self._thread: threading.Thread | None = None
 
     @property
@@ -69,7 +69,7 @@ class QueuedStream(io.TextIOBase):
             if self._is_full(len(data)):
                 self._dropped += text.count("\n")
                 return len(text)
-            self._tell_dropped()
+            self._report_dropped()
             self._put(data, text.count("\n"))
             self._changed.notify_all()
             self._start()
@@ -78,15 +78,15 @@ class QueuedStream(io.TextIOBase):
     def flush(self) -> None:
         """Do nothing, because it must not block; `drain` waits."""
 
-    def drain(self, limit_s: float = LAST_LINES_S) -> None:
+    def drain(self, limit_s: float = DRAIN_LIMIT_S) -> None:
         """Wait at most `limit_s` until the queue is written."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._waiting_bytes, limit_s)
+            self._changed.wait_for(lambda: not self._queued_bytes, limit_s)
 
     def _is_full(self, more_bytes: int) -> bool:
         """Return True if there is no room; after a drop the queue must first be half empty."""
-        most_bytes = self._most_bytes // 2 if self._dropped else self._most_bytes
-        return self._waiting_bytes + more_bytes > most_bytes
+        limit_bytes = self._max_bytes // 2 if self._dropped else self._max_bytes
+        return self._queued_bytes + more_bytes > limit_bytes
 
     def _start(self) -> None:
         """Start the thread at the first text; if that fails, retry at the next."""
@@ -98,9 +98,9 @@ class QueuedStream(io.TextIOBase):
 
     def _put(self, data: bytes, lines: int) -> None:
         self._queue.append((data, lines))
-        self._waiting_bytes += len(data)
+        self._queued_bytes += len(data)
 
-    def _tell_dropped(self) -> None:
+    def _report_dropped(self) -> None:
         if self._dropped:
             lines, self._dropped = self._dropped, 0
             self._put(self.notice(lines).encode(errors="backslashreplace"), lines)
@@ -114,11 +114,11 @@ class QueuedStream(io.TextIOBase):
             written = self._write(data)
             with self._changed:
                 self._queue.popleft()
-                self._waiting_bytes -= len(data)
+                self._queued_bytes -= len(data)
                 if not written:
                     self._dropped += lines
                 elif not self._queue:
-                    self._tell_dropped()
+                    self._report_dropped()
                 self._changed.notify_all()
 
     def _write(self, data: bytes) -> bool:
@@ -130,7 +130,7 @@ class QueuedStream(io.TextIOBase):
             except BlockingIOError:
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
-                poll.poll(RETRY_MS)
+                poll.poll(POLL_LIMIT_MS)
             except OSError:
                 return False
         return True
@@ -145,12 +145,12 @@ class _LogHandler(logging.StreamHandler[TextIO]):
         super().close()
 
 
-def configure(level: str, form: LogFormat) -> None:
+def configure(level: str, log_format: LogFormat) -> None:
     """Log to standard error in one format, without blocking.
 
     Replaces `sys.stderr`, so that warnings and tracebacks do not block either.
     """
-    formatter = _formatter(form)
+    formatter = _formatter(log_format)
     _queue_stderr(formatter)
     handler = _LogHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -174,8 +174,8 @@ def _notice(lines: int, formatter: logging.Formatter) -> str:
     return f"{formatter.format(record)}\n"
 
 
-def _formatter(form: LogFormat) -> logging.Formatter:
-    if form == "text":
+def _formatter(log_format: LogFormat) -> logging.Formatter:
+    if log_format == "text":
         return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     return OrjsonFormatter(
         ["levelname", "name", "message"],

@@ -123,7 +123,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimit,
         limit_bytes=limit_bytes,
-        most_values=MAX_VALUES + settings.max_input_characters,
+        max_values=MAX_VALUES + settings.max_input_characters,
         upload_bytes=limit_bytes + settings.max_reference_bytes,
         upload_paths=UPLOAD_PATHS,
     )

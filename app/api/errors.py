@@ -54,7 +54,7 @@ def error_response(error: ServiceError, status: int | None = None) -> JSONRespon
         headers["connection"] = "upgrade, close"  # RFC 9110, 7.8: must name the Upgrade header
     if isinstance(error, InvalidHandshake):
         headers["sec-websocket-version"] = "13"  # RFC 6455, 4.4
-    return _answer(status or error.status, error.body(), headers)
+    return _json_response(status or error.status, error.body(), headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -77,16 +77,16 @@ class UnhandledErrors:
         """Pass the request on. Answer an exception with 500 if nothing was sent, then raise it."""
         started = scope["type"] != "http"
 
-        async def watched(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_and_note)
         except Exception as exc:
             if isinstance(exc, ClientDisconnect):
-                _left(scope)
+                _count_disconnect(scope)
             elif not isinstance(exc, ResponseBroken):  # raised on purpose and logged already
                 log.error(
                     "request %s: unexpected error", request_log_of(scope).request_id, exc_info=exc
@@ -103,14 +103,14 @@ def count_rejection(scope: Scope, code: str, reason: str | None = None) -> None:
         metrics.REQUESTS.labels(code).inc()
 
 
-def _left(scope: Scope) -> None:
+def _count_disconnect(scope: Scope) -> None:
     """Count a client that disconnected too early, unless its request has been rejected already."""
     if request_log_of(scope).error is None:
         reason = "the client disconnected before its request was complete"
         count_rejection(scope, "cancelled", reason)
 
 
-def _answer(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:
+def _json_response(status: int, body: ErrorBody, headers: dict[str, str]) -> JSONResponse:
     return JSONResponse({"error": asdict(body)}, status_code=status, headers=headers)
 
 
@@ -129,7 +129,7 @@ async def _on_invalid_request(request: Request, exc: Exception) -> JSONResponse:
     field = next(names, None)
     message = f"{field}: {first['msg']}" if field else f"{first['msg']} ({BODY_RULE})"
     body = ErrorBody(message[:500], RequestError.type, field, str(first["type"]))
-    return _answer(RequestError.status, body, {"x-should-retry": "false"})
+    return _json_response(RequestError.status, body, {"x-should-retry": "false"})
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
@@ -145,11 +145,11 @@ async def _on_http_exception(request: Request, exc: Exception) -> JSONResponse:
     body = ErrorBody(phrase.phrase, RequestError.type, None, phrase.name.lower())
     headers = {**(exc.headers or {}), "x-should-retry": "false"}
     if phrase is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods(request))
-    return _answer(exc.status_code, body, headers)
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return _json_response(exc.status_code, body, headers)
 
 
-def _methods(request: Request) -> list[str]:
+def _allowed_methods(request: Request) -> list[str]:
     """Return every method of a path. Starlette returns those of the first matching route alone."""
     routes: list[BaseRoute] = request.app.routes
 

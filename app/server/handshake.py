@@ -48,14 +48,14 @@ def read_handshake(target: bytes, headers: RawHeaders) -> Request:
     return request
 
 
-def _values(headers: RawHeaders, wanted: bytes) -> Iterable[list[bytes]]:
-    return (value.split(b",") for name, value in headers if name == wanted)
+def _values(headers: RawHeaders, header: bytes) -> Iterable[list[bytes]]:
+    return (value.split(b",") for name, value in headers if name == header)
 
 
 def _deduplicated(headers: RawHeaders) -> Headers:
     """Convert the headers, with websocket as the only protocol in `Upgrade`."""
-    taken = Headers(Upgrade="websocket")
+    kept = Headers(Upgrade="websocket")
     for name, value in headers:
         if name != b"upgrade":
-            taken[name.decode("ascii")] = value.decode("latin-1").strip(" \t")
-    return taken
+            kept[name.decode("ascii")] = value.decode("latin-1").strip(" \t")
+    return kept

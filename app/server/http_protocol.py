@@ -66,7 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._part: Literal["head", "body"] | None = None  # of the request being received
         self._head_bytes = 0
         self._field_bytes = 0
-        self._body_came = False
+        self._body_received = False
         self._fault: ServiceError | None = None  # the first error; later bytes are not parsed
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -78,9 +78,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Parse the bytes and enforce the header limit."""
         self._read_timeout.start()
         self._unset_keepalive_if_required()
-        self._body_came = False
+        self._body_received = False
         self._parse(data)
-        if self._part and not self._body_came and not self.transport.is_closing():
+        if self._part and not self._body_received and not self.transport.is_closing():
             # The bytes after the last empty line; complete pipelined requests may precede them.
             head = data.rpartition(b"\r\n\r\n")[2]
             self._head_bytes += len(head)
@@ -108,20 +108,20 @@ class HttpProtocol(HttpToolsProtocol):
             return self._upgrade(data[upgrade.args[0] :])
         return data[:0]
 
-    def _upgrade(self, behind: memoryview) -> memoryview:
+    def _upgrade(self, unread: memoryview) -> memoryview:
         """Open a WebSocket, or ignore the upgrade (RFC 9110, 7.8) and parse the headers without it.
 
-        Return the bytes `behind` the headers that are still to be parsed.
+        Takes the bytes after the headers, and returns those that are still to be parsed.
         """
         if self.parser.get_method() == b"CONNECT":
             raise RequestError("CONNECT is not supported: this server is not a proxy")
         if handshake := self._handshake():
-            self._open_websocket(handshake, bytes(behind))
-            return behind[:0]
+            self._open_websocket(handshake, bytes(unread))
+            return unread[:0]
         head = self._head_without_upgrade()
         self._new_parser()
         self.parser.feed_data(head)
-        return behind
+        return unread
 
     def on_message_begin(self) -> None:
         """Add the extension `speech.abort` to the scope and start the read timeout."""
@@ -158,7 +158,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Extend the read timeout by the size of the chunk."""
-        self._body_came, self._head_bytes = True, 0
+        self._body_received, self._head_bytes = True, 0
         if self._responding:
             self._read_timeout.add_bytes(len(body))
         super().on_body(body)
@@ -182,7 +182,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         """Run the application, and arm the write timeout when it returns or raises."""
 
-        async def attended(scope: Scope, receive: Receive, send: Send) -> None:
+        async def run_app(scope: Scope, receive: Receive, send: Send) -> None:
             self._update_write_timeout()
             if scope["http_version"] != "1.1":
                 send = CloseDelimitedBody(cycle, send).send
@@ -194,7 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
                 else:
                     self._write_stall.arm()  # an incomplete response: uvicorn closes now
 
-        super()._start_asgi_task(cycle, attended)  # type: ignore[arg-type]
+        super()._start_asgi_task(cycle, run_app)  # type: ignore[arg-type]
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -225,7 +225,7 @@ class HttpProtocol(HttpToolsProtocol):
                 raise
             return None
 
-    def _open_websocket(self, handshake: Request, behind: bytes) -> None:
+    def _open_websocket(self, handshake: Request, unread: bytes) -> None:
         """Hand over to the WebSocket protocol; abort if an HTTP response is still pending."""
         self._part = None
         self._read_timeout.stop()
@@ -239,7 +239,7 @@ class HttpProtocol(HttpToolsProtocol):
         assert isinstance(protocol, WebSocketProtocol)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
-        protocol.open_with(handshake, behind)
+        protocol.open_with(handshake, unread)
 
     def _head_without_upgrade(self) -> bytes:
         """Serialise the parsed headers without Upgrade, so that a new parser can frame the body."""

@@ -19,14 +19,14 @@ def rejection_bytes(error: ServiceError, scope: Scope, headers: list[tuple[bytes
 
     `headers` are those that the server adds to every response.
     """
-    name = request_log_of(scope).request_id
-    log.info("request %s: %s", name, error.code)
-    answer = error_response(error)
+    request_id = request_log_of(scope).request_id
+    log.info("request %s: %s", request_id, error.code)
+    response = error_response(error)
     headers = [
         *headers,
-        *answer.raw_headers,
-        (HEADER.encode(), name.encode()),
+        *response.raw_headers,
+        (HEADER.encode(), request_id.encode()),
         (b"connection", b"close"),
     ]
     lines = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
-    return b"".join(lines) + bytes(answer.body)
+    return b"".join(lines) + bytes(response.body)

@@ -14,13 +14,13 @@ MIN_BODY_BYTES_PER_S = 8_192
 class ReadTimeout:
     """Read timeout: `limit_s` for the headers, then `limit_s` plus 1 s per 8 KB for the body.
 
-    Uses a single timer. When it fires, the bytes received since it was set extend it, or `on_end`
-    is called.
+    Uses a single timer. When it fires, the bytes received since it was set extend it, or
+    `on_timeout` is called.
     """
 
-    def __init__(self, limit_s: float, on_end: Callable[[], None]) -> None:
+    def __init__(self, limit_s: float, on_timeout: Callable[[], None]) -> None:
         self._limit_s = limit_s
-        self._on_end = on_end
+        self._on_timeout = on_timeout
         self._loop = asyncio.get_running_loop()
         self._timer = ProcessTimer(self._expired)
         self._body_bytes = 0  # received since the timer was set
@@ -49,12 +49,12 @@ class ReadTimeout:
         self._timer.cancel()
 
     def _expired(self) -> None:
-        ends_s = self._timer.due_s + self._body_bytes / MIN_BODY_BYTES_PER_S
+        deadline_s = self._timer.due_s + self._body_bytes / MIN_BODY_BYTES_PER_S
         self._body_bytes = 0
-        if ends_s > self._loop.time():
-            self._timer.set(ends_s)
+        if deadline_s > self._loop.time():
+            self._timer.set(deadline_s)
         else:
-            self._on_end()
+            self._on_timeout()
 
 
 class WriteStallTimeout:
@@ -72,13 +72,13 @@ class WriteStallTimeout:
         self._on_stall = on_stall
         self._loop = asyncio.get_running_loop()
         self._timer = ProcessTimer(self._check)
-        self._left_bytes = 0  # size of the write buffer when the timer was set
+        self._buffered_bytes = 0  # size of the write buffer when the timer was set
 
     def arm(self) -> None:
         """Arm, or restart, the timer while the buffer is not empty and nothing is written to it."""
         self.disarm()
-        self._left_bytes = self._transport.get_write_buffer_size()
-        if self._left_bytes:
+        self._buffered_bytes = self._transport.get_write_buffer_size()
+        if self._buffered_bytes:
             self._timer.set(self._loop.time() + self._limit_s)
 
     def disarm(self) -> None:
@@ -86,7 +86,7 @@ class WriteStallTimeout:
         self._timer.cancel()
 
     def _check(self) -> None:
-        if self._transport.get_write_buffer_size() < self._left_bytes:
+        if self._transport.get_write_buffer_size() < self._buffered_bytes:
             self.arm()
         else:
             self._on_stall()

@@ -114,14 +114,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             if self.close_sent:  # rejected; uvicorn would log that as an error of the application
                 self.handshake_complete = True
             if self.handshake_complete:
-                self._answered()
+                self._on_handshake_answered()
 
     def send_500_response(self) -> None:
         """Answer the handshake with 500 after the application failed."""
         if not self.handshake_complete:
             self._reject(ServiceError("internal error"))
 
-    def _answered(self) -> None:
+    def _on_handshake_answered(self) -> None:
         """Stop the read timeout, and parse the bytes that followed the handshake."""
         self._read_timeout.stop()
         early, self._early = bytes(self._early), bytearray()

@@ -133,7 +133,7 @@ def test_a_pipe_without_a_reader_does_not_stop_the_service(pipe: Pipe, tmp_path:
 
 @pytest.mark.fault(55)
 def test_lines_that_do_not_fit_are_dropped_and_counted_where_they_are_missing(pipe: Pipe) -> None:
-    stream = QueuedStream(pipe.writer, waiting_bytes=10_000)
+    stream = QueuedStream(pipe.writer, max_bytes=10_000)
     for number in range(1_000):
         stream.write(f"{number} {LONG}\n")
     received = bytearray()

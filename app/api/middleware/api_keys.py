@@ -25,12 +25,12 @@ class ApiKeys:
     """API keys as hashes of equal length, so that comparison times reveal nothing about a key."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._hashes = [_hashed(key.encode()) for key in keys]
+        self._hashes = [_hash(key.encode()) for key in keys]
 
     def find(self, key: bytes) -> int | None:
         """Return the index of a key, or None if unknown. Takes the same time for all keys."""
-        hashed = _hashed(key)
-        matches = [hmac.compare_digest(hashed, known) for known in self._hashes]
+        hash_of_key = _hash(key)
+        matches = [hmac.compare_digest(hash_of_key, known) for known in self._hashes]
         return matches.index(True) if any(matches) else None
 
 
@@ -45,14 +45,14 @@ class ApiKeyMiddleware:
         if scope["type"] == "lifespan" or PROTECTED_PATH not in scope["path"]:
             await self._app(scope, receive, send)
             return
-        index = self._keys.find(_bearer(scope) or _offered(scope))
+        index = self._keys.find(_bearer_key(scope) or _subprotocol_key(scope))
         if index is None:
-            await self._refuse(scope, receive, send)
+            await self._reject(scope, receive, send)
             return
         request_log_of(scope).key = index + 1
         await self._app(scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
         count_rejection(scope, InvalidApiKey.code)
         error = InvalidApiKey("a valid API key is required (Authorization: Bearer KEY)")
         await error_response(error)(scope, receive, send)
@@ -78,17 +78,17 @@ def subprotocol_of(scope: Scope) -> str | None:
     return others[0] if others else offered[0]
 
 
-def _offered(scope: Scope) -> bytes:
+def _subprotocol_key(scope: Scope) -> bytes:
     """Return the key among the sub-protocols that a WebSocket client offers."""
     offered: list[str] = scope.get("subprotocols") or []
     keys = (name.removeprefix(KEY_PROTOCOL) for name in offered if name.startswith(KEY_PROTOCOL))
     return next(keys, "").encode("latin-1", "replace")
 
 
-def _bearer(scope: Scope) -> bytes:
+def _bearer_key(scope: Scope) -> bytes:
     scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
     return key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
 
-def _hashed(key: bytes) -> bytes:
+def _hash(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()

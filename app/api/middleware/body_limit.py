@@ -33,13 +33,13 @@ class BodyLimit:
         self,
         app: ASGIApp,
         limit_bytes: int,
-        most_values: int,
+        max_values: int,
         upload_bytes: int = 0,
         upload_paths: tuple[str, ...] = (),
     ) -> None:
         """`upload_bytes`: limit for `upload_paths`, whose bodies are not JSON."""
         self._app = app
-        self._limit_bytes, self._most_values = limit_bytes, most_values
+        self._limit_bytes, self._max_values = limit_bytes, max_values
         self._upload_bytes, self._upload_paths = upload_bytes, upload_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,14 +47,14 @@ class BodyLimit:
         lengths = [value for name, value in scope.get("headers", []) if name == b"content-length"]
         is_upload = path_is_one_of(scope, self._upload_paths)
         limit_bytes = self._upload_bytes if is_upload else self._limit_bytes
-        if lengths and _stated_bytes(lengths[0]) > limit_bytes:
+        if lengths and _content_length(lengths[0]) > limit_bytes:
             count_rejection(scope, BodyTooLarge.code)
             error = BodyTooLarge("the request body is too large")
             await error_response(error)(scope, receive, send)
             return
         received = values = 0
 
-        async def counted() -> Message:
+        async def receive_limited() -> Message:
             nonlocal received, values
             message = await receive()
             body: bytes = message.get("body", b"")
@@ -63,14 +63,14 @@ class BodyLimit:
                 # app.api.errors converts it to BodyTooLarge.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             values += 0 if is_upload else count_values(body)
-            if values > self._most_values:
+            if values > self._max_values:
                 raise TooManyValues("the body contains too many JSON values")
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, receive_limited, send)
 
 
-def _stated_bytes(length: bytes) -> int:
+def _content_length(length: bytes) -> int:
     """Return the value of Content-Length, or 0 for no number, which the server has rejected."""
     digits = length.lstrip(b"0")[:LENGTH_DIGITS]
     return int(digits) if digits.isdigit() else 0

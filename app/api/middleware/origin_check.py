@@ -15,7 +15,7 @@ from app.api.paths import path_is_one_of
 from app.errors import HostNotAllowed, OriginNotAllowed, RequestError
 
 OPEN_PATHS = ("/health", "/ready")  # allowed for any host name, and of no value to a foreign page
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # Names with these suffixes are not in the public DNS, so an attacker cannot bind one to an address
 # (RFC 6761, 6762, 8375, ICANN).
@@ -63,23 +63,23 @@ class OriginCheck:
         """Pass the request on, or respond with 403."""
         if scope["type"] == "lifespan" or path_is_one_of(scope, OPEN_PATHS):
             await self._app(scope, receive, send)
-        elif error := self._fault(scope):
+        elif error := self._find_error(scope):
             count_rejection(scope, error.code)
             await error_response(error)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _fault(self, scope: Scope) -> RequestError | None:
+    def _find_error(self, scope: Scope) -> RequestError | None:
         headers = Headers(scope=scope)
-        reads = scope["type"] == "http" and scope["method"] in READING
-        is_browsers = "origin" in headers or "sec-fetch-site" in headers
-        if (reads or is_browsers) and not self._is_ours(scope, headers):
+        is_read = scope["type"] == "http" and scope["method"] in READ_METHODS
+        from_browser = "origin" in headers or "sec-fetch-site" in headers
+        if (is_read or from_browser) and not self._is_own_host(scope, headers):
             return HostNotAllowed("this host name is not allowed (ALLOWED_HOSTS)")
-        if not reads and not self._may_change(scope, headers):
+        if not is_read and not self._is_allowed_origin(scope, headers):
             return OriginNotAllowed("pages of this origin are not allowed (CORS_ORIGINS)")
         return None
 
-    def _may_change(self, scope: Scope, headers: Headers) -> bool:
+    def _is_allowed_origin(self, scope: Scope, headers: Headers) -> bool:
         """True if the request comes from no page, from our page or from a page of CORS_ORIGINS."""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if "*" in self._origins or origin in self._origins:
@@ -94,20 +94,20 @@ class OriginCheck:
             for name in ("host", "x-forwarded-host")
         )
 
-    def _is_ours(self, scope: Scope, headers: Headers) -> bool:
+    def _is_own_host(self, scope: Scope, headers: Headers) -> bool:
         """True if no attacker can have bound the name in Host to the address of this machine."""
-        asked = _authority(headers.get("host", ""))
+        host = _authority(headers.get("host", ""))
         if "*" in self._hosts or not headers.get("host"):
             return True
-        if asked is None:
+        if host is None:
             return False
-        if asked.name in self._hosts or asked.name == self._own or _is_private(asked.name):
+        if host.name in self._hosts or host.name == self._own or _is_private(host.name):
             return True
         if self._hosts:
             return False
         if not _is_loopback(_address_of(scope)):
             return True
-        other_port = (asked.port or DEFAULT_PORTS["http"]) != _port_of(scope)
+        other_port = (host.port or DEFAULT_PORTS["http"]) != _port_of(scope)
         # Such a header alone proves no proxy, because a page may add it itself.
         return other_port and any(name in headers for name in FORWARDED)
 
@@ -131,23 +131,24 @@ def _is_same(origin: str, host: str, *, exact: bool) -> bool:
         scheme = urlsplit(origin).scheme
     except ValueError:
         return False
-    own, asked = _authority(origin.partition("://")[2]), _authority(host.rpartition(",")[2].strip())
-    if own is None or asked is None or own.name != asked.name:
+    page = _authority(origin.partition("://")[2])
+    requested = _authority(host.rpartition(",")[2].strip())
+    if page is None or requested is None or page.name != requested.name:
         return False
-    port = own.port or DEFAULT_PORTS.get(scheme)
-    if asked.port is None:
+    port = page.port or DEFAULT_PORTS.get(scheme)
+    if requested.port is None:
         return not exact or port is None or port in DEFAULT_PORTS.values()
-    return port == asked.port
+    return port == requested.port
 
 
-def _authority(written: str) -> Authority | None:
+def _authority(text: str) -> Authority | None:
     """Parse the name and port of a Host header or an origin. None if it is invalid."""
     try:
-        parts = urlsplit(f"//{written}")
+        parts = urlsplit(f"//{text}")
         name, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not name or parts.netloc != written or "@" in written:
+    if not name or parts.netloc != text or "@" in text:
         return None
     return Authority(name.rstrip("."), port)
 

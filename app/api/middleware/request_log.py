@@ -80,8 +80,8 @@ def request_log_of(scope: Scope) -> RequestLog:
     """
     state = scope.setdefault("state", {})
     if "log" not in state:
-        asked = Headers(raw=scope.get("headers", [])).get(HEADER, "")
-        state["log"] = RequestLog(asked if VALID_REQUEST_ID.fullmatch(asked) else uuid4().hex)
+        given = Headers(raw=scope.get("headers", [])).get(HEADER, "")
+        state["log"] = RequestLog(given if VALID_REQUEST_ID.fullmatch(given) else uuid4().hex)
     return cast("RequestLog", state["log"])
 
 
