@@ -116,8 +116,9 @@ class Scheduler:
         """Reject the queued windows, then wait for running calls unless one hangs."""
         self._fail_waiting(NotReady("the server is closing"))
         await asyncio.to_thread(self._ended.wait)
-        if self._watching:
+        if self._watching and not self._watching.done():
             self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def decode(self, choose_window: ChooseWindow, deadline_s: float) -> DecodedWindow:
         """Decode the window that `choose_window` returns on the decode thread just before the call.
