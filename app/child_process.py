@@ -8,9 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-KEPT_VARIABLES = (
-    "LD_LIBRARY_PATH",
-)  # environment variables that are passed on; others may hold keys
+# Environment variables that a child process gets. Others may hold keys.
+PASSED_VARIABLES = ("LD_LIBRARY_PATH",)
 PROGRAM = """\
 import sys
 sys.path += sys.argv[2:]
@@ -32,10 +31,10 @@ def child_command(module: str) -> list[str]:
 
 def child_environment() -> dict[str, str]:
     """Return the environment of a child process."""
-    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
 
 
-def die_with_the_service() -> None:
+def die_with_parent() -> None:
     """Have Linux kill this process when the thread that started it ends.
 
     On other systems only its stdin is closed then.

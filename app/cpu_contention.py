@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-SORTED = 100_000  # numbers in one sort, which takes about 1 ms
+SORTED_NUMBERS = 100_000  # numbers in one sort, which takes about 1 ms
 
 
 def cores() -> int:
@@ -19,22 +19,23 @@ def cores() -> int:
 
 @contextmanager
 def busy_cores(threads: int) -> Generator[None]:
-    """Keep `threads` threads busy within the block; numpy's sort releases the GIL."""
-    numbers, over = np.random.default_rng(0).random(SORTED), threading.Event()
+    """Keep `threads` threads busy within the block. numpy's sort releases the GIL."""
+    numbers = np.random.default_rng(0).random(SORTED_NUMBERS)
+    stop = threading.Event()
 
-    def work() -> None:
-        while not over.is_set():
+    def sort_until_stopped() -> None:
+        while not stop.is_set():
             np.sort(numbers)
 
-    working = [
-        threading.Thread(target=work, name=f"busy-{number}", daemon=True)
+    workers = [
+        threading.Thread(target=sort_until_stopped, name=f"busy-{number}", daemon=True)
         for number in range(threads)
     ]
-    for thread in working:
+    for thread in workers:
         thread.start()
     try:
         yield
     finally:
-        over.set()
-        for thread in working:
+        stop.set()
+        for thread in workers:
             thread.join()

@@ -49,7 +49,7 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
-    repeats: ClassVar[bool] = False  # True if a retry fails again, so clients should not retry
+    permanent: ClassVar[bool] = False  # True if a retry fails again; clients should not retry
     retry: ClassVar[Retry | None] = None
     answer: EngineAnswer | None = None  # the failed response, if another engine can be tried
 
@@ -167,7 +167,7 @@ class AudioTooLong(EngineError):
     """The speech reached MAX_AUDIO_S before its end."""
 
     code = "audio_too_long"
-    repeats = True
+    permanent = True
 
 
 class EngineOverloaded(EngineError):
@@ -197,7 +197,7 @@ class RequestError(ServiceError):
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
-    repeats = True
+    permanent = True
 
 
 class EmptyInput(RequestError):
@@ -373,7 +373,7 @@ class RequestTimeout(RequestError):
 
     status = 408
     code = "request_timeout"
-    repeats = False
+    permanent = False
 
 
 class HeadTooLarge(RequestError):

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
-BEAT_S = 0.25  # between two beats; a beat later than this means that the process was suspended
-MOMENT_S = 0.1  # extra time after a suspension, to read the data that waits in the sockets
+TICK_S = 0.25  # between two ticks; a later tick means that the process was suspended
+READ_GRACE_S = 0.1  # extra time after a suspension, to read the data that waits in the sockets
 
 
 class ProcessClock:
@@ -22,29 +22,29 @@ class ProcessClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._still_s = 0.0
-        self._plan()
+        self._suspended_s = 0.0
+        self._schedule()
 
     @classmethod
     def current(cls) -> ProcessClock:
-        """Return the heartbeat of the running loop; the first call starts it."""
+        """Return the clock of the running loop; the first call starts it."""
         loop = asyncio.get_running_loop()
         if cls._current is None or cls._current.loop is not loop:
             cls._current = cls(loop)
         return cls._current
 
-    def still_s(self) -> float:
+    def suspended_s(self) -> float:
         """Return the total suspension since the start, including one that has just ended."""
         late_s = self.loop.time() - self._due_s
-        return self._still_s + late_s if late_s > BEAT_S else self._still_s
+        return self._suspended_s + late_s if late_s > TICK_S else self._suspended_s
 
-    def _plan(self) -> None:
-        self._due_s = self.loop.time() + BEAT_S
-        self.loop.call_at(self._due_s, self._beat)
+    def _schedule(self) -> None:
+        self._due_s = self.loop.time() + TICK_S
+        self.loop.call_at(self._due_s, self._tick)
 
-    def _beat(self) -> None:
-        self._still_s = self.still_s()
-        self._plan()
+    def _tick(self) -> None:
+        self._suspended_s = self.suspended_s()
+        self._schedule()
 
 
 class ProcessTimer:
@@ -59,21 +59,21 @@ class ProcessTimer:
         self._clock = ProcessClock.current()
         self._loop = self._clock.loop
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_s = self._still_s = self.due_s = 0.0
+        self._timer_s = self._suspended_s = self.due_s = 0.0
 
     @property
     def waiting(self) -> bool:
-        """True while the alarm is set."""
+        """True while the timer is set."""
         return self._timer is not None
 
-    def set(self, due_s: float, still_s: float | None = None) -> None:
-        """Set or move the alarm to `due_s`.
+    def set(self, due_s: float, suspended_s: float | None = None) -> None:
+        """Set or move the timer to `due_s`.
 
-        `still_s` is the suspended time so far; only suspensions beyond it delay the alarm. The
+        `suspended_s` is the suspended time so far; only suspensions beyond it delay the timer. The
         default is the present value.
         """
         self.due_s = due_s
-        self._still_s = self._clock.still_s() if still_s is None else still_s
+        self._suspended_s = self._clock.suspended_s() if suspended_s is None else suspended_s
         if self._timer is None or due_s < self._timer_s:
             self._start()
 
@@ -88,10 +88,10 @@ class ProcessTimer:
         self._timer = self._loop.call_at(self.due_s, self._fire)
 
     def _fire(self) -> None:
-        now_s, still_s = self._loop.time(), self._clock.still_s()
-        if still_s > self._still_s:
-            self.due_s = max(self.due_s + still_s - self._still_s, now_s + MOMENT_S)
-            self._still_s = still_s
+        now_s, suspended_s = self._loop.time(), self._clock.suspended_s()
+        if suspended_s > self._suspended_s:
+            self.due_s = max(self.due_s + suspended_s - self._suspended_s, now_s + READ_GRACE_S)
+            self._suspended_s = suspended_s
         if now_s < self.due_s:
             self._start()
         else:
@@ -113,7 +113,8 @@ class ProcessTimeout(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssue
         self._ends_s: float | None = None
 
     async def __aenter__(self) -> ProcessTimeout:
-        self._alarm, self._still_s = ProcessTimer(self._expire), ProcessClock.current().still_s()
+        self._timer = ProcessTimer(self._expire)
+        self._suspended_s = ProcessClock.current().suspended_s()
         await super().__aenter__()
         if self._seconds is not None:
             self.reschedule(asyncio.get_running_loop().time() + self._seconds)
@@ -125,7 +126,7 @@ class ProcessTimeout(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssue
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._alarm.cancel()
+        self._timer.cancel()
         await super().__aexit__(kind, error, trace)
 
     def when(self) -> float | None:
@@ -136,9 +137,9 @@ class ProcessTimeout(asyncio.Timeout):  # pyright: ignore[reportGeneralTypeIssue
         """Move the end to another loop time; None: unlimited."""
         self._ends_s = when
         if when is None:
-            self._alarm.cancel()
+            self._timer.cancel()
         else:
-            self._alarm.set(when, self._still_s)
+            self._timer.set(when, self._suspended_s)
 
     def _expire(self) -> None:
         super().reschedule(asyncio.get_running_loop().time())

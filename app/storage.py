@@ -29,8 +29,8 @@ def ensure_writable_folder(folder: Path, setting: str) -> None:
 def write_atomically(path: Path, temporary: Path, body: bytes, *, durable: bool = False) -> None:
     """Write a file atomically, with mode 0600 (blocks).
 
-    `begun` is the path of the temporary file, in the same folder. `durable` calls fsync before the
-    rename.
+    `temporary` is the path of the temporary file, in the same folder. `durable` calls fsync before
+    the rename.
 
     Raises:
         OSError: the write failed; the temporary file is deleted.

@@ -20,7 +20,7 @@ Stage = Literal[
 ]
 
 _TRACER = trace.get_tracer("speech-server")
-_NOTHING: AbstractContextManager[object] = nullcontext()
+_NO_SPAN: AbstractContextManager[object] = nullcontext()
 
 
 def export(endpoint: str | None) -> None:
@@ -40,16 +40,16 @@ def traced() -> bool:
 
 def span(stage: Stage) -> AbstractContextManager[object]:
     """Open a span for the duration of the block; spans opened within are its children."""
-    return _TRACER.start_as_current_span(stage) if traced() else _NOTHING
+    return _TRACER.start_as_current_span(stage) if traced() else _NO_SPAN
 
 
-def record(stage: Stage, begun_s: float, ended_s: float, **attributes: int | float) -> None:
+def record(stage: Stage, started_s: float, ended_s: float, **attributes: int | float) -> None:
     """Record a span of a finished stage; both times are of time.monotonic()."""
     if not traced():
         return
     offset_ns = time.time_ns() - time.monotonic_ns()
     recorded = _TRACER.start_span(
-        stage, start_time=offset_ns + int(begun_s * 1e9), attributes=attributes
+        stage, start_time=offset_ns + int(started_s * 1e9), attributes=attributes
     )
     recorded.end(offset_ns + int(ended_s * 1e9))
 
@@ -66,7 +66,7 @@ def describe(**attributes: str | int | float) -> None:
     )
 
 
-def pass_on(headers: MutableMapping[str, str]) -> None:
+def add_headers(headers: MutableMapping[str, str]) -> None:
     """Add the trace headers, so that another service's spans join this trace."""
     if traced():
         inject(headers)

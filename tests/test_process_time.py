@@ -16,7 +16,7 @@ import pytest
 from app.api.sinks import deliver
 from app.engine.vllm.client import EngineLimits
 from app.engine.vllm.token_timeout import TokenTimeout
-from app.process_time import BEAT_S, ProcessTimeout, ProcessTimer
+from app.process_time import TICK_S, ProcessTimeout, ProcessTimer
 from app.server.timeouts import ReadTimeout, WriteStallTimeout
 from app.synthesis.audio_output import ClientGone
 from tests.child_service import Running, start, wait_until_ready
@@ -174,7 +174,7 @@ async def test_short_delays_are_no_standstill() -> None:
     alarm, loop = ProcessTimer(rung.set), asyncio.get_running_loop()
     alarm.set(loop.time() + SHORT_S)
     due_s = alarm.due_s
-    stand_still(BEAT_S / 5)
+    stand_still(TICK_S / 5)
     async with asyncio.timeout(5):
         await rung.wait()
     assert alarm.due_s == due_s

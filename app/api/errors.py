@@ -45,7 +45,7 @@ def error_response(error: ServiceError, status: int | None = None) -> JSONRespon
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
-    if error.repeats:
+    if error.permanent:
         headers["x-should-retry"] = "false"  # OpenAI's SDKs obey it; by default they retry twice
     if isinstance(error, InvalidApiKey):
         headers["www-authenticate"] = "Bearer"

@@ -1,6 +1,6 @@
-"""Parse multipart forms: fields in UTF-8 and at most one file, in memory and within limits.
+"""Parser of multipart forms: fields in UTF-8 and at most one file, in memory and within limits.
 
-Starlette's own reader decodes a field in the charset that the client names, and some charsets take
+Starlette's own parser decodes a field in the charset that the client names, and some charsets take
 quadratic time. It also writes files above 1 MB to TMPDIR. The parser below it, python-multipart,
 takes a second per MB of text that is nearly a boundary, so such bodies are rejected before parsing.
 """
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 4_000_000  # the highest MAX_INPUT_CHARACTERS at four bytes per character
-MAX_TYPE_CHARACTERS = 1_024  # of the Content-Type header
+MAX_TYPE_CHARACTERS = 1_024  # characters of the Content-Type header
 MAX_BOUNDARY_BYTES = 200  # RFC 2046 allows 70
 MAX_PADDING_BYTES = 64  # spaces and tabs after a boundary
-MAX_HEADERS = 8  # per part
+MAX_HEADERS = 8  # headers of a part
 MAX_HEADER_BYTES = 1_024
 SLICE_BYTES = 262_144  # searched or parsed at once, while other threads wait for the GIL
 UTF_8 = frozenset((b"", b"utf-8", b"utf8"))
-OF_FILES = UTF_8 | {b"binary"}  # `file --mime` reports this charset for recordings
+FILE_CHARSETS = UTF_8 | {b"binary"}  # `file --mime` reports "binary" for recordings
 NOT_UTF_8 = "the form must be encoded in UTF-8"
 TOO_MANY_PARTS = f"the form may have one file and at most {MAX_FIELDS} fields"
 CHARSET_FIELD = b"_charset_"  # HTML's field with the charset of the other fields
@@ -79,10 +79,10 @@ def read_form(body: bytearray, boundary: bytes) -> Form:
         InvalidForm: the body is not a form, is not in UTF-8, or exceeds a limit.
     """
     _check_boundaries(body, b"--" + boundary)
-    reader = _Reader()
+    collector = _PartCollector()
     parser = MultipartParser(
         boundary,
-        reader.callbacks(),
+        collector.callbacks(),
         max_header_count=MAX_HEADERS,
         max_header_size=MAX_HEADER_BYTES,
     )
@@ -92,10 +92,10 @@ def read_form(body: bytearray, boundary: bytes) -> Form:
             del body[:SLICE_BYTES]
     except FormParserError as exc:
         raise InvalidForm("the body is not a valid multipart form") from exc
-    return reader.form()
+    return collector.form()
 
 
-class _Reader:
+class _PartCollector:
     """Collects the parts that the parser reports."""
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class _Reader:
             raise InvalidForm("each part of the form must have a name")
         part.name, part.is_file = disposition[b"name"], b"filename" in disposition
         _, kind = parse_options_header(part.headers.get(b"content-type"))
-        _check_charset(kind, OF_FILES if part.is_file else UTF_8)
+        _check_charset(kind, FILE_CHARSETS if part.is_file else UTF_8)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
@@ -165,9 +165,8 @@ def _check_boundaries(body: bytearray, boundary: bytes) -> None:
     """Raise InvalidForm if there are too many boundaries, or too many blanks after one."""
     found = 0
     for start in range(0, len(body), SLICE_BYTES):
-        stop = (
-            start + SLICE_BYTES + len(boundary) - 1
-        )  # finds the boundaries that begin in the slice
+        # Includes the rest of a boundary that begins in the slice.
+        stop = start + SLICE_BYTES + len(boundary) - 1
         at = body.find(boundary, start, stop)
         while at >= 0:
             found += 1

@@ -1,4 +1,4 @@
-"""Limit concurrent uploads and normalizations, in all and for each API key."""
+"""Limit on concurrent uploads and normalizations, in all and for each API key."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MESSAGES: dict[Kind, str] = {
 
 
 class SlotLimit:
-    """Counts the running requests of one kind, which also count towards the limit of their key."""
+    """Limit on the running requests of one kind. They also count towards the limit of their key."""
 
     def __init__(self, kind: Kind, limit: int, admission: Admission) -> None:
         self._kind: Kind = kind
         self._limit, self._admission = limit, admission
-        self.taken = 0
+        self.in_use = 0
 
     @contextmanager
     def slot(self, key: int | None) -> Generator[None]:
@@ -30,11 +30,11 @@ class SlotLimit:
         Raises:
             Overloaded: all slots are in use, or all slots of the key.
         """
-        if self.taken >= self._limit:
+        if self.in_use >= self._limit:
             raise overloaded(self._kind, MESSAGES[self._kind])
         with self._admission.upload(key):
-            self.taken += 1
+            self.in_use += 1
             try:
                 yield
             finally:
-                self.taken -= 1
+                self.in_use -= 1

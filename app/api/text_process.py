@@ -1,4 +1,4 @@
-"""Normalize texts in a separate process, so that they do not delay speech.
+"""Normalization of texts in a separate process, so that they do not delay speech.
 
 In a thread, each text holds the GIL for milliseconds at a time. One client that normalizes without
 a pause would make the first audio of the others three times as late.
@@ -16,7 +16,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from typing import BinaryIO
 
-from app.child_process import child_command, child_environment, die_with_the_service
+from app.child_process import child_command, child_environment, die_with_parent
 from app.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -28,40 +28,40 @@ from app.errors import (
 from app.process_time import ProcessTimeout
 from app.text.preparation import NormalisationOptions, TextPreparation
 
-REFUSALS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}
+ERRORS = {kind.__name__: kind for kind in (EmptyInput, InputTooLong, UnsupportedValue)}
 LENGTH_BYTES = 4  # length prefix of each message
 
 log = logging.getLogger(__name__)
 
 
 class TextProcess:
-    """Normalizes one text after another at a low priority.
+    """Process that normalizes one text after another, at a low priority.
 
     The process starts with the first text, and again if it has ended.
     """
 
     def __init__(self, preparation: TextPreparation, limit_s: float) -> None:
-        """`limit_s`: longest time for one text."""
+        """`limit_s`: time limit of one text."""
         self._preparation, self._limit_s = preparation, limit_s
         self._process: Process | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def text(self, text: str, normalisation: NormalisationOptions) -> str:
-        """Return the result of `Wording.text`.
+        """Return the result of `TextPreparation.text`.
 
         Raises:
             RequestError: the text cannot be spoken.
             DeadlineExceeded: the text takes longer than `limit_s`.
             NotReady: the process cannot be started, or has ended.
         """
-        async with self._turn:
-            answered = False
+        async with self._lock:
+            received = False
             try:
                 async with ProcessTimeout(self._limit_s):
                     kind, value, param = json.loads(
                         await self._exchange(pickle.dumps((text, normalisation)))
                     )
-                    answered = True
+                    received = True
             except TimeoutError as exc:
                 raise DeadlineExceeded("the text was not normalized in time") from exc
             except (OSError, EOFError) as exc:
@@ -69,10 +69,10 @@ class TextProcess:
                 message = "texts cannot be normalized at the moment; retry shortly"
                 raise NotReady(message, retry_after_s=1) from exc
             finally:
-                if not answered:
-                    self._kill()  # a late answer would be taken for that of the next text
+                if not received:
+                    self._kill()  # a late answer would be read as that of the next text
         if kind:
-            raise REFUSALS.get(kind, RequestError)(value, param=param)
+            raise ERRORS.get(kind, RequestError)(value, param=param)
         return value
 
     async def close(self) -> None:
@@ -113,18 +113,18 @@ class TextProcess:
 
 def main() -> None:
     """Read texts from stdin and write the normalized texts to stdout, until stdin ends."""
-    die_with_the_service()
+    die_with_parent()
     os.nice(5)  # lower priority than speech
     source, output = sys.stdin.buffer, sys.stdout.buffer
-    preparation = pickle.loads(_message(source) or b"")  # sent by the service itself
-    while message := _message(source):
+    preparation = pickle.loads(_read_message(source) or b"")  # sent by the service itself
+    while message := _read_message(source):
         text, normalisation = pickle.loads(message)
-        answer = json.dumps(_read(preparation, text, normalisation)).encode()
+        answer = json.dumps(_prepare(preparation, text, normalisation)).encode()
         output.write(len(answer).to_bytes(LENGTH_BYTES) + answer)
         output.flush()
 
 
-def _read(
+def _prepare(
     preparation: TextPreparation, text: str, normalisation: NormalisationOptions
 ) -> tuple[str, str, str | None]:
     """Return the class of the error or "", its message or the normalized text, and its param."""
@@ -134,5 +134,5 @@ def _read(
         return type(exc).__name__, exc.message, exc.param
 
 
-def _message(source: BinaryIO) -> bytes:
+def _read_message(source: BinaryIO) -> bytes:
     return source.read(int.from_bytes(source.read(LENGTH_BYTES)))

@@ -1,4 +1,4 @@
-"""Read multipart uploads: one file and some fields, validated like JSON."""
+"""Multipart uploads: one file and some fields, validated like JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 from app.api.form import Form, boundary_of, read_form
 from app.errors import BodyTooLarge
 
-F = TypeVar("F", bound=BaseModel)
+Fields = TypeVar("Fields", bound=BaseModel)
 
 
 async def read_upload(
-    request: Request, file: str, fields: type[F], limit_bytes: int
-) -> tuple[bytes, F]:
+    request: Request, file: str, fields: type[Fields], limit_bytes: int
+) -> tuple[bytes, Fields]:
     """Return the file in the field `file`, and the other fields.
 
     The name and the type of the file are ignored.
@@ -29,9 +29,9 @@ async def read_upload(
         ClientDisconnect: the client disconnected before its body was complete.
     """
     boundary = boundary_of(request.headers.get("content-type", ""))
-    body = bytearray()  # a list would add fifty bytes to each part, which may be one byte
-    async for part in request.stream():
-        body += part
+    body = bytearray()  # a list would add fifty bytes to each chunk, which may be one byte
+    async for chunk in request.stream():
+        body += chunk
     form = await asyncio.to_thread(read_form, body, boundary)
     data = form.files.get(file)
     if data is None:
@@ -43,7 +43,7 @@ async def read_upload(
     return data, _fields(form, fields)
 
 
-def _fields(form: Form, model: type[F]) -> F:
+def _fields(form: Form, model: type[Fields]) -> Fields:
     """Validate the form's texts. Empty texts, which browsers send unasked, count as absent."""
     texts = {name: value for name, value in form.texts.items() if value}
     try:

@@ -1,1 +1,1 @@
-"""Voice cloning: decode and encode uploaded references, and store cloned voices."""
+"""Voice cloning: decoding and encoding of references, and the stored voices."""

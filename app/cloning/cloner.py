@@ -1,4 +1,4 @@
-"""Voice cloning: encode references in one worker thread and manage the stored voices."""
+"""Voice cloning: encoding of references in one worker thread, and the stored voices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from app import metrics
-from app.cloning.encoder import Recording, ReferenceEncoder
+from app.cloning.encoder import EncodedReference, ReferenceEncoder
 from app.cloning.store import ClonedVoice, VoiceStore, voice_name
 from app.config.profiles import Profile
 from app.errors import (
@@ -24,7 +24,7 @@ from app.process_time import ProcessTimeout
 from app.text.clean import clean
 from app.text.prompt import VoicePrompt
 
-MAX_TEXT_CHARACTERS = 1000  # in the transcript of a reference, which lasts some seconds
+MAX_TEXT_CHARACTERS = 1000  # of a reference's transcript; a reference lasts some seconds
 MAX_WAITING = 8  # references, including the one in progress
 RETRY_AFTER_S = 5
 
@@ -42,11 +42,10 @@ class Cloner:
         self._profile = profile
         self._encoder = encoder
         self._limit_s = limit_s
-        self._worker = ThreadPoolExecutor(
-            1, thread_name_prefix="clone"
-        )  # starts with its first job
+        # The thread starts with its first job.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="clone")
         self._waiting = 0
-        self._free = asyncio.Lock()  # held while the thread works, even after a cancellation
+        self._worker_lock = asyncio.Lock()  # held while the thread works, even after a cancellation
 
     async def start(self) -> None:
         """Load the stored voices. The encoder is loaded at its first use.
@@ -62,11 +61,11 @@ class Cloner:
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._encoder.close()
 
-    def find(self, asked: str | None) -> VoicePrompt | None:
+    def find(self, name_or_id: str | None) -> VoicePrompt | None:
         """Return the stored voice with this id or name, or None for any other voice."""
-        if asked is None or self._profile.voices.knows(asked):
+        if name_or_id is None or self._profile.voices.knows(name_or_id):
             return None
-        voice = self.store.find(asked)
+        voice = self.store.find(name_or_id)
         return None if voice is None else VoicePrompt(voice.reference_text, voice.codes)
 
     async def reference(self, audio: bytes, text: str) -> VoicePrompt:
@@ -80,22 +79,22 @@ class Cloner:
             CloningUnavailable: the encoder cannot be loaded, or the decoder process not started.
         """
         self.check()
-        said = _clean_transcript(text)
-        return VoicePrompt(said, (await self._encode(audio)).codes)
+        transcript = _clean_transcript(text)
+        return VoicePrompt(transcript, (await self._encode(audio)).codes)
 
     async def add(self, name: str, audio: bytes, text: str) -> ClonedVoice:
         """Encode a reference and store the voice. Raises as `reference` and `VoiceStore.add` do."""
         self.check()
-        name, said = voice_name(name), _clean_transcript(text)
+        name, transcript = voice_name(name), _clean_transcript(text)
         if self._profile.voices.knows(name):
             raise VoiceExists("a voice with this name already exists", param="name")
         self.store.check(name)  # before seconds are spent on the reference
-        recording = await self._encode(audio)
+        reference = await self._encode(audio)
         voice = ClonedVoice(
             name=name,
-            reference_text=said,
-            codes=recording.codes,
-            sample_s=round(recording.length_s, 3),
+            reference_text=transcript,
+            codes=reference.codes,
+            sample_s=round(reference.length_s, 3),
         )
         await asyncio.to_thread(self.store.add, voice)
         log.info("voice %s stored: %.1f s in %d codes", voice.id, voice.sample_s, len(voice.codes))
@@ -111,7 +110,7 @@ class Cloner:
         if self._profile.clone_prompt is None:
             raise CloningNotSupported(f"the model {self._profile.name} cannot clone voices")
 
-    async def _encode(self, audio: bytes) -> Recording:
+    async def _encode(self, audio: bytes) -> EncodedReference:
         if self._waiting >= MAX_WAITING:
             message = "too many reference recordings are queued; retry shortly"
             metrics.REFUSED.labels("uploads").inc()
@@ -119,7 +118,7 @@ class Cloner:
         self._waiting += 1
         try:
             async with ProcessTimeout(self._limit_s):
-                return await self._work(audio)
+                return await self._encode_in_thread(audio)
         except TimeoutError as exc:
             raise DeadlineExceeded("the reference was not encoded in time") from exc
         except LoadError as exc:
@@ -129,28 +128,28 @@ class Cloner:
         finally:
             self._waiting -= 1
 
-    async def _work(self, audio: bytes) -> Recording:
+    async def _encode_in_thread(self, audio: bytes) -> EncodedReference:
         """Decode and encode a file in the worker thread.
 
         A cancellation in the queue drops the file. A later one kills the decoder process. If the
         encoder network runs already, the thread finishes it.
         """
-        await self._free.acquire()
+        await self._worker_lock.acquire()
         decoding = self._encoder.decoding(audio)
-        working = asyncio.get_running_loop().run_in_executor(
+        encoding = asyncio.get_running_loop().run_in_executor(
             self._worker, self._encoder.encode, decoding
         )
-        working.add_done_callback(self._worked)
+        encoding.add_done_callback(self._on_encoded)
         try:
-            return await asyncio.shield(working)
+            return await asyncio.shield(encoding)
         except asyncio.CancelledError:
             decoding.cancel()
             raise
 
-    def _worked(self, working: asyncio.Future[Recording]) -> None:
-        self._free.release()
-        if not working.cancelled():
-            working.exception()  # marks it as retrieved, even if the caller was cancelled
+    def _on_encoded(self, encoding: asyncio.Future[EncodedReference]) -> None:
+        self._worker_lock.release()
+        if not encoding.cancelled():
+            encoding.exception()  # marks it as retrieved, even if the caller was cancelled
 
 
 def _clean_transcript(text: str) -> str:
@@ -161,11 +160,11 @@ def _clean_transcript(text: str) -> str:
             param="reference_text",
         )
     try:
-        said = clean(text)
+        transcript = clean(text)
     except EmptyInput as exc:
         message = "reference_text has no letter or digit to speak"
         raise EmptyInput(message, param="reference_text") from exc
-    if len(said) > 2 * MAX_TEXT_CHARACTERS:  # NFKC expands a character to up to 18
+    if len(transcript) > 2 * MAX_TEXT_CHARACTERS:  # NFKC expands a character to up to 18
         message = "reference_text is too long after Unicode normalization (NFKC)"
         raise InputTooLong(message, param="reference_text")
-    return said
+    return transcript

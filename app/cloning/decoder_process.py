@@ -1,4 +1,4 @@
-"""Decode untrusted recordings with FFmpeg in a process without other rights.
+"""Decoding of untrusted recordings with FFmpeg, in a process without other rights.
 
 `main` runs in that process (see `app.cloning.decoding`). It reads a task and a file from stdin,
 writes the samples to stdout and exits with a status. A crash, an endless loop or a lack of memory
@@ -27,7 +27,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from app.child_process import die_with_the_service
+from app.child_process import die_with_parent
 
 READY = b"R"  # first byte of the output; the file causes any failure after it
 SAMPLE_BYTES = 4  # float32
@@ -42,9 +42,9 @@ MAX_BAD_PACKETS = 3  # an mp3 cut from a stream begins with a partial frame
 class Verdict(IntEnum):
     """Exit statuses of the process. Python itself exits with 1 or 2, a signal is negative."""
 
-    SOUND = 0
+    OK = 0
     UNREADABLE = 10
-    FILM = 11
+    VIDEO = 11
     NO_AUDIO = 12
     UNKNOWN_CODEC = 13
     UNSUPPORTED = 14
@@ -59,9 +59,9 @@ class DecodeTask:
     size_bytes: int
     containers: str  # names of FFmpeg's demuxers, separated by commas
     rate_hz: int
-    most_samples: int  # per channel
-    open_s: float  # longest time for FFmpeg to open the file
-    cpu_s: int
+    max_samples: int  # per channel
+    open_s: float  # time limit for FFmpeg to open the file
+    cpu_s: int  # CPU time limit of the process
     memory_bytes: int
 
     def line(self) -> bytes:
@@ -69,7 +69,7 @@ class DecodeTask:
         return " ".join(map(str, astuple(self))).encode() + b"\n"
 
     @classmethod
-    def of(cls, line: bytes) -> DecodeTask:
+    def parse(cls, line: bytes) -> DecodeTask:
         """Parse a line written by `line`."""
         size, containers, rate, samples, open_s, cpu_s, memory = line.decode().split()
         return cls(
@@ -91,26 +91,26 @@ def main() -> None:
     Output: READY, the number of channels in one byte, and interleaved float32 samples.
     """
     av.logging.set_level(av.logging.PANIC)
-    die_with_the_service()
+    die_with_parent()
     source, output = sys.stdin.buffer, sys.stdout.buffer
     if not (line := source.readline()):
-        os._exit(Verdict.SOUND)  # stdin was closed without a task
-    task = DecodeTask.of(line)
-    confine(task)
+        os._exit(Verdict.OK)  # stdin was closed without a task
+    task = DecodeTask.parse(line)
+    limit_process(task)
     output.write(READY)
     output.flush()
-    verdict = Verdict.SOUND
+    verdict = Verdict.OK
     try:
         decode(source.read(task.size_bytes), task, output)
         output.flush()
-    except Rejected as refused:
-        verdict = refused.verdict
+    except Rejected as rejection:
+        verdict = rejection.verdict
     except (FFmpegError, ValueError, OverflowError, MemoryError):
         verdict = Verdict.UNREADABLE
     os._exit(verdict)  # without running FFmpeg's destructors
 
 
-def confine(task: DecodeTask) -> None:
+def limit_process(task: DecodeTask) -> None:
     """Limit memory, CPU time, descriptors, written files and core dumps of this process."""
     os.nice(5)  # lower priority than speech
     if sys.platform == "linux":
@@ -126,17 +126,17 @@ def confine(task: DecodeTask) -> None:
     _limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
 
 
-def _limit(kind: int, most: int) -> None:
+def _limit(kind: int, value: int) -> None:
     hard = resource.getrlimit(kind)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(kind, (most, most))
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
 
 
 def decode(data: bytes, task: DecodeTask, output: BinaryIO) -> None:
     """Write the samples of a file to `output`.
 
     Raises:
-        Refused: the file is not a usable recording.
+        Rejected: the file is not a usable recording.
         FFmpegError, ValueError, OverflowError, MemoryError: the file is not audio, or is broken.
     """
     with av.open(
@@ -147,14 +147,14 @@ def decode(data: bytes, task: DecodeTask, output: BinaryIO) -> None:
         timeout=task.open_s,
     ) as container:
         samples = 0
-        for frame in _alike(_resampled(container, task.rate_hz)):
+        for frame in _of_one_format(_resampled(container, task.rate_hz)):
             if not samples:
                 output.write(bytes([frame.layout.nb_channels]))
             samples += frame.samples
-            if samples > task.most_samples:
+            if samples > task.max_samples:
                 raise Rejected(Verdict.TOO_LONG)
             output.write(_interleaved(frame))
-        if samples < _least_samples(container, task.rate_hz) or _lacks_data(data):
+        if samples < _min_samples(container, task.rate_hz) or _is_truncated_wav(data):
             raise Rejected(Verdict.TRUNCATED)
 
 
@@ -170,8 +170,8 @@ def _resampled(container: InputContainer, rate_hz: int) -> Iterator[AudioFrame]:
     yield from resampler.resample(None)
 
 
-def _alike(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
-    """Yield frames that have samples. Raise Refused if rate, format or channels change."""
+def _of_one_format(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    """Yield frames that have samples. Raise Rejected if rate, format or channels change."""
     known: tuple[str, int, int] | None = None
     for frame in frames:
         kind = (frame.format.name, frame.sample_rate, frame.layout.nb_channels)
@@ -194,7 +194,7 @@ def _interleaved(frame: AudioFrame) -> memoryview:
 def _stream(container: InputContainer) -> AudioStream:
     pictures = Disposition.attached_pic | Disposition.still_image
     if not all(stream.disposition & pictures for stream in container.streams.video):
-        raise Rejected(Verdict.FILM)
+        raise Rejected(Verdict.VIDEO)
     if not container.streams.audio:
         raise Rejected(Verdict.NO_AUDIO)
     stream = container.streams.audio[0]
@@ -220,14 +220,14 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
         yield from frames
 
 
-def _least_samples(container: InputContainer, rate_hz: int) -> float:
+def _min_samples(container: InputContainer, rate_hz: int) -> float:
     """Return the minimum samples of a complete file, or 0 without a reliable length."""
     if container.duration is None or container.format.name in ESTIMATED:
         return 0
     return (0.9 * container.duration / av.time_base - 0.25) * rate_hz
 
 
-def _lacks_data(data: bytes) -> bool:
+def _is_truncated_wav(data: bytes) -> bool:
     """True if a WAV states more data than it has, which FFmpeg does not report."""
     if data[:4] != b"RIFF":
         return False

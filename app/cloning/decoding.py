@@ -1,4 +1,4 @@
-"""Decode one recording in a process of its own, with limits, and kill the process."""
+"""Decoding of one recording in a process of its own, with limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PADDING_S = 0.1  # audio that mp3 and AAC may add at the start and the end
 UNAVAILABLE = "recordings cannot be decoded at the moment; see the server log"
 MESSAGES: dict[int, str] = {  # by exit status of the process
     Verdict.UNREADABLE: "the file is broken, or its audio format is not supported",
-    Verdict.FILM: "the file contains video; upload only its audio",
+    Verdict.VIDEO: "the file contains video; upload only its audio",
     Verdict.NO_AUDIO: "the file contains no audio",
     Verdict.UNKNOWN_CODEC: "the audio codec of the file is not supported",
     Verdict.UNSUPPORTED: f"the audio must have 8 to 192 kHz and at most {MAX_CHANNELS} channels",
@@ -37,18 +37,18 @@ class DecodeLimits:
 
     containers: str
     rate_hz: int
-    longest_s: float  # longest audio
-    decode_s: float  # longest time, including the start of the process
+    max_s: float  # duration of the longest audio
+    decode_s: float  # time limit, including the start of the process
 
     @property
-    def most_samples(self) -> int:
-        """Most samples per channel: the longest audio, plus the padding of mp3 and AAC."""
-        return int((self.longest_s + PADDING_S) * self.rate_hz)
+    def max_samples(self) -> int:
+        """Maximum samples per channel: the longest audio, plus the padding of mp3 and AAC."""
+        return int((self.max_s + PADDING_S) * self.rate_hz)
 
     @property
-    def most_bytes(self) -> int:
-        """Most bytes of output from the process."""
-        return len(READY) + 1 + self.most_samples * MAX_CHANNELS * SAMPLE_BYTES
+    def max_bytes(self) -> int:
+        """Maximum bytes of output from the process."""
+        return len(READY) + 1 + self.max_samples * MAX_CHANNELS * SAMPLE_BYTES
 
     def task(self, size_bytes: int) -> DecodeTask:
         """Return the task for a file of this size. The process holds up to three copies of it."""
@@ -56,7 +56,7 @@ class DecodeLimits:
             size_bytes=size_bytes,
             containers=self.containers,
             rate_hz=self.rate_hz,
-            most_samples=self.most_samples,
+            max_samples=self.max_samples,
             open_s=self.decode_s,
             cpu_s=max(1, ceil(self.decode_s)),
             memory_bytes=MEMORY_BYTES + 3 * size_bytes,
@@ -64,10 +64,10 @@ class DecodeLimits:
 
 
 class DecoderProcesses:
-    """Starts one decoder process per file. With `spare`, the next one starts in advance."""
+    """Source of decoder processes, one per file. With `spare`, the next one starts in advance."""
 
     def __init__(self, *, spare: bool = False) -> None:
-        self._keeps_spare, self._closed = spare, False
+        self._keep_spare, self._closed = spare, False
         self._spare: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -86,7 +86,7 @@ class DecoderProcesses:
     def prepare(self) -> None:
         """Start the spare process, if one is kept. Raises OSError."""
         with self._lock:
-            if self._keeps_spare and not self._closed and self._spare is None:
+            if self._keep_spare and not self._closed and self._spare is None:
                 self._spare = _start()
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class DecoderProcesses:
                 self._spare = None
 
 
-class RecordingDecode:
+class FileDecoding:
     """Decodes one file. `run` blocks, and any thread may call `cancel` at any time."""
 
     def __init__(self, data: bytes, limits: DecodeLimits, processes: DecoderProcesses) -> None:
@@ -125,11 +125,11 @@ class RecordingDecode:
         timer = threading.Timer(self._limits.decode_s, self._kill, (reason,))
         timer.daemon = True
         try:
-            process = self._take()
+            process = self._take_process()
             try:
                 timer.start()
                 task = self._limits.task(len(self._data)).line()
-                output = _exchange(process, task, self._data, self._limits.most_bytes)
+                output = _exchange(process, task, self._data, self._limits.max_bytes)
             finally:
                 _end(process)
                 self._processes.prepare()
@@ -140,7 +140,7 @@ class RecordingDecode:
             timer.cancel()
         return self._result(process.returncode, output)
 
-    def _take(self) -> subprocess.Popen[bytes]:
+    def _take_process(self) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._ended_by is not None:
                 raise InvalidAudio(self._ended_by)
@@ -161,12 +161,12 @@ class RecordingDecode:
             log.error("the decoder process failed to start: exit status %d", status)
             raise CloningUnavailable(UNAVAILABLE)
         if status == Verdict.TOO_LONG:
-            raise ReferenceTooLong(f"the reference must last at most {self._limits.longest_s:g} s")
-        if status != Verdict.SOUND:
+            raise ReferenceTooLong(f"the reference must last at most {self._limits.max_s:g} s")
+        if status != Verdict.OK:
             if status not in MESSAGES:
                 log.warning("a recording crashed the decoder process: exit status %d", status)
             raise InvalidAudio(MESSAGES.get(status, MESSAGES[Verdict.UNREADABLE]))
-        return _averaged(output[len(READY) :], self._limits)
+        return _mono(output[len(READY) :], self._limits)
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -190,8 +190,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         pass  # closes the other pipe and waits
 
 
-def _exchange(process: subprocess.Popen[bytes], task: bytes, data: bytes, most_bytes: int) -> bytes:
-    """Send a task and its file to the process, and return its output up to `most_bytes`."""
+def _exchange(process: subprocess.Popen[bytes], task: bytes, data: bytes, max_bytes: int) -> bytes:
+    """Send a task and its file to the process, and return its output up to `max_bytes`."""
     assert process.stdin is not None
     assert process.stdout is not None
     with suppress(BrokenPipeError):
@@ -199,13 +199,13 @@ def _exchange(process: subprocess.Popen[bytes], task: bytes, data: bytes, most_b
         process.stdin.write(data)
     with suppress(BrokenPipeError):
         process.stdin.close()  # sends the rest of the buffer
-    output = process.stdout.read(most_bytes)
+    output = process.stdout.read(max_bytes)
     if not process.stdout.read(1):
         process.wait()
     return output
 
 
-def _averaged(output: bytes, limits: DecodeLimits) -> Samples:
+def _mono(output: bytes, limits: DecodeLimits) -> Samples:
     """Return the mean of the channels, whose samples may be NaN.
 
     FFmpeg's own mix of two channels would be 3 dB louder.
@@ -216,7 +216,7 @@ def _averaged(output: bytes, limits: DecodeLimits) -> Samples:
     if not 1 <= channels <= MAX_CHANNELS or size % (channels * SAMPLE_BYTES):
         raise InvalidAudio(MESSAGES[Verdict.UNREADABLE])
     samples = np.frombuffer(output, np.float32, offset=1).reshape(-1, channels)
-    if len(samples) > limits.most_samples:
+    if len(samples) > limits.max_samples:
         raise InvalidAudio(MESSAGES[Verdict.UNREADABLE])
     with np.errstate(all="ignore"):
         return samples.mean(1, dtype=np.float32)

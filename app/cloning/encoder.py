@@ -1,4 +1,4 @@
-"""Encode uploaded files to codec codes in one thread. The network is loaded at first use."""
+"""Encoder of uploaded recordings to codec codes, in one thread."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from app.codec import VoiceEncoder
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """An encoded upload."""
+class EncodedReference:
+    """Codec codes of an uploaded recording, and its duration in seconds."""
 
     codes: tuple[int, ...]
     length_s: float
 
 
 class ReferenceEncoder:
-    """Encodes one file at a time. If the network fails to load, the next file retries it."""
+    """Encoder of one file at a time, which loads its network at the first use.
+
+    If the network fails to load, the next file tries again.
+    """
 
     def __init__(self, load: Callable[[], VoiceEncoder], limits: ReferenceLimits) -> None:
         self._load, self._limits = load, limits
@@ -36,7 +39,7 @@ class ReferenceEncoder:
         """Prepare the decoding of a file, which can be cancelled. `encode` runs it."""
         return ReferenceDecoding(audio, self._limits, self._processes)
 
-    def encode(self, decoding: ReferenceDecoding) -> Recording:
+    def encode(self, decoding: ReferenceDecoding) -> EncodedReference:
         """Decode a file and encode its audio, which takes seconds on a CPU.
 
         The first call loads the network.
@@ -48,7 +51,7 @@ class ReferenceEncoder:
         samples = decoding.run()
         if self._encoder is None:
             self._encoder = self._load()
-        begun_s = time.monotonic()
+        started_s = time.monotonic()
         codes = self._encoder.encode(samples)
-        metrics.REFERENCE_SECONDS.observe(time.monotonic() - begun_s)
-        return Recording(codes, len(samples) / RATE_HZ)
+        metrics.REFERENCE_SECONDS.observe(time.monotonic() - started_s)
+        return EncodedReference(codes, len(samples) / RATE_HZ)

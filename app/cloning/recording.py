@@ -1,4 +1,4 @@
-"""Decode an uploaded reference to mono audio at the encoder's rate, or reject it.
+"""Decoding of an uploaded reference to mono audio at the encoder's rate, or its rejection.
 
 The bytes are untrusted. They are decoded in a separate process (see `app.cloning.decoding`). Only
 listed containers and no protocols are allowed, because a playlist would make FFmpeg read this
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.audio.samples import Samples
-from app.cloning.decoding import DecodeLimits, DecoderProcesses, RecordingDecode
+from app.cloning.decoding import DecodeLimits, DecoderProcesses, FileDecoding
 from app.errors import InvalidAudio, ReferenceSilent, ReferenceTooShort
 
 RATE_HZ = 16_000  # input rate of NeuCodec's encoder
 CONTAINERS = "wav,mp3,flac,ogg,mov,matroska,aac,aiff"  # webm is matroska, m4a and mp4 are mov
-SILENT_RMS = 10 ** (-50 / 20)  # in the loudest 100 ms: -50 dBFS
+SILENT_RMS = 10 ** (-50 / 20)  # -50 dBFS in the loudest 100 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ReferenceDecoding:
 
     def __init__(self, data: bytes, limits: ReferenceLimits, processes: DecoderProcesses) -> None:
         self._limits = limits
-        self._decoding = RecordingDecode(
+        self._decoding = FileDecoding(
             data, DecodeLimits(CONTAINERS, RATE_HZ, limits.max_s, limits.decode_s), processes
         )
 

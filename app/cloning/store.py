@@ -1,4 +1,4 @@
-"""Store cloned voices in memory, and in VOICES_FOLDER if set, so that they survive a restart.
+"""Cloned voices in memory, and in VOICES_FOLDER if set, so that they survive a restart.
 
 A voice is one file, named by its id. The names of voices are user data and never part of a path.
 """
@@ -35,7 +35,7 @@ MAX_NAME_CHARACTERS = 64
 MAX_FILE_BYTES = 1_000_000  # 60 s are 3,000 codes or 20 KB
 Code = Annotated[int, Field(ge=0, lt=65_536)]
 _ID = re.compile(r"[0-9a-f]{32}")
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def voice_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name).strip()
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise InvalidName(f"name must have 1 to {MAX_NAME_CHARACTERS} characters", param="name")
-    if any(unicodedata.category(character) in _UNSEEN for character in name):
+    if any(unicodedata.category(character) in _INVISIBLE for character in name):
         raise InvalidName("name contains invisible characters", param="name")
     if _ID.fullmatch(name):
         raise InvalidName("name must not look like the id of a voice", param="name")
@@ -72,10 +72,10 @@ class ClonedVoice(BaseModel):
 
     @field_validator("name", "reference_text")
     @classmethod
-    def _in_its_one_form(cls, value: str, info: object) -> str:
-        form = voice_name if getattr(info, "field_name", "") == "name" else clean
+    def _check_canonical(cls, value: str, info: object) -> str:
+        canonical = voice_name if getattr(info, "field_name", "") == "name" else clean
         try:
-            same = form(value) == value
+            same = canonical(value) == value
         except RequestError as exc:
             raise ValueError(exc.message) from exc
         if not same:
@@ -96,13 +96,13 @@ class VoiceStore:
         """All voices, oldest first."""
         return sorted(self._voices.copy().values(), key=lambda voice: (voice.created, voice.name))
 
-    def find(self, asked: str) -> ClonedVoice | None:
+    def find(self, name_or_id: str) -> ClonedVoice | None:
         """Return the voice with this id or name, or None."""
-        if asked in self._voices:
-            return self._voices[asked]
-        if len(asked) > 4 * MAX_NAME_CHARACTERS:
+        if name_or_id in self._voices:
+            return self._voices[name_or_id]
+        if len(name_or_id) > 4 * MAX_NAME_CHARACTERS:
             return None
-        name = unicodedata.normalize("NFC", asked).strip()
+        name = unicodedata.normalize("NFC", name_or_id).strip()
         return next((voice for voice in self._voices.copy().values() if voice.name == name), None)
 
     def load(self) -> None:
@@ -121,7 +121,7 @@ class VoiceStore:
             raise LoadError(message) from exc
         for path in paths:
             self._load_file(path)
-        self._tell()
+        self._update_metric()
 
     def check(self, name: str) -> None:
         """Check that a voice with this name can be added.
@@ -149,7 +149,7 @@ class VoiceStore:
             if self._folder is not None:
                 self._write(self._folder, voice)
             self._voices[voice.id] = voice
-            self._tell()
+            self._update_metric()
 
     def remove(self, voice_id: str) -> None:
         """Delete a voice.
@@ -169,9 +169,9 @@ class VoiceStore:
                     log.error("the file of a voice cannot be deleted: %s", exc.strerror)
                     raise VoiceNotSaved("the voice could not be deleted") from exc
             del self._voices[voice_id]
-            self._tell()
+            self._update_metric()
 
-    def _tell(self) -> None:
+    def _update_metric(self) -> None:
         metrics.CLONED_VOICES.set(len(self._voices))
 
     def _load_file(self, path: Path) -> None:

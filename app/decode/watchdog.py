@@ -46,7 +46,7 @@ async def find_hung_call(
         if hung and now_s >= not_before_s:
             return hung
         due_s = min(now_s + limit_s, *(call.due_s for call in calls))
-        still_s = process_clock.still_s()
+        earlier_s = process_clock.suspended_s()
         await asyncio.sleep(max(due_s, not_before_s) - now_s)
-        if suspended_s := process_clock.still_s() - still_s:
+        if suspended_s := process_clock.suspended_s() - earlier_s:
             not_before_s = clock() + min(suspended_s, limit_s)

@@ -144,7 +144,7 @@ async def test_a_process_that_has_ended_is_started_again() -> None:
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
         asked = asyncio.create_task(served.client.post(NORMALIZE, json={"input": PAY}))
-        await until(texts._turn.locked)
+        await until(texts._lock.locked)
         assert (
             await served.client.get("/health")
         ).status_code == 200  # others are served meanwhile

@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_ends_the_decoding_of_its_recording(
             asked.cancel()
             await until(lambda: not is_running(int(begun.read_text())))
         served.service.cloner._encoder.close()
-    await until(lambda: not served.service.uploads.taken)
+    await until(lambda: not served.service.uploads.in_use)
 
 
 CHARSETS = [
@@ -282,7 +282,7 @@ async def begin_upload(served: Served, *headers: str, path: str = VOICES) -> asy
 
 
 async def until_taken(served: Served, places: int) -> None:
-    await until(lambda: served.service.uploads.taken == places, 5)
+    await until(lambda: served.service.uploads.in_use == places, 5)
 
 
 @pytest.mark.fault(46)

@@ -15,7 +15,7 @@ import pytest
 
 from app.child_process import child_environment
 from app.cloning.decoder_process import MAX_DESCRIPTORS, DecodeTask
-from app.cloning.decoding import MEMORY_BYTES, DecodeLimits, DecoderProcesses, RecordingDecode
+from app.cloning.decoding import MEMORY_BYTES, DecodeLimits, DecoderProcesses, FileDecoding
 from app.cloning.recording import CONTAINERS, RATE_HZ, ReferenceLimits, decode_reference
 from app.errors import CloningUnavailable, InvalidAudio, ReferenceTooLong, ReferenceTooShort
 from tests.cloning.hostile import changing, eight_planes, of_samples, surround
@@ -29,8 +29,8 @@ SAMPLE = recording("wav", 2.0)
 CHANGING = changing()
 
 
-def decoding(limit_s: float = 10.0, processes: DecoderProcesses | None = None) -> RecordingDecode:
-    return RecordingDecode(
+def decoding(limit_s: float = 10.0, processes: DecoderProcesses | None = None) -> FileDecoding:
+    return FileDecoding(
         SAMPLE, DecodeLimits(CONTAINERS, RATE_HZ, 5.0, limit_s), processes or DecoderProcesses()
     )
 
@@ -255,8 +255,8 @@ def test_the_process_is_confined() -> None:
     program = f"""
 import os, resource, sys
 sys.path += {sys.path!r}
-from app.cloning.decoder_process import DecodeTask, confine
-confine(DecodeTask.of({task.line()!r}))
+from app.cloning.decoder_process import DecodeTask, limit_process
+limit_process(DecodeTask.parse({task.line()!r}))
 kinds = resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE
 print([resource.getrlimit(kind) for kind in kinds], len(os.sched_getaffinity(0)))
 bytearray({MEMORY_BYTES})

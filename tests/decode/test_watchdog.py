@@ -104,7 +104,7 @@ async def test_a_blocked_event_loop_hides_a_hang_for_one_limit_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, blocked = Clock(), Clock()
-    monkeypatch.setattr(ProcessClock, "still_s", lambda _: blocked.now_s)
+    monkeypatch.setattr(ProcessClock, "suspended_s", lambda _: blocked.now_s)
     call = WatchedCall(LIMIT_S, clock=clock)
     task = asyncio.create_task(find_hung_call([call], LIMIT_S, clock=clock))
     with call:

@@ -1,4 +1,4 @@
-"""Serve the page at / with its files from app/page, and the values that its form offers."""
+"""Routes of the page at /, its files in app/page, and the values that its form offers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class PageFiles(StaticFiles):
-    """Sends files with the security headers of the page."""
+    """Static files with the security headers of the page."""
 
     def file_response(
         self,

@@ -100,10 +100,10 @@ def _status(request_id: str, record: Record) -> SpeechStatus:
     "/v1/audio/normalize", responses={status: {"model": ErrorAnswer} for status in (400, 429)}
 )
 async def normalize(
-    asked: NormalizeRequest, request: Request, service: ServiceDep
+    body: NormalizeRequest, request: Request, service: ServiceDep
 ) -> NormalizeAnswer:
     """Return a text as it would be spoken."""
-    return NormalizeAnswer(output=await service.normalize(asked, key_number_of(request.scope)))
+    return NormalizeAnswer(output=await service.normalize(body, key_number_of(request.scope)))
 
 
 @router.get("/v1/models")

@@ -71,9 +71,9 @@ def errors(*statuses: int) -> dict[int | str, dict[str, object]]:
 @router.get(VOICES_PATH)
 async def voices(service: ServiceDep) -> VoiceList:
     """List the voices of the model with their aliases, and the cloned voices."""
-    known = service.profile.voices
-    own = [Voice(id=name, name=name, aliases=_aliases(known, name)) for name in known.names]
-    return VoiceList(voices=[*own, *map(_shown, service.cloner.store.voices)])
+    built_in = service.profile.voices
+    own = [Voice(id=name, name=name, aliases=_aliases(built_in, name)) for name in built_in.names]
+    return VoiceList(voices=[*own, *map(_stored_voice, service.cloner.store.voices)])
 
 
 @router.get("/v1/audio/speaker")
@@ -91,11 +91,11 @@ async def add_voice(request: Request, service: ServiceDep) -> StoredVoice:
     """Clone a voice from a recording of some seconds and its transcript, and store it."""
     service.cloner.check()
     key = key_number_of(request.scope)
-    most_bytes = service.settings.max_reference_bytes
+    max_bytes = service.settings.max_reference_bytes
     with service.uploads.slot(key):  # before the body is read into memory
-        audio, fields = await read_upload(request, "audio_sample", VoiceFields, most_bytes)
+        audio, fields = await read_upload(request, "audio_sample", VoiceFields, max_bytes)
         work = service.cloner.add(fields.name, audio, fields.reference_text)
-        return _shown(await cancel_on_disconnect(request, work))
+        return _stored_voice(await cancel_on_disconnect(request, work))
 
 
 @router.delete(VOICES_PATH + "/{voice_id}", responses=errors(404, 500))
@@ -119,23 +119,22 @@ async def clone(request: Request, service: ServiceDep) -> AudioResponse:
     """Generate speech in the voice of a recording, which is not stored."""
     service.cloner.check()
     key = key_number_of(request.scope)
-    most_bytes = service.settings.max_reference_bytes
+    max_bytes = service.settings.max_reference_bytes
     with service.uploads.slot(key):  # before the body is read into memory
-        audio, fields = await read_upload(request, "reference_audio", CloneFields, most_bytes)
+        audio, fields = await read_upload(request, "reference_audio", CloneFields, max_bytes)
         speech = fields.model_copy(update={"voice": None})
-        await service.answer(
-            speech
-        )  # rejects an invalid request before the reference takes seconds
+        # Rejects an invalid request before seconds are spent on the reference.
+        await service.answer(speech)
         work = service.cloner.reference(audio, fields.reference_text)
         reference = await cancel_on_disconnect(request, work)
     return await service.answer(speech, reference)
 
 
-def _shown(voice: ClonedVoice) -> StoredVoice:
+def _stored_voice(voice: ClonedVoice) -> StoredVoice:
     return StoredVoice(
         id=voice.id, name=voice.name, aliases=[], created_at=voice.created, sample_s=voice.sample_s
     )
 
 
-def _aliases(known: Voices, name: str) -> list[str]:
-    return sorted(alias for alias, target in known.aliases.items() if target == name)
+def _aliases(voices: Voices, name: str) -> list[str]:
+    return sorted(alias for alias, target in voices.aliases.items() if target == name)

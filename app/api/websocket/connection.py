@@ -1,4 +1,4 @@
-"""WS /v1/audio/speech/stream: receive text in pieces, send audio while it is generated."""
+"""WS /v1/audio/speech/stream: receive text in chunks, send audio while it is generated."""
 
 from __future__ import annotations
 
@@ -58,12 +58,11 @@ class Connection:
         self._key = key
         self._session = session_of(SessionMessage(type="session"))
         self._tasks_by_number: dict[int, asyncio.Task[None]] = {}  # by number, until they end
-        self._open_utterance: tuple[int, TextStream] | None = (
-            None  # the utterance whose text is incomplete
-        )
+        # Number and text of the utterance whose text is incomplete.
+        self._open_utterance: tuple[int, TextStream] | None = None
         self._count = 0
-        self._draining = self._refused = False
-        self._refusals = ErrorBudget(asyncio.get_running_loop().time())
+        self._draining = self._closed = False
+        self._error_budget = ErrorBudget(asyncio.get_running_loop().time())
         self._name = uuid4().hex
 
     async def serve(self) -> None:
@@ -72,12 +71,12 @@ class Connection:
         Yield to the event loop after each message, because received messages are read without
         waiting and would block other clients.
         """
-        most_values = MAX_VALUES + self._service.settings.max_input_characters
-        while not self._refused and (data := await self._message()) is not None:
+        max_values = MAX_VALUES + self._service.settings.max_input_characters
+        while not self._closed and (data := await self._message()) is not None:
             try:
-                await self._handle(read_message(data, most_values))
+                await self._handle(read_message(data, max_values))
             except ServiceError as exc:
-                await self._refuse(exc)
+                await self._reject(exc)
             await asyncio.sleep(0)
         await self._stop(self._tasks_by_number)
 
@@ -101,25 +100,25 @@ class Connection:
 
     async def _handle(self, message: Message) -> None:
         if isinstance(message, SessionMessage):
-            self._set(message)
+            self._set_session(message)
         elif isinstance(message, TextMessage):
-            written = self._open_utterance or await self._begin()
-            await self._write(written, lambda text_stream: text_stream.feed(message.text))
+            utterance = self._open_utterance or await self._start_utterance()
+            await self._write(utterance, lambda text_stream: text_stream.feed(message.text))
         elif message.type == "cancel":
             self._open_utterance = None
             await self._stop(self._tasks_by_number)
             await self._channel.send_json("cancelled")
         elif self._open_utterance:
-            written = self._open_utterance
+            utterance = self._open_utterance
             if message.type == "flush":
-                await self._write(written, TextStream.flush)
+                await self._write(utterance, TextStream.flush)
             else:
                 self._open_utterance = None
-                await self._write(written, TextStream.end)
+                await self._write(utterance, TextStream.end)
         elif message.type == "end":
             raise EmptyInput("no text was received before `end`", param="text")
 
-    def _set(self, message: SessionMessage) -> None:
+    def _set_session(self, message: SessionMessage) -> None:
         if self._open_utterance:
             raise InvalidMessage("session: not allowed within an utterance", param="type")
         session = session_of(message)
@@ -127,57 +126,58 @@ class Connection:
         self._session = session
 
     async def _write(
-        self, written: tuple[int, TextStream], change: Callable[[TextStream], Awaitable[None]]
+        self, utterance: tuple[int, TextStream], change: Callable[[TextStream], Awaitable[None]]
     ) -> None:
         """Change an utterance's text. Stop the utterance if its text is invalid."""
-        number, text_stream = written
+        number, text_stream = utterance
         try:
             await change(text_stream)
         except RequestError as exc:
             text_stream.close(exc)
             await self._stop([number])
-            await self._refuse(exc, number)
+            await self._reject(exc, number)
 
-    async def _begin(self) -> tuple[int, TextStream]:
+    async def _start_utterance(self) -> tuple[int, TextStream]:
         """Start an utterance, which is spoken after the earlier ones. Raises NotReady."""
         utterance = self._service.utterance(self._session)
         self._count += 1
-        self._open_utterance = written = self._count, utterance.text_stream
+        number = self._count
+        self._open_utterance = number, utterance.text_stream
         if self._draining or len(self._tasks_by_number) >= MAX_UTTERANCES:
             utterance.text_stream.close()  # drops its text up to `end`
             if not self._draining:
                 error = Overloaded("too many utterances are queued on this connection")
-                await self._refuse(error, self._count)
-            return written
-        before = list(self._tasks_by_number.values())
-        task = self._tasks.create_task(self._speak(utterance, self._count, before))
-        self._tasks_by_number[self._count] = task
-        task.add_done_callback(lambda _, number=self._count: self._tasks_by_number.pop(number))
-        return written
+                await self._reject(error, number)
+            return number, utterance.text_stream
+        earlier = list(self._tasks_by_number.values())
+        task = self._tasks.create_task(self._speak(utterance, number, earlier))
+        self._tasks_by_number[number] = task
+        task.add_done_callback(lambda _: self._tasks_by_number.pop(number))
+        return number, utterance.text_stream
 
     async def _speak(
-        self, utterance: Utterance, number: int, before: list[asyncio.Task[None]]
+        self, utterance: Utterance, number: int, earlier: list[asyncio.Task[None]]
     ) -> None:
-        if before:
-            await asyncio.wait(before)
+        if earlier:
+            await asyncio.wait(earlier)
         try:
             name = f"{self._name}-{number}"
             sink = WebSocketSink(self._channel, utterance.answer, number, name)
             await utterance.speak(sink, name, self._key)
         except ServiceError as exc:
             if exc is not utterance.text_stream.text_error:  # `_write` has sent this error already
-                await self._fail(exc, number)
+                await self._send_error(exc, number)
 
-    async def _refuse(self, error: ServiceError, utterance: int | None = None) -> None:
+    async def _reject(self, error: ServiceError, utterance: int | None = None) -> None:
         """Send the error of a rejected message, or close the connection after too many of them."""
-        if self._refusals.spend(asyncio.get_running_loop().time()):
-            await self._fail(error, utterance)
+        if self._error_budget.spend(asyncio.get_running_loop().time()):
+            await self._send_error(error, utterance)
         else:
-            self._refused = True
+            self._closed = True
             log.warning("connection %s: closed after too many invalid messages", self._name)
             await self._channel.close(REFUSED, "too many invalid messages")
 
-    async def _fail(self, error: ServiceError, utterance: int | None = None) -> None:
+    async def _send_error(self, error: ServiceError, utterance: int | None = None) -> None:
         """Send and log an error.
 
         With `utterance`, that utterance ends. Without, only the message was ignored.

@@ -1,9 +1,9 @@
-"""Limit the rate of rejected messages on one connection."""
+"""Rate limit on rejected messages of one connection."""
 
 from __future__ import annotations
 
-MAX_ERRORS = 100  # of a burst
-ERRORS_PER_S = 1.0  # sustained
+MAX_ERRORS = 100  # errors in a burst
+ERRORS_PER_S = 1.0  # sustained rate of errors
 
 
 class ErrorBudget:
@@ -13,12 +13,13 @@ class ErrorBudget:
     """
 
     def __init__(self, now_s: float) -> None:
-        self._left, self._latest_s = float(MAX_ERRORS), now_s
+        self._left = float(MAX_ERRORS)
+        self._updated_s = now_s
 
     def spend(self, now_s: float) -> bool:
         """Count a rejection. False if it exceeds the limit."""
-        self._left = min(MAX_ERRORS, self._left + (now_s - self._latest_s) * ERRORS_PER_S)
-        self._latest_s = now_s
+        self._left = min(MAX_ERRORS, self._left + (now_s - self._updated_s) * ERRORS_PER_S)
+        self._updated_s = now_s
         if self._left < 1:
             return False
         self._left -= 1

@@ -21,7 +21,7 @@ class SessionMessage(BaseModel):
 
 
 class TextMessage(BaseModel):
-    """The next piece of an utterance's text."""
+    """The next chunk of an utterance's text."""
 
     model_config = ConfigDict(frozen=True)
     type: Literal["text"]
@@ -39,8 +39,8 @@ Message = SessionMessage | TextMessage | ControlMessage
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 
-def read_message(data: str | bytes, most_values: int) -> Message:
-    """Parse a client's message. `most_values`: limit of the values in its JSON.
+def read_message(data: str | bytes, max_values: int) -> Message:
+    """Parse a client's message. `max_values`: limit of the values in its JSON.
 
     A lone surrogate in `text` is kept, because the other half may follow in the next message.
 
@@ -48,7 +48,7 @@ def read_message(data: str | bytes, most_values: int) -> Message:
         InvalidMessage: not JSON, not one of our messages, or too many values.
     """
     encoded = data if isinstance(data, bytes) else data.encode(errors="ignore")
-    if count_values(encoded) > most_values:
+    if count_values(encoded) > max_values:
         raise InvalidMessage("the message contains too many JSON values")
     try:
         text = data if isinstance(data, str) else data.decode()
@@ -76,15 +76,15 @@ def session_of(message: SessionMessage) -> SpeechRequest:
         InvalidMessage: a field is not valid in a speech request.
     """
     extra = message.model_extra or {}
-    given = {name: _whole(value) for name, value in extra.items() if value is not None}
+    given = {name: _joined(value) for name, value in extra.items() if value is not None}
     try:
         return SpeechRequest.model_validate({"response_format": "pcm", **given, "input": ""})
     except ValidationError as exc:
         raise _invalid(exc) from exc
 
 
-def _whole(value: object) -> object:
-    """Join or remove the surrogates in a field's value."""
+def _joined(value: object) -> object:
+    """Return a field's value with its surrogate pairs joined and lone surrogates removed."""
     if isinstance(value, dict):  # the id of a voice
         fields = cast("dict[str, object]", value)
         return {

@@ -194,7 +194,7 @@ class VllmEngine:
     ) -> None:
         url = f"{self._base}/v1/completions"
         headers: dict[str, str] = {}
-        tracing.pass_on(headers)
+        tracing.add_headers(headers)
         started_s = time.monotonic()
         async with self._open_session().post(
             url, data=body, headers=headers, allow_redirects=False
