@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.codec.builtin.decoder import BANDS as POINTS
-from app.codec.builtin.decoder import Levels, band_interpolation
+from app.codec.builtin.decoder import Envelopes, band_interpolation
 from app.codec.builtin.pulses import LOUDNESS
 
 BANDS = 20  # equal widths on the mel scale; each has four points of the decoder's envelopes
@@ -45,26 +45,26 @@ def aperiodicity(periodic: NDArray[np.float32], other: NDArray[np.float32]) -> N
     return np.round(WHOLE * share.clip(0, 1)).astype(np.uint8).T
 
 
-def odds_of(levels: Levels) -> Tensor:
+def noise_log_odds(envelopes: Envelopes) -> Tensor:
     """Return the log odds of noise in each band of the decoder's envelopes: (batch, steps, 20)."""
-    odds = 2 * (levels.breath - levels.harmonic) - PULSES_OVER_NOISE
+    odds = 2 * (envelopes.noise - envelopes.harmonic) - PULSES_OVER_NOISE
     return functional.avg_pool1d(odds, POINTS_PER_BAND)
 
 
-def aperiodicity_distance(levels: Levels, share: Tensor, pitch_hz: Tensor) -> Tensor:
+def aperiodicity_distance(envelopes: Envelopes, share: Tensor, pitch_hz: Tensor) -> Tensor:
     """Return the mean cross-entropy of the noise's share over the bands of voiced steps.
 
-    `levels`: the decoder's envelopes. `share`: target (batch, steps, 20). `pitch_hz`:
+    `envelopes`: the decoder's envelopes. `share`: target (batch, steps, 20). `pitch_hz`:
     (batch, steps), 0 if unvoiced.
     """
     entropies = functional.binary_cross_entropy_with_logits(
-        odds_of(levels), share, reduction="none"
+        noise_log_odds(envelopes), share, reduction="none"
     )
     entropy = entropies.mean(-1)
     voiced = pitch_hz > 0
     return (entropy * voiced).sum() / voiced.sum().clamp_min(1)
 
 
-def shares_of(stored: NDArray[np.uint8]) -> Tensor:
+def bytes_to_shares(stored: NDArray[np.uint8]) -> Tensor:
     """Convert bytes on disk to shares from 0 to 1."""
     return torch.as_tensor(stored.astype(np.float32) / WHOLE)

@@ -80,20 +80,20 @@ TEMPLATES = (
 
 def sentences(count: int, seed: int) -> Iterator[str]:
     """Generate random sentences."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for _ in range(count):
-        yield fill(TEMPLATES[chance.integers(len(TEMPLATES))], chance)
+        yield fill(TEMPLATES[rng.integers(len(TEMPLATES))], rng)
 
 
-def fill(template: str, chance: np.random.Generator) -> str:
+def fill(template: str, rng: np.random.Generator) -> str:
     """Fill each gap of a template at random."""
     first, *gaps = template.split("{")
     pairs = [gap.split("}") for gap in gaps]
-    return first + "".join(_gap(name, chance) + rest for name, rest in pairs)
+    return first + "".join(_gap(name, rng) + rest for name, rest in pairs)
 
 
-def _gap(name: str, chance: np.random.Generator) -> str:
-    return _one(WORDS[name], chance) if name in WORDS else DRAWS[name](chance)
+def _gap(name: str, rng: np.random.Generator) -> str:
+    return _one(WORDS[name], rng) if name in WORDS else DRAWS[name](rng)
 
 
 def cardinal(number: int) -> str:
@@ -113,48 +113,48 @@ def _below_hundred(number: int) -> str:
     return TENS[number // 10 - 2] + (f" {DIGITS[number % 10]}" if number % 10 else "")
 
 
-def _digits(chance: np.random.Generator) -> str:
+def _digits(rng: np.random.Generator) -> str:
     """Draw three to twelve digits, in groups of three or four."""
     groups = [
-        " ".join(_one(DIGITS, chance) for _ in range(chance.integers(3, 5)))
-        for _ in range(chance.integers(1, 4))
+        " ".join(_one(DIGITS, rng) for _ in range(rng.integers(3, 5)))
+        for _ in range(rng.integers(1, 4))
     ]
     return ", ".join(groups)
 
 
-def _money(chance: np.random.Generator) -> str:
-    whole, part = MONEY[chance.choice(len(MONEY), p=(0.55, 0.25, 0.1, 0.1))]
-    amount = f"{cardinal(int(10 ** chance.uniform(0.3, 5)))} {whole}"
-    if chance.random() >= 0.6:
+def _money(rng: np.random.Generator) -> str:
+    whole, part = MONEY[rng.choice(len(MONEY), p=(0.55, 0.25, 0.1, 0.1))]
+    amount = f"{cardinal(int(10 ** rng.uniform(0.3, 5)))} {whole}"
+    if rng.random() >= 0.6:
         return amount
-    return f"{amount} and {cardinal(int(chance.integers(1, 100)))} {part}"
+    return f"{amount} and {cardinal(int(rng.integers(1, 100)))} {part}"
 
 
-def _time(chance: np.random.Generator) -> str:
-    hour, minute = cardinal(int(chance.integers(1, 13))), int(chance.integers(0, 12)) * 5
+def _time(rng: np.random.Generator) -> str:
+    hour, minute = cardinal(int(rng.integers(1, 13))), int(rng.integers(0, 12)) * 5
     minutes = "" if minute == 0 else " o five" if minute == 5 else f" {cardinal(minute)}"
-    return f"{hour}{minutes} {_one(('A M', 'P M', 'in the morning', 'in the evening'), chance)}"
+    return f"{hour}{minutes} {_one(('A M', 'P M', 'in the morning', 'in the evening'), rng)}"
 
 
-def _number(chance: np.random.Generator) -> str:
-    return cardinal(int(10 ** chance.uniform(0.5, 5)))
+def _number(rng: np.random.Generator) -> str:
+    return cardinal(int(10 ** rng.uniform(0.5, 5)))
 
 
-def _year(chance: np.random.Generator) -> str:
-    return f"{_one(('nineteen', 'twenty'), chance)} {_below_hundred(int(chance.integers(10, 100)))}"
+def _year(rng: np.random.Generator) -> str:
+    return f"{_one(('nineteen', 'twenty'), rng)} {_below_hundred(int(rng.integers(10, 100)))}"
 
 
-def _site(chance: np.random.Generator) -> str:
-    return f"W W W dot {_one(NAMES, chance).lower()} dot com"
+def _site(rng: np.random.Generator) -> str:
+    return f"W W W dot {_one(NAMES, rng).lower()} dot com"
 
 
-def _mail(chance: np.random.Generator) -> str:
-    first, last = _one(NAMES, chance).lower(), _one(NAMES, chance).lower()
-    return f"{first} dot {last} at {_one(MAILS, chance)}"
+def _mail(rng: np.random.Generator) -> str:
+    first, last = _one(NAMES, rng).lower(), _one(NAMES, rng).lower()
+    return f"{first} dot {last} at {_one(MAILS, rng)}"
 
 
-def _one(choices: Sequence[str], chance: np.random.Generator) -> str:
-    return choices[chance.integers(len(choices))]
+def _one(choices: Sequence[str], rng: np.random.Generator) -> str:
+    return choices[rng.integers(len(choices))]
 
 
 WORDS: Mapping[str, Sequence[str]] = {

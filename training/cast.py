@@ -13,6 +13,6 @@ TIMBRES: Mapping[str, Timbre] = {"lark": Timbre(), "heron": Timbre(pitch=0.62, f
 SHARES: Mapping[str, float] = {"lark": 0.6, "heron": 0.4}  # share of the sentences of each voice
 
 
-def drawn_voice(chance: np.random.Generator) -> str:
+def draw_voice(rng: np.random.Generator) -> str:
     """Draw a voice by its share."""
-    return VOICES[chance.choice(len(VOICES), p=[SHARES[voice] for voice in VOICES])]
+    return VOICES[rng.choice(len(VOICES), p=[SHARES[voice] for voice in VOICES])]

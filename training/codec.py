@@ -19,12 +19,12 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.builtin.decoder import Decoder, Levels, pitch_numbers
+from app.codec.builtin.decoder import Decoder, Envelopes, split_pitch_outputs
 from app.codec.fsq import LEVELS
-from training.aperiodicity import aperiodicity_distance, shares_of
+from training.aperiodicity import aperiodicity_distance, bytes_to_shares
 from training.codec_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
 from training.folder import add_folder
-from training.loop import Measured, Plan, Run, add_training, plan_of
+from training.loop import Measured, Plan, Run, add_training, build_plan
 from training.teacher import SAMPLES_PER_PITCH
 from training.utterances import SpeechSet
 from training.weight_files import save_weights
@@ -51,11 +51,11 @@ class Batch:
     aperiodicity: Tensor  # (batch, steps, 20): share of noise in the power of each band
 
 
-class Made(NamedTuple):
+class DecodedBatch(NamedTuple):
     """Audio decoded at the true pitch (batch, samples), its envelopes, and the pitch outputs."""
 
     samples: Tensor
-    envelopes: Levels
+    envelopes: Envelopes
     pitch_numbers: Tensor  # (batch, steps, 2)
 
 
@@ -71,16 +71,16 @@ class TrainedCodec(nn.Module):
         self.encoder = Encoder()
         self.decoder = Decoder()
 
-    def forward(self, batch: Batch) -> Made:
+    def forward(self, batch: Batch) -> DecodedBatch:
         """Encode and decode a batch."""
         levels = self.encoder.levels(batch.samples)
         values = (levels + (levels.round() - levels).detach()) / (LEVELS // 2)
         valid = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
-        beginning = torch.zeros(len(values), dtype=torch.long, device=values.device)
+        first_frames = torch.zeros(len(values), dtype=torch.long, device=values.device)
         noise = self.decoder.spectrum(torch.randn_like(batch.samples))
-        envelopes = self.decoder.levels(values, valid)
-        samples = self.decoder.sound(envelopes, valid, batch.pitch_hz, beginning, noise)
-        return Made(samples, envelopes, self.decoder.pitch(values, valid))
+        envelopes = self.decoder.predict_envelopes(values, valid)
+        samples = self.decoder.synthesise(envelopes, valid, batch.pitch_hz, first_frames, noise)
+        return DecodedBatch(samples, envelopes, self.decoder.pitch(values, valid))
 
 
 class SpectralDistance(nn.Module):
@@ -127,14 +127,14 @@ def log_distance(made: Tensor, target: Tensor, floor: float) -> Tensor:
 
 def pitch_distance(numbers: Tensor, pitch_hz: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean distance of the log pitch of voiced steps, and the voicing cross-entropy."""
-    logarithm, voicing = pitch_numbers(numbers.float())
+    logarithm, voicing = split_pitch_outputs(numbers.float())
     voiced = pitch_hz > 0
     off = (logarithm - pitch_hz.clamp_min(LOWEST_PITCH_HZ).log()).abs()
     entropy = functional.binary_cross_entropy_with_logits(voicing, voiced.float())
     return (off * voiced).sum() / voiced.sum().clamp_min(1), entropy
 
 
-class Stretches:
+class SpeechExcerpts:
     """Random excerpts of 1.28 s, which begin at any half frame."""
 
     def __init__(self, files: SpeechSet) -> None:
@@ -142,18 +142,18 @@ class Stretches:
         self._pitches = files.pitches()
         self._aperiodicities = files.aperiodicities()
 
-    def draw(self, chance: np.random.Generator, device: torch.device) -> Batch:
+    def draw(self, rng: np.random.Generator, device: torch.device) -> Batch:
         """Draw a batch of eight excerpts."""
         size = FRAMES * FRAME_SAMPLES
         steps = size // HOP_SAMPLES
         last_step = (len(self._samples) - size) // HOP_SAMPLES
-        starts = chance.integers(0, last_step + 1, ROWS) * HOP_SAMPLES
+        starts = rng.integers(0, last_step + 1, ROWS) * HOP_SAMPLES
         samples = np.stack([self._samples[start : start + size] for start in starts])
         samples = samples.astype(np.float32) / 32768
         pitch = np.stack([pitch_at_steps(self._pitches, start, steps) for start in starts])
         frames = [nearest_frames(len(self._pitches), start, steps) for start in starts]
         noise = np.stack([self._aperiodicities[nearest] for nearest in frames])
-        parts = torch.as_tensor(samples), torch.as_tensor(pitch), shares_of(noise)
+        parts = torch.as_tensor(samples), torch.as_tensor(pitch), bytes_to_shares(noise)
         return Batch(*(part.to(device) for part in parts))
 
 
@@ -164,15 +164,16 @@ def pitch_at_steps(
 
     It is interpolated between two voiced frames, and otherwise that of the nearest frame.
     """
-    places = places_of(len(pitches), first_sample, steps)
+    positions = step_positions(len(pitches), first_sample, steps)
     before, behind, nearest = (
-        pitches[at(places).astype(int)].astype(np.float32) for at in (np.floor, np.ceil, np.round)
+        pitches[at(positions).astype(int)].astype(np.float32)
+        for at in (np.floor, np.ceil, np.round)
     )
-    line = before + (places % 1).astype(np.float32) * (behind - before)
+    line = before + (positions % 1).astype(np.float32) * (behind - before)
     return np.where((before > 0) & (behind > 0), line, nearest)
 
 
-def places_of(frames: int, first_sample: int, steps: int) -> NDArray[np.float64]:
+def step_positions(frames: int, first_sample: int, steps: int) -> NDArray[np.float64]:
     """Return the middles of steps as fractional indices of the teacher's `frames` frames."""
     middles = first_sample + HOP_SAMPLES * (np.arange(steps) + 0.5)
     return (middles / SAMPLES_PER_PITCH - 0.5).clip(0, frames - 1)
@@ -180,20 +181,20 @@ def places_of(frames: int, first_sample: int, steps: int) -> NDArray[np.float64]
 
 def nearest_frames(frames: int, first_sample: int, steps: int) -> NDArray[np.int64]:
     """Return the index of the teacher's frame nearest to each step."""
-    return np.round(places_of(frames, first_sample, steps)).astype(np.int64)
+    return np.round(step_positions(frames, first_sample, steps)).astype(np.int64)
 
 
 def train(
-    plan: Plan, stretches: Stretches, codec: TrainedCodec, *, keep_encoder: bool
+    plan: Plan, excerpts: SpeechExcerpts, codec: TrainedCodec, *, keep_encoder: bool
 ) -> TrainedCodec:
     """Train a codec, from its checkpoint if there is one."""
     distance = SpectralDistance().to(plan.device)
     codec.encoder.requires_grad_(not keep_encoder)
 
-    def measure(chance: np.random.Generator) -> Measured:
-        batch = stretches.draw(chance, plan.device)
+    def measure(rng: np.random.Generator) -> Measured:
+        batch = excerpts.draw(rng, plan.device)
         with torch.autocast(plan.device.type, torch.bfloat16):
-            made: Made = codec(batch)
+            made: DecodedBatch = codec(batch)
         with torch.autocast(plan.device.type, enabled=False):
             spectral = distance(made.samples.float(), batch.samples)
             noise = aperiodicity_distance(made.envelopes, batch.aperiodicity, batch.pitch_hz)
@@ -224,9 +225,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--start", type=Path, help="folder with both weights files to start from")
     parser.add_argument("--keep-encoder", action="store_true", help="train only the decoder")
     options = parser.parse_args(arguments)
-    plan = plan_of(options, "codec")
-    stretches = Stretches(SpeechSet(options.data / "speech", "train"))
-    codec = train(plan, stretches, new_codec(options.start), keep_encoder=options.keep_encoder)
+    plan = build_plan(options, "codec")
+    excerpts = SpeechExcerpts(SpeechSet(options.data / "speech", "train"))
+    codec = train(plan, excerpts, new_codec(options.start), keep_encoder=options.keep_encoder)
     save_weights(codec.encoder, options.data / "codec" / "codec_encoder.safetensors")
     save_weights(codec.decoder, options.data / "codec" / "codec_decoder.safetensors")
 

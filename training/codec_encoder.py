@@ -14,7 +14,7 @@ from torch.nn import functional
 from app.audio.samples import Samples
 from app.codec import Codes
 from app.codec.builtin.convnext import ConvNeXtBlock
-from app.codec.fsq import DIGITS, LEVELS, codes_of
+from app.codec.fsq import DIGITS, LEVELS, digits_to_codes
 
 WEIGHTS = Path(__file__).parent / "weights" / "codec_encoder.safetensors"
 SAMPLE_RATE_HZ = 24_000
@@ -104,7 +104,7 @@ class BuiltinEncoder:
         """Mono 24 kHz samples -> codes (frames, 1); the last frame is padded with silence."""
         padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
         digits = self._encoder(torch.as_tensor(padded).unsqueeze(0))
-        return codes_of(digits[0]).int().numpy()[:, None]
+        return digits_to_codes(digits[0]).int().numpy()[:, None]
 
 
 def load_builtin_encoder() -> BuiltinEncoder:

@@ -16,11 +16,11 @@ from training import callcentre
 from training.folder import add_folder
 from training.sources import READERS, fetch
 
-HELD_SENTENCES = 400
+HELD_OUT_SENTENCES = 400
 CALL_CENTRE_SHARE = 0.12
 WORDS = range(3, 21)
-LONGEST_CHARACTERS = 130
-LONGEST_WORD = 18
+MAX_CHARACTERS = 130
+MAX_WORD_CHARACTERS = 18
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
 PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z'\"-]|[,.;:?!](?=[\"' ]|$)| (?![,.;:?!]))*")
 BENCH = Path(__file__).parents[1] / "bench"
@@ -40,8 +40,8 @@ def is_plain(sentence: str) -> bool:
     words = sentence.split()
     return (
         len(words) in WORDS
-        and len(sentence) <= LONGEST_CHARACTERS
-        and max(map(len, words)) <= LONGEST_WORD
+        and len(sentence) <= MAX_CHARACTERS
+        and max(map(len, words)) <= MAX_WORD_CHARACTERS
         and PLAIN.fullmatch(sentence) is not None
         and sum(word.isupper() and len(word) > 1 for word in words) <= 1
     )
@@ -73,7 +73,7 @@ def unseen(candidates: Iterable[str], seen: set[str]) -> Iterator[str]:
             yield sentence
 
 
-def judged() -> list[str]:
+def benchmark_sentences() -> list[str]:
     """Return the sentences that word error rates are measured on. None may be trained on."""
     return [line for path in sorted(BENCH.glob("*.txt")) for line in path.read_text().splitlines()]
 
@@ -93,7 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--text", type=Path, nargs="*", help="plain text files to use instead of Debian packages"
     )
     parser.add_argument(
-        "--held", type=int, default=HELD_SENTENCES, help="number of sentences held out of training"
+        "--held",
+        type=int,
+        default=HELD_OUT_SENTENCES,
+        help="number of sentences held out of training",
     )
     options = parser.parse_args(arguments)
     if options.text:
@@ -101,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         share = fetch(options.data / "packages")
         texts = (text for reader in READERS for text in reader(share))
-    found = collect(texts, judged(), options.seed)
+    found = collect(texts, benchmark_sentences(), options.seed)
     write(options.data, found, options.held)
     words = sum(len(sentence.split()) for sentence in found)
     print(f"{len(found)} sentences, {words} words", flush=True)

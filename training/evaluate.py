@@ -21,9 +21,9 @@ from app.engine.embedded.phonemes import Phonemiser
 from bench.machine import write_result
 from training.export import PROFILE
 from training.folder import add_folder
-from training.run_ons import unheard
-from training.speakers import lines_of
-from training.study import NETWORKS_BEHIND, PARTS, RUN_ONS, Part, Study, measure_part, possible
+from training.run_ons import untrained_sentences
+from training.speakers import phonemise_lines
+from training.study import NETWORKS_OF_PART, PARTS, RUN_ONS, Part, Study, measure_part, possible
 from training.teacher import phoneme_table
 from training.weight_files import Weights, trained_weights
 
@@ -34,7 +34,7 @@ DICTIONARY_SENTENCES = 60
 Facts = Mapping[str, Mapping[str, object]]  # facts about the weights file of each network
 
 
-def options_of(arguments: list[str] | None) -> argparse.Namespace:
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -73,7 +73,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
+def build_study(options: argparse.Namespace, texts: Sequence[str]) -> Study:
     """Build the study that the options describe."""
     phonemiser, held = Phonemiser(phoneme_table()), options.data / "held.txt"
     dictionary: list[str] = (
@@ -81,8 +81,8 @@ def study_of(options: argparse.Namespace, texts: Sequence[str]) -> Study:
     )
     return Study(
         weights=trained_weights(options.data) if options.trained else Weights(),
-        everyday=lines_of(phonemiser, texts),
-        dictionary=lines_of(phonemiser, dictionary),
+        everyday=phonemise_lines(phonemiser, texts),
+        dictionary=phonemise_lines(phonemiser, dictionary),
         temperature=options.temperature,
         seed=options.seed,
         workers=options.workers,
@@ -96,20 +96,20 @@ def merged(
     """Merge new parts with the earlier parts whose networks are unchanged."""
     then = cast(Facts, earlier.get("weights", {}))
     changed = {network for network in {*then, *facts} if then.get(network) != facts.get(network)}
-    same = {name for name, networks in NETWORKS_BEHIND.items() if changed.isdisjoint(networks)}
+    same = {name for name, networks in NETWORKS_OF_PART.items() if changed.isdisjoint(networks)}
     kept = {name: part for name, part in earlier.items() if name in same}
     return {**kept, "weights": facts, **parts}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and write or print the result."""
-    options = options_of(arguments)
+    options = parse_options(arguments)
     torch.set_num_threads(1)
     names: Sequence[str] = options.only
     texts = (BENCH / "sentences.txt").read_text(encoding="utf-8").splitlines()[: options.sentences]
     if options.run_ons:
-        names, texts = (RUN_ONS,), unheard(options.data, options.run_ons)
-    study = study_of(options, texts)
+        names, texts = (RUN_ONS,), untrained_sentences(options.data, options.run_ons)
+    study = build_study(options, texts)
     parts = {name: measure_part(name, study) for name in possible(names, study.weights)}
     if options.print_only:
         print(json.dumps(parts, indent=2, ensure_ascii=False), flush=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from app.codec.fsq import LEVELS, VOCABULARY, digits_of
+from app.codec.fsq import LEVELS, VOCABULARY, codes_to_digits
 from app.config.profiles import load_profile
 from app.engine.embedded.voices import VOICES
 from app.text.prompt import render
@@ -28,7 +28,7 @@ from training.language_model import (
     EPSILON,
     FIRST_CODE,
     FIRST_VOICE,
-    LONGEST_TOKENS,
+    MAX_TOKENS,
     MESSAGE_END,
     MESSAGE_START,
     NEVER_ROW,
@@ -51,7 +51,7 @@ CARD = Path(__file__).with_name("model_card.md")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
-def config_of(shape: Shape) -> Qwen3Config:
+def build_config(shape: Shape) -> Qwen3Config:
     """Return transformers' configuration of the same architecture."""
     return Qwen3Config(
         vocab_size=TOKENS,
@@ -61,7 +61,7 @@ def config_of(shape: Shape) -> Qwen3Config:
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.key_heads,
         head_dim=shape.head_width,
-        max_position_embeddings=LONGEST_TOKENS,
+        max_position_embeddings=MAX_TOKENS,
         rms_norm_eps=EPSILON,
         rope_parameters={"rope_type": "default", "rope_theta": ROTARY_BASE},
         attention_bias=False,
@@ -72,9 +72,9 @@ def config_of(shape: Shape) -> Qwen3Config:
     )
 
 
-def rows_of_codes(digit_rows: Tensor) -> Tensor:
+def code_rows(digit_rows: Tensor) -> Tensor:
     """Sum the digits' rows (32, hidden) of each code: (65536, hidden)."""
-    digits = functional.one_hot(digits_of(torch.arange(VOCABULARY)), LEVELS).flatten(-2)
+    digits = functional.one_hot(codes_to_digits(torch.arange(VOCABULARY)), LEVELS).flatten(-2)
     return digits.to(digit_rows.dtype) @ digit_rows
 
 
@@ -84,15 +84,13 @@ def expand(model: LanguageModel) -> Qwen3ForCausalLM:
     head = model.head.weight.detach()
     never = head[NEVER_ROW].repeat(FIRST_CODE, 1)
     never[MESSAGE_END] = head[END_ROW]
-    embedding = torch.cat(
-        (model.text.weight.detach(), rows_of_codes(model.digit.weight.detach().T))
-    )
+    embedding = torch.cat((model.text.weight.detach(), code_rows(model.digit.weight.detach().T)))
     state |= {
         "model.embed_tokens.weight": embedding,
         "model.norm.weight": model.norm.weight.detach(),
-        "lm_head.weight": torch.cat((never, rows_of_codes(head[:END_ROW]))),
+        "lm_head.weight": torch.cat((never, code_rows(head[:END_ROW]))),
     }
-    expanded = Qwen3ForCausalLM(config_of(model.shape))
+    expanded = Qwen3ForCausalLM(build_config(model.shape))
     expanded.load_state_dict(state)
     return expanded.eval()
 
@@ -107,7 +105,7 @@ def token_texts() -> dict[str, int]:
     return {text: number for number, text in texts.items()}
 
 
-def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
+def build_tokenizer(texts: dict[str, int]) -> PreTrainedTokenizerFast:
     """Make a tokenizer with one token per phoneme. Other characters are dropped, as in the service.
 
     A voice name is recognised only at the beginning, or directly after a special token. A text
@@ -123,11 +121,11 @@ def tokenizer_of(texts: dict[str, int]) -> PreTrainedTokenizerFast:
     core.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in whole])  # pyright: ignore[reportUnknownMemberType]
     end = MARKS[MESSAGE_END]
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, eos_token=end, pad_token=end, model_max_length=LONGEST_TOKENS
+        tokenizer_object=core, eos_token=end, pad_token=end, model_max_length=MAX_TOKENS
     )
 
 
-def card_of(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) -> str:
+def fill_card(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) -> str:
     """Fill in the model card of a folder that has all other files."""
     return render(
         CARD.read_text(encoding="utf-8"),
@@ -138,7 +136,7 @@ def card_of(trained: LanguageModel, expanded: Qwen3ForCausalLM, folder: Path) ->
         size=str(size_mb(folder)),
         voices=", ".join(VOICES),
         phonemes=" ".join(symbol for symbol in phoneme_table() if symbol != " "),
-        context=str(LONGEST_TOKENS),
+        context=str(MAX_TOKENS),
         temperature=str(PROFILE.sampling.temperature),
     )
 
@@ -161,8 +159,8 @@ def export(weights: Path, folder: Path, dtype: torch.dtype) -> None:
     expanded.generation_config.do_sample = True
     expanded.generation_config.temperature = PROFILE.sampling.temperature
     expanded.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    tokenizer_of(token_texts()).save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    (folder / "README.md").write_text(card_of(model, expanded, folder), encoding="utf-8")
+    build_tokenizer(token_texts()).save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+    (folder / "README.md").write_text(fill_card(model, expanded, folder), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, digits_of
+from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, codes_to_digits
 from app.engine.embedded.nar import PHONEMES
 from app.engine.embedded.safetensors_metadata import safetensors_metadata
 from app.engine.embedded.voices import VOICES
@@ -29,7 +29,7 @@ FIRST_CODE = 256
 TOKENS = FIRST_CODE + VOCABULARY
 END_ROW = DIGITS * LEVELS
 NEVER_ROW = END_ROW + 1
-LONGEST_TOKENS = 1024
+MAX_TOKENS = 1024
 ROTARY_BASE = 10_000.0
 EPSILON = 1e-6
 
@@ -147,7 +147,7 @@ class LanguageModel(nn.Module):
         """Embed tokens (batch, steps): (batch, steps, hidden)."""
         is_code = (tokens >= FIRST_CODE).unsqueeze(-1)
         codes = (tokens - FIRST_CODE).clamp_min(0)
-        digits = functional.one_hot(digits_of(codes), LEVELS).flatten(-2)
+        digits = functional.one_hot(codes_to_digits(codes), LEVELS).flatten(-2)
         of_codes = self.digit(digits.to(self.digit.weight.dtype))
         return torch.where(is_code, of_codes, self.text(tokens % FIRST_CODE))
 
@@ -186,7 +186,7 @@ def log_weights(query: Tensor, key: Tensor) -> Tensor:
     return scores.masked_fill(future, -torch.inf).log_softmax(-1)
 
 
-def prompt_of(phonemes: Sequence[int], voice: str = VOICES[0]) -> list[int]:
+def build_prompt(phonemes: Sequence[int], voice: str = VOICES[0]) -> list[int]:
     """Return the tokens of a prompt: padded phoneme ids, with special tokens in place of the pads.
 
     Raises:

@@ -18,11 +18,11 @@ class Lengths(Generic[Example]):
         self._lengths = np.asarray(lengths)[self._order]
         self._examples = examples
 
-    def draw(self, chance: np.random.Generator, total: int) -> list[Example]:
+    def draw(self, rng: np.random.Generator, total: int) -> list[Example]:
         """Draw examples of similar length, about `total` in sum and at least one."""
-        centre = int(chance.integers(len(self._order)))
+        centre = int(rng.integers(len(self._order)))
         rows = max(1, min(total // int(self._lengths[centre]), len(self._order)))
         pool = min(4 * rows, len(self._order))  # larger than the batch, so that batches differ
         first = max(0, min(centre - pool // 2, len(self._order) - pool))
-        chosen = self._order[first + chance.choice(pool, rows, replace=False)]
+        chosen = self._order[first + rng.choice(pool, rows, replace=False)]
         return [self._examples[int(index)] for index in chosen]

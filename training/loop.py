@@ -66,7 +66,7 @@ def add_training(parser: argparse.ArgumentParser, minutes: float) -> None:
     parser.add_argument("--fresh", action="store_true", help="delete an existing checkpoint")
 
 
-def plan_of(options: argparse.Namespace, name: str) -> Plan:
+def build_plan(options: argparse.Namespace, name: str) -> Plan:
     """Return the plan of the options. The checkpoint is in `name` in the data folder."""
     folder = options.data / name
     folder.mkdir(parents=True, exist_ok=True)

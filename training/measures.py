@@ -80,7 +80,7 @@ def speech_table(result: Result) -> str:
         for voice in VOICES
         if result.section(name, voice)
     ]
-    return table_of(columns, rows)
+    return format_table(columns, rows)
 
 
 def _speech_row(result: Result, name: str, voice: str) -> list[str]:
@@ -123,7 +123,7 @@ def ends_table(result: Result) -> str:
         for name in ("lm-greedy", "lm")
         if (found := result.section("run_ons", name))
     ]
-    return table_of(
+    return format_table(
         "sentences never trained on | spoken | never ended | within 30 % of the teacher's length",
         rows,
     )
@@ -138,7 +138,7 @@ def speed_table(result: Result) -> str:
         rows.append(
             [f"streamed against decoded at once, the worst of {count} streams", f"{worst:.0f} dB"]
         )
-    return table_of("one thread, CPU time | measured", rows)
+    return format_table("one thread, CPU time | measured", rows)
 
 
 def weights_table(result: Result) -> str:
@@ -155,10 +155,10 @@ def weights_table(result: Result) -> str:
         for label, file in files.items()
         if file
     ]
-    return table_of("network | file | parameters | size | SHA-256 begins", rows)
+    return format_table("network | file | parameters | size | SHA-256 begins", rows)
 
 
-def table_of(columns: str, rows: Iterable[Sequence[str]]) -> str:
+def format_table(columns: str, rows: Iterable[Sequence[str]]) -> str:
     """Format a Markdown table; empty without rows."""
     lines = [f"| {' | '.join(row)} |".replace("  ", " ") for row in rows]
     return (

@@ -24,7 +24,7 @@ from app.engine.embedded.phonemes import Phonemiser
 from app.engine.embedded.voices import VOICES
 from training.evaluate import BENCH
 from training.folder import add_folder
-from training.speakers import lines_of, load_speaker
+from training.speakers import load_speaker, phonemise_lines
 from training.study import possible
 from training.teacher import phoneme_table
 from training.weight_files import Weights, trained_weights
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     mpl.use("Agg")
     texts = (BENCH / "sentences.txt").read_text(encoding="utf-8").splitlines()
-    lines = lines_of(Phonemiser(phoneme_table()), [texts[number] for number in SENTENCES])
+    lines = phonemise_lines(Phonemiser(phoneme_table()), [texts[number] for number in SENTENCES])
     weights = trained_weights(options.data) if options.trained else Weights()
     speakers = {
         name: load_speaker(name, weights, 0.0, options.seed)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from app.codec.builtin.decoder import STEPS_PER_FRAME, FrameNetwork
 from app.codec.builtin.load import read_decoder
-from app.codec.fsq import digits_of, values_of
+from app.codec.fsq import codes_to_digits, digits_to_values
 from training.codec import VOICING_WEIGHT, pitch_at_steps, pitch_distance
 from training.folder import add_folder
-from training.loop import Measured, Plan, Run, add_training, plan_of
+from training.loop import Measured, Plan, Run, add_training, build_plan
 from training.utterances import SpeechSet
 from training.weight_files import save_weights
 
@@ -38,13 +38,13 @@ class Pitches:
         ]
         self._pitch_hz = np.concatenate(pitches)
 
-    def draw(self, chance: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+    def draw(self, rng: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
         """Draw excerpts of up to 2.56 s.
 
         Returns codes (batch, frames), and pitch in Hz (batch, steps), which is 0 if unvoiced.
         """
         frames = min(FRAMES, len(self._codes))
-        starts = chance.integers(0, len(self._codes) - frames + 1, ROWS)
+        starts = rng.integers(0, len(self._codes) - frames + 1, ROWS)
         steps = STEPS_PER_FRAME * frames
         codes = np.stack([self._codes[start : start + frames] for start in starts]).astype(np.int64)
         pitch = np.stack(
@@ -56,10 +56,12 @@ class Pitches:
 def train(plan: Plan, pitches: Pitches, network: FrameNetwork) -> FrameNetwork:
     """Train a pitch network, from its checkpoint if there is one."""
 
-    def measure(chance: np.random.Generator) -> Measured:
-        codes, pitch_hz = pitches.draw(chance, plan.device)
+    def measure(rng: np.random.Generator) -> Measured:
+        codes, pitch_hz = pitches.draw(rng, plan.device)
         with torch.autocast(plan.device.type, torch.bfloat16):
-            numbers = network(values_of(digits_of(codes)), torch.ones_like(codes, dtype=torch.bool))
+            numbers = network(
+                digits_to_values(codes_to_digits(codes)), torch.ones_like(codes, dtype=torch.bool)
+            )
         pitch, voicing = pitch_distance(numbers, pitch_hz)
         return Measured(pitch + VOICING_WEIGHT * voicing, {"pitch": pitch, "voicing": voicing})
 
@@ -76,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.data / "codec" / "codec_decoder.safetensors"
     decoder = read_decoder(path.read_bytes())
     train(
-        plan_of(options, "pitch"),
+        build_plan(options, "pitch"),
         Pitches(SpeechSet(options.data / "speech", "train")),
         decoder.pitch,
     )

@@ -40,12 +40,12 @@ class OpinionScore:
 
     def overall(self, samples: Samples) -> float:
         """Return the overall quality of 16 kHz samples, from 1 to 5."""
-        stretch = np.resize(samples, (1, DNSMOS_SAMPLES)).clip(-1, 1).astype(np.float32)
-        (numbers,) = self._network.run(None, {"input_1": stretch})
+        excerpt = np.resize(samples, (1, DNSMOS_SAMPLES)).clip(-1, 1).astype(np.float32)
+        (numbers,) = self._network.run(None, {"input_1": excerpt})
         return float(OVERALL(numbers[0, 2]))
 
 
-class Ears:
+class SpeechRater:
     """Speech recogniser and DNSMOS. Each worker rates one sentence at a time, on one thread."""
 
     def __init__(self, workers: int = 1) -> None:
@@ -56,16 +56,16 @@ class Ears:
     def understand(self, lines: Sequence[Line], takes: Sequence[Take]) -> dict[str, object]:
         """Return the word error rate, and each line that was not recognised exactly."""
         with ThreadPoolExecutor(self._workers) as pool:
-            heard = list(pool.map(self._hear, takes))
+            transcripts = list(pool.map(self._transcribe, takes))
         texts = [line.text for line in lines]
-        pairs = zip(texts, heard, strict=True)
+        pairs = zip(texts, transcripts, strict=True)
         return {
             "sentences": len(texts),
-            "word_error_rate": round(word_error_rate(texts, heard), 4),
+            "word_error_rate": round(word_error_rate(texts, transcripts), 4),
             "misheard": [
-                {"text": text, "heard": ear}
-                for text, ear in pairs
-                if normalise(text) != normalise(ear)
+                {"text": text, "heard": transcript}
+                for text, transcript in pairs
+                if normalise(text) != normalise(transcript)
             ],
         }
 
@@ -75,7 +75,7 @@ class Ears:
             scores = list(pool.map(self._overall, takes))
         return round(float(np.mean(scores)), 3)
 
-    def _hear(self, take: Take) -> str:
+    def _transcribe(self, take: Take) -> str:
         return self._judge.transcribe(take.samples, SPEC.sample_rate_hz)
 
     def _overall(self, take: Take) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from transformers import Qwen3ForCausalLM
 
 from app.engine.embedded.voices import VOICES
-from training.speakers import Line, Take, TeacherSpeaker, limit_of, speak_lm
+from training.speakers import Line, Take, TeacherSpeaker, max_frames, speak_lm
 from training.utterances import SpeechSet
 
 TOLERANCE = 0.3  # share of the teacher's length
@@ -37,12 +37,14 @@ class Lengths:
         }
 
 
-def lengths_of(lines: Sequence[Line], takes: Sequence[Take], references: Sequence[Take]) -> Lengths:
+def collect_lengths(
+    lines: Sequence[Line], takes: Sequence[Take], references: Sequence[Take]
+) -> Lengths:
     """Return the lengths of all chunks."""
     return Lengths(
         [frames for take in takes for frames in take.frames],
         [frames for take in references for frames in take.frames],
-        [limit_of(ids) for line in lines for ids in line.pieces],
+        [max_frames(ids) for line in lines for ids in line.chunks],
     )
 
 
@@ -54,14 +56,14 @@ def run_ons(
     lengths = Lengths([], [], [])
     for number, voice in enumerate(VOICES):
         share = lines[number :: len(VOICES)]
-        pieces = [ids for line in share for ids in line.pieces]
-        lengths.model.extend(map(len, speak_lm(model, pieces, voice, temperature, seed)))
+        chunks = [ids for line in share for ids in line.chunks]
+        lengths.model.extend(map(len, speak_lm(model, chunks, voice, temperature, seed)))
         lengths.teacher.extend(frames for line in share for frames in teacher.frames(line))
-        lengths.limit.extend(map(limit_of, pieces))
+        lengths.limit.extend(map(max_frames, chunks))
     return {"temperature": temperature, **lengths.report()}
 
 
-def unheard(data: Path, count: int) -> list[str]:
+def untrained_sentences(data: Path, count: int) -> list[str]:
     """Return sentences that were never trained on.
 
     These are the held-out sentences, then the last ones of the list, which the teacher did not

@@ -29,7 +29,7 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
     )
     schedule, stitcher = WindowSchedule(plan), Stitcher(spec.samples_per_frame, 0)
     s_per_frame = 1 / spec.frames_per_s / pace
-    parts: list[Samples] = []
+    blocks: list[Samples] = []
     now_s = first_s = sound_s = 0.0
     while not schedule.finished:
         now_s = max(now_s, s_per_frame * min(schedule.frames_needed, len(codes)))
@@ -37,21 +37,21 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
         window = schedule.take(arrived, ended=arrived == len(codes))
         own = codes[window.start : window.stop]
         (decoded,) = codec.decode([CodeWindow(own, window.start, window.begin - window.start)])
-        parts.append(stitcher.feed(window, decoded))
+        blocks.append(stitcher.feed(window, decoded))
         now_s += DECODE_S
         first_s = first_s or now_s
-        sound_s += len(parts[-1]) / spec.sample_rate_hz
+        sound_s += len(blocks[-1]) / spec.sample_rate_hz
         lead_s = sound_s - (now_s - first_s)
         schedule.update(
             StreamProgress(arrived, s_per_frame, 1 / spec.frames_per_s, lead_s, DECODE_S)
         )
-    return np.concatenate(parts)
+    return np.concatenate(blocks)
 
 
-def agreement_db(heard: Samples, wanted: Samples) -> float:
-    """Return the power of `wanted` over that of the difference, in dB; 200 without a difference."""
-    difference = float(np.square(heard - wanted, dtype=np.float64).sum())
-    power = float(np.square(wanted, dtype=np.float64).sum())
+def agreement_db(actual: Samples, expected: Samples) -> float:
+    """Return the power of `expected` over that of the difference, in dB; 200 if equal."""
+    difference = float(np.square(actual - expected, dtype=np.float64).sum())
+    power = float(np.square(expected, dtype=np.float64).sum())
     return min(200.0, 10 * np.log10(power / max(difference, 1e-30)))
 
 

@@ -26,9 +26,9 @@ from training.encode import load_encoder
 from training.export import expand
 from training.language_model import (
     FIRST_CODE,
-    LONGEST_TOKENS,
+    MAX_TOKENS,
     MESSAGE_END,
-    prompt_of,
+    build_prompt,
     read_language_model,
 )
 from training.teacher import Teacher
@@ -37,9 +37,9 @@ from training.weight_files import Weights
 ROWS = 8
 FULL_SCALE = np.float32(32768)
 
-Pieces = Sequence[list[int]]  # padded phoneme ids of chunks
+Chunks = Sequence[list[int]]  # padded phoneme ids of chunks
 Codes = list[int]
-SpeakCodes = Callable[[Pieces, str], list[Codes]]  # chunks and a voice to codes
+SpeakCodes = Callable[[Chunks, str], list[Codes]]  # chunks and a voice to codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Line:
     """A text and its chunks of phoneme ids."""
 
     text: str
-    pieces: list[list[int]]
+    chunks: list[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,15 @@ class Speaker(Protocol):
         ...
 
 
-def lines_of(phonemiser: Phonemiser, texts: Sequence[str]) -> list[Line]:
+def phonemise_lines(phonemiser: Phonemiser, texts: Sequence[str]) -> list[Line]:
     """Phonemise texts as the service does."""
     return [
         Line(
             text,
             [
-                piece.ids
+                chunk.ids
                 for sentence in phonemiser.sentences(text)
-                for piece in phonemiser.chunks(sentence)
+                for chunk in phonemiser.chunks(sentence)
             ],
         )
         for text in texts
@@ -99,9 +99,9 @@ class TeacherSpeaker:
         return self._take(line, np.random.default_rng(0), VOICES[0]).frames
 
     def _take(self, line: Line, noise: np.random.Generator, voice: str) -> Take:
-        spoken = [self._teacher.speak(ids, 1.0, noise, TIMBRES[voice]) for ids in line.pieces]
-        samples = np.concatenate([piece.samples for piece in spoken])
-        frames = [round(FRAMES_PER_UNIT * sum(piece.units)) for piece in spoken]
+        spoken = [self._teacher.speak(ids, 1.0, noise, TIMBRES[voice]) for ids in line.chunks]
+        samples = np.concatenate([chunk.samples for chunk in spoken])
+        frames = [round(FRAMES_PER_UNIT * sum(chunk.units)) for chunk in spoken]
         return Take(samples.astype(np.float32) / FULL_SCALE, frames)
 
 
@@ -130,36 +130,36 @@ class ModelSpeaker:
 
     def speak(self, lines: Sequence[Line], voice: str) -> list[Take]:
         """Return one take for each line. The codes of its chunks are decoded together."""
-        spoken = iter(self._speak_codes([ids for line in lines for ids in line.pieces], voice))
-        return [self._take([next(spoken) for _ in line.pieces]) for line in lines]
+        spoken = iter(self._speak_codes([ids for line in lines for ids in line.chunks], voice))
+        return [self._take([next(spoken) for _ in line.chunks]) for line in lines]
 
-    def _take(self, pieces: Sequence[Codes]) -> Take:
-        codes = [code for piece in pieces for code in piece] or [0]
+    def _take(self, chunks: Sequence[Codes]) -> Take:
+        codes = [code for chunk in chunks for code in chunk] or [0]
         (samples,) = self._codec.decode([CodeWindow(np.array(codes, np.int32)[:, None])])
-        return Take(samples, [len(piece) for piece in pieces])
+        return Take(samples, [len(chunk) for chunk in chunks])
 
 
-def limit_of(ids: Sequence[int]) -> int:
-    """Return the number of frames after which a piece counts as endless."""
-    longest_frames = PhonemeChunk(list(ids), ends_sentence=True).max_frames
-    return min(longest_frames, LONGEST_TOKENS - len(ids) - 1)
+def max_frames(ids: Sequence[int]) -> int:
+    """Return the number of frames after which a chunk counts as endless."""
+    chunk = PhonemeChunk(list(ids), ends_sentence=True)
+    return min(chunk.max_frames, MAX_TOKENS - len(ids) - 1)
 
 
 def speak_lm(
-    model: Qwen3ForCausalLM, pieces: Pieces, voice: str, temperature: float, seed: int
+    model: Qwen3ForCausalLM, chunks: Chunks, voice: str, temperature: float, seed: int
 ) -> list[Codes]:
     """Generate codes with the exported language model; temperature 0 is greedy."""
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
-    batches = [pieces[start : start + ROWS] for start in range(0, len(pieces), ROWS)]
+    batches = [chunks[start : start + ROWS] for start in range(0, len(chunks), ROWS)]
     return [codes for batch in batches for codes in _generate(model, batch, voice, temperature)]
 
 
 def _generate(
-    model: Qwen3ForCausalLM, pieces: Pieces, voice: str, temperature: float
+    model: Qwen3ForCausalLM, chunks: Chunks, voice: str, temperature: float
 ) -> Iterator[Codes]:
-    """Generate one batch, padded on the left; any token that is not a code ends its piece."""
-    prompts = [prompt_of(ids, voice) for ids in pieces]
-    limits = [limit_of(ids) for ids in pieces]
+    """Generate one batch, padded on the left; any token that is not a code ends its chunk."""
+    prompts = [build_prompt(ids, voice) for ids in chunks]
+    limits = [max_frames(ids) for ids in chunks]
     steps = max(map(len, prompts))
     padded = [[MESSAGE_END] * (steps - len(prompt)) + prompt for prompt in prompts]
     mask = [[0] * (steps - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -179,9 +179,9 @@ def _generate(
 
 
 @torch.inference_mode()
-def speak_nar(model: TokenModel, pieces: Pieces, voice: str) -> list[Codes]:
+def speak_nar(model: TokenModel, chunks: Chunks, voice: str) -> list[Codes]:
     """Generate codes with the one-pass model."""
-    return [model(torch.tensor(add_voice_pads(ids, voice)))[0].tolist() for ids in pieces]
+    return [model(torch.tensor(add_voice_pads(ids, voice)))[0].tolist() for ids in chunks]
 
 
 def load_codec(weights: Path) -> EagerCodec:
@@ -202,10 +202,10 @@ def load_speaker(name: str, weights: Weights, temperature: float, seed: int) -> 
         return CodecSpeaker(TeacherSpeaker(), load_encoder(weights.encoder), codec)
     if name == "nar":
         token_model = load_model(weights.token_model)
-        return ModelSpeaker(lambda pieces, voice: speak_nar(token_model, pieces, voice), codec)
+        return ModelSpeaker(lambda chunks, voice: speak_nar(token_model, chunks, voice), codec)
     model = expand(read_language_model(weights.language_model.read_bytes()))
     heat = temperature if name == "lm" else 0.0
-    return ModelSpeaker(lambda pieces, voice: speak_lm(model, pieces, voice, heat, seed), codec)
+    return ModelSpeaker(lambda chunks, voice: speak_lm(model, chunks, voice, heat, seed), codec)
 
 
 SPEAKERS = ("teacher", "codec", "lm-greedy", "lm", "nar")

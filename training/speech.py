@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from training.aperiodicity import BANDS
-from training.cast import TIMBRES, drawn_voice
+from training.cast import TIMBRES, draw_voice
 from training.codec_encoder import SAMPLE_RATE_HZ
 from training.folder import add_folder
 from training.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
-from training.utterances import SpeechSet, Utterance, line_of
+from training.utterances import SpeechSet, Utterance, format_line
 
 PHONEMES = range(6, 180)
 PACE = (0.95, 1.05)  # range of speeds relative to the teacher's own
@@ -44,7 +44,7 @@ def say(
     Voice, pace and noise depend only on the seed and the sentence's number.
     """
     draw = np.random.default_rng((seed, number))
-    voice = drawn_voice(draw)
+    voice = draw_voice(draw)
     pace = float(draw.uniform(*PACE))
     try:
         spoken = teacher.phonemes(sentence)
@@ -67,7 +67,7 @@ def speak_all(
     spoken = sum(utterance.samples for utterance in done)
     first = done[-1].sentence + 1 if done else 0
     files.folder.mkdir(parents=True, exist_ok=True)
-    files.lines.write_text("".join(map(line_of, done)))
+    files.lines.write_text("".join(map(format_line, done)))
     frames = spoken // SAMPLES_PER_PITCH
     for path, size in (
         (files.pcm, 2 * spoken),
@@ -96,7 +96,7 @@ def speak_all(
             aperiodicity.write(said[1].aperiodicity.tobytes())
             for file in (pcm, pitch, aperiodicity):
                 file.flush()
-            lines.write(line_of(said[0]))
+            lines.write(format_line(said[0]))
             spoken += said[0].samples
             yield spoken
 

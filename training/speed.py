@@ -53,10 +53,10 @@ def codec_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
 def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
     """Measure the one-pass model's real-time factor."""
     model = load_model(weights.token_model)
-    pieces = [ids for line in lines for ids in line.pieces]
-    speak_nar(model, pieces[:1], VOICES[0])
+    chunks = [ids for line in lines for ids in line.chunks]
+    speak_nar(model, chunks[:1], VOICES[0])
     watch = Watch()
-    frames = sum(len(codes) for codes in speak_nar(model, pieces, VOICES[0]))
+    frames = sum(len(codes) for codes in speak_nar(model, chunks, VOICES[0]))
     return {"nar_rtf": round(watch.spent_s * SPEC.frames_per_s / frames, 4)}
 
 

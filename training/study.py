@@ -14,12 +14,12 @@ from training import seams, speed
 from training.encode import load_encoder
 from training.export import expand
 from training.language_model import read_language_model
-from training.run_ons import lengths_of, run_ons
+from training.run_ons import collect_lengths, run_ons
 from training.speakers import SPEAKERS, Line, Speaker, TeacherSpeaker, load_codec, load_speaker
 from training.weight_files import Weights
 
 if TYPE_CHECKING:
-    from training.quality import Ears
+    from training.quality import SpeechRater
 
 OTHER_VOICES_STEP = 2  # other voices speak every second sentence
 DNSMOS_SENTENCES = 50
@@ -27,7 +27,7 @@ SPEED_SENTENCES = 24
 SEAM_SENTENCES = 10
 PARTS = (*SPEAKERS, "streaming", "speed")
 RUN_ONS = "run_ons"
-NETWORKS_BEHIND: Mapping[str, tuple[str, ...]] = {
+NETWORKS_OF_PART: Mapping[str, tuple[str, ...]] = {
     "teacher": (),
     "codec": ("encoder", "decoder"),
     "lm-greedy": ("language_model", "decoder"),
@@ -76,7 +76,7 @@ def measure_part(name: str, study: Study) -> Part:
 def possible(names: Sequence[str], weights: Weights) -> list[str]:
     """Return the parts whose weights exist."""
     files = asdict(weights)
-    needed = ((name, files[network]) for name in names for network in NETWORKS_BEHIND[name])
+    needed = ((name, files[network]) for name in names for network in NETWORKS_OF_PART[name])
     missing = {name: path for name, path in needed if not path.exists()}
     for name, path in missing.items():
         print(f"{name}: no weights at {path}", flush=True)
@@ -98,22 +98,24 @@ def _voice(study: Study, name: str, speaker: Speaker, voice: str) -> Part:
     lines = study.lines(voice)
     takes, references = speaker.speak(lines, voice), _teacher().speak(lines, voice)
     measured: Part = (
-        {} if name in ("teacher", "codec") else {**lengths_of(lines, takes, references).report()}
+        {}
+        if name in ("teacher", "codec")
+        else {**collect_lengths(lines, takes, references).report()}
     )
     if not study.judge:
         return measured
     from training.quality import fidelity  # noqa: PLC0415 - lengths do not need this extra
 
-    ears, rated = _ears(study.workers), takes[:DNSMOS_SENTENCES]
+    rater, rated = _rater(study.workers), takes[:DNSMOS_SENTENCES]
     measured |= {
-        **ears.understand(lines, takes),
-        "dnsmos": ears.rate(rated),
+        **rater.understand(lines, takes),
+        "dnsmos": rater.rate(rated),
         "dnsmos_sentences": len(rated),
     }
     if name == "codec":
         measured |= fidelity(takes, references)
     if voice == VOICES[0] and study.dictionary:
-        measured["dictionary"] = ears.understand(
+        measured["dictionary"] = rater.understand(
             study.dictionary, speaker.speak(study.dictionary, voice)
         )
     return measured
@@ -125,10 +127,10 @@ def _teacher() -> TeacherSpeaker:
 
 
 @cache
-def _ears(workers: int) -> Ears:
-    from training.quality import Ears  # noqa: PLC0415 - as above
+def _rater(workers: int) -> SpeechRater:
+    from training.quality import SpeechRater  # noqa: PLC0415 - as above
 
-    return Ears(workers)
+    return SpeechRater(workers)
 
 
 def _streaming(study: Study) -> Part:

@@ -15,7 +15,7 @@ from hibari.tts import ASSETS  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from training.aperiodicity import aperiodicity
-from training.timbre import UNVOICED_BELOW_HZ, Frames, Spectra, Timbre, changed
+from training.timbre import UNVOICED_BELOW_HZ, Frames, Spectra, Timbre, change_timbre
 
 SAMPLES_PER_UNIT = 600  # a unit of duration is 25 ms, at 24 kHz
 DURATIONS = "/Clip_output_0"
@@ -75,7 +75,7 @@ class Teacher:
         """Speak phoneme ids. `noise` generates the breath noise of the voice."""
         inputs = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
         outputs = self._graph.run(None, inputs)
-        frames = changed(Frames(*(output[0] for output in outputs[:6])), timbre)
+        frames = change_timbre(Frames(*(output[0] for output in outputs[:6])), timbre)
         sound = synthesise(*(getattr(frames, field.name) for field in fields(frames)), noise)
         samples = (sound.clip(-1, 1) * 32767).astype(np.int16)
         units = outputs[6].reshape(-1).astype(int).tolist()

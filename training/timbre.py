@@ -44,7 +44,7 @@ class Frames:
     pitch_hz: NDArray[np.float32]
 
 
-def changed(frames: Frames, timbre: Timbre) -> Frames:
+def change_timbre(frames: Frames, timbre: Timbre) -> Frames:
     """Return the same speech in another voice.
 
     The teacher's magnitudes are meaningless between the harmonics of its pitch. They are therefore
@@ -56,9 +56,10 @@ def changed(frames: Frames, timbre: Timbre) -> Frames:
     power = np.float32(0.5 * np.log(timbre.pitch))
     angle = through_harmonics(np.tanh(frames.turn), frames.pitch_hz).clip(-0.999, 0.999)
     return Frames(
-        stretched(through_harmonics(frames.harmonic, frames.pitch_hz), timbre.formants) + power,
-        stretched(np.arctanh(angle), timbre.formants),
-        stretched(frames.noise, timbre.formants),
+        shift_formants(through_harmonics(frames.harmonic, frames.pitch_hz), timbre.formants)
+        + power,
+        shift_formants(np.arctanh(angle), timbre.formants),
+        shift_formants(frames.noise, timbre.formants),
         frames.rest[_sources(timbre.formants).astype(int)],
         frames.rest_phase[_sources(timbre.formants).astype(int)],
         frames.pitch_hz * np.float32(timbre.pitch),
@@ -76,7 +77,7 @@ def through_harmonics(values: Spectra, pitch_hz: NDArray[np.float32]) -> Spectra
     return drawn
 
 
-def stretched(values: Spectra, factor: float) -> Spectra:
+def shift_formants(values: Spectra, factor: float) -> Spectra:
     """Move the values at each frequency to `factor` times that frequency."""
     sources = _sources(factor)
     below = sources.astype(int)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.codec.fsq import DIGITS, LEVELS, digits_of
+from app.codec.fsq import DIGITS, LEVELS, codes_to_digits
 from app.engine.embedded.nar import align
 from training.folder import add_folder
 from training.language_model import (
@@ -30,14 +30,14 @@ from training.language_model import (
     NEVER_ROW,
     LanguageModel,
     Shape,
-    prompt_of,
+    build_prompt,
 )
 from training.lengths import Lengths
-from training.loop import Measured, Plan, Run, add_training, plan_of
+from training.loop import Measured, Plan, Run, add_training, build_plan
 from training.utterances import SpeechSet, Utterance
 from training.weight_files import save_weights
 
-LONGEST_FRAMES = 600
+MAX_FRAMES = 600
 BATCH_TOKENS = 2400
 ALIGNED_LAYERS = (1 / 3, 2 / 3)  # positions as fractions of the depth
 ALIGNMENT_WEIGHT = 0.2
@@ -73,7 +73,7 @@ def example_of(utterance: Utterance, codes: NDArray[np.uint16]) -> Example:
     """Align codes with phonemes by durations. A prompt has one more token before the phonemes."""
     phoneme, _ = align(torch.tensor(utterance.units))
     return Example(
-        prompt_of(utterance.ids, utterance.voice), codes.astype(np.int64), phoneme.numpy() + 1
+        build_prompt(utterance.ids, utterance.voice), codes.astype(np.int64), phoneme.numpy() + 1
     )
 
 
@@ -81,9 +81,7 @@ def load_examples(files: SpeechSet) -> list[Example]:
     """Load all utterances of at most 600 frames (12 s)."""
     pairs = files.with_codes()
     return [
-        example_of(utterance, codes)
-        for utterance, codes in pairs
-        if utterance.frames <= LONGEST_FRAMES
+        example_of(utterance, codes) for utterance, codes in pairs if utterance.frames <= MAX_FRAMES
     ]
 
 
@@ -109,8 +107,8 @@ def negative_log_likelihood(logits: Tensor, following: Tensor) -> Tensor:
     end, never = logits[:, END_ROW], logits[:, NEVER_ROW] + math.log(NEVER_TOKENS)
     every_code = digits.logsumexp(-1).sum(-1)
     total = torch.stack((every_code, end, never), -1).logsumexp(-1)
-    wanted = digits_of((following - FIRST_CODE).clamp_min(0))
-    code = digits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1).sum(-1)
+    target_digits = codes_to_digits((following - FIRST_CODE).clamp_min(0))
+    code = digits.gather(-1, target_digits.unsqueeze(-1)).squeeze(-1).sum(-1)
     return total - torch.where(following == MESSAGE_END, end, code)
 
 
@@ -124,22 +122,24 @@ def measure(model: LanguageModel, batch: Batch) -> Measured:
     seen: dict[int, list[Tensor]] = {layer: [] for layer in aligned_layers(model.shape)}
     with torch.autocast(batch.tokens.device.type, torch.bfloat16):
         logits = model(batch.tokens, seen=seen)
-    asked = batch.following != IGNORED
-    logits, following = logits[asked].float(), batch.following[asked]
+    has_target = batch.following != IGNORED
+    logits, following = logits[has_target].float(), batch.following[has_target]
     likelihood = negative_log_likelihood(logits, following).mean() / DIGITS
-    heard = batch.spoken != IGNORED
-    wanted = batch.spoken[heard].unsqueeze(-1)
-    looks = [weights[heard] for (weights,) in seen.values()]
-    alignment = torch.stack([-look.gather(-1, wanted).mean() for look in looks]).mean()
+    has_alignment = batch.spoken != IGNORED
+    positions = batch.spoken[has_alignment].unsqueeze(-1)
+    attentions = [weights[has_alignment] for (weights,) in seen.values()]
+    alignment = torch.stack(
+        [-attention.gather(-1, positions).mean() for attention in attentions]
+    ).mean()
     predicted = logits[:, :END_ROW].view(-1, DIGITS, LEVELS).argmax(-1)
-    right = predicted == digits_of(following - FIRST_CODE)
+    right = predicted == codes_to_digits(following - FIRST_CODE)
     return Measured(
         likelihood + ALIGNMENT_WEIGHT * alignment,
         {
             "nll_per_digit": likelihood,
             "digits_right": right[following >= FIRST_CODE].float().mean(),
             "alignment_loss": alignment,
-            "aligned": (looks[-1].argmax(-1, keepdim=True) == wanted).float().mean(),
+            "aligned": (attentions[-1].argmax(-1, keepdim=True) == positions).float().mean(),
         },
     )
 
@@ -160,7 +160,7 @@ def train(
     model = new_model(shape)
     lengths = Lengths(examples, [example.tokens for example in examples])
     Run(plan, model).train(
-        lambda chance: measure(model, collate(lengths.draw(chance, batch_tokens), plan.device))
+        lambda rng: measure(model, collate(lengths.draw(rng, batch_tokens), plan.device))
     )
     return model.eval()
 
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS)
     options = parser.parse_args(arguments)
     shape = Shape(**{name: getattr(options, name) for name in asdict(Shape())})
-    plan = plan_of(options, "lm")
+    plan = build_plan(options, "lm")
     train_set = load_examples(SpeechSet(options.data / "speech", "train"))
     held_set = load_examples(SpeechSet(options.data / "speech", "held"))
     model = train(plan, shape, train_set, options.batch_tokens)

@@ -19,11 +19,11 @@ from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, LEVELS, digits_of
+from app.codec.fsq import DIGITS, LEVELS, codes_to_digits
 from app.engine.embedded.nar import POSITION_FEATURES, TokenModel, align
 from app.engine.embedded.voices import add_voice_pads
 from training.folder import add_folder
-from training.loop import Measured, Plan, Run, add_training, plan_of
+from training.loop import Measured, Plan, Run, add_training, build_plan
 from training.teacher import phoneme_table
 from training.utterances import SpeechSet, Utterance
 from training.weight_files import save_weights
@@ -65,10 +65,10 @@ class EqualLengths:
         sizes = np.array([len(group) for group in self._groups.values()])
         self._shares = sizes / sizes.sum()
 
-    def draw(self, chance: np.random.Generator) -> list[Example]:
+    def draw(self, rng: np.random.Generator) -> list[Example]:
         """Draw up to 16 sentences of one length, with each length as likely as it is common."""
-        group = list(self._groups.values())[chance.choice(len(self._shares), p=self._shares)]
-        chosen = chance.permutation(len(group))[:ROWS]
+        group = list(self._groups.values())[rng.choice(len(self._shares), p=self._shares)]
+        chosen = rng.permutation(len(group))[:ROWS]
         return [group[index] for index in chosen]
 
 
@@ -120,7 +120,7 @@ def measure(model: TokenModel, batch: Batch) -> Measured:
     """Return the cross-entropy per digit, the error of log durations, and the correct digits."""
     with torch.autocast(batch.ids.device.type, torch.bfloat16):
         log_units, logits = predict(model, batch)
-    logits, digits = logits[batch.spoken].float(), digits_of(batch.codes[batch.spoken])
+    logits, digits = logits[batch.spoken].float(), codes_to_digits(batch.codes[batch.spoken])
     entropy = functional.cross_entropy(logits.flatten(0, 1), digits.flatten())
     duration = (log_units.float() - batch.units.log()).abs().mean()
     right = (logits.argmax(-1) == digits).float().mean()
@@ -134,9 +134,7 @@ def train(plan: Plan, examples: list[Example], model: TokenModel) -> TokenModel:
     """Train a model, from its checkpoint if there is one."""
     lengths = EqualLengths(examples)
     with plan.device:  # makes the rotary positions on the model's device
-        Run(plan, model).train(
-            lambda chance: measure(model, collate(lengths.draw(chance), plan.device))
-        )
+        Run(plan, model).train(lambda rng: measure(model, collate(lengths.draw(rng), plan.device)))
     return model.eval()
 
 
@@ -152,7 +150,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_training(parser, minutes=30)
     parser.add_argument("--start", type=Path, help="weights file to start from")
     options = parser.parse_args(arguments)
-    plan, model = plan_of(options, "nar"), TokenModel()
+    plan, model = build_plan(options, "nar"), TokenModel()
     if options.start is not None:
         model.load_state_dict(load(options.start.read_bytes()))
     train(plan, load_examples(SpeechSet(options.data / "speech", "train")), model)

@@ -97,6 +97,6 @@ class SpeechSet:
             first += utterance.frames
 
 
-def line_of(utterance: Utterance) -> str:
+def format_line(utterance: Utterance) -> str:
     """Format an utterance as one line."""
     return json.dumps(asdict(utterance), ensure_ascii=False) + "\n"

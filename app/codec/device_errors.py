@@ -25,21 +25,21 @@ def map_device_errors(call: Callable[P, T]) -> Callable[P, T]:
     """
 
     @functools.wraps(call)
-    def calling(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return call(*args, **kwargs)
         except (RuntimeError, MemoryError) as exc:
-            fault = _error_for(exc)
-            if fault is None:
+            device_error = _error_for(exc)
+            if device_error is None:
                 raise
-            if isinstance(fault, DeviceLost):
-                raise fault from exc
+            if isinstance(device_error, DeviceLost):
+                raise device_error from exc
         # Outside the handler torch's exception is released, and with it the stack frames that held
         # the tensors of the batch.
-        _give_back()
-        raise fault
+        _release_cached_memory()
+        raise device_error
 
-    return calling
+    return wrapper
 
 
 def _error_for(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | None:
@@ -53,6 +53,6 @@ def _error_for(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | No
     return None
 
 
-def _give_back() -> None:
+def _release_cached_memory() -> None:
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -67,9 +67,9 @@ class EagerCodec:
             torch.from_numpy(array).to(self.device)
             for array in (batch.codes, batch.first_frames, batch.frames)
         )
-        equal = batch.frames.min() == batch.codes.shape[1]
-        sound = self.network(codes, first_frames, None if equal else frames)
-        return _trim_context(sound.cpu().numpy(), windows, self.spec.samples_per_frame)
+        no_padding = batch.frames.min() == batch.codes.shape[1]
+        samples = self.network(codes, first_frames, None if no_padding else frames)
+        return _trim_context(samples.cpu().numpy(), windows, self.spec.samples_per_frame)
 
 
 def _trim_context(

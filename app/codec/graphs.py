@@ -26,7 +26,7 @@ from app.codec.eager import EagerCodec
 
 log = logging.getLogger(__name__)
 
-BATCHES_UNDER_WAY = 2
+MAX_IN_FLIGHT = 2
 TIMED_CALLS = 5
 # Float value of int16 full scale. Loud speech peaks at 1.2; the limiter comes later, and int16 must
 # not clip before it.
@@ -73,8 +73,8 @@ class Buffers:
     """Flat arrays of one batch, on the device or in pinned host memory."""
 
     codes: Tensor  # int32, rows x frames x codes_per_frame
-    place: Tensor  # int64: the first frame of each row, then the length of each row
-    sound: Tensor  # int16 or float32, rows x samples
+    offsets_and_lengths: Tensor  # int64: the first frame of each row, then the length of each row
+    samples: Tensor  # int16 or float32, rows x samples
     peaks: Tensor  # float32: largest magnitude of each row; NaN or infinite if a sample is
 
     @classmethod
@@ -115,13 +115,13 @@ class GraphedCodec:
         accelerator: Accelerator,
         grid: Grid,
         *,
-        narrow: bool,
+        int16_samples: bool,
         compiled: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Allocate the buffers of the largest shape.
 
-        `narrow`: copy samples from the device as int16, half the bytes. `compiled`: use
+        `int16_samples`: copy samples from the device as int16, half the bytes. `compiled`: use
         torch.compile, with dynamic shapes.
         """
         self.spec = replace(eager.spec, frame_steps=grid.frames)
@@ -131,23 +131,23 @@ class GraphedCodec:
         self._accelerator = accelerator
         self._network = torch.compile(eager.network, dynamic=True) if compiled else eager.network
         self._rows, frames = grid.rows[-1], grid.frames[-1]
-        sound = torch.int16 if narrow else torch.float32
+        sample_type = torch.int16 if int16_samples else torch.float32
 
         def on_device(size: int, dtype: torch.dtype | None) -> Tensor:
-            return torch.zeros(size, dtype=dtype or sound, device=accelerator.device)
+            return torch.zeros(size, dtype=dtype or sample_type, device=accelerator.device)
 
         def on_host(size: int, dtype: torch.dtype | None) -> Tensor:
-            return accelerator.pinned(size, dtype or sound)
+            return accelerator.pinned(size, dtype or sample_type)
 
         shape = (self._rows, frames), self.spec.codes_per_frame, self.spec.samples_per_frame
         self._buffers = Buffers.of(*shape, on_device)
         slots = [
             PinnedSlot(Buffers.of(*shape, on_host), accelerator.event())
-            for _ in range(BATCHES_UNDER_WAY)
+            for _ in range(MAX_IN_FLIGHT)
         ]
         # No row may be empty: softmax and norms would give NaN, and an index would be -1.
         for buffers in (self._buffers, *(slot.pinned for slot in slots)):
-            buffers.place[self._rows :] = 1
+            buffers.offsets_and_lengths[self._rows :] = 1
         self._free = deque(slots)
         self._graphs: dict[tuple[int, int], Replay] = {}
 
@@ -157,7 +157,7 @@ class GraphedCodec:
 
         `report` is called with the progress.
         """
-        begun_s = self._clock()
+        started_s = self._clock()
         shapes = list(self.grid.largest_first())
         self._accelerator.synchronize()  # the buffers were filled on another stream, so wait for it
         for number, shape in enumerate(shapes, 1):
@@ -174,13 +174,13 @@ class GraphedCodec:
                 self.spec, call_overhead_frames=self._call_overhead_frames(shapes[-1], shapes[0])
             )
         self._accelerator.synchronize()
-        held = self._accelerator.memory_bytes()
-        metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(held)
+        memory_bytes = self._accelerator.memory_bytes()
+        metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(memory_bytes)
         log.info(
             "%d decode graphs in %.1f s, %.0f MB",
             len(shapes),
-            self._clock() - begun_s,
-            held / 1e6,
+            self._clock() - started_s,
+            memory_bytes / 1e6,
         )
 
     def _call_overhead_frames(
@@ -188,22 +188,22 @@ class GraphedCodec:
     ) -> int | None:
         """Return the fixed cost of a call in frames, by a line through the times of two shapes."""
         few, many = smallest[0] * smallest[1], largest[0] * largest[1]
-        least_s = self._replay_s(smallest)
-        frame_s = (self._replay_s(largest) - least_s) / max(many - few, 1)
-        return max(0, round(least_s / frame_s) - few) if frame_s > 0 else None
+        smallest_s = self._replay_s(smallest)
+        frame_s = (self._replay_s(largest) - smallest_s) / max(many - few, 1)
+        return max(0, round(smallest_s / frame_s) - few) if frame_s > 0 else None
 
     def _replay_s(self, shape: tuple[int, int]) -> float:
         """Return the shortest of a few timed calls on the device, in seconds."""
-        taken_s: list[float] = []
+        durations_s: list[float] = []
         done = self._accelerator.event()
         for _ in range(TIMED_CALLS):
-            begun_s = self._clock()
+            started_s = self._clock()
             with self._accelerator.stream():
                 self._graphs[shape]()
                 done.record()
             done.synchronize()
-            taken_s.append(self._clock() - begun_s)
-        return min(taken_s)
+            durations_s.append(self._clock() - started_s)
+        return min(durations_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         return self.submit(windows)()
@@ -217,11 +217,11 @@ class GraphedCodec:
             return partial(self._decode_eagerly, windows)
         slot = self._free.popleft()
         try:
-            self._put(slot, windows, shape)
+            self._submit_to(slot, windows, shape)
         except BaseException:
             self._free.append(slot)
             raise
-        return partial(self._get, slot, windows, shape[1])
+        return partial(self._collect, slot, windows, shape[1])
 
     def _decode_eagerly(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         try:
@@ -234,48 +234,56 @@ class GraphedCodec:
     def _run(self, shape: tuple[int, int]) -> None:
         """Run the network on the first rows and frames of the device buffers, as a graph does."""
         rows, frames = shape
-        buffers, samples = self._buffers, frames * self.spec.samples_per_frame
+        buffers = self._buffers
+        samples = frames * self.spec.samples_per_frame
         codes = buffers.codes[: rows * frames * self.spec.codes_per_frame].view(rows, frames, -1)
-        first_frames, lengths = buffers.place[:rows], buffers.place[self._rows : self._rows + rows]
+        first_frames = buffers.offsets_and_lengths[:rows]
+        lengths = buffers.offsets_and_lengths[self._rows : self._rows + rows]
         sound = self._network(codes, first_frames, lengths)
         buffers.peaks[:rows] = sound.abs().amax(1)
-        if buffers.sound.dtype == torch.int16:
+        if buffers.samples.dtype == torch.int16:
             sound = (sound * INT16_STEPS).round_().clamp_(-32_768, 32_767)
-        buffers.sound[: rows * samples].view(rows, samples).copy_(sound)
+        buffers.samples[: rows * samples].view(rows, samples).copy_(sound)
 
-    def _put(self, slot: PinnedSlot, windows: Sequence[CodeWindow], shape: tuple[int, int]) -> None:
+    def _submit_to(
+        self, slot: PinnedSlot, windows: Sequence[CodeWindow], shape: tuple[int, int]
+    ) -> None:
         """Write the codes, then submit to the device: copy the codes, replay, copy the samples.
 
         The padding of a row keeps codes of earlier batches, which the network masks. An unused row
-        keeps the place and length of an earlier batch; its samples are not read.
+        keeps the offset and length of an earlier batch; its samples are not read.
         """
         rows, frames = shape
         used_codes = rows * frames * self.spec.codes_per_frame
         used_samples = rows * frames * self.spec.samples_per_frame
         pinned, buffers = slot.pinned, self._buffers
         codes = pinned.codes[:used_codes].view(rows, frames, -1).numpy()
-        place = pinned.place.view(2, -1).numpy()
+        offsets_and_lengths = pinned.offsets_and_lengths.view(2, -1).numpy()
         for row, window in enumerate(windows):
             codes[row, : len(window.codes)] = window.codes
-            place[:, row] = window.first_frame, len(window.codes)
+            offsets_and_lengths[:, row] = window.first_frame, len(window.codes)
         with self._accelerator.stream():
             buffers.codes[:used_codes].copy_(pinned.codes[:used_codes], non_blocking=True)
-            buffers.place.copy_(pinned.place, non_blocking=True)
+            buffers.offsets_and_lengths.copy_(pinned.offsets_and_lengths, non_blocking=True)
             self._graphs[shape]()
-            pinned.sound[:used_samples].copy_(buffers.sound[:used_samples], non_blocking=True)
+            pinned.samples[:used_samples].copy_(buffers.samples[:used_samples], non_blocking=True)
             pinned.peaks.copy_(buffers.peaks, non_blocking=True)
             slot.done.record()
 
     @map_device_errors
-    def _get(self, slot: PinnedSlot, windows: Sequence[CodeWindow], frames: int) -> list[Samples]:
+    def _collect(
+        self, slot: PinnedSlot, windows: Sequence[CodeWindow], frames: int
+    ) -> list[Samples]:
         """Wait for a batch, and copy the samples of each window from pinned memory, as float32."""
         try:
             slot.done.synchronize()
             per_frame = self.spec.samples_per_frame
-            used = slot.pinned.sound[: len(windows) * frames * per_frame]
+            used = slot.pinned.samples[: len(windows) * frames * per_frame]
             rows = used.view(len(windows), -1).numpy()
             return [
-                _sound(row[window.context_frames * per_frame : len(window.codes) * per_frame], peak)
+                _to_float32(
+                    row[window.context_frames * per_frame : len(window.codes) * per_frame], peak
+                )
                 for row, window, peak in zip(
                     rows, windows, slot.pinned.peaks.tolist(), strict=False
                 )
@@ -284,7 +292,7 @@ class GraphedCodec:
             self._free.append(slot)
 
 
-def _sound(
+def _to_float32(
     samples: np.ndarray[tuple[int], np.dtype[np.int16 | np.float32]], peak: float
 ) -> Samples:
     if not np.isfinite(peak):

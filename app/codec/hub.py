@@ -140,13 +140,13 @@ class _Progress(tqdm):  # pyright: ignore[reportMissingTypeArgument, reportUnkno
     monitor_interval = 0  # no thread to redraw it
 
     def __init__(self, *, file_name: str, source: HubId, report: Report, **bar: object) -> None:
-        self._said = f"{source}: {file_name}"
+        self._label = f"{source}: {file_name}"
         # A download through the hub's newer protocol has a second bar, of the bytes transferred.
         self._report = report if file_name in str(bar.get("desc", "")) else None
-        own = {"file": StringIO(), "mininterval": REPORT_EVERY_S, "miniters": 1}
-        super().__init__(**cast("dict[str, Any]", {**bar, **own}))
+        options = {"file": StringIO(), "mininterval": REPORT_EVERY_S, "miniters": 1}
+        super().__init__(**cast("dict[str, Any]", {**bar, **options}))
 
     def display(self, *_: object, **__: object) -> None:
         """Report the progress. tqdm calls it every `mininterval` seconds, and at the end."""
         if self._report and self.total:
-            self._report(f"{self._said}: {self.n / self.total:.0%} of {self.total / 1e6:,.0f} MB")
+            self._report(f"{self._label}: {self.n / self.total:.0%} of {self.total / 1e6:,.0f} MB")

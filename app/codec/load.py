@@ -21,7 +21,7 @@ from app.codec.weights import pick_dtype
 from app.errors import LoadError
 
 log = logging.getLogger(__name__)
-WARM_FRAMES = 32
+WARM_UP_FRAMES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Loader(Protocol):
     """Function that loads the decoder of a codec; raises LoadError."""
 
     def __call__(
-        self, choice: CodecOptions, device: str, dtype: torch.dtype, report: Report
+        self, options: CodecOptions, device: str, dtype: torch.dtype, report: Report
     ) -> EagerCodec: ...
 
 
@@ -75,7 +75,7 @@ def pick_devices(setting: str) -> tuple[str, ...]:
     return devices
 
 
-def load_codec(choice: CodecOptions, device: str, report: Report = log.info) -> Codec:
+def load_codec(options: CodecOptions, device: str, report: Report = log.info) -> Codec:
     """Load the decoder of a codec from a hub id, a local folder, or "random", and warm it up.
 
     `report` is called with the progress.
@@ -84,7 +84,7 @@ def load_codec(choice: CodecOptions, device: str, report: Report = log.info) -> 
         LoadError: the weights cannot be loaded, or the device has too little memory.
     """
     try:
-        return _load_and_capture(choice, device, report)
+        return _load_and_capture(options, device, report)
     except OutOfMemory as exc:
         raise LoadError(
             f"DEVICE={device} has too little memory for the codec ({exc}); lower MAX_BATCH_SIZE, "
@@ -94,7 +94,7 @@ def load_codec(choice: CodecOptions, device: str, report: Report = log.info) -> 
 
 
 @map_device_errors
-def _load_and_capture(choice: CodecOptions, device: str, report: Report) -> Codec:
+def _load_and_capture(options: CodecOptions, device: str, report: Report) -> Codec:
     on_cpu = device == "cpu"
     if on_cpu:
         # A decode worker uses one core; two threads were slower on a busy machine.
@@ -102,20 +102,25 @@ def _load_and_capture(choice: CodecOptions, device: str, report: Report) -> Code
     else:
         # TF32 products, cuDNN's default, differ from float32 by 64 dB (signal to noise).
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    bundled = CODECS[choice.name].bundled
-    dtype = torch.float32 if bundled else pick_dtype(choice.dtype, device)
-    codec = _load(choice, device, dtype, report)
-    if dtype == torch.float16 and choice.dtype == "auto" and not _decodes_finite(codec):
-        log.warning("%s overflows in float16: using bfloat16", choice.name)
+    bundled = CODECS[options.name].bundled
+    dtype = torch.float32 if bundled else pick_dtype(options.dtype, device)
+    codec = _load(options, device, dtype, report)
+    if dtype == torch.float16 and options.dtype == "auto" and not _decodes_finite(codec):
+        log.warning("%s overflows in float16: using bfloat16", options.name)
         dtype = torch.bfloat16
-        codec = _load(choice, device, dtype, report)
-    log.info("%s codec on %s in %s", choice.name, device, dtype)
-    grid = None if on_cpu else graph_grid(choice, codec)
+        codec = _load(options, device, dtype, report)
+    log.info("%s codec on %s in %s", options.name, device, dtype)
+    grid = None if on_cpu else graph_grid(options, codec)
     if grid is None:
         _decodes_finite(codec)  # warm-up: the first call creates plans and allocates memory
         return codec
-    narrow = dtype != torch.float32
-    graphed = GraphedCodec(codec, Cuda(device), grid, narrow=narrow, compiled=choice.compiled)
+    graphed = GraphedCodec(
+        codec,
+        Cuda(device),
+        grid,
+        int16_samples=dtype != torch.float32,
+        compiled=options.compiled,
+    )
     graphed.capture(report)
     return graphed
 
@@ -133,25 +138,25 @@ def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:
     return loader(weights, device)
 
 
-def graph_grid(choice: CodecOptions, codec: Codec) -> Grid | None:
+def graph_grid(options: CodecOptions, codec: Codec) -> Grid | None:
     """Return the shapes to capture as graphs, or None if there are none."""
-    frames = CODECS[choice.name].graph_frames
-    if not frames or choice.graph_s == ():
+    frames = CODECS[options.name].graph_frames
+    if not frames or options.graph_s == ():
         return None
-    if choice.graph_s is not None:
+    if options.graph_s is not None:
         frames = tuple(
-            max(1, round(seconds * codec.spec.frames_per_s)) for seconds in choice.graph_s
+            max(1, round(seconds * codec.spec.frames_per_s)) for seconds in options.graph_s
         )
-    return Grid.up_to(choice.max_batch, frames)
+    return Grid.up_to(options.max_batch, frames)
 
 
-def _load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
-    loader = cast("Loader", resolve_name(CODECS[choice.name].loader))
-    return loader(choice, device, dtype, report)
+def _load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+    loader = cast("Loader", resolve_name(CODECS[options.name].loader))
+    return loader(options, device, dtype, report)
 
 
 def _decodes_finite(codec: EagerCodec) -> bool:
     """True if decoding random codes gives finite samples."""
-    shape = WARM_FRAMES, codec.spec.codes_per_frame
+    shape = WARM_UP_FRAMES, codec.spec.codes_per_frame
     codes = np.random.default_rng(0).integers(0, codec.spec.vocabulary, shape, np.int32)
     return bool(np.isfinite(codec.decode([CodeWindow(codes)])[0]).all())

@@ -31,7 +31,7 @@ with warnings.catch_warnings():
     from snac.vq import VectorQuantize
 
 FRAME_SAMPLES = 2_048
-LATENTS = 4  # in a frame
+LATENTS_PER_FRAME = 4
 # Index in the frame of the code of each latent, for each codebook: coarse, mid, fine.
 SLOTS = (
     (0, 0, 0, 0),
@@ -90,13 +90,13 @@ class Stage(nn.Module):
         x = self.up(self.snake(x))
         steps = torch.arange(x.shape[-1], device=x.device)
         noise = self.noise[(self.rate * first_frames[:, None] + steps) % len(self.noise)]
-        x = _cut(x.addcmul_(noise[:, None], self.gain(x)), self.rate, frames)
+        x = _zero_padding(x.addcmul_(noise[:, None], self.gain(x)), self.rate, frames)
         for unit in self.units:
-            x = _cut(unit(x), self.rate, frames)
+            x = _zero_padding(unit(x), self.rate, frames)
         return x
 
 
-def _cut(x: Tensor, rate: int, frames: Tensor | None) -> Tensor:
+def _zero_padding(x: Tensor, rate: int, frames: Tensor | None) -> Tensor:
     """Set the steps beyond each row's `frames` to zero; None: no row is padded."""
     if frames is None:
         return x
@@ -112,14 +112,17 @@ class SnacDecoder(nn.Module):
 
     def __init__(self, model: SNAC) -> None:
         super().__init__()
-        layers = list(cast(nn.Sequential, _plain(model.decoder.model)))
-        rates = np.cumprod([LATENTS, *model.decoder_rates])[1:].tolist()
+        layers = list(cast(nn.Sequential, _fold_weight_norms(model.decoder.model)))
+        rates = np.cumprod([LATENTS_PER_FRAME, *model.decoder_rates])[1:].tolist()
         self.entry = nn.Sequential(*layers[:2])
         self.stages = nn.ModuleList(
             _stage(block, rate) for block, rate in zip(layers[2:-3], rates, strict=True)
         )
         self.exit = nn.Sequential(*layers[-3:])
-        tables = [_table(cast(VectorQuantize, _plain(book))) for book in model.quantizer.quantizers]
+        tables = [
+            _code_vectors(cast(VectorQuantize, _fold_weight_norms(book)))
+            for book in model.quantizer.quantizers
+        ]
         self.register_buffer("tables", torch.stack(tables))
         # A buffer, because a list would be copied to the device at each call.
         self.register_buffer("slots", torch.tensor(SLOTS))
@@ -129,14 +132,16 @@ class SnacDecoder(nn.Module):
         books = [
             table[codes[..., slots]] for table, slots in zip(self.tables, self.slots, strict=True)
         ]
-        x = _cut(torch.stack(books).sum(0).flatten(1, 2).transpose(1, 2), LATENTS, frames)
-        x = _cut(self.entry(x), LATENTS, frames)
+        x = _zero_padding(
+            torch.stack(books).sum(0).flatten(1, 2).transpose(1, 2), LATENTS_PER_FRAME, frames
+        )
+        x = _zero_padding(self.entry(x), LATENTS_PER_FRAME, frames)
         for stage in self.stages:
             x = stage(x, first_frames, frames)
         return self.exit(x)[:, 0].float()
 
 
-def _plain(module: nn.Module) -> nn.Module:
+def _fold_weight_norms(module: nn.Module) -> nn.Module:
     """Fold weight norms into the weights and replace the activation by `Snake`; in place."""
     for part in module.modules():
         if parametrize.is_parametrized(part, "weight"):
@@ -153,7 +158,7 @@ def _stage(block: nn.Module, rate: int) -> Stage:
 
 
 @torch.no_grad()
-def _table(book: VectorQuantize) -> Tensor:
+def _code_vectors(book: VectorQuantize) -> Tensor:
     """Return the contribution of each code to a latent: (4096, channels)."""
     return book.out_proj(book.codebook.weight.T[None])[0].T
 
@@ -173,9 +178,9 @@ def snac_spec(max_window_frames: int) -> CodecSpec:
     )
 
 
-def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load the codec for the service; see `Loader`."""
-    return load_snac(choice.weights, device=device, dtype=dtype, report=report)
+    return load_snac(options.weights, device=device, dtype=dtype, report=report)
 
 
 def load_snac(

@@ -25,9 +25,10 @@ from app.main import create_app
 from app.server.malloc import limit_allocator_memory
 from app.tracing import export
 
-RAYS_OWN = range(10_002, 20_000)  # ports of Ray's workers, which sometimes take them
-LOADING_LOOK_S = 0.1  # between two checks of the loading state
-NEVER_REACHED = 10  # Ray's limit of requests per replica, in multiples of MAX_CONCURRENT_REQUESTS
+RAY_WORKER_PORTS = range(10_002, 20_000)
+LOADING_POLL_S = 0.1  # between two checks of the loading state
+# Ray's limit of requests per replica, in multiples of MAX_CONCURRENT_REQUESTS, is never reached.
+ONGOING_REQUESTS_FACTOR = 10
 
 
 def build_app() -> FastAPI:
@@ -39,17 +40,17 @@ def build_app() -> FastAPI:
     return create_app(settings)
 
 
-def told(build: Callable[[], FastAPI], settings: dict[str, str]) -> Callable[[], FastAPI]:
+def with_settings(build: Callable[[], FastAPI], settings: dict[str, str]) -> Callable[[], FastAPI]:
     """Wrap `build` to set the settings as environment variables of the replica first.
 
     Ray's runtime_env is not used, because Ray logs it with every key.
     """
 
-    def begin() -> FastAPI:
+    def build_with_settings() -> FastAPI:
         os.environ.update(settings)
         return build()
 
-    return begin
+    return build_with_settings
 
 
 def application(
@@ -61,12 +62,12 @@ def application(
         name="speech",
         num_replicas=replicas,
         ray_actor_options={"num_gpus": gpus},
-        max_ongoing_requests=NEVER_REACHED * settings.max_concurrent_requests,
+        max_ongoing_requests=ONGOING_REQUESTS_FACTOR * settings.max_concurrent_requests,
         graceful_shutdown_timeout_s=settings.shutdown_grace_s + 10,
         graceful_shutdown_wait_loop_s=0.5,
         health_check_period_s=2,
     )
-    @serve.ingress(told(build, environment()))
+    @serve.ingress(with_settings(build, environment()))
     class Speech:
         """A replica."""
 
@@ -84,7 +85,7 @@ def application(
                 and not service.broken
                 and service.problem.startswith(LOADING)
             ):
-                await asyncio.sleep(LOADING_LOOK_S)
+                await asyncio.sleep(LOADING_POLL_S)
             if service.decoder is None or not service.alive:
                 raise RuntimeError(service.problem or "a decode thread has died")
 
@@ -117,7 +118,7 @@ def run(
         ValueError: PORT is in the range of Ray's workers.
     """
     settings = Settings()
-    if settings.port in RAYS_OWN:
+    if settings.port in RAY_WORKER_PORTS:
         raise ValueError(f"PORT={settings.port}: Ray's workers use 10002 to 19999")
     ray.init(address=address, include_dashboard=False)
     # Ray's timeout would cut long responses, and 0 would reject all. The service has its own.
@@ -139,8 +140,8 @@ def main() -> None:
     parser.add_argument(
         "--address", help="address of a running cluster for ray.init; default: start one here"
     )
-    given = parser.parse_args()
-    run(build_app, replicas=given.replicas, gpus=given.gpus, address=given.address)
+    arguments = parser.parse_args()
+    run(build_app, replicas=arguments.replicas, gpus=arguments.gpus, address=arguments.address)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from app.audio.samples import Samples
 from app.codec import Codes, CodeWindow
 from app.codec.builtin.load import load_builtin_codec
 from app.codec.eager import EagerCodec
-from app.codec.fsq import VOCABULARY, codes_of, digits_of
+from app.codec.fsq import VOCABULARY, codes_to_digits, digits_to_codes
 from app.engine.embedded.nar_worker import generate_codes, load_model
 from app.engine.embedded.phonemes import Phonemiser
 from app.engine.embedded.safetensors_metadata import phoneme_ids
@@ -97,7 +97,7 @@ def test_equal_neighbours_do_not_share_memory(codec: EagerCodec) -> None:
 
 def test_digits_count_from_the_least_significant() -> None:
     codes = torch.tensor([0, 1, 4, 65_535, 27])
-    digits = digits_of(codes)
+    digits = codes_to_digits(codes)
     assert digits[2].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
     assert digits[4].tolist() == [3, 2, 1, 0, 0, 0, 0, 0]
-    assert torch.equal(codes_of(digits), codes)
+    assert torch.equal(digits_to_codes(digits), codes)

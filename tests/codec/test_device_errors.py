@@ -49,7 +49,7 @@ def test_no_memory_is_told_after_what_was_held_is_given_back(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back: list[bool] = []
-    monkeypatch.setattr(device_errors, "_give_back", lambda: given_back.append(True))
+    monkeypatch.setattr(device_errors, "_release_cached_memory", lambda: given_back.append(True))
     with pytest.raises(OutOfMemory) as told:
         raising(error)
     assert given_back == [True]
@@ -68,7 +68,9 @@ def test_the_batchs_tensors_are_free_when_memory_is_given_back(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     alive: list[bool] = []
-    monkeypatch.setattr(device_errors, "_give_back", lambda: alive.append(held[0]() is not None))
+    monkeypatch.setattr(
+        device_errors, "_release_cached_memory", lambda: alive.append(held[0]() is not None)
+    )
     gc.disable()
     try:
         with pytest.raises(OutOfMemory):

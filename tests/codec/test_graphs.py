@@ -47,16 +47,18 @@ def told(asked: CodeWindow) -> Samples:
 
 
 def graphed(
-    host: Host | None = None, *, narrow: bool = False, network: object = code_values
+    host: Host | None = None, *, int16_samples: bool = False, network: object = code_values
 ) -> GraphedCodec:
-    codec = GraphedCodec(EagerCodec(SPEC, network, "cpu"), host or Host(), GRID, narrow=narrow)  # type: ignore[arg-type]
+    codec = GraphedCodec(
+        EagerCodec(SPEC, network, "cpu"), host or Host(), GRID, int16_samples=int16_samples
+    )  # type: ignore[arg-type]
     codec.capture()
     return codec
 
 
 def test_every_shape_is_captured_and_progress_is_told() -> None:
     host, told_of = Host(), list[str]()
-    codec = GraphedCodec(EagerCodec(SPEC, code_values, "cpu"), host, GRID, narrow=False)
+    codec = GraphedCodec(EagerCodec(SPEC, code_values, "cpu"), host, GRID, int16_samples=False)
     codec.capture(told_of.append)
     assert host.captured == 6
     assert told_of[-1] == "captured 6 of 6 decode graphs"
@@ -86,21 +88,21 @@ def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_
 ) -> None:
     clock = Clock()
     eager = EagerCodec(replace(SPEC, seamless=exact), code_values, "cpu")
-    codec = GraphedCodec(eager, Timed(clock), GRID, narrow=False, clock=clock)
+    codec = GraphedCodec(eager, Timed(clock), GRID, int16_samples=False, clock=clock)
     codec.capture()
     assert codec.spec.call_overhead_frames == call_overhead_frames
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_windows_get_their_own_sound_without_their_context(narrow: bool) -> None:
-    codec = graphed(narrow=narrow)
+@pytest.mark.parametrize("int16_samples", [False, True])
+def test_windows_get_their_own_sound_without_their_context(int16_samples: bool) -> None:
+    codec = graphed(int16_samples=int16_samples)
     windows = [
         window(codec, frames, seed, context)
         for seed, (frames, context) in enumerate([(1, 0), (33, 20), (5, 4)])
     ]
     for asked, samples in zip(windows, codec.decode(windows), strict=True):
         assert samples.dtype == np.float32
-        assert np.abs(samples - told(asked)).max() <= (3.1e-5 if narrow else 1e-6)
+        assert np.abs(samples - told(asked)).max() <= (3.1e-5 if int16_samples else 1e-6)
 
 
 @pytest.mark.fault(61)
@@ -187,19 +189,20 @@ def full(codes: Tensor, frames: Tensor | None) -> Tensor:
 
 def test_sound_over_full_scale_is_kept_for_the_limiter() -> None:
     codec = graphed(
-        narrow=True, network=lambda codes, *_: torch.full((len(codes), codes.shape[1] * 4), 1.7)
+        int16_samples=True,
+        network=lambda codes, *_: torch.full((len(codes), codes.shape[1] * 4), 1.7),
     )
     (samples,) = codec.decode([window(codec, 3, 0)])
     assert np.abs(samples - 1.7).max() < 1e-4
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_a_row_that_is_not_sound_says_so_and_its_neighbours_are(narrow: bool) -> None:
+@pytest.mark.parametrize("int16_samples", [False, True])
+def test_a_row_that_is_not_sound_says_so_and_its_neighbours_are(int16_samples: bool) -> None:
     def network(codes: Tensor, places: Tensor, frames: Tensor | None) -> Tensor:
         sound = code_values(codes, places, frames)
         return torch.where(codes[:, :1, 0] == 7, torch.inf, sound)
 
-    codec = graphed(narrow=narrow, network=network)
+    codec = graphed(int16_samples=int16_samples, network=network)
     good, bad = window(codec, 6, 1), CodeWindow(np.full((6, 1), 7, np.int32))
     decoded = codec.decode([bad, good])
     assert np.isnan(decoded[0]).all() or np.isinf(decoded[0]).all()
@@ -227,7 +230,7 @@ def test_real_codecs_in_a_shape_sound_as_alone(name: str) -> None:
     else:
         eager = load_snac("random", device="cpu", dtype=torch.float32)
         grid, lengths = Grid((1, 4), (8,)), (1, 7, 4)
-    codec = GraphedCodec(eager, Host(), grid, narrow=False)
+    codec = GraphedCodec(eager, Host(), grid, int16_samples=False)
     codec.capture()
     windows = [window(codec, frames, seed) for seed, frames in enumerate(lengths)]
     for asked, samples in zip(windows, codec.decode(windows), strict=True):

@@ -30,7 +30,7 @@ SPEC = CodecSpec(
 TONE = (2 * math.pi * torch.arange(SPEC.samples_per_frame) / 80).sin()  # 200 Hz
 
 
-def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load a codec in which each code is the loudness of a tone."""
 
     def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:

@@ -28,7 +28,9 @@ def test_compiled_neucodec_is_near_the_eager_one_at_every_shape() -> None:
     eager = load_neucodec(
         "random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size
     )
-    codec = GraphedCodec(eager, Host(), Grid((1, 2, 4), (32, 64)), narrow=False, compiled=True)
+    codec = GraphedCodec(
+        eager, Host(), Grid((1, 2, 4), (32, 64)), int16_samples=False, compiled=True
+    )
     codec.capture()
     rng = np.random.default_rng(0)
     windows = [CodeWindow(rng.integers(0, 65_536, (frames, 1), np.int32)) for frames in (1, 30, 33)]

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from app.codec.builtin.decoder import BANDS as POINTS
-from app.codec.builtin.decoder import Decoder, Levels, noise_samples
+from app.codec.builtin.decoder import Decoder, Envelopes, noise_samples
 from app.codec.builtin.load import WEIGHTS, read_decoder
 from app.codec.builtin.pulses import pulses
-from app.codec.fsq import digits_of, values_of
+from app.codec.fsq import codes_to_digits, digits_to_values
 from app.engine.embedded.voices import VOICES
 from training.aperiodicity import (
     BANDS,
@@ -19,11 +19,11 @@ from training.aperiodicity import (
     aperiodicity,
     aperiodicity_distance,
     band_weights,
-    odds_of,
-    shares_of,
+    bytes_to_shares,
+    noise_log_odds,
 )
 from training.cast import TIMBRES
-from training.codec import Stretches, nearest_frames
+from training.codec import SpeechExcerpts, nearest_frames
 from training.codec_encoder import load_builtin_encoder
 from training.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from training.utterances import SpeechSet
@@ -59,7 +59,7 @@ def test_every_bin_is_shared_among_the_bands() -> None:
 def test_a_share_is_one_of_power_band_by_band() -> None:
     periodic, other = np.zeros((601, 2), np.float32), np.ones((601, 2), np.float32)
     periodic[300:, 1] = 3
-    share = shares_of(aperiodicity(periodic, other))
+    share = bytes_to_shares(aperiodicity(periodic, other))
     assert share.shape == (2, BANDS)
     assert torch.all(share[0] == 1)
     assert share[1, 0] == 1
@@ -90,7 +90,7 @@ def test_the_distance_is_least_where_the_envelopes_have_the_right_odds() -> None
     right = (PULSES_OVER_NOISE + np.log(0.2 / 0.8)) / 2
     distances = [
         aperiodicity_distance(
-            Levels(
+            Envelopes(
                 torch.zeros(1, 2, POINTS),
                 torch.tensor([[[9.0], [right + off]]]).expand(1, 2, POINTS),
             ),
@@ -124,12 +124,12 @@ def test_the_codec_that_ships_keeps_to_that(voice: str) -> None:
         .encode(said.samples.astype(np.float32) / 32768)[:, 0]
         .astype(np.int64)
     )
-    numbers = values_of(digits_of(torch.as_tensor(codes).unsqueeze(0)))
+    numbers = digits_to_values(codes_to_digits(torch.as_tensor(codes).unsqueeze(0)))
     with torch.inference_mode():
-        levels = read_decoder(WEIGHTS.read_bytes()).levels(
+        levels = read_decoder(WEIGHTS.read_bytes()).predict_envelopes(
             numbers, torch.ones(numbers.shape[:2], dtype=torch.bool)
         )
-    share = odds_of(levels)[0].sigmoid().numpy()
+    share = noise_log_odds(levels)[0].sigmoid().numpy()
     hissing, vowels = (
         frames[nearest_frames(len(frames), 0, len(share))]
         for frames in hissing_and_vowels(said.samples)
@@ -142,7 +142,7 @@ def test_stretches_bring_the_shares_of_their_place(data: Path) -> None:
     files = SpeechSet(data / "speech", "train")
     shares, size = files.aperiodicities(), 128 * 240
     assert len(shares) == len(files.pitches())
-    batch = Stretches(files).draw(np.random.default_rng(0), torch.device("cpu"))
+    batch = SpeechExcerpts(files).draw(np.random.default_rng(0), torch.device("cpu"))
     start = int(
         np.random.default_rng(0).integers(0, (len(files.samples()) - size) // 240 + 1, 8)[0] * 240
     )

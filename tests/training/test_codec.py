@@ -7,7 +7,7 @@ import torch
 
 from app.codec import CodeWindow
 from app.codec.builtin.load import builtin_codec, read_decoder
-from app.codec.fsq import LEVELS, values_of
+from app.codec.fsq import LEVELS, digits_to_values
 from training import codec
 from training.encode import load_encoder
 from training.teacher import SAMPLES_PER_PITCH
@@ -17,8 +17,8 @@ CPU = torch.device("cpu")
 WEIGHTS = ("codec_encoder.safetensors", "codec_decoder.safetensors")
 
 
-def stretches(data: Path) -> codec.Stretches:
-    return codec.Stretches(SpeechSet(data / "speech", "train"))
+def stretches(data: Path) -> codec.SpeechExcerpts:
+    return codec.SpeechExcerpts(SpeechSet(data / "speech", "train"))
 
 
 def drawn(data: Path, rows: int = 2) -> codec.Batch:
@@ -35,7 +35,7 @@ def test_the_decoder_hears_the_codes_and_the_encoder_its_gradient(data: Path) ->
     )
     made = both(batch)
     digits = both.encoder(batch.samples)
-    assert torch.allclose(heard[0], values_of(digits), atol=1e-6)
+    assert torch.allclose(heard[0], digits_to_values(digits), atol=1e-6)
     assert made.samples.shape == batch.samples.shape
     assert made.pitch_numbers.shape == (*batch.pitch_hz.shape, 2)
     made.samples.square().mean().backward()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.corpus import collect, judged, main, sentences
+from training.corpus import benchmark_sentences, collect, main, sentences
 from training.sources import gcide, jargon, wordnet
 
 
@@ -42,7 +42,9 @@ def test_the_order_follows_the_seed() -> None:
 def test_the_benchmark_is_not_trained_on(tmp_path: Path) -> None:
     text = tmp_path / "prose.txt"
     text.write_text(
-        "\n\n".join([*judged()[:5], "A sentence of my own is kept.", "So is another one here."])
+        "\n\n".join(
+            [*benchmark_sentences()[:5], "A sentence of my own is kept.", "So is another one here."]
+        )
     )
     main(["--data", str(tmp_path), "--text", str(text), "--held", "1"])
     kept = (tmp_path / "sentences.txt").read_text() + (tmp_path / "held.txt").read_text()

@@ -8,7 +8,7 @@ import torch
 import yaml
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from app.codec.fsq import digits_of
+from app.codec.fsq import codes_to_digits
 from app.engine.embedded.voices import VOICES
 from app.text.prompt import render
 from training import export
@@ -23,7 +23,7 @@ from training.language_model import (
     TOKENS,
     LanguageModel,
     Shape,
-    prompt_of,
+    build_prompt,
 )
 from training.teacher import phoneme_table
 from training.tokens_lm import new_model, save_model
@@ -60,12 +60,12 @@ def ids_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 def test_every_logit_of_the_ordinary_model_is_the_small_one_s(model: LanguageModel) -> None:
     codes = [0, 65_535, 27_182, 31_415, 4, 4]
     tokens = torch.tensor(
-        [[*prompt_of([0, 50, 156, 83, 16, 4, 0]), *(FIRST_CODE + code for code in codes)]]
+        [[*build_prompt([0, 50, 156, 83, 16, 4, 0]), *(FIRST_CODE + code for code in codes)]]
     )
     rows = model(tokens)[0]
     logits = export.expand(model)(tokens).logits[0]
     assert logits.shape == (tokens.shape[1], TOKENS)
-    every = digits_of(torch.arange(65_536))
+    every = codes_to_digits(torch.arange(65_536))
     expected = rows[:, :END_ROW].view(-1, 8, 4)[:, torch.arange(8), every].sum(-1)
     assert torch.allclose(logits[:, FIRST_CODE:], expected, atol=2e-4)
     assert torch.allclose(logits[:, MESSAGE_END], rows[:, END_ROW], atol=2e-5)
@@ -97,7 +97,7 @@ def test_the_tokeniser_reads_the_service_s_prompt(
 ) -> None:
     ids = phoneme_table()
     prompt = render(export.PROFILE.prompt, voice=voice, phonemes=phonemes)
-    assert ids_of(tokenizer, prompt) == prompt_of(
+    assert ids_of(tokenizer, prompt) == build_prompt(
         [0, *(ids[symbol] for symbol in phonemes), 0], voice
     )
 

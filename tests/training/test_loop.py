@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from training.lengths import Lengths
-from training.loop import Measured, Plan, Run, add_training, plan_of
+from training.loop import Measured, Plan, Run, add_training, build_plan
 
 
 def plan(folder: Path, steps: int, minutes: float = 10.0) -> Plan:
@@ -81,7 +81,7 @@ def test_fresh_forgets_the_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "lm").mkdir()
     (tmp_path / "lm" / "checkpoint.pt").touch()
     options = argparse.Namespace(data=tmp_path, seed=0, **vars(parser.parse_args(["--fresh"])))
-    assert not plan_of(options, "lm").checkpoint.exists()
+    assert not build_plan(options, "lm").checkpoint.exists()
 
 
 def test_a_batch_holds_neighbours_in_length() -> None:

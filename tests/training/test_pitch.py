@@ -51,7 +51,7 @@ def test_pitch_is_learnt_from_codes(data: Path) -> None:
 
 
 def codec_values(codes: torch.Tensor) -> torch.Tensor:
-    return pitch.values_of(pitch.digits_of(codes))
+    return pitch.digits_to_values(pitch.codes_to_digits(codes))
 
 
 def test_only_the_pitch_changes_in_the_decoder_s_file(data: Path, tmp_path: Path) -> None:

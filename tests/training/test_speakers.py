@@ -16,9 +16,9 @@ from training.speakers import (
     ModelSpeaker,
     Take,
     TeacherSpeaker,
-    limit_of,
-    lines_of,
     load_codec,
+    max_frames,
+    phonemise_lines,
     speak_lm,
     speak_nar,
 )
@@ -37,7 +37,9 @@ def small_model() -> LanguageModel:
 
 
 def two_lines() -> list[Line]:
-    return lines_of(Phonemiser(phoneme_table()), ["Good morning to you. Hello!", "That is all."])
+    return phonemise_lines(
+        Phonemiser(phoneme_table()), ["Good morning to you. Hello!", "That is all."]
+    )
 
 
 def test_a_seed_repeats_the_codes_and_the_voice_is_part_of_the_prompt() -> None:
@@ -53,7 +55,7 @@ def test_a_piece_is_cut_at_its_own_limit() -> None:
     with torch.no_grad():
         model.head.weight[[END_ROW, NEVER_ROW]] = 0  # a code is always likelier
     spoken = speak_lm(expand(model), PIECES, LARK, 0.0, seed=0)
-    assert [len(codes) for codes in spoken] == [limit_of(ids) for ids in PIECES]
+    assert [len(codes) for codes in spoken] == [max_frames(ids) for ids in PIECES]
 
 
 def test_a_piece_ends_at_the_first_token_that_is_no_code() -> None:
@@ -74,7 +76,7 @@ def test_a_batch_generates_the_codes_of_each_piece_alone() -> None:
 
 def test_takes_are_as_long_as_the_durations_of_their_pieces() -> None:
     lines = two_lines()
-    assert [len(line.pieces) for line in lines] == [2, 1]
+    assert [len(line.chunks) for line in lines] == [2, 1]
     speaker = TeacherSpeaker()
     takes = speaker.speak(lines, LARK)
     for line, take in zip(lines, takes, strict=True):
@@ -113,6 +115,6 @@ def test_the_pieces_of_a_line_are_decoded_as_one() -> None:
 
 def test_the_one_pass_model_has_both_voices() -> None:
     model = load_model(Weights().token_model)
-    ids = two_lines()[1].pieces
+    ids = two_lines()[1].chunks
     lark, heron = (speak_nar(model, ids, voice)[0] for voice in VOICES)
     assert lark != heron

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.cast import SHARES, TIMBRES, drawn_voice
+from training.cast import SHARES, TIMBRES, draw_voice
 from training.teacher import Teacher
-from training.timbre import BINS, Frames, Timbre, changed, stretched, through_harmonics
+from training.timbre import BINS, Frames, Timbre, change_timbre, shift_formants, through_harmonics
 
 LOWER = Timbre(pitch=0.5, formants=0.8)
 
@@ -18,13 +18,13 @@ def frames(pitch_hz: list[float]) -> Frames:
 
 def test_the_teacher_s_own_voice_is_left_alone() -> None:
     own = frames([100, 0])
-    assert changed(own, Timbre()) is own
+    assert change_timbre(own, Timbre()) is own
 
 
 def test_pitch_is_lowered_and_its_power_shared_by_more_harmonics() -> None:
     flat = frames([200.0, 0.0])
     flat.harmonic[:] = 1.0
-    lower = changed(flat, LOWER)
+    lower = change_timbre(flat, LOWER)
     assert lower.pitch_hz.tolist() == [100.0, 0.0]
     assert np.allclose(lower.harmonic, 1 + 0.5 * np.log(0.5), atol=1e-5)
 
@@ -32,8 +32,8 @@ def test_pitch_is_lowered_and_its_power_shared_by_more_harmonics() -> None:
 def test_a_peak_moves_with_the_formants() -> None:
     values = np.zeros((BINS, 1), np.float32)
     values[100] = 1
-    assert int(stretched(values, 0.8)[:, 0].argmax()) == 80
-    assert int(stretched(values, 1.25)[:, 0].argmax()) == 125
+    assert int(shift_formants(values, 0.8)[:, 0].argmax()) == 80
+    assert int(shift_formants(values, 1.25)[:, 0].argmax()) == 125
 
 
 def test_only_the_harmonics_of_voiced_frames_count() -> None:
@@ -58,6 +58,6 @@ def test_each_voice_has_its_pitch(voice: str, lowest_hz: float, highest_hz: floa
 
 def test_voices_are_drawn_in_their_shares() -> None:
     chance = np.random.default_rng(0)
-    drawn = [drawn_voice(chance) for _ in range(2000)]
+    drawn = [draw_voice(chance) for _ in range(2000)]
     for voice, share in SHARES.items():
         assert abs(drawn.count(voice) / 2000 - share) < 0.05

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from app.codec.fsq import digits_of
+from app.codec.fsq import codes_to_digits
 from app.engine.embedded.nar import TokenModel
 from app.engine.embedded.safetensors_metadata import phoneme_ids
 from training import tokens_lm, tokens_nar
@@ -18,7 +18,7 @@ from training.language_model import (
     MESSAGE_END,
     NEVER_ROW,
     Shape,
-    prompt_of,
+    build_prompt,
     read_language_model,
 )
 from training.loop import Measured
@@ -52,7 +52,7 @@ def test_the_likelihood_is_that_of_a_softmax_over_every_token() -> None:
     torch.manual_seed(0)
     logits = torch.randn(3, NEVER_ROW + 1)
     following = torch.tensor([FIRST_CODE + 12345, MESSAGE_END, FIRST_CODE])
-    codes = digits_of(torch.arange(65_536))
+    codes = codes_to_digits(torch.arange(65_536))
     every = logits[:, NEVER_ROW:].repeat(1, FIRST_CODE + 65_536)
     every[:, FIRST_CODE:] = logits[:, :END_ROW].view(3, 8, 4)[:, torch.arange(8), codes].sum(-1)
     every[:, MESSAGE_END] = logits[:, END_ROW]
@@ -119,7 +119,7 @@ def test_training_sees_the_one_pass_model_that_speaks(data: Path) -> None:
         )
         log_units, logits = tokens_nar.predict(model, tokens_nar.collate([own], CPU))
     assert log_units.exp().round().clamp_min(1)[0].tolist() == units.tolist()
-    assert logits.argmax(-1)[0].tolist() == digits_of(codes).tolist()
+    assert logits.argmax(-1)[0].tolist() == codes_to_digits(codes).tolist()
 
 
 def test_the_one_pass_model_learns_one_batch(data: Path) -> None:
@@ -150,5 +150,5 @@ def test_equal_lengths_are_drawn_together(data: Path) -> None:
 
 
 def test_the_marks_take_the_pads_places() -> None:
-    assert len(prompt_of([0, 5, 6, 0])) == 5
-    assert prompt_of([0, 5, 6, 0])[2:4] == [5, 6]
+    assert len(build_prompt([0, 5, 6, 0])) == 5
+    assert build_prompt([0, 5, 6, 0])[2:4] == [5, 6]

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from app.codec.builtin.convnext import ConvNeXtBlock
 from app.codec.builtin.pulses import STEP_SAMPLES, pulses
-from app.codec.fsq import DIGITS, digits_of, values_of
+from app.codec.fsq import DIGITS, codes_to_digits, digits_to_values
 from app.codec.overlap_add import overlap_add
 
 FFT_SAMPLES = 960
@@ -29,19 +29,19 @@ FRAME_SAMPLES = STEPS_PER_FRAME * STEP_SAMPLES
 BANDS = 80
 CHANNELS = 192
 PITCH_CHANNELS = 128
-LOUDEST_HARMONIC = 4.0  # maximum log magnitude of the envelope of the pulses
-LOUDEST_NOISE = 5.0  # maximum log magnitude of the envelope of the noise
+MAX_LOG_HARMONIC = 4.0  # maximum log magnitude of the envelope of the pulses
+MAX_LOG_NOISE = 5.0  # maximum log magnitude of the envelope of the noise
 # Offset and scale of the network's output for the logarithm of the pitch in Hz.
 MIDDLE_PITCH = 5.1
 PITCH_SPREAD = 0.5
 NOISE_STEPS = 512  # period of the noise: 5.12 s
 
 
-class Levels(NamedTuple):
+class Envelopes(NamedTuple):
     """Logarithms of two envelopes at 80 points on the mel scale: (batch, steps, 80) each."""
 
     harmonic: Tensor
-    breath: Tensor
+    noise: Tensor
 
 
 class FrameNetwork(nn.Module):
@@ -101,32 +101,37 @@ class Decoder(nn.Module):
             valid: mask of the real codes (batch, frames).
             first_frame: position of each row in its stream (batch,).
         """
-        values = values_of(digits_of(codes))
-        pitch_hz = self.pitch_of(values, valid)
+        values = digits_to_values(codes_to_digits(codes))
+        pitch_hz = self.predict_pitch(values, valid)
         own_steps = torch.arange(pitch_hz.shape[1], device=codes.device)
         steps = own_steps + STEPS_PER_FRAME * first_frame.unsqueeze(1)
         noise = self.noise[steps % NOISE_STEPS]
-        levels = self.levels(values, valid)
-        return self.sound(levels, valid, pitch_hz, first_frame * FRAME_SAMPLES, noise)
+        envelopes = self.predict_envelopes(values, valid)
+        return self.synthesise(envelopes, valid, pitch_hz, first_frame * FRAME_SAMPLES, noise)
 
-    def pitch_of(self, values: Tensor, valid: Tensor) -> Tensor:
+    def predict_pitch(self, values: Tensor, valid: Tensor) -> Tensor:
         """Digit values (batch, frames, 8) -> pitch in Hz (batch, steps), 0 where unvoiced.
 
         The padding repeats the last pitch of its row.
         """
         outputs = self.pitch(values.to(self.pitch.head.weight.dtype), valid)
-        logarithm, voicing = pitch_numbers(outputs)
+        logarithm, voicing = split_pitch_outputs(outputs)
         pitch_hz = torch.where(voicing > 0, logarithm.exp(), 0)
         last = STEPS_PER_FRAME * valid.sum(1, keepdim=True) - 1
         return pitch_hz.gather(1, torch.arange(pitch_hz.shape[1], device=last.device).minimum(last))
 
-    def levels(self, values: Tensor, valid: Tensor) -> Levels:
+    def predict_envelopes(self, values: Tensor, valid: Tensor) -> Envelopes:
         """Digit values (batch, frames, 8) -> the envelopes of pulses and noise."""
-        harmonic, breath = self.envelopes(values, valid).float().chunk(2, -1)
-        return Levels((harmonic - 3).clamp(max=LOUDEST_HARMONIC), breath - 4)
+        harmonic, noise = self.envelopes(values, valid).float().chunk(2, -1)
+        return Envelopes((harmonic - 3).clamp(max=MAX_LOG_HARMONIC), noise - 4)
 
-    def sound(
-        self, levels: Levels, valid: Tensor, pitch_hz: Tensor, first_sample: Tensor, noise: Tensor
+    def synthesise(
+        self,
+        envelopes: Envelopes,
+        valid: Tensor,
+        pitch_hz: Tensor,
+        first_sample: Tensor,
+        noise: Tensor,
     ) -> Tensor:
         """Filter pulses at a pitch, and noise, with the envelopes.
 
@@ -135,9 +140,9 @@ class Decoder(nn.Module):
         real = valid.repeat_interleave(STEPS_PER_FRAME, dim=1)
         real_samples = real.repeat_interleave(STEP_SAMPLES, dim=1)
         source = pulses(pitch_hz.double(), first_sample) * real_samples
-        voice = self.minimum_phase(levels.harmonic @ self.bands)
-        breath = (levels.breath @ self.bands).clamp(max=LOUDEST_NOISE).exp()
-        return self._synthesise(self.spectrum(source) * voice + noise * breath, real)
+        voice = self.minimum_phase(envelopes.harmonic @ self.bands)
+        aspiration = (envelopes.noise @ self.bands).clamp(max=MAX_LOG_NOISE).exp()
+        return self._overlap_add(self.spectrum(source) * voice + noise * aspiration, real)
 
     def minimum_phase(self, log_magnitude: Tensor) -> Tensor:
         """(..., 481) -> the complex spectrum of the minimum-phase filter with these magnitudes."""
@@ -153,7 +158,7 @@ class Decoder(nn.Module):
             padded, FFT_SAMPLES, STEP_SAMPLES, window=self.window, center=False, return_complex=True
         ).transpose(1, 2)
 
-    def _synthesise(self, spectrum: Tensor, real: Tensor) -> Tensor:
+    def _overlap_add(self, spectrum: Tensor, real: Tensor) -> Tensor:
         """Overlap-add windowed inverse transforms; divide by the window sum of the real steps."""
         window = self.window * real.unsqueeze(-1)
         steps = cast(Tensor, torch.fft.irfft(spectrum, FFT_SAMPLES))
@@ -161,7 +166,7 @@ class Decoder(nn.Module):
         return overlap_add(steps * window, STEP_SAMPLES) / envelope.clamp_min(1e-3)
 
 
-def pitch_numbers(outputs: Tensor) -> tuple[Tensor, Tensor]:
+def split_pitch_outputs(outputs: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs of the pitch network (..., 2) -> logarithm of the pitch in Hz, and voicing.
 
     Voicing is above 0 where voiced.

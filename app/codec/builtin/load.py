@@ -57,7 +57,7 @@ def read_decoder(weights: bytes) -> Decoder:
     return decoder.float()
 
 
-def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load the codec for the service; see `Loader`. Its weights and type are fixed."""
     return load_builtin_codec(device=device)
 

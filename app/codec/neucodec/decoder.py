@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, digits_of, values_of
+from app.codec.fsq import DIGITS, codes_to_digits, digits_to_values
 from app.codec.neucodec.packed_linear import Linear
 from app.codec.overlap_add import overlap_add
 
@@ -156,7 +156,9 @@ class VocosDecoder(nn.Module):
         """
         lengths = codes.new_full((len(codes),), codes.shape[1]) if frames is None else frames
         rows = Rows.of(lengths, codes.shape[1], self.embed.weight.dtype)
-        x = self.embed(self.code(values_of(digits_of(codes[..., 0]))) * rows.valid).float()
+        x = self.embed(
+            self.code(digits_to_values(codes_to_digits(codes[..., 0]))) * rows.valid
+        ).float()
         for block in (*self.prior_net, *self.transformers, *self.post_net):
             x = block(x, rows)
         return self._inverse_stft(self.head(self.final_layer_norm(x)), rows)

@@ -114,7 +114,7 @@ def _random_model() -> NeuCodecModel:
     from transformers import NeuCodecConfig, NeuCodecModel, Wav2Vec2BertConfig  # noqa: PLC0415
 
     log.warning("RANDOM ENCODER WEIGHTS: the codes do not depend on the voice")
-    listening = Wav2Vec2BertConfig(
+    semantic_model = Wav2Vec2BertConfig(
         hidden_size=16,
         num_hidden_layers=1,
         num_attention_heads=1,
@@ -129,7 +129,7 @@ def _random_model() -> NeuCodecModel:
         num_key_value_heads=1,
         quantization_dim=80,
         encoder_hidden_size=2,
-        semantic_model_config=listening,
+        semantic_model_config=semantic_model,
     )
     model = NeuCodecModel(config)
     model.load_state_dict(draw_tensors(model, seed=0), strict=False)  # buffers are not drawn

@@ -31,14 +31,15 @@ RENAMES = (
     (".input_layernorm.", ".att_norm."),
     (".post_attention_layernorm.", ".ffn_norm."),
 )
+# Prefixes of the tensors that the decoder needs, in either layout.
 PREFIXES = ("generator.", "fc_post_a.", "acoustic_decoder.", "quantizer.project_out.")
-OURS = (
+# Names of parameters in `Transformer`, and in the published checkpoint.
+PARAMETER_NAMES = (
     ("qkv.", "att.c_attn."),
     ("out.", "att.c_proj."),
     ("up.", "mlp.fc1."),
     ("down.", "mlp.fc2."),
 )
-
 
 FRAMES_PER_S = 50
 MAX_WINDOW_FRAMES = 384
@@ -66,13 +67,13 @@ def neucodec_spec(
     )
 
 
-def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+def load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
     """Load the codec for the service; see `Loader`."""
-    seconds = choice.left_context_s
+    seconds = options.left_context_s
     if seconds is None:
         seconds = CPU_LEFT_CONTEXT_S if device == "cpu" else GPU_LEFT_CONTEXT_S
     return load_neucodec(
-        choice.weights,
+        options.weights,
         device=device,
         dtype=dtype,
         left_context_frames=round(seconds * FRAMES_PER_S),
@@ -112,8 +113,8 @@ def load_neucodec(
         path = find_file(weights, *DECODER_FILES, report=report)
         state = decoder_state(read_tensors(path, PREFIXES), decoder, str(path))
     linear = {name for name, module in decoder.named_modules() if isinstance(module, nn.Linear)}
-    narrow = linear - {"code", "head"}
-    types = {name: dtype if name.rpartition(".")[0] in narrow else torch.float32 for name in state}
+    reduced = linear - {"code", "head"}
+    types = {name: dtype if name.rpartition(".")[0] in reduced else torch.float32 for name in state}
     placed = {name: tensor.to(device, types[name], copy=True) for name, tensor in state.items()}
     try:
         decoder.load_state_dict(placed, assign=True)
@@ -176,7 +177,7 @@ def _published(name: str) -> str:
 
 
 def _parameter(name: str, tensors: Tensors) -> Tensor:
-    for ours, published in OURS:
+    for ours, published in PARAMETER_NAMES:
         name = name.replace(f".{ours}", f".{published}")
     head, _, tail = name.partition(".")
     key = f"generator.head.out.{tail}" if head == "head" else f"generator.backbone.{name}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.codec.builtin.convnext import ConvNeXtBlock
-from app.codec.fsq import DIGITS, LEVELS, codes_of
+from app.codec.fsq import DIGITS, LEVELS, digits_to_codes
 
 PHONEMES = 178
 TEXT_CHANNELS = 192
@@ -90,7 +90,7 @@ class TokenModel(nn.Module):
         phoneme, position = align(units)
         frames = self.frame_embed(torch.cat((text[0, phoneme], position), -1)).unsqueeze(0)
         logits = self.frame_head(self.frame_norm(self.frame_blocks(frames)))
-        return codes_of(logits.view(-1, DIGITS, LEVELS).argmax(-1)), units
+        return digits_to_codes(logits.view(-1, DIGITS, LEVELS).argmax(-1)), units
 
 
 def align(units: Tensor) -> tuple[Tensor, Tensor]:
