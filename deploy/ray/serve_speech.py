@@ -18,10 +18,11 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import HTTPOptions
 
-from app.api.service import LOADING, Service
+from app.api.service import Service
 from app.config.settings import Settings
 from app.logs import configure
 from app.main import create_app
+from app.readiness import LOADING
 from app.server.malloc import limit_allocator_memory
 from app.tracing import export
 
@@ -80,14 +81,12 @@ def application(
             """
             service = self.app.state.service
             assert isinstance(service, Service)
-            while (  # noqa: ASYNC110  (loading has no event, and no request runs yet)
-                service.decoder is None
-                and not service.broken
-                and service.problem.startswith(LOADING)
-            ):
+            readiness = service.readiness
+            # Loading has no event, and no request runs yet.
+            while readiness.reason.startswith(LOADING) and not readiness.failed:  # noqa: ASYNC110
                 await asyncio.sleep(LOADING_POLL_S)
-            if service.decoder is None or not service.alive:
-                raise RuntimeError(service.problem or "a decode thread has died")
+            if readiness.reason or not service.alive:
+                raise RuntimeError(readiness.reason or "a decode thread has died")
 
     return Speech.bind()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import os
@@ -13,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from fastapi import FastAPI
 
+from app.main import create_app
 from tests.live_server import settings_for_tests
 
 FILE = Path(__file__).parents[2] / "deploy" / "ray" / "serve_speech.py"
@@ -95,3 +97,25 @@ def test_a_replica_is_told_all_of_opentelemetrys_settings(
     )
     assert told["MAX_VOICES"] == "7"
     assert "SOMEBODY_ELSES" not in told
+
+
+async def test_a_replica_is_healthy_once_it_has_loaded(deployment: ModuleType) -> None:
+    def deploy(**_: object) -> object:
+        return lambda replica: SimpleNamespace(bind=lambda: replica)
+
+    deployment.serve.deployment = deploy
+    deployment.serve.ingress = lambda _: lambda replica: replica
+    replica = deployment.application(FastAPI, settings_for_tests(), replicas=1, gpus=0)()
+    replica.app = create_app(settings_for_tests())
+    readiness = replica.app.state.service.readiness
+    check = asyncio.create_task(replica.check_health())
+    await asyncio.sleep(0)
+    assert not check.done()  # it waits while the service loads
+    readiness.set_ready()
+    await check
+    readiness.set_retrying("no weights")
+    with pytest.raises(RuntimeError, match="no weights"):
+        await replica.check_health()
+    readiness.fail("the device is lost")
+    with pytest.raises(RuntimeError, match="the device is lost"):
+        await replica.check_health()
