@@ -55,7 +55,7 @@ async def test_a_refusal_is_its_error_and_is_asked_once(client: Client, service:
 async def test_a_model_that_is_not_served_is_its_error(client: Client, service: Running) -> None:
     before = outcomes(service)
     said = await client.say(service.url, TEXT, model="gpt-9")
-    assert "does not serve that model" in said.message
+    assert "does not serve this model" in said.message
     assert since(service, before) == {"model_not_found": 1}
 
 
