@@ -38,7 +38,9 @@ class Running:
         """Send a request; without TLS, whose certificates would take 15 ms to load."""
         return httpx.get(f"{self.url}{path}", trust_env=False, verify=False)
 
-    def post(self, path: str, body: dict[str, object], **headers: str) -> httpx.Response:
+    def post(
+        self, path: str, body: dict[str, object], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         """Send a JSON body, as `get` does."""
         return httpx.post(
             f"{self.url}{path}",
@@ -46,7 +48,7 @@ class Running:
             headers=headers,
             trust_env=False,
             verify=False,
-            timeout=20,
+            timeout=30,
         )
 
     def metric(self, row: str) -> float:

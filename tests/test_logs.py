@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from app.errors import EngineError
 from app.logs import configure
-from tests.child_service import running_in
 from tests.fakes import FixedEngine, ToneCodec
 from tests.live_server import HELLO, SPEECH, serving, settings_for_tests
 
@@ -182,15 +180,3 @@ def test_json_lines_are_objects(root: logging.Logger, capsys: pytest.CaptureFixt
     )
     assert first["time"] < second["time"]
     assert "ValueError: two" in second["exc_info"]
-
-
-def test_a_service_logs_json_alone(tmp_path: Path) -> None:
-    with running_in(tmp_path, LOG_FORMAT="json") as running:
-        httpx.post(
-            f"{running.url}{SPEECH}", json=HELLO, headers=NAME, trust_env=False
-        ).raise_for_status()
-        running.process.terminate()
-        _, output = running.ended(30)
-    lines = [json.loads(line) for line in output.splitlines()]
-    assert [line["status"] for line in lines if line.get("request_id") == "mine"] == [200]
-    assert {"app.main", "uvicorn.error"} <= {line["logger"] for line in lines}

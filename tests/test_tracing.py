@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from queue import Queue
-from threading import Thread
-from typing import ClassVar
 
-import httpx
 import pytest
 from opentelemetry import trace
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -21,7 +13,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from app.config.profiles import TokenSyntax
 from app.engine.vllm.client import VllmEngine
-from tests.child_service import running_in
 from tests.engine.scripted import ScriptedEngine
 from tests.fakes import FixedEngine, ToneCodec
 from tests.live_server import HELLO, SPEECH, serving
@@ -139,58 +130,3 @@ async def test_the_engine_is_told_the_trace(spans: InMemorySpanExporter) -> None
     assert told["traceparent"] == f"00-{TRACE_ID}-{span_id(found['engine']):016x}-01"
     assert "traceparent" not in untold
     assert parent(found["engine.connect"]) == span_id(found["engine"])
-
-
-class Collector(BaseHTTPRequestHandler):
-    """Receives OTLP over HTTP."""
-
-    received: ClassVar[Queue[tuple[str, bytes]]] = Queue()
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.received.put(
-            (
-                self.path,
-                gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body,
-            )
-        )
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-        """Log nothing."""
-
-
-@pytest.fixture
-def collector() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-def test_the_service_exports_to_the_collector_of_its_settings(
-    collector: str, tmp_path: Path
-) -> None:
-    (tmp_path / ".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={collector}\n")
-    with running_in(tmp_path) as running:
-        httpx.post(f"{running.url}{SPEECH}", json=HELLO, trust_env=False).raise_for_status()
-        running.process.terminate()
-        _, output = running.ended(30)
-    path, body = Collector.received.get(timeout=5)
-    exported = ExportTraceServiceRequest.FromString(body)
-    (resource,) = exported.resource_spans
-    assert path == "/v1/traces"
-    about = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-    assert about["service.name"] == "speech-server"
-    names = {span.name for scope in resource.scope_spans for span in scope.spans}
-    assert {
-        f"POST {SPEECH}",
-        "engine",
-        "engine.first_token",
-        "decode",
-        "decode.wait",
-        "normalise",
-    } <= names, output

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.sync.client import connect as connect_sync
 
 from tests.api.test_cloning import CountingEncoder
-from tests.child_service import running_in
 from tests.cloning.recordings import recording
 from tests.engine.scripted import (
     Close,
@@ -144,45 +140,5 @@ async def test_no_key_and_no_text_is_logged_at_any_level(caplog: pytest.LogCaptu
 
 
 def served_by(record: logging.LogRecord) -> bool:
-    """Serve with all loggers captured, except those of this test's clients."""
+    """Return if a record is of the service, not of this test's clients."""
     return not record.name.startswith(("httpx", "httpcore", "websockets.client", "hypothesis"))
-
-
-@pytest.mark.fault(39)
-def test_a_process_at_the_debug_level_writes_neither(tmp_path: Path) -> None:
-    pronunciations = tmp_path / "words.tsv"
-    pronunciations.write_text("hello\thullo\n")
-    with running_in(
-        tmp_path, LOG_LEVEL="debug", API_KEYS=KEY, PRONUNCIATIONS=str(pronunciations)
-    ) as service:
-        ours = {"authorization": f"Bearer {KEY}"}
-        for fields in (
-            {},
-            {"voice": TEXT},
-            {"stream": False},
-            {"normalize": True},
-            {"input": "你好 Quagmire"},
-        ):
-            body = {**HELLO, "input": TEXT, **fields}
-            httpx.post(service.url + SPEECH, json=body, headers=ours, trust_env=False, timeout=30)
-        refused = {"authorization": f"Bearer {WRONG_KEY}"}
-        assert (
-            httpx.post(
-                service.url + SPEECH, json=HELLO, headers=refused, trust_env=False
-            ).status_code
-            == 401
-        )
-        url = service.url.replace("http", "ws") + "/v1/audio/speech/stream"
-        with connect_sync(url, proxy=None, additional_headers=ours) as client:
-            client.send(json.dumps({"type": "text", "text": TEXT}))
-            client.send(json.dumps({"type": "end"}))
-            while not (
-                isinstance(message := client.recv(timeout=20), str)
-                and json.loads(message)["type"] == "done"
-            ):
-                pass
-        service.process.send_signal(signal.SIGTERM)
-        _, output = service.ended(30)
-    lines = output.splitlines()
-    assert len(lines) > 5
-    assert leaks(lines) == []
