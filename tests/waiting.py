@@ -28,11 +28,13 @@ async def until(
         await asyncio.sleep(PAUSE_S)
 
 
-def wait_until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+def wait_until(
+    condition: Callable[[], object], limit_s: float = LIMIT_S, pause_s: float = PAUSE_S
+) -> None:
     """Block until the condition is true; fail the test at its own line after `limit_s`."""
     __tracebackhide__ = True
     deadline_s = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline_s:
             pytest.fail(f"the condition is still false after {limit_s:g} s")
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)

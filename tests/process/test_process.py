@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from websockets.sync.client import connect
 
 from tests.child_service import ROOT, Running, running_in, start
 from tests.fakes import UNREACHABLE
+from tests.live_server import SPEECH
+from tests.waiting import wait_until
 
 CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
 
@@ -46,11 +47,12 @@ def test_the_curl_line_of_the_readme_speaks(running: Running, tmp_path: Path) ->
 
 
 def test_the_embedded_voice_streams_what_it_says_whole(running: Running) -> None:
-    body = {"input": "The train leaves at nine. Please be on time.", "response_format": "pcm"}
-    streamed = httpx.post(f"{running.url}/v1/audio/speech", json=body, trust_env=False)
-    whole = httpx.post(
-        f"{running.url}/v1/audio/speech", json={**body, "stream": False}, trust_env=False
-    )
+    body: dict[str, object] = {
+        "input": "The train leaves at nine. Please be on time.",
+        "response_format": "pcm",
+    }
+    streamed = running.post(SPEECH, body)
+    whole = running.post(SPEECH, {**body, "stream": False})
     difference = np.frombuffer(streamed.content, "<i2").astype(int) - np.frombuffer(
         whole.content, "<i2"
     )
@@ -58,9 +60,7 @@ def test_the_embedded_voice_streams_what_it_says_whole(running: Running) -> None
 
 
 def test_text_that_the_embedded_voice_cannot_read_is_an_error(running: Running) -> None:
-    answer = httpx.post(
-        f"{running.url}/v1/audio/speech", json={"input": "你好,世界"}, trust_env=False
-    )
+    answer = running.post(SPEECH, {"input": "你好,世界"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_language")
 
 
@@ -92,15 +92,6 @@ def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: 
         status, output = service.ended()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
-    assert status == 0, output
-    assert "Traceback" not in output
-
-
-@pytest.mark.fault(30)
-def test_sigterm_ends_an_idle_service_with_success(tmp_path: Path) -> None:
-    with running_in(tmp_path) as service:
-        service.process.send_signal(signal.SIGTERM)
-        status, output = service.ended()
     assert status == 0, output
     assert "Traceback" not in output
 
@@ -155,28 +146,38 @@ def test_uvicorns_command_line_ends_with_one_line_where_a_setting_is_bad(tmp_pat
     assert "MAX_BATCH_SIZE" in ran.stderr
 
 
+def ready_text(service: Running) -> str:
+    """Return the answer of /ready; empty while the service does not listen."""
+    try:
+        return service.get("/ready").text
+    except httpx.TransportError:
+        return ""
+
+
 @pytest.mark.fault(31)
 def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(
     tmp_path: Path,
 ) -> None:
     service = start(tmp_path, TTS_API=UNREACHABLE, CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:
-        deadline_s = time.monotonic() + 40
-        answer = None
-        while time.monotonic() < deadline_s and (answer is None or "nothing" not in answer.text):
-            time.sleep(0.2)
-            try:
-                answer = httpx.get(f"{service.url}/ready", trust_env=False)
-            except httpx.TransportError:
-                continue
-        assert answer is not None
+        wait_until(lambda: "nothing" in ready_text(service), 40, pause_s=0.2)
+        answer = service.get("/ready")
         assert answer.status_code == 503
         assert "nothing" in answer.text
         assert "retried" in answer.text
-        assert httpx.get(f"{service.url}/health", trust_env=False).status_code == 200
+        assert service.get("/health").status_code == 200
         service.process.send_signal(signal.SIGTERM)
         status, output = service.ended()
         assert status == 0, output
         assert "Traceback" not in output
     finally:
         service.end()
+
+
+@pytest.mark.fault(30)
+def test_sigterm_ends_an_idle_service_with_success(running: Running) -> None:
+    """End the service that the other tests share: this test is the last of the file."""
+    running.process.send_signal(signal.SIGTERM)
+    status, output = running.ended()
+    assert status == 0, output
+    assert "Traceback" not in output
