@@ -12,9 +12,10 @@ import pytest
 from app.errors import EngineError
 from app.server.http_protocol import MAX_URL_BYTES
 from tests.api.test_slow_clients import BODY, Client
-from tests.api.test_stalled_clients import nothing_untaken
+from tests.api.test_stalled_clients import nothing_untaken, untaken
 from tests.fakes import FixedEngine
 from tests.live_server import SPEECH, Served, good_request, serving, settings_for_tests
+from tests.waiting import until
 
 pytestmark = pytest.mark.fault(52)
 
@@ -182,7 +183,7 @@ async def test_an_answer_without_chunks_that_breaks_off_is_a_reset(ending: str) 
                 await asyncio.sleep(0.1)
                 served.server.should_exit = True
             if ending == "a slow client":
-                await asyncio.sleep(0.1)
+                await until(lambda: untaken(served))
                 await nothing_untaken(served)
             received = b""
             with pytest.raises(ConnectionResetError):
