@@ -1,5 +1,6 @@
 # make run     run the service on http://localhost:9091 (the first run installs it, 1 to 2 minutes)
 # make test    run the test suite
+# make test-quick    run the tests that start no process and take no seconds
 # make lint    run ruff and pyright
 # make bench   list the benchmarks
 #
@@ -13,13 +14,16 @@ PYTEST_ARGS ?=
 # 1.5 test processes per core, because most tests wait half of the time.
 TEST_PROCESSES ?= $(shell echo $$((($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2)))
 
+# The tests of `make test` that start no process and take no seconds.
+QUICK := not process and not slow and not vllm and not gpu and not clients and not containers and not ray
+
 TORCH := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
-.PHONY: setup setup-test setup-judge setup-browser setup-operations run test test-slow test-vllm test-clients test-containers test-ray lint format bench \
+.PHONY: setup setup-test setup-judge setup-browser setup-operations run test test-quick test-slow test-vllm test-clients test-containers test-ray lint format bench \
 	$(BENCHMARKS)
 
 setup: $(VENV)/.setup
@@ -47,6 +51,10 @@ run: setup
 
 test: setup-test
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+
+# The inner loop, about a minute.
+test-quick: setup-test
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "$(QUICK)" $(PYTEST_ARGS)
 
 # pytest exits with 5 if no test has the marker, which is not a failure.
 test-slow: setup-test setup-judge setup-browser setup-operations

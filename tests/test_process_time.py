@@ -26,6 +26,8 @@ from tests.fakes import tone_codes
 from tests.live_server import HELLO, SPEECH
 from tests.waiting import until
 
+pytestmark = pytest.mark.process
+
 CODES = tone_codes(120)
 STILL_S = 2.0
 LIMIT_S = 1.0  # of everything, in the process

@@ -374,6 +374,7 @@ async def test_a_client_that_disconnects_while_it_waits_is_let_go(
     assert "status=500" not in caplog.text
 
 
+@pytest.mark.process
 @pytest.mark.fault(59)
 @pytest.mark.parametrize(
     ("gap_s", "speed"),

@@ -18,6 +18,8 @@ from tests.fakes import ToneCodec
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving
 from tests.waiting import until
 
+pytestmark = pytest.mark.process
+
 PACED = [completion(CODES, per_event=4, gap_s=0.01)] * 1_000  # 0.3 s each
 
 

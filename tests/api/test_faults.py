@@ -342,6 +342,7 @@ async def test_nothing_on_the_stack_turns_an_abort_into_a_clean_end() -> None:
         await repaired(served, engine)
 
 
+@pytest.mark.process
 async def test_a_client_that_listens_in_real_time_hears_everything() -> None:
     """Its reads within one write timeout are far less than a window, and count as progress."""
     engine = FixedEngine(CODES * 2)  # 12 s of pcm: 576 kB, read at four times real time

@@ -55,6 +55,7 @@ async def answers(bodies: list[bytes], engine: FixedEngine) -> list[httpx.Respon
         return [await served.client.post(SPEECH, content=body, headers=headers) for body in bodies]
 
 
+@pytest.mark.process
 @pytest.mark.fault(34)
 @settings(max_examples=4, deadline=None)
 @given(texts=st.lists(st.tuples(TEXTS, PLACES), min_size=25, max_size=25), normalize=st.booleans())

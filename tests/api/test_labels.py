@@ -42,6 +42,7 @@ async def ask_all(served: Served, bodies: list[bytes]) -> list[bytes]:
     return re.findall(rb"HTTP/1.1 (\d+)", received)
 
 
+@pytest.mark.process
 @pytest.mark.fault(40)
 async def test_a_thousand_random_voices_add_no_metric() -> None:
     draw = random.Random(40)

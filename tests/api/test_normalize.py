@@ -156,6 +156,7 @@ async def test_a_process_that_has_ended_is_started_again() -> None:
         os.kill(process_id, 0)
 
 
+@pytest.mark.process
 async def test_a_text_that_takes_too_long_is_504_and_its_answer_is_given_to_no_other() -> None:
     async with serving(
         FixedEngine(CODES), settings=settings_for_tests(request_timeout_s=2.0)

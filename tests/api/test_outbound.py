@@ -163,6 +163,7 @@ def uploads(url: str) -> list[bytes]:
     ]
 
 
+@pytest.mark.process
 @pytest.mark.fault(38)
 async def test_uploads_are_read_and_never_followed() -> None:
     with trap() as (address, visits):

@@ -113,6 +113,7 @@ def leaks(told: Sequence[str]) -> list[str]:
     return [f"{secret}: {line[:200]}" for line in told for secret in SECRETS if secret in line]
 
 
+@pytest.mark.process
 @pytest.mark.fault(39)
 async def test_no_key_and_no_text_is_logged_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)

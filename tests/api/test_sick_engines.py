@@ -28,6 +28,8 @@ from tests.engine.scripted import (
 from tests.fakes import ToneCodec
 from tests.live_server import HELLO, SPEECH, Served, serving
 
+pytestmark = pytest.mark.process
+
 MOST_LOST = 3  # of 16 or more
 PROSE = {**HELLO, "input": "This is a sentence of ordinary length."}
 SPOKEN = CODES[:80]  # less work than the whole, and enough for the text

@@ -149,6 +149,7 @@ async def test_an_upload_that_goes_on_at_a_fair_pace_may_take_longer(served: Ser
     client.writer.close()
 
 
+@pytest.mark.process
 async def test_an_answer_that_takes_longer_than_the_limit_is_not_cut_for_half_a_request_behind_it() -> (
     None
 ):
@@ -280,6 +281,7 @@ async def test_a_large_body_before_half_a_head_is_no_endless_head(served: Served
     assert received.count(b"HTTP/1.1 200 ") == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("at_once", "later"),
     [

@@ -73,6 +73,7 @@ async def test_a_client_that_reads_nothing_leaves_the_devices_time_to_the_others
         client.close()
 
 
+@pytest.mark.process
 @pytest.mark.fault(22)
 async def test_a_client_that_takes_the_end_slowly_gets_it() -> None:
     engine, limits = FixedEngine(CODES[:60]), LIMITS

@@ -292,6 +292,7 @@ async def test_formats_speeds_rates_and_voices_are_those_of_a_post(
     assert answer.started["sample_rate"] == fields.get("sample_rate", 24_000)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "fields", [{"response_format": "mp3"}, {"speed": 1.7}, {"response_format": "opus"}]
 )

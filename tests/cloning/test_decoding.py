@@ -22,7 +22,7 @@ from tests.cloning.hostile import changing, eight_planes, of_samples, surround
 from tests.cloning.recordings import recording, tone
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.fault(44)
+pytestmark = [pytest.mark.process, pytest.mark.fault(44)]
 ROOT = Path(__file__).parents[2]
 LIMITS = ReferenceLimits(min_s=1.0, max_s=5.0)
 SAMPLE = recording("wav", 2.0)

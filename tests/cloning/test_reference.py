@@ -179,6 +179,7 @@ def test_a_playlist_does_not_read_this_machines_files(
         decode_reference(playlist, LIMITS)
 
 
+@pytest.mark.process
 @given(
     kind=st.sampled_from(sorted(CODECS)),
     cuts=st.lists(st.tuples(st.integers(0, 3000), st.binary(max_size=8)), max_size=4),

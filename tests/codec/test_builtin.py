@@ -15,6 +15,8 @@ from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.voices import TOKEN_MODEL
 from tests.audio_checks import snr_db
 
+pytestmark = pytest.mark.process
+
 torch.set_num_threads(1)
 FRAME = 480
 

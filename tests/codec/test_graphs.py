@@ -218,6 +218,7 @@ def test_a_batch_that_cannot_be_begun_gives_its_place_back() -> None:
     assert len(codec.decode([window(codec, 3, 0)])) == 1
 
 
+@pytest.mark.process
 @pytest.mark.fault(61)
 @pytest.mark.parametrize("name", ["neucodec", "snac"])
 def test_real_codecs_in_a_shape_sound_as_alone(name: str) -> None:

@@ -138,6 +138,7 @@ def test_one_row_equals_transformers(
     assert 0.01 < expected.std() < 10
 
 
+@pytest.mark.process
 def test_true_architecture_equals_transformers_alone_and_in_a_batch() -> None:
     model = reference_model(PUBLISHED)
     with torch.device("meta"):

@@ -15,6 +15,8 @@ from app.codec.hub import CodecWeightsError
 from app.codec.snac import load_snac
 from tests.audio_checks import snr_db
 
+pytestmark = pytest.mark.process
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the package's torch.jit.script
     from snac import SNAC

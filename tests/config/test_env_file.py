@@ -161,6 +161,7 @@ def test_a_pipe_is_left_for_its_one_reader() -> None:
     os.close(fifo)
 
 
+@pytest.mark.process
 @pytest.mark.fault(54)
 @pytest.mark.parametrize("module", ["app", "app.prefetch"])
 def test_the_process_ends_with_one_line(tmp_path: Path, module: str) -> None:

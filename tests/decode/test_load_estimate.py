@@ -489,6 +489,7 @@ def with_gaps(answers: Sequence[Answer]) -> int:
     return sum(answer.gaps > 0 for answer in answers)
 
 
+@pytest.mark.process
 @pytest.mark.fault(24)
 @settings(max_examples=20, deadline=None)
 @given(

@@ -509,6 +509,7 @@ async def test_a_frozen_engine_keeps_no_request_waiting_longer_than_its_probes()
         assert [await heard(pool) for _ in range(4)] == [list(GOOD)] * 4
 
 
+@pytest.mark.process
 @pytest.mark.fault(7)
 async def test_an_engine_whose_health_lies_gets_a_request_at_a_time() -> None:
     policy = HealthPolicy(idle_s=0.05, probe_delay_s=0.01, backoff_s=0.02, max_backoff_s=10)
@@ -526,6 +527,7 @@ async def test_an_engine_whose_health_lies_gets_a_request_at_a_time() -> None:
         assert failures(bad, EngineTimeout.code) == len(bad.requests)
 
 
+@pytest.mark.process
 async def test_an_engine_that_is_slow_with_one_and_serves_others_keeps_its_standing() -> None:
     long = completion(range(100), gap_s=0.02)
     async with (

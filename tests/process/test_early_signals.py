@@ -16,6 +16,8 @@ import pytest
 from tests.child_service import ROOT
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.process
+
 UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
 

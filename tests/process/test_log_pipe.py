@@ -23,6 +23,8 @@ from app.logs import QueuedStream
 from tests.child_service import PORTS, ROOT
 from tests.fakes import UNREACHABLE
 
+pytestmark = pytest.mark.process
+
 PIPE_BYTES = 4096  # as small as Linux lets it be
 LONG = "x" * 200  # of a path, of which there is a line for each request
 

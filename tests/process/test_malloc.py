@@ -12,9 +12,10 @@ import pytest
 
 from app.server.malloc import MALLOC_ARENAS
 
-pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="only glibc has these settings"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings"),
+]
 
 PROGRAM = """
 import ctypes, re, sys, threading

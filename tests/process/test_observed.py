@@ -22,6 +22,8 @@ from tests.api.test_secrets import KEY, TEXT, WRONG_KEY, leaks
 from tests.child_service import Running, running_in
 from tests.live_server import HELLO, SPEECH
 
+pytestmark = pytest.mark.process
+
 OURS = {"authorization": f"Bearer {KEY}"}
 
 

@@ -14,6 +14,8 @@ from app.config.profiles import load_profile
 from tests.codec.fake_hub import Hub, serving
 from tests.fakes import UNREACHABLE
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 ENGINE = {"TTS_API": UNREACHABLE}
 

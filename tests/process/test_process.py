@@ -23,6 +23,8 @@ from tests.fakes import UNREACHABLE
 from tests.live_server import SPEECH
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.process
+
 CURL = re.compile(r"^curl -X POST .*?output\.wav$", re.MULTILINE | re.DOTALL)
 
 

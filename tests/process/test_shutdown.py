@@ -19,6 +19,8 @@ from tests.child_service import Running, running_in, start
 from tests.fakes import FixedEngine
 from tests.live_server import HELLO, SPEECH, serving
 
+pytestmark = pytest.mark.process
+
 FAULTS = ["Lose it.", "Hang.", "End."]
 IN_FLIGHT = ["Wait.", "Go on.", "Go on."]  # one of them has no answer yet
 

@@ -158,6 +158,7 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("processes", ["1", "2"])
 async def test_an_interrupted_load_reports_what_it_has_heard(processes: str) -> None:

@@ -167,6 +167,7 @@ async def test_a_late_start_counts_from_when_it_was_due() -> None:
     assert all(outcome.latency_s >= outcome.late_s for outcome in done.outcomes)
 
 
+@pytest.mark.process
 async def test_several_processes_are_one_load() -> None:
     async with serving(slow(0.2, GOOD), refused("502 Bad Gateway", "engine_failed")) as server:
         done = await loaded(

@@ -27,6 +27,7 @@ def random_client(url: str, seed: int = 1) -> RandomClient:
     return RandomClient(url, random.Random(seed))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("kind", KINDS)
 async def test_each_kind_ends_and_leaves_nothing_behind(kind: str) -> None:
     async with serving(FixedEngine(CODES, gap_s=0.001)) as served:

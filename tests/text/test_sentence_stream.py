@@ -205,6 +205,7 @@ def segmented(pieces: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     return sum(given)
 
 
+@pytest.mark.process
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_the_work_is_linear_in_the_text_however_it_is_cut(

@@ -224,6 +224,7 @@ def test_any_text_is_read(text: str) -> None:
     normalise(text)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("language", ["ms", "zh", "ta", "auto"])
 @pytest.mark.parametrize("hostile", NASTY.values(), ids=NASTY)
 def test_hostile_texts_take_linear_time(hostile: Repeated, language: str) -> None:

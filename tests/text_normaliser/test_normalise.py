@@ -184,6 +184,7 @@ def test_text_without_digits_symbols_and_capitals_is_returned_unchanged(text: st
     assert normalise(text) is text
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("hostile", NASTY.values(), ids=NASTY)
 def test_hostile_texts_take_linear_time(hostile: Repeated) -> None:
     assert_linear(read_english, hostile)

@@ -28,6 +28,8 @@ from training.codec_encoder import load_builtin_encoder
 from training.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from training.utterances import SpeechSet
 
+pytestmark = pytest.mark.process
+
 LOW, HIGH = slice(0, 5), slice(12, BANDS)  # below 900 Hz, above 3.6 kHz
 
 

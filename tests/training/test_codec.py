@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from app.codec import CodeWindow
@@ -12,6 +13,8 @@ from training import codec
 from training.encode import load_encoder
 from training.teacher import SAMPLES_PER_PITCH
 from training.utterances import SpeechSet
+
+pytestmark = pytest.mark.process
 
 CPU = torch.device("cpu")
 WEIGHTS = ("codec_encoder.safetensors", "codec_decoder.safetensors")

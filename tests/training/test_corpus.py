@@ -7,6 +7,8 @@ import pytest
 from training.corpus import benchmark_sentences, collect, main, sentences
 from training.sources import gcide, jargon, wordnet
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     ("text", "found"),

@@ -13,9 +13,8 @@ from training.language_model import Shape
 from training.tokens_lm import new_model, save_model
 from training.weight_files import Weights, trained_weights
 
-pytestmark = pytest.mark.timeout(
-    240
-)  # everything is loaded once: 8 s of a core, which may be shared
+# Everything is loaded once, which takes 8 s of a core.
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 TINY = Shape(hidden=16, layers=1, heads=1, key_heads=1, head_width=16, feed=16)
 SAID = ["Good morning.", "Thank you, that is all.", "Not yet."]
 

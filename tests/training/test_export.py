@@ -28,6 +28,8 @@ from training.language_model import (
 from training.teacher import phoneme_table
 from training.tokens_lm import new_model, save_model
 
+pytestmark = pytest.mark.process
+
 SMALL = Shape(hidden=48, layers=3, heads=4, key_heads=2, head_width=16, feed=64)
 
 

@@ -4,11 +4,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load
 
 from training import codec, pitch
 from training.utterances import SpeechSet
+
+pytestmark = pytest.mark.process
 
 CPU = torch.device("cpu")
 

@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.spec import CodecSpec
 from training.seams import PACES, agreement_db, compare, streamed
+
+pytestmark = pytest.mark.process
 
 SPEC = CodecSpec(
     name="mean",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from app.codec import CodeWindow
@@ -25,6 +26,8 @@ from training.speakers import (
 from training.teacher import phoneme_table
 from training.tokens_lm import new_model
 from training.weight_files import Weights
+
+pytestmark = pytest.mark.process
 
 SMALL = Shape(hidden=48, layers=3, heads=3, key_heads=1, head_width=16, feed=64)
 PIECES = [[0, 50, 83, 54, 0], [0, 65, 0], [0, *range(43, 60), 0]]

@@ -11,6 +11,8 @@ from training.codec_encoder import load_builtin_encoder
 from training.teacher import SAMPLES_PER_UNIT, Teacher, phoneme_table, with_output
 from training.utterances import SpeechSet
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def spoken(data: Path) -> SpeechSet:

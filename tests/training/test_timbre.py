@@ -7,6 +7,8 @@ from training.cast import SHARES, TIMBRES, draw_voice
 from training.teacher import Teacher
 from training.timbre import BINS, Frames, Timbre, change_timbre, shift_formants, through_harmonics
 
+pytestmark = pytest.mark.process
+
 LOWER = Timbre(pitch=0.5, formants=0.8)
 
 

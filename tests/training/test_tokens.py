@@ -25,6 +25,8 @@ from training.loop import Measured
 from training.teacher import phoneme_table
 from training.utterances import SpeechSet
 
+pytestmark = pytest.mark.process
+
 CPU = torch.device("cpu")
 SMALL = [
     "--hidden",
