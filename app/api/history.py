@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Generator
@@ -14,9 +13,8 @@ from typing import Literal
 
 from app.errors import CodesNotAvailable, ReplayNotSaved, RequestNotFound, ServiceError
 from app.replay.store import ReplayStore
-from app.synthesis.audio_output import ClientGone, SynthesisStats
-from app.synthesis.recording import ReplayRecorder
-from app.synthesis.stats import Progress
+from app.synthesis.audio_output import ClientGone
+from app.synthesis.stats import SynthesisStats
 
 MAX_RECORDS = 10_000  # about 10 MB
 KEPT_S = 3600.0
@@ -30,25 +28,10 @@ Status = Literal["in_progress", "completed", "failed", "cancelled"]
 class Record:
     """Status and statistics of a request, while it runs and after its end."""
 
-    begun_s: float
-    progress: Progress | None
+    stats: SynthesisStats  # its codes are those of a request that may be reported
     status: Status = "in_progress"
     error_code: str | None = None
-    final_stats: SynthesisStats | None = None
-    trail: ReplayRecorder | None = None  # codes of a request that may be reported
-    kept: Future[bool] | None = None  # True once the replay has been written, False if that failed
-
-    def spoken(self) -> SynthesisStats:
-        """Return the statistics so far, or the final ones."""
-        if self.final_stats is None:
-            assert self.progress is not None
-            return self.progress.spoken()
-        return self.final_stats
-
-    def end(self, status: Status, error_code: str | None = None) -> None:
-        """Keep the final statistics and release the codes and the audio."""
-        self.final_stats, self.progress = self.spoken(), None
-        self.status, self.error_code = status, error_code
+    saved: Future[bool] | None = None  # True once the replay has been written, False if that failed
 
 
 class RequestHistory:
@@ -68,28 +51,28 @@ class RequestHistory:
         self._reportable: deque[Record] = deque()
 
     @contextmanager
-    def track(
-        self, name: str, key: int | None, expected_s: float = math.inf, speed: float = 1.0
-    ) -> Generator[Progress]:
-        """Record the request that runs in the block.
+    def track(self, name: str, key: int | None) -> Generator[SynthesisStats]:
+        """Record the request that runs in the block and writes the statistics.
 
-        It replaces an earlier request with the same id and key. `expected_s`: duration of the audio
-        at `speed`, estimated from the text.
+        It replaces an earlier request with the same id and key.
         """
-        progress = Progress(expected_s, speed=speed, for_replay=self._replays is not None)
-        record = self._add(name, key, progress)
+        stats = SynthesisStats(keeps_codes=self._replays is not None)
+        record = self._add(name, key, stats)
         try:
-            yield progress
+            yield stats
         except (asyncio.CancelledError, ClientGone):
-            self._end(record, progress, "cancelled")
+            record.status = "cancelled"
+            self._keep_codes(record)
             raise
         except Exception as exc:
-            code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
-            if self._replays is not None and progress.trail is not None:
-                record.kept = self._replays.save(progress.trail, name, code)
-            record.end("failed", code)
+            record.status = "failed"
+            record.error_code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
+            if self._replays is not None and stats.replay is not None:
+                record.saved = self._replays.save(stats.replay, name, record.error_code)
+                stats.replay = None
             raise
-        self._end(record, progress, "completed")
+        record.status = "completed"
+        self._keep_codes(record)
 
     async def report(self, name: str, key: int | None) -> Record:
         """Store the codes of a request that sounded wrong, and return its record.
@@ -105,17 +88,17 @@ class RequestHistory:
             raise CodesNotAvailable("this server stores no codes: REPLAY_FOLDER is not set")
         if record.status == "in_progress":
             raise CodesNotAvailable("the request is still running; report it after its end")
-        if record.kept is None:  # it completed and has not been reported
-            if record.trail is None:
+        if record.saved is None:  # it completed and has not been reported
+            if record.stats.replay is None:
                 raise CodesNotAvailable(
                     "the codes of this request are no longer available, or there were none"
                 )
-            record.kept = self._replays.save(record.trail, name, "reported")
-        if record.kept is None:
+            record.saved = self._replays.save(record.stats.replay, name, "reported")
+        if record.saved is None:
             raise CodesNotAvailable("too many replays wait for the disk; retry shortly")
         # The write continues if the caller disconnects.
-        if not await asyncio.shield(asyncio.wrap_future(record.kept)):
-            record.kept = None
+        if not await asyncio.shield(asyncio.wrap_future(record.saved)):
+            record.saved = None
             raise ReplayNotSaved("the codes could not be written; see the server log")
         return record
 
@@ -144,23 +127,21 @@ class RequestHistory:
             raise RequestNotFound("no request with this id in the last hour")
         return record
 
-    def _add(self, name: str, key: int | None, progress: Progress) -> Record:
+    def _add(self, name: str, key: int | None, stats: SynthesisStats) -> Record:
         self._records.pop((key, name), None)
         while self._records and (
             len(self._records) >= self._most or self._is_old(next(iter(self._records.values())))
         ):
             self._records.popitem(last=False)
-        record = self._records[key, name] = Record(time.monotonic(), progress)
+        record = self._records[key, name] = Record(stats)
         return record
 
-    def _end(self, record: Record, progress: Progress, status: Status) -> None:
-        """End the record. The codes of the latest MAX_REPLAYS requests remain available."""
-        if progress.trail is not None:
-            record.trail = progress.trail
+    def _keep_codes(self, record: Record) -> None:
+        """Keep the codes of the latest MAX_REPLAYS requests for a report."""
+        if record.stats.replay is not None:
             self._reportable.append(record)
             if len(self._reportable) > MAX_REPLAYS:
-                self._reportable.popleft().trail = None
-        record.end(status)
+                self._reportable.popleft().stats.replay = None
 
     def _is_old(self, record: Record) -> bool:
-        return time.monotonic() - record.begun_s > self._kept_s
+        return time.monotonic() - record.stats.begun_s > self._kept_s

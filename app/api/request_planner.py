@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TypeVar
 
 from app import tracing
-from app.api.response import DeliveryMode, OutputFormat
 from app.api.schemas import SpeechRequest, VoiceId
-from app.audio.encoders import G711_RATE_HZ, LOSSLESS, UNCOMPRESSED, carries, make_encoder
+from app.audio.encoders import G711_RATE_HZ, UNCOMPRESSED, carries
 from app.audio.fade import FADE_OUT_S
 from app.codec.spec import CodecSpec
 from app.config.profiles import Profile
@@ -23,9 +22,15 @@ from app.errors import (
     UnsupportedSampleRate,
     UnsupportedValue,
 )
-from app.synthesis.attempt import SynthesisRequest
-from app.synthesis.audio_output import LoudnessTarget, OutputOptions
-from app.synthesis.segments import CompleteSegments, Segment, Segments
+from app.synthesis.request import (
+    CompleteSegments,
+    DeliveryMode,
+    LoudnessTarget,
+    OutputOptions,
+    Segment,
+    Segments,
+    SynthesisRequest,
+)
 from app.synthesis.text_stream import TextStream
 from app.text.duration import SpeechRate
 from app.text.pauses import PausedText
@@ -52,7 +57,7 @@ class PromptPlan:
     pace: SpeechRate
 
     def segments(self, paused_text: PausedText) -> list[Segment]:
-        """Return the segments of a passage. A passage without text is a pause, or none at 0 s."""
+        """Return the segments of a text. An empty one is a pause, or no segment at 0 s."""
         if not paused_text.text:
             return [Segment(None, paused_text.pause_s)] if paused_text.pause_s else []
         pieces = enumerate(self._chunks(paused_text.text))
@@ -98,6 +103,7 @@ class RequestPlanner:
             RequestError: the model, the voice, the text or a value is not supported.
             SpeechTooLong: even fast speech of the text would exceed the longest response.
         """
+        output = self._output(request)
         prompt_plan = self._prompt_plan(request, reference)
         with tracing.span("normalise"):
             spoken = self._preparation.paused_texts(request.input, self._normalisation(request))
@@ -107,21 +113,21 @@ class RequestPlanner:
             segment.bounds.expected_frames / self._spec.frames_per_s + segment.pause_s
             for segment in segments
         )
-        return replace(
-            self._speech(request, prompt_plan, CompleteSegments(segments)),
-            expected_s=voice_s / request.speed,
+        return self._synthesis_request(
+            request, output, prompt_plan, CompleteSegments(segments), voice_s / request.speed
         )
 
     def plan_stream(
         self, request: SpeechRequest, reference: VoicePrompt | None = None
     ) -> tuple[SynthesisRequest, TextStream]:
-        """Plan the speech of a text that is received later, and return the script for its text.
+        """Plan the speech of a text that is received later, and return the stream for its text.
 
         `input` is ignored.
 
         Raises:
             RequestError: the model, the voice or a value is not supported.
         """
+        output = self._output(request)
         if not request.stream or request.stream_format == "sse":
             message = "a WebSocket always streams audio: stream=false and sse are not supported"
             raise UnsupportedValue(message, param="stream")
@@ -143,10 +149,11 @@ class RequestPlanner:
         text_stream = TextStream(
             segments_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
         )
-        return self._speech(request, prompt_plan, text_stream), text_stream
+        planned = self._synthesis_request(request, output, prompt_plan, text_stream, math.inf)
+        return planned, text_stream
 
     def _least_s(self, paused_text: PausedText) -> float:
-        """Return the minimum duration of a passage at speed 1, in seconds."""
+        """Return the minimum duration of a text and its pause at speed 1, in seconds."""
         return paused_text.pause_s + self._pace.min_expected_s(paused_text.text)
 
     def _check_length(self, request: SpeechRequest, least_s: float) -> None:
@@ -183,27 +190,28 @@ class RequestPlanner:
             _or_default(request.normalize, self._profile.normalize), request.language
         )
 
-    def _speech(
-        self, request: SpeechRequest, prompt_plan: PromptPlan, segments: Segments
+    def _synthesis_request(
+        self,
+        request: SpeechRequest,
+        output: OutputOptions,
+        prompt_plan: PromptPlan,
+        segments: Segments,
+        expected_s: float,
     ) -> SynthesisRequest:
         plan = self._plan(request)
         return SynthesisRequest(
             segments=segments,
             sampling=self._sampling(request, prompt_plan.budget_tokens),
             may_be_cut=request.max_tokens is not None,
-            playback=OutputOptions(
-                self._rate_hz(request),
-                request.speed,
-                whole=not request.stream,
-                max_audio_s=self._settings.longest_audio_s,
-            ),
+            output=output,
             layout=self._layout,
             plan=plan,
-            levels=self._levels(request, plan),
+            loudness=self._loudness(request, plan),
             limit_s=self._settings.request_timeout_s,
+            expected_s=expected_s,
         )
 
-    def output_format(self, request: SpeechRequest) -> OutputFormat:
+    def _output(self, request: SpeechRequest) -> OutputOptions:
         """Return the format and the delivery of the response.
 
         Raises:
@@ -218,21 +226,17 @@ class RequestPlanner:
         if request.stream_format == "sse" and not request.stream:
             message = "stream_format: sse requires stream to be true"
             raise UnsupportedValue(message, param="stream_format")
-        companded = request.encoding != "pcm_s16le"
-        if companded and chosen not in UNCOMPRESSED:
+        if request.encoding != "pcm_s16le" and chosen not in UNCOMPRESSED:
             message = f"encoding: {request.encoding} requires wav or pcm, not {chosen}"
             raise UnsupportedValue(message, param="encoding")
-        whole: DeliveryMode = "stream" if request.stream else "whole"
-        return OutputFormat(
-            format=chosen,
-            sample_rate_hz=rate_hz,
-            encoding=request.encoding,
-            bit_depth=(8 if companded else 16) if chosen in LOSSLESS else None,
-            make_encoder=partial(
-                make_encoder, chosen, rate_hz, encoding=request.encoding, whole=not request.stream
-            ),
-            delivery="events" if request.stream_format == "sse" else whole,
-            write_limit_s=self._settings.client_write_timeout_s,
+        streamed: DeliveryMode = "events" if request.stream_format == "sse" else "stream"
+        return OutputOptions(
+            rate_hz,
+            chosen,
+            request.encoding,
+            delivery=streamed if request.stream else "whole",
+            speed=request.speed,
+            max_audio_s=self._settings.longest_audio_s,
         )
 
     def _rate_hz(self, request: SpeechRequest) -> int:
@@ -250,7 +254,7 @@ class RequestPlanner:
             seeded=request.seed is not None,
         )
 
-    def _levels(self, request: SpeechRequest, plan: WindowPlan) -> LoudnessTarget:
+    def _loudness(self, request: SpeechRequest, plan: WindowPlan) -> LoudnessTarget:
         settings, asked = self._settings, request.normalize_loudness
         levelled = settings.normalize_loudness if asked is None else asked
         return LoudnessTarget(

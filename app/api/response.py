@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,13 +15,14 @@ from app.api.history import RequestHistory
 from app.api.middleware.api_keys import key_number_of
 from app.api.middleware.request_log import request_log_of
 from app.api.sinks import ChunkedSink, EventSink, Headers, WholeSink
-from app.audio.encoders import MEDIA_TYPES, Encoder, content_type
-from app.config.types import Encoding, Format
+from app.audio.encoders import MEDIA_TYPES, content_type
 from app.errors import Draining, ServiceError
-from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
-from app.synthesis.stats import Progress
+from app.synthesis.attempt import Backend
+from app.synthesis.audio_output import ClientGone
+from app.synthesis.request import DeliveryMode, OutputOptions, SynthesisRequest
+from app.synthesis.stats import SynthesisStats
+from app.synthesis.synthesize import Synthesis
 
-DeliveryMode = Literal["stream", "whole", "events"]
 SINKS: dict[DeliveryMode, type[ChunkedSink]] = {
     "stream": ChunkedSink,
     "whole": WholeSink,
@@ -35,76 +33,44 @@ SSE_TYPE = "text/event-stream"
 AUDIO_RESPONSES: dict[str, dict[str, object]] = {kind: {} for kind in (*MEDIA_TYPES, SSE_TYPE)}
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
-    """Format and delivery of the audio in a response."""
-
-    format: Format
-    sample_rate_hz: int
-    encoding: Encoding
-    bit_depth: int | None  # None for a lossy format
-    make_encoder: Callable[[], Encoder]
-    delivery: DeliveryMode
-    write_limit_s: float
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Response headers that describe the audio."""
-        depth = {} if self.bit_depth is None else {"x-audio-bit-depth": str(self.bit_depth)}
-        audio = content_type(self.format, self.encoding, self.sample_rate_hz)
-        return {
-            "content-type": SSE_TYPE if self.delivery == "events" else audio,
-            "x-audio-sample-rate": str(self.sample_rate_hz),
-            "x-audio-channels": "1",
-            **depth,
-            "x-accel-buffering": "no",
-            "cache-control": "no-store",
-        }
-
-
 class AudioResponse(Response):
     """Admits one request, synthesizes its speech and sends the audio or the error."""
 
     def __init__(
         self,
-        speak: Callable[[Sink, Progress], Awaitable[SynthesisStats]],
-        output_format: OutputFormat,
+        request: SynthesisRequest,
+        backend: Backend,
         admission: Admission,
         history: RequestHistory,
-        *,
-        expected_s: float = math.inf,
-        speed: float = 1.0,
+        write_limit_s: float,
     ) -> None:
-        """`expected_s`: duration of the audio at `speed`, estimated from the text."""
-        self._speak = speak
-        self._output_format = output_format
+        self._request = request
+        self._backend = backend
         self._admission = admission
-        self._records = history
-        self._expected_s, self._speed = expected_s, speed
+        self._history = history
+        self._write_limit_s = write_limit_s
         self.background = None
         self.status_code = 200
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request. Raises ResponseBroken if it fails after its status was sent."""
-        output_format = self._output_format
+        output = self._request.output
         request_log = request_log_of(scope)
-        request_log.format = output_format.format
-        request_log.delivery = output_format.delivery
-        sink = SINKS[output_format.delivery](
-            send, receive, self._audio_headers(), output_format.write_limit_s
-        )
-        key, whole = key_number_of(scope), output_format.delivery == "whole"
+        request_log.format = output.format
+        request_log.delivery = output.delivery
+        sink = SINKS[output.delivery](send, receive, _headers(output), self._write_limit_s)
+        key = key_number_of(scope)
         try:
-            with self._records.track(
-                request_log.request_id, key, self._expected_s, self._speed
-            ) as progress:
-                async with self._admission.slot(key, None if whole else progress, sink.gone):
+            with self._history.track(request_log.request_id, key) as stats:
+                synthesis = Synthesis(self._request, self._backend, sink, stats)
+                stream = None if output.whole else synthesis
+                async with self._admission.slot(key, stream, sink.gone):
                     try:
-                        stats = await self._speak(sink, progress)
-                        observe_success(stats, whole=whole)
+                        await synthesis.run()
+                        observe_success(stats, whole=output.whole)
                         request_log.finish_reason = stats.finish_reason
                     finally:
-                        request_log.add_audio(progress.spoken(), whole=whole)
+                        request_log.add_audio(stats, whole=output.whole)
         except ServiceError as exc:
             metrics.REQUESTS.labels(exc.code).inc()
             request_log.fail(exc.code, exc.message)
@@ -121,10 +87,19 @@ class AudioResponse(Response):
             await _fail(error, sink, scope, receive, send)
             raise
 
-    def _audio_headers(self) -> Headers:
-        return [
-            (name.encode(), value.encode()) for name, value in self._output_format.headers.items()
-        ]
+
+def _headers(output: OutputOptions) -> Headers:
+    """Return the headers that describe the audio."""
+    audio = content_type(output.format, output.encoding, output.rate_hz)
+    headers = {
+        "content-type": SSE_TYPE if output.delivery == "events" else audio,
+        "x-audio-sample-rate": str(output.rate_hz),
+        "x-audio-channels": "1",
+        **({"x-audio-bit-depth": str(output.bit_depth)} if output.bit_depth else {}),
+        "x-accel-buffering": "no",
+        "cache-control": "no-store",
+    }
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 async def _fail(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from app.api.schemas import NormalizeRequest, SpeechRequest, VoiceId
 from app.api.slot_limit import SlotLimit
 from app.api.text_process import TextProcess
 from app.api.websocket.utterance import Utterance
-from app.audio.encoders import Encoder
 from app.cloning.cloner import Cloner
 from app.config.profiles import Profile
 from app.config.settings import Settings
@@ -27,10 +25,7 @@ from app.engine import Engine, LocalEngine
 from app.errors import ServiceError
 from app.readiness import Readiness
 from app.replay.store import ReplayStore
-from app.synthesis.attempt import Stage, SynthesisRequest
-from app.synthesis.audio_output import Sink, SynthesisStats
-from app.synthesis.stats import Progress
-from app.synthesis.synthesize import synthesize
+from app.synthesis.attempt import Backend
 from app.synthesis.text_stream import run_in_thread_if_long
 from app.text.preparation import NormalisationOptions, TextPreparation
 from app.text.prompt import VoicePrompt
@@ -98,20 +93,17 @@ class Service:
         self.readiness.check_not_draining()
         decoder = self._decoder()
         self.admission.check(whole=not request.stream)
-        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
-        answer = intake.output_format(request)
+        planner = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
         reference = reference or self._stored(request)
-        speech = await run_in_thread_if_long(
-            request.input, partial(intake.plan, request, reference)
+        planned = await run_in_thread_if_long(
+            request.input, partial(planner.plan, request, reference)
         )
-        speak = partial(self._speak, speech, decoder, answer.make_encoder)
         return AudioResponse(
-            speak,
-            answer,
+            planned,
+            Backend(self.engine, decoder),
             self.admission,
             self.history,
-            expected_s=speech.expected_s,
-            speed=request.speed,
+            self.settings.client_write_timeout_s,
         )
 
     def utterance(self, session: SpeechRequest) -> Utterance:
@@ -122,11 +114,10 @@ class Service:
             NotReady: the codec is not warm yet.
         """
         decoder = self._decoder()
-        intake = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
-        answer = intake.output_format(session)
-        speech, text_stream = intake.plan_stream(session, self._stored(session))
-        speak = partial(self._speak, speech, decoder, answer.make_encoder)
-        return Utterance(text_stream, answer, session.speed, speak, self.admission, self.history)
+        planner = RequestPlanner(self.settings, self.profile, decoder.spec, self.preparation)
+        planned, text_stream = planner.plan_stream(session, self._stored(session))
+        backend = Backend(self.engine, decoder)
+        return Utterance(planned, text_stream, backend, self.admission, self.history)
 
     async def normalize(self, request: NormalizeRequest, key: int | None) -> str:
         """Return the text as it would be spoken. Needs neither codec nor engine.
@@ -167,16 +158,6 @@ class Service:
     def alive(self) -> bool:
         """False after a decode thread died, or loading failed in a way that a restart may fix."""
         return not self.readiness.failed and (self.decoder is None or self.decoder.failure is None)
-
-    async def _speak(
-        self,
-        speech: SynthesisRequest,
-        decoder: Scheduler,
-        make_encoder: Callable[[], Encoder],
-        sink: Sink,
-        progress: Progress,
-    ) -> SynthesisStats:
-        return await synthesize(speech, Stage(self.engine, decoder, make_encoder, sink), progress)
 
     def _decoder(self) -> Scheduler:
         self.readiness.check_loaded()

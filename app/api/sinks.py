@@ -14,7 +14,8 @@ from app.api.errors import ResponseBroken
 from app.audio.whole_body import WholeBody
 from app.errors import ServiceError
 from app.process_time import ProcessTimeout
-from app.synthesis.audio_output import ClientGone, SynthesisStats
+from app.synthesis.audio_output import ClientGone
+from app.synthesis.stats import SynthesisStats
 
 Headers = list[tuple[bytes, bytes]]
 FINISH_REASON = (

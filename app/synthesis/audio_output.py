@@ -17,30 +17,18 @@ from app.audio.resample import Resampler
 from app.audio.samples import Samples
 from app.audio.tempo import TimeStretcher
 from app.audio.whole_body import WholeBody
-from app.engine import FinishReason
 from app.errors import AudioTooLong
+from app.synthesis.request import LoudnessTarget, OutputOptions
+from app.synthesis.stats import SynthesisStats
 
 FIRST_WINDOW_TARGET_S = 0.1  # deadline of a run's first window, in seconds from its request
 BACKGROUND_S = 5.0  # deadline of a window of a whole response, in seconds from now
 
+STALLED_S = 0.5  # seconds of a blocked write after which the client counts as not reading
+
 
 class ClientGone(Exception):
     """The client has disconnected or stopped reading."""
-
-
-@dataclass(frozen=True, slots=True)
-class SynthesisStats:
-    """The statistics of a request, as of now or at its end."""
-
-    audio_s: float
-    codec_tokens: int
-    prompt_tokens: int
-    first_audio_s: float  # from the request to the first write
-    # From the arrival of the first window's codes, or the engine's end, to the first write.
-    first_window_s: float
-    total_s: float  # from the request to now
-    finish_reason: FinishReason  # "length" if the caller's token limit ended the response
-    retries: int = 0
 
 
 class Sink(Protocol):
@@ -64,25 +52,6 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LoudnessTarget:
-    """Target level (None: unchanged) and typical input level, in dBFS RMS of voiced speech."""
-
-    target_db: float | None
-    typical_db: float
-    estimation_window_s: float  # seconds of audio from which the first gain is estimated
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """The sample rate, tempo, delivery and maximum duration of a response."""
-
-    rate_hz: int
-    speed: float = 1.0  # factor on the tempo
-    whole: bool = False  # True: sent as one body; False: streamed
-    max_audio_s: float = math.inf  # maximum duration, measured after `speed` is applied
-
-
 @dataclass(slots=True)
 class PlaybackRun:
     """Audio that plays without a gap; a new run starts after a wait for late text."""
@@ -100,39 +69,39 @@ class AudioOutput:
         self,
         encoder: Encoder,
         sink: Sink,
-        levels: LoudnessTarget,
-        voice_rate_hz: int,
-        playback: OutputOptions,
+        options: OutputOptions,
+        loudness: LoudnessTarget,
         *,
+        voice_rate_hz: int,
+        stats: SynthesisStats,
+        on_audio: Callable[[float], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`on_audio` is called with the seconds of audio so far, whenever some has been sent."""
         self._clock = clock
-        self._encoder, self._sink = encoder, sink
-        self._whole = playback.whole
-        self.body = WholeBody() if playback.whole else None  # the bytes of a response sent whole
-        self._rate_hz = playback.rate_hz
-        self.speed = playback.speed
-        self._longest_s = playback.max_audio_s
-        self.begun_s = self._clock()
-        self._tempo = TimeStretcher(voice_rate_hz, playback.speed)
-        self._resampler = Resampler(voice_rate_hz, playback.rate_hz)
-        self._edges = SegmentFades(voice_rate_hz)
+        self._encoder = encoder
+        self._sink = sink
+        self._stats = stats
+        self._on_audio = on_audio
+        self._whole = options.whole
+        self.body = WholeBody() if options.whole else None  # the bytes of a response sent whole
+        self._rate_hz = options.rate_hz
+        self.speed = options.speed
+        self._longest_s = options.max_audio_s
+        self._tempo = TimeStretcher(voice_rate_hz, options.speed)
+        self._resampler = Resampler(voice_rate_hz, options.rate_hz)
+        self._fades = SegmentFades(voice_rate_hz)
         self._normaliser: LoudnessNormaliser | None = None
-        if levels.target_db is not None:
+        if loudness.target_db is not None:
             self._normaliser = LoudnessNormaliser(
                 voice_rate_hz,
-                target_db=levels.target_db,
-                typical_db=levels.typical_db,
-                estimation_window_s=levels.estimation_window_s,
+                target_db=loudness.target_db,
+                typical_db=loudness.typical_db,
+                estimation_window_s=loudness.estimation_window_s,
             )
-        self._samples = 0
-        self.first_write_s: float | None = None
-        self._run = PlaybackRun(self.begun_s)
-
-    @property
-    def audio_s(self) -> float:
-        """Seconds of audio passed to the encoder."""
-        return self._samples / self._rate_hz
+        self._samples = 0  # passed to the encoder
+        self._run = PlaybackRun(self._clock())
+        self._sending_s = math.inf  # start of the running write; infinite while none runs
 
     @property
     def unstreamed(self) -> bool:
@@ -142,7 +111,12 @@ class AudioOutput:
     @property
     def started(self) -> bool:
         """True if a byte has been sent, or stored for a response that is sent whole."""
-        return self.first_write_s is not None
+        return self._stats.first_write_s is not None
+
+    @property
+    def stalled(self) -> bool:
+        """True if a write has been blocked for STALLED_S, because the client does not read."""
+        return self._clock() > self._sending_s + STALLED_S
 
     @property
     def lead_s(self) -> float:
@@ -170,54 +144,57 @@ class AudioOutput:
         """Fade, level, change tempo and sample rate, encode and send.
 
         Raises:
-            AudioTooLong: the response would be longer than `longest_s`.
+            AudioTooLong: the response would be longer than `max_audio_s`.
         """
-        await self._process(self._edges.feed(samples))
+        await self._send(self._process(self._fades.feed(samples)))
 
     async def end_segment(self) -> None:
-        """End a part: fade out here and in at the next, because a step at the join would click."""
-        await self._process(self._edges.finish())
+        """Fade out here and in at the next segment, because a step at the join would click."""
+        await self._send(self._process(self._fades.finish()))
 
     async def finish(self) -> None:
         """Flush every processing step and the encoder."""
         await self.end_segment()
         if self._normaliser:
-            await self._encode(self._resampler.feed(self._tempo.feed(self._normaliser.finish())))
-        await self._encode(self._resampler.feed(self._tempo.finish()))
-        await self._encode(self._resampler.finish())
-        await self._write(self._encoder.finish())
+            await self._send(self._resampler.feed(self._tempo.feed(self._normaliser.finish())))
+        await self._send(self._resampler.feed(self._tempo.finish()))
+        await self._send(self._resampler.finish(), last=True)
         if self.body is not None:  # its header is final after the end of the encoder
             self.body.prepend(self._encoder.header())
 
-    async def _process(self, samples: Samples) -> None:
+    def _process(self, samples: Samples) -> Samples:
         levelled = self._normaliser.feed(samples) if self._normaliser else soft_limit(samples)
-        await self._encode(self._resampler.feed(self._tempo.feed(levelled)))
+        return self._resampler.feed(self._tempo.feed(levelled))
 
-    async def _encode(self, samples: Samples) -> None:
-        if not len(samples):
+    async def _send(self, samples: Samples, *, last: bool = False) -> None:
+        """Encode samples and send or store the bytes; with `last`, end the encoder."""
+        if not len(samples) and not last:
             return
         if self._samples + len(samples) > self._longest_s * self._rate_hz:
             raise AudioTooLong(f"the response is longer than {self._longest_s:g} s of audio")
-        if self.underrunning:
+        if self.underrunning and len(samples):
             metrics.UNDERRUNS.inc()
         begun_s = self._clock()
-        await self._write(self._encoder.feed(samples))
+        data = self._encoder.feed(samples)
+        if last:
+            data += self._encoder.finish()
+        if data:
+            if self.body is not None:
+                self.body.append(data)
+            else:
+                self._sending_s = begun_s
+                await self._sink.write(data if self.started else self._encoder.header() + data)
+                self._sending_s = math.inf
+            self._run.begun = True
+            if not self.started:
+                self._stats.first_write_s = self._clock()
+                tracing.event("first_byte")
         self._samples += len(samples)
+        self._stats.audio_s = self._samples / self._rate_hz
         self._run.unsent += len(samples)
         metrics.AUDIO.inc(len(samples) / self._rate_hz)
         self._count_sent(begun_s)
-
-    async def _write(self, data: bytes) -> None:
-        if not data:
-            return
-        if self.body is not None:
-            self.body.append(data)
-        else:
-            await self._sink.write(data if self.started else self._encoder.header() + data)
-        self._run.begun = True
-        if self.first_write_s is None:
-            self.first_write_s = self._clock()
-            tracing.event("first_byte")
+        self._on_audio(self._stats.audio_s)
 
     def _count_sent(self, begun_s: float) -> None:
         """Report to the playhead the samples sent since `begun_s`."""

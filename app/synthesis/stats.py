@@ -1,76 +1,54 @@
-"""The statistics of a running request."""
+"""The statistics of a request."""
 
 from __future__ import annotations
 
-import logging
-import math
 import time
+from dataclasses import dataclass, field
 
-from app import metrics
-from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
-from app.errors import ServiceError
-from app.synthesis.attempt import Attempt
-from app.synthesis.audio_output import SynthesisStats
+from app.engine import FinishReason
 from app.synthesis.recording import ReplayRecorder
-from app.tokens.windows import GROWTH_UNDER_LOAD
-
-log = logging.getLogger(__name__)
-
-NOTHING = SynthesisStats(
-    audio_s=0.0,
-    codec_tokens=0,
-    prompt_tokens=0,
-    first_audio_s=0.0,
-    first_window_s=0.0,
-    total_s=0.0,
-    finish_reason="stop",
-)
 
 
-class Progress:
-    """Track a request across its attempts; all values are of the latest one."""
+@dataclass(slots=True)
+class SynthesisStats:
+    """Figures that the steps of the synthesis write while the request runs.
 
-    def __init__(
-        self, expected_s: float = math.inf, *, speed: float = 1.0, for_replay: bool = False
-    ) -> None:
-        """Start to track a request; `expected_s` is its estimated duration at `speed`.
+    Times are on the clock of time.monotonic(). All values but `retries` are of the latest attempt.
+    """
 
-        With `for_replay` each attempt records its codes and windows.
-        """
-        self._expected_s, self._speed = expected_s, speed
-        self.for_replay = for_replay
-        self._begun_s = time.monotonic()
-        self._retries = 0
-        self._attempt: Attempt | None = None
+    begun_s: float = field(default_factory=time.monotonic)
+    retries: int = 0
+    audio_s: float = 0.0  # passed to the encoder
+    codec_tokens: int = 0
+    prompt_tokens: int = 0
+    finish_reason: FinishReason = "stop"  # "length" if the caller's token limit ended the response
+    first_codes_s: float | None = None  # the first window's codes had arrived, or the engine ended
+    first_write_s: float | None = None  # the first bytes were sent, or stored for a whole response
+    keeps_codes: bool = False  # True if the codes may be written for a replay
+    replay: ReplayRecorder | None = None
 
     @property
-    def trail(self) -> ReplayRecorder | None:
-        """The recorded codes and windows of the latest attempt."""
-        return None if self._attempt is None else self._attempt.recorder
+    def first_audio_s(self) -> float:
+        """Seconds from the request to the first write; 0 before it."""
+        return 0.0 if self.first_write_s is None else self.first_write_s - self.begun_s
 
-    def state(self) -> StreamState:
-        """Return the request's remaining decode demand (implements `load_estimate.Stream`)."""
-        if self._attempt is None:
-            return StreamState(
-                FIRST_WINDOW_S / self._speed,
-                GROWTH_UNDER_LOAD,
-                speed=self._speed,
-                left_s=self._expected_s,
-            )
-        return self._attempt.state(self._expected_s)
+    @property
+    def first_window_s(self) -> float:
+        """Seconds from the arrival of the first window's codes to the first write; 0 before it."""
+        if self.first_write_s is None or self.first_codes_s is None:
+            return 0.0
+        return max(0.0, self.first_write_s - self.first_codes_s)
 
-    def begin(self, attempt: Attempt) -> None:
-        """Switch to a new attempt."""
-        self._attempt = attempt
+    @property
+    def total_s(self) -> float:
+        """Seconds from the request to now."""
+        return time.monotonic() - self.begun_s
 
-    def retry(self, failure: ServiceError) -> None:
-        """Count and log a failed attempt that is retried."""
-        self._retries += 1
-        metrics.RETRIES.labels(failure.code).inc()
-        log.info("retrying after %s: %s", failure.code, failure.message)
-
-    def spoken(self) -> SynthesisStats:
-        """Return the statistics so far."""
-        if self._attempt is None:
-            return NOTHING
-        return self._attempt.spoken(self._begun_s, self._retries)
+    def retry(self) -> None:
+        """Count a retry and drop the figures of the failed attempt."""
+        self.retries += 1
+        self.audio_s = 0.0
+        self.codec_tokens = self.prompt_tokens = 0
+        self.finish_reason = "stop"
+        self.first_codes_s = self.first_write_s = None
+        self.replay = None

@@ -7,51 +7,107 @@ encode, sink.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from dataclasses import replace
-from typing import cast
 
 from app import metrics, tracing
-from app.audio.whole_body import WholeBody
+from app.decode.load_estimate import FIRST_WINDOW_S, StreamState
 from app.engine import Sampling
-from app.errors import DeadlineExceeded, EngineLength, ServiceError
+from app.errors import DeadlineExceeded, ServiceError
 from app.process_time import ProcessTimeout
-from app.synthesis.attempt import Attempt, Stage, SynthesisRequest
-from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
-from app.synthesis.stats import Progress
+from app.synthesis.attempt import Attempt, Backend, first_error
+from app.synthesis.audio_output import ClientGone, Sink
+from app.synthesis.request import SynthesisRequest
+from app.synthesis.stats import SynthesisStats
+from app.tokens.windows import GROWTH_UNDER_LOAD
 
 SEED_BITS = 31  # size of a random seed; some engines accept no larger one
 
+log = logging.getLogger(__name__)
 
-async def synthesize(request: SynthesisRequest, stage: Stage, progress: Progress) -> SynthesisStats:
-    """Synthesize a request into a sink; return when the sink holds the whole response.
 
-    A failure of the engine is retried once if a retry may help, no byte has been sent and the
-    client is still connected. `speech.limit_s` covers both attempts. `progress` has the current
-    statistics, also after a failure.
+class Synthesis:
+    """One request that is synthesized into a sink; implements `load_estimate.Stream`."""
 
-    Raises:
-        ServiceError: the first failure of the engine, the codec or a limit; `sink.finish` was not
-            called.
-        ClientGone: the client disconnected or stopped reading.
-    """
-    try:
-        async with ProcessTimeout(request.limit_s) as limit, asyncio.TaskGroup() as group:
-            watchers = (
-                group.create_task(_watch(stage.sink)),
-                group.create_task(stage.decoder.wait_for_failure()),
-            )
-            body = await _attempts(request, stage, progress, limit)
-            for watcher in watchers:
-                watcher.cancel()
-    except TimeoutError as exc:
-        raise DeadlineExceeded("the request exceeded its time limit") from exc
-    except BaseExceptionGroup as group_error:
-        raise _first(group_error) from None
-    stats = progress.spoken()
-    tracing.describe(audio_s=stats.audio_s, codec_tokens=stats.codec_tokens)
-    await stage.sink.finish(stats, body)
-    return stats
+    def __init__(
+        self, request: SynthesisRequest, backend: Backend, sink: Sink, stats: SynthesisStats
+    ) -> None:
+        """`stats` has the current figures, also after a failure."""
+        self._request = request
+        self._backend = backend
+        self._sink = sink
+        self._stats = stats
+        self._attempt: Attempt | None = None
+
+    async def run(self) -> None:
+        """Return when the sink holds the whole response.
+
+        A failure of the engine is retried once if a retry may help, no byte has been sent and the
+        client is still connected. The request's time limit covers both attempts. Sent audio extends
+        it by its duration, because a client that plays in real time needs as long to read it.
+
+        Raises:
+            ServiceError: the first failure of the engine, the codec or a limit; `sink.finish` was
+                not called.
+            ClientGone: the client disconnected or stopped reading.
+        """
+        request = self._request
+        backend = self._backend
+        sink = self._sink
+        stats = self._stats
+        sampling = request.sampling
+        failed_answer = None
+        try:
+            async with ProcessTimeout(request.limit_s) as limit, asyncio.TaskGroup() as group:
+                watchers = (
+                    group.create_task(_watch(sink)),
+                    group.create_task(backend.decoder.wait_for_failure()),
+                )
+                ends_s = limit.when() or 0.0
+
+                def extend_limit(audio_s: float) -> None:
+                    limit.reschedule(ends_s + audio_s)
+
+                while True:
+                    attempt = Attempt(
+                        request, sampling, backend, sink, stats, on_audio=extend_limit
+                    )
+                    self._attempt = attempt
+                    try:
+                        body = await attempt.run()
+                        break
+                    except ServiceError as exc:
+                        retry = None if stats.retries else retry_sampling(exc, request.sampling)
+                        if retry is None or sink.started or _is_ending():
+                            raise
+                        metrics.RETRIES.labels(exc.code).inc()
+                        log.info("retrying after %s: %s", exc.code, exc.message)
+                        sampling, failed_answer = retry, exc.answer
+                        stats.retry()
+                        extend_limit(0.0)
+                if failed_answer is not None:
+                    failed_answer.blame()
+                for watcher in watchers:
+                    watcher.cancel()
+        except TimeoutError as exc:
+            raise DeadlineExceeded("the request exceeded its time limit") from exc
+        except BaseExceptionGroup as group_error:
+            raise first_error(group_error) from None
+        tracing.describe(audio_s=stats.audio_s, codec_tokens=stats.codec_tokens)
+        await sink.finish(stats, body)
+
+    def state(self) -> StreamState:
+        """Return the decode demand of the rest of the response."""
+        if self._attempt is not None:
+            return self._attempt.state()
+        speed = self._request.output.speed
+        return StreamState(
+            FIRST_WINDOW_S / speed,
+            GROWTH_UNDER_LOAD,
+            speed=speed,
+            left_s=self._request.expected_s,
+        )
 
 
 async def _watch(sink: Sink) -> None:
@@ -59,44 +115,10 @@ async def _watch(sink: Sink) -> None:
     raise ClientGone("the client has disconnected")
 
 
-async def _attempts(
-    request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
-) -> WholeBody | None:
-    """Run one attempt, and a second one where that may help."""
-    ends_s = limit.when()
-    try:
-        return await _attempt(request, stage, progress, limit)
-    except ServiceError as exc:
-        sampling = retry_sampling(exc, request.sampling)
-        if sampling is None or stage.sink.started or _is_ending():
-            raise
-        progress.retry(exc)
-        answer = exc.answer
-    limit.reschedule(ends_s)
-    body = await _attempt(replace(request, sampling=sampling), stage, progress, limit)
-    if answer is not None:
-        answer.blame()
-    return body
-
-
 def _is_ending() -> bool:
     """True if the limit has passed or the client has disconnected in the meantime."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _attempt(
-    request: SynthesisRequest, stage: Stage, progress: Progress, limit: asyncio.Timeout
-) -> WholeBody | None:
-    attempt = Attempt(request, stage, limit, for_replay=progress.for_replay)
-    progress.begin(attempt)
-    try:
-        return await attempt.run()
-    except BaseExceptionGroup as group_error:
-        error = _first(group_error)
-        if isinstance(error, EngineLength):
-            metrics.RUNAWAYS.labels(error.kind).inc()
-        raise error from None
 
 
 def retry_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
@@ -111,13 +133,3 @@ def retry_sampling(error: ServiceError, first: Sampling) -> Sampling | None:
     if error.retry == "new_seed" and first.seed is None and first.temperature != 0:
         return replace(first, seed=secrets.randbits(SEED_BITS))
     return None if error.answer is None else first
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the first ServiceError of a group, or its first exception if it holds none."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    leaves = [
-        _first(inner) for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions
-    ]
-    return next((leaf for leaf in leaves if isinstance(leaf, ServiceError)), leaves[0])

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from app.errors import EmptyInput, InputTooLong, RequestError, TextTimeout
 from app.process_time import ProcessTimeout
-from app.synthesis.segments import Segment
+from app.synthesis.request import Segment
 from app.text.pauses import PausedText, check_pauses, split_at_pauses
 from app.text.sentence_stream import SentenceStream
 from app.text.surrogates import SurrogatePairs

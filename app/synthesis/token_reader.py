@@ -7,11 +7,11 @@ import time
 from dataclasses import replace
 
 from app import metrics, tracing
-from app.engine import Engine, FinishReason, Generation, Sampling
+from app.engine import Engine, Generation, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.synthesis.code_stream import CodeStream
-from app.synthesis.recording import ReplayRecorder
-from app.synthesis.segments import Segment, Segments
+from app.synthesis.request import Segment, Segments
+from app.synthesis.stats import SynthesisStats
 from app.text.duration import DurationBounds
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.repetition import LoopDetector
@@ -36,9 +36,9 @@ class TokenReader:
         sampling: Sampling,
         layout: FrameLayout,
         frames_per_s: float,
+        stats: SynthesisStats,
         *,
         may_be_cut: bool,
-        recorder: ReplayRecorder | None = None,
     ) -> None:
         """Prepare the generations.
 
@@ -50,11 +50,9 @@ class TokenReader:
         self._layout = layout
         self._may_be_cut = may_be_cut
         self._frames_per_s = frames_per_s
-        self._recorder = recorder
+        self._stats = stats
         self._slots = asyncio.Semaphore(SEGMENTS_AHEAD)
         self._started: asyncio.Queue[StartedSegment | None] = asyncio.Queue()
-        self.codec_tokens = self.prompt_tokens = 0
-        self.finish_reason: FinishReason = "stop"
 
     async def read(self, segments: Segments) -> None:
         """Generate all parts as their texts arrive.
@@ -85,8 +83,8 @@ class TokenReader:
                     self._generate(segment.prompt, sampling, before, segment.bounds)
                 )
                 if self._may_be_cut:
-                    self.finish_reason = (await generation).finish_reason
-                    if self.finish_reason == "length":
+                    self._stats.finish_reason = (await generation).finish_reason
+                    if self._stats.finish_reason == "length":
                         break
         self._started.put_nowait(None)
 
@@ -99,10 +97,10 @@ class TokenReader:
         self._slots.release()
 
     def _record(self, segment: Segment, stream: CodeStream | None) -> None:
-        if self._recorder is not None:
-            self._recorder.pause(segment.pause_s)
+        if self._stats.replay is not None:
+            self._stats.replay.pause(segment.pause_s)
             if stream is not None:
-                self._recorder.begin(stream.codes, stream.windows)
+                self._stats.replay.begin(stream.codes, stream.windows)
 
     def _segment_sampling(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""
@@ -126,14 +124,14 @@ class TokenReader:
         finally:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)
-            self.codec_tokens += codes.tokens
+            self._stats.codec_tokens += codes.tokens
         fault = self._generation_error(generation, codes, bounds)
         if fault is not None:
             if generation.answer is not None:
                 generation.answer.reject()
             fault.answer = generation.answer
             raise fault
-        self.prompt_tokens += generation.prompt_tokens or 0
+        self._stats.prompt_tokens += generation.prompt_tokens or 0
         stream.finish()
         return generation
 

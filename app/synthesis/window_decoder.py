@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from app.audio.samples import Samples
 from app.audio.silence import SilenceDetector
 from app.audio.stitch import FADE_S, Stitcher
 from app.codec import CodeWindow
@@ -18,13 +17,12 @@ from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.synthesis.audio_output import AudioOutput
 from app.synthesis.code_stream import CodeStream
-from app.synthesis.recording import ReplayRecorder
+from app.synthesis.stats import SynthesisStats
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan, WindowSchedule
 
 # Share of the spare time in which a stream waits for more codes; the rest is for the decode queue.
 WAIT_SHARE = 0.5
-STALLED_S = 0.5  # seconds of a blocked write after which the client counts as not reading
 # Seconds of silence that flush all but a few milliseconds out of tempo, resampler and encoder.
 FLUSH_SILENCE_S = 0.25
 
@@ -42,24 +40,15 @@ class WindowDecoder:
         layout: FrameLayout,
         decoder: Scheduler,
         output: AudioOutput,
-        limit: asyncio.Timeout,
-        *,
-        recorder: ReplayRecorder | None = None,
+        stats: SynthesisStats,
     ) -> None:
-        """Build the speaker of one attempt.
-
-        Sent audio extends `limit` by its duration, because a client that plays in real time needs
-        as long to read it.
-        """
-        self._recorder = recorder
-        self._decoder, self.output = decoder, output
+        self._decoder = decoder
+        self._output = output
+        self._stats = stats
         self._frame_s = 1 / decoder.spec.frames_per_s / output.speed
-        self._limit, self._ends_s = limit, limit.when() or 0.0
         self._schedule = WindowSchedule(plan)
         self._context = CarriedContext(plan.left, layout.slots)
-        self.ready_s: float | None = None  # when the first window's codes had arrived
         self._stream: CodeStream | None = None  # of the part that is being decoded
-        self._sending_s = math.inf  # start of the running write; infinite while none runs
 
     async def decode_segment(self, stream: CodeStream) -> None:
         """Decode one generation as its codes arrive.
@@ -78,26 +67,27 @@ class WindowDecoder:
         self._stream, decode_s = stream, 0.0
         while not schedule.finished:
             await self._wait_for_codes(stream, decode_s)
-            self.ready_s = self.ready_s or stream.first_window_ready_s
-            asked_s, deadline_s = time.monotonic(), self.output.deadline_s()
+            if self._stats.first_codes_s is None:
+                self._stats.first_codes_s = stream.first_window_ready_s
+            asked_s, deadline_s = time.monotonic(), self._output.deadline_s()
             decoded = await self._decoder.decode(partial(self._next_window, stream), deadline_s)
             decode_s = time.monotonic() - asked_s
             self._report_load(decoded.window, deadline_s - asked_s)
             sound = stitcher.feed(decoded.window, decoded.samples)
             if quiet.feed(sound):
                 raise EngineLength("the engine generated more than 3 s of silence", "silence")
-            await self._emit(sound)
+            await self._output.write(sound)
             schedule.update(
                 StreamProgress(
                     frames=stream.codes.frames,
                     s_per_frame=stream.s_per_frame,
                     frame_s=self._frame_s,
-                    lead_s=self.output.lead_s,
+                    lead_s=self._output.lead_s,
                     decode_s=decode_s,
                 )
             )
         self._context.append(stream.codes)
-        await self.output.end_segment()
+        await self._output.end_segment()
 
     async def _wait_for_codes(self, stream: CodeStream, decode_s: float) -> None:
         """Wait for the codes of the next window, or for fewer if the client runs dry meanwhile.
@@ -107,7 +97,7 @@ class WindowDecoder:
         """
         schedule = self._schedule
         if schedule.min_frames_needed < schedule.frames_needed:
-            spare_s = self.output.lead_s - decode_s - LEAD_MARGIN_S
+            spare_s = self._output.lead_s - decode_s - LEAD_MARGIN_S
             try:
                 async with asyncio.timeout(max(0.0, WAIT_SHARE * spare_s)):
                     await stream.wait_for(schedule.frames_needed)
@@ -121,27 +111,21 @@ class WindowDecoder:
         if seconds:
             spec = self._decoder.spec
             self._context.skip_frames(round(seconds * spec.frames_per_s))
-            await self._emit(np.zeros(round(seconds * spec.sample_rate_hz), np.float32))
+            await self._output.write(np.zeros(round(seconds * spec.sample_rate_hz), np.float32))
 
     async def flush_with_silence(self) -> None:
         """Send silence while no text has arrived.
 
         It flushes the end of the last sentence out of the filters and the encoder.
         """
-        if self._recorder is not None:
-            self._recorder.pause(FLUSH_SILENCE_S)
+        if self._stats.replay is not None:
+            self._stats.replay.pause(FLUSH_SILENCE_S)
         await self.pause(FLUSH_SILENCE_S)
 
     def restart_after_idle(self) -> None:
         """Restart with first-window size and deadline after an idle gap."""
-        self.output.restart()
+        self._output.restart()
         self._schedule.restart()
-
-    async def _emit(self, samples: Samples) -> None:
-        self._sending_s = time.monotonic()
-        await self.output.write(samples)
-        self._sending_s = math.inf
-        self._limit.reschedule(self._ends_s + self.output.audio_s)
 
     @property
     def windows_s(self) -> tuple[float, float, float]:
@@ -159,20 +143,19 @@ class WindowDecoder:
         measured as the client hears it. Both are 0 for a client that does not read, because
         nothing is decoded for it.
         """
-        now_s = time.monotonic()
-        if now_s > self._sending_s + STALLED_S:
+        if self._output.stalled:
             return 0.0, 0.0
         if self._stream is None:
             return 0.0, math.inf
         arrived = self._stream.codes.frames - self._schedule.done
-        return arrived * self._frame_s, self._stream.pace(now_s) * self._frame_s
+        return arrived * self._frame_s, self._stream.pace(time.monotonic()) * self._frame_s
 
     def _report_load(self, window: Window, slack_s: float) -> None:
         """Report a window that is about to be sent to the load estimate."""
-        if not self.output.unstreamed:
+        if not self._output.unstreamed:
             frames = window.stop - window.start
             self._decoder.load.window_sent(
-                SentWindow(time.monotonic(), frames, slack_s, late=self.output.underrunning)
+                SentWindow(time.monotonic(), frames, slack_s, late=self._output.underrunning)
             )
 
     def _next_window(self, stream: CodeStream) -> tuple[Window, CodeWindow]:

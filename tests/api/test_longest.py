@@ -16,12 +16,9 @@ from websockets.asyncio.client import connect
 from app.api.sinks import WholeSink
 from app.audio.encoders import make_encoder
 from app.config.types import Format
-from app.synthesis.audio_output import (
-    AudioOutput,
-    LoudnessTarget,
-    OutputOptions,
-    SynthesisStats,
-)
+from app.synthesis.audio_output import AudioOutput
+from app.synthesis.request import LoudnessTarget, OutputOptions
+from app.synthesis.stats import SynthesisStats
 from tests.fakes import FixedEngine
 from tests.live_server import HELLO, SPEECH, Served, good_request, serving, settings_for_tests
 
@@ -31,15 +28,6 @@ DIGITS = "1234567890" * 409 + "123456"
 PROSE = ("The quick brown fox jumps over the lazy dog, and then it sleeps in the sun. " * 60)[:4096]
 MANDARIN = ("今天天气很好，我们一起去公园散步吧。" * 300)[:4096]
 TAMIL = ("இன்று வானிலை மிகவும் நன்றாக இருக்கிறது. " * 120)[:4096]
-SPOKEN = SynthesisStats(
-    audio_s=1.0,
-    codec_tokens=1,
-    prompt_tokens=1,
-    first_audio_s=1.0,
-    first_window_s=1.0,
-    total_s=1.0,
-    finish_reason="stop",
-)
 
 
 async def error_of(served: Served, **fields: object) -> tuple[int, str]:
@@ -198,13 +186,22 @@ async def test_a_whole_body_is_held_once(name: Format) -> None:
     encoder = make_encoder(name, rate_hz, whole=True)
     sink = WholeSink(send, receive, [], 1.0)
     unlevelled = LoudnessTarget(target_db=None, typical_db=-20, estimation_window_s=0.2)
-    output = AudioOutput(encoder, sink, unlevelled, rate_hz, OutputOptions(rate_hz, whole=True))
+    stats = SynthesisStats()
+    output = AudioOutput(
+        encoder,
+        sink,
+        OutputOptions(rate_hz, name, delivery="whole"),
+        unlevelled,
+        voice_rate_hz=rate_hz,
+        stats=stats,
+        on_audio=lambda _: None,
+    )
     tracemalloc.start()
     try:
         for _ in range(100):
             await output.write(second)
         await output.finish()
-        await sink.finish(SPOKEN, output.body)
+        await sink.finish(stats, output.body)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -12,15 +12,21 @@ from starlette.types import Message
 from app.api.admission import Admission
 from app.api.errors import ResponseBroken
 from app.api.history import RequestHistory
-from app.api.response import AudioResponse, OutputFormat
-from app.audio.encoders import make_encoder
+from app.api.request_planner import RequestPlanner
+from app.api.response import AudioResponse
+from app.api.schemas import SpeechRequest
+from app.config.profiles import load_profile
 from app.decode.load_estimate import LoadEstimate
+from app.decode.queue import BatchLimits, DeadlineQueue
+from app.decode.scheduler import Scheduler
+from app.engine import Generation, OnTokens, Sampling
 from app.errors import EngineTruncated
-from app.synthesis.audio_output import Sink, SynthesisStats
-from app.synthesis.stats import Progress
+from app.synthesis.attempt import Backend
+from app.text.preparation import TextPreparation
+from app.text.pronunciations import Pronunciations
 from tests.api.test_faults import CODES, closed_by_peer, raw_request, repaired
 from tests.api.test_slow_clients import HANDSHAKE, KEY
-from tests.fakes import FixedEngine
+from tests.fakes import FixedEngine, ToneCodec
 from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
 from tests.waiting import until
 
@@ -109,29 +115,50 @@ async def test_an_answer_that_fails_while_its_client_stalls_is_closed_too(
     assert "unexpected error" not in caplog.text
 
 
+class FailsOnOrder(FixedEngine):
+    """Sends the codes of one window and breaks off when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(CODES[:30])
+        self.order = asyncio.Event()
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        """Send the codes; raises EngineTruncated."""
+        on_tokens(self.numbers)
+        await self.order.wait()
+        raise EngineTruncated("cut")
+
+
 async def test_a_failure_that_cannot_be_told_breaks_off_at_once() -> None:
     """Its event waits as long as sound does; then the connection is closed and not drained."""
-    aborted, sent = asyncio.Event(), list[Message]()
-
-    async def speak(sink: Sink, _: Progress) -> SynthesisStats:
-        await sink.write(b"12")
-        raise EngineTruncated("cut")
+    aborted, sent, engine = asyncio.Event(), list[Message](), FailsOnOrder()
 
     async def send(message: Message) -> None:
         sent.append(message)
-        if len(sent) > 2:
+        if len(sent) == 2:  # the status and the first audio
+            engine.order.set()
+        elif len(sent) > 2:
             await asyncio.get_running_loop().create_future()
 
-    answer = OutputFormat(
-        "pcm", 24_000, "pcm_s16le", 16, lambda: make_encoder("pcm", 24_000), "events", 0.05
+    codec = ToneCodec()
+    asked = SpeechRequest(input="Hello there.", response_format="pcm", stream_format="sse")
+    preparation = TextPreparation(4096, Pronunciations([]))
+    planner = RequestPlanner(settings_for_tests(), load_profile("scicom"), codec.spec, preparation)
+    decoder = Scheduler([codec], DeadlineQueue(BatchLimits(8)))
+    backend = Backend(engine, decoder)
+    response = AudioResponse(
+        planner.plan(asked), backend, Admission(LoadEstimate(), 1), RequestHistory(), 0.05
     )
-    response = AudioResponse(speak, answer, Admission(LoadEstimate(), 1), RequestHistory())
     scope = {
         "type": "http",
         "extensions": {"speech.abort": aborted.set},
     }
-    with pytest.raises(ResponseBroken, match="engine_truncated"):
-        await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    decoder.start()
+    try:
+        with pytest.raises(ResponseBroken, match="engine_truncated"):
+            await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    finally:
+        await decoder.close()
     assert aborted.is_set()
     assert b"engine_truncated" in sent[-1]["body"]
 

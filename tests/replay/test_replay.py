@@ -11,8 +11,6 @@ import threading
 import wave
 from collections.abc import Generator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import httpx
 import numpy as np
@@ -25,9 +23,7 @@ from app.engine import Generation, OnTokens, Sampling
 from app.errors import CodesNotAvailable, EngineError
 from app.replay.cli import main, read_replay, replay_samples
 from app.replay.store import MAX_WAITING, ReplayStore
-from app.synthesis.attempt import Attempt
 from app.synthesis.recording import ReplayRecorder
-from app.synthesis.stats import NOTHING
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes, tone_spec
@@ -147,10 +143,8 @@ async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_s
 ) -> None:
     folder = ReplayStore(tmp_path)
     records, free = RequestHistory(replays=folder), threading.Event()
-    with records.track("odd", None) as progress:
-        progress.begin(
-            cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
-        )
+    with records.track("odd", None) as stats:
+        stats.replay = trail_of(10)
     folder._writer.submit(free.wait, 30)
     reported = asyncio.create_task(records.report("odd", None))
     await asyncio.sleep(0)
@@ -200,10 +194,8 @@ async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
     tmp_path: Path,
 ) -> None:
     records = RequestHistory(replays=ReplayStore(tmp_path))
-    with records.track("odd", None) as progress:
-        progress.begin(
-            cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
-        )
+    with records.track("odd", None) as stats:
+        stats.replay = trail_of(10)
     for _ in range(2):
         await records.report("odd", None)
     with pytest.raises(EngineError), records.track("refused", None):
@@ -217,10 +209,8 @@ async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
 async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) -> None:
     records = RequestHistory(replays=ReplayStore(tmp_path))
     for number in range(MAX_REPLAYS + 1):
-        with records.track(f"r{number}", None) as progress:
-            progress.begin(
-                cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
-            )
+        with records.track(f"r{number}", None) as stats:
+            stats.replay = trail_of(10)
     assert (await records.report("r1", None)).status == "completed"
     with pytest.raises(CodesNotAvailable, match="no longer"):
         await records.report("r0", None)
@@ -319,10 +309,8 @@ def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
     records.close()
     for _ in range(MAX_WAITING + 1):
         assert not replays.save(trail_of(10), "late", "engine_failed")
-    with pytest.raises(EngineError, match="broke"), records.track("late", None) as progress:
-        progress.begin(
-            cast("Attempt", SimpleNamespace(recorder=trail_of(10), spoken=lambda *_: NOTHING))
-        )
+    with pytest.raises(EngineError, match="broke"), records.track("late", None) as stats:
+        stats.replay = trail_of(10)
         raise EngineError("broke")
     assert files(tmp_path) == []
 

@@ -18,12 +18,12 @@ from app.audio.whole_body import WholeBody
 from app.synthesis.audio_output import (
     BACKGROUND_S,
     FIRST_WINDOW_TARGET_S,
+    STALLED_S,
     AudioOutput,
     ClientGone,
-    LoudnessTarget,
-    OutputOptions,
-    SynthesisStats,
 )
+from app.synthesis.request import LoudnessTarget, OutputOptions
+from app.synthesis.stats import SynthesisStats
 from tests.fakes import Clock
 from tests.metric_values import counted
 
@@ -98,11 +98,20 @@ def listening(
     *,
     whole: bool = False,
     encoder: Encoder | None = None,
+    stats: SynthesisStats | None = None,
+    on_audio: Callable[[float], object] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> AudioOutput:
-    playback = OutputOptions(RATE_HZ, whole=whole)
-    encoder = encoder or make_encoder("pcm", RATE_HZ)
-    return AudioOutput(encoder, sink, levels, RATE_HZ, playback, clock=clock)
+    return AudioOutput(
+        encoder or make_encoder("pcm", RATE_HZ),
+        sink,
+        OutputOptions(RATE_HZ, delivery="whole" if whole else "stream"),
+        levels,
+        voice_rate_hz=RATE_HZ,
+        stats=stats or SynthesisStats(),
+        on_audio=on_audio,
+        clock=clock,
+    )
 
 
 def tone(seconds: float, peak: float = 0.1) -> Samples:
@@ -126,13 +135,14 @@ async def test_every_sample_is_sent_once(
     levels: LoudnessTarget, seconds: list[float], sink: RecordingSink
 ) -> None:
     before_s = counted("tts_audio_seconds_total")
-    listener, total = listening(sink, levels), sum(round(part * RATE_HZ) for part in seconds)
+    stats, total = SynthesisStats(), sum(round(part * RATE_HZ) for part in seconds)
+    listener = listening(sink, levels, stats=stats)
     for part in seconds:
         await listener.write(tone(part))
     await listener.finish()
     assert len(sink.samples) == total
     assert all(sink.writes)  # nothing is written without samples
-    assert listener.audio_s == pytest.approx(total / RATE_HZ)
+    assert stats.audio_s == pytest.approx(total / RATE_HZ)
     assert counted("tts_audio_seconds_total") - before_s == pytest.approx(total / RATE_HZ)
 
 
@@ -155,10 +165,11 @@ async def test_levelling_moves_the_sound_towards_the_target(sink: RecordingSink)
 
 
 async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSink) -> None:
-    listener = listening(sink, encoder=LateEncoder())
+    stats = SynthesisStats()
+    listener = listening(sink, encoder=LateEncoder(), stats=stats)
     await listener.write(tone(0.5))
     assert sink.writes == []
-    assert listener.first_write_s is None
+    assert stats.first_write_s is None
     await listener.finish()
     assert len(sink.samples) == RATE_HZ / 2
 
@@ -194,16 +205,35 @@ async def test_a_whole_body_is_not_sent_and_has_its_length_in_its_header(
 async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
     clock: Clock, sink: RecordingSink
 ) -> None:
-    listener = listening(sink, clock=clock)
+    stats = SynthesisStats()
+    listener = listening(sink, stats=stats, clock=clock)
     assert listener.lead_s == 0
     clock.now_s += 0.3  # nobody hears anything yet
     await listener.write(tone(0.5))
-    assert listener.first_write_s == 1_000.3
+    assert stats.first_write_s == 1_000.3
     assert listener.lead_s == pytest.approx(0.5 - FADE_OUT_S)
     clock.now_s += 0.2
     assert listener.lead_s == pytest.approx(0.3 - FADE_OUT_S)
     await listener.write(tone(1))
     assert listener.lead_s == pytest.approx(1.3 - FADE_OUT_S)
+
+
+async def test_a_write_that_blocks_for_long_is_a_stalled_client(clock: Clock) -> None:
+    reached: list[float] = []
+    stalled: list[bool] = []
+
+    class BlockingSink(RecordingSink):
+        async def write(self, data: bytes) -> None:
+            await super().write(data)
+            stalled.append(output.stalled)
+            clock.now_s += STALLED_S + 0.1
+            stalled.append(output.stalled)
+
+    sink = BlockingSink()
+    output = listening(sink, on_audio=reached.append, clock=clock)
+    await output.write(tone(0.5))
+    assert (stalled, output.stalled) == ([False, True], False)
+    assert reached == [0.5 - FADE_OUT_S]  # told once the audio has been sent
 
 
 async def test_a_window_is_due_when_the_listener_runs_dry(
@@ -267,18 +297,19 @@ async def test_a_client_that_pauses_has_no_gaps_and_no_claim_to_be_first(clock: 
 
 
 async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> None:
-    listener, sink.is_gone = listening(sink), True
+    stats, sink.is_gone = SynthesisStats(), True
+    listener = listening(sink, stats=stats)
     with pytest.raises(ClientGone):
         await listener.write(tone(0.5))
-    assert listener.first_write_s is None
-    assert listener.audio_s == 0
+    assert stats.first_write_s is None
+    assert stats.audio_s == 0
 
 
 async def test_sound_after_a_rest_is_waited_for_from_its_text_on(
     clock: Clock, sink: RecordingSink
 ) -> None:
-    before = counted("tts_underruns_total")
-    listener = listening(sink, clock=clock)
+    before, stats = counted("tts_underruns_total"), SynthesisStats()
+    listener = listening(sink, stats=stats, clock=clock)
     await listener.write(tone(0.5))
     clock.now_s += 9
     listener.restart()
@@ -287,6 +318,6 @@ async def test_sound_after_a_rest_is_waited_for_from_its_text_on(
     clock.now_s += 0.1
     await listener.write(tone(0.5))
     assert listener.lead_s == pytest.approx(0.5)
-    assert listener.audio_s == pytest.approx(1 - FADE_OUT_S)
-    assert listener.first_write_s == 1_000
+    assert stats.audio_s == pytest.approx(1 - FADE_OUT_S)
+    assert stats.first_write_s == 1_000
     assert counted("tts_underruns_total") == before

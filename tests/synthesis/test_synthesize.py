@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,17 +12,15 @@ from hypothesis import strategies as st
 
 from app.api.request_planner import RequestPlanner
 from app.api.schemas import SpeechRequest
-from app.audio.encoders import make_encoder
 from app.audio.whole_body import WholeBody
 from app.config.profiles import load_profile
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.vllm.completion import Completion
-from app.synthesis.attempt import Stage
-from app.synthesis.audio_output import Sink, SynthesisStats
-from app.synthesis.stats import Progress
-from app.synthesis.synthesize import synthesize
+from app.synthesis.attempt import Backend
+from app.synthesis.stats import SynthesisStats
+from app.synthesis.synthesize import Synthesis
 from app.text.preparation import TextPreparation
 from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events
@@ -81,14 +78,14 @@ async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> b
     intake = RequestPlanner(
         settings_for_tests(), PROFILE, codec.spec, TextPreparation(4096, Pronunciations([]))
     )
-    speech = intake.plan(SpeechRequest(input="Hello there.", seed=None if exact else 1))
+    speech = intake.plan(
+        SpeechRequest(input="Hello there.", response_format="pcm", seed=None if exact else 1)
+    )
     decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
     decoder.start()
     try:
-        listened: Sink = sink
-        encoder = partial(make_encoder, "pcm", codec.spec.sample_rate_hz)
-        stage = Stage(SplitEngine(cuts, rests), decoder, encoder, listened)  # type: ignore[arg-type]
-        await synthesize(speech, stage, Progress())
+        backend = Backend(SplitEngine(cuts, rests), decoder)  # type: ignore[arg-type]
+        await Synthesis(speech, backend, sink, SynthesisStats()).run()
     finally:
         await decoder.close()
     return sink.body

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from app.errors import TextTimeout
-from app.synthesis.segments import CompleteSegments, Segment, Segments
+from app.synthesis.request import CompleteSegments, Segment, Segments
 from app.synthesis.text_stream import TextStream
 from app.text.pauses import PausedText
 

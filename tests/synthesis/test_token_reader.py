@@ -9,7 +9,8 @@ import pytest
 
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
-from app.synthesis.segments import CompleteSegments, Segment
+from app.synthesis.request import CompleteSegments, Segment
+from app.synthesis.stats import SynthesisStats
 from app.synthesis.token_reader import TokenReader
 from app.tokens.code_buffer import FrameLayout
 
@@ -58,9 +59,10 @@ async def rest() -> None:
 
 
 def reading(
-    engine: StepEngine, *, may_be_cut: bool = False
+    engine: StepEngine, stats: SynthesisStats | None = None, *, may_be_cut: bool = False
 ) -> tuple[TokenReader, asyncio.Task[None]]:
-    generations = TokenReader(engine, SAMPLING, LAYOUT, 50, may_be_cut=may_be_cut)
+    stats = stats or SynthesisStats()
+    generations = TokenReader(engine, SAMPLING, LAYOUT, 50, stats, may_be_cut=may_be_cut)
     return generations, asyncio.create_task(
         generations.read(CompleteSegments([Segment(prompt) for prompt in "abcd"]))
     )
@@ -69,8 +71,8 @@ def reading(
 async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_the_first_is_spoken() -> (
     None
 ):
-    engine = StepEngine()
-    generations, task = reading(engine)
+    engine, stats = StepEngine(), SynthesisStats()
+    generations, task = reading(engine, stats)
     await rest()
     assert list(engine.orders) == ["a"]
     await engine.told("a", "+")
@@ -98,7 +100,7 @@ async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_t
         False,
     ]
     assert engine.most_at_once == 2
-    assert (generations.codec_tokens, generations.prompt_tokens) == (5, 40)
+    assert (stats.codec_tokens, stats.prompt_tokens) == (5, 40)
 
 
 async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answer_when_it_is() -> (

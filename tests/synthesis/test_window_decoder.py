@@ -8,17 +8,16 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audio.encoders import make_encoder
 from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
-from app.synthesis.audio_output import AudioOutput, LoudnessTarget, OutputOptions
 from app.synthesis.code_stream import CodeStream
+from app.synthesis.stats import SynthesisStats
 from app.synthesis.window_decoder import CarriedContext, WindowDecoder
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
-from tests.synthesis.test_audio_output import RecordingSink
+from tests.synthesis.test_audio_output import RecordingSink, listening
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=10_000)
 LEFT, RIGHT = 5, 2
@@ -94,17 +93,14 @@ async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decod
     arrival, sink = CodeStream(LAYOUT, 100), RecordingSink()
     arrival.codes = RacingCodes(LAYOUT, 100)
     arrival.feed(range(41))  # the first window, and the least for a second
-    rate_hz = SPEC.sample_rate_hz
-    levels = LoudnessTarget(target_db=None, typical_db=-20, estimation_window_s=0.2)
-    listener = AudioOutput(
-        make_encoder("pcm", rate_hz), sink, levels, rate_hz, OutputOptions(rate_hz)
-    )
+    stats = SynthesisStats()
+    output = listening(sink, stats=stats)
     scheduler = Scheduler([ToneCodec()], DeadlineQueue(BatchLimits(1)))
     scheduler.start()
     try:
-        async with asyncio.timeout(10) as limit:
-            await WindowDecoder(plan, LAYOUT, scheduler, listener, limit).decode_segment(arrival)
-            await listener.finish()
+        async with asyncio.timeout(10):
+            await WindowDecoder(plan, LAYOUT, scheduler, output, stats).decode_segment(arrival)
+            await output.finish()
     finally:
         await scheduler.close()
     assert len(sink.samples) == 100 * SPEC.samples_per_frame

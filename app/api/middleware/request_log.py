@@ -11,7 +11,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.synthesis.audio_output import SynthesisStats
+from app.synthesis.stats import SynthesisStats
 
 HEADER = "x-request-id"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # safe in a header and in a log line

@@ -83,16 +83,16 @@ async def report(request_id: str, request: Request, service: ServiceDep) -> Spee
 
 
 def _status(request_id: str, record: Record) -> SpeechStatus:
-    spoken = record.spoken()
+    stats = record.stats
     return SpeechStatus(
         id=request_id,
         status=record.status,
-        finish_reason=spoken.finish_reason if record.status == "completed" else None,
+        finish_reason=stats.finish_reason if record.status == "completed" else None,
         error_code=record.error_code,
-        audio_seconds=round(spoken.audio_s, 3),
-        usage=Usage.model_validate(usage(spoken)),
-        first_audio_seconds=round(spoken.first_audio_s, 4) if spoken.first_audio_s else None,
-        retries=spoken.retries,
+        audio_seconds=round(stats.audio_s, 3),
+        usage=Usage.model_validate(usage(stats)),
+        first_audio_seconds=round(stats.first_audio_s, 4) if stats.first_audio_s else None,
+        retries=stats.retries,
     )
 
 

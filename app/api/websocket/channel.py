@@ -8,12 +8,12 @@ from dataclasses import asdict
 import orjson
 from starlette.types import Message, Send
 
-from app.api.response import OutputFormat
 from app.api.sinks import PIECE_BYTES, deliver, usage
 from app.audio.encoders import UNCOMPRESSED
 from app.audio.whole_body import WholeBody
 from app.errors import ServiceError
-from app.synthesis.audio_output import SynthesisStats
+from app.synthesis.request import OutputOptions
+from app.synthesis.stats import SynthesisStats
 
 # Close codes of RFC 6455 and its IANA registry.
 IDLE = 1000
@@ -59,11 +59,11 @@ class WebSocketSink:
     """Sends one utterance: `started` before its first audio, `done` after its last."""
 
     def __init__(
-        self, channel: WebSocketChannel, output_format: OutputFormat, utterance: int, name: str
+        self, channel: WebSocketChannel, output: OutputOptions, utterance: int, name: str
     ) -> None:
         """`utterance`: number of the utterance on its connection. `name`: its request id."""
         self._channel = channel
-        self._output_format = output_format
+        self._output = output
         self._utterance = utterance
         self._name = name
         self.started = False
@@ -92,14 +92,12 @@ class WebSocketSink:
         await asyncio.get_running_loop().create_future()
 
     def _format(self) -> dict[str, object]:
-        output_format = self._output_format
-        depth = {} if output_format.bit_depth is None else {"bit_depth": output_format.bit_depth}
-        encoding = (
-            {"encoding": output_format.encoding} if output_format.format in UNCOMPRESSED else {}
-        )
+        output = self._output
+        depth = {} if output.bit_depth is None else {"bit_depth": output.bit_depth}
+        encoding = {"encoding": output.encoding} if output.format in UNCOMPRESSED else {}
         return {
-            "format": output_format.format,
-            "sample_rate": output_format.sample_rate_hz,
+            "format": output.format,
+            "sample_rate": output.rate_hz,
             "channels": 1,
             **depth,
             **encoding,

@@ -162,7 +162,7 @@ class Connection:
             await asyncio.wait(earlier)
         try:
             name = f"{self._name}-{number}"
-            sink = WebSocketSink(self._channel, utterance.answer, number, name)
+            sink = WebSocketSink(self._channel, utterance.request.output, number, name)
             await utterance.speak(sink, name, self._key)
         except ServiceError as exc:
             if exc is not utterance.text_stream.text_error:  # `_write` has sent this error already

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app import metrics
 from app.api.admission import Admission
 from app.api.history import RequestHistory
 from app.api.middleware.request_log import RequestLog, format_fields
-from app.api.response import OutputFormat, observe_success
-from app.synthesis.audio_output import ClientGone, Sink, SynthesisStats
-from app.synthesis.stats import Progress
+from app.api.response import observe_success
+from app.synthesis.attempt import Backend
+from app.synthesis.audio_output import ClientGone, Sink
+from app.synthesis.request import SynthesisRequest
+from app.synthesis.synthesize import Synthesis
 from app.synthesis.text_stream import TextStream
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,9 @@ log = logging.getLogger(__name__)
 class Utterance:
     """A text that is still being received, and the options of its speech."""
 
-    text_stream: TextStream
-    answer: OutputFormat
-    speed: float
-    synthesis: Callable[[Sink, Progress], Awaitable[SynthesisStats]]
+    request: SynthesisRequest
+    text_stream: TextStream  # the request's segments
+    backend: Backend
     admission: Admission
     history: RequestHistory
 
@@ -36,7 +36,7 @@ class Utterance:
         `name`: request id for the log. `key`: number of the API key.
 
         Raises:
-            ServiceError: see synthesize().
+            ServiceError: see Synthesis.run().
             Overloaded: all slots are in use.
             TextTimeout: no text was received for too long.
             RequestError: the text is invalid.
@@ -46,12 +46,10 @@ class Utterance:
         try:
             with self.text_stream.raise_text_error():
                 await self.text_stream.wait_for_text()
-            with (
-                self.history.track(name, key, speed=self.speed) as progress,
-                self.text_stream.raise_text_error(),
-            ):
-                async with self.admission.slot(key, progress):
-                    stats = await self.synthesis(sink, progress)
+            with self.history.track(name, key) as stats, self.text_stream.raise_text_error():
+                synthesis = Synthesis(self.request, self.backend, sink, stats)
+                async with self.admission.slot(key, synthesis):
+                    await synthesis.run()
             observe_success(stats, whole=False)
             request_log.add_audio(stats, whole=False)
             fields = request_log.fields()
