@@ -67,9 +67,9 @@ class RequestHistory:
         except Exception as exc:
             record.status = "failed"
             record.error_code = exc.code if isinstance(exc, ServiceError) else ServiceError.code
-            if self._replays is not None and stats.replay is not None:
-                record.saved = self._replays.save(stats.replay, name, record.error_code)
-                stats.replay = None
+            if self._replays is not None and stats.codes is not None:
+                record.saved = self._replays.save(stats.codes, name, record.error_code)
+                stats.codes = None
             raise
         record.status = "completed"
         self._keep_codes(record)
@@ -89,11 +89,11 @@ class RequestHistory:
         if record.status == "in_progress":
             raise CodesNotAvailable("the request is still running; report it after its end")
         if record.saved is None:  # it completed and has not been reported
-            if record.stats.replay is None:
+            if record.stats.codes is None:
                 raise CodesNotAvailable(
                     "the codes of this request are no longer available, or there were none"
                 )
-            record.saved = self._replays.save(record.stats.replay, name, "reported")
+            record.saved = self._replays.save(record.stats.codes, name, "reported")
         if record.saved is None:
             raise CodesNotAvailable("too many replays wait for the disk; retry shortly")
         # The write continues if the caller disconnects.
@@ -138,10 +138,10 @@ class RequestHistory:
 
     def _keep_codes(self, record: Record) -> None:
         """Keep the codes of the latest MAX_REPLAYS requests for a report."""
-        if record.stats.replay is not None:
+        if record.stats.codes is not None:
             self._reportable.append(record)
             if len(self._reportable) > MAX_REPLAYS:
-                self._reportable.popleft().stats.replay = None
+                self._reportable.popleft().stats.codes = None
 
     def _is_old(self, record: Record) -> bool:
         return time.monotonic() - record.stats.begun_s > self._kept_s

@@ -22,7 +22,7 @@ from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.profiles import ProfileError, load_profile
 from app.config.settings import Settings
 from app.errors import LoadError
-from app.synthesis.recording import RecordedSegment, ReplayRecord
+from app.replay.store import RecordedSegment, ReplayRecord
 from app.synthesis.window_decoder import CarriedContext
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window

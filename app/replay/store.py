@@ -6,12 +6,15 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import orjson
 
 from app.storage import ensure_writable_folder, write_atomically
-from app.synthesis.recording import ReplayRecorder
+from app.synthesis.stats import KeptCodes
+from app.tokens.windows import Window
 
 MAX_FILES = 100
 MAX_BYTES = 50_000_000  # bytes of all files; a minute of NeuCodec is about 25 KB
@@ -21,6 +24,38 @@ MAX_WAITING = 8  # requests that wait to be written; with more the disk is too s
 LEFT_OVER_S = 60.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSegment:
+    """A pause, or the codes of one generation and the windows in which they were decoded."""
+
+    pause_s: float
+    codes: list[list[int]]  # (frames, slots)
+    windows: list[Window]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRecord:
+    """The record of a request's last attempt, which may be incomplete, without its text."""
+
+    request_id: str
+    cause: str  # an error's code, or "reported"
+    codec: str
+    left_frames: int  # most frames of context in a window
+    takes: list[RecordedSegment]
+
+
+def replay_record(kept: KeptCodes, request_id: str, cause: str) -> ReplayRecord:
+    """Return the record of an attempt that has ended."""
+    takes: list[RecordedSegment] = []
+    for pause_s, stream in kept.segments:
+        if pause_s:
+            takes.append(RecordedSegment(pause_s, [], []))
+        if stream is not None:
+            codes = stream.codes.window(0, stream.codes.frames).tolist()
+            takes.append(RecordedSegment(0.0, cast("list[list[int]]", codes), stream.windows))
+    return ReplayRecord(request_id, cause, kept.codec, kept.left_frames, takes)
 
 
 class ReplayStore:
@@ -43,7 +78,7 @@ class ReplayStore:
         """
         ensure_writable_folder(self._folder, "REPLAY_FOLDER")
 
-    def save(self, trail: ReplayRecorder, request_id: str, cause: str) -> Future[bool] | None:
+    def save(self, codes: KeptCodes, request_id: str, cause: str) -> Future[bool] | None:
         """Queue a request for writing and return at once.
 
         The future's result is True if the request was written. The return value is None if the
@@ -53,7 +88,7 @@ class ReplayStore:
             log.warning("request %s is not saved for a replay: the disk is too slow", request_id)
             return None
         try:
-            return self._writer.submit(self._write, trail, request_id, cause)
+            return self._writer.submit(self._write, codes, request_id, cause)
         except RuntimeError:  # closed; a request cancelled by the shutdown ends after `close`
             self._slots.release()
             log.warning("request %s is not saved for a replay: the service is closed", request_id)
@@ -63,9 +98,9 @@ class ReplayStore:
         """Write the queued requests and stop (blocks)."""
         self._writer.shutdown()
 
-    def _write(self, trail: ReplayRecorder, request_id: str, cause: str) -> bool:
+    def _write(self, codes: KeptCodes, request_id: str, cause: str) -> bool:
         try:
-            body = orjson.dumps(trail.replay(request_id, cause))
+            body = orjson.dumps(replay_record(codes, request_id, cause))
             if len(body) > self._most_bytes:
                 return False
             self._delete_partial()

@@ -14,9 +14,8 @@ from app.decode.scheduler import Scheduler
 from app.engine import Engine, Sampling
 from app.errors import EngineLength, ServiceError
 from app.synthesis.audio_output import AudioOutput, Sink
-from app.synthesis.recording import ReplayRecorder
 from app.synthesis.request import SynthesisRequest
-from app.synthesis.stats import SynthesisStats
+from app.synthesis.stats import KeptCodes, SynthesisStats
 from app.synthesis.token_reader import StartedSegment, TokenReader
 from app.synthesis.window_decoder import WindowDecoder
 
@@ -48,7 +47,7 @@ class Attempt:
         """`on_audio` is called with the seconds of audio so far, whenever some has been sent."""
         spec = backend.decoder.spec
         if stats.keeps_codes:
-            stats.replay = ReplayRecorder(spec.name, request.plan.left)
+            stats.codes = KeptCodes(spec.name, request.plan.left)
         self._request = request
         self._stats = stats
         self._reader = TokenReader(

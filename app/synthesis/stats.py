@@ -6,7 +6,19 @@ import time
 from dataclasses import dataclass, field
 
 from app.engine import FinishReason
-from app.synthesis.recording import ReplayRecorder
+from app.synthesis.code_stream import CodeStream
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCodes:
+    """The codes of an attempt for a replay, by reference."""
+
+    codec: str
+    left_frames: int  # most frames of context in a window
+    # Seconds of silence, and the codes after it, which may still be arriving.
+    segments: list[tuple[float, CodeStream | None]] = field(
+        default_factory=list[tuple[float, CodeStream | None]]
+    )
 
 
 @dataclass(slots=True)
@@ -25,7 +37,7 @@ class SynthesisStats:
     first_codes_s: float | None = None  # the first window's codes had arrived, or the engine ended
     first_write_s: float | None = None  # the first bytes were sent, or stored for a whole response
     keeps_codes: bool = False  # True if the codes may be written for a replay
-    replay: ReplayRecorder | None = None
+    codes: KeptCodes | None = None
 
     @property
     def first_audio_s(self) -> float:
@@ -51,4 +63,9 @@ class SynthesisStats:
         self.codec_tokens = self.prompt_tokens = 0
         self.finish_reason = "stop"
         self.first_codes_s = self.first_write_s = None
-        self.replay = None
+        self.codes = None
+
+    def keep_segment(self, pause_s: float, stream: CodeStream | None) -> None:
+        """Keep the codes of a segment, if the codes of the request are kept."""
+        if self.codes is not None:
+            self.codes.segments.append((pause_s, stream))

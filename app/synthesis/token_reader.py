@@ -67,8 +67,7 @@ class TokenReader:
             while (segment := await segments.get(index)) is not None:
                 index += 1
                 if segment.prompt is None:
-                    self._record(segment, None)
-                    self._started.put_nowait((segment, None))
+                    self._start(segment, None)
                     continue
                 await self._slots.acquire()
                 if before is not None:
@@ -77,8 +76,7 @@ class TokenReader:
                 before = CodeStream(
                     self._layout, sampling.max_tokens, LoopDetector(self._frames_per_s)
                 )
-                self._record(segment, before)
-                self._started.put_nowait((segment, before))
+                self._start(segment, before)
                 generation = running.create_task(
                     self._generate(segment.prompt, sampling, before, segment.bounds)
                 )
@@ -96,11 +94,9 @@ class TokenReader:
         """Release the slot of a part that has been decoded, so that another can start."""
         self._slots.release()
 
-    def _record(self, segment: Segment, stream: CodeStream | None) -> None:
-        if self._stats.replay is not None:
-            self._stats.replay.pause(segment.pause_s)
-            if stream is not None:
-                self._stats.replay.begin(stream.codes, stream.windows)
+    def _start(self, segment: Segment, stream: CodeStream | None) -> None:
+        self._stats.keep_segment(segment.pause_s, stream)
+        self._started.put_nowait((segment, stream))
 
     def _segment_sampling(self, segment: Segment) -> Sampling:
         """Limit the tokens to what the part's text can need, unless the caller set a limit."""

@@ -118,8 +118,7 @@ class WindowDecoder:
 
         It flushes the end of the last sentence out of the filters and the encoder.
         """
-        if self._stats.replay is not None:
-            self._stats.replay.pause(FLUSH_SILENCE_S)
+        self._stats.keep_segment(FLUSH_SILENCE_S, None)
         await self.pause(FLUSH_SILENCE_S)
 
     def restart_after_idle(self) -> None:

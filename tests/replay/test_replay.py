@@ -22,9 +22,10 @@ from app.config.settings import Settings
 from app.engine import Generation, OnTokens, Sampling
 from app.errors import CodesNotAvailable, EngineError
 from app.replay.cli import main, read_replay, replay_samples
-from app.replay.store import MAX_WAITING, ReplayStore
-from app.synthesis.recording import ReplayRecorder
-from app.tokens.code_buffer import CodeBuffer, FrameLayout
+from app.replay.store import MAX_WAITING, ReplayStore, replay_record
+from app.synthesis.code_stream import CodeStream
+from app.synthesis.stats import KeptCodes
+from app.tokens.code_buffer import FrameLayout
 from app.tokens.windows import Window
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_codes, tone_spec
 from tests.live_server import HELLO, SPEECH, Served, serving, settings_for_tests
@@ -144,7 +145,7 @@ async def test_a_client_that_does_not_wait_for_its_report_has_reported_all_the_s
     folder = ReplayStore(tmp_path)
     records, free = RequestHistory(replays=folder), threading.Event()
     with records.track("odd", None) as stats:
-        stats.replay = trail_of(10)
+        stats.codes = codes_of(10)
     folder._writer.submit(free.wait, 30)
     reported = asyncio.create_task(records.report("odd", None))
     await asyncio.sleep(0)
@@ -195,7 +196,7 @@ async def test_what_was_reported_is_kept_once_and_what_left_no_codes_not_at_all(
 ) -> None:
     records = RequestHistory(replays=ReplayStore(tmp_path))
     with records.track("odd", None) as stats:
-        stats.replay = trail_of(10)
+        stats.codes = codes_of(10)
     for _ in range(2):
         await records.report("odd", None)
     with pytest.raises(EngineError), records.track("refused", None):
@@ -210,7 +211,7 @@ async def test_the_codes_of_the_latest_answers_alone_are_held(tmp_path: Path) ->
     records = RequestHistory(replays=ReplayStore(tmp_path))
     for number in range(MAX_REPLAYS + 1):
         with records.track(f"r{number}", None) as stats:
-            stats.replay = trail_of(10)
+            stats.codes = codes_of(10)
     assert (await records.report("r1", None)).status == "completed"
     with pytest.raises(CodesNotAvailable, match="no longer"):
         await records.report("r0", None)
@@ -231,34 +232,35 @@ async def test_a_folder_that_cannot_be_written_any_more_changes_nothing_but_repo
         assert (await served.client.post(SPEECH, json=HELLO)).status_code == 200
 
 
-def trail_of(frames: int) -> ReplayRecorder:
-    codes = CodeBuffer(FrameLayout(0, 1, 65_536), frames)
-    codes.feed(list(range(frames)))
-    trail = ReplayRecorder("builtin", 4)
-    trail.begin(codes, [Window(0, 0, 2, 3, last=False)])
-    return trail
+def stream_of(frames: int) -> CodeStream:
+    stream = CodeStream(FrameLayout(0, 1, 65_536), frames)
+    stream.feed(list(range(frames)))
+    return stream
+
+
+def codes_of(frames: int) -> KeptCodes:
+    stream = stream_of(frames)
+    stream.windows.append(Window(0, 0, 2, 3, last=False))
+    return KeptCodes("builtin", 4, [(0.0, stream)])
 
 
 def test_a_part_is_decoded_in_the_context_of_the_one_before_unless_a_pause_lies_between() -> None:
-    codec, trail = ToneCodec(), trail_of(10)
-    for pause_s in (0.0, 0.5):
-        trail.pause(pause_s)
-        codes = CodeBuffer(FrameLayout(0, 1, 65_536), 10)
-        codes.feed(list(range(10)))
-        trail.begin(codes, [])
-    assert len(replay_samples(trail.replay("r", "engine_failed"), codec)) == (30 + 25) * 480
+    codec, codes = ToneCodec(), codes_of(10)
+    codes.segments.extend([(0.0, stream_of(10)), (0.5, stream_of(10))])
+    replay = replay_record(codes, "r", "engine_failed")
+    assert len(replay_samples(replay, codec)) == (30 + 25) * 480
     assert codec.batches == [[(0, 3)], [(0, 10)], [(6, 14)], [(45, 10)]]
 
 
 def test_the_oldest_are_deleted_beyond_the_bounds(tmp_path: Path) -> None:
     folder = ReplayStore(tmp_path, most_files=3)
     for number in range(MAX_WAITING):
-        folder.save(trail_of(10), f"r{number}", "engine_failed")
+        folder.save(codes_of(10), f"r{number}", "engine_failed")
     folder.close()
     assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["r5", "r6", "r7"]
     small = ReplayStore(tmp_path, most_bytes=3_000)
     for name, frames in (("large", 3_000), ("last", 100)):
-        small.save(trail_of(frames), name, "engine_failed")
+        small.save(codes_of(frames), name, "engine_failed")
     small.close()
     assert sum(file.stat().st_size for file in files(tmp_path)) <= 3_000
     assert files(tmp_path)[-1].stem.endswith("-last")
@@ -279,7 +281,7 @@ def full_disk() -> Generator[None]:
 def test_what_a_full_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = ReplayStore(tmp_path)
     for name, frames in (("large", 3_000), ("small", 10)):
-        folder.save(trail_of(frames), name, "engine_failed")
+        folder.save(codes_of(frames), name, "engine_failed")
     folder.close()
     assert [file.stem.partition("-")[2] for file in files(tmp_path)] == ["small"]
 
@@ -295,7 +297,7 @@ def test_what_a_crash_left_is_deleted_and_what_is_being_written_is_not(tmp_path:
     for file in (left, other):
         os.utime(file, (0, 0))
     folder = ReplayStore(tmp_path)
-    folder.save(trail_of(10), "r", "engine_failed")
+    folder.save(codes_of(10), "r", "engine_failed")
     folder.close()
     assert not left.exists()
     assert len(files(tmp_path)) == 3
@@ -308,16 +310,16 @@ def test_what_ends_after_the_folder_is_closed_is_told_so_and_fails_as_it_did(
     records = RequestHistory(replays=replays)
     records.close()
     for _ in range(MAX_WAITING + 1):
-        assert not replays.save(trail_of(10), "late", "engine_failed")
+        assert not replays.save(codes_of(10), "late", "engine_failed")
     with pytest.raises(EngineError, match="broke"), records.track("late", None) as stats:
-        stats.replay = trail_of(10)
+        stats.codes = codes_of(10)
         raise EngineError("broke")
     assert files(tmp_path) == []
 
 
 def test_the_command_writes_a_wav(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ReplayStore(tmp_path)
-    folder.save(trail_of(40), "r", "engine_length")
+    folder.save(codes_of(40), "r", "engine_length")
     folder.close()
     (file,) = files(tmp_path)
     main([str(file), str(tmp_path / "out.wav")])
@@ -365,7 +367,7 @@ def test_what_is_wrong_around_the_file_ends_it_in_one_line_of_its_own(
     words: str,
 ) -> None:
     folder = ReplayStore(tmp_path)
-    folder.save(trail_of(40), "r", "engine_length")
+    folder.save(codes_of(40), "r", "engine_length")
     folder.close()
     (file,) = files(tmp_path)
     for name, value in environment.items():

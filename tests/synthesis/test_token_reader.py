@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from app.engine import FinishReason, Generation, OnTokens, Sampling
 from app.errors import EngineError, EngineLength, EngineNoAudio
 from app.synthesis.request import CompleteSegments, Segment
-from app.synthesis.stats import SynthesisStats
+from app.synthesis.stats import KeptCodes, SynthesisStats
 from app.synthesis.token_reader import TokenReader
 from app.tokens.code_buffer import FrameLayout
 
@@ -120,6 +122,28 @@ async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answ
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_the_codes_of_a_decoded_part_are_kept_for_a_replay_alone(kept: bool) -> None:
+    engine, stats = StepEngine(), SynthesisStats()
+    stats.codes = KeptCodes("tone", 0) if kept else None
+    generations, task = reading(engine, stats)
+    await rest()
+    await engine.told("a", "+.")
+    first = await generations.next_segment()
+    assert first is not None
+    assert first[1] is not None
+    codes = weakref.ref(first[1])
+    del first
+    generations.release_slot()
+    for prompt in "bcd":
+        await engine.told(prompt, "+.")
+        generations.release_slot()
+        await rest()
+    await task
+    gc.collect()
+    assert (codes() is not None) == kept
 
 
 @pytest.mark.parametrize(
