@@ -8,9 +8,9 @@ from text_normaliser import english, malay, mandarin, tamil
 from text_normaliser.detect import Language, LanguageChoice, languages
 from text_normaliser.reader import Reader
 from text_normaliser.segmenter import sentences
-from text_normaliser.spaced import Spaced
+from text_normaliser.unspaced import UnspacedReader
 
-READERS: dict[Language, Callable[[], Reader | Spaced]] = {
+READERS: dict[Language, Callable[[], Reader | UnspacedReader]] = {
     "en": english.reader,
     "ms": malay.reader,
     "zh": mandarin.reader,
@@ -35,14 +35,14 @@ def normalise(text: str, language: LanguageChoice = "auto") -> str:
     for found, piece in zip(guessed, pieces, strict=True):
         before = runs.pop()[1] if runs and runs[-1][0] == found else ""
         runs.append((found, before + piece))
-    return "".join(_kept_apart(run, found) for found, run in runs)
+    return "".join(_normalise_run(run, found) for found, run in runs)
 
 
 def _read(text: str, language: Language | None) -> str:
     return READERS[language]().read(text) if language else text
 
 
-def _kept_apart(run: str, language: Language | None) -> str:
+def _normalise_run(run: str, language: Language | None) -> str:
     """Read a run of sentences in one language, keeping the whitespace that the reader strips."""
     words = run.strip()
     return run.replace(words, _read(words, language), 1) if words else run

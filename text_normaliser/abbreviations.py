@@ -19,7 +19,7 @@ CONTEXT = 40  # characters of context before or after a match
 
 
 @dataclass(frozen=True, slots=True)
-class Short:
+class ShortForms:
     """A language's short forms with their spoken forms."""
 
     titles: Mapping[str, str]  # before a name, with or without a full stop
@@ -27,26 +27,28 @@ class Short:
     dotted: Mapping[str, str]  # with a full stop, or without one if they have no vowel
     fixed: Mapping[str, str]  # matched exactly as written
     spelt: frozenset[str]  # acronyms that are spelt although they look like words
-    openers: frozenset[str]  # words that start a sentence: a full stop before one ends the last
-    counted: frozenset[str]  # words before a cardinal Roman numeral: Chapter IV
-    reigning: frozenset[str]  # names before an ordinal Roman numeral: Henry VIII
-    worn: Mapping[str, str]  # without a full stop, although they look like words: utk
+    sentence_starts: frozenset[str]  # a full stop before one of these words ends a sentence
+    numbered: frozenset[str]  # words before a cardinal Roman numeral: Chapter IV
+    regnal_names: frozenset[str]  # names before an ordinal Roman numeral: Henry VIII
+    bare: Mapping[str, str]  # without a full stop, although they look like words: utk
 
     @property
-    def hidden(self) -> str:
-        """Pattern of the short forms that look like prose: titles with a vowel, and `worn`."""
+    def prose_like(self) -> str:
+        """Pattern of the short forms that look like prose: titles with a vowel, and `bare`."""
         titles = either(title for title in self.titles if VOWEL.search(title) and title.isalpha())
-        return rf"(?:(?:{either(self.worn)})(?![^\W_])|(?:{titles}) (?=[A-Z]))"
+        return rf"(?:(?:{either(self.bare)})(?![^\W_])|(?:{titles}) (?=[A-Z]))"
 
 
 class Abbreviations:
     """Rules for a language's short forms."""
 
-    def __init__(self, short: Short, numbers: Numbers, ordinal: str) -> None:
+    def __init__(self, short: ShortForms, numbers: Numbers, ordinal: str) -> None:
         self._short = short
         self._numbers = numbers
         self._ordinal = ordinal
-        bare = either(word for word in short.dotted if not re.search(r"[aeiouyAEIOU.]", word))
+        without_vowel = either(
+            word for word in short.dotted if not re.search(r"[aeiouyAEIOU.]", word)
+        )
         self.before_numbers: tuple[Rule, ...] = (
             rule(
                 "l",
@@ -63,11 +65,11 @@ class Abbreviations:
         self.rules: tuple[Rule, ...] = (
             rule("l", rf"(?P<short>{either(short.titles)})\.? (?=[A-Z]|and |or |& )", self._title),
             rule("l", rf"(?P<short>{either(short.dotted)})\.(?!\w)", self._dotted),
-            rule("l", rf"(?P<short>{bare})(?![^\W_.])", self._dotted),
+            rule("l", rf"(?P<short>{without_vowel})(?![^\W_.])", self._dotted),
             rule(
                 "l",
-                rf"(?P<short>{either(short.worn)})(?![^\W_])",
-                lambda found: short.worn[found["short"]],
+                rf"(?P<short>{either(short.bare)})(?![^\W_])",
+                lambda found: short.bare[found["short"]],
             ),
             rule("l", r"(?:[A-Za-z]\.){2,10}(?![^\W_])", self._initials),
             rule("l", r"(?P<letter>[A-Z])\. (?=(?P<next>[A-Z]\.|[A-Z][a-z]++))", self._initial),
@@ -86,8 +88,8 @@ class Abbreviations:
         return self._short.titles[found["short"]] + " "
 
     def _dotted(self, found: re.Match[str]) -> str:
-        said = self._short.dotted[found["short"]]
-        return said + "." if found.group().endswith(".") and self._ends(found) else said
+        spoken = self._short.dotted[found["short"]]
+        return spoken + "." if found.group().endswith(".") and self._ends(found) else spoken
 
     def _initials(self, found: re.Match[str]) -> str | None:
         """Read U.S.A. and J.K., in lower case only a pair such as a.m."""
@@ -97,21 +99,21 @@ class Abbreviations:
 
     def _initial(self, found: re.Match[str]) -> str | None:
         """Read J. Tan, but not the end of "Plan B. It works"."""
-        return None if found["next"] in self._short.openers else f"{found['letter']} "
+        return None if found["next"] in self._short.sentence_starts else f"{found['letter']} "
 
     def _ends(self, found: re.Match[str]) -> bool:
         """True if the full stop of the match also ends the sentence."""
-        behind = text_after(found, CONTEXT).lstrip("\"'”’) ")
-        return not behind or behind.partition(" ")[0].rstrip(",.!?") in self._short.openers
+        after = text_after(found, CONTEXT).lstrip("\"'”’) ")
+        return not after or after.partition(" ")[0].rstrip(",.!?") in self._short.sentence_starts
 
     def _roman(self, found: re.Match[str]) -> str | None:
         numeral = found["numeral"]
         before = re.search(r"(\w+) $", text_before(found, CONTEXT))
         if not before or not ROMAN.fullmatch(numeral):
             return None
-        if before[1] in self._short.counted:
+        if before[1] in self._short.numbered:
             return self._numbers.cardinal(str(_value(numeral)))
-        if before[1] in self._short.reigning and numeral != "I":
+        if before[1] in self._short.regnal_names and numeral != "I":
             return self._ordinal.format(self._numbers.ordinal(str(_value(numeral))))
         return None
 

@@ -6,7 +6,7 @@ import re
 
 from text_normaliser.language import Language
 from text_normaliser.money import either
-from text_normaliser.numbers import LONGEST, NUMBER
+from text_normaliser.numbers import MAX_DIGITS, NUMBER
 from text_normaliser.reader import Rule, rule, text_after, text_before
 
 DASH = " ?[-–] ?"
@@ -50,7 +50,7 @@ class Amounts:
     def _range(self, found: re.Match[str]) -> str:
         """Read 3-5 as a range, or as a score if the second number is not greater."""
         low, high = found["low"], found["high"]
-        if len(low) < 3 and low.isdigit() and high.isdigit() and int(high[:LONGEST]) <= int(low):
+        if len(low) < 3 and low.isdigit() and high.isdigit() and int(high[:MAX_DIGITS]) <= int(low):
             cardinal = self._language.numbers.cardinal
             return f"{cardinal(low)} {self._language.versus} {cardinal(high)}"
         return self._ends(found)
@@ -58,15 +58,15 @@ class Amounts:
     def _ends(self, found: re.Match[str], *, counts: bool = False) -> str:
         """Read one number, or both ends of a range."""
         numbers = self._language.numbers
-        said = numbers.count if counts else numbers.number
+        spoken = numbers.count if counts else numbers.number
         if not found["high"]:
-            return said(found["low"])
-        return f"{numbers.number(found['low'])} {self._language.to} {said(found['high'])}"
+            return spoken(found["low"])
+        return f"{numbers.number(found['low'])} {self._language.to} {spoken(found['high'])}"
 
     def _rate(self, found: re.Match[str]) -> str | None:
         before = text_before(found, 16)
-        said = f"{self._language.per} {self._language.rates[found['rate']]}".lstrip()
-        return said if re.search(r"\d", before) else None
+        spoken = f"{self._language.per} {self._language.rates[found['rate']]}".lstrip()
+        return spoken if re.search(r"\d", before) else None
 
     def _scaled(self, found: re.Match[str]) -> str:
         number = self._language.numbers.number(found["number"])
@@ -75,8 +75,8 @@ class Amounts:
     def _year(self, found: re.Match[str]) -> str | None:
         """Read a year unless a counted noun follows. Before 1900 a cue such as "in" is needed."""
         before = text_before(found)
-        behind = text_after(found)
-        if self._language.counted.match(behind):
+        after = text_after(found)
+        if self._language.counted.match(after):
             return None
         year = int(found["year"])
         if year < 1900 and not self._language.cues.year.search(before):
@@ -96,12 +96,12 @@ class Amounts:
         A hyphen beside digits (Covid-19) or between spelt letters (T-A-N) is silent.
         """
         before = found.string[found.start() - 1 : found.start()]
-        behind = found.string[found.end() : found.end() + 2]
+        after = found.string[found.end() : found.end() + 2]
         if before.isalnum():
-            is_beside_digit = before.isdigit() or not behind[:1].isalpha()
-            is_spelt = before.isupper() and not behind[1:].isalnum()
+            is_beside_digit = before.isdigit() or not after[:1].isalpha()
+            is_spelt = before.isupper() and not after[1:].isalnum()
             return "" if is_beside_digit or is_spelt else None
-        return self._language.minus if not behind[:1].isalpha() or _money_follows(found) else None
+        return self._language.minus if not after[:1].isalpha() or _money_follows(found) else None
 
 
 def _money_follows(found: re.Match[str]) -> bool:

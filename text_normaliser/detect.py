@@ -47,11 +47,11 @@ def languages(sentences: Iterable[str]) -> list[Language | None]:
     guesses: list[Guess] = [guess(sentence) for sentence in sentences]
     known: list[Language] = [KNOWN[found] for found in guesses if found in KNOWN]
     last: Language = known[0] if known else "en"
-    said: list[Language | None] = []
+    spoken: list[Language | None] = []
     for found in guesses:
         last = KNOWN.get(found, last)
-        said.append(None if found == "other" else last)
-    return said
+        spoken.append(None if found == "other" else last)
+    return spoken
 
 
 def guess(sentence: str) -> Guess:

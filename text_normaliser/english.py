@@ -55,25 +55,25 @@ def clock(hour: int, minute: int, half: str) -> str:
     """Return "nine thirty A M", "nine o'clock", "nine o five" or "fourteen hundred"."""
     if hour == 0 or (hour == 24 and minute):
         hour, half = 12, "am"
-    behind = f" {' '.join(half.upper())}" if half else ""
-    said = NUMBERS.cardinal(str(hour))
+    after = f" {' '.join(half.upper())}" if half else ""
+    spoken = NUMBERS.cardinal(str(hour))
     if minute:
-        return f"{said} {'o ' if minute < 10 else ''}{NUMBERS.cardinal(str(minute))}{behind}"
-    if behind:
-        return said + behind
-    return f"{said} o'clock" if hour <= 12 else f"{said} hundred"
+        return f"{spoken} {'o ' if minute < 10 else ''}{NUMBERS.cardinal(str(minute))}{after}"
+    if after:
+        return spoken + after
+    return f"{spoken} o'clock" if hour <= 12 else f"{spoken} hundred"
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
     """Return "the fifteenth of March twenty twenty six"."""
-    said = f"the {NUMBERS.ordinal(str(day))} of {MONTHS[month - 1].capitalize()}"
-    return f"{said} {year(of_year)}" if of_year else said
+    spoken = f"the {NUMBERS.ordinal(str(day))} of {MONTHS[month - 1].capitalize()}"
+    return f"{spoken} {year(of_year)}" if of_year else spoken
 
 
 def month_first(day: int, month: int, of_year: int | None) -> str:
     """Return "March fifteenth, twenty twenty six"."""
-    said = f"{MONTHS[month - 1].capitalize()} {NUMBERS.ordinal(str(day))}"
-    return f"{said}, {year(of_year)}" if of_year else said
+    spoken = f"{MONTHS[month - 1].capitalize()} {NUMBERS.ordinal(str(day))}"
+    return f"{spoken}, {year(of_year)}" if of_year else spoken
 
 
 ENGLISH = Language(
@@ -82,7 +82,7 @@ ENGLISH = Language(
     calendar=Calendar(
         months=MONTH_NUMBERS, days=DAYS, day_ends="(?:st|nd|rd|th)?(?: of)?",
         halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date, month_first=month_first,
-        placed=lambda said, before, behind: said,
+        placed=lambda spoken, before, after: spoken,
     ),
     conjunction="and", to="to", versus="to", per="per", minus="minus", plus="plus", number="number",
     by="by", times="{} times", percent="{} percent", fraction="{} slash {}", rating="{} out of {}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from text_normaliser.abbreviations import Short
+from text_normaliser.abbreviations import ShortForms
 
 TITLES = {
     "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor",
@@ -86,14 +86,14 @@ NUMBERED = (
 WORN = {
     **{f"{what} no.": f"{what} number" for name in NUMBERED for what in (name, name.capitalize())},
 }  # fmt: skip
-SHORT = Short(
+SHORT = ShortForms(
     titles=TITLES,
     before_number=BEFORE_NUMBER,
     dotted=DOTTED,
     fixed=FIXED,
     spelt=frozenset(SPELT),
-    openers=frozenset(OPENERS),
-    counted=frozenset(COUNTED),
-    reigning=frozenset(REIGNING),
-    worn=WORN,
+    sentence_starts=frozenset(OPENERS),
+    numbered=frozenset(COUNTED),
+    regnal_names=frozenset(REIGNING),
+    bare=WORN,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from text_normaliser.language import Counted, Currency, same
+from text_normaliser.language import Currency, Inflected, same
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -15,16 +15,16 @@ MONTH_NUMBERS = {
 }
 
 
-def _regular(word: str) -> Counted:
-    return Counted(word, word + "s")
+def _regular(word: str) -> Inflected:
+    return Inflected(word, word + "s")
 
 
 CENTS = _regular("cent")
 RINGGIT = Currency(same("ringgit"), same("sen"))
 DOLLAR = Currency(_regular("dollar"), CENTS)
 EURO = Currency(_regular("euro"), CENTS)
-POUND = Currency(_regular("pound"), Counted("penny", "pence"))
-RUPEE = Currency(_regular("rupee"), Counted("paisa", "paise"))
+POUND = Currency(_regular("pound"), Inflected("penny", "pence"))
+RUPEE = Currency(_regular("rupee"), Inflected("paisa", "paise"))
 
 
 def _dollars(country: str) -> Currency:
@@ -61,22 +61,22 @@ UNITS = {
     "ml": _regular("milliliter"), "mL": _regular("milliliter"), "km2": _regular("square kilometer"),
     "m2": _regular("square meter"), "m3": _regular("cubic meter"),
     "km²": _regular("square kilometer"), "m²": _regular("square meter"),
-    "m³": _regular("cubic meter"), "sq ft": Counted("square foot", "square feet"),
-    "sqft": Counted("square foot", "square feet"), "ft": Counted("foot", "feet"),
+    "m³": _regular("cubic meter"), "sq ft": Inflected("square foot", "square feet"),
+    "sqft": Inflected("square foot", "square feet"), "ft": Inflected("foot", "feet"),
     "lb": _regular("pound"), "lbs": _regular("pound"), "oz": _regular("ounce"),
     **dict.fromkeys(
-        ("km/h", "kmh", "kph", "km/j"), Counted("kilometer per hour", "kilometers per hour")
+        ("km/h", "kmh", "kph", "km/j"), Inflected("kilometer per hour", "kilometers per hour")
     ),
-    "mph": Counted("mile per hour", "miles per hour"),
-    "m/s": Counted("meter per second", "meters per second"),
-    "°C": Counted("degree Celsius", "degrees Celsius"),
-    "°F": Counted("degree Fahrenheit", "degrees Fahrenheit"), "°": _regular("degree"),
+    "mph": Inflected("mile per hour", "miles per hour"),
+    "m/s": Inflected("meter per second", "meters per second"),
+    "°C": Inflected("degree Celsius", "degrees Celsius"),
+    "°F": Inflected("degree Fahrenheit", "degrees Fahrenheit"), "°": _regular("degree"),
     "KB": _regular("kilobyte"), "kB": _regular("kilobyte"), "MB": _regular("megabyte"),
     "GB": _regular("gigabyte"), "TB": _regular("terabyte"),
-    "MB/s": Counted("megabyte per second", "megabytes per second"),
-    "kbps": Counted("kilobit per second", "kilobits per second"),
-    "Mbps": Counted("megabit per second", "megabits per second"),
-    "Gbps": Counted("gigabit per second", "gigabits per second"), "Hz": same("hertz"),
+    "MB/s": Inflected("megabyte per second", "megabytes per second"),
+    "kbps": Inflected("kilobit per second", "kilobits per second"),
+    "Mbps": Inflected("megabit per second", "megabits per second"),
+    "Gbps": Inflected("gigabit per second", "gigabits per second"), "Hz": same("hertz"),
     "kHz": same("kilohertz"), "MHz": same("megahertz"), "GHz": same("gigahertz"),
     "W": _regular("watt"), "kW": _regular("kilowatt"), "kWh": _regular("kilowatt hour"),
     "V": _regular("volt"), "mAh": _regular("milliamp hour"),

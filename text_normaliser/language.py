@@ -10,8 +10,8 @@ from text_normaliser.numbers import Numbers
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """Singular and plural of a word that follows a number: one kilometer, two kilometers."""
+class Inflected:
+    """Singular and plural of a word after a number: one kilometer, two kilometers."""
 
     one: str
     many: str
@@ -21,17 +21,17 @@ class Counted:
         return self.one if number.replace(",", "") in {"1", "1.0", "1.00"} else self.many
 
 
-def same(word: str) -> Counted:
+def same(word: str) -> Inflected:
     """Return a word without a plural form, such as ringgit or any Malay or Chinese word."""
-    return Counted(word, word)
+    return Inflected(word, word)
 
 
 @dataclass(frozen=True, slots=True)
 class Currency:
     """Names of a currency and of its hundredth, None if the hundredth is not used."""
 
-    whole: Counted
-    part: Counted | None = None
+    whole: Inflected
+    part: Inflected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Language:
     cues: Cues
     currencies: Mapping[str, Currency]  # by written sign or code
     scales: Mapping[str, str]  # words after an amount: k, million
-    units: Mapping[str, Counted]  # by written abbreviation
+    units: Mapping[str, Inflected]  # by written abbreviation
     rates: Mapping[str, str]  # words after a slash: month
     symbols: Mapping[str, str]  # names of signs on their own: & and
     marks: Mapping[str, str]  # names of signs within an address: . dot

@@ -85,15 +85,15 @@ def _part_of_day(hour: int) -> str:
     return next(part for end, part in parts.items() if hour < end)
 
 
-def placed(said: str, before: str, behind: str) -> str:
+def placed(spoken: str, before: str, after: str) -> str:
     """Add "pukul" unless a word for the time precedes or "dua malam" may be two nights."""
-    return said if SAYS_TIME.search(before) or ONLY_NIGHT.fullmatch(said) else f"pukul {said}"
+    return spoken if SAYS_TIME.search(before) or ONLY_NIGHT.fullmatch(spoken) else f"pukul {spoken}"
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
     """Return "dua belas November dua ribu dua puluh enam"."""
-    said = f"{NUMBERS.cardinal(str(day))} {MONTHS[month - 1].capitalize()}"
-    return f"{said} {year(of_year)}" if of_year else said
+    spoken = f"{NUMBERS.cardinal(str(day))} {MONTHS[month - 1].capitalize()}"
+    return f"{spoken} {year(of_year)}" if of_year else spoken
 
 
 MALAY = Language(
@@ -111,8 +111,8 @@ MALAY = Language(
 
 def _place(found: re.Match[str]) -> str:
     """Read ke-3 and KE-3 as an ordinal: ketiga."""
-    said = NUMBERS.ordinal(found["number"])
-    return said.capitalize() if found.group()[0] == "K" else said
+    spoken = NUMBERS.ordinal(found["number"])
+    return spoken.capitalize() if found.group()[0] == "K" else spoken
 
 
 def _decade(found: re.Match[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from text_normaliser.abbreviations import Short
+from text_normaliser.abbreviations import ShortForms
 from text_normaliser.english_short import FIXED as ENGLISH_FIXED
 from text_normaliser.english_short import SPELT
 
@@ -88,14 +88,14 @@ COUNTED = {
     "Bab", "Bahagian", "Fasa", "Jadual", "Jilid", "Lampiran", "Peringkat", "Dunia", "Seksyen",
     "Tahap", "Tingkatan",
 }  # fmt: skip
-SHORT = Short(
+SHORT = ShortForms(
     titles=TITLES,
     before_number=BEFORE_NUMBER,
     dotted=DOTTED,
     fixed=FIXED,
     spelt=frozenset(SPELT | MALAY_SPELT),
-    openers=frozenset(OPENERS),
-    counted=frozenset(COUNTED),
-    worn=WORN,
-    reigning=frozenset({"Agong", "Abdullah", "Mahmud", "Muhammad", "Ismail"}),
+    sentence_starts=frozenset(OPENERS),
+    numbered=frozenset(COUNTED),
+    bare=WORN,
+    regnal_names=frozenset({"Agong", "Abdullah", "Mahmud", "Muhammad", "Ismail"}),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from text_normaliser.abbreviations import Short
+from text_normaliser.abbreviations import ShortForms
 from text_normaliser.build import build
 from text_normaliser.english_short import FIXED, SPELT
 from text_normaliser.language import Calendar, Cues, Language
@@ -21,7 +21,7 @@ from text_normaliser.mandarin_words import (
 )
 from text_normaliser.numbers import NUMBER, WHOLE
 from text_normaliser.reader import rule
-from text_normaliser.spaced import Spaced
+from text_normaliser.unspaced import UnspacedReader
 
 HAN = r"[\u3400-\u4dbf\u4e00-\u9fff]"
 WIDE = rf"(?:{HAN}|[\u3001-\u3011\uff01-\uff1f“”‘’])"
@@ -65,8 +65,8 @@ def clock(hour: int, minute: int, half: str) -> str:
 
 def date(day: int, month: int, of_year: int | None) -> str:
     """Return 二零二六年十一月十二日."""
-    said = f"{NUMBERS.cardinal(str(month))}月{NUMBERS.cardinal(str(day))}日"
-    return f"{year(of_year)}年{said}" if of_year else said
+    spoken = f"{NUMBERS.cardinal(str(month))}月{NUMBERS.cardinal(str(day))}日"
+    return f"{year(of_year)}年{spoken}" if of_year else spoken
 
 
 MANDARIN = Language(
@@ -74,23 +74,24 @@ MANDARIN = Language(
     symbols=SYMBOLS, marks=MARKS, fractions={"1/2": "二分之一"}, counted=re.compile(""),
     calendar=Calendar(
         months={}, days={}, day_ends="", halves=r"[ap]\.?m\b\.?", year=year, clock=clock, date=date,
-        month_first=date, placed=lambda said, before, behind: said,
+        month_first=date, placed=lambda spoken, before, after: spoken,
     ),
     conjunction="", to="到", versus="比", per="每", minus="负", plus="加", number="号码", by="乘",
     times="{}倍", percent="百分之{}", fraction="{1}分之{0}", rating="{1}分之{0}",
 )  # fmt: skip
-SHORT = Short(
+SHORT = ShortForms(
     titles={}, before_number={"No": "", "no": ""}, dotted={}, fixed=FIXED | {"&": "和"},
-    spelt=frozenset(SPELT), openers=frozenset(), counted=frozenset(), reigning=frozenset(), worn={},
+    spelt=frozenset(SPELT), sentence_starts=frozenset(), numbered=frozenset(),
+    regnal_names=frozenset(), bare={},
 )  # fmt: skip
 
 
 def _year_month_day(found: re.Match[str]) -> str:
     month, day = found["month"], found["day"]
-    said = NUMBERS.each(found["year"]) + "年"
+    spoken = NUMBERS.each(found["year"]) + "年"
     if month:
-        said += NUMBERS.cardinal(month) + "月"
-    return said + NUMBERS.cardinal(day) + found["sign"] if day else said
+        spoken += NUMBERS.cardinal(month) + "月"
+    return spoken + NUMBERS.cardinal(day) + found["sign"] if day else spoken
 
 
 def _hour(found: re.Match[str]) -> str | None:
@@ -109,8 +110,8 @@ def _yuan(found: re.Match[str]) -> str:
 
 def _ringgit(found: re.Match[str]) -> str:
     whole, sen = found["whole"], int((found["cents"] + "0")[:2])
-    said = "" if whole == "0" else NUMBERS.count(whole) + "令吉"
-    return said + (f"{NUMBERS.count(str(sen))}仙" if sen else "")
+    spoken = "" if whole == "0" else NUMBERS.count(whole) + "令吉"
+    return spoken + (f"{NUMBERS.count(str(sen))}仙" if sen else "")
 
 
 def _counted(found: re.Match[str]) -> str | None:
@@ -148,6 +149,6 @@ JOINED = ((_PAUSE, "，"), (_NARROW, ""), (re.compile(_KEPT_SPACE), " "))
 
 
 @cache
-def reader() -> Spaced:
+def reader() -> UnspacedReader:
     """Return the Mandarin reader."""
-    return Spaced(build(MANDARIN, SHORT, OWN, ordinal="{}"), APART, JOINED)
+    return UnspacedReader(build(MANDARIN, SHORT, OWN, ordinal="{}"), APART, JOINED)

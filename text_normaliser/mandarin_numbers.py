@@ -22,17 +22,17 @@ def cardinal(number: int) -> str:
             parts.append(gap + _four(four) + SCALES[power])
         elif parts:
             parts.append("")
-    said = "".join(parts) or DIGITS[0]
-    return _PAIR.sub("两", said[1:] if said.startswith("一十") else said)
+    spoken = "".join(parts) or DIGITS[0]
+    return _PAIR.sub("两", spoken[1:] if spoken.startswith("一十") else spoken)
 
 
 def _four(number: int) -> str:
     digits = [DIGITS[int(digit)] for digit in f"{number:04}"]
-    said = "".join(
+    spoken = "".join(
         digit if digit == "零" else digit + place
         for digit, place in zip(digits, _PLACES, strict=True)
     )
-    return re.sub("零+", "零", said).strip("零")
+    return re.sub("零+", "零", spoken).strip("零")
 
 
 NUMBERS = Numbers(

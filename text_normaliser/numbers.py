@@ -11,7 +11,7 @@ from types import MappingProxyType
 from unicode_rbnf import FormatPurpose, RbnfEngine
 from unicode_rbnf.engine import RbnfError
 
-LONGEST = 15  # digits; CLDR has no words beyond the quadrillion, which are hard to follow anyway
+MAX_DIGITS = 15  # digits; CLDR has no words beyond the quadrillion, which are hard to follow anyway
 WHOLE = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)"
 NUMBER = rf"{WHOLE}(?:\.\d++)?"
 Spell = Callable[[int], str | None]
@@ -19,7 +19,7 @@ Spell = Callable[[int], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Speller:
-    """Words for a whole number of at most `LONGEST` digits, None if the language has none."""
+    """Words for a whole number of at most `MAX_DIGITS` digits, None if the language has none."""
 
     cardinal: Spell
     ordinal: Spell
@@ -57,7 +57,7 @@ class Numbers:
 
     def _named(self, digits: str, spell: Spell) -> str:
         digits = digits.replace(",", "")
-        return (spell(int(digits)) if len(digits) <= LONGEST else None) or self.grouped(digits)
+        return (spell(int(digits)) if len(digits) <= MAX_DIGITS else None) or self.grouped(digits)
 
     def number(self, text: str) -> str:
         """Read a number with or without decimals: two hundred fifty point five zero."""

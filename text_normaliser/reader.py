@@ -23,10 +23,8 @@ _HEAD = (
 # _HEAD takes 14 µs.
 _WORD = r"(?:[AEIOUY]|[A-Z]?[b-df-hj-np-tv-xz]*+[aeiouy])[a-z]*+(?:'[a-z]++)?+"
 _PROSE = r"(?:{0}[ ,;!?]++)*+(?:{0})?+(?P<stop>\.?)"
-_SEVERAL_DASHES = str.maketrans(
-    {"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "}
-)
-_CONTINENTAL = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){1,5},\d\d(?![\d,]|\.\d)")
+_ASCII_SIGNS = str.maketrans({"‐": "-", "‑": "-", "‒": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){1,5},\d\d(?![\d,]|\.\d)")
 _SWAPPED = str.maketrans(".,", ",.")
 _SPAN = re.compile(r"(?<=[\dm%])(?:~| ~ )(?=[\dR$])")  # 3~5 days, 9am ~ 6pm
 _SPACES = re.compile(r"  +")
@@ -66,27 +64,33 @@ def text_after(found: re.Match[str], characters: int = NEAR) -> str:
 class Reader:
     """Reader that applies a language's rules in order. It is pure: equal texts, equal results."""
 
-    def __init__(self, rules: Sequence[Rule], stopped: Container[str], hidden: str) -> None:
-        """`stopped`: abbreviations that end in a full stop and may end a sentence.
+    def __init__(
+        self, rules: Sequence[Rule], may_end_sentence: Container[str], prose_like: str
+    ) -> None:
+        """`may_end_sentence`: abbreviations whose full stop may also end the sentence.
 
-        `hidden`: pattern of text that looks like prose but is read by a rule for letters.
+        `prose_like`: pattern of text that looks like prose but is read by a rule for letters.
         """
-        self._head = re.compile(rf"{_HEAD}|(?<![^\W_])(?=[A-Za-z])(?:{hidden})")
-        self._prose = re.compile(_PROSE.format(rf"(?!{hidden}){_WORD}"))
-        self._stopped = stopped
+        self._head = re.compile(rf"{_HEAD}|(?<![^\W_])(?=[A-Za-z])(?:{prose_like})")
+        self._prose = re.compile(_PROSE.format(rf"(?!{prose_like}){_WORD}"))
+        self._may_end_sentence = may_end_sentence
         self._rules = {head: tuple(rule for rule in rules if head in rule.heads) for head in "dls"}
 
     def read(self, text: str) -> str:
         """Return the text in words. Text without a match stays. Prose is the same object."""
         prose = self._prose.fullmatch(text)
-        if prose and not (prose["stop"] and text[text.rfind(" ") + 1 : -1] in self._stopped):
+        if prose and not (
+            prose["stop"] and text[text.rfind(" ") + 1 : -1] in self._may_end_sentence
+        ):
             return text
         parts, unread = [" "], True
-        for words, stays in self._parts(_plain(text)):
-            if words and _touches(parts[-1][-1]):
+        for words, stays in self._parts(_with_ascii_signs(text)):
+            if words and _needs_space_after(parts[-1][-1]):
                 parts.append(" ")
             unread = unread and not words
-            parts += filter(None, (words, " " if words and _is_joined(stays[:1]) else "", stays))
+            parts += filter(
+                None, (words, " " if words and _needs_space_before(stays[:1]) else "", stays)
+            )
         return text if unread else _SPACES.sub(" ", "".join(parts)).strip()
 
     def _parts(self, text: str) -> Iterator[tuple[str, str]]:
@@ -94,16 +98,16 @@ class Reader:
         done, at = 0, 0
         words = ""
         while head := self._head.search(text, at):
-            said = self._say(text, head.start())
-            if said is None:
+            match = self._apply_rule(text, head.start())
+            if match is None:
                 at = head.start() + 1
                 continue
             yield words, text[done : head.start()]
-            words, done = said
+            words, done = match
             at = done
         yield words, text[done:]
 
-    def _say(self, text: str, start: int) -> tuple[str, int] | None:
+    def _apply_rule(self, text: str, start: int) -> tuple[str, int] | None:
         """Return the words of the first rule that matches at `start`, and the end of the match."""
         first = text[start]
         for rule in self._rules["d" if first.isdecimal() else "l" if first.isalpha() else "s"]:
@@ -115,22 +119,22 @@ class Reader:
         return None
 
 
-def _touches(before: str) -> bool:
+def _needs_space_after(before: str) -> bool:
     is_mark = unicodedata.category(before)[0] == "M"  # such as a Tamil vowel
     return before.isalnum() or before in _AFTER or is_mark
 
 
-def _is_joined(behind: str) -> bool:
-    return behind.isalnum() or behind in {"(", "_"}
+def _needs_space_before(after: str) -> bool:
+    return after.isalnum() or after in {"(", "_"}
 
 
-def _plain(text: str) -> str:
+def _with_ascii_signs(text: str) -> str:
     """Replace foreign digits, dashes and spaces by ASCII ones, and 1.250,50 by 1,250.50."""
     if "," in text:
-        text = _CONTINENTAL.sub(lambda number: number.group().translate(_SWAPPED), text)
+        text = _DECIMAL_COMMA.sub(lambda number: number.group().translate(_SWAPPED), text)
     if "~" in text:
         text = _SPAN.sub(lambda tilde: tilde.group().replace("~", "-"), text)
     if text.isascii():
         return text
-    text = text.translate(_SEVERAL_DASHES)
+    text = text.translate(_ASCII_SIGNS)
     return _FOREIGN_DIGIT.sub(lambda digit: str(int(digit.group())), text)

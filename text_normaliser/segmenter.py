@@ -13,7 +13,7 @@ ABBREVIATIONS = (
     "Sdn", "Bil", "cth", "dll", "dsb", "dst", "spt", "sbb", "hlm", "tel",
 )  # fmt: skip
 END_CHARACTERS = 8  # last characters of a sentence that can hold an abbreviation with its point
-STRETCH = 5_000  # characters that are segmented at once
+BLOCK = 5_000  # characters that are segmented at once
 _segment: Callable[[str, str], list[str]] = sentencex.segment  # pyright: ignore
 _ABBREVIATION_END = re.compile(rf"(?<!\w)(?:{'|'.join(ABBREVIATIONS)})\.\Z")
 
@@ -21,22 +21,22 @@ _ABBREVIATION_END = re.compile(rf"(?<!\w)(?:{'|'.join(ABBREVIATIONS)})\.\Z")
 def sentences(text: str) -> list[str]:
     """Split a text after each sentence, keeping every character. `text` has no lone surrogates.
 
-    A text longer than STRETCH is segmented in stretches that start with a sentence, since sentencex
+    A text longer than BLOCK is segmented in blocks that start with a sentence, since sentencex
     takes quadratic time.
     """
     found: list[str] = []
     at = 0
-    while len(text) - at > STRETCH:
-        stretch = _joined(text[at : at + STRETCH])
-        whole = stretch[:-1] or [text[at : _last_space(text, at)]]
-        found += whole
-        at += sum(map(len, whole))
+    while len(text) - at > BLOCK:
+        block = _joined(text[at : at + BLOCK])
+        complete = block[:-1] or [text[at : _last_space(text, at)]]
+        found += complete
+        at += sum(map(len, complete))
     return found + _joined(text[at:])
 
 
 def _last_space(text: str, start: int) -> int:
-    """Return the end of the last word in a stretch, or the stretch's end if it has no space."""
-    end = start + STRETCH
+    """Return the end of the last word in a block, or the block's end if it has no space."""
+    end = start + BLOCK
     return next((at + 1 for at in range(end - 1, start, -1) if text[at].isspace()), end)
 
 
@@ -54,6 +54,6 @@ def _joined(text: str) -> list[str]:
     return ["".join(pieces) for pieces in joined]
 
 
-def _is_within_word(before: str, behind: str) -> bool:
+def _is_within_word(before: str, after: str) -> bool:
     """True at the point of an address: sentencex cuts 电邮到help@example.com there."""
-    return before.endswith(".") and behind[:1].isascii() and behind[:1].isalnum()
+    return before.endswith(".") and after[:1].isascii() and after[:1].isalnum()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from text_normaliser.abbreviations import Short
+from text_normaliser.abbreviations import ShortForms
 from text_normaliser.build import build
 from text_normaliser.english_short import FIXED, SPELT
 from text_normaliser.language import Calendar, Cues, Language
 from text_normaliser.money import either
 from text_normaliser.numbers import NUMBER
 from text_normaliser.reader import rule, text_before
-from text_normaliser.spaced import Spaced
 from text_normaliser.tamil_numbers import NUMBERS, joined, placed
 from text_normaliser.tamil_words import (
     CURRENCIES,
@@ -25,6 +24,7 @@ from text_normaliser.tamil_words import (
     SYMBOLS,
     UNITS,
 )
+from text_normaliser.unspaced import UnspacedReader
 
 TAMIL = r"[\u0b80-\u0bff]"
 DAY_PARTS = "காலை|மாலை|இரவு|பிற்பகல்|முற்பகல்|நண்பகல்|மதியம்|அதிகாலை|நள்ளிரவு"
@@ -73,18 +73,18 @@ def _part_of_day(hour: int) -> str:
     return next(part for end, part in parts.items() if hour < end)
 
 
-def in_place(said: str, before: str, behind: str) -> str:
+def in_place(spoken: str, before: str, after: str) -> str:
     """Append மணி unless it follows, and drop the part of the day if it precedes."""
-    part, _, rest = said.partition(" ")
+    part, _, rest = spoken.partition(" ")
     if _SAYS_PART.search(before) and re.fullmatch(DAY_PARTS, part):
-        said = rest
-    return said if behind.startswith(" மணி") else f"{said} மணி"
+        spoken = rest
+    return spoken if after.startswith(" மணி") else f"{spoken} மணி"
 
 
 def date(day: int, month: int, of_year: int | None) -> str:
     """Return இரண்டாயிரத்து இருபத்தாறாம் ஆண்டு நவம்பர் பன்னிரண்டாம் தேதி."""
-    said = f"{MONTHS[month - 1]} {placed(day, 'ஆம்')} தேதி"
-    return f"{placed(of_year, 'ஆம்')} ஆண்டு {said}" if of_year else said
+    spoken = f"{MONTHS[month - 1]} {placed(day, 'ஆம்')} தேதி"
+    return f"{placed(of_year, 'ஆம்')} ஆண்டு {spoken}" if of_year else spoken
 
 
 LANGUAGE = Language(
@@ -99,9 +99,10 @@ LANGUAGE = Language(
     by="பெருக்கல்", times="{} மடங்கு", percent="{} விழுக்காடு", fraction="{} கீழ் {}",
     rating="{1}க்கு {0}",
 )  # fmt: skip
-SHORT = Short(
+SHORT = ShortForms(
     titles={}, before_number={"No": "எண்", "no": "எண்"}, dotted={}, fixed=FIXED | {"&": "மற்றும்"},
-    spelt=frozenset(SPELT), openers=frozenset(), counted=frozenset(), reigning=frozenset(), worn={},
+    spelt=frozenset(SPELT), sentence_starts=frozenset(), numbered=frozenset(),
+    regnal_names=frozenset(), bare={},
 )  # fmt: skip
 
 
@@ -148,6 +149,6 @@ JOINED = (
 
 
 @cache
-def reader() -> Spaced:
+def reader() -> UnspacedReader:
     """Return the Tamil reader."""
-    return Spaced(build(LANGUAGE, SHORT, OWN, ordinal="{}"), APART, JOINED)
+    return UnspacedReader(build(LANGUAGE, SHORT, OWN, ordinal="{}"), APART, JOINED)

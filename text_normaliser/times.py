@@ -25,7 +25,7 @@ class Times:
         self.rules: tuple[Rule, ...] = (*self._dates(), *self._clocks())
 
     @property
-    def hidden(self) -> str:
+    def prose_like(self) -> str:
         """Pattern of dates that look like prose: Mon to Fri, and Tue, 14 Apr."""
         days = either(self._calendar.days)
         return rf"(?:{days})\.?(?: (?:{BETWEEN}) (?:{days})(?![^\W_])|(?={self._dated}))"
@@ -96,8 +96,8 @@ class Times:
         if second and not found["half"] and not int(found["hour"]):
             minutes = self._count(found["minute"], "min")
             return self._joined(minutes, self._count(second, "sec")) if int(second) else minutes
-        said = self._clock(found["hour"], found["minute"], found["half"], second)
-        return said and self._placed(said, found)
+        spoken = self._clock(found["hour"], found["minute"], found["half"], second)
+        return spoken and self._placed(spoken, found)
 
     def _cued_time(self, found: re.Match[str]) -> str | None:
         return self._time(found) if self._language.cues.time.search(text_before(found)) else None
@@ -110,9 +110,9 @@ class Times:
         first = first.removesuffix(" o'clock")
         return self._placed(f"{first} {self._language.to} {last}", found)
 
-    def _placed(self, said: str, found: re.Match[str]) -> str:
-        behind = text_after(found)
-        return self._calendar.placed(said, text_before(found), behind) + _stop(found)
+    def _placed(self, spoken: str, found: re.Match[str]) -> str:
+        after = text_after(found)
+        return self._calendar.placed(spoken, text_before(found), after) + _stop(found)
 
     def _clock(
         self, hour: str, minute: str | None, half: str | None, second: str | None = None
@@ -122,8 +122,10 @@ class Times:
             return None
         if half and number > 12:
             number -= 12
-        said = self._calendar.clock(number, int(minute or 0), half)
-        return self._joined(said, self._count(second, "sec")) if second and int(second) else said
+        spoken = self._calendar.clock(number, int(minute or 0), half)
+        return (
+            self._joined(spoken, self._count(second, "sec")) if second and int(second) else spoken
+        )
 
     def _joined(self, first: str, last: str) -> str:
         return " ".join(filter(None, (first, self._language.conjunction, last)))
@@ -139,10 +141,10 @@ class Times:
             day, month = month, day
         if not (1 <= day <= 31 and 1 <= month <= 12):
             return None
-        said = self._calendar.date(day, month, _year(fields["year"]))
+        spoken = self._calendar.date(day, month, _year(fields["year"]))
         if text_before(found).lower().endswith("the "):
-            said = said.removeprefix("the ")
-        return said + _stop(found)
+            spoken = spoken.removeprefix("the ")
+        return spoken + _stop(found)
 
     def _days(self, found: re.Match[str]) -> str:
         days = self._calendar.days
@@ -160,8 +162,8 @@ class Times:
         day, year = int(found["day"]), _year(found["year"])
         if not 1 <= day <= 31:
             return None
-        said = self._calendar.month_first(day, self._calendar.months[found["name"].lower()], year)
-        return said if year else said + _stop(found)
+        spoken = self._calendar.month_first(day, self._calendar.months[found["name"].lower()], year)
+        return spoken if year else spoken + _stop(found)
 
     def _month(self, found: re.Match[str]) -> str | None:
         calendar, name = self._calendar, found["name"]

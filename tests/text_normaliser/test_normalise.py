@@ -170,7 +170,7 @@ def test_cleaned_text_stays_clean(text: str) -> None:
 
 def unshortened(text: str) -> bool:
     """Return if a text has no "vs" or "yg", which are read without any sign of it."""
-    shorts = {*english_short.SHORT.dotted, *malay_short.SHORT.dotted, *malay_short.SHORT.worn}
+    shorts = {*english_short.SHORT.dotted, *malay_short.SHORT.dotted, *malay_short.SHORT.bare}
     return shorts.isdisjoint(re.findall(r"[a-z]+", text))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from text_normaliser import READERS, Language
 from text_normaliser.english import NUMBERS, clock, date, year
-from text_normaliser.numbers import LONGEST, groups
+from text_normaliser.numbers import MAX_DIGITS, groups
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_groups_lose_no_digit(digits: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10**LONGEST - 1))
+@given(st.integers(0, 10**MAX_DIGITS - 1))
 def test_every_number_has_a_name_of_words_alone(number: int) -> None:
     words = NUMBERS.cardinal(str(number))
     assert words == NUMBERS.cardinal(f"{number:,}")

@@ -8,23 +8,23 @@ from text_normaliser.language import Language
 from text_normaliser.reader import Rule, rule, text_before
 
 LABEL = r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
-TOP = (
+TOP_LEVEL_DOMAIN = (
     r"(?:com|net|org|edu|gov|mil|info|biz|app|dev|io|ai|co|tv|me|my|sg|id|th|ph|vn|in|jp|cn|hk|tw"
     r"|kr|au|nz|uk|us|ca|eu|de|fr)"
 )
 FILES = r"(?:pdf|docx?|xlsx?|pptx?|csv|txt|zip|jpe?g|png|gif|mp3|mp4|wav|html?|exe|apk)"
 HOST = rf"(?:{LABEL}\.){{1,6}}"
-PART = r"[^\s<>\"'“”\u3000-\uffff]"
-PATH = rf"(?:[:/?#]{PART}{{0,512}})?"
+URL_CHARACTER = r"[^\s<>\"'“”\u3000-\uffff]"
+PATH = rf"(?:[:/?#]{URL_CHARACTER}{{0,512}})?"
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _RUN = re.compile(r"[A-Za-z]+|\d+")
 _TRAILING = ".,;:!?)]}/"
 # Words of two letters or without a vowel that are not spelt in an address.
-WORDS = frozenset({
+SHORT_WORDS = frozenset({
     "my", "me", "go", "by", "in", "on", "us", "we", "no", "it", "at", "is", "to", "up", "so", "do",
     "be", "co",
 })  # fmt: skip
-SPELT_TOPS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})  # top-level domains
+SPELT_DOMAINS = frozenset({"us", "in", "uk", "id", "io", "ai", "tv"})  # top-level domains
 # First words of the towns that follow most Malaysian postcodes.
 TOWNS = frozenset({
     "Kuala", "Johor", "Petaling", "Shah", "Subang", "Pulau", "George", "Kota", "Kuching", "Ipoh",
@@ -44,26 +44,26 @@ def spell(letters: str) -> str:
     return " ".join(letter.upper() for letter in letters if letter.isalpha())
 
 
-class Contacts:
+class Identifiers:
     """Rules for text that is read character by character."""
 
     def __init__(self, language: Language, spelt: frozenset[str]) -> None:
         self._language, self._spelt = language, spelt
         self.addresses: tuple[Rule, ...] = (
             rule("ld", rf"[\w.+-]{{1,64}}@{HOST}[a-zA-Z]{{2,24}}(?![\w@])", self._address),
-            rule("l", rf"(?:https?|ftp)://{PART}{{1,1024}}|www\.{LABEL}{PART}{{0,1024}}", self._url,
-                 any_case=True),
-            rule("ld", rf"{HOST}{TOP}(?![\w@-]|\.[a-z]){PATH}", self._url),
+            rule("l", rf"(?:https?|ftp)://{URL_CHARACTER}{{1,1024}}"
+                 rf"|www\.{LABEL}{URL_CHARACTER}{{0,1024}}", self._url, any_case=True),
+            rule("ld", rf"{HOST}{TOP_LEVEL_DOMAIN}(?![\w@-]|\.[a-z]){PATH}", self._url),
             rule("ld", rf"[\w-]{{1,64}}\.{FILES}(?![\w-])", self._address),
             rule("s", r"@(?P<name>[A-Za-z_]\w{1,63})", self._handle),
         )  # fmt: skip
         self.numbers: tuple[Rule, ...] = (
-            rule("d", r"\d{1,3}-\d{1,3}(?![\w-])", self._within),
+            rule("d", r"\d{1,3}-\d{1,3}(?![\w-])", self._house_number),
             rule("s", r"[*#](?:\d{1,20}[*#]){1,8}", self._keys),
             rule("d", r"\d{6}[- ]\d\d[- ]\d{4}(?![\w-])", self._groups),
             rule("ds", r"(?:\+\d{1,3}[- ]?)?(?:\(\d{1,4}\)[- ]?)?"
                  r"\d{1,4}(?:[- ]\d{2,8}){1,4}(?![\w-]|[.,/:]\d)", self._phone),
-            rule("s", r"\+(?P<country>1|7|[2-9]\d)(?P<rest>\d{6,13})(?!\w)", self._abroad),
+            rule("s", r"\+(?P<country>1|7|[2-9]\d)(?P<rest>\d{6,13})(?!\w)", self._international),
             rule("s", r"# ?(?P<code>\d[\d-]{0,30})(?![^\W_])", self._hash),
             rule("d", r"(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)", self._network),
         )  # fmt: skip
@@ -86,35 +86,35 @@ class Contacts:
                 self._plate,
             ),
             rule("d", r"\d{5}(?= (?P<town>[A-Z][a-z]+|KL|PJ|JB)(?![^\W_]))", self._postcode),
-            rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long),
-            rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._cued),
+            rule("d", r"0\d++(?![.,]\d)|\d{7,}+(?![.,]\d)", self._long_number),
+            rule("d", r"\d{2,6}(?![^\W_]|[.,/:-]\d)", self._named_number),
         )
 
     def _address(self, found: re.Match[str]) -> str:
-        return self._signs(found.group())
+        return self._spell_address(found.group())
 
     def _url(self, found: re.Match[str]) -> str:
         text = re.sub(r"^\w{3,5}://", "", found.group())
         address = text.rstrip(_TRAILING)
         ending = text[len(address) :].lstrip("/")
-        return self._signs(address) + ending if address else ""
+        return self._spell_address(address) + ending if address else ""
 
-    def _signs(self, address: str) -> str:
+    def _spell_address(self, address: str) -> str:
         """Read an address as words, spelt letters, digits and names of signs."""
         host = address.partition("/")[0].rpartition("@")[2]
-        tops = SPELT_TOPS & {host.lower().rpartition(".")[2]}
-        said: list[str] = []
+        spelt_domains = SPELT_DOMAINS & {host.lower().rpartition(".")[2]}
+        spoken: list[str] = []
         for piece in _PIECE.findall(address):
             if piece.isdecimal():  # not isdigit, which is true for ¹
-                said.append(self._language.numbers.each(piece))
+                spoken.append(self._language.numbers.each(piece))
             elif piece.isalpha():
-                said.append(spell(piece) if piece.lower() in tops else _word(piece))
+                spoken.append(spell(piece) if piece.lower() in spelt_domains else _word(piece))
             else:
-                said.append(self._language.marks.get(piece, ""))
-        return " ".join(filter(None, said))
+                spoken.append(self._language.marks.get(piece, ""))
+        return " ".join(filter(None, spoken))
 
     def _handle(self, found: re.Match[str]) -> str:
-        return f"{self._language.marks['@']} {self._signs(found['name'])}"
+        return f"{self._language.marks['@']} {self._spell_address(found['name'])}"
 
     def _keys(self, found: re.Match[str]) -> str:
         names = {"*": self._language.marks["*"], "#": self._language.marks["#"]}
@@ -129,21 +129,21 @@ class Contacts:
         text = found.group()
         parts = re.findall(r"\d+", text)
         digits = sum(map(len, parts))
-        surely = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
-        if digits < 6 or not (surely or digits >= 7 or self._is_cued(found)):
+        certain = text[0] in "+0(" or "(" in text or (len(parts) > 2 and max(map(len, parts)) > 2)
+        if digits < 6 or not (certain or digits >= 7 or self._is_cued(found)):
             return None
         are_round = all(part.endswith("0") for part in parts)
-        if len(parts) == 2 and len(text) == 9 and are_round and not surely:
+        if len(parts) == 2 and len(text) == 9 and are_round and not certain:
             return None  # a range such as 1000-2000
         if text.startswith("+") and len(parts[0]) > 3:  # +6012-345
             parts[:1] = [parts[0][:2], parts[0][2:]]
         numbers = self._language.numbers
-        said = [numbers.grouped(part) for part in parts]
+        spoken = [numbers.grouped(part) for part in parts]
         if self._language.toll_free and re.match(r"1[- ][83]00[- ]", text):
-            said[:2] = [f"{numbers.cardinal(parts[0])} {numbers.cardinal(parts[1])}"]
-        return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(said)
+            spoken[:2] = [f"{numbers.cardinal(parts[0])} {numbers.cardinal(parts[1])}"]
+        return (f"{self._language.plus} " if text.startswith("+") else "") + ", ".join(spoken)
 
-    def _abroad(self, found: re.Match[str]) -> str:
+    def _international(self, found: re.Match[str]) -> str:
         numbers = self._language.numbers
         country, rest = numbers.each(found["country"]), numbers.grouped(found["rest"])
         return f"{self._language.plus} {country}, {rest}"
@@ -151,11 +151,11 @@ class Contacts:
     def _hash(self, found: re.Match[str]) -> str:
         parts = re.findall(r"\d+", found["code"])
         numbers = self._language.numbers
-        said = [
+        spoken = [
             numbers.cardinal(part) if len(parts) == 1 and len(part) < 3 else numbers.grouped(part)
             for part in parts
         ]
-        return f"{self._language.number} {', '.join(said)}"
+        return f"{self._language.number} {', '.join(spoken)}"
 
     def _network(self, found: re.Match[str]) -> str:
         dot = f" {self._language.marks['.']} "
@@ -167,9 +167,9 @@ class Contacts:
         if text.isdigit() and "-" not in text:
             return None
         parts = re.split("[-/]", text)
-        said = [" ".join(map(self._run, _RUN.findall(part))) for part in parts]
-        name = len(said) == 2 and said[0] == parts[0] and len(said[0]) > 1  # COVID-19
-        return (" " if name else ", ").join(said)
+        spoken = [" ".join(map(self._run, _RUN.findall(part))) for part in parts]
+        name = len(spoken) == 2 and spoken[0] == parts[0] and len(spoken[0]) > 1  # COVID-19
+        return (" " if name else ", ").join(spoken)
 
     def _run(self, run: str) -> str:
         """Read one or two digits as a number, more digits one by one.
@@ -212,7 +212,7 @@ class Contacts:
             return False
         return not digits.startswith(("0", "19", "20"))
 
-    def _within(self, found: re.Match[str]) -> str | None:
+    def _house_number(self, found: re.Match[str]) -> str | None:
         """Read a house number, not a range: Unit 15-3."""
         if not self._language.cues.place.search(_before(found)):
             return None
@@ -230,13 +230,13 @@ class Contacts:
         """True if the words before a number make it a name: code 4821, ending in 9012."""
         return bool(self._language.cues.code.search(_before(found)))
 
-    def _long(self, found: re.Match[str]) -> str | None:
+    def _long_number(self, found: re.Match[str]) -> str | None:
         digits = found.group()
         if digits.endswith("000") and digits[0] != "0" and not self._is_cued(found):
             return None
         return self._language.numbers.grouped(digits)
 
-    def _cued(self, found: re.Match[str]) -> str | None:
+    def _named_number(self, found: re.Match[str]) -> str | None:
         """Read a number that is a name digit by digit, unless it has two: room 12, order 15."""
         digits = found.group()
         if len(digits) <= 2 or not self._is_cued(found):
@@ -249,5 +249,5 @@ def _word(letters: str) -> str:
     low = letters.lower()
     if low == "www":
         return "W W W"
-    sayable = low in WORDS or (len(letters) > 2 and VOWELS.search(letters))
-    return low if sayable else spell(letters)
+    pronounceable = low in SHORT_WORDS or (len(letters) > 2 and VOWELS.search(letters))
+    return low if pronounceable else spell(letters)

@@ -1,4 +1,4 @@
-"""Rules for signs: sizes, multiples, fractions, ratios, comparisons, and signs on their own."""
+"""Rules for symbols: sizes, multiples, fractions, ratios, comparisons, single symbols."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ EXPIRY_YEAR = re.compile("(?:20)?(?:1[3-9]|[2-4]\\d)")  # 11/09 may be a day
 MONEY = r"[\d$€£¥₹R-]"
 
 
-class Signs:
-    """Rules for signs between numbers (`rules`) and for other signs (`plain`)."""
+class Symbols:
+    """Rules for symbols between numbers (`rules`) and for other symbols (`plain`)."""
 
     def __init__(self, language: Language) -> None:
         self._language, self._numbers = language, language.numbers
@@ -54,8 +54,8 @@ class Signs:
         return f"{self._numbers.number(found['first'])} {self._language.by} "
 
     def _times(self, found: re.Match[str]) -> str:
-        said = self._language.times.format(self._numbers.count(found["number"]))
-        return said.removesuffix("s") if found["number"] == "1" else said
+        spoken = self._language.times.format(self._numbers.count(found["number"]))
+        return spoken.removesuffix("s") if found["number"] == "1" else spoken
 
     def _several(self, found: re.Match[str]) -> str:
         return self._numbers.count(found["number"]) + " "
@@ -106,7 +106,7 @@ class Signs:
     def _star(self, found: re.Match[str]) -> str | None:
         """Read 5 * 3, and the star key of a telephone."""
         before = text_before(found)
-        behind = text_after(found, 8)
-        if before.rstrip()[-1:].isdigit() and behind.lstrip()[:1].isdigit():
+        after = text_after(found, 8)
+        if before.rstrip()[-1:].isdigit() and after.lstrip()[:1].isdigit():
             return self._language.symbols["×"]
         return self._language.marks["*"] if self._language.cues.key.search(before) else None

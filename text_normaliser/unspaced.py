@@ -10,7 +10,7 @@ from text_normaliser.reader import Reader
 Substitution = tuple[re.Pattern[str], str]
 
 
-class Spaced:
+class UnspacedReader:
     """Reader that puts spaces around numbers, applies the shared rules and removes the spaces."""
 
     def __init__(
@@ -23,8 +23,8 @@ class Spaced:
     def read(self, text: str) -> str:
         """Return the text in words, or the same object if there is nothing to read."""
         apart = _substituted(text, self._apart)
-        said = self._reader.read(apart)
-        return text if said is apart else _substituted(said, self._joined)
+        spoken = self._reader.read(apart)
+        return text if spoken is apart else _substituted(spoken, self._joined)
 
 
 def _substituted(text: str, substitutions: Sequence[Substitution]) -> str:
