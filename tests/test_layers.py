@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_parts_of_one_layer_do_not_import_each_other_in_a_circle() -> None:
 
 def test_every_part_has_a_layer() -> None:
     assert {part_of(name_of(path)) for path in MODULES} == set(RANK)
+
+
+def test_the_map_in_contributing_has_these_layers_and_every_folder_of_tests() -> None:
+    text = (APP.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("| part | contents |\n|---|---|\n")[2].partition("\n\n")[0]
+    cells = [re.findall(r"`([^`]+)`", row.split("|")[1]) for row in table.splitlines()]
+    layers = [
+        {name.removesuffix("/").removesuffix(".py").replace("/", ".") for name in names}
+        for names in cells
+    ]
+    assert layers == list(LAYERS)
+    folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
+    assert {folder for folder in folders if f"`{folder}/`" not in text} == set()
 
 
 def test_the_normaliser_imports_nothing_of_the_application() -> None:
