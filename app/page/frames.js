@@ -17,26 +17,26 @@ const LENGTHS = { mp3: mp3Bytes, aac: adtsBytes };
  * Return the formats that this browser decodes frame by frame.
  * Browsers offer no AudioDecoder to pages that come neither over https nor from localhost.
  */
-export async function framed() {
+export async function frameFormats() {
   if (!globalThis.AudioDecoder) return [];
-  const asked = Object.entries(CODECS).map(async ([format, codec]) => {
+  const checks = Object.entries(CODECS).map(async ([format, codec]) => {
     const config = { codec, sampleRate: 24_000, numberOfChannels: 1 };
     const { supported } = await AudioDecoder.isConfigSupported(config);
     return supported ? format : null;
   });
-  return (await Promise.all(asked)).filter(Boolean);
+  return (await Promise.all(checks)).filter(Boolean);
 }
 
 /**
- * Decodes the bytes of a stream, cut anywhere, and passes the samples to `hear`.
- * After an error of the decoder, `hear` receives no more samples.
+ * Decodes the bytes of a stream, cut anywhere, and passes the samples to `onSamples`.
+ * After an error of the decoder, `onSamples` receives no more samples.
  */
 export class FrameDecoder {
-  constructor(format, rate_hz, hear) {
+  constructor(format, rate_hz, onSamples) {
     this.bytesOf = LENGTHS[format];
     this.rest = new Uint8Array(0);
     this.frames = 0;
-    this.decoder = new AudioDecoder({ output: (data) => hear(toSamples(data)), error: () => {} });
+    this.decoder = new AudioDecoder({ output: (data) => onSamples(toSamples(data)), error: () => {} });
     this.decoder.configure({ codec: CODECS[format], sampleRate: rate_hz, numberOfChannels: 1 });
   }
 

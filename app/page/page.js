@@ -1,31 +1,32 @@
 // The page: send the form as a request and play the response while it arrives.
 
-import { Failure, answerOf } from "./answer.js";
-import { FrameDecoder, framed } from "./frames.js";
+import { Failure, fetchResponse } from "./request.js";
+import { FrameDecoder, frameFormats } from "./frames.js";
 import { Player, SampleReader, join, withSizes } from "./sound.js";
 import { Waveform } from "./waveform.js";
 
 const RAW = ["wav", "pcm"];
-const FRAMED = await framed();
+const FRAMED = await frameFormats();
 // Formats that play while they arrive. A browser decodes the others only when they are complete.
 const STREAMED = [...RAW, ...FRAMED];
 const RATE_HZ = 24_000; // rate of the codecs; a response of another rate gets its own AudioContext
 const KEY = "speech-server-key"; // name of the API key in sessionStorage
 
-const identified = [...document.querySelectorAll("[id]")];
-const at = Object.fromEntries(identified.map((element) => [element.id, element]));
-const waveform = new Waveform(at.wave);
+const withId = [...document.querySelectorAll("[id]")];
+const elements = Object.fromEntries(withId.map((element) => [element.id, element]));
+const waveform = new Waveform(elements.wave);
 let limits = null;
 
-/** The current or the last request. */
+/** The current or the last speech request. */
 export let run = null;
 
-class Run {
+/** One speech request, with the player and the chunks of its response. */
+class SpeechRun {
   constructor(format) {
     this.format = format;
-    this.asked_ms = performance.now();
+    this.started_ms = performance.now();
     this.abort = new AbortController();
-    this.parts = [];
+    this.chunks = [];
     this.active = true;
     this.file = null; // the complete response for the download
     this.open(RATE_HZ); // within the click, because Safari does not play contexts opened later
@@ -40,19 +41,19 @@ class Run {
   }
 
   get elapsed_s() {
-    return (performance.now() - this.asked_ms) / 1000;
+    return (performance.now() - this.started_ms) / 1000;
   }
 
   /** Play samples and add them to the waveform. */
-  hear(samples) {
+  play(samples) {
     if (!samples.length || !this.active) return;
     if (!this.player.scheduled) {
-      at.first.textContent = duration(this.elapsed_s);
-      tell("Playing");
+      elements.first.textContent = duration(this.elapsed_s);
+      setStatus("Playing");
     }
     this.player.feed(samples);
     waveform.add(samples, this.context.sampleRate);
-    at.length.textContent = duration(waveform.length_s);
+    elements.length.textContent = duration(waveform.length_s);
   }
 
   end() {
@@ -63,78 +64,78 @@ class Run {
 }
 
 async function speak() {
-  if (!limits) await learn(); // the server was unreachable when the page was opened
+  if (!limits) await loadLimits(); // the server was unreachable when the page was opened
   stop();
-  at.error.textContent = "";
-  for (const figure of [at.first, at.whole, at.length]) figure.textContent = "–";
+  elements.error.textContent = "";
+  for (const figure of [elements.first, elements.whole, elements.length]) figure.textContent = "–";
   waveform.clear();
-  const mine = (run = new Run(at.format.value));
-  offer();
-  tell("Waiting for audio");
-  requestAnimationFrame(follow);
+  const speech = (run = new SpeechRun(elements.format.value));
+  updateButtons();
+  setStatus("Waiting for audio");
+  requestAnimationFrame(drawWaveform);
   try {
-    await receive(mine);
-    await mine.player.ended();
-    if (mine.active) tell(summary(mine));
+    await receive(speech);
+    await speech.player.ended();
+    if (speech.active) setStatus(summary(speech));
   } catch (error) {
-    if (mine.active) report(error, mine);
-    await mine.player.ended(); // audio received before an error is still played
+    if (speech.active) showError(error, speech);
+    await speech.player.ended(); // audio received before an error is still played
   }
-  if (mine.active) mine.end();
-  offer();
+  if (speech.active) speech.end();
+  updateButtons();
 }
 
-async function receive(mine) {
-  const answer = await ask("v1/audio/speech", {
+async function receive(speech) {
+  const response = await send("v1/audio/speech", {
     method: "POST",
     body: JSON.stringify(request()),
     headers: { "Content-Type": "application/json" },
-    signal: mine.abort.signal,
+    signal: speech.abort.signal,
   });
-  mine.open(Number(answer.headers.get("x-audio-sample-rate")) || RATE_HZ);
-  const reader = readerOf(mine);
-  const body = answer.body.getReader();
+  speech.open(Number(response.headers.get("x-audio-sample-rate")) || RATE_HZ);
+  const decoder = decoderOf(speech);
+  const body = response.body.getReader();
   try {
-    for (let piece = await body.read(); !piece.done; piece = await body.read()) {
-      mine.parts.push(piece.value);
-      reader?.feed(piece.value);
+    for (let read = await body.read(); !read.done; read = await body.read()) {
+      speech.chunks.push(read.value);
+      decoder?.feed(read.value);
     }
-    at.whole.textContent = duration(mine.elapsed_s);
+    elements.whole.textContent = duration(speech.elapsed_s);
   } finally {
-    await reader?.finish();
+    await decoder?.finish();
   }
-  const bytes = join(mine.parts);
-  const type = answer.headers.get("content-type");
-  mine.file = new Blob([mine.format === "wav" ? withSizes(bytes) : bytes], { type });
-  offer();
-  if (!mine.player.scheduled) mine.hear(await decoded(mine, bytes));
+  const bytes = join(speech.chunks);
+  const type = response.headers.get("content-type");
+  speech.file = new Blob([speech.format === "wav" ? withSizes(bytes) : bytes], { type });
+  updateButtons();
+  if (!speech.player.scheduled) speech.play(await decoded(speech, bytes));
 }
 
 /** Return a decoder that plays the response while it arrives, or null if it must be complete. */
-function readerOf(mine) {
-  const { format, context } = mine;
-  const hear = (samples) => mine.hear(samples);
-  if (FRAMED.includes(format)) return new FrameDecoder(format, context.sampleRate, hear);
+function decoderOf(speech) {
+  const { format, context } = speech;
+  const play = (samples) => speech.play(samples);
+  if (FRAMED.includes(format)) return new FrameDecoder(format, context.sampleRate, play);
   if (!RAW.includes(format)) return null;
   const samples = new SampleReader(format);
-  return { feed: (bytes) => hear(samples.feed(bytes)), finish: () => {} };
+  return { feed: (bytes) => play(samples.feed(bytes)), finish: () => {} };
 }
 
-async function decoded(mine, bytes) {
+async function decoded(speech, bytes) {
   try {
-    return (await mine.context.decodeAudioData(bytes.buffer)).getChannelData(0);
+    return (await speech.context.decodeAudioData(bytes.buffer)).getChannelData(0);
   } catch {
     const advice = "The audio is complete. Download it, or choose wav.";
-    throw new Failure(`This browser cannot play ${mine.format}. ${advice}`);
+    throw new Failure(`This browser cannot play ${speech.format}. ${advice}`);
   }
 }
 
-function report(error, mine) {
-  const after = mine?.player.scheduled ? ` after ${duration(waveform.length_s)} of audio` : "";
+function showError(error, speech) {
+  const after = speech?.player.scheduled ? ` after ${duration(waveform.length_s)} of audio` : "";
   const cut = `The response was cut off${after}. See the server log.`;
-  tell("");
-  if (error.status === 401) at.access.open = true;
-  at.error.textContent = error instanceof Failure ? error.message : cut;
+  setStatus("");
+  if (error.status === 401) elements.access.open = true;
+  elements.error.textContent = error instanceof Failure ? error.message : cut;
 }
 
 function summary({ player }) {
@@ -143,32 +144,32 @@ function summary({ player }) {
 }
 
 /** Send a request, with the API key if there is one, and return the response. */
-async function ask(path, options = {}) {
-  const key = at.key.value ? { Authorization: `Bearer ${at.key.value}` } : {};
-  return answerOf(path, { ...options, headers: { ...options.headers, ...key } });
+async function send(path, options = {}) {
+  const key = elements.key.value ? { Authorization: `Bearer ${elements.key.value}` } : {};
+  return fetchResponse(path, { ...options, headers: { ...options.headers, ...key } });
 }
 
 function stop() {
   if (!run?.active) return;
   run.end();
-  tell("Stopped");
-  offer();
+  setStatus("Stopped");
+  updateButtons();
 }
 
 /** Update the buttons. They are never really disabled, so that they keep the focus. */
-function offer() {
-  at.stop.ariaDisabled = String(!run?.active);
-  at.download.ariaDisabled = String(!run?.file);
+function updateButtons() {
+  elements.stop.ariaDisabled = String(!run?.active);
+  elements.download.ariaDisabled = String(!run?.file);
 }
 
-function follow() {
-  if (run.context.state !== "closed") waveform.draw(run.player.heard_s);
+function drawWaveform() {
+  if (run.context.state !== "closed") waveform.draw(run.player.played_s);
   else waveform.draw();
-  if (run.active) requestAnimationFrame(follow);
+  if (run.active) requestAnimationFrame(drawWaveform);
 }
 
-function tell(words) {
-  at.status.textContent = words;
+function setStatus(text) {
+  elements.status.textContent = text;
 }
 
 function download() {
@@ -181,43 +182,44 @@ function download() {
 }
 
 function request() {
-  const voice = at.voice.selectedOptions[0];
-  const chosen = { input: at.text.value, response_format: at.format.value };
+  const voice = elements.voice.selectedOptions[0];
+  const chosen = { input: elements.text.value, response_format: elements.format.value };
   if (voice) chosen.voice = voice.value === voice.text ? voice.value : { id: voice.value };
-  if (Number(at.speed.value) !== 1) chosen.speed = Number(at.speed.value);
+  if (Number(elements.speed.value) !== 1) chosen.speed = Number(elements.speed.value);
   return chosen;
 }
 
 /** Return the curl command for a shell, with single quotes escaped and without the API key. */
 function curlLine() {
   const body = JSON.stringify(request()).replaceAll("'", "'\\''");
-  const key = at.key.value ? ` -H "Authorization: Bearer $API_KEY"` : "";
+  const key = elements.key.value ? ` -H "Authorization: Bearer $API_KEY"` : "";
   const url = new URL("v1/audio/speech", document.baseURI);
   const options = `-H 'Content-Type: application/json'${key} -d '${body}'`;
-  return `curl '${url}' ${options} --output speech.${at.format.value}`;
+  return `curl '${url}' ${options} --output speech.${elements.format.value}`;
 }
 
 async function copy() {
   try {
-    await navigator.clipboard.writeText(at.curl.textContent);
-    at.copied.textContent = "Copied";
+    await navigator.clipboard.writeText(elements.curl.textContent);
+    elements.copied.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(at.curl); // the clipboard needs https or localhost
-    at.copied.textContent = "Selected. Press Ctrl+C to copy.";
+    getSelection().selectAllChildren(elements.curl); // the clipboard needs https or localhost
+    elements.copied.textContent = "Selected. Press Ctrl+C to copy.";
   }
 }
 
-function show() {
-  const [length, most] = [[...at.text.value].length, limits?.input_characters];
-  const [used, limit] = [length, most].map((number) => number?.toLocaleString("en"));
-  at.count.textContent = most ? `${used} of ${limit} characters` : "";
-  at.count.classList.toggle("over", length > most);
-  at.times.textContent = `${Number(at.speed.value).toFixed(2)} ×`;
-  at.heard.textContent = STREAMED.includes(at.format.value)
+function updateForm() {
+  const length = [...elements.text.value].length;
+  const limit = limits?.input_characters;
+  const [used, most] = [length, limit].map((number) => number?.toLocaleString("en"));
+  elements.count.textContent = limit ? `${used} of ${most} characters` : "";
+  elements.count.classList.toggle("over", length > limit);
+  elements.times.textContent = `${Number(elements.speed.value).toFixed(2)} ×`;
+  elements.playback.textContent = STREAMED.includes(elements.format.value)
     ? ""
     : `This browser plays only ${STREAMED.join(", ")} before the response is complete.`;
-  at.curl.textContent = curlLine();
-  at.copied.textContent = "";
+  elements.curl.textContent = curlLine();
+  elements.copied.textContent = "";
 }
 
 function duration(seconds) {
@@ -229,38 +231,38 @@ function fill(select, options, chosen) {
   select.replaceChildren(...options.map(option));
 }
 
-async function learn() {
+async function loadLimits() {
   try {
-    limits = await (await ask("page/limits")).json();
-    at.model.textContent = limits.model;
-    [at.speed.min, at.speed.max] = [limits.slowest, limits.fastest];
+    limits = await (await send("page/limits")).json();
+    elements.model.textContent = limits.model;
+    [elements.speed.min, elements.speed.max] = [limits.slowest, limits.fastest];
     const { formats } = limits;
     const first = formats.find((name) => RAW.includes(name));
-    fill(at.format, formats.map((name) => [name, name]), first);
-    show();
-    const { voices } = await (await ask("v1/audio/voices")).json();
-    fill(at.voice, voices.map(({ id, name }) => [id, name]), limits.voice);
-    show();
-    tell("Ready");
+    fill(elements.format, formats.map((name) => [name, name]), first);
+    updateForm();
+    const { voices } = await (await send("v1/audio/voices")).json();
+    fill(elements.voice, voices.map(({ id, name }) => [id, name]), limits.voice);
+    updateForm();
+    setStatus("Ready");
   } catch (error) {
-    report(error);
+    showError(error);
   }
 }
 
-at.key.value = sessionStorage.getItem(KEY) ?? "";
-at.key.addEventListener("change", () => {
-  sessionStorage.setItem(KEY, at.key.value);
-  at.error.textContent = "";
-  learn();
+elements.key.value = sessionStorage.getItem(KEY) ?? "";
+elements.key.addEventListener("change", () => {
+  sessionStorage.setItem(KEY, elements.key.value);
+  elements.error.textContent = "";
+  loadLimits();
 });
-at.form.addEventListener("submit", (event) => {
+elements.form.addEventListener("submit", (event) => {
   event.preventDefault();
   speak();
 });
-at.stop.addEventListener("click", stop);
-at.download.addEventListener("click", download);
-at.copy.addEventListener("click", copy);
-document.addEventListener("input", show);
+elements.stop.addEventListener("click", stop);
+elements.download.addEventListener("click", download);
+elements.copy.addEventListener("click", copy);
+document.addEventListener("input", updateForm);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") stop();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -268,4 +270,4 @@ document.addEventListener("keydown", (event) => {
     speak();
   }
 });
-learn();
+loadLimits();

@@ -1,6 +1,6 @@
 // Play wav and pcm while they arrive: parse samples and schedule them without gaps.
 
-// Delay between the first samples and their playback, by which later pieces may be late.
+// Delay between the first samples and their playback, by which later chunks may be late.
 const LEAD_S = 0.1;
 
 /** Parses a stream of 16-bit mono little-endian PCM into samples in [-1, 1]. Skips a WAV header. */
@@ -60,14 +60,14 @@ function toSamples(bytes) {
   return Float32Array.from({ length: bytes.length / 2 }, sample);
 }
 
-/** Plays samples on an AudioContext of the same rate, each piece at the end of the last one. */
+/** Plays samples on an AudioContext of the same rate, each chunk at the end of the last one. */
 export class Player {
   constructor(context) {
     this.context = context;
     this.scheduled = 0; // samples
     this.gaps = 0; // times that playback ran out of samples
     this.origin = 0; // the context's frame of the first sample, moved by each gap
-    this.heard = 0;
+    this.played = 0;
     this.last = null;
   }
 
@@ -89,13 +89,13 @@ export class Player {
   }
 
   /** Seconds of audio that have been played. */
-  get heard_s() {
+  get played_s() {
     const { currentTime, outputLatency = 0, sampleRate } = this.context;
     const now = (currentTime - outputLatency) * sampleRate;
-    const heard = Math.min(now - this.origin, this.scheduled);
+    const played = Math.min(now - this.origin, this.scheduled);
     // The maximum keeps it monotonic: the latency is an estimate, and a gap moves the origin.
-    this.heard = Math.max(this.heard, heard);
-    return this.heard / sampleRate;
+    this.played = Math.max(this.played, played);
+    return this.played / sampleRate;
   }
 
   /** Resolve when all samples so far have been played. */

@@ -19,7 +19,7 @@ export class Waveform {
   /** Remove all samples. */
   clear() {
     this.peaks = [];
-    this.length_s = this.filled = this.peak = this.heard_s = 0;
+    this.length_s = this.filled = this.peak = this.played_s = 0;
     this.span_s = SHORTEST_S;
     this.draw();
   }
@@ -39,9 +39,9 @@ export class Waveform {
     this.length_s += samples.length / rate;
   }
 
-  /** Draw the waveform, of which `heard_s` seconds have been played. */
-  draw(heard_s = this.heard_s) {
-    this.heard_s = heard_s;
+  /** Draw the waveform, of which `played_s` seconds have been played. */
+  draw(played_s = this.played_s) {
+    this.played_s = played_s;
     const goal_s = Math.max(SHORTEST_S, this.length_s);
     this.span_s += (goal_s - this.span_s) * (still.matches ? 1 : EASE);
     if (Math.abs(goal_s - this.span_s) < 0.01) this.span_s = goal_s;
@@ -50,11 +50,11 @@ export class Waveform {
     const bars = Math.floor(width / devicePixelRatio / STEP_PX);
     const style = getComputedStyle(this.canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`);
-    const [empty, ahead, heard] = ["line", "ahead", "accent"].map(colour);
+    const [empty, ahead, played] = ["line", "ahead", "accent"].map(colour);
     for (let bar = 0; bar < bars; bar += 1) {
       const [from_s, to_s] = [bar, bar + 1].map((edge) => (edge / bars) * this.span_s);
       const peak = this.peakOf(from_s, to_s);
-      this.paint.fillStyle = peak === null ? empty : from_s < this.heard_s ? heard : ahead;
+      this.paint.fillStyle = peak === null ? empty : from_s < this.played_s ? played : ahead;
       this.drawBar(bar, peak ?? 0);
     }
   }
@@ -70,7 +70,7 @@ export class Waveform {
     const first = Math.floor(from_s * BINS_PER_S);
     if (first >= this.peaks.length) return null;
     const last = Math.max(first + 1, Math.floor(to_s * BINS_PER_S));
-    return this.peaks.slice(first, last).reduce((most, peak) => Math.max(most, peak), 0);
+    return this.peaks.slice(first, last).reduce((highest, peak) => Math.max(highest, peak), 0);
   }
 
   fit() {

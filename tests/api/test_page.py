@@ -137,7 +137,7 @@ def test_every_id_that_is_used_exists_once() -> None:
     ids = elements.values("id")
     assert len(ids) == len(set(ids))
     script, style = text_of("page.js"), text_of("page.css")
-    used = {*re.findall(r"\bat\.(\w+)", script), *re.findall(r"#([a-z]+)(?=[\s:.,{])", style)}
+    used = {*re.findall(r"\belements\.(\w+)", script), *re.findall(r"#([a-z]+)(?=[\s:.,{])", style)}
     assert {"text", "speak", "wave", "error"} <= used <= set(ids)
     assert {*elements.values("for"), *elements.values("aria-describedby")} <= set(ids)
 
@@ -206,7 +206,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_and_edges_stand_out(scheme: int) -> None:
     found = colours(re.findall(r":root \{(.*?)\}", text_of("page.css"), re.DOTALL)[scheme])
-    pairs = [(ink, ground) for ink in ("ink", "quiet", "accent") for ground in ("ground", "panel")]
+    pairs = [(ink, ground) for ink in ("ink", "muted", "accent") for ground in ("ground", "panel")]
     for ink, ground in [
         *pairs,
         ("on-accent", "accent"),

@@ -6,17 +6,17 @@ EXPOSE = """async () => { window.page = await import("/page/page.js"); }"""
 # What the page says of its last answer.
 RUN = """async () => {
   const { run } = await import("/page/page.js");
-  return { scheduled: run.player.scheduled, heard_s: run.player.heard_s, state: run.context.state };
+  return { scheduled: run.player.scheduled, played_s: run.player.played_s, state: run.context.state };
 }"""
 # Seconds heard, noted until the context is closed.
 HEARD = """async () => {
   const { run } = await import("/page/page.js");
-  const heard_s = [];
+  const played_s = [];
   while (run.context.state !== "closed") {
-    heard_s.push(run.player.heard_s);
+    played_s.push(run.player.played_s);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return heard_s;
+  return played_s;
 }"""
 FILE = """async () => {
   const { run } = await import("/page/page.js");
@@ -128,8 +128,8 @@ ELEMENT = """async ([encoded, type]) => {
   element.ondurationchange = () => { known_s ??= element.duration; };
   await element.play().catch(() => {});
   await new Promise((resolve) => { element.onended = element.onerror = resolve; if (element.error) resolve(); });
-  const { currentTime: heard_s, ended, error } = element;
-  return { duration_s: known_s, heard_s, ended, error: error && error.message };
+  const { currentTime: played_s, ended, error } = element;
+  return { duration_s: known_s, played_s, ended, error: error && error.message };
 }"""
 OUTLINED = "() => getComputedStyle(document.activeElement).outlineStyle"
 OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"

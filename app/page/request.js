@@ -9,22 +9,22 @@ export class Failure extends Error {
 }
 
 /** Return a successful response. Throws a Failure with the server's message, or an AbortError. */
-export async function answerOf(path, options) {
-  const answer = await fetch(path, options).catch((error) => {
+export async function fetchResponse(path, options) {
+  const response = await fetch(path, options).catch((error) => {
     throw error.name === "AbortError" ? error : new Failure("The server cannot be reached.");
   });
-  if (!answer.ok) throw new Failure(await reason(answer), answer.status);
-  return answer;
+  if (!response.ok) throw new Failure(await reason(response), response.status);
+  return response;
 }
 
-async function reason(answer) {
-  const wait_s = answer.headers.get("retry-after");
+async function reason(response) {
+  const wait_s = response.headers.get("retry-after");
   const again = wait_s ? ` You may try again after ${wait_s} s.` : "";
   try {
-    const { message, code } = (await answer.json()).error;
-    return `${message} (${[answer.status, code].filter(Boolean).join(" ")}).${again}`;
+    const { message, code } = (await response.json()).error;
+    return `${message} (${[response.status, code].filter(Boolean).join(" ")}).${again}`;
   } catch {
-    const status = `${answer.status} ${answer.statusText}`.trimEnd();
+    const status = `${response.status} ${response.statusText}`.trimEnd();
     return `The server responded with ${status}.${again}`;
   }
 }
