@@ -27,7 +27,9 @@ class ObedientEngine(FixedEngine):
     """Generates 1 s of codes for any text, and faults for some texts."""
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
-        """Never begin ("Wait."), never end ("Go on."), take 1.5 s ("Slowly."), or send what a codec breaks on."""
+        """Never begin ("Wait."), never end ("Go on."), take 1.5 s ("Slowly."), or send what a codec
+        breaks on.
+        """
         if "Wait." in prompt:
             await asyncio.sleep(FOR_EVER_S)
         for word, code in CODES.items():

@@ -58,7 +58,7 @@ MODULES = [path for path in sorted(APP.rglob("*.py")) if path != APP / "__init__
 
 
 def name_of(path: Path) -> str:
-    """Return `engine.vllm.sse` for app/engine/vllm/sse.py, and `codec` for app/codec/__init__.py."""
+    """Map app/engine/vllm/sse.py to `engine.vllm.sse`, and app/codec/__init__.py to `codec`."""
     return ".".join(path.relative_to(APP).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -82,7 +82,10 @@ async def test_a_process_that_is_stopped_for_longer_than_all_limits_breaks_nothi
         engine._scripts[:] = [late, paced, paused]
         asked = asyncio.gather(*(client.post(SPEECH, json=HELLO) for _ in range(3)))
         body = b'{"input": "Hello there.", "response_format": "pcm"}'
-        lines = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+        lines = (
+            f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}"
+        )
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(f"{lines}\r\nconnection: close\r\n\r\n".encode() + body[:9])
         await writer.drain()

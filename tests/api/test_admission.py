@@ -399,7 +399,9 @@ async def test_a_stream_that_its_engine_cannot_keep_up_with_counts_for_no_other(
 
 
 async def test_what_is_played_is_what_is_predicted_from() -> None:
-    """Ten answers with a codec that does nothing: something is known, and it says that there is room."""
+    """Ten answers with a codec that does nothing: something is known, and it says that there is
+    room.
+    """
     async with serving(FixedEngine(CODES)) as served:
         load = served.service.load_estimate
         await served.client.post(SPEECH, json={**HELLO, "stream": False})

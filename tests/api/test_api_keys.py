@@ -154,7 +154,10 @@ async def test_without_keys_everybody_is_let_in() -> None:
 
 async def test_a_wrong_key_is_refused_before_the_body_is_read(served: Served) -> None:
     """And whatever its length: a body over the cap would be 413."""
-    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5000000\r\n\r\n"
+    head = (
+        f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+        "content-length: 5000000\r\n\r\n"
+    )
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(head.encode())
     async with asyncio.timeout(5):

@@ -69,7 +69,7 @@ def codec_and_settings(name: str) -> tuple[Codec, Settings]:
 
 
 def numbers_for(spec: CodecSpec) -> list[int]:
-    """Token numbers of 3 s (SNAC: 0.8 s, it is slower), as the profile of that codec writes them."""
+    """Token numbers of 3 s (SNAC: 0.8 s, it is slower), as the profile of the codec writes them."""
     rng = np.random.default_rng(5)
     if spec.codes_per_frame == 1:
         return [int(code) for code in rng.integers(0, spec.vocabulary, 153)]

@@ -91,7 +91,9 @@ def limits(url: str, **values: object) -> Settings:
 async def scripted(
     codec: ToneCodec, *scripts: Sequence[Step], **values: object
 ) -> AsyncGenerator[tuple[Served, ScriptedEngine]]:
-    """The service before a scripted engine; at the end the engine has no connection, and a good request succeeds."""
+    """The service before a scripted engine; at the end the engine has no connection, and a good
+    request succeeds.
+    """
     async with (
         ScriptedEngine(scripts, good=CODES) as engine,
         serving(None, codec, limits(engine.url, **values)) as served,
@@ -114,7 +116,9 @@ async def against(
 
 
 async def status_of(served: Served, **fields: object) -> tuple[int, str]:
-    """Status and error code of an answer that must be a refusal in our shape, without the engine's words."""
+    """Status and error code of an answer that must be a refusal in our shape, without the engine's
+    words.
+    """
     asked = await served.client.post(SPEECH, json={**HELLO, **fields})
     assert "SECRET" not in asked.text
     return asked.status_code, asked.json()["error"]["code"]
@@ -132,7 +136,7 @@ async def broken_off(served: Served) -> bytes:
 
 
 async def broken_events(served: Served) -> tuple[bytes, str]:
-    """The sound of events that must end in an error event and a broken body, and that error's code."""
+    """The sound of events that end in an error event and a broken body, and the error's code."""
     sound, last = b"", {}
     with pytest.raises(httpx.RemoteProtocolError):
         async with served.client.stream(

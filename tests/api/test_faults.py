@@ -50,7 +50,10 @@ async def raw_request(
     client.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", served.port))
-    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    head = (
+        f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
+        "content-type: application/json\r\n"
+    )
     await loop.sock_sendall(
         client, head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body
     )
@@ -275,7 +278,7 @@ async def test_a_client_that_reads_nothing_is_closed_at_the_write_limit(stream: 
 
 
 async def closed_by_peer(client: socket.socket) -> None:
-    """Read what the system had buffered: the end comes early, and it is not a chunked body's end."""
+    """Read the bytes that the system had buffered: they end early, without a last chunk."""
     loop, received = asyncio.get_running_loop(), b""
     with contextlib.suppress(ConnectionResetError):
         async with asyncio.timeout(5):

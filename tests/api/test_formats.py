@@ -35,7 +35,9 @@ async def pcm(served: Served, **fields: object) -> NDArray[np.float64]:
 
 
 def best_db(expected: NDArray[np.float64], heard: NDArray[np.float64]) -> float:
-    """Signal to error where the two agree best: a lossy stream begins with what its encoder looks ahead."""
+    """Signal to error where the two agree best: a lossy stream begins with what its encoder looks
+    ahead.
+    """
     delays = range(0, max(1, len(heard) - len(expected) + 1))
     spectrum = np.fft.irfft(
         np.fft.rfft(heard, 2**18) * np.conj(np.fft.rfft(expected, 2**18)), 2**18

@@ -28,7 +28,8 @@ FLOODS = st.builds(
 TEXTS = st.lists(
     st.one_of(CONTROLS, SURROGATES, BIDI, INVISIBLE, FLOODS, st.text(max_size=4)), max_size=12
 ).map("".join)
-# Nothing of these may stand in a prompt: categories of what cannot be seen, and a mark on a mark on a mark.
+# Nothing of these may stand in a prompt: categories of what cannot be seen, and a mark on a mark on
+# a mark.
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 JOINERS = "\u200c\u200d"
 

@@ -170,7 +170,9 @@ async def test_a_caller_with_a_limit_of_tokens_is_let_in() -> None:
 @pytest.mark.fault(53)
 @pytest.mark.parametrize("name", ["wav", "pcm", "flac"])
 async def test_a_whole_body_is_held_once(name: Format) -> None:
-    """Noise of 100 s, from the encoder to the socket: the most that is held at a time is hardly more than the body."""
+    """Noise of 100 s, from the encoder to the socket: the most that is held at a time is hardly
+    more than the body.
+    """
     rate_hz = 48_000
     second = np.random.default_rng(0).uniform(-0.5, 0.5, rate_hz).astype(np.float32)
     sent = head_bytes = 0

@@ -1,4 +1,4 @@
-"""Normalisation of texts: the prompt that the engine receives, and the route that shows the text."""
+"""Normalisation of texts: the prompt that the engine gets, and the route that shows the text."""
 
 from __future__ import annotations
 

@@ -71,7 +71,10 @@ async def test_the_limit_holds_for_a_handshake(served: Served) -> None:
 
 @pytest.mark.parametrize("digits", [b"0" * 5_000 + b"2", b"0" * 18 + b"2", b"2"], ids=len)
 async def test_a_length_with_leading_zeros_is_what_it_says(served: Served, digits: bytes) -> None:
-    head = b"POST /v1/audio/normalize HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    head = (
+        b"POST /v1/audio/normalize HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        b"content-type: application/json\r\n"
+    )
     head, body = await answer_to(served, head + b"content-length: " + digits + b"\r\n\r\n{}")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body)["error"]["code"] == "missing"

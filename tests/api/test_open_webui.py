@@ -68,7 +68,8 @@ async def speech(
 ) -> bytes | tuple[int, str]:
     """As `speech`: the bytes that it keeps as mp3, or the status and the words that its user sees.
 
-    aiohttp lets go of an answer whose status it raises, so that its user is shown the status, never the message.
+    aiohttp lets go of an answer whose status it raises, so that its user is shown the status, never
+    the message.
     """
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:

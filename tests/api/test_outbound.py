@@ -156,8 +156,13 @@ def uploads(url: str) -> list[bytes]:
     return [
         f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n".encode(),
         f"ffconcat version 1.0\nfile '{url}'\n".encode(),
-        f"v=0\no=- 0 0 IN IP4 {address}\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n".encode(),
-        f'<?xml version="1.0"?><!DOCTYPE a SYSTEM "{url}"><MPD><BaseURL>{url}</BaseURL></MPD>'.encode(),
+        (
+            f"v=0\no=- 0 0 IN IP4 {address}\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+            "m=audio 5004 RTP/AVP 0\n"
+        ).encode(),
+        (
+            f'<?xml version="1.0"?><!DOCTYPE a SYSTEM "{url}"><MPD><BaseURL>{url}</BaseURL></MPD>'
+        ).encode(),
         f"[playlist]\nFile1={url}\nNumberOfEntries=1\n".encode(),
         url.encode(),
     ]

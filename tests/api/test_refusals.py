@@ -279,7 +279,10 @@ async def test_a_body_over_the_cap_is_413_in_the_same_shape(served: Served, chun
 @pytest.mark.fault(32)
 async def test_a_body_of_200_mb_is_413_and_not_kept() -> None:
     piece = b"20000\r\n" + b" " * 0x20000 + b"\r\n"
-    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        "transfer-encoding: chunked\r\n\r\n"
+    )
     settings = settings_for_tests(request_read_timeout_s=0.5)
     async with serving(FixedEngine(list(range(100))), settings=settings) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)

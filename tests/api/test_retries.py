@@ -87,7 +87,9 @@ async def test_after_the_first_byte_there_is_no_second_attempt() -> None:
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("response_format", ["pcm", "wav", "mp3", "flac"])
 async def test_a_whole_body_may_begin_again_until_its_end(response_format: str) -> None:
-    """Two windows of the first attempt are decoded and encoded by the time it fails; nothing of it is in the answer."""
+    """Two windows of the first attempt are decoded and encoded by the time it fails; nothing of it
+    is in the answer.
+    """
     lost = answer(events(range(1_000, 1_300), finish=None))[:-2]
     async with between([*lost, Sleep(0.3), Reset()]) as (served, engine, _):
         body = await whole(served, response_format=response_format, input="Hello there.")

@@ -35,7 +35,9 @@ async def served() -> AsyncGenerator[Served]:
 
 
 async def generate(served: Served, key: str = "", **fields: object) -> httpx.Response:
-    """As `custom.post('/generate-voice')`: every field is always there; without a key its place stays empty."""
+    """As `custom.post('/generate-voice')`: every field is always there; without a key its place
+    stays empty.
+    """
     body = {
         "response_format": "mp3",
         "voice": "alloy",

@@ -20,8 +20,12 @@ HEAD = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n
 SIZED = HEAD + f"content-length: {len(BODY)}\r\n\r\n".encode()
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 LAST_CHUNK = CHUNKED + f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n"  # trailers may follow
-HANDSHAKE = b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-KEY = b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"  # the rest of a handshake
+HANDSHAKE = (
+    b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n"
+    b"upgrade: websocket\r\n"
+)
+# The rest of a handshake.
+KEY = b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 pytestmark = pytest.mark.fault(23)
 
 
@@ -150,9 +154,7 @@ async def test_an_upload_that_goes_on_at_a_fair_pace_may_take_longer(served: Ser
 
 
 @pytest.mark.process
-async def test_an_answer_that_takes_longer_than_the_limit_is_not_cut_for_half_a_request_behind_it() -> (
-    None
-):
+async def test_an_answer_longer_than_the_limit_is_not_cut_for_half_a_request_behind_it() -> None:
     engine = FixedEngine([5] * 100, gap_s=0.15)  # 1.5 s
     async with serving(
         engine, settings=settings_for_tests(request_read_timeout_s=LIMIT_S)
@@ -341,7 +343,10 @@ async def test_a_client_that_leaves_before_it_has_asked_is_no_failure_of_the_ser
 ) -> None:
     caplog.set_level(logging.INFO, "app")
     kind = "application/json" if path == SPEECH else "multipart/form-data; boundary=b"
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n--b\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1000\r\n\r\n"
+        "--b\r\n"
+    )
     async with serving(
         FixedEngine([5] * 100), settings=settings_for_tests(tts_api=UNREACHABLE)
     ) as served:
@@ -377,7 +382,10 @@ async def test_an_upload_that_is_given_up_leaves_no_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = settings_for_tests(request_read_timeout_s=LIMIT_S, tts_api=UNREACHABLE)
-    head = b"POST /v1/audio/vc HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+    head = (
+        b"POST /v1/audio/vc HTTP/1.1\r\nhost: x\r\n"
+        b"content-type: multipart/form-data; boundary=b\r\n"
+    )
     async with serving(FixedEngine([5] * 100), settings=settings) as served:
         slow, gone = await Client.of(served), await Client.of(served)
         for client in (slow, gone):
@@ -392,7 +400,9 @@ async def test_an_upload_that_is_given_up_leaves_no_traceback(
 
 
 async def test_many_requests_in_one_piece_are_no_endless_head(served: Served) -> None:
-    """As a client sends them that does not wait for answers; the piece ends within the last one's head."""
+    """As a client sends them that does not wait for answers; the piece ends within the last one's
+    head.
+    """
     asked = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-filler: " + b"a" * 900 + b"\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(asked * 1000 + asked[:500])

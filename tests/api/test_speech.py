@@ -108,7 +108,9 @@ async def test_the_first_window_is_heard_without_the_second(first_s: float) -> N
 
 @pytest.mark.fault(60)
 async def test_what_has_arrived_is_heard_before_the_client_runs_dry() -> None:
-    """The engine gives 2 s at once, then pauses: its pace promised more, but no client hears what is waited for."""
+    """The engine gives 2 s at once, then pauses: its pace promised more, but no client hears what
+    is waited for.
+    """
     engine = FixedEngine(CODES, burst=100, stall_after=1)
     async with (
         serving(engine) as served,

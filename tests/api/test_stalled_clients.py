@@ -65,7 +65,9 @@ async def test_a_client_that_never_reads_the_end_is_closed_at_the_write_limit(
 
 @pytest.mark.fault(22)
 async def test_a_client_that_reads_nothing_leaves_the_devices_time_to_the_others() -> None:
-    """Its stream has half a minute of sound to decode, and does not, as long as the write limit lasts."""
+    """Its stream has half a minute of sound to decode, and does not, as long as the write limit
+    lasts.
+    """
     engine = FixedEngine(CODES * 8)
     async with serving(
         engine, settings=settings_for_tests(client_write_timeout_s=20), send_buffer_bytes=4096

@@ -44,7 +44,9 @@ def said(**message: object) -> bytes:
 
 @asynccontextmanager
 async def connected(served: Served) -> AsyncGenerator[socket.socket]:
-    """A client on a bare socket, its receive buffer as small as the system allows, which has shaken hands."""
+    """A client on a bare socket, its receive buffer as small as the system allows, which has shaken
+    hands.
+    """
     client, loop = socket.socket(), asyncio.get_running_loop()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     client.setblocking(False)

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.fault(51)
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"  # would be 404
 LAST = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 ASKING = {
-    "java": b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+    "java": (
+        b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+        b"http2-settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+    ),
     "unknown": b"upgrade: foo\r\nconnection: upgrade\r\n",
     "websocket": b"connection: keep-alive, Upgrade\r\nupgrade: websocket\r\n",
     "two": b"upgrade: h2c\r\nupgrade: TLS/1.0\r\nconnection: upgrade\r\n",

@@ -116,7 +116,10 @@ async def test_a_client_that_leaves_ends_the_decoding_of_its_recording(
     served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"
-    program = f"import pathlib, os, time; pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    program = (
+        "import pathlib, os, time; "
+        f"pathlib.Path({str(begun)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    )
     with monkeypatch.context() as patch:
         patch.setattr(
             "app.cloning.decoding.child_command",

@@ -299,7 +299,9 @@ async def test_formats_speeds_rates_and_voices_are_those_of_a_post(
 async def test_the_end_of_a_sentence_is_heard_while_the_next_is_not_written(
     fields: dict[str, object],
 ) -> None:
-    """Filters and encoders keep sound back; a rest pushes it through. Whatever comes now is silence."""
+    """Filters and encoders keep sound back; a rest pushes it through. Whatever comes now is
+    silence.
+    """
     async with talking(FixedEngine([900] * 50)) as (_, client):
         await client.say("session", **{**EXACT, "speed": 1.0, **fields})
         await client.text("This is the first sentence.")
@@ -630,7 +632,9 @@ async def test_at_a_shutdown_the_utterance_ends_before_the_connection() -> None:
         await good_request(served)
 
 
-HALVES = [  # JSON as a program sends it that counts in UTF-16: the text of each message, or what stands between
+# JSON as a program sends it that counts in UTF-16: the text of each message, or what stands between
+# two messages.
+HALVES = [
     (["Good \\ud83d", "\\ude00 morning to you."], "Good \U0001f600 morning to you."),
     (["Good \\ud83d", "", "\\ude00 morning to you."], "Good \U0001f600 morning to you."),
     (["Good \\ud83d morning to you."], "Good  morning to you."),
@@ -680,7 +684,10 @@ async def test_words_are_kept_where_a_flush_or_an_end_stands_between_two_halves(
 @pytest.mark.fault(49)
 async def test_a_session_may_hold_half_a_character() -> None:
     async with talking(FixedEngine(CODES)) as (_, client):
-        fields = '"voice": {"id": "jenny\\ud83d"}, "instructions": "calm \\ud83d", "other\\ude00": "\\ude00"'
+        fields = (
+            '"voice": {"id": "jenny\\ud83d"}, "instructions": "calm \\ud83d", '
+            '"other\\ude00": "\\ude00"'
+        )
         await client.socket.send(f'{{"type": "session", {fields}}}')
         await client.speaks()
 

@@ -120,7 +120,9 @@ def test_a_whole_body_says_how_long_it_is(name: Format) -> None:
     ("name", "rate_hz"), [(name, rate_hz) for name, rate_hz in PAIRS if rate_hz >= 22_050]
 )
 def test_bytes_leave_while_sound_comes_in(name: Format, rate_hz: int) -> None:
-    """No more than 150 ms of sound are held: what has left, cut anywhere, decodes to almost all that went in."""
+    """No more than 150 ms of sound are held: what has left, cut anywhere, decodes to almost all
+    that went in.
+    """
     encoder, fed = make_encoder(name, rate_hz), 0
     data, step = encoder.header(), rate_hz // 50
     for at in range(0, rate_hz * 2, step):

@@ -43,7 +43,9 @@ def wav(law: Encoding, samples: NDArray[np.float32], *, whole: bool, rate_hz: in
 
 @pytest.mark.parametrize("law", LAWS)
 def test_every_step_is_encoded_as_g711_says(law: Encoding) -> None:
-    """One byte a sample, none held back; each of the 65,536 steps comes back as the nearest, or next to it."""
+    """One byte a sample, none held back; each of the 65,536 steps comes back as the nearest, or
+    next to it.
+    """
     steps = np.arange(-32767, 32768)
     encoder = make_encoder("pcm", 8_000, encoding=law)
     data = encoder.feed((steps / 32767).astype(np.float32))

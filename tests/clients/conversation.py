@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 
 def converse(answer: Callable[[dict[str, str]], Awaitable[dict[str, object]]]) -> None:
-    """Answer one line after the other until the input ends; what a library prints goes to the log."""
+    """Answer one line after the other until the input ends; output of libraries goes to the log."""
     with os.fdopen(os.dup(1), "w") as said:
         os.dup2(2, 1)
 

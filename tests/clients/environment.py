@@ -40,7 +40,8 @@ def python_with(name: str) -> Path:
 
 
 def node_beside(script: Path) -> Path:
-    """The script, copied to where package.json is installed: node looks for packages beside the file that names them.
+    """The script, copied to where package.json is installed: node looks for packages beside the
+    file that names them.
 
     Raises:
         CannotInstall: no npm, or no network.

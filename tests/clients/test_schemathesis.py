@@ -14,8 +14,9 @@ from tests.vllm.environment import CannotInstall
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
-# A schema cannot say that a text must hold something to speak, in a language that the voice reads; and
-# numbers and truth values may come as clients have them at hand (0, "1.5"), which the document does not say.
+# A schema cannot say that a text must hold something to speak, in a language that the voice reads;
+# and numbers and truth values may come as clients have them at hand (0, "1.5"), which the document
+# does not say.
 LEFT_OUT = "positive_data_acceptance,negative_data_rejection"
 
 

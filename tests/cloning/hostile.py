@@ -37,7 +37,9 @@ def eight_planes() -> bytes:
 
 
 def of_samples(count: int) -> bytes:
-    """An mp4 of 8 KB that states so many samples of one byte each: FFmpeg keeps 24 bytes for every one."""
+    """An mp4 of 8 KB that states so many samples of one byte each: FFmpeg keeps 24 bytes for every
+    one.
+    """
     data = bytearray(recording("m4a", 1.2))
     at = data.index(b"stsz")
     data[at + 8 : at + 16] = struct.pack(">II", 1, count)

@@ -103,7 +103,9 @@ def test_one_sample_that_is_no_number_is_refused(value: float) -> None:
 READY = "import os, sys; sys.stdin.buffer.readline(); os.write(1, b'R'); "
 FAILURES = {
     "crash": READY + "os.kill(os.getpid(), 11)",
-    "crash before the file is read": "import os; os.write(1, b'R'); os.close(0); os.kill(os.getpid(), 11)",
+    "crash before the file is read": (
+        "import os; os.write(1, b'R'); os.close(0); os.kill(os.getpid(), 11)"
+    ),
     "exception": READY + "raise SystemError",
     "loop": READY + "\nwhile True: pass",
     "output without end": READY + "\nwhile True: os.write(1, bytes(100_000))",
@@ -257,8 +259,9 @@ import os, resource, sys
 sys.path += {sys.path!r}
 from app.cloning.decoder_process import DecodeTask, limit_process
 limit_process(DecodeTask.parse({task.line()!r}))
-kinds = resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE
-print([resource.getrlimit(kind) for kind in kinds], len(os.sched_getaffinity(0)))
+kinds = ["DATA", "CPU", "CORE", "FSIZE", "NOFILE"]
+limits = [resource.getrlimit(getattr(resource, "RLIMIT_" + kind)) for kind in kinds]
+print(limits, len(os.sched_getaffinity(0)))
 bytearray({MEMORY_BYTES})
 """
     done = subprocess.run(

@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Hub:
-    """`files` by name, at one commit; every path that was asked for, and the header that came with it."""
+    """`files` by name, at one commit; every path that was asked for, and the header that came with
+    it.
+    """
 
     repository: str
     commit: str

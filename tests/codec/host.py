@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from app.codec.cuda import Event, Replay
 
-# A list or an array that becomes a tensor, and a tensor that becomes a number: a CUDA capture allows neither.
+# A list or an array that becomes a tensor, and a tensor that becomes a number: a CUDA capture
+# allows neither.
 FROM_HOST = ("aten.lift_fresh", "aten.item", "aten._local_scalar_dense")
 
 

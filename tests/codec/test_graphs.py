@@ -35,7 +35,9 @@ def window(codec: OverlappingCodec, frames: int, seed: int, context: int = 0) ->
 
 
 def code_values(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
-    """A network whose samples tell code, place and length: code / 65536 + place / 100 + frames / 10000."""
+    """A network whose samples tell code, place and length: code / 65536 + place / 100 + frames /
+    10000.
+    """
     assert frames is not None
     per_frame = codes[..., 0] / 65_536 + (first_frames / 100 + frames / 10_000)[:, None]
     return per_frame.repeat_interleave(SPEC.samples_per_frame, 1)

@@ -25,7 +25,9 @@ MIXED = (7, 31, 64, 150)
 
 
 def reference_model(size: Size) -> NeuCodecModel:
-    """Transformers' model with its decoder's parameters random (norms and biases too) and next to no encoder."""
+    """Transformers' model with its decoder's parameters random (norms and biases too) and next to
+    no encoder.
+    """
     heads = size.width // 64
     config = NeuCodecConfig(
         hidden_size=size.width,
@@ -54,7 +56,9 @@ def reference_model(size: Size) -> NeuCodecModel:
 
 
 def published_layout(tensors: dict[str, Tensor], heads: int) -> dict[str, Tensor]:
-    """The tensors of transformers' layout under the names of neuphonic/neucodec, and interleaved as there."""
+    """The tensors of transformers' layout under the names of neuphonic/neucodec, and interleaved as
+    there.
+    """
     names = {
         "acoustic_decoder.fc.": "fc_post_a.",
         "acoustic_decoder.embed.": "generator.backbone.embed.",

@@ -77,7 +77,9 @@ def estimate(
 
 
 def needed(load: LoadEstimate, streams: int, state: StreamState = STEADY) -> float:
-    """The share of the devices' time that streams in this state need, for as long as is looked ahead."""
+    """The share of the devices' time that streams in this state need, for as long as is looked
+    ahead.
+    """
     return float(load.busy_s([state] * streams)[-1]) / HORIZONS_S[-1]
 
 
@@ -118,7 +120,9 @@ def test_a_cost_measured_at_the_start_counts_before_the_first_call() -> None:
 @pytest.mark.fault(60)
 @pytest.mark.parametrize("call_frames", [20, 60])
 def test_first_windows_count_for_streams_that_have_not_begun(call_frames: int) -> None:
-    """A device makes so many of them, and no more, before the sound of the first one has been heard."""
+    """A device makes so many of them, and no more, before the sound of the first one has been
+    heard.
+    """
     load = estimate(BatchLimits(1, call_overhead_frames=call_frames))
     beginning = Listed(
         replace(FRESH, left_s=0.1)
@@ -401,7 +405,9 @@ class Machine:
         wait_s: float = WAIT_S,
         measured: bool = True,
     ) -> tuple[list[Answer], int]:
-        """Everything that comes, in virtual time: the answers that began, and how many requests were refused."""
+        """Everything that comes, in virtual time: the answers that began, and how many requests
+        were refused.
+        """
         load, answers, refused = self.estimate(measured=measured), list[Answer](), 0
         coming = deque(sorted(arrivals))
         waiting: deque[Answer] = deque()
@@ -532,7 +538,9 @@ def test_in_a_burst_at_a_cold_start_admitted_streams_hear_no_gap(
 
 @pytest.mark.fault(60)
 def test_a_wait_lets_more_of_a_burst_begin() -> None:
-    """Answers of 8 s on a device that carries 12: those that came first get ahead of their listeners."""
+    """Answers of 8 s on a device that carries 12: those that came first get ahead of their
+    listeners.
+    """
     machine = Machine(carries=12, call_frames=8, windows=4, hop=20, context=50, pace=8.0)
     at_once, _ = machine.run([0.0] * 50, wait_s=0.0)
     in_time, _ = machine.run([0.0] * 50)

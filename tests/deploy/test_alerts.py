@@ -70,7 +70,7 @@ def test_the_page_lists_every_alert() -> None:
 
 
 def test_what_fails_is_what_is_the_servers_fault() -> None:
-    """By its status; but for a server that is not there yet or leaves, of which other alerts tell."""
+    """By status, but not for a server that starts or leaves, which other alerts report."""
     codes = {error.code: error.status for error in errors()}
     own = {code for code, status in codes.items() if status >= 500} - {NotReady.code, Draining.code}
     expressions = [

@@ -22,7 +22,9 @@ FILE = Path(__file__).parents[2] / "deploy" / "ray" / "serve_speech.py"
 
 @pytest.fixture
 def deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """The file, beside a Ray that has nothing but its names; in a clean folder, and the log put back afterwards."""
+    """The file, beside a Ray that has nothing but its names; in a clean folder, and the log put
+    back afterwards.
+    """
     ray, serve, config = ModuleType("ray"), ModuleType("ray.serve"), ModuleType("ray.serve.config")
     ray.serve = serve  # type: ignore[attr-defined]
     serve.Application = object  # type: ignore[attr-defined]

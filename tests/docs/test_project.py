@@ -44,7 +44,8 @@ def defaults() -> Settings:
 @pytest.mark.parametrize("file", COMPOSE)
 def test_a_compose_file_is_valid_and_joins_the_shared_network(file: str) -> None:
     document = yaml.safe_load(interpolated(file))
-    # Refuses unknown keys, bad durations and ports; of docker's own names for addresses it does not know this one.
+    # Refuses unknown keys, bad durations and ports; of docker's own names for addresses it does not
+    # know this one.
     PyCompose.from_yaml(interpolated(file).replace("host-gateway", "172.17.0.1"))  # pyright: ignore
     assert "$" not in interpolated(file)
     assert document["name"] == "speech-server"

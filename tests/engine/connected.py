@@ -47,7 +47,7 @@ async def numbers_of(engine: VllmEngine, prompt: str = "Hello.") -> list[int]:
 async def against(
     *scripts: Sequence[Step], limits: EngineLimits | None = None, api_key: str | None = None
 ) -> AsyncIterator[tuple[VllmEngine, ScriptedEngine]]:
-    """An engine and its fake; at the end nothing may be left over, and a good request must succeed."""
+    """An engine and its fake; at the end nothing is left over, and a good request succeeds."""
     before = asyncio.all_tasks()
     async with ScriptedEngine(scripts) as fake, opened(fake.url, limits, api_key) as engine:
         yield engine, fake
@@ -60,7 +60,9 @@ async def against(
 async def failure_of(
     script: Sequence[Step], limits: EngineLimits | None = None
 ) -> tuple[ServiceError, list[int]]:
-    """The error that a script leads to and the numbers before it; exactly one request must have been sent."""
+    """The error that a script leads to and the numbers before it; exactly one request must have
+    been sent.
+    """
     found: list[int] = []
     async with against(script, limits=limits) as (engine, fake):
         with pytest.raises(ServiceError) as caught:
@@ -79,7 +81,9 @@ def refusing() -> Iterator[str]:
 
 @contextlib.contextmanager
 def unaccepting() -> Iterator[str]:
-    """The URL of a port where connecting hangs: its queue of one is full, so Linux drops further SYNs."""
+    """The URL of a port where connecting hangs: its queue of one is full, so Linux drops further
+    SYNs.
+    """
     with socket.socket() as listening, socket.socket() as first:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)

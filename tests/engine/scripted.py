@@ -1,4 +1,5 @@
-"""An engine on a raw socket that follows a script, so that every way of failing can be had on demand.
+"""An engine on a raw socket that follows a script, so that every way of failing can be had on
+demand.
 
     async with ScriptedEngine([completion(range(9))[:4] + [Reset()]]) as fake:
         ...  # the first POST gets that; those after it a good completion of `fake.good`
@@ -122,7 +123,9 @@ def choice(
 def events(
     numbers: Sequence[int], *, ids: bool = True, per_event: int = 1, finish: str | None = "stop"
 ) -> list[bytes]:
-    """The events of a completion: tokens, the finishing one, the usage and `[DONE]`. No `finish`: tokens alone."""
+    """The events of a completion: tokens, the finishing one, the usage and `[DONE]`. No `finish`:
+    tokens alone.
+    """
     parts = [list(numbers[i : i + per_event]) for i in range(0, len(numbers), per_event)]
     out = [
         event(choice(tokens(part), [n + ID_OFFSET for n in part] if ids else None))
@@ -141,7 +144,9 @@ def events(
 
 
 def answer(parts: Sequence[bytes], *, gap_s: float = 0.0, keep_alive: bool = False) -> list[Step]:
-    """A whole chunked answer with status 200: the head, a chunk for each part, the last chunk, and the close."""
+    """A whole chunked answer with status 200: the head, a chunk for each part, the last chunk, and
+    the close.
+    """
     steps: list[Step] = [Send(head(keep_alive=keep_alive))]
     for part in parts:
         steps += [Sleep(gap_s)] if gap_s else []
@@ -239,7 +244,8 @@ class _Connection(asyncio.Protocol):
 
 
 class ScriptedEngine:
-    """The server. POST takes the next script; GET /health answers `health` after `pause_s`, or nothing while `frozen`.
+    """The server. POST takes the next script; GET /health answers `health` after `pause_s`, or
+    nothing while `frozen`.
 
     GET /v1/models answers `models`; None: 404, as a gateway does.
     """

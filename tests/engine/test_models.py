@@ -6,7 +6,10 @@ import pytest
 
 from app.engine.vllm.models import ModelList
 
-VLLM = b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/models/tts"}, {"id": "lora"}]}'
+VLLM = (
+    b'{"object": "list", "data": [{"id": "tts", "object": "model", "root": "/models/tts"}, '
+    b'{"id": "lora"}]}'
+)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def test_a_completion_of_vllm() -> None:
         b'data:{"choices":[{"text":"a"}]}\n\n',
         b'data:   {"choices":[{"text":"a"}]}  \n\n',
         b'data: {"choices":[{"text":"a"}]}\r\n\r\n',
-        b': keep-alive\n\nevent: message\nid: 7\nretry: 10\ndata: {"choices":[{"text":"a"}]}\n\n:\n\n',
+        b": keep-alive\n\nevent: message\nid: 7\nretry: 10\n"
+        b'data: {"choices":[{"text":"a"}]}\n\n:\n\n',
         b'data:\n\ndata: {"choices":[{"text":"a"}]}\n\ndata: [DONE]\n\n',
         b'data: {"choices":[{"text":"a"}]}',
         b'data: {"choices":[{"text":"a","token_ids":null,"finish_reason":null}],"usage":null}\n\n',

@@ -39,7 +39,8 @@ file = c.fopen(sys.argv[1].encode(), b"w")
 c.malloc_info(0, file)
 c.fclose(file)
 told = open(sys.argv[1]).read()
-print(told.count("<heap "), re.search(r'type="mmap" count="([0-9]+)"', told[told.rindex("</heap>"):])[1])
+mapped = re.search(r'type="mmap" count="([0-9]+)"', told[told.rindex("</heap>"):])
+print(told.count("<heap "), mapped[1])
 """
 
 
@@ -73,7 +74,8 @@ torch.set_num_threads(1)
 weight = torch.zeros(64, 64, 3)
 for frames in range(8, 1500):
     torch.nn.functional.conv1d(torch.zeros(1, 64, frames), weight)
-print(open("/proc/self/statm").read().split()[1])  # pages; the highest ever would begin with the parent's
+# Pages; the highest ever would begin with the parent's.
+print(open("/proc/self/statm").read().split()[1])
 """
 
 

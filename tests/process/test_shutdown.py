@@ -94,7 +94,10 @@ def stalled_client(running: Running) -> socket.socket:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     client.connect(("127.0.0.1", running.port))
     body = json.dumps(asking("Much.")).encode()
-    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    head = (
+        f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}"
+    )
     client.sendall(head.encode() + b"\r\n\r\n" + body)
     return client
 
@@ -145,7 +148,10 @@ async def test_sigterm_under_load_lets_answers_end_within_the_grace_and_breaks_t
 
 @pytest.mark.fault(50)
 async def test_handshakes_that_were_refused_change_nothing_at_sigterm(running: Running) -> None:
-    head = b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    head = (
+        b"GET /v1/audio/speech/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n"
+        b"upgrade: websocket\r\n"
+    )
     refused = [
         head + more
         for more in (

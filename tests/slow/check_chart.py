@@ -1,8 +1,8 @@
 """Renders and checks the chart: values as JSON on stdin, its manifests as JSON on stdout, NOTES
 among them; run in .venv-charts.
 
-A manifest that Kubernetes would refuse, or in which it would overlook a field, ends it with the reason. Kinds that
-are not Kubernetes' own (KEDA's) are rendered, and checked by the test.
+A manifest that Kubernetes would refuse, or in which it would overlook a field, ends it with the
+reason. Kinds that are not Kubernetes' own (KEDA's) are rendered, and checked by the test.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ HERE: Final = Path(__file__).parent
 
 
 def python_with(name: str, *more: str) -> Path:
-    """The interpreter of an environment with requirements-NAME.txt (and `more`), which is made first if need be.
+    """The interpreter of an environment with requirements-NAME.txt (and `more`), which is made
+    first if need be.
 
     Raises:
         CannotInstall: no network, no room, or no build for this machine.

@@ -1,8 +1,9 @@
 """The Dockerfile without a docker engine: its steps on overlays of this machine's own file system.
 
-Each stage is an overlay whose lower layer is the root file system, with this Python in /usr/local as an official
-Python image has it; the layers live in memory, in a mount namespace that ends with its process. What differs from a
-real image: the base is this machine's Debian, and caches of `RUN --mount` are this machine's own.
+Each stage is an overlay whose lower layer is the root file system, with this Python in /usr/local
+as an official Python image has it; the layers live in memory, in a mount namespace that ends with
+its process. What differs from a real image: the base is this machine's Debian, and caches of `RUN
+--mount` are this machine's own.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ class Image:
     def container(
         self, stage: Stage, command: list[str], environment: Mapping[str, str]
     ) -> list[str]:
-        """The command line that runs a command as a container of the stage would: its user, its environment only."""
+        """The command line that runs a command as a container of the stage would: its user, its
+        environment only.
+        """
         variables = [
             f"{name}={value}" for name, value in {**stage.environment, **environment}.items()
         ]
@@ -107,7 +110,9 @@ class Image:
         return ["nsenter", f"--target={self._namespace}", "--mount", "--", *run]
 
     def seal(self, stage: Stage) -> None:
-        """Make the stage read-only, but for its volumes (with what the image has there) and an empty /tmp."""
+        """Make the stage read-only, but for its volumes (with what the image has there) and an
+        empty /tmp.
+        """
         root = stage.root
         for volume in stage.volumes:
             kept = f"{LAYERS}/volume{volume.replace('/', '-')}"
@@ -124,9 +129,10 @@ class Image:
         self._overlay(f"{name}/system", "/", root)
         self._overlay(f"{name}/python", PYTHON, f"{root}/usr/local")
         self.inside(f"mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev")
-        # Python and pip alone, as in the official image: what this machine has installed would hide what is missing.
-        others = f"{root}/usr/local/lib/python3*/site-packages -mindepth 1 -maxdepth 1 ! -name 'pip*' ! -name '*.pth'"
-        others += " ! -name 'setuptools*' ! -name _distutils_hack"
+        # Python and pip alone, as in the official image: what this machine has installed would hide
+        # what is missing.
+        others = f"{root}/usr/local/lib/python3*/site-packages -mindepth 1 -maxdepth 1"
+        others += " ! -name 'pip*' ! -name '*.pth' ! -name 'setuptools*' ! -name _distutils_hack"
         self.inside(f"find {others} -exec rm -r {{}} +")
         self.inside(f"sed -i '1s|.*|#!/usr/local/bin/python|' {root}/usr/local/bin/pip*")
         self.stages[name] = stage
@@ -136,7 +142,8 @@ class Image:
         place = f"{LAYERS}/{name}"
         layers = f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work"
         self.inside(
-            f"mkdir -p {place}/upper {place}/work {target} && mount -t overlay layers -o {layers} {target}"
+            f"mkdir -p {place}/upper {place}/work {target}"
+            f" && mount -t overlay layers -o {layers} {target}"
         )
 
     def _variables(self, rest: str, stage: Stage) -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""`python -m tests.slow.paced_service`: the service with an engine of a set pace that breaks on demand.
+"""`python -m tests.slow.paced_service`: the service with an engine of a set pace that breaks on
+demand.
 
-Real server, real routes; codes and sound cost nothing, so that many can run on a small machine. A text with "quick"
-in it takes no time, one with "break" in it breaks in the middle. LOADING_S is how long it says 503 before it is ready.
+Real server, real routes; codes and sound cost nothing, so that many can run on a small machine. A
+text with "quick" in it takes no time, one with "break" in it breaks in the middle. LOADING_S is the
+time for which it says 503 before it is ready.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from tests.live_server import settings_for_tests
 
 CODES = tone_codes(600)  # 12 s of sound
 GAP_S = 0.05  # between ten codes: 3 s for an answer
-CALM = "This is a sentence of twelve seconds at the least, with as many words as anybody needs to fill them"
+CALM = (
+    "This is a sentence of twelve seconds at the least, with as many words as anybody needs to "
+    "fill them"
+)
 QUICK = f"Be quick {CALM}"
 
 

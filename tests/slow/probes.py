@@ -6,7 +6,8 @@ EXPOSE = """async () => { window.page = await import("/page/page.js"); }"""
 # What the page says of its last answer.
 RUN = """async () => {
   const { run } = await import("/page/page.js");
-  return { scheduled: run.player.scheduled, played_s: run.player.played_s, state: run.context.state };
+  const { scheduled, played_s } = run.player;
+  return { scheduled, played_s, state: run.context.state };
 }"""
 # Seconds heard, noted until the context is closed.
 HEARD = """async () => {
@@ -23,7 +24,8 @@ FILE = """async () => {
   const bytes = new Uint8Array(await run.file.arrayBuffer());
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }"""
-# Pieces of awkward sizes, played by the page's own player on an offline context: the largest error of any sample.
+# Pieces of awkward sizes, played by the page's own player on an offline context: the largest error
+# of any sample.
 SEAMS = """async (rate) => {
   const { Player } = await import("/page/sound.js");
   const total = rate * 20;
@@ -37,7 +39,8 @@ SEAMS = """async (rate) => {
     at += size;
   }
   const heard = (await context.startRendering()).getChannelData(0);
-  return sound.reduce((worst, sample, index) => Math.max(worst, Math.abs(heard[index + player.origin] - sample)), 0);
+  const errors = sound.map((sample, index) => Math.abs(heard[index + player.origin] - sample));
+  return errors.reduce((worst, error) => Math.max(worst, error), 0);
 }"""
 # A stream cut into pieces of these sizes, as the samples that the page reads from it.
 READ = """async ([encoded, format, sizes]) => {
@@ -127,7 +130,10 @@ ELEMENT = """async ([encoded, type]) => {
   let known_s = null;
   element.ondurationchange = () => { known_s ??= element.duration; };
   await element.play().catch(() => {});
-  await new Promise((resolve) => { element.onended = element.onerror = resolve; if (element.error) resolve(); });
+  await new Promise((resolve) => {
+    element.onended = element.onerror = resolve;
+    if (element.error) resolve();
+  });
   const { currentTime: played_s, ended, error } = element;
   return { duration_s: known_s, played_s, ended, error: error && error.message };
 }"""

@@ -1,4 +1,6 @@
-"""`python -m tests.slow.ray_site`, in .venv-ray: two paced services (paced_service.py) on Ray Serve."""
+"""`python -m tests.slow.ray_site`, in .venv-ray: two paced services (paced_service.py) on Ray
+Serve.
+"""
 
 from __future__ import annotations
 

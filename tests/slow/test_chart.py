@@ -222,7 +222,8 @@ def type_errors(manifest: dict[str, Any], folder: Path) -> str:
     """Return TypeScript's errors by the types generated from KEDA's resource definitions."""
     script = folder / "scaled_object.ts"
     script.write_text(
-        'import type { IScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";\n'
+        "import type { IScaledObject } from "
+        '"@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";\n'
         f"export const made: IScaledObject = {json.dumps(manifest)};\n"
     )
     try:

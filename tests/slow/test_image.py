@@ -118,8 +118,8 @@ def test_the_process_is_nobody_special_and_can_write_to_its_volumes_alone(
     script = """
 import os, pathlib
 print(os.getuid())
-for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"], os.environ["VOICES_FOLDER"],
-               "/var/lib/speech/replays"):
+for folder in ("/", "/srv", "/opt/speech", "/etc", "/tmp", os.environ["HF_HOME"],
+               os.environ["VOICES_FOLDER"], "/var/lib/speech/replays"):
     try:
         (pathlib.Path(folder) / "probe").touch()
         print(folder)

@@ -88,7 +88,9 @@ def url(browser: Browser) -> Generator[str]:
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Generator[Page]:
-    """The page, ready; afterwards nothing may have gone wrong inside, or been refused by its policy."""
+    """The page, ready; afterwards nothing may have gone wrong inside, or been refused by its
+    policy.
+    """
     page = browser.new_page()
     page.set_default_timeout(LIMIT_MS)
     wrong: list[str] = []

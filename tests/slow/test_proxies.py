@@ -1,4 +1,6 @@
-"""Two services behind HAProxy and nginx, with the configurations of deploy/: streams, failures, a killed upstream."""
+"""Two services behind HAProxy and nginx, with the configurations of deploy/: streams, failures, a
+killed upstream.
+"""
 
 from __future__ import annotations
 
@@ -211,7 +213,10 @@ def test_a_websocket_speaks(site: Site) -> None:
 @pytest.mark.fault(23)
 def test_a_body_that_does_not_come_troubles_no_service(site: Site) -> None:
     host, port = site.url.removeprefix("http://").split(":")
-    head = f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    head = (
+        f"POST {SPEECH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        "content-length: 100\r\n\r\n"
+    )
     with socket.create_connection((host, int(port)), timeout=20) as slow:
         slow.sendall(head.encode() + b'{"in')
         answer = slow.recv(1000)
@@ -242,8 +247,8 @@ def answer_to(url: str, target: str) -> bytes:
 
 @pytest.mark.parametrize(
     "target",
-    ["/metrics", "/%6detrics", "/metric%73?x=1", "/metrics#x", "//metrics", "/x/../metrics", "/%2e/metrics",
-     "http://x/metrics", "http://x/%6detrics", "/metrics/"],
+    ["/metrics", "/%6detrics", "/metric%73?x=1", "/metrics#x", "//metrics", "/x/../metrics",
+     "/%2e/metrics", "http://x/metrics", "http://x/%6detrics", "/metrics/"],
 )  # fmt: skip
 def test_metrics_are_not_for_everybody(site: Site, target: str) -> None:
     assert b"tts_requests" not in answer_to(site.url, target)
@@ -252,7 +257,10 @@ def test_metrics_are_not_for_everybody(site: Site, target: str) -> None:
 
 JAVA = Path(__file__).parents[1] / "clients" / "HttpClientDefaults.java"
 BODY = json.dumps({"input": QUICK, "response_format": "pcm"})
-ASKING = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+ASKING = (
+    "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+    "http2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+)
 
 
 @pytest.mark.fault(51)
@@ -309,7 +317,10 @@ def test_a_body_behind_an_upgrade_is_never_another_request(site: Site, asking: s
 def handshake(url: str, protocols: str, more: str = "") -> bytes:
     """The first line of the answer to a WebSocket's handshake."""
     host, port = url.removeprefix("http://").split(":")
-    head = f"GET {SPEECH}/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {protocols}\r\n"
+    head = (
+        f"GET {SPEECH}/stream HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n"
+        f"upgrade: {protocols}\r\n"
+    )
     key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(f"{head}{key}{more}\r\n".encode())
@@ -324,7 +335,9 @@ def test_a_websocket_is_passed_on_also_among_others(site: Site, protocols: str) 
 
 @pytest.mark.fault(50)
 def test_a_handshake_that_is_not_valid_is_answered(site: Site) -> None:
-    """With a body it is no handshake to HAProxy, which passes it on as a request that asks for nothing."""
+    """With a body it is no handshake to HAProxy, which passes it on as a request that asks for
+    nothing.
+    """
     assert handshake(site.url, "websocket", "content-length: 5\r\n\r\nhello").split()[1] in (
         b"400",
         b"426",

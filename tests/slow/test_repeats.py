@@ -61,7 +61,10 @@ class Upstream:
 
 
 def response(status: str, body: bytes) -> bytes:
-    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nretry-after: 5\r\nconnection: close\r\n"
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nretry-after: 5\r\n"
+        "connection: close\r\n"
+    )
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -86,7 +89,9 @@ async def site(
 
 
 async def asked(url: str, padding: int = 0) -> list[httpx.Response | None]:
-    """The answers to requests that come one after the other, so much longer; None for one that broke off."""
+    """The answers to requests that come one after the other, so much longer; None for one that
+    broke off.
+    """
     answers: list[httpx.Response | None] = []
     async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
         for number in range(REQUESTS):

@@ -1,4 +1,6 @@
-"""Loads against a server on a real socket: every kind of answer, closed and open loops, several processes."""
+"""Loads against a server on a real socket: every kind of answer, closed and open loops, several
+processes.
+"""
 
 from __future__ import annotations
 

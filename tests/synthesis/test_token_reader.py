@@ -22,7 +22,9 @@ SAMPLING = Sampling(max_tokens=50)
 
 @dataclass
 class StepEngine:
-    """Each generation does as it is told: "+" gives a code, "." ends it, "L" reaches the limit, "!" fails."""
+    """Each generation does as it is told: "+" gives a code, "." ends it, "L" reaches the limit, "!"
+    fails.
+    """
 
     orders: dict[str, asyncio.Queue[str]] = field(default_factory=dict[str, "asyncio.Queue[str]"])
     at_once: int = 0
@@ -70,9 +72,7 @@ def reading(
     )
 
 
-async def test_the_second_part_begins_with_the_firsts_codes_and_the_third_when_the_first_is_spoken() -> (
-    None
-):
+async def test_the_second_part_begins_with_the_firsts_codes_the_third_after_the_first() -> None:
     engine, stats = StepEngine(), SynthesisStats()
     generations, task = reading(engine, stats)
     await rest()

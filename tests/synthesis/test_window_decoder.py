@@ -42,7 +42,9 @@ def windows_of(before: CarriedContext, codes: CodeBuffer) -> list[CodeWindow]:
 
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=5))
 def test_parts_are_decoded_as_one_run_of_codes(lengths: list[int]) -> None:
-    """Each window's codes are those of the whole text at its place; its context reaches into the parts before."""
+    """Each window's codes are those of the whole text at its place; its context reaches into the
+    parts before.
+    """
     before, place = CarriedContext(LEFT, 1), 0
     for length in lengths:
         windows = windows_of(before, codes_of(range(place, place + length)))
@@ -72,7 +74,9 @@ def test_a_window_with_enough_context_of_its_own_gets_no_more() -> None:
 
 
 class RacingCodes(CodeBuffer):
-    """Codes of which the last, and the end, arrive right after the first look at them for a second window."""
+    """Codes of which the last, and the end, arrive right after the first look at them for a second
+    window.
+    """
 
     looks = 0  # of the decode thread: two for each window
 

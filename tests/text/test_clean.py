@@ -16,7 +16,8 @@ HOSTILE = st.text(
     st.one_of(
         st.characters(codec=None),
         st.sampled_from(
-            "<>|/_!s9 aA\u200c\u200d\u094d\u0301\u0323\u0338\u093c\u202e\ufeff\ud800\0\n＜｜＞é가\u1100\u3164\ufe0f"
+            "<>|/_!s9 aA\u200c\u200d\u094d\u0301\u0323\u0338\u093c\u202e\ufeff\ud800\0\n"
+            "＜｜＞é가\u1100\u3164\ufe0f"
         ),
     ),
     max_size=60,

@@ -72,7 +72,9 @@ def test_hostile_nesting_loses_nothing(text: str) -> None:
 
 
 def table(columns: int, characters: int) -> str:
-    """A table of one line with cells, and then of lines without any, which is filled up to its columns."""
+    """A table of one line with cells, and then of lines without any, which is filled up to its
+    columns.
+    """
     head = "|a" * columns + "\n" + "|-" * columns + "\n"
     return head + "a\n" * ((characters - len(head)) // 2)
 

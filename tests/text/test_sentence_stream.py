@@ -91,7 +91,7 @@ def test_no_word_is_lost_or_doubled_and_no_pause_is_cut(
 @pytest.mark.parametrize(
     "text",
     [
-        "Good morning! How can I help you today? I am here until 5 p.m. every day. Ask me anything.",
+        "Good morning! How can I help you today? I am here until 5 p.m. each day. Ask me anything.",
         "Dr. Smith lives in the U.S. The house cost 3.5 million, i.e. a lot. He sold it.",
         "Kami pergi ke Jln. Ampang dengan En. Ahmad. Nanti jumpa lagi. Terima kasih!",
         "你好吗？我很好。你呢？再见！",
@@ -116,7 +116,10 @@ def test_a_sentence_is_given_with_the_next_ones_first_letter() -> None:
 
 
 def test_the_first_piece_ends_at_a_clause_and_later_ones_do_not() -> None:
-    text = "Well, thank you for calling us, my name is Lark, and I can help. When it rains, we stay in, all of us."
+    text = (
+        "Well, thank you for calling us, my name is Lark, and I can help. "
+        "When it rains, we stay in, all of us."
+    )
     assert given_by([text]) == [
         "Well, thank you for calling us, ",
         "my name is Lark, and I can help. ",

@@ -173,7 +173,8 @@ def test_an_exact_codec_waits_for_as_much_as_the_listener_has_in_hand() -> None:
         frames=23, s_per_frame=0.008, frame_s=0.02, lead_s=0.396, decode_s=0.023
     )
     schedule = after_the_first(supply)
-    # 1 ms to decode a frame: 43 frames of context leave 0.303 s for new ones at 1.25 x 8 ms + 1 ms each.
+    # 1 ms to decode a frame: 43 frames of context leave 0.303 s for new ones at 1.25 x 8 ms + 1 ms
+    # each.
     assert schedule.frames_needed == 20 + 27 + 3
 
 

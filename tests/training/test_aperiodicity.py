@@ -41,7 +41,9 @@ def spoken(voice: str) -> Spoken:
 
 
 def hissing_and_vowels(samples: NDArray[np.int16]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the teacher's frames are loud, with most of their power above 3 kHz, or next to none there."""
+    """Which of the teacher's frames are loud, with most of their power above 3 kHz, or next to none
+    there.
+    """
     frames = samples.astype(np.float32).reshape(-1, SAMPLES_PER_PITCH)
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(SAMPLES_PER_PITCH), axis=1)))
     whole = power.sum(1)

@@ -40,7 +40,8 @@ SAMPLE = {
     },
 }
 TABLES = """
-| speaker | voice | misheard, everyday | misheard, held out | DNSMOS | PESQ | STOI | as long as the teacher |
+| speaker | voice | misheard, everyday | misheard, held out | DNSMOS | PESQ | STOI | \
+as long as the teacher |
 |---|---|---|---|---|---|---|---|
 | the teacher | lark | 0.2% of words in 100 | 6.4% of words in 60 | 3.37 | | | |
 | codec, of the teacher's speech | heron | 1.0% of words in 50 | | 3.20 | 2.20 | 0.937 | |
