@@ -1,1 +1,1 @@
-"""The pure line between text and sound: no asyncio, no torch, no network, no clock."""
+"""Audio of a response, from decoded windows to encoded bytes, without I/O."""

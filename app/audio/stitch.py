@@ -34,11 +34,11 @@ class Stitcher:
         `decoded` are its samples from `window.begin`, without the left context, to `window.stop`.
         """
         end = (window.end - window.begin) * self._samples_per_frame
-        own = decoded[:end].copy()
-        blend = min(len(self._tail), len(own))
+        new = decoded[:end].copy()
+        blend = min(len(self._tail), len(new))
         if blend:
             tail = self._tail[:blend]
             # This form leaves samples unchanged where both windows agree.
-            own[:blend] = tail + (own[:blend] - tail) * raised_cosine(blend)
+            new[:blend] = tail + (new[:blend] - tail) * raised_cosine(blend)
         self._tail = decoded[end : end + self._fade_samples].copy()
-        return own
+        return new

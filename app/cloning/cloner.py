@@ -37,7 +37,7 @@ class Cloner:
     def __init__(
         self, profile: Profile, encoder: ReferenceEncoder, store: VoiceStore, limit_s: float
     ) -> None:
-        """`limit_s`: longest time for a reference, including its time in the queue."""
+        """`limit_s`: time limit of a reference, including its time in the queue."""
         self.store = store
         self._profile = profile
         self._encoder = encoder

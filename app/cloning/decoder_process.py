@@ -198,7 +198,7 @@ def _stream(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
         raise Rejected(Verdict.NO_AUDIO)
     stream = container.streams.audio[0]
-    # PyAV's stubs do not say that it may be None.
+    # It may be None, unlike in PyAV's stubs.
     if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise Rejected(Verdict.UNKNOWN_CODEC)
     if stream.rate not in RATES_HZ or not 1 <= stream.channels <= MAX_CHANNELS:

@@ -44,7 +44,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class EngineCost:
-    """Compute time of an engine in this process: per second of speech, and at least per chunk."""
+    """Compute time of an engine in this process, per second of speech, and its minimum."""
 
     s_per_voice_s: float
     min_s: float  # of a chunk

@@ -59,24 +59,24 @@ def _compose(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Remove control, format, private and unassigned characters, surrogates and mark floods."""
-    kept: list[str] = []
+    visible: list[str] = []
     marks = 0
     for character in _IGNORABLE.sub("", text):
         group = unicodedata.category(character)[0]
         if character.isspace():
-            kept.append(" ")
+            visible.append(" ")
             marks = 0
         elif character in JOINERS:
-            if kept and unicodedata.combining(kept[-1]) == VIRAMA:
-                kept.append(character)
+            if visible and unicodedata.combining(visible[-1]) == VIRAMA:
+                visible.append(character)
         elif group == "M":
             marks += 1
             if marks <= MAX_MARKS:
-                kept.append(character)
+                visible.append(character)
         elif group != "C":
-            kept.append(character)
+            visible.append(character)
             marks = 0
-    return "".join(kept)
+    return "".join(visible)
 
 
 def _break_special_tokens(text: str) -> str:

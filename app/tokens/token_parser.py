@@ -128,7 +128,7 @@ class TokenIdParser:
         return numbers if min(numbers) >= 0 and max(numbers) < 10**MAX_DIGITS else None
 
     def _learn(self, numbers: list[int], ids: Sequence[int]) -> None:
-        """Learn the offset from the numbers and ids of an event; give up if they disagree."""
+        """Learn the offset from an event. If its numbers and ids disagree, ids stay unused."""
         if len(ids) != len(numbers):
             return  # some ids are of other tokens
         for number, token_id in zip(numbers, ids, strict=True):

@@ -657,7 +657,7 @@ class Late(Broken):
 
     async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
         """One token, just in time."""
-        self.call.give_up()
+        self.call.stop_waiting()
         on_tokens([1])
         await asyncio.sleep(0.01)
         return Generation("stop")

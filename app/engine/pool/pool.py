@@ -1,4 +1,4 @@
-"""A pool of engines: the least loaded serves, or another one if it fails before its first token."""
+"""A pool of engines. A request goes to the least loaded one, or to the next if that one fails."""
 
 from __future__ import annotations
 

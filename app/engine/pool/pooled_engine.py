@@ -130,7 +130,7 @@ class PooledEngine:
         self._changed.set()
         if self.health.ejected and not was_ejected:
             for request in self._requests:
-                request.give_up()
+                request.stop_waiting()
         self._publish(exc.message)
 
     def _publish(self, reason: str = "") -> None:
@@ -222,7 +222,7 @@ class EngineRequest:
         finally:
             self.engine.remove_request(self)
 
-    def give_up(self) -> None:
+    def stop_waiting(self) -> None:
         """Stop waiting for the first token, if another engine is available."""
         waits = not self.started and self._limit.when() is None
         if waits and any(not engine.health.ejected for engine in self._others):
@@ -231,7 +231,7 @@ class EngineRequest:
     def _on_tokens_received(self, numbers: TokenNumbers) -> None:
         if not self.started:
             self.started = True
-            self._limit.reschedule(None)  # `give_up` may have set it just before
+            self._limit.reschedule(None)  # `stop_waiting` may have set it just before
             for request in self._disputed:
                 request.blame()
         self.last_token_s = self.engine.health.token_s = time.monotonic()
