@@ -19,9 +19,6 @@ from app.synthesis.stats import KeptCodes, SynthesisStats
 from app.synthesis.token_reader import StartedSegment, TokenReader
 from app.synthesis.window_decoder import WindowDecoder
 
-SLOWLY = 1.3  # factor on the expected duration; texts with many names or pauses last longer
-LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected duration
-
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -49,7 +46,6 @@ class Attempt:
         if stats.keeps_codes:
             stats.codes = KeptCodes(spec.name, request.plan.left)
         self._request = request
-        self._stats = stats
         self._reader = TokenReader(
             backend.engine,
             sampling,
@@ -115,20 +111,7 @@ class Attempt:
 
     def state(self) -> StreamState:
         """Return the decode demand of the rest of the response."""
-        output, audio_s = self._output, self._stats.audio_s
-        window_s, growth, max_window_s = self._window_decoder.windows_s
-        arrived_s, pace = self._window_decoder.stream_state()
-        return StreamState(
-            window_s=window_s,
-            growth=growth,
-            max_window_s=max_window_s,
-            speed=output.speed,
-            started=output.started,
-            lead_s=output.lead_s,
-            left_s=max(self._request.expected_s * SLOWLY - audio_s, LEAST_LEFT_S),
-            arrived_s=arrived_s,
-            pace=pace,
-        )
+        return self._window_decoder.state(self._request.expected_s)
 
 
 def first_error(error: BaseException) -> BaseException:

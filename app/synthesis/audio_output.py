@@ -23,7 +23,6 @@ from app.synthesis.stats import SynthesisStats
 
 FIRST_WINDOW_TARGET_S = 0.1  # deadline of a run's first window, in seconds from its request
 BACKGROUND_S = 5.0  # deadline of a window of a whole response, in seconds from now
-
 STALLED_S = 0.5  # seconds of a blocked write after which the client counts as not reading
 
 
@@ -56,10 +55,10 @@ class Sink(Protocol):
 class PlaybackRun:
     """Audio that plays without a gap; a new run starts after a wait for late text."""
 
-    asked_s: float  # start of the client's wait, on the clock of time.monotonic()
+    waiting_since_s: float  # start of the client's wait, on the clock of time.monotonic()
     unsent: int = 0  # samples passed to the encoder and not yet in the bytes sent
-    begun: bool = False  # True if a byte of it has been sent
-    playhead: PlaybackClock = field(default_factory=PlaybackClock)
+    started: bool = False  # True if a byte of it has been sent
+    playback: PlaybackClock = field(default_factory=PlaybackClock)
 
 
 class AudioOutput:
@@ -83,11 +82,11 @@ class AudioOutput:
         self._sink = sink
         self._stats = stats
         self._on_audio = on_audio
-        self._whole = options.whole
-        self.body = WholeBody() if options.whole else None  # the bytes of a response sent whole
+        self.whole = options.whole
+        self.body = WholeBody() if options.whole else None  # the bytes of a whole response
         self._rate_hz = options.rate_hz
         self.speed = options.speed
-        self._longest_s = options.max_audio_s
+        self._max_audio_s = options.max_audio_s
         self._tempo = TimeStretcher(voice_rate_hz, options.speed)
         self._resampler = Resampler(voice_rate_hz, options.rate_hz)
         self._fades = SegmentFades(voice_rate_hz)
@@ -104,11 +103,6 @@ class AudioOutput:
         self._sending_s = math.inf  # start of the running write; infinite while none runs
 
     @property
-    def unstreamed(self) -> bool:
-        """True if the response is sent as one body, so that no client plays it before its end."""
-        return self._whole
-
-    @property
     def started(self) -> bool:
         """True if a byte has been sent, or stored for a response that is sent whole."""
         return self._stats.first_write_s is not None
@@ -121,19 +115,19 @@ class AudioOutput:
     @property
     def lead_s(self) -> float:
         """Seconds of audio that a real-time player still has to play; negative while it waits."""
-        return self._run.playhead.lead_s(self._clock())
+        return self._run.playback.lead_s(self._clock())
 
     @property
     def underrunning(self) -> bool:
         """True if a real-time player has played everything and waits; an underrun."""
-        return not self._whole and self._run.playhead.underrunning(self._clock())
+        return not self.whole and self._run.playback.underrunning(self._clock())
 
     def deadline_s(self) -> float:
         """Return when the next window must be decoded, on the clock of time.monotonic()."""
-        if self._whole:
+        if self.whole:
             return self._clock() + BACKGROUND_S
-        if not self._run.begun:
-            return self._run.asked_s + FIRST_WINDOW_TARGET_S
+        if not self._run.started:
+            return self._run.waiting_since_s + FIRST_WINDOW_TARGET_S
         return self._clock() + self.lead_s
 
     def restart(self) -> None:
@@ -170,8 +164,8 @@ class AudioOutput:
         """Encode samples and send or store the bytes; with `last`, end the encoder."""
         if not len(samples) and not last:
             return
-        if self._samples + len(samples) > self._longest_s * self._rate_hz:
-            raise AudioTooLong(f"the response is longer than {self._longest_s:g} s of audio")
+        if self._samples + len(samples) > self._max_audio_s * self._rate_hz:
+            raise AudioTooLong(f"the response is longer than {self._max_audio_s:g} s of audio")
         if self.underrunning and len(samples):
             metrics.UNDERRUNS.inc()
         begun_s = self._clock()
@@ -185,7 +179,7 @@ class AudioOutput:
                 self._sending_s = begun_s
                 await self._sink.write(data if self.started else self._encoder.header() + data)
                 self._sending_s = math.inf
-            self._run.begun = True
+            self._run.started = True
             if not self.started:
                 self._stats.first_write_s = self._clock()
                 tracing.event("first_byte")
@@ -197,8 +191,8 @@ class AudioOutput:
         self._on_audio(self._stats.audio_s)
 
     def _count_sent(self, begun_s: float) -> None:
-        """Report to the playhead the samples sent since `begun_s`."""
+        """Report to the playback clock the samples sent since `begun_s`."""
         sent = self._run.unsent - self._encoder.delay_samples
-        if self._run.begun and sent > 0:
+        if self._run.started and sent > 0:
             self._run.unsent -= sent
-            self._run.playhead.feed(begun_s, self._clock(), sent / self._rate_hz)
+            self._run.playback.feed(begun_s, self._clock(), sent / self._rate_hz)

@@ -12,7 +12,7 @@ import numpy as np
 from app.audio.silence import SilenceDetector
 from app.audio.stitch import FADE_S, Stitcher
 from app.codec import CodeWindow
-from app.decode.load_estimate import SentWindow
+from app.decode.load_estimate import SentWindow, StreamState
 from app.decode.scheduler import Scheduler
 from app.errors import EngineLength
 from app.synthesis.audio_output import AudioOutput
@@ -25,13 +25,15 @@ from app.tokens.windows import LEAD_MARGIN_S, StreamProgress, Window, WindowPlan
 WAIT_SHARE = 0.5
 # Seconds of silence that flush all but a few milliseconds out of tempo, resampler and encoder.
 FLUSH_SILENCE_S = 0.25
+SLOWLY = 1.3  # factor on the expected duration; texts with many names or pauses last longer
+LEAST_LEFT_S = 0.5  # seconds assumed to remain when speech exceeds the expected duration
 
 
 class WindowDecoder:
-    """Decode codes window by window and pass the audio to the listener.
+    """Decode codes window by window and pass the audio to the output.
 
-    A part continues with the window size of the part before it, and with the last codes of that
-    part as context.
+    A segment continues with the window size of the segment before it, and with the last codes of
+    that segment as context.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class WindowDecoder:
         self._frame_s = 1 / decoder.spec.frames_per_s / output.speed
         self._schedule = WindowSchedule(plan)
         self._context = CarriedContext(plan.left, layout.slots)
-        self._stream: CodeStream | None = None  # of the part that is being decoded
+        self._stream: CodeStream | None = None  # of the segment that is being decoded
 
     async def decode_segment(self, stream: CodeStream) -> None:
         """Decode one generation as its codes arrive.
@@ -59,24 +61,26 @@ class WindowDecoder:
                 count.
         """
         spec, schedule = self._decoder.spec, self._schedule
-        quiet = SilenceDetector(spec.sample_rate_hz)
+        silence = SilenceDetector(spec.sample_rate_hz)
         stitcher = Stitcher(
             spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
         )
         schedule.start()
-        self._stream, decode_s = stream, 0.0
+        self._stream = stream
+        decode_s = 0.0
         while not schedule.finished:
             await self._wait_for_codes(stream, decode_s)
             if self._stats.first_codes_s is None:
                 self._stats.first_codes_s = stream.first_window_ready_s
-            asked_s, deadline_s = time.monotonic(), self._output.deadline_s()
+            requested_s = time.monotonic()
+            deadline_s = self._output.deadline_s()
             decoded = await self._decoder.decode(partial(self._next_window, stream), deadline_s)
-            decode_s = time.monotonic() - asked_s
-            self._report_load(decoded.window, deadline_s - asked_s)
-            sound = stitcher.feed(decoded.window, decoded.samples)
-            if quiet.feed(sound):
+            decode_s = time.monotonic() - requested_s
+            self._report_load(decoded.window, deadline_s - requested_s)
+            samples = stitcher.feed(decoded.window, decoded.samples)
+            if silence.feed(samples):
                 raise EngineLength("the engine generated more than 3 s of silence", "silence")
-            await self._output.write(sound)
+            await self._output.write(samples)
             schedule.update(
                 StreamProgress(
                     frames=stream.codes.frames,
@@ -107,7 +111,7 @@ class WindowDecoder:
             await stream.wait_for(schedule.frames_needed)
 
     async def pause(self, seconds: float) -> None:
-        """Send silence; the next part starts without context."""
+        """Send silence; the next segment starts without context."""
         if seconds:
             spec = self._decoder.spec
             self._context.skip_frames(round(seconds * spec.frames_per_s))
@@ -126,32 +130,31 @@ class WindowDecoder:
         self._output.restart()
         self._schedule.restart()
 
-    @property
-    def windows_s(self) -> tuple[float, float, float]:
-        """Duration of the next window, growth factor of the later ones, and the longest duration.
-
-        Durations are in seconds as the client hears them.
-        """
-        next_frames, growth, most_frames = self._schedule.next_frames
-        return next_frames * self._frame_s, growth, most_frames * self._frame_s
-
-    def stream_state(self) -> tuple[float, float]:
-        """Return the seconds of audio whose codes wait to be decoded, and the engine's pace.
-
-        The pace is in seconds of audio per second, infinite while it is unknown. Audio is
-        measured as the client hears it. Both are 0 for a client that does not read, because
-        nothing is decoded for it.
-        """
-        if self._output.stalled:
-            return 0.0, 0.0
-        if self._stream is None:
-            return 0.0, math.inf
-        arrived = self._stream.codes.frames - self._schedule.done
-        return arrived * self._frame_s, self._stream.pace(time.monotonic()) * self._frame_s
+    def state(self, expected_s: float) -> StreamState:
+        """Return the decode demand of the rest of a response of about `expected_s` seconds."""
+        output, stream = self._output, self._stream
+        next_frames, growth, max_frames = self._schedule.next_frames
+        arrived_s, pace = 0.0, math.inf
+        if output.stalled:  # nothing is decoded for a client that does not read
+            pace = 0.0
+        elif stream is not None:
+            arrived_s = (stream.codes.frames - self._schedule.done) * self._frame_s
+            pace = stream.pace(time.monotonic()) * self._frame_s
+        return StreamState(
+            window_s=next_frames * self._frame_s,
+            growth=growth,
+            max_window_s=max_frames * self._frame_s,
+            speed=output.speed,
+            started=output.started,
+            lead_s=output.lead_s,
+            left_s=max(expected_s * SLOWLY - self._stats.audio_s, LEAST_LEFT_S),
+            arrived_s=arrived_s,
+            pace=pace,
+        )
 
     def _report_load(self, window: Window, slack_s: float) -> None:
         """Report a window that is about to be sent to the load estimate."""
-        if not self._output.unstreamed:
+        if not self._output.whole:
             frames = window.stop - window.start
             self._decoder.load.window_sent(
                 SentWindow(time.monotonic(), frames, slack_s, late=self._output.underrunning)
@@ -169,16 +172,16 @@ class WindowDecoder:
 
 
 class CarriedContext:
-    """The last codes of the earlier parts, which are the context of the next part."""
+    """The last codes of the earlier segments, which are the context of the next segment."""
 
     def __init__(self, frames: int, slots: int) -> None:
         """Start without codes; `frames` is the most context of a window."""
         self._max_frames = frames
         self._codes = np.zeros((0, slots), np.int32)
-        self._position = 0  # position of the part's first frame in the response
+        self._position = 0  # position of the segment's first frame in the response
 
     def append(self, codes: CodeBuffer) -> None:
-        """Append the last codes of a part that has been decoded."""
+        """Append the last codes of a segment that has been decoded."""
         self._position += codes.frames
         joined = np.concatenate(
             [self._codes, codes.window(max(0, codes.frames - self._max_frames), codes.frames)]
@@ -191,7 +194,7 @@ class CarriedContext:
         self._codes = self._codes[:0]
 
     def window(self, codes: CodeBuffer, window: Window) -> CodeWindow:
-        """Return a window's codes, with context from earlier parts where its own is too short."""
+        """Return a window's codes, with context from earlier segments if its own is too short."""
         more = min(len(self._codes), self._max_frames - window.begin) if window.start == 0 else 0
         own = codes.window(window.start, window.stop)
         if more <= 0:
