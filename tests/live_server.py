@@ -86,7 +86,7 @@ def speech_tasks() -> list[str]:
     return [
         name
         for name in names
-        if name in ("_watch", "Generations.read") or name.endswith(".run_asgi")
+        if name in ("_watch", "TokenReader.read") or name.endswith(".run_asgi")
     ]
 
 

@@ -106,9 +106,9 @@ class RequestPlanner:
         output = self._output(request)
         prompt_plan = self._prompt_plan(request, reference)
         with tracing.span("normalise"):
-            spoken = self._preparation.paused_texts(request.input, self._normalisation(request))
-        self._check_length(request, sum(map(self._least_s, spoken)))
-        segments = [segment for each in spoken for segment in prompt_plan.segments(each)]
+            texts = self._preparation.paused_texts(request.input, self._normalisation(request))
+        self._check_length(request, sum(map(self._least_s, texts)))
+        segments = [segment for text in texts for segment in prompt_plan.segments(text)]
         voice_s = sum(
             segment.bounds.expected_frames / self._spec.frames_per_s + segment.pause_s
             for segment in segments
@@ -141,13 +141,15 @@ class RequestPlanner:
             text = self._preparation.sentence(paused_text.text, normalisation)
             if not text:
                 return []
-            worded = PausedText(paused_text.pause_s, text)
-            least_s += self._least_s(worded)
+            prepared = PausedText(paused_text.pause_s, text)
+            least_s += self._least_s(prepared)
             self._check_length(request, least_s)
-            return prompt_plan.segments(worded)
+            return prompt_plan.segments(prepared)
 
         text_stream = TextStream(
-            segments_of, longest=settings.max_input_characters, gap_s=settings.text_timeout_s
+            segments_of,
+            max_characters=settings.max_input_characters,
+            idle_timeout_s=settings.text_timeout_s,
         )
         planned = self._synthesis_request(request, output, prompt_plan, text_stream, math.inf)
         return planned, text_stream

@@ -18,9 +18,8 @@ from app.synthesis.audio_output import ClientGone
 from app.synthesis.stats import SynthesisStats
 
 Headers = list[tuple[bytes, bytes]]
-FINISH_REASON = (
-    "x-finish-reason"  # of whole bodies; a stream sends its headers before the reason is known
-)
+# Header of whole bodies. A stream sends its headers before the reason is known.
+FINISH_REASON = "x-finish-reason"
 # Most bytes of one write (1.4 s of pcm), so that the write timeout measures a client's progress.
 PIECE_BYTES = 65_536
 
@@ -98,9 +97,12 @@ class EventSink(ChunkedSink):
 
     async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
         """Send the usage and end the body."""
-        reason = stats.finish_reason
-        await self._tell(
-            {"type": "speech.audio.done", "usage": usage(stats), "finish_reason": reason}
+        await self._send_event(
+            {
+                "type": "speech.audio.done",
+                "usage": usage(stats),
+                "finish_reason": stats.finish_reason,
+            }
         )
         await self._end()
 
@@ -109,15 +111,15 @@ class EventSink(ChunkedSink):
 
         The event alone is not enough, because LiveKit's plugin skips unknown events.
         """
-        await self._tell({"type": "speech.audio.error", "error": asdict(error.body())})
+        await self._send_event({"type": "speech.audio.error", "error": asdict(error.body())})
         await super().fail(error)
 
     async def _put_body(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE_BYTES):
             audio = base64.b64encode(data[at : at + PIECE_BYTES]).decode()
-            await self._tell({"type": "speech.audio.delta", "audio": audio})
+            await self._send_event({"type": "speech.audio.delta", "audio": audio})
 
-    async def _tell(self, event: dict[str, object]) -> None:
+    async def _send_event(self, event: dict[str, object]) -> None:
         body = b"data: " + orjson.dumps(event) + b"\n\n"
         await self._put({"type": "http.response.body", "body": body, "more_body": True})
 
@@ -139,5 +141,8 @@ async def deliver(message: Message, send: Send, limit_s: float) -> None:
 
 def usage(stats: SynthesisStats) -> dict[str, int]:
     """Return the token counts of a response under OpenAI's names."""
-    tokens = stats.prompt_tokens, stats.codec_tokens
-    return {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}
+    return {
+        "input_tokens": stats.prompt_tokens,
+        "output_tokens": stats.codec_tokens,
+        "total_tokens": stats.prompt_tokens + stats.codec_tokens,
+    }

@@ -35,38 +35,43 @@ def replay_samples(replay: ReplayRecord, codec: Codec) -> Samples:
     """
     spec = codec.spec
     context = CarriedContext(replay.left_frames, spec.codes_per_frame)
-    sound: list[Samples] = []
-    for take in replay.takes:
-        if take.codes:
-            sound += _segment_samples(take, context, codec, replay.left_frames)
+    samples: list[Samples] = []
+    for segment in replay.takes:
+        if segment.codes:
+            samples += _segment_samples(segment, context, codec, replay.left_frames)
         else:
-            context.skip_frames(round(take.pause_s * spec.frames_per_s))
-            sound.append(np.zeros(round(take.pause_s * spec.sample_rate_hz), np.float32))
-    return np.concatenate(sound) if sound else np.zeros(0, np.float32)
+            context.skip_frames(round(segment.pause_s * spec.frames_per_s))
+            samples.append(np.zeros(round(segment.pause_s * spec.sample_rate_hz), np.float32))
+    return np.concatenate(samples) if samples else np.zeros(0, np.float32)
 
 
 def _segment_samples(
-    take: RecordedSegment, context: CarriedContext, codec: Codec, left_frames: int
+    segment: RecordedSegment, context: CarriedContext, codec: Codec, left_frames: int
 ) -> Iterator[Samples]:
     spec = codec.spec
     layout = FrameLayout(0, spec.codes_per_frame, spec.vocabulary)
-    codes = CodeBuffer(layout, len(take.codes) * spec.codes_per_frame)
+    codes = CodeBuffer(layout, len(segment.codes) * spec.codes_per_frame)
     codes.feed(
-        [slot * spec.vocabulary + code for frame in take.codes for slot, code in enumerate(frame)]
+        [
+            slot * spec.vocabulary + code
+            for frame in segment.codes
+            for slot, code in enumerate(frame)
+        ]
     )
     stitcher = Stitcher(
         spec.samples_per_frame, 0 if spec.seamless else round(FADE_S * spec.sample_rate_hz)
     )
-    for window in (*take.windows, *_not_decoded(take, spec, left_frames)):
+    for window in (*segment.windows, *_not_decoded(segment, spec, left_frames)):
         yield stitcher.feed(window, codec.decode([context.window(codes, window)])[0])
     context.append(codes)
 
 
-def _not_decoded(take: RecordedSegment, spec: CodecSpec, left_frames: int) -> Iterator[Window]:
+def _not_decoded(segment: RecordedSegment, spec: CodecSpec, left_frames: int) -> Iterator[Window]:
     """Yield the largest windows over the frames after the last decoded window."""
-    right_frames, frames = max(1, spec.right_context_frames), len(take.codes)
+    right_frames = max(1, spec.right_context_frames)
+    frames = len(segment.codes)
     hop = max(1, spec.max_window_frames - left_frames - right_frames)
-    for begin in range(take.windows[-1].end if take.windows else 0, frames, hop):
+    for begin in range(segment.windows[-1].end if segment.windows else 0, frames, hop):
         end = min(frames, begin + hop)
         stop = min(frames, end + right_frames)
         yield Window(max(0, begin - left_frames), begin, end, stop, last=end == frames)

@@ -119,9 +119,9 @@ class ReplayStore:
 
     def _delete_partial(self) -> None:
         """Delete incomplete files left by a crash, which the limits below do not count."""
-        for part in self._folder.glob(".[0-9]*-*.json"):
-            if part.stat().st_mtime < time.time() - LEFT_OVER_S:
-                part.unlink(missing_ok=True)
+        for partial in self._folder.glob(".[0-9]*-*.json"):
+            if partial.stat().st_mtime < time.time() - LEFT_OVER_S:
+                partial.unlink(missing_ok=True)
 
     def _evict(self) -> None:
         """Delete the oldest files beyond the limits on number and size."""

@@ -34,13 +34,12 @@ class CodeStream:
         self._needed = 0
         self._reached = asyncio.Event()
         self.started = asyncio.Event()  # set at the first codes or at the end
-        # Times on `clock`, in seconds.
-        self.first_s = self._latest_s = 0.0  # arrival of the first and latest frames; 0 before them
-        self.first_window_ready_s: float | None = (
-            None  # when the frames of the first `reach` had arrived
-        )
         self._first_frames = 0  # frames that arrived together at `first_s`
-        self.asked_s = self._clock()  # start of the generation
+        # Times on `clock`, in seconds.
+        self._begun_s = self._clock()  # start of the generation
+        self.first_s = self._latest_s = 0.0  # arrival of the first and latest frames; 0 before them
+        # Arrival of the frames of the first `wait_for`, or the end of the generation.
+        self.first_window_ready_s: float | None = None
 
     def feed(self, numbers: Sequence[int]) -> None:
         """Append token numbers received from the engine.
@@ -87,7 +86,7 @@ class CodeStream:
         The time since the latest frames is included. The result is infinite within
         UNKNOWN_PACE_S of the start and after the end of the generation.
         """
-        since_s = self.first_s or self.asked_s
+        since_s = self.first_s or self._begun_s
         if self.codes.ended or now_s < since_s + UNKNOWN_PACE_S:
             return math.inf
         return (self.codes.frames - self._first_frames) / (now_s - since_s)

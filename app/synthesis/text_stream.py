@@ -1,4 +1,4 @@
-"""Split a text that is still being received into segments to speak."""
+"""Split a text that is still being received into segments."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from app.text.pauses import PausedText, check_pauses, split_at_pauses
 from app.text.sentence_stream import SentenceStream
 from app.text.surrogates import SurrogatePairs
 
-STRETCH_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
-# Returns the segments of a passage of whole sentences, which are none if it has nothing to speak.
+PIECE_CHARACTERS = 100  # split at once, which takes less than 10 ms in the worst case
+# Returns the segments of whole sentences, none if they have no letter or digit to speak.
 SegmentsOf = Callable[[PausedText], list[Segment]]
 LONG_CHARACTERS = 1_000  # take 2 ms, in the worst case 20 ms
 T = TypeVar("T")
@@ -28,12 +28,15 @@ class TextStream:
     A long text is processed in pieces, between which the event loop serves other clients.
     """
 
-    def __init__(self, segments_of: SegmentsOf, *, longest: int, gap_s: float) -> None:
-        """`longest`: most characters of the text. `gap_s`: longest wait for more text."""
+    def __init__(
+        self, segments_of: SegmentsOf, *, max_characters: int, idle_timeout_s: float
+    ) -> None:
+        """`idle_timeout_s` is the longest wait for more text."""
         self._segments_of = segments_of
-        self._longest = longest
-        self._idle_timeout_s = gap_s
-        self._feed, self._pairs = SentenceStream(), SurrogatePairs()
+        self._max_characters = max_characters
+        self._idle_timeout_s = idle_timeout_s
+        self._sentences = SentenceStream()
+        self._pairs = SurrogatePairs()
         self._characters = 0
         self._pauses_s: list[float] = []
         self._silence_s = 0.0  # silence before the next segment
@@ -41,7 +44,7 @@ class TextStream:
         self._waiting = self._reading = False
         self._segments: list[Segment] = []
         self._complete = False
-        self._written = asyncio.Event()
+        self._changed = asyncio.Event()
         self._latest_s = asyncio.get_running_loop().time()
         self.text_error: RequestError | None = None
 
@@ -54,25 +57,27 @@ class TextStream:
         """Add a piece of the text.
 
         Raises:
-            InputTooLong: the text exceeds `longest` characters.
+            InputTooLong: the text exceeds `max_characters`.
             UnsupportedValue: pauses are too long.
         """
         if self._closed:
             return
         text = self._pairs.feed(text)
         self._characters += len(text)
-        if self._characters > self._longest:
-            raise InputTooLong(f"input is longer than {self._longest} characters", param="text")
-        for at in range(0, max(1, len(text)), STRETCH_CHARACTERS):
+        if self._characters > self._max_characters:
+            raise InputTooLong(
+                f"input is longer than {self._max_characters} characters", param="text"
+            )
+        for at in range(0, max(1, len(text)), PIECE_CHARACTERS):
             if at:
                 await asyncio.sleep(0)
             await self._write(
-                lambda stretch=text[at : at + STRETCH_CHARACTERS]: self._feed.feed(stretch)
+                lambda piece=text[at : at + PIECE_CHARACTERS]: self._sentences.feed(piece)
             )
 
     async def flush(self) -> None:
-        """Release the text so far for speaking, even if its last sentence may continue."""
-        await self._write(self._feed.flush)
+        """Release the text so far, even if its last sentence may continue."""
+        await self._write(self._sentences.flush)
         self._pause()
 
     async def end(self) -> None:
@@ -82,17 +87,18 @@ class TextStream:
             EmptyInput: the text has no letters or digits.
             UnsupportedValue: pauses are too long.
         """
-        await self._write(self._feed.finish)
+        await self._write(self._sentences.finish)
         if not self._has_speech and not self._closed:
             raise EmptyInput("the text has no letter or digit to speak", param="text")
         self._pause()
         if not self._closed:
             self._complete = True
-            self._written.set()
+            self._changed.set()
 
-    def close(self, fault: RequestError | None = None) -> None:
-        """Drop the text that is left and that follows. `fault`: the error in the text, if any."""
-        self._closed, self.text_error = True, fault or self.text_error
+    def close(self, error: RequestError | None = None) -> None:
+        """Drop the text that is left and that follows. `error` is the error in the text, if any."""
+        self._closed = True
+        self.text_error = error or self.text_error
         self._segments.clear()
 
     @contextmanager
@@ -113,7 +119,7 @@ class TextStream:
         """Return a segment once its text has been received, or None after the last.
 
         Raises:
-            TextTimeout: no text was received for `gap_s`.
+            TextTimeout: no text was received for `idle_timeout_s`.
         """
         self._waiting = True
         try:
@@ -124,27 +130,27 @@ class TextStream:
 
     async def _wait_for(self, index: int) -> None:
         while index >= len(self._segments) and not self._complete:
-            self._written.clear()
+            self._changed.clear()
             await self._wait_for_more()
 
     async def _wait_for_more(self) -> None:
         ends_s = self._latest_s + self._idle_timeout_s
         try:
             async with ProcessTimeout(ends_s - asyncio.get_running_loop().time()):
-                await self._written.wait()
+                await self._changed.wait()
         except TimeoutError as exc:
             if self._latest_s + self._idle_timeout_s <= ends_s:
                 raise TextTimeout("no text was received within TEXT_TIMEOUT_S") from exc
 
-    async def _write(self, cut: Callable[[], list[str]]) -> None:
-        """Add the segments of the sentences that `cut` returns, unless closed."""
+    async def _write(self, split: Callable[[], list[str]]) -> None:
+        """Add the segments of the sentences that `split` returns, unless closed."""
         self._latest_s = asyncio.get_running_loop().time()
         if self._closed:
             return
         self._reading = True
         try:
             for paused_text in (
-                paused_text for sentence in cut() for paused_text in split_at_pauses(sentence)
+                paused_text for sentence in split() for paused_text in split_at_pauses(sentence)
             ):
                 await self._add(paused_text)
         finally:
@@ -171,7 +177,7 @@ class TextStream:
     def _put(self, segments: list[Segment]) -> None:
         if not self._closed:
             self._segments += segments
-            self._written.set()
+            self._changed.set()
 
 
 async def run_in_thread_if_long(text: str, read: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""The generations of a request, with at most two parts generated and not yet decoded."""
+"""The generations of a request, at most two of which are not decoded yet."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from app.text.duration import DurationBounds
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.repetition import LoopDetector
 
-SEGMENTS_AHEAD = 2  # parts that are being generated or wait for their decoding to end
-StartedSegment = tuple[
-    Segment, CodeStream | None
-]  # Arrival is None for a part that is only a pause
+SEGMENTS_AHEAD = 2  # segments that are being generated or wait for their decoding to end
+StartedSegment = tuple[Segment, CodeStream | None]  # no stream for a segment that is only a pause
 
 
 class TokenReader:
-    """Generate the parts of a text in order.
+    """Generate the segments of a text in order.
 
-    A part starts after the part before it has its first codes, so that it cannot delay them.
-    It also waits until at most one earlier part is not fully decoded, so that memory does not
+    A segment starts after the segment before it has its first codes, so that it cannot delay them.
+    It also waits until at most one earlier segment is not fully decoded, so that memory does not
     grow with the length of the text.
     """
 
@@ -43,7 +41,7 @@ class TokenReader:
         """Prepare the generations.
 
         With `may_be_cut`, reaching the token limit is no error but ends the response.
-        Each part then waits for the end of the one before it.
+        Each segment then waits for the end of the one before it.
         """
         self._engine = engine
         self._sampling = sampling
@@ -55,31 +53,32 @@ class TokenReader:
         self._started: asyncio.Queue[StartedSegment | None] = asyncio.Queue()
 
     async def read(self, segments: Segments) -> None:
-        """Generate all parts as their texts arrive.
+        """Generate all segments as their texts arrive.
 
         Raises:
             ExceptionGroup: holds a ServiceError if the engine failed, or sent no audio, too much
                 or too little of it, or if the text is invalid or late.
         """
-        before: CodeStream | None = None
-        async with asyncio.TaskGroup() as running:
-            index = 0
+        previous: CodeStream | None = None
+        index = 0
+        async with asyncio.TaskGroup() as group:
             while (segment := await segments.get(index)) is not None:
                 index += 1
                 if segment.prompt is None:
                     self._start(segment, None)
                     continue
                 await self._slots.acquire()
-                if before is not None:
-                    await before.started.wait()
+                if previous is not None:
+                    await previous.started.wait()
                 sampling = self._segment_sampling(segment)
-                before = CodeStream(
+                stream = CodeStream(
                     self._layout, sampling.max_tokens, LoopDetector(self._frames_per_s)
                 )
-                self._start(segment, before)
-                generation = running.create_task(
-                    self._generate(segment.prompt, sampling, before, segment.bounds)
+                self._start(segment, stream)
+                generation = group.create_task(
+                    self._generate(segment.prompt, sampling, stream, segment.bounds)
                 )
+                previous = stream
                 if self._may_be_cut:
                     self._stats.finish_reason = (await generation).finish_reason
                     if self._stats.finish_reason == "length":
@@ -87,11 +86,11 @@ class TokenReader:
         self._started.put_nowait(None)
 
     async def next_segment(self) -> StartedSegment | None:
-        """Return the next part and its codes, which may still be arriving; None after the last."""
+        """Return the next segment and its codes, which may still arrive; None after the last."""
         return await self._started.get()
 
     def release_slot(self) -> None:
-        """Release the slot of a part that has been decoded, so that another can start."""
+        """Release the slot of a segment that has been decoded, so that another can start."""
         self._slots.release()
 
     def _start(self, segment: Segment, stream: CodeStream | None) -> None:
@@ -99,7 +98,7 @@ class TokenReader:
         self._started.put_nowait((segment, stream))
 
     def _segment_sampling(self, segment: Segment) -> Sampling:
-        """Limit the tokens to what the part's text can need, unless the caller set a limit."""
+        """Limit the tokens to the need of the segment's text, unless the caller set a limit."""
         sampling = self._sampling
         if self._may_be_cut:
             return sampling
@@ -121,12 +120,12 @@ class TokenReader:
             metrics.ENGINE_TOKENS.inc(codes.tokens)
             metrics.TOKENS_DROPPED.inc(codes.dropped + codes.unfinished)
             self._stats.codec_tokens += codes.tokens
-        fault = self._generation_error(generation, codes, bounds)
-        if fault is not None:
+        error = self._generation_error(generation, codes, bounds)
+        if error is not None:
             if generation.answer is not None:
                 generation.answer.reject()
-            fault.answer = generation.answer
-            raise fault
+            error.answer = generation.answer
+            raise error
         self._stats.prompt_tokens += generation.prompt_tokens or 0
         stream.finish()
         return generation

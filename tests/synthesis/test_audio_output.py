@@ -44,10 +44,10 @@ class RecordingSink:
         self.writes.append(data)
 
     async def finish(self, spoken: SynthesisStats, body: WholeBody | None) -> None:
-        raise AssertionError("the pipeline finishes the sink, not the listener")
+        raise AssertionError("the pipeline finishes the sink, not the output")
 
     async def gone(self) -> None:
-        raise AssertionError("the pipeline watches the sink, not the listener")
+        raise AssertionError("the pipeline watches the sink, not the output")
 
     @property
     def samples(self) -> NDArray[np.int16]:
@@ -92,7 +92,7 @@ def sink() -> RecordingSink:
     return RecordingSink()
 
 
-def listening(
+def output_to(
     sink: RecordingSink,
     levels: LoudnessTarget = AS_IT_IS,
     *,
@@ -120,9 +120,9 @@ def tone(seconds: float, peak: float = 0.1) -> Samples:
 
 
 async def test_without_levelling_the_sound_is_as_it_was_after_the_fade(sink: RecordingSink) -> None:
-    listener = listening(sink)
-    await listener.write(tone(0.3))
-    await listener.finish()
+    output = output_to(sink)
+    await output.write(tone(0.3))
+    await output.finish()
     expected = np.rint(tone(0.3) * 32767)
     assert np.array_equal(sink.samples[240:-240], expected[240:-240])
     assert np.abs(sink.samples[-24:]).max() < np.abs(expected[-48:]).max() / 10
@@ -136,10 +136,10 @@ async def test_every_sample_is_sent_once(
 ) -> None:
     before_s = counted("tts_audio_seconds_total")
     stats, total = SynthesisStats(), sum(round(part * RATE_HZ) for part in seconds)
-    listener = listening(sink, levels, stats=stats)
+    output = output_to(sink, levels, stats=stats)
     for part in seconds:
-        await listener.write(tone(part))
-    await listener.finish()
+        await output.write(tone(part))
+    await output.finish()
     assert len(sink.samples) == total
     assert all(sink.writes)  # nothing is written without samples
     assert stats.audio_s == pytest.approx(total / RATE_HZ)
@@ -150,37 +150,37 @@ async def test_every_sample_is_sent_once(
 async def test_loud_sound_stays_below_full_scale(
     levels: LoudnessTarget, sink: RecordingSink
 ) -> None:
-    listener = listening(sink, levels)
-    await listener.write(tone(1, peak=9))
-    await listener.finish()
+    output = output_to(sink, levels)
+    await output.write(tone(1, peak=9))
+    await output.finish()
     assert 28_000 < np.abs(sink.samples.astype(int)).max() <= 32_767
 
 
 async def test_levelling_moves_the_sound_towards_the_target(sink: RecordingSink) -> None:
-    listener = listening(sink, LEVELLED)
-    await listener.write(tone(3, peak=0.05))
-    await listener.finish()
+    output = output_to(sink, LEVELLED)
+    await output.write(tone(3, peak=0.05))
+    await output.finish()
     rms = np.sqrt(np.mean(np.square(sink.samples[RATE_HZ:] / 32767)))
     assert 20 * np.log10(rms) == pytest.approx(-16, abs=0.5)
 
 
 async def test_what_the_encoder_keeps_back_is_sent_at_the_end(sink: RecordingSink) -> None:
     stats = SynthesisStats()
-    listener = listening(sink, encoder=LateEncoder(), stats=stats)
-    await listener.write(tone(0.5))
+    output = output_to(sink, encoder=LateEncoder(), stats=stats)
+    await output.write(tone(0.5))
     assert sink.writes == []
     assert stats.first_write_s is None
-    await listener.finish()
+    await output.finish()
     assert len(sink.samples) == RATE_HZ / 2
 
 
 async def test_the_header_is_sent_once_with_the_first_bytes(sink: RecordingSink) -> None:
     encoder = make_encoder("wav", RATE_HZ)
     header = encoder.header()
-    listener = listening(sink, encoder=encoder)
-    await listener.write(tone(0.2))
-    await listener.write(tone(0.2))
-    await listener.finish()
+    output = output_to(sink, encoder=encoder)
+    await output.write(tone(0.2))
+    await output.write(tone(0.2))
+    await output.finish()
     sent = b"".join(sink.writes)
     assert sink.writes[0].startswith(header)
     assert len(sink.writes[0]) > len(header)
@@ -190,13 +190,13 @@ async def test_the_header_is_sent_once_with_the_first_bytes(sink: RecordingSink)
 async def test_a_whole_body_is_not_sent_and_has_its_length_in_its_header(
     sink: RecordingSink,
 ) -> None:
-    listener = listening(sink, whole=True, encoder=make_encoder("wav", RATE_HZ, whole=True))
-    await listener.write(tone(0.5))
-    await listener.finish()
+    output = output_to(sink, whole=True, encoder=make_encoder("wav", RATE_HZ, whole=True))
+    await output.write(tone(0.5))
+    await output.finish()
     assert sink.writes == []
-    assert listener.body is not None
-    size = listener.body.size
-    body = b"".join(listener.body.blocks())
+    assert output.body is not None
+    size = output.body.size
+    body = b"".join(output.body.blocks())
     assert len(body) == size
     with wave.open(io.BytesIO(body)) as file:
         assert file.getnframes() == RATE_HZ / 2
@@ -206,16 +206,16 @@ async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
     clock: Clock, sink: RecordingSink
 ) -> None:
     stats = SynthesisStats()
-    listener = listening(sink, stats=stats, clock=clock)
-    assert listener.lead_s == 0
+    output = output_to(sink, stats=stats, clock=clock)
+    assert output.lead_s == 0
     clock.now_s += 0.3  # nobody hears anything yet
-    await listener.write(tone(0.5))
+    await output.write(tone(0.5))
     assert stats.first_write_s == 1_000.3
-    assert listener.lead_s == pytest.approx(0.5 - FADE_OUT_S)
+    assert output.lead_s == pytest.approx(0.5 - FADE_OUT_S)
     clock.now_s += 0.2
-    assert listener.lead_s == pytest.approx(0.3 - FADE_OUT_S)
-    await listener.write(tone(1))
-    assert listener.lead_s == pytest.approx(1.3 - FADE_OUT_S)
+    assert output.lead_s == pytest.approx(0.3 - FADE_OUT_S)
+    await output.write(tone(1))
+    assert output.lead_s == pytest.approx(1.3 - FADE_OUT_S)
 
 
 async def test_a_write_that_blocks_for_long_is_a_stalled_client(clock: Clock) -> None:
@@ -230,7 +230,7 @@ async def test_a_write_that_blocks_for_long_is_a_stalled_client(clock: Clock) ->
             stalled.append(output.stalled)
 
     sink = BlockingSink()
-    output = listening(sink, on_audio=reached.append, clock=clock)
+    output = output_to(sink, on_audio=reached.append, clock=clock)
     await output.write(tone(0.5))
     assert (stalled, output.stalled) == ([False, True], False)
     assert reached == [0.5 - FADE_OUT_S]  # told once the audio has been sent
@@ -239,20 +239,20 @@ async def test_a_write_that_blocks_for_long_is_a_stalled_client(clock: Clock) ->
 async def test_a_window_is_due_when_the_listener_runs_dry(
     clock: Clock, sink: RecordingSink
 ) -> None:
-    listener = listening(sink, clock=clock)
+    output = output_to(sink, clock=clock)
     clock.now_s += 0.02
-    assert listener.deadline_s() == pytest.approx(1_000 + FIRST_WINDOW_TARGET_S)
-    await listener.write(tone(0.5))
+    assert output.deadline_s() == pytest.approx(1_000 + FIRST_WINDOW_TARGET_S)
+    await output.write(tone(0.5))
     clock.now_s += 0.2
-    assert listener.deadline_s() == pytest.approx(1_000.02 + 0.5 - FADE_OUT_S)
+    assert output.deadline_s() == pytest.approx(1_000.02 + 0.5 - FADE_OUT_S)
 
 
 async def test_a_whole_body_is_due_long_after_any_stream(clock: Clock, sink: RecordingSink) -> None:
-    listener = listening(sink, whole=True, clock=clock)
-    assert listener.deadline_s() == 1_000 + BACKGROUND_S
-    await listener.write(tone(0.5))
+    output = output_to(sink, whole=True, clock=clock)
+    assert output.deadline_s() == 1_000 + BACKGROUND_S
+    await output.write(tone(0.5))
     clock.now_s += 2
-    assert listener.deadline_s() == 1_002 + BACKGROUND_S
+    assert output.deadline_s() == 1_002 + BACKGROUND_S
 
 
 @pytest.mark.parametrize(
@@ -262,45 +262,45 @@ async def test_an_underrun_is_counted_where_somebody_listens(
     whole: bool, late_s: float, underruns: int, clock: Clock, sink: RecordingSink
 ) -> None:
     before = counted("tts_underruns_total")
-    listener = listening(sink, whole=whole, clock=clock)
+    output = output_to(sink, whole=whole, clock=clock)
     clock.now_s += 5
-    await listener.write(tone(0.5))
+    await output.write(tone(0.5))
     clock.now_s += 0.5 + late_s
-    await listener.write(tone(0.5))
+    await output.write(tone(0.5))
     assert counted("tts_underruns_total") - before == underruns
 
 
 async def test_a_gap_is_counted_once(clock: Clock, sink: RecordingSink) -> None:
     before = counted("tts_underruns_total")
-    listener = listening(sink, clock=clock)
-    await listener.write(tone(1.0))
+    output = output_to(sink, clock=clock)
+    await output.write(tone(1.0))
     clock.now_s += 3.0
     for _ in range(20):
-        await listener.write(tone(0.4))
+        await output.write(tone(0.4))
         clock.now_s += 0.35
     assert counted("tts_underruns_total") - before == 1
-    assert listener.deadline_s() > clock.now_s
+    assert output.deadline_s() > clock.now_s
 
 
 async def test_a_client_that_pauses_has_no_gaps_and_no_claim_to_be_first(clock: Clock) -> None:
     before = counted("tts_underruns_total")
     sink = PausingSink(clock)
-    listener = listening(sink, clock=clock)
-    await listener.write(tone(5.0))
+    output = output_to(sink, clock=clock)
+    await output.write(tone(5.0))
     sink.pause_s = 20.0
-    await listener.write(tone(1.0))
-    assert listener.deadline_s() == pytest.approx(clock.now_s + 1.0)
+    await output.write(tone(1.0))
+    assert output.deadline_s() == pytest.approx(clock.now_s + 1.0)
     for _ in range(5):
         clock.now_s += 0.9
-        await listener.write(tone(1.0))
+        await output.write(tone(1.0))
     assert counted("tts_underruns_total") == before
 
 
 async def test_a_client_who_is_gone_has_heard_nothing(sink: RecordingSink) -> None:
     stats, sink.is_gone = SynthesisStats(), True
-    listener = listening(sink, stats=stats)
+    output = output_to(sink, stats=stats)
     with pytest.raises(ClientGone):
-        await listener.write(tone(0.5))
+        await output.write(tone(0.5))
     assert stats.first_write_s is None
     assert stats.audio_s == 0
 
@@ -309,15 +309,15 @@ async def test_sound_after_a_rest_is_waited_for_from_its_text_on(
     clock: Clock, sink: RecordingSink
 ) -> None:
     before, stats = counted("tts_underruns_total"), SynthesisStats()
-    listener = listening(sink, stats=stats, clock=clock)
-    await listener.write(tone(0.5))
+    output = output_to(sink, stats=stats, clock=clock)
+    await output.write(tone(0.5))
     clock.now_s += 9
-    listener.restart()
-    assert listener.lead_s == 0
-    assert listener.deadline_s() == pytest.approx(1_009 + FIRST_WINDOW_TARGET_S)
+    output.restart()
+    assert output.lead_s == 0
+    assert output.deadline_s() == pytest.approx(1_009 + FIRST_WINDOW_TARGET_S)
     clock.now_s += 0.1
-    await listener.write(tone(0.5))
-    assert listener.lead_s == pytest.approx(0.5)
+    await output.write(tone(0.5))
+    assert output.lead_s == pytest.approx(0.5)
     assert stats.audio_s == pytest.approx(1 - FADE_OUT_S)
     assert stats.first_write_s == 1_000
     assert counted("tts_underruns_total") == before

@@ -21,8 +21,8 @@ def clock() -> Clock:
     return Clock()
 
 
-async def waiting(arrival: CodeStream, frames: int) -> asyncio.Task[None]:
-    task = asyncio.create_task(arrival.wait_for(frames))
+async def waiting(stream: CodeStream, frames: int) -> asyncio.Task[None]:
+    task = asyncio.create_task(stream.wait_for(frames))
     await asyncio.sleep(0)
     return task
 
@@ -34,107 +34,107 @@ async def done(task: asyncio.Task[None]) -> bool:
 
 
 async def test_reaching_waits_for_so_many_frames_and_no_longer() -> None:
-    arrival = CodeStream(ONE_SLOT, 100)
-    task = await waiting(arrival, 3)
-    arrival.feed([1, 2])
+    stream = CodeStream(ONE_SLOT, 100)
+    task = await waiting(stream, 3)
+    stream.feed([1, 2])
     assert not await done(task)
-    arrival.feed([3])
+    stream.feed([3])
     assert await done(task)
-    await arrival.wait_for(3)
-    again = await waiting(arrival, 4)
+    await stream.wait_for(3)
+    again = await waiting(stream, 4)
     assert not await done(again)
-    arrival.feed([4, 5, 6])
+    stream.feed([4, 5, 6])
     assert await done(again)
 
 
 async def test_a_partial_frame_is_not_a_frame() -> None:
-    arrival = CodeStream(THREE_SLOTS, 100)
-    task = await waiting(arrival, 1)
-    arrival.feed(FRAME[:2])
+    stream = CodeStream(THREE_SLOTS, 100)
+    task = await waiting(stream, 1)
+    stream.feed(FRAME[:2])
     assert not await done(task)
-    arrival.feed(FRAME[2:])
+    stream.feed(FRAME[2:])
     assert await done(task)
 
 
 async def test_the_end_is_enough() -> None:
-    arrival = CodeStream(ONE_SLOT, 100)
-    task = await waiting(arrival, 50)
-    arrival.feed([1])
-    arrival.finish()
+    stream = CodeStream(ONE_SLOT, 100)
+    task = await waiting(stream, 50)
+    stream.feed([1])
+    stream.finish()
     assert await done(task)
-    assert arrival.codes.ended
-    await arrival.wait_for(1_000)
+    assert stream.codes.ended
+    await stream.wait_for(1_000)
 
 
 async def test_more_than_was_asked_for_is_reached_at_once() -> None:
-    arrival = CodeStream(ONE_SLOT, 100)
-    arrival.feed([1, 2, 3])
-    await arrival.wait_for(2)
-    await arrival.wait_for(0)
+    stream = CodeStream(ONE_SLOT, 100)
+    stream.feed([1, 2, 3])
+    await stream.wait_for(2)
+    await stream.wait_for(0)
 
 
 async def test_what_the_codes_refuse_passes_through() -> None:
-    arrival = CodeStream(ONE_SLOT, 100)
+    stream = CodeStream(ONE_SLOT, 100)
     with pytest.raises(EngineProtocolError):
-        arrival.feed([100])
-    assert arrival.codes.frames == 0
+        stream.feed([100])
+    assert stream.codes.frames == 0
 
 
 async def test_it_is_ready_when_what_was_first_waited_for_has_come(clock: Clock) -> None:
-    arrival = CodeStream(ONE_SLOT, 100, clock=clock)
-    task = await waiting(arrival, 3)
-    arrival.feed([1, 2])
-    assert arrival.first_window_ready_s is None
+    stream = CodeStream(ONE_SLOT, 100, clock=clock)
+    task = await waiting(stream, 3)
+    stream.feed([1, 2])
+    assert stream.first_window_ready_s is None
     clock.now_s += 1
-    arrival.feed([3])
+    stream.feed([3])
     clock.now_s += 1
-    arrival.feed([4])  # before the waiter has had its turn
+    stream.feed([4])  # before the waiter has had its turn
     assert await done(task)
-    again = await waiting(arrival, 5)
-    arrival.feed([5])
+    again = await waiting(stream, 5)
+    stream.feed([5])
     assert await done(again)
-    assert arrival.first_window_ready_s == 1_001
+    assert stream.first_window_ready_s == 1_001
 
 
 async def test_the_end_makes_it_ready(clock: Clock) -> None:
-    arrival = CodeStream(ONE_SLOT, 100, clock=clock)
-    task = await waiting(arrival, 3)
-    arrival.feed([1])
+    stream = CodeStream(ONE_SLOT, 100, clock=clock)
+    task = await waiting(stream, 3)
+    stream.feed([1])
     clock.now_s += 1
-    arrival.finish()
+    stream.finish()
     assert await done(task)
-    assert arrival.first_window_ready_s == 1_001
+    assert stream.first_window_ready_s == 1_001
 
 
 def test_the_pace_is_the_mean_time_between_frames_after_the_first(clock: Clock) -> None:
-    arrival = CodeStream(ONE_SLOT, 100, clock=clock)
-    assert arrival.s_per_frame == 0
+    stream = CodeStream(ONE_SLOT, 100, clock=clock)
+    assert stream.s_per_frame == 0
     clock.now_s += 5  # the wait for the first token is no pace
-    arrival.feed([1])
-    assert arrival.s_per_frame == 0
+    stream.feed([1])
+    assert stream.s_per_frame == 0
     for _ in range(10):
         clock.now_s += 0.05
-        arrival.feed([1, 2, 3, 4, 5])
-    assert arrival.s_per_frame == pytest.approx(0.01)
+        stream.feed([1, 2, 3, 4, 5])
+    assert stream.s_per_frame == pytest.approx(0.01)
 
 
 def test_the_first_event_may_hold_many_frames(clock: Clock) -> None:
-    arrival = CodeStream(ONE_SLOT, 100, clock=clock)
-    arrival.feed([1] * 40)
-    assert arrival.s_per_frame == 0
+    stream = CodeStream(ONE_SLOT, 100, clock=clock)
+    stream.feed([1] * 40)
+    assert stream.s_per_frame == 0
     clock.now_s += 0.1
-    arrival.feed([1] * 10)
-    assert arrival.s_per_frame == pytest.approx(0.01)
+    stream.feed([1] * 10)
+    assert stream.s_per_frame == pytest.approx(0.01)
 
 
 def test_tokens_that_complete_no_frame_do_not_slow_the_pace(clock: Clock) -> None:
-    arrival = CodeStream(THREE_SLOTS, 100, clock=clock)
-    arrival.feed([5, 5])
+    stream = CodeStream(THREE_SLOTS, 100, clock=clock)
+    stream.feed([5, 5])
     clock.now_s += 3
-    arrival.feed(FRAME)
+    stream.feed(FRAME)
     clock.now_s += 0.1
-    arrival.feed(FRAME)
+    stream.feed(FRAME)
     clock.now_s += 7
-    arrival.feed([5])
-    arrival.feed(FRAME[:1])
-    assert arrival.s_per_frame == pytest.approx(0.1)
+    stream.feed([5])
+    stream.feed(FRAME[:1])
+    assert stream.s_per_frame == pytest.approx(0.1)

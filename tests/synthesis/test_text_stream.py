@@ -12,14 +12,14 @@ from app.synthesis.text_stream import TextStream
 from app.text.pauses import PausedText
 
 
-def text_stream(gap_s: float = 10.0) -> TextStream:
+def text_stream(idle_timeout_s: float = 10.0) -> TextStream:
     """Return a stream whose segments are its sentences."""
 
     def segments_of(paused_text: PausedText) -> list[Segment]:
         text = paused_text.text.strip()
         return [Segment(text, paused_text.pause_s)] if text else []
 
-    return TextStream(segments_of, longest=1_000, gap_s=gap_s)
+    return TextStream(segments_of, max_characters=1_000, idle_timeout_s=idle_timeout_s)
 
 
 async def prompts(segments: Segments) -> list[str | None]:
@@ -66,7 +66,7 @@ async def test_what_had_not_come_comes_after_what_had() -> None:
 
 
 async def test_a_text_that_does_not_come_in_time_is_late_again() -> None:
-    segments = text_stream(gap_s=0.01)
+    segments = text_stream(idle_timeout_s=0.01)
     for _ in range(2):
         with pytest.raises(TextTimeout):
             await segments.get(0)

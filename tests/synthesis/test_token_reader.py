@@ -66,15 +66,15 @@ def reading(
     engine: StepEngine, stats: SynthesisStats | None = None, *, may_be_cut: bool = False
 ) -> tuple[TokenReader, asyncio.Task[None]]:
     stats = stats or SynthesisStats()
-    generations = TokenReader(engine, SAMPLING, LAYOUT, 50, stats, may_be_cut=may_be_cut)
-    return generations, asyncio.create_task(
-        generations.read(CompleteSegments([Segment(prompt) for prompt in "abcd"]))
+    reader = TokenReader(engine, SAMPLING, LAYOUT, 50, stats, may_be_cut=may_be_cut)
+    return reader, asyncio.create_task(
+        reader.read(CompleteSegments([Segment(prompt) for prompt in "abcd"]))
     )
 
 
 async def test_the_second_part_begins_with_the_firsts_codes_the_third_after_the_first() -> None:
     engine, stats = StepEngine(), SynthesisStats()
-    generations, task = reading(engine, stats)
+    reader, task = reading(engine, stats)
     await rest()
     assert list(engine.orders) == ["a"]
     await engine.told("a", "+")
@@ -82,20 +82,20 @@ async def test_the_second_part_begins_with_the_firsts_codes_the_third_after_the_
     await engine.told("b", "+.")
     await engine.told("a", "+.")
     assert list(engine.orders) == ["a", "b"]  # nobody has spoken yet
-    first = await generations.next_segment()
+    first = await reader.next_segment()
     assert first is not None
     assert first[0] == Segment("a")
     assert first[1] is not None
     assert first[1].codes.frames == 2
-    generations.release_slot()
+    reader.release_slot()
     await rest()
     assert list(engine.orders) == ["a", "b", "c"]
     await engine.told("c", "+.")
-    generations.release_slot()
+    reader.release_slot()
     await rest()
     await engine.told("d", "+.")
     await task
-    assert [part is not None for part in [await generations.next_segment() for _ in range(4)]] == [
+    assert [part is not None for part in [await reader.next_segment() for _ in range(4)]] == [
         True,
         True,
         True,
@@ -109,7 +109,7 @@ async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answ
     None
 ):
     engine = StepEngine()
-    generations, task = reading(engine, may_be_cut=True)
+    reader, task = reading(engine, may_be_cut=True)
     await rest()
     await engine.told("a", "+")
     assert list(engine.orders) == ["a"]
@@ -117,7 +117,7 @@ async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answ
     await engine.told("b", "+L")
     await task
     assert list(engine.orders) == ["a", "b"]
-    assert [part is not None for part in [await generations.next_segment() for _ in range(3)]] == [
+    assert [part is not None for part in [await reader.next_segment() for _ in range(3)]] == [
         True,
         True,
         False,
@@ -128,18 +128,18 @@ async def test_a_part_that_may_be_cut_waits_for_the_one_before_and_ends_the_answ
 async def test_the_codes_of_a_decoded_part_are_kept_for_a_replay_alone(kept: bool) -> None:
     engine, stats = StepEngine(), SynthesisStats()
     stats.codes = KeptCodes("tone", 0) if kept else None
-    generations, task = reading(engine, stats)
+    reader, task = reading(engine, stats)
     await rest()
     await engine.told("a", "+.")
-    first = await generations.next_segment()
+    first = await reader.next_segment()
     assert first is not None
     assert first[1] is not None
     codes = weakref.ref(first[1])
     del first
-    generations.release_slot()
+    reader.release_slot()
     for prompt in "bcd":
         await engine.told(prompt, "+.")
-        generations.release_slot()
+        reader.release_slot()
         await rest()
     await task
     gc.collect()

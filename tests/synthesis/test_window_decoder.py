@@ -17,7 +17,7 @@ from app.synthesis.window_decoder import CarriedContext, WindowDecoder
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
-from tests.synthesis.test_audio_output import RecordingSink, listening
+from tests.synthesis.test_audio_output import RecordingSink, output_to
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=10_000)
 LEFT, RIGHT = 5, 2
@@ -94,16 +94,16 @@ class RacingCodes(CodeBuffer):
 async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decoded() -> None:
     """If `frames` were read before `ended`, the second window would count as the last."""
     plan = WindowPlan(first_hop=20, max_hop=40, left=2, right=1, seamless=True)
-    arrival, sink = CodeStream(LAYOUT, 100), RecordingSink()
-    arrival.codes = RacingCodes(LAYOUT, 100)
-    arrival.feed(range(41))  # the first window, and the least for a second
+    stream, sink = CodeStream(LAYOUT, 100), RecordingSink()
+    stream.codes = RacingCodes(LAYOUT, 100)
+    stream.feed(range(41))  # the first window, and the least for a second
     stats = SynthesisStats()
-    output = listening(sink, stats=stats)
+    output = output_to(sink, stats=stats)
     scheduler = Scheduler([ToneCodec()], DeadlineQueue(BatchLimits(1)))
     scheduler.start()
     try:
         async with asyncio.timeout(10):
-            await WindowDecoder(plan, LAYOUT, scheduler, output, stats).decode_segment(arrival)
+            await WindowDecoder(plan, LAYOUT, scheduler, output, stats).decode_segment(stream)
             await output.finish()
     finally:
         await scheduler.close()

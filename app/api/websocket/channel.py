@@ -61,7 +61,7 @@ class WebSocketSink:
     def __init__(
         self, channel: WebSocketChannel, output: OutputOptions, utterance: int, name: str
     ) -> None:
-        """`utterance`: number of the utterance on its connection. `name`: its request id."""
+        """`utterance` is its number on the connection, `name` its request id."""
         self._channel = channel
         self._output = output
         self._utterance = utterance
@@ -79,13 +79,13 @@ class WebSocketSink:
 
     async def finish(self, stats: SynthesisStats, body: WholeBody | None) -> None:
         """Send the `done` message with the usage."""
-        seconds = round(stats.audio_s, 3)
-        said = {
-            "usage": usage(stats),
-            "audio_seconds": seconds,
-            "finish_reason": stats.finish_reason,
-        }
-        await self._channel.send_json("done", utterance=self._utterance, **said)
+        await self._channel.send_json(
+            "done",
+            utterance=self._utterance,
+            usage=usage(stats),
+            audio_seconds=round(stats.audio_s, 3),
+            finish_reason=stats.finish_reason,
+        )
 
     async def gone(self) -> None:
         """Wait forever. The connection cancels its utterances when its client disconnects."""
