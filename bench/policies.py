@@ -174,12 +174,14 @@ class OneByOne(Generic[W]):
 
 def _move(windows: Sequence[W], batch: list[W], limits: BatchLimits) -> list[W]:
     """Move the first windows that fit one call into an empty `batch`; return the others."""
-    longest = 0
+    longest_frames = 0
     for index, window in enumerate(windows):
         if window.cancelled:
             continue
-        longest = max(longest, limits.padded_length(window.measure_frames()))
-        if len(batch) == limits.windows or (batch and limits.too_many(longest * (len(batch) + 1))):
+        longest_frames = max(longest_frames, limits.padded_length(window.measure_frames()))
+        if len(batch) == limits.windows or (
+            batch and limits.too_many(longest_frames * (len(batch) + 1))
+        ):
             return list(windows[index:])
         batch.append(window)
     return []

@@ -24,15 +24,15 @@ from stress_test.result import Result
 def describe(load: Load) -> str:
     """Describe the load in one line."""
     if load.rate:
-        asked = f"{load.rate:g} requests a second for {load.duration_s:g} s"
+        load_text = f"{load.rate:g} requests a second for {load.duration_s:g} s"
     elif load.requests == load.concurrency:
-        asked = f"{load.requests} at once"
+        load_text = f"{load.requests} at once"
     else:
         limit = (
             f"{load.requests} requests" if load.requests else f"requests for {load.duration_s:g} s"
         )
-        asked = f"{limit}, {load.concurrency} in flight,"
-    return f"{load.warmup_count} warm-up requests, then {asked} to {load.base_url}"
+        load_text = f"{limit}, {load.concurrency} in flight,"
+    return f"{load.warmup_count} warm-up requests, then {load_text} to {load.base_url}"
 
 
 async def measure(options: Options) -> Run:

@@ -28,10 +28,10 @@ def audio_rate(answers: Iterable[TimedAudio], begin_s: float, end_s: float) -> f
     """
     within = 0.0
     for answer in answers:
-        taken_s = answer.end_s - answer.begin_s
+        duration_s = answer.end_s - answer.begin_s
         shared_s = min(end_s, answer.end_s) - max(begin_s, answer.begin_s)
-        if taken_s > 0 and shared_s > 0:
-            within += answer.audio_s * shared_s / taken_s
+        if duration_s > 0 and shared_s > 0:
+            within += answer.audio_s * shared_s / duration_s
     return within / (end_s - begin_s)
 
 

@@ -97,8 +97,8 @@ def merged(
     then = cast(Facts, earlier.get("weights", {}))
     changed = {network for network in {*then, *facts} if then.get(network) != facts.get(network)}
     same = {name for name, networks in NETWORKS_OF_PART.items() if changed.isdisjoint(networks)}
-    kept = {name: part for name, part in earlier.items() if name in same}
-    return {**kept, "weights": facts, **parts}
+    unchanged = {name: part for name, part in earlier.items() if name in same}
+    return {**unchanged, "weights": facts, **parts}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -57,11 +57,11 @@ def spectrogram(samples: Samples) -> NDArray[np.float64]:
 def draw(text: str, said: Said) -> Figure:
     """Draw waveforms and spectrograms of all speakers, below each other, on one time axis."""
     figure = Figure((10, 3.2 * len(said)), dpi=90, layout="constrained")
-    longest_s = max(map(len, said.values())) / SPEC.sample_rate_hz
+    max_s = max(map(len, said.values())) / SPEC.sample_rate_hz
     rows = figure.subplots(2 * len(said), 1, sharex=True, height_ratios=[1, 4] * len(said))
     for number, (name, samples) in enumerate(said.items()):
         _draw_one(rows[2 * number : 2 * number + 2], name, samples)
-    rows[0].set_xlim(0, longest_s)
+    rows[0].set_xlim(0, max_s)
     rows[-1].set_xlabel("s")
     figure.suptitle(text, fontsize=10)
     return figure

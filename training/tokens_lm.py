@@ -193,10 +193,10 @@ def main(arguments: list[str] | None = None) -> None:
     shape = Shape(**{name: getattr(options, name) for name in asdict(Shape())})
     plan = build_plan(options, "lm")
     train_set = load_examples(SpeechSet(options.data / "speech", "train"))
-    held_set = load_examples(SpeechSet(options.data / "speech", "held"))
+    held_out_set = load_examples(SpeechSet(options.data / "speech", "held"))
     model = train(plan, shape, train_set, options.batch_tokens)
     save_model(model, options.data / "lm" / "language_model.safetensors")
-    numbers = held_out(model, held_set, plan.device)
+    numbers = held_out(model, held_out_set, plan.device)
     print(f"{len(train_set)} sentences; held out: {numbers}", flush=True)
 
 

@@ -108,7 +108,8 @@ class DeadlineQueue(Generic[W]):
         The most urgent one is always among them. A window much longer or shorter than the chosen
         ones stays in the queue, and later windows may overtake it.
         """
-        longest = total = 0
+        longest_frames = 0
+        total_frames = 0
         chosen: list[W] = []
         left: list[tuple[float, int, W]] = []
         for index, entry in enumerate(self._waiting):
@@ -116,14 +117,15 @@ class DeadlineQueue(Generic[W]):
             if window.cancelled:
                 continue
             frames = self._limits.padded_length(window.measure_frames())
-            padded = max(longest, frames) * (len(chosen) + 1)
+            padded = max(longest_frames, frames) * (len(chosen) + 1)
             if chosen and self._limits.too_many(padded):
                 left += self._waiting[index:]
                 break
-            if self._limits.too_much_padding(padded - total - frames):
+            if self._limits.too_much_padding(padded - total_frames - frames):
                 left.append(entry)
                 continue
-            longest, total = max(longest, frames), total + frames
+            longest_frames = max(longest_frames, frames)
+            total_frames += frames
             chosen.append(window)
             if len(chosen) == self._limits.windows:
                 left += self._waiting[index + 1 :]
