@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -22,6 +24,8 @@ from tests.metric_values import exported
 from tests.waiting import until
 
 SPEECH = "/v1/audio/speech"
+APP = Path(__file__).parents[1] / "app"
+REQUEST_CODE = (f"{APP}/api/", f"{APP}/synthesis/")  # folders of the coroutines of requests
 HELLO: dict[str, object] = {"input": "Hello there.", "response_format": "pcm"}
 
 
@@ -77,16 +81,16 @@ class Served:
 
 
 def speech_tasks() -> list[str]:
-    """Return the names of the coroutines of unfinished tasks that belong to a speech request."""
-    names = [
-        getattr(task.get_coro(), "__qualname__", "")
-        for task in asyncio.all_tasks()
-        if not task.done()
-    ]
+    """Return the coroutines of unfinished tasks of requests: ASGI calls and REQUEST_CODE."""
+    coroutines = [task.get_coro() for task in asyncio.all_tasks() if not task.done()]
     return [
-        name
-        for name in names
-        if name in ("_watch", "TokenReader.read") or name.endswith(".run_asgi")
+        coroutine.__qualname__
+        for coroutine in coroutines
+        if inspect.iscoroutine(coroutine)
+        and (
+            coroutine.__qualname__.endswith(".run_asgi")
+            or coroutine.cr_code.co_filename.startswith(REQUEST_CODE)
+        )
     ]
 
 

@@ -15,7 +15,7 @@ from app.engine.pool.pool import Pool
 from app.errors import NotReady
 from app.main import create_app
 from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
-from tests.live_server import good_request, serving, settings_for_tests
+from tests.live_server import HELLO, SPEECH, good_request, serving, settings_for_tests, speech_tasks
 from tests.waiting import until
 
 
@@ -141,3 +141,16 @@ async def test_a_failure_to_load_that_nobody_foresaw_is_told() -> None:
             await service.check()
         assert service.decoder is None
         assert not service.alive
+
+
+async def test_the_check_for_leftovers_finds_the_tasks_of_a_request() -> None:
+    engine = FixedEngine(range(100), stall_after=5)
+    async with serving(engine) as served:
+        assert speech_tasks() == []
+        speaking = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
+        await engine.stalled.wait()
+        assert {name.rpartition(".")[2] for name in speech_tasks()} >= {"run_asgi", "read"}
+        engine.go_on.set()
+        assert (await speaking).status_code == 200
+        await served.settle()
+        assert speech_tasks() == []
