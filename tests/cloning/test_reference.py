@@ -23,6 +23,8 @@ from app.errors import (
 )
 from tests.cloning.recordings import CODECS, film, recording, tone, with_cover
 
+pytestmark = pytest.mark.process
+
 LIMITS = ReferenceLimits(min_s=1.0, max_s=5.0)
 PADDED = {"mp3", "aac", "m4a", "opus", "webm"}  # formats that may begin or end with some silence
 RATES = {
@@ -179,7 +181,6 @@ def test_a_playlist_does_not_read_this_machines_files(
         decode_reference(playlist, LIMITS)
 
 
-@pytest.mark.process
 @given(
     kind=st.sampled_from(sorted(CODECS)),
     cuts=st.lists(st.tuples(st.integers(0, 3000), st.binary(max_size=8)), max_size=4),
