@@ -26,7 +26,7 @@ from pathlib import Path
 
 from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.env_file import environment_names, removed_settings, similar_names
-from app.config.settings import ENV_FILE, Settings
+from app.config.settings import ENV_FILE, Settings, setting_names
 from app.logs import configure
 from app.main import create_app
 from app.server.malloc import limit_allocator_memory
@@ -52,9 +52,7 @@ def main() -> None:
 
 def log_config_warnings(settings: Settings) -> None:
     """Log probable mistakes: misspelt settings, and a service without API keys."""
-    for name, meant in similar_names(
-        environment_names(Path(ENV_FILE)), Settings.model_fields
-    ).items():
+    for name, meant in similar_names(environment_names(Path(ENV_FILE)), setting_names()).items():
         log.warning("unknown setting %s: did you mean %s?", name, meant)
     for line in removed_settings(Path(ENV_FILE)):
         log.warning("%s", line)

@@ -45,21 +45,23 @@ def build_profile(settings: Settings) -> Profile:
         ProfileError: the profile is not valid, or does not fit the settings.
     """
     profile = load_profile(settings.profile_name)
-    if settings.tts_api is None and not CODECS[profile.codec.name].embedded_engine:
-        raise ProfileError(f"MODEL_PROFILE={settings.profile_name} needs an engine: set TTS_API")
+    if settings.engine_urls is None and not CODECS[profile.codec.name].embedded_engine:
+        raise ProfileError(
+            f"MODEL_PROFILE={settings.profile_name} needs an engine: set ENGINE_URLS"
+        )
     profile = customise(
         profile,
         model=settings.model_name,
-        speakers=settings.speakers,
-        default_speaker=settings.default_speaker,
+        voices=settings.voices,
+        default_voice=settings.default_voice,
         sampling={
             "temperature": settings.default_temperature,
             "repetition_penalty": settings.default_repetition_penalty,
             "max_tokens": settings.default_max_tokens,
         },
     )
-    if settings.tts_api is None and (unknown := set(profile.voices.names) - set(VOICES)):
-        source = "SPEAKERS" if settings.speakers else f"MODEL_PROFILE={settings.profile_name}"
+    if settings.engine_urls is None and (unknown := set(profile.voices.names) - set(VOICES)):
+        source = "VOICES" if settings.voices else f"MODEL_PROFILE={settings.profile_name}"
         named = ", ".join(map(repr, sorted(unknown)))
         raise ProfileError(
             f"{source}: the embedded engine has the voices {', '.join(VOICES)}, not {named}"
@@ -68,8 +70,8 @@ def build_profile(settings: Settings) -> Profile:
 
 
 def build_engine(settings: Settings, profile: Profile) -> Engine:
-    """Create the embedded engine, or a pool of those in TTS_API, without loading or connecting."""
-    if settings.tts_api is None:
+    """Create the embedded engine, or a pool of those in ENGINE_URLS; neither loads nor connects."""
+    if settings.engine_urls is None:
         from app.engine.embedded.engine import BuiltinEngine  # noqa: PLC0415  (imports torch)
 
         return BuiltinEngine()
@@ -84,7 +86,9 @@ def build_engine(settings: Settings, profile: Profile) -> Engine:
     )
 
     tokens = profile.tokens
-    token_limit = tokens.first + tokens.slots * CODECS[profile.codec.name].vocabulary
+    token_limit = (
+        tokens.first_code_number + tokens.codes_per_frame * CODECS[profile.codec.name].vocabulary
+    )
 
     def vllm(address: EngineEndpoint) -> VllmEngine:
         return VllmEngine(
@@ -175,7 +179,7 @@ def _call_cost(
 
     On a CPU all other cores are kept busy, because other streams and the embedded engine use them.
     """
-    first_frames = round(settings.default_playback_speed * codec.spec.frames_per_s)
+    first_frames = round(settings.default_first_window_s * codec.spec.frames_per_s)
     frames = min(first_frames + codec.spec.right_context_frames, codec.spec.max_window_frames)
     return measure_call_cost(codec, limits, frames, cores() - 1 if on_cpu else None)
 
@@ -189,8 +193,8 @@ def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[
         profile.codec.name,
         settings.codec_weights or profile.codec.weights,
         dtype=settings.codec_dtype,
-        left_context_s=settings.decode_left_context_s,
-        graph_s=settings.cuda_graph_batch,
+        left_context_s=settings.neucodec_context_s,
+        graph_s=settings.cuda_graph_lengths_s,
         compiled=settings.torch_compile,
         max_batch=_batch_size(settings),
     )
@@ -208,4 +212,4 @@ def _batch_size(settings: Settings) -> int:
 
 def _cpu_workers(settings: Settings) -> int:
     """Return the number of decode threads on a CPU; the embedded engine needs half of the cores."""
-    return settings.decode_workers or (cores() if settings.tts_api else max(1, cores() // 2))
+    return settings.decode_workers or (cores() if settings.engine_urls else max(1, cores() // 2))

@@ -55,15 +55,16 @@ RUNAWAYS = Counter(
 UNDERRUNS = Counter("tts_underruns_total", "Windows sent too late for gapless playback.")
 ENGINE_UP = Gauge(
     "tts_engine_up",
-    "1 if the engine of TTS_API is healthy; 0 if it is ejected, or on trial after failed requests.",
+    "1 if the engine of ENGINE_URLS is healthy; 0 if it is ejected, or on trial after failed "
+    "requests.",
     ["engine"],
 )
 ENGINE_STREAMS = Gauge(
-    "tts_engine_streams", "Requests in progress on an engine of TTS_API.", ["engine"]
+    "tts_engine_streams", "Requests in progress on an engine of ENGINE_URLS.", ["engine"]
 )
 ENGINE_FAILURES = Counter(
     "tts_engine_failures_total",
-    "Failed requests to an engine of TTS_API by error code, and failed health checks (probe).",
+    "Failed requests to an engine of ENGINE_URLS by error code, and failed health checks (probe).",
     ["engine", "reason"],
 )
 ENGINE_TOKENS = Counter("tts_engine_tokens_total", "Codec tokens received.")

@@ -99,7 +99,7 @@ async def vllm_engine(load: Load) -> AsyncIterator[Read]:
 
     It parses events and tokens, checks ids against the text, and applies timeouts.
     """
-    syntax = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
+    syntax = TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1)
     engine = VllmEngine(
         load.url, "paced", syntax, limits=EngineLimits(stream_interval=load.interval)
     )

@@ -77,10 +77,10 @@ async def overload(
     """Run a light load of three listeners, then the overload."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg]
-        tts_api=engine_url,
+        engine_urls=engine_url,
         max_concurrent_requests=1_000,
         max_batch_frames=96,  # calls of this codec gain nothing from larger batches
-        admission_utilisation=utilisation,
+        max_decode_load=utilisation,
         admission_wait_s=wait_s,
         log_level="error",
     )
@@ -129,7 +129,7 @@ def main() -> None:
         "--factor", type=float, default=10.0, help="load as a multiple of what the device sustains"
     )
     parser.add_argument(
-        "--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="ADMISSION_UTILISATION"
+        "--utilisation", type=float, nargs="+", default=[0.8, 0.0], help="MAX_DECODE_LOAD"
     )
     parser.add_argument(
         "--wait", type=float, nargs="+", default=[0.0, 3.0], help="ADMISSION_WAIT_S"

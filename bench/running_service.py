@@ -50,12 +50,12 @@ def settings_for(engine_url: str, codec: str, device: str, interval: int) -> Set
         own = {"decode_workers": 1, "max_batch_frames": NO_LIMIT}
     return Settings(
         _env_file=None,  # type: ignore[call-arg]
-        tts_api=engine_url,
+        engine_urls=engine_url,
         codec_weights="random",
         device=device,
         stream_interval=interval,
         max_concurrent_requests=NO_LIMIT // 10,
-        admission_utilisation=0,
+        max_decode_load=0,
         log_level="warning",
         **own,
     )

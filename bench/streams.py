@@ -104,9 +104,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
             codec = load(left_s, arguments.window_frames)
             settings = Settings(
                 _env_file=None,  # type: ignore[call-arg]
-                tts_api=url,
+                engine_urls=url,
                 log_level="warning",
-                admission_utilisation=0,
+                max_decode_load=0,
                 decode_workers=arguments.workers,
                 max_batch_frames=arguments.batch_frames,
             )
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS)
     parser.add_argument("--answers", type=int, default=1, help="answers per listener")
     parser.add_argument(
-        "--left", type=float, nargs="+", default=[0.5, 1.0], help="DECODE_LEFT_CONTEXT_S"
+        "--left", type=float, nargs="+", default=[0.5, 1.0], help="NEUCODEC_CONTEXT_S"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="DECODE_WORKERS")
     parser.add_argument("--batch-frames", type=int, help="MAX_BATCH_FRAMES")

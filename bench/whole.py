@@ -63,7 +63,7 @@ def clients(url: str, tokens: int) -> ClientLoad:
 async def served_us_per_token(engine_url: str, interval: int, tokens: int) -> float:
     """Return the CPU microseconds of the service, which is this process, per token."""
     settings = Settings(
-        _env_file=None, tts_api=engine_url, stream_interval=interval, log_level="warning"
+        _env_file=None, engine_urls=engine_url, stream_interval=interval, log_level="warning"
     )  # type: ignore[call-arg]
     async with serving(settings, FreeCodec()) as url:
         started_s = time.process_time()

@@ -112,7 +112,9 @@ async def run(arguments: argparse.Namespace) -> dict[str, object]:
             "CLIENT_WRITE_TIMEOUT_S": "5",
         }
         service = await stack.enter_async_context(
-            started(TTS_API=engine.url, MODEL_PROFILE=str(profile), DECODE_WORKERS="1", **limits)
+            started(
+                ENGINE_URLS=engine.url, MODEL_PROFILE=str(profile), DECODE_WORKERS="1", **limits
+            )
         )
         return await inject_faults(service, engine, arguments.seconds, arguments.per_s)
 

@@ -24,8 +24,8 @@ weights = "builtin"
 [tokens]
 prefix = "<|s_"
 suffix = "|>"
-first = 0
-slots = 1
+first_code_number = 0
+codes_per_frame = 1
 [sampling]
 max_tokens = 2048
 [voices]

@@ -33,5 +33,8 @@ def variables(path: Path) -> dict[str, str]:
 
 
 def interpolated(value: str, shell: Mapping[str, str]) -> str:
-    """The value with its ${NAME:-default} replaced."""
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: shell.get(found[1]) or found[2], value)
+    """Return the value with each ${NAME:-default} replaced, from the innermost outwards."""
+    pattern = r"\$\{(\w+):-([^${}]*)\}"
+    while re.search(pattern, value):
+        value = re.sub(pattern, lambda found: shell.get(found[1]) or found[2], value)
+    return value

@@ -20,14 +20,14 @@ from tests.waiting import until
 
 
 def test_uvicorns_command_line_finds_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TTS_API", raising=False)
+    monkeypatch.delenv("ENGINE_URLS", raising=False)
     assert isinstance(main.app, FastAPI)
     with pytest.raises(AttributeError):
         _ = main.nothing
 
 
 def test_an_engines_url_chooses_vllm_and_the_production_profile() -> None:
-    app = create_app(settings_for_tests(tts_api=UNREACHABLE))
+    app = create_app(settings_for_tests(engine_urls=UNREACHABLE))
     service = app.state.service
     assert isinstance(service.engine, Pool)
     assert service.profile.name == "scicom"
@@ -35,17 +35,17 @@ def test_an_engines_url_chooses_vllm_and_the_production_profile() -> None:
 
 
 def test_a_profile_that_needs_an_engine_says_so() -> None:
-    with pytest.raises(ProfileError, match="TTS_API"):
+    with pytest.raises(ProfileError, match="ENGINE_URLS"):
         create_app(settings_for_tests(model_profile="orpheus"))
 
 
 def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Path) -> None:
     assert (
-        create_app(settings_for_tests(speakers="heron")).state.service.profile.voices.default
+        create_app(settings_for_tests(voices="heron")).state.service.profile.voices.default
         == "heron"
     )
-    with pytest.raises(ProfileError, match=r"SPEAKERS: .* not 'bob'"):
-        create_app(settings_for_tests(speakers="lark,bob"))
+    with pytest.raises(ProfileError, match=r"VOICES: .* not 'bob'"):
+        create_app(settings_for_tests(voices="lark,bob"))
     written = (
         (PRESETS / "builtin.toml").read_text().replace('"lark", "heron"', '"lark", "heron", "bob"')
     )
@@ -56,10 +56,10 @@ def test_voices_that_the_embedded_engine_does_not_have_are_refused(tmp_path: Pat
 
 def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
     settings = settings_for_tests(
-        tts_api=UNREACHABLE,
+        engine_urls=UNREACHABLE,
         model_name="mine",
         speakers="ana,ben",
-        default_speaker="ben",
+        default_voice="ben",
         default_max_tokens=100,
     )
     profile = create_app(settings).state.service.profile
@@ -74,12 +74,12 @@ def test_the_operators_names_and_defaults_replace_the_profiles() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("MAX_BATCH_SIZE", "many", "setting MAX_BATCH_SIZE"), ("SPEAKERS", "bob", "SPEAKERS")],
+    [("MAX_BATCH_SIZE", "many", "setting MAX_BATCH_SIZE"), ("VOICES", "bob", "VOICES")],
 )
 def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
     name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("TTS_API", raising=False)
+    monkeypatch.delenv("ENGINE_URLS", raising=False)
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as left:
         _ = main.app
@@ -90,7 +90,7 @@ def test_uvicorns_command_line_is_told_of_bad_settings_in_one_line(
 @pytest.mark.fault(31)
 async def test_the_log_says_ready_only_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "app.startup")
-    async with serving(settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
+    async with serving(settings=settings_for_tests(engine_urls=UNREACHABLE)) as served:
         assert (await served.client.get("/ready")).status_code == 503
     async with serving(FixedEngine([])) as served:
         assert (await served.client.get("/ready")).status_code == 200

@@ -47,7 +47,7 @@ async def service(
     limits = ("FIRST_TOKEN", "TOKEN_GAP", "REQUEST_READ", "CLIENT_WRITE", "CONNECT")
     short = {f"{name}_TIMEOUT_S": str(LIMIT_S) for name in limits}
     running = start(
-        folder, "tests.tone_service", TTS_API=engine.url, REQUEST_TIMEOUT_S="1.5", **short
+        folder, "tests.tone_service", ENGINE_URLS=engine.url, REQUEST_TIMEOUT_S="1.5", **short
     )
     try:
         await asyncio.to_thread(wait_until_ready, running)

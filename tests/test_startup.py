@@ -119,7 +119,7 @@ async def test_pauses_grow_to_a_bound() -> None:
 
 async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: Path) -> None:
     (tmp_path / "voices").write_text("")
-    settings = settings_for_tests(tts_api=UNREACHABLE, voices_folder=str(tmp_path / "voices"))
+    settings = settings_for_tests(engine_urls=UNREACHABLE, voices_folder=str(tmp_path / "voices"))
     engine, pauses = LateEngine([]), Pauses()
     engine.failures = 1
     app = create_app(settings, engine=engine, codec=ToneCodec(), pause=pauses)
@@ -160,7 +160,7 @@ async def test_a_service_that_drains_is_not_ready_in_its_metric_either() -> None
 
 
 async def test_a_service_without_its_engine_is_not_ready_in_its_metric_either() -> None:
-    app = create_app(settings_for_tests(tts_api=UNREACHABLE), codec=ToneCodec())
+    app = create_app(settings_for_tests(engine_urls=UNREACHABLE), codec=ToneCodec())
     async with begun(app) as client:
         await until(lambda: app.state.service.decoder is not None, 5)
         assert (await client.get("/ready")).status_code == 503
@@ -183,7 +183,7 @@ async def test_a_folder_that_cannot_be_used_is_told_and_tried_again(
 ) -> None:
     folder, pauses = tmp_path / "kept", Pauses()
     folder.write_text("")
-    settings = settings_for_tests(tts_api=UNREACHABLE, **{setting: str(folder)})
+    settings = settings_for_tests(engine_urls=UNREACHABLE, **{setting: str(folder)})
     app = create_app(settings, engine=FixedEngine([]), codec=ToneCodec(), pause=pauses)
     async with begun(app) as client:
         await pauses.next()

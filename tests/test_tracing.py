@@ -120,7 +120,9 @@ async def test_probes_are_not_traced(spans: InMemorySpanExporter) -> None:
 async def test_the_engine_is_told_the_trace(spans: InMemorySpanExporter) -> None:
     async with ScriptedEngine([]) as fake:
         engine = VllmEngine(
-            fake.url, "tiny", TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
+            fake.url,
+            "tiny",
+            TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1),
         )
         async with serving(engine) as served:
             await served.client.post(SPEECH, json=HELLO, headers=SAMPLED)

@@ -1,4 +1,4 @@
-"""`python -m tests.tone_service`: the engines of TTS_API, and a codec without cost."""
+"""`python -m tests.tone_service`: the engines of ENGINE_URLS, and a codec without cost."""
 
 from __future__ import annotations
 

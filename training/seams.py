@@ -24,8 +24,8 @@ def streamed(codec: Codec, codes: Codes, pace: float) -> Samples:
     spec, defaults = codec.spec, Settings.model_fields
     plan = plan_windows(
         spec,
-        first_window_s=defaults["default_playback_speed"].default,
-        overlap_s=defaults["default_playback_overlap_speed"].default,
+        first_window_s=defaults["default_first_window_s"].default,
+        overlap_s=defaults["default_lookahead_s"].default,
     )
     schedule, stitcher = WindowSchedule(plan), Stitcher(spec.samples_per_frame, 0)
     s_per_frame = 1 / spec.frames_per_s / pace

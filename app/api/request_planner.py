@@ -86,12 +86,14 @@ class RequestPlanner:
         self._spec = spec
         self._preparation = preparation
         tokens = profile.tokens
-        self._layout = FrameLayout(tokens.first, tokens.slots, spec.vocabulary)
+        self._layout = FrameLayout(
+            tokens.first_code_number, tokens.codes_per_frame, spec.vocabulary
+        )
         self._pace = SpeechRate(
             profile.characters_per_second,
             spec.frames_per_s,
-            profile.longest_speech,
-            profile.shortest_speech,
+            profile.max_duration_factor,
+            profile.min_duration_factor,
         )
 
     def plan(
@@ -183,7 +185,7 @@ class RequestPlanner:
         else:
             template, fields = profile.clone_prompt, reference.fields(profile.tokens)
             budget = max(budget - reference.length_tokens, budget // 4, 1)
-        budget_s = budget / profile.tokens.slots / self._spec.frames_per_s
+        budget_s = budget / profile.tokens.codes_per_frame / self._spec.frames_per_s
         characters = max(1, int(budget_s * profile.characters_per_second * BUDGET_USED))
         return PromptPlan(template, fields, budget, characters, self._pace)
 
@@ -250,8 +252,8 @@ class RequestPlanner:
         first_s, overlap_s = request.playback_speed, request.playback_overlap_speed
         return plan_windows(
             self._spec,
-            first_window_s=_or_default(first_s, settings.default_playback_speed),
-            overlap_s=_or_default(overlap_s, settings.default_playback_overlap_speed),
+            first_window_s=_or_default(first_s, settings.default_first_window_s),
+            overlap_s=_or_default(overlap_s, settings.default_lookahead_s),
             whole=not request.stream,
             seeded=request.seed is not None,
         )

@@ -54,7 +54,7 @@ class Service:
             self.load_estimate,
             settings.max_concurrent_requests,
             settings.max_concurrent_requests_per_key,
-            settings.admission_utilisation,
+            settings.max_decode_load,
             settings.admission_wait_s,
         )
         self.uploads = SlotLimit("uploads", settings.max_concurrent_uploads, self.admission)

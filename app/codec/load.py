@@ -88,8 +88,8 @@ def load_codec(options: CodecOptions, device: str, report: Report = log.info) ->
     except OutOfMemory as exc:
         raise LoadError(
             f"DEVICE={device} has too little memory for the codec ({exc}); lower MAX_BATCH_SIZE, "
-            "the number or lengths in CUDA_GRAPH_BATCH, or the --gpu-memory-utilization of a vLLM "
-            "on the same device"
+            "the number or lengths in CUDA_GRAPH_LENGTHS_S, or the --gpu-memory-utilization of a "
+            "vLLM on the same device"
         ) from None
 
 

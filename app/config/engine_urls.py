@@ -1,4 +1,4 @@
-"""Addresses and keys of the engines, from TTS_API and TTS_API_KEY."""
+"""Addresses and keys of the engines, from ENGINE_URLS and TTS_API_KEY."""
 
 from __future__ import annotations
 

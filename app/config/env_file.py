@@ -26,7 +26,7 @@ REMOVED = {
     "EMBEDDED_ENGINE": "is no longer a setting and has no effect. The embedded engine always uses "
     "its built-in one-pass model. To use the language model, serve it with vLLM "
     "(training/README.md) "
-    "and set TTS_API and MODEL_PROFILE=lark",
+    "and set ENGINE_URLS and MODEL_PROFILE=lark",
 }
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 

@@ -15,8 +15,8 @@ def ineffective_settings(
     """Yield a warning for each such setting; `devices` are the codec's."""
     if settings.max_concurrent_requests_per_key is not None and not settings.api_keys:
         yield "MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"
-    if settings.tts_api_key and settings.tts_api is None:
-        yield "TTS_API_KEY has no effect without TTS_API"
+    if settings.tts_api_key and settings.engine_urls is None:
+        yield "TTS_API_KEY has no effect without ENGINE_URLS"
     if CODECS[profile.codec.name].bundled:
         if settings.codec_weights is not None:
             yield f"CODEC_WEIGHTS has no effect on the codec {profile.codec.name}"
@@ -32,4 +32,4 @@ def _uncompiled(settings: Settings, profile: Profile, devices: tuple[str, ...]) 
         return f"on the codec {profile.codec.name}"
     if devices == ("cpu",):
         return "on a CPU"
-    return "with CUDA_GRAPH_BATCH=[]" if settings.cuda_graph_batch == () else None
+    return "with CUDA_GRAPH_LENGTHS_S=[]" if settings.cuda_graph_lengths_s == () else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.codec.registry import CODECS, CodecName
 from app.errors import ConfigError, VoiceNotFound
@@ -18,6 +18,8 @@ class ProfileError(ConfigError):
 
 
 class _Part(BaseModel):
+    """Part of a profile. Names of fields in earlier versions are aliases."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -31,14 +33,18 @@ class ProfileCodec(_Part):
 class TokenSyntax(_Part):
     """Text form of a codec token: `prefix`, a number, `suffix`.
 
-    Numbers below `first` are control tokens and skipped. With several `slots` (codes per frame),
+    Numbers below `first_code_number` are control tokens and skipped. With several codes per frame,
     token k of a frame has an offset of k times the codec's vocabulary.
     """
 
     prefix: str = Field(min_length=1)
     suffix: str = Field(min_length=1)
-    first: int = Field(ge=0)
-    slots: int = Field(ge=1, le=64)
+    first_code_number: int = Field(
+        ge=0, validation_alias=AliasChoices("first_code_number", "first")
+    )
+    codes_per_frame: int = Field(
+        ge=1, le=64, validation_alias=AliasChoices("codes_per_frame", "slots")
+    )
 
 
 class SamplingDefaults(_Part):
@@ -98,9 +104,16 @@ class Profile(_Part):
     clone_prompt: str | None = None  # with {reference_text}, {tokens}, {text}; None: no cloning
     characters_per_second: float = Field(gt=0)  # of speech; splits text and estimates its duration
     # Longer speech is a runaway: this factor times the estimated duration, plus 5 s.
-    longest_speech: float = Field(default=4.0, ge=1)
+    max_duration_factor: float = Field(
+        default=4.0, ge=1, validation_alias=AliasChoices("max_duration_factor", "longest_speech")
+    )
     # Shorter speech is incomplete: this factor times the estimated duration.
-    shortest_speech: float = Field(default=0.1, ge=0, lt=1)
+    min_duration_factor: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        validation_alias=AliasChoices("min_duration_factor", "shortest_speech"),
+    )
     typical_rms_db: float = Field(ge=-60, le=0)  # of voiced speech, before loudness normalisation
     stop_token_ids: tuple[int, ...] = ()
     # Default of the request field; multilingual models read numbers without normalisation.
@@ -128,10 +141,11 @@ class Profile(_Part):
                 "clone_prompt must contain {reference_text}, {tokens} and {text} exactly once"
             )
         can_clone = CODECS[self.codec.name].encoder is not None
-        if not can_clone or self.tokens.slots != 1 or self.reads_phonemes:
+        if not can_clone or self.tokens.codes_per_frame != 1 or self.reads_phonemes:
             names = " or ".join(name for name, codec in CODECS.items() if codec.encoder)
             raise ValueError(
-                f"clone_prompt needs the codec {names}, one slot, and a prompt with {{text}}"
+                f"clone_prompt needs the codec {names}, one code per frame, "
+                "and a prompt with {text}"
             )
         return self
 
@@ -154,8 +168,8 @@ def customise(
     profile: Profile,
     *,
     model: str | None = None,
-    speakers: tuple[str, ...] = (),
-    default_speaker: str | None = None,
+    voices: tuple[str, ...] = (),
+    default_voice: str | None = None,
     sampling: dict[str, float | int | None] | None = None,
 ) -> Profile:
     """Return the profile with the operator's model name, voices and sampling defaults.
@@ -164,15 +178,13 @@ def customise(
     voice map to the default voice.
 
     Raises:
-        ProfileError: the default speaker is not among the voices.
+        ProfileError: the default voice is not among the voices.
     """
-    names = speakers or profile.voices.names
+    names = voices or profile.voices.names
     fallback = profile.voices.default if profile.voices.default in names else names[0]
-    default = default_speaker or fallback
+    default = default_voice or fallback
     if default not in names:
-        raise ProfileError(
-            f"DEFAULT_SPEAKER {default!r} is not among the voices: {', '.join(names)}"
-        )
+        raise ProfileError(f"DEFAULT_VOICE {default!r} is not among the voices: {', '.join(names)}")
     aliases = {
         alias: name if name in names else default for alias, name in profile.voices.aliases.items()
     }

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.codec.registry import Dtype
@@ -31,7 +38,10 @@ LEAST_AUDIO_S = 300.0  # for a short text with pauses of a minute and a low spee
 
 
 class Settings(BaseSettings):
-    """Settings of the service, immutable; invalid values raise pydantic.ValidationError."""
+    """Settings of the service, immutable; invalid values raise pydantic.ValidationError.
+
+    The second name of an alias is that of earlier versions. If both are set, the first one wins.
+    """
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
@@ -50,7 +60,7 @@ class Settings(BaseSettings):
             EnvFileError: a file that cannot be read, or a line that would be ignored.
         """
         if _env_file is not None:
-            check_env_file(Path(_env_file), type(self).model_fields)
+            check_env_file(Path(_env_file), setting_names())
         super().__init__(_env_file=_env_file, **cast("dict[str, Any]", values))
 
     host: Host = Field(default="0.0.0.0", description="Address to listen on.")
@@ -75,8 +85,9 @@ class Settings(BaseSettings):
         "documented by OpenTelemetry. Unset: no traces.",
     )
 
-    tts_api: EngineUrls = Field(
+    engine_urls: EngineUrls = Field(
         default=None,
+        validation_alias=AliasChoices("engine_urls", "tts_api"),
         description="URL of the vLLM server, with or without /v1/completions. Several URLs, "
         "separated by commas, share the load. Unset: the embedded engine.",
     )
@@ -88,17 +99,21 @@ class Settings(BaseSettings):
     model_profile: str | None = Field(
         default=None,
         description="Preset (scicom, orpheus, builtin or lark) or path of a TOML file. Unset: "
-        "scicom with TTS_API, builtin without.",
+        "scicom with ENGINE_URLS, builtin without.",
     )
     model_name: str | None = Field(
         default=None,
         description="Model name sent to the engine and listed by /v1/models. Unset: the profile's.",
     )
-    speakers: Names = Field(
-        default=(), description="Voice names, separated by commas. Unset: the profile's."
+    voices: Names = Field(
+        default=(),
+        validation_alias=AliasChoices("voices", "speakers"),
+        description="Voice names, separated by commas. Unset: the profile's.",
     )
-    default_speaker: str | None = Field(
-        default=None, description="Voice of requests without `voice`. Unset: the profile's."
+    default_voice: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("default_voice", "default_speaker"),
+        description="Voice of requests without `voice`. Unset: the profile's.",
     )
 
     default_temperature: float | None = Field(
@@ -121,11 +136,16 @@ class Settings(BaseSettings):
         description="Maximum number of tokens that one engine request generates. Unset: the "
         "profile's.",
     )
-    default_playback_speed: float = Field(
-        default=0.4, ge=0.1, le=10, description="Seconds of audio in the first decode window."
+    default_first_window_s: float = Field(
+        default=0.4,
+        validation_alias=AliasChoices("default_first_window_s", "default_playback_speed"),
+        ge=0.1,
+        le=10,
+        description="Seconds of audio in the first decode window.",
     )
-    default_playback_overlap_speed: float = Field(
+    default_lookahead_s: float = Field(
         default=0.2,
+        validation_alias=AliasChoices("default_lookahead_s", "default_playback_overlap_speed"),
         ge=0,
         le=2,
         description="Seconds of look-ahead of a NeuCodec window. The other codecs ignore it.",
@@ -173,8 +193,9 @@ class Settings(BaseSettings):
         description="Floating-point type of the codec. auto: float16 on a GPU, bfloat16 on a CPU "
         "with bfloat16 instructions, else float32.",
     )
-    decode_left_context_s: float | None = Field(
+    neucodec_context_s: float | None = Field(
         default=None,
+        validation_alias=AliasChoices("neucodec_context_s", "decode_left_context_s"),
         ge=0,
         le=4,
         description="Seconds of preceding audio that are decoded again with each NeuCodec window. "
@@ -184,8 +205,8 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=256,
-        description="Decode threads on a CPU. Unset: one for each core with TTS_API, else half of "
-        "that, at least 1.",
+        description="Decode threads on a CPU. Unset: one for each core with ENGINE_URLS, else half "
+        "of that, at least 1.",
     )
     dynamic_batching: bool = Field(
         default=True,
@@ -209,8 +230,9 @@ class Settings(BaseSettings):
         description="Longest decode call, in seconds. After that the device counts as lost, and "
         "the process exits with status 1 to be restarted.",
     )
-    cuda_graph_batch: GraphLengths = Field(
+    cuda_graph_lengths_s: GraphLengths = Field(
         default=None,
+        validation_alias=AliasChoices("cuda_graph_lengths_s", "cuda_graph_batch"),
         description="Lengths of the decode calls that are captured as CUDA graphs, as a JSON list "
         "of seconds; [] captures none. Unset: a grid up to the longest window.",
     )
@@ -283,8 +305,9 @@ class Settings(BaseSettings):
         description="Requests served at once for one API key; further ones get 429. Unset: no "
         "limit.",
     )
-    admission_utilisation: float = Field(
+    max_decode_load: float = Field(
         default=0.8,
+        validation_alias=AliasChoices("max_decode_load", "admission_utilisation"),
         ge=0,
         le=10,
         description="Share of the decode devices' time that streams may need for gapless "
@@ -351,14 +374,14 @@ class Settings(BaseSettings):
     def _fitting_keys(
         cls, value: tuple[SecretStr, ...] | None, info: ValidationInfo
     ) -> tuple[SecretStr, ...] | None:
-        if urls := info.data.get("tts_api"):
+        if urls := info.data.get("engine_urls"):
             parse_endpoints(urls, value or ())
         return value
 
     @property
     def engines(self) -> tuple[EngineEndpoint, ...]:
-        """The engines of TTS_API; empty for the embedded engine."""
-        return parse_endpoints(self.tts_api, self.tts_api_key or ()) if self.tts_api else ()
+        """The engines of ENGINE_URLS; empty for the embedded engine."""
+        return parse_endpoints(self.engine_urls, self.tts_api_key or ()) if self.engine_urls else ()
 
     @property
     def longest_audio_s(self) -> float:
@@ -369,8 +392,24 @@ class Settings(BaseSettings):
 
     @property
     def profile_name(self) -> str:
-        """MODEL_PROFILE, or its default, which depends on TTS_API."""
-        return self.model_profile or ("scicom" if self.tts_api else "builtin")
+        """MODEL_PROFILE, or its default, which depends on ENGINE_URLS."""
+        return self.model_profile or ("scicom" if self.engine_urls else "builtin")
+
+
+def old_names() -> dict[str, str]:
+    """Map each name of earlier versions, which still works, to the name of its field."""
+    aliases = {name: field.validation_alias for name, field in Settings.model_fields.items()}
+    return {
+        str(old): name
+        for name, alias in aliases.items()
+        if isinstance(alias, AliasChoices)
+        for old in alias.choices[1:]
+    }
+
+
+def setting_names() -> set[str]:
+    """Return the names of all settings in lower case, old names included."""
+    return {*Settings.model_fields, *old_names()}
 
 
 def first_validation_error(error: ValidationError) -> str:

@@ -103,7 +103,7 @@ def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
             f"the file's codec is {replay.codec}: set MODEL_PROFILE to a profile with that codec"
         )
     weights = settings.codec_weights or profile.codec.weights
-    left_s = settings.decode_left_context_s
+    left_s = settings.neucodec_context_s
     choice = CodecOptions(
         profile.codec.name, weights, dtype=settings.codec_dtype, left_context_s=left_s, graph_s=()
     )

@@ -32,7 +32,10 @@ class VoicePrompt:
 
     def fields(self, tokens: TokenSyntax) -> dict[str, str]:
         """Return the fields of a profile's `clone_prompt` other than the text."""
-        spelled = (f"{tokens.prefix}{tokens.first + code}{tokens.suffix}" for code in self.codes)
+        spelled = (
+            f"{tokens.prefix}{tokens.first_code_number + code}{tokens.suffix}"
+            for code in self.codes
+        )
         return {"reference_text": self.text, "tokens": "".join(spelled)}
 
 

@@ -19,7 +19,7 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 
 from app.api.service import Service
-from app.config.settings import Settings
+from app.config.settings import Settings, setting_names
 from app.logs import configure
 from app.main import create_app
 from app.readiness import LOADING
@@ -94,7 +94,7 @@ def application(
 def environment() -> dict[str, str]:
     """Return this process's settings, OpenTelemetry's too, for replicas on other machines."""
     known = {**dotenv_values(".env"), **os.environ}
-    names = {name.upper() for name in Settings.model_fields} | {
+    names = {name.upper() for name in setting_names()} | {
         "HF_HOME",
         "HF_TOKEN",
         "HF_ENDPOINT",

@@ -323,7 +323,7 @@ async def play_one(served: Served, engine: FixedEngine, streams: float) -> async
 @pytest.mark.fault(24)
 async def test_a_refusal_is_429_and_asks_nothing_of_the_engine() -> None:
     engine = FixedEngine(CODES, stall_after=5)
-    settings = settings_for_tests(admission_utilisation=0.5, admission_wait_s=0)
+    settings = settings_for_tests(max_decode_load=0.5, admission_wait_s=0)
     async with serving(engine, settings=settings) as served:
         playing = await play_one(served, engine, 1)
         for _ in range(3):
@@ -342,7 +342,7 @@ async def test_a_refusal_is_429_and_asks_nothing_of_the_engine() -> None:
 async def test_a_request_waits_until_another_has_ended() -> None:
     engine = FixedEngine(CODES, stall_after=5)
     async with serving(
-        engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)
+        engine, settings=settings_for_tests(max_decode_load=0.5, admission_wait_s=20)
     ) as served:
         playing = await play_one(served, engine, 1)
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))
@@ -359,7 +359,7 @@ async def test_a_client_that_disconnects_while_it_waits_is_let_go(
     caplog.set_level(logging.INFO, "app")
     engine = FixedEngine(CODES, stall_after=5)
     async with serving(
-        engine, settings=settings_for_tests(admission_utilisation=0.5, admission_wait_s=20)
+        engine, settings=settings_for_tests(max_decode_load=0.5, admission_wait_s=20)
     ) as served:
         playing = await play_one(served, engine, 1)
         second = asyncio.create_task(served.client.post(SPEECH, json=HELLO))

@@ -61,7 +61,7 @@ class CountingEncoder:
 async def cloning(
     engine: FixedEngine, encoder: CountingEncoder, **values: object
 ) -> AsyncGenerator[Served]:
-    settings = settings_for_tests(tts_api=UNREACHABLE, **values)
+    settings = settings_for_tests(engine_urls=UNREACHABLE, **values)
     async with serving(engine, settings=settings, load_encoder=lambda: encoder) as served:
         yield served
 
@@ -312,7 +312,7 @@ async def test_a_stored_voice_does_not_hide_the_models_own(
 
 async def test_a_folder_that_cannot_be_written_is_told_by_ready(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    settings = settings_for_tests(tts_api=UNREACHABLE, voices_folder=str(tmp_path / "file"))
+    settings = settings_for_tests(engine_urls=UNREACHABLE, voices_folder=str(tmp_path / "file"))
     app = create_app(settings, engine=FixedEngine(CODES), codec=ToneCodec())
     service = app.state.service
     async with app.router.lifespan_context(app), asyncio.timeout(5):
@@ -423,7 +423,7 @@ async def test_an_encoder_that_cannot_be_loaded_leaves_the_service_well(
             raise reasons.pop()
         return encoder
 
-    settings = settings_for_tests(tts_api=UNREACHABLE)
+    settings = settings_for_tests(engine_urls=UNREACHABLE)
     async with serving(engine, settings=settings, load_encoder=load) as served:
         answer = await speak_as(served)
         assert error_of(answer, 503) == "cloning_unavailable"
@@ -441,7 +441,7 @@ async def test_the_encoder_is_not_loaded_before_it_is_needed(engine: FixedEngine
         loads.append(1)
         return CountingEncoder()
 
-    settings = settings_for_tests(tts_api=UNREACHABLE)
+    settings = settings_for_tests(engine_urls=UNREACHABLE)
     async with serving(engine, settings=settings, load_encoder=load) as served:
         await good_request(served)
         await speak_as(served, b"not audio")
@@ -596,7 +596,7 @@ async def test_the_openapi_document_describes_the_forms(served: Served) -> None:
 
 async def test_the_whole_path_with_the_real_network_of_random_weights() -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api=UNREACHABLE, codec_weights="random", device="cpu")
+    settings = settings_for_tests(engine_urls=UNREACHABLE, codec_weights="random", device="cpu")
     async with serving(engine, settings=settings) as served:
         answer = await speak_as(served, recording("mp3", 2.0, 44_100))
         assert answer.status_code == 200, answer.text

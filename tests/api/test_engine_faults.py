@@ -84,7 +84,7 @@ def limits(url: str, **values: object) -> Settings:
         "token_gap_timeout_s": 0.5,
         "connect_timeout_s": 0.5,
     }
-    return settings_for_tests(tts_api=url, **{**short, **values})
+    return settings_for_tests(engine_urls=url, **{**short, **values})
 
 
 @asynccontextmanager

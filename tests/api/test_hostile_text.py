@@ -51,7 +51,7 @@ def request(text: str, place: str, *, normalize: bool) -> bytes:
 
 
 async def answers(bodies: list[bytes], engine: FixedEngine) -> list[httpx.Response]:
-    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
+    async with serving(engine, settings=settings_for_tests(engine_urls=UNREACHABLE)) as served:
         headers = {"content-type": "application/json"}
         return [await served.client.post(SPEECH, content=body, headers=headers) for body in bodies]
 

@@ -41,7 +41,7 @@ async def test_the_engine_is_asked_for_words_where_the_request_or_else_the_profi
 ) -> None:
     engine = FixedEngine(CODES)
     settings = settings_for_tests(
-        model_profile=profile, tts_api=UNREACHABLE if profile == "scicom" else None
+        model_profile=profile, engine_urls=UNREACHABLE if profile == "scicom" else None
     )
     async with serving(engine, settings=settings) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": PAY, **fields})

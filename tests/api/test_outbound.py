@@ -58,7 +58,7 @@ def trap() -> Iterator[tuple[str, list[bytes]]]:
 async def watched(*scripts: list[Step]) -> AsyncGenerator[tuple[Served, ScriptedEngine]]:
     """The service before its engine; at the end it has made no other connection."""
     async with ScriptedEngine(scripts, good=CODES) as engine:
-        settings = settings_for_tests(tts_api=engine.url)
+        settings = settings_for_tests(engine_urls=engine.url)
         async with serving(None, ToneCodec(), settings, load_encoder=CountingEncoder) as served:
             _connections.clear()
             yield served, engine

@@ -16,7 +16,7 @@ from tests.live_server import HELLO, SPEECH, Served, good_request, serving, sett
 
 @pytest.fixture(params=["", "/tts"])
 async def served(request: pytest.FixtureRequest) -> AsyncGenerator[Served]:
-    settings = settings_for_tests(tts_api=UNREACHABLE)
+    settings = settings_for_tests(engine_urls=UNREACHABLE)
     async with serving(FixedEngine(range(100)), settings=settings) as running:
         running.server.config.root_path = (
             request.param

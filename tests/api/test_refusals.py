@@ -318,7 +318,7 @@ async def test_a_compressed_body_is_not_opened(served: Served) -> None:
 
 @pytest.mark.fault(31)
 async def test_without_its_engine_it_is_alive_and_not_ready() -> None:
-    async with serving(settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
+    async with serving(settings=settings_for_tests(engine_urls=UNREACHABLE)) as served:
         assert (await served.client.get("/health")).status_code == 200
         answer = await served.client.get("/ready")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_unreachable")
@@ -354,7 +354,7 @@ async def test_a_text_as_long_as_any_is_let_in_however_its_json_is_written() -> 
 async def test_fewer_tokens_than_one_frame_needs_are_refused_without_asking() -> None:
     engine = FixedEngine(list(range(100)))
     spec = tone_spec(codes_per_frame=7, vocabulary=4_096, samples_per_frame=2_048)
-    settings = settings_for_tests(tts_api=UNREACHABLE, model_profile="orpheus")
+    settings = settings_for_tests(engine_urls=UNREACHABLE, model_profile="orpheus")
     async with serving(engine, ToneCodec(spec), settings) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "max_tokens": 6})
         error = answer.json()["error"]

@@ -122,7 +122,7 @@ async def test_no_key_and_no_text_is_logged_at_any_level(caplog: pytest.LogCaptu
     scripts = failures()
     async with ScriptedEngine(scripts, good=CODES) as engine:
         settings = settings_for_tests(
-            tts_api=engine.url, tts_api_key=ENGINE_KEY, api_keys=KEY, log_level="debug"
+            engine_urls=engine.url, tts_api_key=ENGINE_KEY, api_keys=KEY, log_level="debug"
         )
         async with serving(None, ToneCodec(), settings, load_encoder=CountingEncoder) as served:
             await ask_everything(served, len(scripts))

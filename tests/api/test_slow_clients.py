@@ -348,7 +348,7 @@ async def test_a_client_that_leaves_before_it_has_asked_is_no_failure_of_the_ser
         "--b\r\n"
     )
     async with serving(
-        FixedEngine([5] * 100), settings=settings_for_tests(tts_api=UNREACHABLE)
+        FixedEngine([5] * 100), settings=settings_for_tests(engine_urls=UNREACHABLE)
     ) as served:
         before = counted("tts_requests_total", outcome="cancelled")
         client = await Client.of(served)
@@ -381,7 +381,7 @@ async def test_a_request_that_does_not_arrive_is_logged_as_it_was_answered(
 async def test_an_upload_that_is_given_up_leaves_no_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    settings = settings_for_tests(request_read_timeout_s=LIMIT_S, tts_api=UNREACHABLE)
+    settings = settings_for_tests(request_read_timeout_s=LIMIT_S, engine_urls=UNREACHABLE)
     head = (
         b"POST /v1/audio/vc HTTP/1.1\r\nhost: x\r\n"
         b"content-type: multipart/form-data; boundary=b\r\n"

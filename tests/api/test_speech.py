@@ -131,7 +131,7 @@ async def test_long_text_is_one_continuous_answer() -> None:
     sentences = [
         f"This is sentence number {index} of a long letter to the bank." for index in range(60)
     ]
-    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
+    async with serving(engine, settings=settings_for_tests(engine_urls=UNREACHABLE)) as served:
         answer = await served.client.post(SPEECH, json={**HELLO, "input": " ".join(sentences)})
     assert len(engine.prompts) > 3
     spoken = [
@@ -145,7 +145,7 @@ async def test_long_text_is_one_continuous_answer() -> None:
 async def test_a_pause_is_exact_silence_between_two_generations() -> None:
     engine = FixedEngine(CODES)
     text = "[pause:100ms] Please hold. [pause:500ms] Thank you. [pause:250 ms]"
-    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
+    async with serving(engine, settings=settings_for_tests(engine_urls=UNREACHABLE)) as served:
         body = {**HELLO, "input": text, "normalize_loudness": False}
         sound = np.frombuffer((await served.client.post(SPEECH, json=body)).content, "<i2")
     spoken = [
@@ -170,7 +170,7 @@ async def test_parts_of_a_long_text_join_without_a_click() -> None:
     async with serving(
         FixedEngine([500] * 80),
         ToneCodec(spec),
-        settings_for_tests(tts_api=UNREACHABLE, default_max_tokens=1_500),
+        settings_for_tests(engine_urls=UNREACHABLE, default_max_tokens=1_500),
     ) as served:
         body = {
             **HELLO,
@@ -184,7 +184,7 @@ async def test_parts_of_a_long_text_join_without_a_click() -> None:
 
 async def test_sampling_comes_from_the_request_then_the_settings_then_the_profile() -> None:
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api=UNREACHABLE, default_temperature=0.9)
+    settings = settings_for_tests(engine_urls=UNREACHABLE, default_temperature=0.9)
     async with serving(engine, settings=settings) as served:
         await served.client.post(SPEECH, json={**HELLO, "top_k": 5, "seed": 7, "max_tokens": 2000})
         await good_request(served)
@@ -206,7 +206,7 @@ async def test_reaching_an_asked_token_limit_is_a_good_answer() -> None:
 
 async def test_an_asked_token_limit_ends_the_answer_not_each_part_of_the_text() -> None:
     engine = FixedEngine(CODES, finish_reason="length")
-    async with serving(engine, settings=settings_for_tests(tts_api=UNREACHABLE)) as served:
+    async with serving(engine, settings=settings_for_tests(engine_urls=UNREACHABLE)) as served:
         answer = await served.client.post(
             SPEECH, json={**HELLO, "input": "One sentence. " * 200, "max_tokens": 150}
         )

@@ -148,7 +148,7 @@ async def talking(
 
 
 def limits(**values: object) -> Settings:
-    return settings_for_tests(tts_api=UNREACHABLE, **values)
+    return settings_for_tests(engine_urls=UNREACHABLE, **values)
 
 
 async def idle(engine: FixedEngine, served: Served) -> None:
@@ -241,7 +241,7 @@ async def test_an_utterances_line_in_the_log_tells_whose_key_it_was_by_its_numbe
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "app.api.websocket.utterance")
-    settings = settings_for_tests(tts_api=UNREACHABLE, api_keys="sk-first-1,sk-second-2")
+    settings = settings_for_tests(engine_urls=UNREACHABLE, api_keys="sk-first-1,sk-second-2")
     headers = {"authorization": "Bearer sk-second-2"}
     async with serving(ReadingEngine(), settings=settings) as served:
         async with connect(url_of(served), proxy=None, additional_headers=headers) as socket:

@@ -47,15 +47,20 @@ async def test_an_engine_repeats_its_tokens(
 
     numbers, reason = await tokens("a" * 100, 1_000)
     assert (numbers, reason) == (script.numbers("a" * 100), "stop")
-    assert len(numbers) % syntax.slots == 0
-    assert syntax.first <= min(numbers) <= max(numbers) < syntax.first + syntax.slots * vocabulary
+    assert len(numbers) % syntax.codes_per_frame == 0
+    assert (
+        syntax.first_code_number
+        <= min(numbers)
+        <= max(numbers)
+        < syntax.first_code_number + syntax.codes_per_frame * vocabulary
+    )
     assert await tokens("a" * 100, 7) == (numbers[:7], "length")
     assert (await tokens("b" * 100, 7))[0] != numbers[:7]
 
 
 async def test_the_service_answers_alike_twice() -> None:
     async with scripted_engine(NEUCODEC) as engine:
-        settings = settings_for_tests(tts_api=engine.url)
+        settings = settings_for_tests(engine_urls=engine.url)
         async with (
             serving(settings=settings) as served,
             aiohttp.ClientSession(served.url) as session,

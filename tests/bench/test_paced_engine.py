@@ -16,7 +16,7 @@ from app.engine.vllm.client import EngineLimits, VllmEngine
 from bench.paced_engine import Connection, PacedEngine, Request
 from bench.token_pace import Pace
 
-SYNTAX = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
+SYNTAX = TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1)
 FIRST_S = 0.02
 
 

@@ -39,8 +39,8 @@ weights = "random"
 [tokens]
 prefix = "<t_"
 suffix = ">"
-first = 0
-slots = 1
+first_code_number = 0
+codes_per_frame = 1
 
 [sampling]
 max_tokens = 2048
@@ -104,7 +104,7 @@ def test_one_row_is_enough_to_decode() -> None:
 
 
 async def test_one_row_and_a_profile_are_enough_to_serve(toy_profile: str) -> None:
-    settings = settings_for_tests(model_profile=toy_profile, tts_api=UNREACHABLE, device="cpu")
+    settings = settings_for_tests(model_profile=toy_profile, engine_urls=UNREACHABLE, device="cpu")
     app = create_app(settings, engine=FixedEngine(range(100, 200)))
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as client,

@@ -35,22 +35,26 @@ def told(devices: tuple[str, ...], **values: object) -> list[str]:
             ["MAX_CONCURRENT_REQUESTS_PER_KEY has no effect without API_KEYS"],
         ),
         ({PER_KEY: 2, "api_keys": "sk-a"}, CPU, []),
-        ({"tts_api_key": "sk-a"}, CPU, ["TTS_API_KEY has no effect without TTS_API"]),
-        ({"tts_api_key": "sk-a", "tts_api": UNREACHABLE}, CPU, []),
+        ({"tts_api_key": "sk-a"}, CPU, ["TTS_API_KEY has no effect without ENGINE_URLS"]),
+        ({"tts_api_key": "sk-a", "engine_urls": UNREACHABLE}, CPU, []),
         ({"codec_weights": "random"}, CPU, ["CODEC_WEIGHTS has no effect on the codec builtin"]),
         ({"codec_dtype": "bfloat16"}, CPU, ["CODEC_DTYPE has no effect on the codec builtin"]),
-        ({"codec_weights": "random", "codec_dtype": "bfloat16", "tts_api": UNREACHABLE}, CPU, []),
-        ({"torch_compile": True, "tts_api": UNREACHABLE}, GPU, []),
         (
-            {"torch_compile": True, "tts_api": UNREACHABLE},
+            {"codec_weights": "random", "codec_dtype": "bfloat16", "engine_urls": UNREACHABLE},
+            CPU,
+            [],
+        ),
+        ({"torch_compile": True, "engine_urls": UNREACHABLE}, GPU, []),
+        (
+            {"torch_compile": True, "engine_urls": UNREACHABLE},
             CPU,
             ["TORCH_COMPILE has no effect on a CPU"],
         ),
         ({"torch_compile": True}, GPU, ["TORCH_COMPILE has no effect on the codec builtin"]),
         (
-            {"torch_compile": True, "cuda_graph_batch": "[]", "tts_api": UNREACHABLE},
+            {"torch_compile": True, "cuda_graph_lengths_s": "[]", "engine_urls": UNREACHABLE},
             GPU,
-            ["TORCH_COMPILE has no effect with CUDA_GRAPH_BATCH=[]"],
+            ["TORCH_COMPILE has no effect with CUDA_GRAPH_LENGTHS_S=[]"],
         ),
     ],
 )
@@ -66,7 +70,7 @@ def test_what_does_nothing_is_told(
 def test_defaults_and_presets_are_silent(
     preset: Path, engine: str | None, devices: tuple[str, ...]
 ) -> None:
-    values = {"tts_api": engine} if engine else {}
+    values = {"engine_urls": engine} if engine else {}
     settings = Settings(_env_file=preset, **values)  # type: ignore[arg-type,call-arg]
     assert list(ineffective_settings(settings, build_profile(settings), devices)) == []
 

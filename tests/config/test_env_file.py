@@ -220,11 +220,11 @@ HOSTS = [
 def test_an_engine_whose_host_cannot_be_is_refused_by_the_settings_name(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TTS_API", url)
+    monkeypatch.setenv("ENGINE_URLS", url)
     with pytest.raises(ValidationError) as caught:
         Settings()
     line = config_error_message(caught.value)
-    assert line.startswith("setting TTS_API: ")
+    assert line.startswith("setting ENGINE_URLS: ")
     assert SECRET not in line
     assert len(line.splitlines()) == 1
 
@@ -240,8 +240,8 @@ def test_an_engine_whose_host_cannot_be_is_refused_by_the_settings_name(
     ],
 )
 def test_other_hosts_are_let_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TTS_API", url)
-    assert Settings().tts_api == (url,)
+    monkeypatch.setenv("ENGINE_URLS", url)
+    assert Settings().engine_urls == (url,)
 
 
 @pytest.mark.fault(54)
@@ -250,8 +250,8 @@ def test_other_hosts_are_let_in(url: str, monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("HOST", "a..b"),
         ("HOST", "a" * 64),
-        ("SPEAKERS", "[" * 100_000),
-        ("CUDA_GRAPH_BATCH", "[" * 100_000),
+        ("VOICES", "[" * 100_000),
+        ("CUDA_GRAPH_LENGTHS_S", "[" * 100_000),
         ("API_KEYS", "${KEYS}"),
     ],
 )

@@ -28,8 +28,8 @@ weights = "./weights"
 [tokens]
 prefix = "<t_"
 suffix = ">"
-first = 3
-slots = 7
+first_code_number = 3
+codes_per_frame = 7
 
 [sampling]
 max_tokens = 2048
@@ -79,7 +79,11 @@ def test_the_readmes_request_is_served_by_the_embedded_default_too() -> None:
 )
 def test_the_presets_codecs(name: str, codec: str, slots: int, first: int) -> None:
     profile = load_profile(name)
-    assert (profile.codec.name, profile.tokens.slots, profile.tokens.first) == (codec, slots, first)
+    assert (
+        profile.codec.name,
+        profile.tokens.codes_per_frame,
+        profile.tokens.first_code_number,
+    ) == (codec, slots, first)
 
 
 @pytest.mark.parametrize("name", PRESET_NAMES)
@@ -121,7 +125,7 @@ def test_an_unknown_voice_is_refused_without_an_echo(name: str) -> None:
 
 def test_a_users_own_file(tmp_path: Path) -> None:
     profile = load_profile(written(tmp_path))
-    assert (profile.model, profile.tokens.first, profile.sampling.max_tokens) == (
+    assert (profile.model, profile.tokens.first_code_number, profile.sampling.max_tokens) == (
         "me/my-voice",
         3,
         2048,
@@ -138,6 +142,31 @@ def test_a_file_in_the_working_folder_needs_no_slash(
     assert load_profile("own.toml").name == "own"
 
 
+OLD_NAMES = {
+    "max_duration_factor": "longest_speech",
+    "min_duration_factor": "shortest_speech",
+    "codes_per_frame": "slots",
+    "first_code_number": "first",
+}
+
+
+def test_a_file_with_the_names_of_earlier_versions_is_the_same_profile(tmp_path: Path) -> None:
+    text = f"max_duration_factor = 3.0\nmin_duration_factor = 0.2\n{OWN}"
+    old = text
+    for name, old_name in OLD_NAMES.items():
+        assert old.count(f"{name} = ") == 1
+        old = old.replace(f"{name} = ", f"{old_name} = ")
+    profile = load_profile(written(tmp_path, text))
+    assert (profile.max_duration_factor, profile.min_duration_factor) == (3.0, 0.2)
+    assert load_profile(written(tmp_path, old)) == profile
+
+
+def test_both_names_of_a_field_are_refused(tmp_path: Path) -> None:
+    text = OWN.replace("codes_per_frame = 7", "codes_per_frame = 7\nslots = 7")
+    with pytest.raises(ProfileError, match=r"tokens\.slots: Extra inputs"):
+        load_profile(written(tmp_path, text))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "field"),
     [
@@ -145,8 +174,8 @@ def test_a_file_in_the_working_folder_needs_no_slash(
         ('prompt = "{voice}> {text}"', 'prompt = "{text}{text}"', "{text}"),
         ('prompt = "{voice}> {text}"', 'prompt = "{text}{phonemes}"', "{phonemes}"),
         ('model = "me/my-voice"\n', "", "model"),
-        ("slots = 7", "slots = 0", "tokens.slots"),
-        ("slots = 7", 'slots = "many"', "tokens.slots"),
+        ("codes_per_frame = 7", "codes_per_frame = 0", "tokens.codes_per_frame"),
+        ("codes_per_frame = 7", 'codes_per_frame = "many"', "tokens.codes_per_frame"),
         ('prefix = "<t_"', 'prefix = ""', "tokens.prefix"),
         ("max_tokens = 2048", "max_tokens = 2048\ntop_p = 3", "sampling.top_p"),
         ("max_tokens = 2048", "max_tokens = 2048\ntemprature = 1", "sampling.temprature"),
@@ -212,7 +241,7 @@ def test_an_operators_model_name_keeps_the_others_as_aliases(scicom: Profile) ->
 def test_an_operators_voices_replace_the_profiles_and_aliases_still_lead_somewhere(
     scicom: Profile,
 ) -> None:
-    own = customise(scicom, speakers=("jenny", "omar"), default_speaker="omar")
+    own = customise(scicom, voices=("jenny", "omar"), default_voice="omar")
     assert own.voices.names == ("jenny", "omar")
     assert own.voices.find(None) == "omar"
     assert own.voices.find("alloy") == "jenny"
@@ -222,11 +251,11 @@ def test_an_operators_voices_replace_the_profiles_and_aliases_still_lead_somewhe
 
 
 def test_the_default_voice_of_an_operators_voices(scicom: Profile) -> None:
-    assert customise(scicom, speakers=("omar", "husein")).voices.default == "husein"
-    assert customise(scicom, speakers=("omar", "jenny")).voices.default == "omar"
-    assert customise(scicom, default_speaker="jenny").voices.default == "jenny"
-    with pytest.raises(ProfileError, match="DEFAULT_SPEAKER 'nobody'"):
-        customise(scicom, default_speaker="nobody")
+    assert customise(scicom, voices=("omar", "husein")).voices.default == "husein"
+    assert customise(scicom, voices=("omar", "jenny")).voices.default == "omar"
+    assert customise(scicom, default_voice="jenny").voices.default == "jenny"
+    with pytest.raises(ProfileError, match="DEFAULT_VOICE 'nobody'"):
+        customise(scicom, default_voice="nobody")
 
 
 def test_an_operators_sampling_defaults(scicom: Profile) -> None:
@@ -250,7 +279,9 @@ def test_neucodecs_model_alone_clones(name: str) -> None:
     "template", ["{tokens}{text}", "{reference_text}{text}", CLONE + "{text}", ""]
 )
 def test_a_clone_prompt_needs_its_fields(tmp_path: Path, template: str) -> None:
-    text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
+    text = OWN.replace('name = "snac"', 'name = "neucodec"').replace(
+        "codes_per_frame = 7", "codes_per_frame = 1"
+    )
     own = f'clone_prompt = "{template}"\n{text}'
     with pytest.raises(ProfileError, match="clone_prompt must contain"):
         load_profile(written(tmp_path, own))
@@ -262,7 +293,9 @@ def test_a_codec_that_cannot_encode_cannot_clone(tmp_path: Path) -> None:
 
 
 def test_an_own_profile_can_clone(tmp_path: Path) -> None:
-    text = OWN.replace('name = "snac"', 'name = "neucodec"').replace("slots = 7", "slots = 1")
+    text = OWN.replace('name = "snac"', 'name = "neucodec"').replace(
+        "codes_per_frame = 7", "codes_per_frame = 1"
+    )
     assert (
         load_profile(written(tmp_path, f'clone_prompt = "{CLONE}"\n{text}')).clone_prompt == CLONE
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.config.settings import Settings
+from app.config.settings import Settings, old_names, setting_names
 
 EXAMPLE = Path(__file__).parents[2] / ".env_example"
 
@@ -38,7 +38,7 @@ def in_env(value: object) -> str:
 def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No variables of the machine, and no .env."""
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
+    for name in setting_names():
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
 
@@ -47,28 +47,28 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "text", "field", "value"),
     [
         (
-            "TTS_API",
+            "ENGINE_URLS",
             "http://engine:8000/v1/completions",
-            "tts_api",
+            "engine_urls",
             ("http://engine:8000/v1/completions",),
         ),
-        ("TTS_API", "http://a:1, https://b", "tts_api", ("http://a:1", "https://b")),
+        ("ENGINE_URLS", "http://a:1, https://b", "engine_urls", ("http://a:1", "https://b")),
         ("TTS_API_KEY", "secret", "tts_api_key", (SecretStr("secret"),)),
         ("TTS_API_KEY", '["a,b"]', "tts_api_key", (SecretStr("a,b"),)),
         ("MODEL_NAME", "me/mine", "model_name", "me/mine"),
-        ("DEFAULT_SPEAKER", "jenny", "default_speaker", "jenny"),
-        ("SPEAKERS", "husein, idayu,jenny", "speakers", ("husein", "idayu", "jenny")),
+        ("DEFAULT_VOICE", "jenny", "default_voice", "jenny"),
+        ("VOICES", "husein, idayu,jenny", "voices", ("husein", "idayu", "jenny")),
         ("DEFAULT_TEMPERATURE", "0.7", "default_temperature", 0.7),
         ("DEFAULT_REPETITION_PENALTY", "1.15", "default_repetition_penalty", 1.15),
         ("DEFAULT_MAX_TOKENS", "2048", "default_max_tokens", 2048),
-        ("DEFAULT_PLAYBACK_SPEED", "0.5", "default_playback_speed", 0.5),
-        ("DEFAULT_PLAYBACK_OVERLAP_SPEED", "0.1", "default_playback_overlap_speed", 0.1),
+        ("DEFAULT_FIRST_WINDOW_S", "0.5", "default_first_window_s", 0.5),
+        ("DEFAULT_LOOKAHEAD_S", "0.1", "default_lookahead_s", 0.1),
         ("DYNAMIC_BATCHING", "false", "dynamic_batching", False),
         ("MAX_BATCH_SIZE", "16", "max_batch_size", 16),
         ("DEVICE", "cuda:1", "device", "cuda:1"),
         ("DEVICE", "cuda:0,cuda:1", "device", "cuda:0,cuda:1"),
-        ("CUDA_GRAPH_BATCH", "[]", "cuda_graph_batch", ()),
-        ("CUDA_GRAPH_BATCH", "[0.64, 2]", "cuda_graph_batch", (0.64, 2.0)),
+        ("CUDA_GRAPH_LENGTHS_S", "[]", "cuda_graph_lengths_s", ()),
+        ("CUDA_GRAPH_LENGTHS_S", "[0.64, 2]", "cuda_graph_lengths_s", (0.64, 2.0)),
         ("TORCH_COMPILE", "true", "torch_compile", True),
         ("HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("PORT", "80", "port", 80),
@@ -97,6 +97,54 @@ def test_documented_names_are_read(
     assert getattr(Settings(), field) == value
 
 
+OLD_NAMES = [
+    ("ENGINE_URLS", "TTS_API", "http://a:1", "http://b:2"),
+    ("VOICES", "SPEAKERS", "heron", "lark"),
+    ("DEFAULT_VOICE", "DEFAULT_SPEAKER", "heron", "lark"),
+    ("DEFAULT_FIRST_WINDOW_S", "DEFAULT_PLAYBACK_SPEED", "0.5", "0.6"),
+    ("DEFAULT_LOOKAHEAD_S", "DEFAULT_PLAYBACK_OVERLAP_SPEED", "0.1", "0.3"),
+    ("NEUCODEC_CONTEXT_S", "DECODE_LEFT_CONTEXT_S", "1", "2"),
+    ("CUDA_GRAPH_LENGTHS_S", "CUDA_GRAPH_BATCH", "[]", "[0.64]"),
+    ("MAX_DECODE_LOAD", "ADMISSION_UTILISATION", "0", "0.5"),
+]
+
+
+@pytest.mark.parametrize("names_and_values", OLD_NAMES, ids=lambda row: row[0])
+def test_an_old_name_sets_the_same_field(
+    names_and_values: tuple[str, str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, old, first, second = names_and_values
+    default = Settings()
+    monkeypatch.setenv(name, first)
+    of_first = Settings()
+    monkeypatch.setenv(name, second)
+    of_second = Settings()
+    assert default != of_first != of_second != default
+    monkeypatch.delenv(name)
+
+    monkeypatch.setenv(old.lower(), first)
+    assert Settings() == of_first
+    monkeypatch.setenv(name, second)  # both are set: the documented name wins
+    assert Settings() == of_second
+    monkeypatch.setenv(name, "")
+    assert Settings() == of_first
+    (tmp_path / ".env").write_text(f"{name}={second}\n", encoding="utf-8")
+    assert Settings() == of_first  # the environment wins over the file
+    monkeypatch.delenv(old.lower())
+    assert Settings() == of_second
+    (tmp_path / ".env").write_text(f"{old}={first}\n", encoding="utf-8")
+    assert Settings() == of_first
+
+
+def test_each_old_name_is_tested_and_documented_but_not_in_the_example() -> None:
+    assert {old.lower(): name.lower() for name, old, _, _ in OLD_NAMES} == old_names()
+    documented = (EXAMPLE.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+    example = EXAMPLE.read_text(encoding="utf-8")
+    for name, old, _, _ in OLD_NAMES:
+        assert f"| `{name}` | `{old}` |" in documented
+        assert not re.search(rf"\b{old}\b", example)
+
+
 def test_a_dotenv_file_is_read_and_the_environment_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +153,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
     )
     monkeypatch.setenv("PORT", "4321")
     settings = Settings()
-    assert (settings.port, settings.host, settings.tts_api) == (4321, "::1", None)
+    assert (settings.port, settings.host, settings.engine_urls) == (4321, "::1", None)
 
 
 @pytest.mark.parametrize(
@@ -115,13 +163,13 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
 def test_speakers_are_a_list_with_commas_or_json(
     text: str, speakers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SPEAKERS", text)
-    assert Settings().speakers == speakers
+    monkeypatch.setenv("VOICES", text)
+    assert Settings().voices == speakers
 
 
 def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().profile_name == "builtin"
-    monkeypatch.setenv("TTS_API", "http://engine")
+    monkeypatch.setenv("ENGINE_URLS", "http://engine")
     assert Settings().profile_name == "scicom"
     monkeypatch.setenv("MODEL_PROFILE", "orpheus")
     assert Settings().profile_name == "orpheus"
@@ -132,19 +180,19 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("PORT", "70000"),
         ("PORT", "http"),
-        ("SPEAKERS", '["a"'),
-        ("SPEAKERS", "[1]"),
+        ("VOICES", '["a"'),
+        ("VOICES", "[1]"),
         ("DEFAULT_TEMPERATURE", "-1"),
         ("DEFAULT_TEMPERATURE", "nan"),
-        ("DEFAULT_PLAYBACK_SPEED", "0.05"),
-        ("DEFAULT_PLAYBACK_OVERLAP_SPEED", "2.5"),
+        ("DEFAULT_FIRST_WINDOW_S", "0.05"),
+        ("DEFAULT_LOOKAHEAD_S", "2.5"),
         ("DYNAMIC_BATCHING", "perhaps"),
         ("MAX_BATCH_SIZE", "0"),
         ("CODEC_DTYPE", "int8"),
-        ("CUDA_GRAPH_BATCH", "[0]"),
-        ("CUDA_GRAPH_BATCH", "[1e9]"),
-        ("CUDA_GRAPH_BATCH", "2"),
-        ("CUDA_GRAPH_BATCH", "[1"),
+        ("CUDA_GRAPH_LENGTHS_S", "[0]"),
+        ("CUDA_GRAPH_LENGTHS_S", "[1e9]"),
+        ("CUDA_GRAPH_LENGTHS_S", "2"),
+        ("CUDA_GRAPH_LENGTHS_S", "[1"),
         ("DEVICE", "cuda:0,cpu"),
         ("DEVICE", "gpu"),
         ("DEFAULT_RESPONSE_FORMAT", "midi"),
@@ -161,12 +209,12 @@ def test_the_profile_follows_the_engine(monkeypatch: pytest.MonkeyPatch) -> None
         ("MAX_CONCURRENT_REQUESTS_PER_KEY", "0"),
         ("CORS_ORIGINS", "https://a.example/"),
         ("CORS_ORIGINS", "a.example"),
-        ("TTS_API", "localhost:9090"),
-        ("TTS_API", "http://a:9090,b:9090"),
-        ("TTS_API", "http://a:9090,http://b:70000"),
-        ("TTS_API", "http://a:9090,http://A:9090/v1/completions"),
-        ("TTS_API", "http://a,http://user@a:80/?key=1"),
-        ("TTS_API", ","),
+        ("ENGINE_URLS", "localhost:9090"),
+        ("ENGINE_URLS", "http://a:9090,b:9090"),
+        ("ENGINE_URLS", "http://a:9090,http://b:70000"),
+        ("ENGINE_URLS", "http://a:9090,http://A:9090/v1/completions"),
+        ("ENGINE_URLS", "http://a,http://user@a:80/?key=1"),
+        ("ENGINE_URLS", ","),
     ],
 )
 def test_a_bad_value_is_refused_by_name(
@@ -192,7 +240,9 @@ def test_settings_do_not_change_and_keep_their_secret() -> None:
 def test_one_key_serves_all_engines_or_each_has_its_own(
     keys: str | None, found: list[str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TTS_API", "http://user:password@a:1/v1,https://b/tts/v1/completions?key=1")
+    monkeypatch.setenv(
+        "ENGINE_URLS", "http://user:password@a:1/v1,https://b/tts/v1/completions?key=1"
+    )
     if keys:
         monkeypatch.setenv("TTS_API_KEY", keys)
     first, second = Settings().engines
@@ -205,7 +255,7 @@ def test_one_key_serves_all_engines_or_each_has_its_own(
 def test_keys_that_do_not_fit_the_engines_are_refused_without_being_told(
     engines: int, keys: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TTS_API", ",".join(f"http://host-{index}" for index in range(engines)))
+    monkeypatch.setenv("ENGINE_URLS", ",".join(f"http://host-{index}" for index in range(engines)))
     monkeypatch.setenv("TTS_API_KEY", ",".join(f"secret-{index}" for index in range(keys)))
     with pytest.raises(ValidationError) as caught:
         Settings()

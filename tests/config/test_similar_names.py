@@ -11,7 +11,7 @@ import pytest
 from app.__main__ import log_config_warnings
 from app.components import build_engine, build_profile
 from app.config.env_file import environment_names, removed_settings, similar_names
-from app.config.settings import Settings
+from app.config.settings import Settings, setting_names
 from app.engine.embedded.engine import BuiltinEngine
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +22,14 @@ ROOT = Path(__file__).parents[2]
     [
         ("API_KEY", "API_KEYS"),
         ("MAX_CONCURENT_REQUESTS", "MAX_CONCURRENT_REQUESTS"),
+        ("Default_Voices", "DEFAULT_VOICE"),
         ("Default_Speakers", "DEFAULT_SPEAKER"),
+        ("ENGINE_URL", "ENGINE_URLS"),
         ("TTS_APIS", "TTS_API"),
     ],
 )
 def test_a_misspelt_name_is_told_with_what_was_meant(given: str, meant: str) -> None:
-    assert similar_names([given, "PATH"], Settings.model_fields) == {given.upper(): meant}
+    assert similar_names([given, "PATH"], setting_names()) == {given.upper(): meant}
 
 
 def test_settings_and_the_names_of_others_are_not_misspelt() -> None:
@@ -40,7 +42,7 @@ def test_settings_and_the_names_of_others_are_not_misspelt() -> None:
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "LANG",
     ]
-    assert similar_names([*others, *Settings.model_fields], Settings.model_fields) == {}
+    assert similar_names([*others, *setting_names()], setting_names()) == {}
 
 
 def test_no_name_of_our_own_files_is_misspelt() -> None:
@@ -57,7 +59,7 @@ def test_no_name_of_our_own_files_is_misspelt() -> None:
     for compose in ROOT.glob("*.yaml"):
         names |= set(re.findall(r"\$\{([A-Z_0-9]+)", compose.read_text()))
     assert len(names) > 40
-    assert similar_names(names, Settings.model_fields) == {}
+    assert similar_names(names, setting_names()) == {}
 
 
 def test_names_come_from_the_environment_and_the_file(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_the_embedded_engine_s_setting_has_gone_and_the_log_says_so(
     with caplog.at_level(logging.WARNING, "app"):
         log_config_warnings(settings)
     (line,) = [text for text in caplog.messages if "EMBEDDED_ENGINE" in text]
-    for said in ("no longer a setting", "built-in", "vLLM", "TTS_API", "MODEL_PROFILE=lark"):
+    for said in ("no longer a setting", "built-in", "vLLM", "ENGINE_URLS", "MODEL_PROFILE=lark"):
         assert said in line
 
 

@@ -32,7 +32,7 @@ from app.engine import EngineCost
 from app.tokens.windows import LEAD_MARGIN_S, WindowPlan
 
 FRAME_S = 0.02  # of sound
-BOUND = 0.8  # ADMISSION_UTILISATION
+BOUND = 0.8  # MAX_DECODE_LOAD
 WAIT_S = 3.0  # ADMISSION_WAIT_S
 AUDIBLE_S = 0.05  # of a gap, as in the measured overload
 HOP, CONTEXT = 20, 60

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from app.config.settings import Settings
+from app.config.settings import setting_names
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm"
 SCHEMA = CHART / "values.schema.json"
@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
 
 def names() -> list[str]:
     """The settings that may be given, from the code."""
-    return sorted({name.upper() for name in Settings.model_fields} - OF_THE_CHART)
+    return sorted({name.upper() for name in setting_names()} - OF_THE_CHART)
 
 
 def keys(values: dict[str, Any], described: dict[str, Any], path: str = "") -> list[str]:

@@ -47,7 +47,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Modu
 def test_a_replica_logs_as_its_settings_say(
     deployment: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("TTS_API", raising=False)
+    monkeypatch.delenv("ENGINE_URLS", raising=False)
     monkeypatch.setenv("LOG_LEVEL", "warning")
     monkeypatch.setenv("LOG_FORMAT", "json")
     assert isinstance(deployment.build_app(), FastAPI)

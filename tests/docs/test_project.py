@@ -97,14 +97,21 @@ def test_settings_reach_the_container(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", SERVICE)
-def test_the_file_that_env_file_names_has_the_last_word(file: str) -> None:
+@pytest.mark.parametrize("name", ["ENGINE_URLS", "TTS_API"])
+@pytest.mark.parametrize("shells_name", ["ENGINE_URLS", "TTS_API"])
+def test_the_file_that_env_file_names_has_the_last_word(
+    file: str, name: str, shells_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Settings that it does not name come from the shell or .env."""
-    mine, shells = (
-        {"TTS_API": "http://mine:9090", "HF_TOKEN": "mine"},
-        {"TTS_API": "http://shell:9090"},
-    )
+    mine = {name: "http://mine:9090", "HF_TOKEN": "mine"}
+    shells = {shells_name: "http://shell:9090"}
     assert environment_of(file, mine, shells).items() >= mine.items()
-    assert environment_of(file, {}, shells)["TTS_API"] == "http://shell:9090"
+    for given, url in ((mine, "http://mine:9090"), ({}, "http://shell:9090")):
+        for each in ("ENGINE_URLS", "TTS_API"):
+            monkeypatch.delenv(each, raising=False)
+        for each, value in environment_of(file, given, shells).items():
+            monkeypatch.setenv(each, value)
+        assert Settings(_env_file=None).engine_urls == (url,)
 
 
 def test_each_gpu_can_be_chosen_and_is_the_first_unless_it_is() -> None:
@@ -150,7 +157,7 @@ def test_a_preset_is_settings_that_the_service_takes(preset: Path) -> None:
     settings = Settings(_env_file=preset)  # type: ignore[call-arg]
     assert {name.lower() for name in names} <= Settings.model_fields.keys()
     assert settings.dynamic_batching == ("nodynamic" not in preset.name)
-    assert settings.cuda_graph_batch == (None if "cudagraph" in preset.name else ())
+    assert settings.cuda_graph_lengths_s == (None if "cudagraph" in preset.name else ())
 
 
 @pytest.mark.fault(30)

@@ -26,7 +26,7 @@ def test_the_settings_that_it_names_exist() -> None:
     from app.config.settings import Settings
 
     for name in (
-        "TTS_API",
+        "ENGINE_URLS",
         "API_KEYS",
         "VOICES_FOLDER",
         "CORS_ORIGINS",

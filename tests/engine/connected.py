@@ -19,7 +19,7 @@ from tests.engine.scripted import (
     Step,
 )
 
-SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
+SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1)
 SAMPLING = Sampling(max_tokens=50)
 SHORT = EngineLimits(connect_s=0.2, first_token_s=0.2, token_gap_s=0.2, end_s=0.2, check_s=0.2)
 LONG = list(range(100, 140))

@@ -190,7 +190,7 @@ async def test_only_a_started_engine_serves() -> None:
 async def test_the_service_speaks_through_it() -> None:
     profile = load_profile("lark")
     engine = FixedEngine(CODES)
-    settings = settings_for_tests(tts_api=UNREACHABLE, model_profile="lark")
+    settings = settings_for_tests(engine_urls=UNREACHABLE, model_profile="lark")
     async with serving(
         PhonemeEngine(engine, profile.prompt, profile.text_prompt), None, settings
     ) as served:

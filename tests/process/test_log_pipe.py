@@ -63,7 +63,7 @@ def logging_to(
     settings = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "TTS_API": UNREACHABLE,
+        "ENGINE_URLS": UNREACHABLE,
         "CODEC_WEIGHTS": "/nothing",
     }
     process = subprocess.Popen(

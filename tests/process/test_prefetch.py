@@ -17,7 +17,7 @@ from tests.fakes import UNREACHABLE
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
-ENGINE = {"TTS_API": UNREACHABLE}
+ENGINE = {"ENGINE_URLS": UNREACHABLE}
 
 
 def prefetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -104,11 +104,11 @@ def test_sigterm_closes_a_websocket_and_ends_the_service_with_success(tmp_path: 
     [
         ({"MAX_BATCH_SIZE": "many"}, "MAX_BATCH_SIZE"),
         ({"MODEL_PROFILE": "nobody"}, "nobody"),
-        ({"MODEL_PROFILE": "scicom"}, "TTS_API"),
-        ({"DEFAULT_SPEAKER": "nobody"}, "DEFAULT_SPEAKER"),
+        ({"MODEL_PROFILE": "scicom"}, "ENGINE_URLS"),
+        ({"DEFAULT_VOICE": "nobody"}, "DEFAULT_VOICE"),
         (
-            {"SPEAKERS": "husein,bob"},
-            "SPEAKERS: the embedded engine has the voices lark, heron, not 'bob', 'husein'",
+            {"VOICES": "husein,bob"},
+            "VOICES: the embedded engine has the voices lark, heron, not 'bob', 'husein'",
         ),
     ],
 )
@@ -160,7 +160,7 @@ def ready_text(service: Running) -> str:
 def test_weights_that_are_absent_leave_it_alive_and_not_ready_until_it_is_told_to_leave(
     tmp_path: Path,
 ) -> None:
-    service = start(tmp_path, TTS_API=UNREACHABLE, CODEC_WEIGHTS=str(tmp_path / "nothing"))
+    service = start(tmp_path, ENGINE_URLS=UNREACHABLE, CODEC_WEIGHTS=str(tmp_path / "nothing"))
     try:
         wait_until(lambda: "nothing" in ready_text(service), 40, pause_s=0.2)
         answer = service.get("/ready")

@@ -63,7 +63,7 @@ async def test_a_failed_request_is_kept_and_sounds_as_its_codes_do(
     async with serving(
         SecondFails(CODES, gap_s=0.003),
         codec,
-        settings_for_tests(replay_folder=str(folder), tts_api=UNREACHABLE),
+        settings_for_tests(replay_folder=str(folder), engine_urls=UNREACHABLE),
     ) as served:
         await failed(served)
         await served.client.post(SPEECH, json=HELLO)

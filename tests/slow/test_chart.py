@@ -29,7 +29,7 @@ EVERYTHING: dict[str, Any] = {
     **ENGINES,
     "gpus": 1,
     "secretName": "keys",
-    "settings": {"MAX_CONCURRENT_REQUESTS": 100, "CUDA_GRAPH_BATCH": "[0.64, 2]"},
+    "settings": {"MAX_CONCURRENT_REQUESTS": 100, "CUDA_GRAPH_LENGTHS_S": "[0.64, 2]"},
     "environment": {"HOST": "127.0.0.1", "HF_HUB_OFFLINE": "1"},
     "files": {"words.tsv": "kubectl\tcube control"},
     "autoscaling": {"enabled": True},
@@ -138,9 +138,9 @@ def test_everything_at_once(python: Path) -> None:
     (container,), (prefetch,) = described["containers"], described["initContainers"]
     given = variables(container)
     assert given == variables(prefetch)
-    assert given["TTS_API"] == "http://one:9090,http://two:9090"
+    assert given["ENGINE_URLS"] == "http://one:9090,http://two:9090"
     assert given["HOST"] == "0.0.0.0"  # what the pod needs wins
-    assert given["CUDA_GRAPH_BATCH"] == "[0.64, 2]"
+    assert given["CUDA_GRAPH_LENGTHS_S"] == "[0.64, 2]"
     assert {name.lower() for name in given} - Settings.model_fields.keys() == {"hf_hub_offline"}
     assert prefetch["command"] == ["python", "-m", "app.prefetch"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
@@ -187,10 +187,10 @@ def test_settings_arrive_as_they_are_written(python: Path) -> None:
         "MAX_REFERENCE_BYTES": 20_000_000.0,
         "MAX_INPUT_CHARACTERS": 1_000_000,
         "TARGET_RMS_DB": -18.5,
-        "ADMISSION_UTILISATION": 0,
+        "MAX_DECODE_LOAD": 0,
         "NORMALIZE_LOUDNESS": False,
-        "CUDA_GRAPH_BATCH": [0.64, 2],
-        "SPEAKERS": "husein,nova",
+        "CUDA_GRAPH_LENGTHS_S": [0.64, 2],
+        "VOICES": "husein,nova",
         "PRONUNCIATIONS": "/config/1e3.tsv",
     }
     given = variables(pod(rendered(python, {"settings": settings}))["containers"][0])
@@ -259,7 +259,7 @@ def test_kedas_object_is_as_kedas_own_definition_has_it(python: Path, tmp_path: 
         ({"cache": {"clam": "weights"}}, "clam"),
         ({"settings": {"MAX_CONCURENT": 9}}, "MAX_CONCURENT"),
         ({"settings": {"PORT": 9000}}, "PORT"),
-        ({"settings": {"SPEAKERS": {"husein": True}}}, "SPEAKERS"),
+        ({"settings": {"VOICES": {"husein": True}}}, "VOICES"),
     ],
 )
 def test_values_that_cannot_be_are_refused(

@@ -137,7 +137,7 @@ def test_the_production_profile_speaks_with_an_engine_and_clones_a_voice(
     image: Image, service: Stage, free_port: int
 ) -> None:
     with paced_engine("--tokens-per-s", "380") as engine:
-        chosen = {"TTS_API": engine, "CODEC_WEIGHTS": "random"}
+        chosen = {"ENGINE_URLS": engine, "CODEC_WEIGHTS": "random"}
         with running(
             image, service, environment_of("docker-compose-cpu.yaml", chosen), free_port
         ) as started:

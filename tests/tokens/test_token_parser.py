@@ -8,10 +8,10 @@ from app.config.profiles import TokenSyntax
 from app.errors import EngineProtocolError
 from app.tokens.token_parser import TokenIdParser, TokenTextParser
 
-SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
-CUSTOM = TokenSyntax(prefix="<custom_token_", suffix=">", first=10, slots=7)
+SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1)
+CUSTOM = TokenSyntax(prefix="<custom_token_", suffix=">", first_code_number=10, codes_per_frame=7)
 NESTED = TokenSyntax(
-    prefix="|>%<|s_", suffix="|>", first=0, slots=1
+    prefix="|>%<|s_", suffix="|>", first_code_number=0, codes_per_frame=1
 )  # the suffix lies within the prefix
 SYNTAXES = st.sampled_from([SPEECH, CUSTOM, NESTED])
 BETWEEN = [

@@ -19,7 +19,7 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1500)]
 
-SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first=0, slots=1)
+SPEECH = TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1)
 SAMPLING = Sampling(max_tokens=1000, temperature=0.6, repetition_penalty=1.15)
 PROMPT = "<|im_start|>husein: {text}<|speech_start|>"
 

@@ -18,7 +18,7 @@ async def test_the_known_answer_is_heard(known_answer: KnownAnswer, ids: bool) -
     async with serving(FixedEngine(known_answer.codes), ToneCodec()) as served:
         expected = await heard(served)
     settings = settings_for_tests(
-        tts_api=known_answer.url,
+        engine_urls=known_answer.url,
         model_name=known_answer.model,
         default_max_tokens=1500,  # vLLM refuses more than its context, here 2,048
     )
@@ -41,7 +41,7 @@ async def test_a_model_that_does_not_end_is_502_unless_the_caller_set_the_limit(
     known_answer: KnownAnswer,
 ) -> None:
     settings = settings_for_tests(
-        tts_api=known_answer.url, model_name=known_answer.model, default_max_tokens=60
+        engine_urls=known_answer.url, model_name=known_answer.model, default_max_tokens=60
     )
     async with serving(None, ToneCodec(), settings) as served:
         whole = {**HELLO, "input": "Hello.", "stream": False}
@@ -52,6 +52,6 @@ async def test_a_model_that_does_not_end_is_502_unless_the_caller_set_the_limit(
 
 
 async def test_an_engine_that_is_up_makes_the_service_ready(known_answer: KnownAnswer) -> None:
-    settings = settings_for_tests(tts_api=known_answer.url, model_name=known_answer.model)
+    settings = settings_for_tests(engine_urls=known_answer.url, model_name=known_answer.model)
     async with serving(None, ToneCodec(), settings) as served:
         assert (await served.client.get("/ready")).status_code == 200

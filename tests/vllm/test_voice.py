@@ -69,7 +69,7 @@ def url(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def served_voice(url: str) -> Settings:
-    return settings_for_tests(tts_api=url, model_profile="lark")
+    return settings_for_tests(engine_urls=url, model_profile="lark")
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def _meaning(status: int) -> str:
     if status in _WRONG_KEY:
         return ": TTS_API_KEY is missing or wrong"
     if status == HTTPStatus.NOT_FOUND:
-        return ": it does not serve MODEL_NAME, or TTS_API is not its URL"
+        return ": it does not serve MODEL_NAME, or ENGINE_URLS is not its URL"
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return ": redirects are not followed; TTS_API must be the URL of the engine itself"
+        return ": redirects are not followed; ENGINE_URLS must be the URL of the engine itself"
     return ""

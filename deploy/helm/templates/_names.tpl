@@ -22,7 +22,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 file are floats, which toString would write as 2e+07. */}}
 {{- define "speech.environment" -}}
 {{- $fixed := dict "HOST" "0.0.0.0" "PORT" "9091" "SHUTDOWN_GRACE_S" (.Values.shutdownGraceS | int | toString) }}
-{{- if .Values.engine.urls }}{{ $_ := set $fixed "TTS_API" (join "," .Values.engine.urls) }}{{ end }}
+{{- if .Values.engine.urls }}{{ $_ := set $fixed "ENGINE_URLS" (join "," .Values.engine.urls) }}{{ end }}
 {{- if not .Values.gpus }}{{ $_ := set $fixed "DEVICE" "cpu" }}{{ end }}
 {{- range $name, $value := merge $fixed .Values.settings .Values.environment }}
 - name: {{ $name }}
