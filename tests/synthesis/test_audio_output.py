@@ -82,6 +82,19 @@ class LateEncoder(Encoder):
         return self._kept + super().finish()
 
 
+class DelayingEncoder(Encoder):
+    """Reports that it has not sent the latest `delay_s` yet, as an encoder of frames does."""
+
+    delay_s = 0.1
+
+    def __init__(self) -> None:
+        super().__init__(FormatSpec("s16le", "pcm_s16le"), RATE_HZ, whole=False)
+
+    @property
+    def delay_samples(self) -> int:
+        return round(self.delay_s * RATE_HZ)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -216,6 +229,18 @@ async def test_the_lead_is_what_was_sent_less_the_time_since_the_first_byte(
     assert output.lead_s == pytest.approx(0.3 - FADE_OUT_S)
     await output.write(tone(1))
     assert output.lead_s == pytest.approx(1.3 - FADE_OUT_S)
+
+
+async def test_what_the_encoder_delays_is_not_in_the_lead(
+    clock: Clock, sink: RecordingSink
+) -> None:
+    encoder = DelayingEncoder()
+    output = output_to(sink, encoder=encoder, clock=clock)
+    await output.write(tone(0.5))
+    assert output.lead_s == pytest.approx(0.5 - FADE_OUT_S - 0.1)
+    encoder.delay_s = 0.0
+    await output.write(tone(1))
+    assert output.lead_s == pytest.approx(1.5 - FADE_OUT_S)
 
 
 async def test_a_write_that_blocks_for_long_is_a_stalled_client(clock: Clock) -> None:

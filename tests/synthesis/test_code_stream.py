@@ -138,3 +138,11 @@ def test_tokens_that_complete_no_frame_do_not_slow_the_pace(clock: Clock) -> Non
     stream.feed([5])
     stream.feed(FRAME[:1])
     assert stream.s_per_frame == pytest.approx(0.1)
+
+
+def test_the_pace_of_a_stream_leaves_out_its_first_frames(clock: Clock) -> None:
+    stream = CodeStream(ONE_SLOT, 100, clock=clock)
+    stream.feed([1] * 40)
+    clock.now_s += 2
+    stream.feed([1] * 10)
+    assert stream.pace(clock.now_s) == pytest.approx(5)

@@ -18,6 +18,7 @@ from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.engine import Generation, OnTokens, Sampling
 from app.engine.vllm.completion import Completion
+from app.errors import DeadlineExceeded, EngineTruncated
 from app.synthesis.attempt import Backend
 from app.synthesis.stats import SynthesisStats
 from app.synthesis.synthesize import Synthesis
@@ -26,6 +27,7 @@ from app.text.pronunciations import Pronunciations
 from tests.engine.scripted import events
 from tests.fakes import ToneCodec, tone_codes, tone_spec
 from tests.live_server import settings_for_tests
+from tests.waiting import until
 
 CODES = tone_codes(90)
 ANSWER = b"".join(events(CODES, per_event=3))
@@ -51,6 +53,22 @@ class SplitEngine:
                 await asyncio.sleep(0.001)
         on_tokens(completion.finish())
         return completion.generation()
+
+
+class FailingEngine:
+    """Fails once it has sent its codes and their audio is encoded; then never answers."""
+
+    def __init__(self, stats: SynthesisStats) -> None:
+        self._stats = stats
+        self.prompts: list[str] = []
+
+    async def generate(self, prompt: str, sampling: Sampling, on_tokens: OnTokens) -> Generation:
+        self.prompts.append(prompt)
+        if len(self.prompts) > 1:
+            await asyncio.get_running_loop().create_future()
+        on_tokens(tone_codes(400))
+        await until(lambda: self._stats.audio_s > 1)
+        raise EngineTruncated("the engine's response was cut off")
 
 
 class KeptSink:
@@ -103,3 +121,45 @@ def test_any_split_of_the_engines_bytes_gives_identical_audio(
     whole = asyncio.run(spoken([], [], exact=exact))
     assert len(whole) == len(CODES) * 480 * 2
     assert asyncio.run(spoken(cuts, rests, exact=exact)) == whole
+
+
+async def test_a_retry_has_no_more_time_than_the_request_had() -> None:
+    """The audio that the first attempt encoded extends the time limit of this attempt alone."""
+    codec, stats = ToneCodec(tone_spec(seamless=True)), SynthesisStats()
+    planner = RequestPlanner(
+        settings_for_tests(request_timeout_s=1),
+        PROFILE,
+        codec.spec,
+        TextPreparation(4096, Pronunciations([])),
+    )
+    request = planner.plan(SpeechRequest(input="Hello there.", stream=False))
+    engine, decoder = FailingEngine(stats), Scheduler([codec], DeadlineQueue(BatchLimits(8)))
+    decoder.start()
+    try:
+        backend = Backend(engine, decoder)  # type: ignore[arg-type]
+        synthesis = Synthesis(request, backend, KeptSink(), stats)
+        running = asyncio.create_task(synthesis.run())
+        await until(lambda: len(engine.prompts) == 2)
+        async with asyncio.timeout(1.5):
+            with pytest.raises(DeadlineExceeded):
+                await running
+    finally:
+        await decoder.close()
+
+
+async def test_a_decoded_segment_lets_the_one_after_the_next_start() -> None:
+    codec = ToneCodec(tone_spec(seamless=True))
+    planner = RequestPlanner(
+        settings_for_tests(), PROFILE, codec.spec, TextPreparation(4096, Pronunciations([]))
+    )
+    text = "Hello there. [pause:100ms] " * 4
+    request = planner.plan(SpeechRequest(input=text, response_format="pcm"))
+    decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
+    decoder.start()
+    try:
+        backend = Backend(SplitEngine([], []), decoder)  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            await Synthesis(request, backend, sink, SynthesisStats()).run()
+    finally:
+        await decoder.close()
+    assert len(sink.body) >= 4 * len(CODES) * 480 * 2
