@@ -26,7 +26,13 @@ from app.decode.batch import (
     Result,
     deliver,
 )
-from app.decode.load_estimate import FIRST_WINDOW_S, CallCost, DecodeCapacity, LoadEstimate
+from app.decode.load_estimate import (
+    FIRST_WINDOW_S,
+    CallCost,
+    DecodeCapacity,
+    LoadEstimate,
+    SentWindow,
+)
 from app.decode.queue import BatchLimits, Queue
 from app.decode.watchdog import WatchedCall, find_hung_call
 from app.errors import CodecFailed, NotReady
@@ -71,8 +77,8 @@ class Scheduler:
         """
         self.spec = codecs[0].spec
         plan = plan_windows(self.spec, first_window_s=FIRST_WINDOW_S, overlap_s=USUAL_OVERLAP_S)
-        self.load = load_estimate or LoadEstimate()
-        self.load.codec_loaded(
+        self._load_estimate = load_estimate or LoadEstimate()
+        self._load_estimate.codec_loaded(
             DecodeCapacity(
                 limits or BatchLimits(1), len(codecs), plan, self.spec.frames_per_s, call_cost
             )
@@ -105,6 +111,10 @@ class Scheduler:
     def waiting(self) -> int:
         """Number of queued windows."""
         return len(self._queue)
+
+    def window_sent(self, window: SentWindow) -> None:
+        """Record a window of a stream that is about to be sent, for the estimate of the load."""
+        self._load_estimate.window_sent(window)
 
     def start(self) -> None:
         """Start the threads, and a task of the running event loop that detects hung calls."""
@@ -234,7 +244,8 @@ class Scheduler:
         now_s = self._clock()
         metrics.DECODE_SECONDS.observe(now_s - call.started_s)
         busy_s, device.free_s = now_s - max(call.started_s, device.free_s), now_s
-        self.load.call_finished(busy_s, len(windows), max(len(window.codes) for window in windows))
+        longest_frames = max(len(window.codes) for window in windows)
+        self._load_estimate.call_finished(busy_s, len(windows), longest_frames)
         return results
 
     def _decode(

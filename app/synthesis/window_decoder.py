@@ -156,7 +156,7 @@ class WindowDecoder:
         """Report a window that is about to be sent to the load estimate."""
         if not self._output.whole:
             frames = window.stop - window.start
-            self._decoder.load.window_sent(
+            self._decoder.window_sent(
                 SentWindow(time.monotonic(), frames, slack_s, late=self._output.underrunning)
             )
 

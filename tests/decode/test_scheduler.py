@@ -18,6 +18,7 @@ from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, DeviceLost, OutOfMemory
 from app.codec.spec import CodecSpec
 from app.decode.batch import ChooseWindow, DecodedWindow
+from app.decode.load_estimate import LoadEstimate
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import DecodeHung, Scheduler
 from app.errors import CodecFailed, NotReady
@@ -643,9 +644,9 @@ async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full
 async def test_the_time_of_overlapping_calls_is_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    codec, clock, busy_s = OverlapCodec(), Clock(), list[float]()
-    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), clock=clock)
-    monkeypatch.setattr(scheduler.load, "call_finished", lambda seconds, *_: busy_s.append(seconds))
+    codec, clock, load, busy_s = OverlapCodec(), Clock(), LoadEstimate(), list[float]()
+    monkeypatch.setattr(load, "call_finished", lambda seconds, *_: busy_s.append(seconds))
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)), load_estimate=load, clock=clock)
     first, second = await queued(*[scheduler.decode(window_of(code), code) for code in (1, 2)])
     scheduler.start()
     for _ in range(2):  # both calls begin at once
