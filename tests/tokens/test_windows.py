@@ -204,6 +204,14 @@ def test_an_exact_codec_takes_twice_as_much_as_before_at_most_while_others_wait(
 
 
 @pytest.mark.fault(60)
+def test_a_first_window_is_no_smaller_while_others_wait() -> None:
+    schedule = WindowSchedule(EXACT)
+    assert schedule.take(400, ended=False, under_load=True) == WindowSchedule(EXACT).take(
+        400, ended=False
+    )
+
+
+@pytest.mark.fault(60)
 def test_a_client_that_would_run_dry_need_not_await_more_than_a_first_window() -> None:
     exact = after_the_first(
         StreamProgress(frames=23, s_per_frame=0.001, frame_s=0.02, lead_s=0.4, decode_s=0.001)
