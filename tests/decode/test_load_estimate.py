@@ -337,7 +337,7 @@ class Answer:
     begun_s: float = 0.0
     done: int = 0
     gaps: int = 0
-    playhead: PlaybackClock = field(default_factory=PlaybackClock)
+    playback: PlaybackClock = field(default_factory=PlaybackClock)
 
     @property
     def ready_s(self) -> float:
@@ -345,7 +345,7 @@ class Answer:
         return self.begun_s + 0.05 + min(self.frames, self.done + self.hop) * FRAME_S / self.pace
 
     def deadline_s(self, now_s: float) -> float:
-        return now_s + self.playhead.lead_s(now_s) if self.done else self.begun_s + 0.1
+        return now_s + self.playback.lead_s(now_s) if self.done else self.begun_s + 0.1
 
     def state(self) -> StreamState:
         now_s = self.machine.now_s
@@ -358,7 +358,7 @@ class Answer:
             growth=2.0 if self.machine.longest > self.hop else 1.0,
             max_window_s=max(self.hop, self.machine.longest) * FRAME_S,
             started=self.done > 0,
-            lead_s=self.playhead.lead_s(now_s),
+            lead_s=self.playback.lead_s(now_s),
             left_s=max(0.5, (self.frames - self.done) * FRAME_S),
             arrived_s=max(0.0, arrived) * FRAME_S,
             pace=self.pace,
@@ -460,12 +460,12 @@ class Machine:
         self.now_s += call_s
         for answer, frames in zip(batch, lengths, strict=True):
             new_s = min(answer.hop, answer.frames - answer.done) * FRAME_S
-            late = answer.playhead.underrunning(self.now_s)
+            late = answer.playback.underrunning(self.now_s)
             load.window_sent(
                 SentWindow(self.now_s, frames, deadlines_s[id(answer)] - asked_s[id(answer)], late)
             )
-            answer.gaps += late and answer.playhead.lead_s(self.now_s) < -AUDIBLE_S
-            answer.playhead.feed(self.now_s, self.now_s, new_s)
+            answer.gaps += late and answer.playback.lead_s(self.now_s) < -AUDIBLE_S
+            answer.playback.feed(self.now_s, self.now_s, new_s)
             answer.done += answer.hop
             answer.hop = max(answer.hop, min(self.longest, 2 * answer.hop))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,7 @@ from app.engine import Generation, OnTokens, Sampling
 from app.engine.vllm.completion import Completion
 from app.errors import DeadlineExceeded, EngineTruncated
 from app.synthesis.attempt import Backend
+from app.synthesis.request import SynthesisRequest
 from app.synthesis.stats import SynthesisStats
 from app.synthesis.synthesize import Synthesis
 from app.text.preparation import TextPreparation
@@ -32,6 +34,7 @@ from tests.waiting import until
 CODES = tone_codes(90)
 ANSWER = b"".join(events(CODES, per_event=3))
 PROFILE = load_profile("scicom")
+SENTENCE = "A sentence that takes about four seconds is long enough for all these codes."
 
 
 class SplitEngine:
@@ -91,21 +94,30 @@ class KeptSink:
         await asyncio.get_running_loop().create_future()
 
 
-async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> bytes:
-    codec = ToneCodec(tone_spec(seamless=exact))
-    intake = RequestPlanner(
-        settings_for_tests(), PROFILE, codec.spec, TextPreparation(4096, Pronunciations([]))
-    )
-    speech = intake.plan(
-        SpeechRequest(input="Hello there.", response_format="pcm", seed=None if exact else 1)
-    )
-    decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
+def planned(codec: ToneCodec, request: SpeechRequest, **settings: object) -> SynthesisRequest:
+    preparation = TextPreparation(4096, Pronunciations([]))
+    planner = RequestPlanner(settings_for_tests(**settings), PROFILE, codec.spec, preparation)
+    return planner.plan(request)
+
+
+@asynccontextmanager
+async def decoding_with(codec: ToneCodec) -> AsyncGenerator[Scheduler]:
+    decoder = Scheduler([codec], DeadlineQueue(BatchLimits(8)))
     decoder.start()
     try:
-        backend = Backend(SplitEngine(cuts, rests), decoder)  # type: ignore[arg-type]
-        await Synthesis(speech, backend, sink, SynthesisStats()).run()
+        yield decoder
     finally:
         await decoder.close()
+
+
+async def audio_of(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> bytes:
+    codec, sink = ToneCodec(tone_spec(seamless=exact)), KeptSink()
+    request = planned(
+        codec, SpeechRequest(input="Hello.", response_format="pcm", seed=None if exact else 1)
+    )
+    async with decoding_with(codec) as decoder:
+        backend = Backend(SplitEngine(cuts, rests), decoder)  # type: ignore[arg-type]
+        await Synthesis(request, backend, sink, SynthesisStats()).run()
     return sink.body
 
 
@@ -118,48 +130,32 @@ async def spoken(cuts: Sequence[int], rests: Sequence[int], *, exact: bool) -> b
 def test_any_split_of_the_engines_bytes_gives_identical_audio(
     exact: bool, cuts: list[int], rests: list[int]
 ) -> None:
-    whole = asyncio.run(spoken([], [], exact=exact))
+    whole = asyncio.run(audio_of([], [], exact=exact))
     assert len(whole) == len(CODES) * 480 * 2
-    assert asyncio.run(spoken(cuts, rests, exact=exact)) == whole
+    assert asyncio.run(audio_of(cuts, rests, exact=exact)) == whole
 
 
 async def test_a_retry_has_no_more_time_than_the_request_had() -> None:
     """The audio that the first attempt encoded extends the time limit of this attempt alone."""
     codec, stats = ToneCodec(tone_spec(seamless=True)), SynthesisStats()
-    planner = RequestPlanner(
-        settings_for_tests(request_timeout_s=1),
-        PROFILE,
-        codec.spec,
-        TextPreparation(4096, Pronunciations([])),
-    )
-    request = planner.plan(SpeechRequest(input="Hello there.", stream=False))
-    engine, decoder = FailingEngine(stats), Scheduler([codec], DeadlineQueue(BatchLimits(8)))
-    decoder.start()
-    try:
+    request = planned(codec, SpeechRequest(input=SENTENCE, stream=False), request_timeout_s=1)
+    engine = FailingEngine(stats)
+    async with decoding_with(codec) as decoder:
         backend = Backend(engine, decoder)  # type: ignore[arg-type]
-        synthesis = Synthesis(request, backend, KeptSink(), stats)
-        running = asyncio.create_task(synthesis.run())
+        running = asyncio.create_task(Synthesis(request, backend, KeptSink(), stats).run())
         await until(lambda: len(engine.prompts) == 2)
         async with asyncio.timeout(1.5):
             with pytest.raises(DeadlineExceeded):
                 await running
-    finally:
-        await decoder.close()
 
 
 async def test_a_decoded_segment_lets_the_one_after_the_next_start() -> None:
-    codec = ToneCodec(tone_spec(seamless=True))
-    planner = RequestPlanner(
-        settings_for_tests(), PROFILE, codec.spec, TextPreparation(4096, Pronunciations([]))
+    codec, sink = ToneCodec(tone_spec(seamless=True)), KeptSink()
+    request = planned(
+        codec, SpeechRequest(input="Hello there. [pause:100ms] " * 4, response_format="pcm")
     )
-    text = "Hello there. [pause:100ms] " * 4
-    request = planner.plan(SpeechRequest(input=text, response_format="pcm"))
-    decoder, sink = Scheduler([codec], DeadlineQueue(BatchLimits(8))), KeptSink()
-    decoder.start()
-    try:
+    async with decoding_with(codec) as decoder:
         backend = Backend(SplitEngine([], []), decoder)  # type: ignore[arg-type]
         async with asyncio.timeout(20):
             await Synthesis(request, backend, sink, SynthesisStats()).run()
-    finally:
-        await decoder.close()
     assert len(sink.body) >= 4 * len(CODES) * 480 * 2
