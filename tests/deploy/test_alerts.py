@@ -126,4 +126,4 @@ def test_a_server_that_answers_and_cannot_speak_is_noticed(tmp_path: Path) -> No
 def test_an_engine_out_of_use_is_named(tmp_path: Path) -> None:
     one, two = (level("tts_engine_up", up, engine=f"http://gpu-{up}:9090") for up in (0, 1))
     assert summary(tmp_path, "EngineDown", two) == ""
-    assert "without the engine http://gpu-0:9090:" in summary(tmp_path, "EngineDown", one, two)
+    assert "does not use the engine http://gpu-0:9090;" in summary(tmp_path, "EngineDown", one, two)
