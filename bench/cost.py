@@ -14,7 +14,7 @@ import numpy as np
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding
-from app.codec.graphs import ROW_STEPS
+from app.codec.graph_grid import ROW_STEPS
 from app.codec.spec import CodecSpec
 
 # Call lengths of the fake codec in frames: a coarser grid than that of app.codec.registry.

@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import bisect
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from app.codec import CodeWindow, Decoding, OutOfMemory
 from app.codec.cuda import Accelerator, Event, Replay
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
+from app.codec.graph_grid import Grid
 
 log = logging.getLogger(__name__)
 
@@ -32,40 +31,6 @@ TIMED_CALLS = 5
 # not clip before it.
 FULL_SCALE = 2.0
 INT16_STEPS = 32_767 / FULL_SCALE
-ROW_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # rows of the captured batches
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Shapes to which batches are rounded up, each of them a captured graph.
-
-    Numbers of rows and of frames, ascending.
-    """
-
-    rows: tuple[int, ...]
-    frames: tuple[int, ...]
-
-    @classmethod
-    def up_to(cls, rows: int, frames: tuple[int, ...]) -> Grid:
-        """Build a grid with the default numbers of rows, up to and including `rows`."""
-        return cls((*(step for step in ROW_STEPS if step < rows), rows), tuple(sorted(set(frames))))
-
-    def fit(self, rows: int, frames: int) -> tuple[int, int] | None:
-        """Return the smallest shape that holds `rows` rows of `frames` frames, or None."""
-        row = bisect.bisect_left(self.rows, rows)
-        frame = bisect.bisect_left(self.frames, frames)
-        if row == len(self.rows) or frame == len(self.frames):
-            return None
-        return self.rows[row], self.frames[frame]
-
-    def largest_first(self) -> Iterator[tuple[int, int]]:
-        """Yield every shape, those with the most padded frames first.
-
-        Later captures then reuse the memory of the first.
-        """
-        return iter(
-            sorted(product(self.rows, self.frames), key=lambda shape: (-shape[0] * shape[1], shape))
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
 from app.codec.cuda import Cuda
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
-from app.codec.graphs import GraphedCodec, Grid
+from app.codec.graph_grid import Grid
+from app.codec.graphs import GraphedCodec
 from app.codec.hub import Report
 from app.codec.registry import CODECS, CodecName, Dtype
 from app.codec.weights import pick_dtype

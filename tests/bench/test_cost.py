@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.codec import CodeWindow, OverlappingCodec
-from app.codec.graphs import ROW_STEPS
+from app.codec.graph_grid import ROW_STEPS
 from app.codec.neucodec.load import neucodec_spec
 from bench.cost import CPU_BF16, FRAME_STEPS, H200_EAGER, H200_GRAPHED, SPEC, CallCost, StubCodec
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.codec.graphs import Grid
+from app.codec.graph_grid import Grid
 
 GRID = Grid.up_to(20, (256, 32, 64))
 

@@ -15,7 +15,8 @@ from app.audio.samples import Samples
 from app.codec import CodeWindow, OverlappingCodec
 from app.codec.cuda import Replay
 from app.codec.eager import EagerCodec
-from app.codec.graphs import GraphedCodec, Grid
+from app.codec.graph_grid import Grid
+from app.codec.graphs import GraphedCodec
 from app.codec.neucodec.decoder import Size
 from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac

@@ -13,7 +13,7 @@ from app.codec import CodeWindow
 from app.codec import load as loading
 from app.codec.cuda import Replay
 from app.codec.eager import EagerCodec
-from app.codec.graphs import Grid
+from app.codec.graph_grid import Grid
 from app.codec.load import CodecOptions, graph_grid, load_codec, pick_devices
 from app.errors import LoadError
 from tests.codec.host import Host

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from app.codec import CodeWindow
-from app.codec.graphs import GraphedCodec, Grid
+from app.codec.graph_grid import Grid
+from app.codec.graphs import GraphedCodec
 from app.codec.neucodec.decoder import Size
 from app.codec.neucodec.load import load_neucodec
 from tests.audio_checks import snr_db
