@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.text_normaliser.pairs import read_pairs
 from tests.timing import Repeated, assert_linear
 from text_normaliser import normalise
 from text_normaliser.detect import guess, languages
 
 LANGUAGES = {"en": "english", "ms": "malay", "zh": "mandarin", "ta": "tamil"}
-PAIRS = {
-    language: [
-        tuple(line.split("\t"))
-        for line in Path(__file__).with_name(f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-    ]
-    for language, name in LANGUAGES.items()
-}
+PAIRS = {language: read_pairs(name) for language, name in LANGUAGES.items()}
 OTHERS = [(language, *pair) for language in ("ms", "zh", "ta") for pair in PAIRS[language]]
 WRITTEN = st.lists(
     st.one_of(

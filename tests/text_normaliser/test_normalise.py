@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.text.clean import clean
+from tests.text_normaliser.pairs import read_pairs
 from tests.timing import Repeated, assert_linear
 from text_normaliser import english_short, malay_short, normalise, read_english
 
-PAIRS = [
-    tuple(line.split("\t"))
-    for line in Path(__file__).with_name("english.tsv").read_text(encoding="utf-8").splitlines()
-]
+PAIRS = read_pairs("english")
 WRITTEN = st.lists(
     st.one_of(
         st.sampled_from(
