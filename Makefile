@@ -52,7 +52,7 @@ run: setup
 test: setup-test
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
-# The inner loop, about a minute.
+# The inner loop, about a minute and a half on two cores.
 test-quick: setup-test
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "$(QUICK)" $(PYTEST_ARGS)
 
