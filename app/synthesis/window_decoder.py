@@ -195,7 +195,7 @@ class CarriedContext:
 
     def window(self, codes: CodeBuffer, window: Window) -> CodeWindow:
         """Return a window's codes, with context from earlier segments if its own is too short."""
-        more = min(len(self._codes), self._max_frames - window.begin) if window.start == 0 else 0
+        more = min(len(self._codes), self._max_frames - window.begin)
         own = codes.window(window.start, window.stop)
         if more <= 0:
             return CodeWindow(own, self._position + window.start, window.begin - window.start)

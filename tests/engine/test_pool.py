@@ -235,6 +235,24 @@ async def test_a_refusal_is_believed_although_another_engine_is_full() -> None:
                 await heard(pool)
 
 
+@pytest.mark.fault(56)
+async def test_an_engine_that_refuses_everything_is_not_believed_while_the_other_is_full() -> None:
+    async with (
+        ScriptedEngine([refusal(400, b"{}")] * 100) as sick,
+        ScriptedEngine() as good,
+        pool_of(sick.url, good.url) as pool,
+    ):
+        async with asyncio.timeout(10):
+            while up(sick):
+                pool._engines[0].health.suspect = False  # as after a good probe
+                assert await heard(pool) == list(GOOD)
+        asked = len(sick.requests)
+        good._scripts.append(refusal(503, b"{}"))
+        with pytest.raises(EngineOverloaded):
+            await heard(pool)
+        assert len(sick.requests) == asked + 1
+
+
 UNLIKE_OTHERS: dict[str, list[Step]] = {
     "400": refusal(400, b"{}"),
     "400 too long": refusal(400, b"maximum context length"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -15,6 +15,7 @@ from app.synthesis.request import CompleteSegments, Segment
 from app.synthesis.stats import KeptCodes, SynthesisStats
 from app.synthesis.token_reader import TokenReader
 from app.tokens.code_buffer import FrameLayout
+from tests.metric_values import counted
 
 LAYOUT = FrameLayout(first=0, slots=1, vocabulary=100)
 SAMPLING = Sampling(max_tokens=50)
@@ -63,10 +64,14 @@ async def rest() -> None:
 
 
 def reading(
-    engine: StepEngine, stats: SynthesisStats | None = None, *, may_be_cut: bool = False
+    engine: StepEngine,
+    stats: SynthesisStats | None = None,
+    *,
+    may_be_cut: bool = False,
+    layout: FrameLayout = LAYOUT,
 ) -> tuple[TokenReader, asyncio.Task[None]]:
     stats = stats or SynthesisStats()
-    reader = TokenReader(engine, SAMPLING, LAYOUT, 50, stats, may_be_cut=may_be_cut)
+    reader = TokenReader(engine, SAMPLING, layout, 50, stats, may_be_cut=may_be_cut)
     return reader, asyncio.create_task(
         reader.read(CompleteSegments([Segment(prompt) for prompt in "abcd"]))
     )
@@ -159,6 +164,17 @@ async def test_a_part_that_fails_ends_the_others(orders: str, error: type[Except
         await task
     assert failed.group_contains(error)
     assert engine.at_once == 0
+
+
+async def test_the_tokens_of_an_unfinished_frame_are_counted_as_dropped() -> None:
+    engine, dropped = StepEngine(), counted("tts_engine_tokens_dropped_total")
+    _, task = reading(engine, layout=replace(LAYOUT, slots=3))
+    await rest()
+    await engine.told("a", "+.")
+    await asyncio.wait([task])
+    assert counted("tts_engine_tokens_dropped_total") == dropped + 1
+    with pytest.raises(ExceptionGroup):
+        task.result()
 
 
 async def test_cancelling_frees_both_streams() -> None:

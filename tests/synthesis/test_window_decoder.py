@@ -12,8 +12,8 @@ from app.codec import CodeWindow
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.synthesis.code_stream import CodeStream
-from app.synthesis.stats import SynthesisStats
-from app.synthesis.window_decoder import CarriedContext, WindowDecoder
+from app.synthesis.stats import KeptCodes, SynthesisStats
+from app.synthesis.window_decoder import FLUSH_SILENCE_S, CarriedContext, WindowDecoder
 from app.tokens.code_buffer import CodeBuffer, FrameLayout
 from app.tokens.windows import Window, WindowPlan, WindowSchedule
 from tests.fakes import SPEC, ToneCodec
@@ -108,3 +108,13 @@ async def test_codes_that_arrive_with_the_end_while_a_window_is_chosen_are_decod
     finally:
         await scheduler.close()
     assert len(sink.samples) == 100 * SPEC.samples_per_frame
+
+
+async def test_silence_that_flushes_the_filters_is_kept_for_a_replay() -> None:
+    stats = SynthesisStats()
+    stats.codes = KeptCodes("tone", LEFT)
+    scheduler = Scheduler([ToneCodec()], DeadlineQueue(BatchLimits(1)))
+    output = output_to(RecordingSink(), stats=stats)
+    await WindowDecoder(PLAN, LAYOUT, scheduler, output, stats).flush_with_silence()
+    assert stats.codes.segments == [(FLUSH_SILENCE_S, None)]
+    assert 0 < stats.audio_s <= FLUSH_SILENCE_S
