@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from app.audio.samples import Samples
-from app.codec import CodeWindow, Decoding
+from app.codec import BlockingDecoding, CodeWindow, Decoding
 from app.codec.graph_grid import ROW_STEPS
 from app.codec.spec import CodecSpec
 
@@ -117,21 +117,23 @@ class StubCodec:
         self._hum = (0.1 * np.sin(2 * np.pi * HUM_HZ * time_s)).astype(np.float32)
 
     def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
-        """Queue a batch on the device; the returned function waits for its samples."""
+        """Queue a batch on the device."""
         call_s = self._cost.call_s(len(windows), max(len(window.codes) for window in windows))
         with self._lock:
             self.busy_s += call_s
             self._free_s = end_s = max(self._free_s, self._clock()) + call_s
 
-        def wait() -> list[Samples]:
+        def sleep_until_end() -> list[Samples]:
             self._sleep(max(0.0, end_s - self._clock()))
             return [
                 self._hum[: window.output_frames * self.spec.samples_per_frame]
                 for window in windows
             ]
 
-        return wait
+        return BlockingDecoding(sleep_until_end)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         """Decode a batch and wait for it."""
-        return self.submit(windows)()
+        decoding = self.submit(windows)
+        decoding.wait()
+        return decoding.samples()

@@ -68,9 +68,15 @@ def overlapped_call_s(codec: Codec, windows: Sequence[CodeWindow], calls: int) -
     started_s = time.perf_counter()
     for _ in range(calls):
         in_flight.append(codec.submit(windows))
-        in_flight.popleft()()
-    in_flight.popleft()()
+        finish(in_flight.popleft())
+    finish(in_flight.popleft())
     return (time.perf_counter() - started_s) / calls
+
+
+def finish(decoding: Decoding) -> list[Samples]:
+    """Wait for a batch and return its samples."""
+    decoding.wait()
+    return decoding.samples()
 
 
 def count_kernels(call: Callable[[], object], device: str) -> int:

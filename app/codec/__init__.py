@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -46,9 +46,6 @@ class CodeWindow:
         return len(self.codes) - self.context_frames
 
 
-Decoding = Callable[[], list[Samples]]  # waits for a batch in flight; called once
-
-
 class Codec(Protocol):
     """A stateless decoder; `decode` may be called from any thread, several at once."""
 
@@ -68,6 +65,36 @@ class Codec(Protocol):
         ...
 
 
+class Decoding(Protocol):
+    """A batch that has been submitted to a device."""
+
+    def wait(self) -> None:
+        """Wait until the device has decoded the batch.
+
+        Raises:
+            OutOfMemory, DeviceLost: see `Codec.decode`; the batch then has no samples.
+        """
+        ...
+
+    def samples(self) -> list[Samples]:
+        """Return what `Codec.decode` returns; called once, after `wait`."""
+        ...
+
+
+@dataclass(slots=True)
+class BlockingDecoding:
+    """A `Decoding` on a device without asynchrony, which decodes in `wait`."""
+
+    decode: Callable[[], list[Samples]]
+    decoded: list[Samples] = field(default_factory=list[Samples])
+
+    def wait(self) -> None:
+        self.decoded = self.decode()
+
+    def samples(self) -> list[Samples]:
+        return self.decoded
+
+
 class VoiceEncoder(Protocol):
     """The encoder of a codec, for voice cloning; not thread-safe."""
 
@@ -80,12 +107,13 @@ class VoiceEncoder(Protocol):
 class OverlappingCodec(Codec, Protocol):
     """A codec on an asynchronous device.
 
-    A thread may start a batch while another batch is in flight.
+    The device may decode a batch while a thread converts the samples of an earlier one.
     """
 
     def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
-        """Submit a batch to the device; the returned function waits and returns as `decode` does.
+        """Submit a batch to the device, without waiting for it.
 
-        At most two batches may be in flight. They finish in the order in which they were started.
+        Two batches may be in flight while the samples of a third are read. They finish in the order
+        of their submission.
         """
         ...

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from app import metrics
 from app.audio.samples import Samples
-from app.codec import CodeWindow, Decoding, OutOfMemory
+from app.codec import BlockingDecoding, CodeWindow, Decoding, OutOfMemory
 from app.codec.cuda import Accelerator, Event, Replay
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
@@ -25,7 +25,7 @@ from app.codec.graph_grid import Grid
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 2
+MAX_SUBMITTED = 3  # two in flight, and one whose samples are read
 TIMED_CALLS = 5
 # Float value of int16 full scale. Loud speech peaks at 1.2; the limiter comes later, and int16 must
 # not clip before it.
@@ -68,6 +68,42 @@ class PinnedSlot:
     done: Event
 
 
+@dataclass(frozen=True, slots=True)
+class GraphDecoding:
+    """A batch in a slot, which returns to `free_slots` once the samples have been read."""
+
+    slot: PinnedSlot
+    windows: Sequence[CodeWindow]
+    frames: int  # of a row, padding included
+    samples_per_frame: int
+    free_slots: deque[PinnedSlot]
+
+    @map_device_errors
+    def wait(self) -> None:
+        try:
+            self.slot.done.synchronize()
+        except BaseException:
+            self.free_slots.append(self.slot)
+            raise
+
+    def samples(self) -> list[Samples]:
+        """Copy the samples of each window from pinned memory, as float32."""
+        pinned, per_frame = self.slot.pinned, self.samples_per_frame
+        try:
+            used = pinned.samples[: len(self.windows) * self.frames * per_frame]
+            rows = used.view(len(self.windows), -1).numpy()
+            return [
+                _to_float32(
+                    row[window.context_frames * per_frame : len(window.codes) * per_frame], peak
+                )
+                for row, window, peak in zip(
+                    rows, self.windows, pinned.peaks.tolist(), strict=False
+                )
+            ]
+        finally:
+            self.free_slots.append(self.slot)
+
+
 class GraphedCodec:
     """An `OverlappingCodec` that replays captured graphs.
 
@@ -108,7 +144,7 @@ class GraphedCodec:
         self._buffers = Buffers.of(*shape, on_device)
         slots = [
             PinnedSlot(Buffers.of(*shape, on_host), accelerator.event())
-            for _ in range(MAX_IN_FLIGHT)
+            for _ in range(MAX_SUBMITTED)
         ]
         # No row may be empty: softmax and norms would give NaN, and an index would be -1.
         for buffers in (self._buffers, *(slot.pinned for slot in slots)):
@@ -171,7 +207,9 @@ class GraphedCodec:
         return min(durations_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        return self.submit(windows)()
+        decoding = self.submit(windows)
+        decoding.wait()
+        return decoding.samples()
 
     @map_device_errors
     @torch.inference_mode()
@@ -179,14 +217,14 @@ class GraphedCodec:
         shape = self.grid.fit(len(windows), max(len(window.codes) for window in windows))
         if shape not in self._graphs:
             metrics.GRAPH_MISSES.inc()
-            return partial(self._decode_eagerly, windows)
+            return BlockingDecoding(partial(self._decode_eagerly, windows))
         slot = self._free.popleft()
         try:
             self._submit_to(slot, windows, shape)
         except BaseException:
             self._free.append(slot)
             raise
-        return partial(self._collect, slot, windows, shape[1])
+        return GraphDecoding(slot, windows, shape[1], self.spec.samples_per_frame, self._free)
 
     def _decode_eagerly(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         try:
@@ -234,27 +272,6 @@ class GraphedCodec:
             pinned.samples[:used_samples].copy_(buffers.samples[:used_samples], non_blocking=True)
             pinned.peaks.copy_(buffers.peaks, non_blocking=True)
             slot.done.record()
-
-    @map_device_errors
-    def _collect(
-        self, slot: PinnedSlot, windows: Sequence[CodeWindow], frames: int
-    ) -> list[Samples]:
-        """Wait for a batch, and copy the samples of each window from pinned memory, as float32."""
-        try:
-            slot.done.synchronize()
-            per_frame = self.spec.samples_per_frame
-            used = slot.pinned.samples[: len(windows) * frames * per_frame]
-            rows = used.view(len(windows), -1).numpy()
-            return [
-                _to_float32(
-                    row[window.context_frames * per_frame : len(window.codes) * per_frame], peak
-                )
-                for row, window, peak in zip(
-                    rows, windows, slot.pinned.peaks.tolist(), strict=False
-                )
-            ]
-        finally:
-            self._free.append(slot)
 
 
 def _to_float32(

@@ -12,7 +12,7 @@ from functools import partial
 
 from app import metrics
 from app.audio.samples import Samples
-from app.codec import Codec, CodeWindow, Decoding, OverlappingCodec
+from app.codec import BlockingDecoding, Codec, CodeWindow, Decoding, OverlappingCodec
 from app.decode.watchdog import WatchedCall
 from app.errors import CodecFailed, NotReady
 from app.tokens.windows import Window
@@ -69,13 +69,19 @@ class Job(PendingResult):
         return len(self.codes().codes)
 
 
-@dataclass(frozen=True, slots=True)
-class InFlightBatch:
-    """A batch that a device is decoding."""
+@dataclass(slots=True)
+class Batch:
+    """The jobs of one call, from its start to the delivery of their results."""
 
     jobs: list[Job]
     decoding: Decoding
     started_s: float
+    results: list[Result] | None = None  # of a call that failed, whose windows were decoded again
+
+    @property
+    def windows(self) -> list[CodeWindow]:
+        """The codes of all jobs."""
+        return [job.codes() for job in self.jobs]
 
 
 @dataclass(slots=True)
@@ -87,10 +93,9 @@ class Device:
     depth: int = 1  # maximum number of batches in flight
     clock: Callable[[], float] = time.monotonic  # seconds
     free_s: float = 0.0  # end of the latest call, on `clock`
-    running: deque[InFlightBatch] = field(default_factory=deque[InFlightBatch])
+    running: deque[Batch] = field(default_factory=deque[Batch])
     next_batch: list[Job] = field(default_factory=list[Job])  # chosen, not submitted yet
-    finished: list[Job] = field(default_factory=list[Job])  # decoded, results not delivered yet
-    results: list[Result] = field(default_factory=list["Result"])
+    finished: Batch | None = None  # decoded, results not delivered yet
 
     def start_batch(self) -> None:
         """Start a call with the jobs in `next_batch`."""
@@ -99,28 +104,22 @@ class Device:
         started_s = self.clock()
         for job in self.next_batch:
             job.started_s = started_s
-        decoding = partial(self.codec.decode, windows)
+        decoding: Decoding = BlockingDecoding(partial(self.codec.decode, windows))
         if isinstance(self.codec, OverlappingCodec):
             try:
                 with self.watch:
                     decoding = self.codec.submit(windows)
             except Exception:
                 log.exception("a batch of %d windows could not be started", len(windows))
-        self.running.append(InFlightBatch(self.next_batch, decoding, started_s))
+        self.running.append(Batch(self.next_batch, decoding, started_s))
         self.next_batch = []
 
     @property
     def pending(self) -> list[Job]:
         """All jobs whose results may not have been delivered yet."""
-        return [
-            job
-            for jobs in (
-                *(call.jobs for call in list(self.running)),
-                self.next_batch,
-                self.finished,
-            )
-            for job in jobs
-        ]
+        finished = [] if self.finished is None else self.finished.jobs
+        running = [job for batch in list(self.running) for job in batch.jobs]
+        return [*finished, *running, *self.next_batch]
 
 
 def deliver(waiters: Sequence[PendingResult], results: Sequence[Result]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from app import metrics, tracing
 from app.audio.samples import Samples
-from app.codec import Codec, CodeWindow, Decoding, OutOfMemory, OverlappingCodec
+from app.codec import Codec, CodeWindow, OutOfMemory, OverlappingCodec
 from app.decode.batch import (
     ChooseWindow,
     DecodedWindow,
@@ -52,8 +52,9 @@ class Scheduler:
     """Decode windows on one thread per codec; each thread takes the most urgent jobs.
 
     There is no collection delay. The windows that arrive while a device is busy form the next
-    batch. An OverlappingCodec gets its next batch before the results of the last one are
-    delivered. It gets a second batch behind a running one only if a full batch is queued.
+    batch. An OverlappingCodec gets its next batch as soon as the last one is decoded, and works
+    while the samples of the last one are converted, checked and delivered. It gets a second batch
+    behind a running one only if a full batch is queued.
 
     If a thread dies or a call hangs, `failure` is set and all requests are rejected.
     """
@@ -185,10 +186,7 @@ class Scheduler:
             while self._step(device):
                 pass
         except BaseException as exc:
-            try:
-                deliver(device.finished, device.results)
-            finally:  # release every waiting task even if the results are invalid
-                self._fail(exc, device)
+            self._fail(exc, device)
             raise
         with self._ready:
             self._running_threads -= 1
@@ -216,14 +214,14 @@ class Scheduler:
     def _step(self, device: Device) -> bool:
         """Wait for the device, start its next batch and deliver the last one; False at the end."""
         if len(device.running) == device.depth or (device.running and not self._queue.full):
-            device.results = self._collect(device)
-            device.finished = device.running.popleft().jobs
-        if not device.running or self._queue.full:
-            self._fill(device.next_batch, wait=not (device.running or device.finished))
-        if device.next_batch:
-            device.start_batch()
-        deliver(device.finished, device.results)
-        device.finished, device.results = [], []
+            self._wait(device)
+        try:
+            if not device.running or self._queue.full:
+                self._fill(device.next_batch, wait=not (device.running or device.finished))
+            if device.next_batch:
+                device.start_batch()
+        finally:
+            self._deliver_finished(device)
         return bool(device.running) or not self._closing
 
     def _fill(self, batch: list[Job], *, wait: bool) -> None:
@@ -236,38 +234,62 @@ class Scheduler:
                     return
                 self._ready.wait()
 
-    def _collect(self, device: Device) -> list[Result]:
-        """Return the results of the oldest call; halve a batch that fails."""
-        call = device.running[0]
-        windows = [job.codes() for job in call.jobs]
-        results = self._decode(device, windows, call.decoding)
-        now_s = self._clock()
-        metrics.DECODE_SECONDS.observe(now_s - call.started_s)
-        busy_s, device.free_s = now_s - max(call.started_s, device.free_s), now_s
-        longest_frames = max(len(window.codes) for window in windows)
-        self._load_estimate.call_finished(busy_s, len(windows), longest_frames)
-        return results
-
-    def _decode(
-        self, device: Device, windows: Sequence[CodeWindow], decoding: Decoding
-    ) -> list[Result]:
+    def _wait(self, device: Device) -> None:
+        """Wait until the device has decoded the oldest batch, which is then the finished one."""
+        batch = device.finished = device.running[0]
         try:
             with device.watch:
-                decoded = list(zip(windows, decoding(), strict=True))
+                batch.decoding.wait()
         except Exception as exc:
-            if isinstance(exc, OutOfMemory):
-                log.warning("out of memory decoding %d windows in one call", len(windows))
-            if len(windows) == 1:
-                log.exception("the codec failed on a window of %d frames", len(windows[0].codes))
-                metrics.DECODE_FAILURES.inc()
-                return [CodecFailed("the codec failed")]
-            half, decode = len(windows) // 2, device.codec.decode
-            first, second = windows[:half], windows[half:]
-            return [
-                *self._decode(device, first, partial(decode, first)),
-                *self._decode(device, second, partial(decode, second)),
-            ]
+            batch.results = self._decode_halves(device, batch.windows, exc)
+        device.running.popleft()
+        now_s = self._clock()
+        metrics.DECODE_SECONDS.observe(now_s - batch.started_s)
+        busy_s, device.free_s = now_s - max(batch.started_s, device.free_s), now_s
+        longest_frames = max(job.measure_frames() for job in batch.jobs)
+        self._load_estimate.call_finished(busy_s, len(batch.jobs), longest_frames)
+
+    def _deliver_finished(self, device: Device) -> None:
+        """Convert and check the samples of the finished batch, if there is one; deliver them."""
+        batch = device.finished
+        if batch is None:
+            return
+        if batch.results is None:
+            batch.results = self._decode(device, batch.windows, batch.decoding.samples)
+        deliver(batch.jobs, batch.results)
+        device.finished = None
+
+    def _decode(
+        self, device: Device, windows: list[CodeWindow], decode: Callable[[], list[Samples]]
+    ) -> list[Result]:
+        """Return the checked samples of `decode`; if it fails, decode the windows in halves."""
+        try:
+            with device.watch:
+                decoded = list(zip(windows, decode(), strict=True))
+        except Exception as exc:
+            return self._decode_halves(device, windows, exc)
         return [self._checked(window, samples) for window, samples in decoded]
+
+    def _decode_halves(
+        self, device: Device, windows: list[CodeWindow], failure: Exception
+    ) -> list[Result]:
+        """Decode the halves of a batch that failed. A window that failed alone has failed."""
+        if isinstance(failure, OutOfMemory):
+            log.warning("out of memory decoding %d windows in one call", len(windows))
+        if len(windows) == 1:
+            log.error(
+                "the codec failed on a window of %d frames",
+                len(windows[0].codes),
+                exc_info=failure,
+            )
+            metrics.DECODE_FAILURES.inc()
+            return [CodecFailed("the codec failed")]
+        middle = len(windows) // 2
+        return [
+            result
+            for half in (windows[:middle], windows[middle:])
+            for result in self._decode(device, half, partial(device.codec.decode, half))
+        ]
 
     def _checked(self, window: CodeWindow, samples: Samples) -> Result:
         expected = window.output_frames * self.spec.samples_per_frame

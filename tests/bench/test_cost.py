@@ -76,9 +76,9 @@ def test_the_stubs_device_takes_one_batch_after_the_other() -> None:
     clock = Clock()
     stub = StubCodec(CallCost(1, 0), clock=clock, sleep=clock.sleep)
     first, second = stub.submit([window(5)]), stub.submit([window(5)])
-    first()
+    first.wait()
     assert clock() == 101
-    second()
+    second.wait()
     assert clock() == 102
     clock.now_s = 110
     stub.decode([window(5)])

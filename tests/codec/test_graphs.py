@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -9,11 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from app.audio.samples import Samples
-from app.codec import CodeWindow, OverlappingCodec
-from app.codec.cuda import Replay
+from app.codec import CodeWindow, Decoding, DeviceLost, OverlappingCodec
+from app.codec.cuda import Event, Replay
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
 from app.codec.graphs import GraphedCodec
@@ -21,7 +24,7 @@ from app.codec.neucodec.decoder import Size
 from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
 from tests.audio_checks import snr_db
-from tests.codec.host import Host
+from tests.codec.host import Host, Reached
 from tests.fakes import Clock, tone_spec
 from tests.metric_values import counted
 
@@ -159,17 +162,56 @@ def test_no_row_of_a_call_is_ever_empty() -> None:
     assert min(int(rows.min()) for rows in lengths) == 1
 
 
-def test_two_batches_may_be_under_way() -> None:
+@given(
+    batches=st.lists(st.lists(st.integers(1, 64), min_size=1, max_size=4), min_size=1, max_size=6),
+    data=st.data(),
+)
+def test_two_batches_in_flight_and_one_that_is_read_keep_their_samples(
+    batches: list[list[int]], data: st.DataObject
+) -> None:
     codec = graphed()
-    batches = [[window(codec, 30, 1)], [window(codec, 20, 2), window(codec, 7, 3)]]
-    first, second = (codec.submit(batch) for batch in batches)
-    for batch, decoded in zip(batches, (first(), second()), strict=True):
-        assert all(
-            np.abs(samples - told(asked)).max() < 1e-6
-            for asked, samples in zip(batch, decoded, strict=True)
-        )
-    third = codec.submit(batches[0])  # the places are free again
-    assert np.abs(third()[0] - told(batches[0][0])).max() < 1e-6
+    waiting = deque(
+        [window(codec, frames, data.draw(st.integers(0, 99))) for frames in lengths]
+        for lengths in batches
+    )
+    in_flight: deque[tuple[list[CodeWindow], Decoding]] = deque()
+    read: list[tuple[list[CodeWindow], Decoding]] = []
+    while waiting or in_flight or read:
+        steps = ["submit"] * bool(waiting and len(in_flight) < 2)
+        steps += ["wait"] * bool(in_flight and not read) + ["read"] * len(read)
+        step = data.draw(st.sampled_from(steps))
+        if step == "submit":
+            in_flight.append((waiting[0], codec.submit(waiting.popleft())))
+        elif step == "wait":
+            read.append(in_flight.popleft())
+            read[0][1].wait()
+        else:
+            windows, decoding = read.pop()
+            for asked, samples in zip(windows, decoding.samples(), strict=True):
+                assert np.abs(samples - told(asked)).max() < 1e-6
+
+
+class LostEvent(Reached):
+    """An event of a device that fails."""
+
+    def synchronize(self) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+
+def test_a_device_that_fails_during_the_wait_is_lost() -> None:
+    class Failing(Host):
+        def event(self) -> Event:
+            return LostEvent()
+
+    codec = GraphedCodec(
+        EagerCodec(replace(SPEC, seamless=True), code_values, "cpu"),
+        Failing(),
+        GRID,
+        int16_samples=False,
+    )
+    codec.capture()
+    with pytest.raises(DeviceLost):
+        codec.submit([window(codec, 3, 0)]).wait()
 
 
 @pytest.mark.parametrize("lengths", [(65,), (1, 1, 1, 1, 1)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from app.tokens.windows import Window
 from tests.fakes import Clock
 
 T = TypeVar("T")
+Task = asyncio.Task[DecodedWindow]
 FRAME_SAMPLES = 4
 SPEC = CodecSpec(
     name="gate",
@@ -40,6 +42,7 @@ SPEC = CodecSpec(
 )
 # Codes that the codec below has trouble with.
 RAISES, NOT_A_NUMBER, TOO_SHORT, TOO_FEW_RESULTS, DIES = 9_001, 9_002, 9_003, 9_004, 9_005
+FULL, UNREADABLE = 9_006, 9_007
 
 
 class GateCodec:
@@ -75,12 +78,16 @@ class GateCodec:
 
 
 class OverlapCodec:
-    """A device that works by itself: batches end one after the other, each when it is let go."""
+    """A device that works by itself: batches end one after the other, each when it is let go.
 
-    def __init__(self) -> None:
+    `reading` is called when the samples of a batch are read.
+    """
+
+    def __init__(self, reading: Callable[[], object] = lambda: None) -> None:
         self.spec = SPEC
         self.log: list[str] = []
         self.let_go, self.begun = threading.Semaphore(0), threading.Semaphore(0)
+        self.reading = reading
 
     def submit(self, windows: Sequence[CodeWindow]) -> Decoding:
         codes = [int(window.codes[0, 0]) for window in windows]
@@ -89,15 +96,36 @@ class OverlapCodec:
         self.log.append(f"begin {codes}")
         self.begun.release()
 
-        def wait() -> list[Samples]:
-            assert self.let_go.acquire(timeout=10)
-            self.log.append(f"end {codes}")
-            return [_sound(window) for window in windows]
-
-        return wait
+        return OverlapDecoding(self, list(windows), codes)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
-        return self.submit(windows)()
+        decoding = self.submit(windows)
+        decoding.wait()
+        return decoding.samples()
+
+
+@dataclass
+class OverlapDecoding:
+    """A batch of an `OverlapCodec`."""
+
+    codec: OverlapCodec
+    windows: list[CodeWindow]
+    codes: list[int]
+
+    def wait(self) -> None:
+        assert self.codec.let_go.acquire(timeout=10)
+        self.codec.log.append(f"end {self.codes}")
+        if DIES in self.codes:
+            raise DeviceLost
+        if FULL in self.codes and len(self.codes) > 1:
+            raise OutOfMemory("CUDA out of memory.")
+
+    def samples(self) -> list[Samples]:
+        self.codec.log.append(f"read {self.codes}")
+        self.codec.reading()
+        if UNREADABLE in self.codes:
+            raise RuntimeError("these samples cannot be converted")
+        return [_sound(window) for window in self.windows]
 
 
 def _sound(window: CodeWindow) -> Samples:
@@ -389,7 +417,7 @@ async def test_a_thread_that_dies_of_its_own_results_leaves_nobody_waiting(
     deaths: list[type[BaseException]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug of ours, in the place where results are handed out."""
-    monkeypatch.setattr(Scheduler, "_collect", lambda *_: [])
+    monkeypatch.setattr(Scheduler, "_decode", lambda *_: [])
     async with running(GateCodec(is_open=True)) as scheduler:
         with pytest.raises(CodecFailed):
             await asyncio.wait_for(scheduler.decode(window_of(2), 0), 10)
@@ -616,8 +644,145 @@ async def test_a_device_gets_its_next_batch_before_the_last_ones_sound_is_handed
         sound_of(2),
         sound_of(3),
     ]
-    assert codec.log[:3] == ["begin [1]", "end [1]", "begin [2, 3]"]
-    assert "heard 1" in codec.log[3:]
+    assert codec.log[:4] == ["begin [1]", "end [1]", "begin [2, 3]", "read [1]"]
+    assert "heard 1" in codec.log[4:]
+
+
+@pytest.mark.parametrize("culprit", [FULL, UNREADABLE, NOT_A_NUMBER])
+@pytest.mark.parametrize("place", range(3))
+async def test_a_call_that_fails_in_the_wait_or_the_conversion_is_halved(
+    culprit: int, place: int
+) -> None:
+    """Also while the next batch is in flight. The one without memory for two decodes alone."""
+    codec, codes = OverlapCodec(), [2, 3]
+    codes.insert(place, culprit)
+    codec.let_go.release(100)
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(3)))
+    tasks = await queued(
+        *[scheduler.decode(window_of(code), 1) for code in codes],
+        *[scheduler.decode(window_of(code), 2) for code in (4, 5, 6)],
+    )
+    scheduler.start()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await scheduler.close()
+    for code, result in zip([*codes, 4, 5, 6], results, strict=True):
+        if code in (UNREADABLE, NOT_A_NUMBER):
+            assert isinstance(result, CodecFailed)
+        else:
+            assert isinstance(result, DecodedWindow)
+            assert result.samples.tolist() == sound_of(code)
+    assert scheduler.failure is None
+
+
+@pytest.mark.fault(27)
+async def test_the_samples_of_a_decoded_batch_are_delivered_if_the_next_cannot_be_chosen(
+    deaths: list[type[BaseException]],
+) -> None:
+    def broken() -> tuple[Window, CodeWindow]:
+        raise LookupError
+
+    codec = OverlapCodec()
+    async with running(codec) as scheduler:
+        (first,) = await queued(scheduler.decode(window_of(1), 0))
+        await asyncio.to_thread(codec.begun.acquire)
+        (second,) = await queued(scheduler.decode(broken, 1))
+        codec.let_go.release()
+        assert (await first).samples.tolist() == sound_of(1)
+        with pytest.raises(CodecFailed):
+            await second
+    assert deaths == [LookupError]
+
+
+@pytest.mark.fault(27)
+async def test_a_device_that_is_lost_in_the_wait_fails_both_batches_in_flight(
+    deaths: list[type[BaseException]],
+) -> None:
+    codec = OverlapCodec()
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(1)))
+    tasks = await queued(*[scheduler.decode(window_of(code), code) for code in (DIES, DIES + 1)])
+    scheduler.start()
+    for _ in range(2):
+        await asyncio.to_thread(codec.begun.acquire)
+    codec.let_go.release()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, CodecFailed) for result in results)
+    await scheduler.close()
+    assert deaths == [DeviceLost]
+
+
+@asynccontextmanager
+async def conversion(other: int) -> AsyncGenerator[tuple[Scheduler, OverlapCodec, list[Task]]]:
+    """Stop the decode thread in the conversion of the first batch, of codes 1 and 2.
+
+    The batch of the code `other` is then in flight. Both end after the block.
+    """
+    converting, go_on = threading.Event(), threading.Event()
+
+    def reading() -> None:
+        converting.set()
+        assert go_on.wait(10)
+
+    codec = OverlapCodec(reading)
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(2)))
+    tasks = await queued(*[scheduler.decode(window_of(code), 0) for code in (1, 2)])
+    scheduler.start()
+    await asyncio.to_thread(codec.begun.acquire)
+    tasks += await queued(scheduler.decode(window_of(other), 0))
+    codec.let_go.release()
+    assert await asyncio.to_thread(converting.wait, 10)
+    yield scheduler, codec, tasks
+    go_on.set()
+    codec.let_go.release(100)
+    await scheduler.close()
+
+
+@pytest.mark.fault(21)
+async def test_a_window_cancelled_during_the_conversion_takes_nothing_from_the_others() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with conversion(3) as (_, codec, (cancelled, second, third)):
+        assert codec.log == ["begin [1, 2]", "end [1, 2]", "begin [3]", "read [1, 2]"]
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+    assert cancelled.cancelled()
+    assert (await second).samples.tolist() == sound_of(2)
+    assert (await third).samples.tolist() == sound_of(3)
+    assert complaints == []
+
+
+async def test_closing_during_a_conversion_delivers_it_and_the_batch_in_flight() -> None:
+    async with conversion(3) as (scheduler, _, tasks):
+        closing = asyncio.create_task(scheduler.close())
+        (refused,) = await queued(scheduler.decode(window_of(4), 0))
+        with pytest.raises(NotReady):
+            await refused
+        assert not closing.done()
+    await closing
+    assert [(await task).samples.tolist() for task in tasks] == [
+        sound_of(code) for code in (1, 2, 3)
+    ]
+
+
+async def test_a_device_is_busy_until_its_batch_is_decoded_and_not_converted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, load, busy_s = Clock(), LoadEstimate(), list[float]()
+    monkeypatch.setattr(load, "call_finished", lambda seconds, *_: busy_s.append(seconds))
+
+    def convert_for_7_s() -> None:
+        clock.now_s += 7.0
+
+    codec = OverlapCodec(convert_for_7_s)
+    scheduler = Scheduler([codec], DeadlineQueue(BatchLimits(2)), load_estimate=load, clock=clock)
+    scheduler.start()
+    for code in (1, 2):
+        (task,) = await queued(scheduler.decode(window_of(code), 0))
+        await asyncio.to_thread(codec.begun.acquire)
+        clock.now_s += 3.0
+        codec.let_go.release()
+        await task
+    await scheduler.close()
+    assert busy_s == [3.0, 3.0]
 
 
 async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full() -> None:
@@ -635,9 +800,12 @@ async def test_a_second_batch_is_begun_behind_a_running_one_only_when_it_is_full
         "begin [1, 2]",
         "begin [3, 4]",
         "end [1, 2]",
+        "read [1, 2]",
         "end [3, 4]",
         "begin [5]",
+        "read [3, 4]",
         "end [5]",
+        "read [5]",
     ]
 
 
