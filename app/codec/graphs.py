@@ -18,6 +18,7 @@ from torch import Tensor
 from app import metrics
 from app.audio.samples import Samples
 from app.codec import BlockingDecoding, CodeWindow, Decoding, OutOfMemory
+from app.codec.batch_decoder import INT16_STEPS, BatchDecoder, network_decoder
 from app.codec.cuda import Accelerator, Event, Replay
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
@@ -27,10 +28,6 @@ log = logging.getLogger(__name__)
 
 MAX_SUBMITTED = 3  # two in flight, and one whose samples are read
 TIMED_CALLS = 5
-# Float value of int16 full scale. Loud speech peaks at 1.2; the limiter comes later, and int16 must
-# not clip before it.
-FULL_SCALE = 2.0
-INT16_STEPS = 32_767 / FULL_SCALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +114,20 @@ class GraphedCodec:
         grid: Grid,
         *,
         int16_samples: bool,
-        compiled: bool = False,
+        decoder: BatchDecoder | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Allocate the buffers of the largest shape.
 
-        `int16_samples`: copy samples from the device as int16, half the bytes. `compiled`: use
-        torch.compile, with dynamic shapes.
+        `int16_samples`: copy samples from the device as int16, half the bytes. `decoder`: the work
+        of the graphs; None: the network of `eager`.
         """
         self.spec = replace(eager.spec, frame_steps=grid.frames)
         self.grid = grid
         self._clock = clock
         self._eager = eager
         self._accelerator = accelerator
-        self._network = torch.compile(eager.network, dynamic=True) if compiled else eager.network
+        self._decoder = decoder or network_decoder(eager.network)
         self._rows, frames = grid.rows[-1], grid.frames[-1]
         sample_type = torch.int16 if int16_samples else torch.float32
 
@@ -235,18 +232,17 @@ class GraphedCodec:
             raise
 
     def _run(self, shape: tuple[int, int]) -> None:
-        """Run the network on the first rows and frames of the device buffers, as a graph does."""
+        """Decode the first rows and frames of the device buffers, as a graph does."""
         rows, frames = shape
         buffers = self._buffers
         samples = frames * self.spec.samples_per_frame
-        codes = buffers.codes[: rows * frames * self.spec.codes_per_frame].view(rows, frames, -1)
-        first_frames = buffers.offsets_and_lengths[:rows]
-        lengths = buffers.offsets_and_lengths[self._rows : self._rows + rows]
-        sound = self._network(codes, first_frames, lengths)
-        buffers.peaks[:rows] = sound.abs().amax(1)
-        if buffers.samples.dtype == torch.int16:
-            sound = (sound * INT16_STEPS).round_().clamp_(-32_768, 32_767)
-        buffers.samples[: rows * samples].view(rows, samples).copy_(sound)
+        self._decoder(
+            buffers.codes[: rows * frames * self.spec.codes_per_frame].view(rows, frames, -1),
+            buffers.offsets_and_lengths[:rows],
+            buffers.offsets_and_lengths[self._rows : self._rows + rows],
+            buffers.samples[: rows * samples].view(rows, samples),
+            buffers.peaks[:rows],
+        )
 
     def _submit_to(
         self, slot: PinnedSlot, windows: Sequence[CodeWindow], shape: tuple[int, int]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
+from app.codec.batch_decoder import network_decoder
 from app.codec.cuda import Cuda
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
@@ -120,7 +121,7 @@ def _load_and_capture(options: CodecOptions, device: str, report: Report) -> Cod
         Cuda(device),
         grid,
         int16_samples=dtype != torch.float32,
-        compiled=options.compiled,
+        decoder=network_decoder(codec.network, compiled=options.compiled),
     )
     graphed.capture(report)
     return graphed

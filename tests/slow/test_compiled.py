@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from app.codec import CodeWindow
+from app.codec.batch_decoder import network_decoder
 from app.codec.graph_grid import Grid
 from app.codec.graphs import GraphedCodec
 from app.codec.neucodec.decoder import Size
@@ -29,8 +30,9 @@ def test_compiled_neucodec_is_near_the_eager_one_at_every_shape() -> None:
     eager = load_neucodec(
         "random", device="cpu", dtype=torch.float32, left_context_frames=50, size=size
     )
+    compiled = network_decoder(eager.network, compiled=True)
     codec = GraphedCodec(
-        eager, Host(), Grid((1, 2, 4), (32, 64)), int16_samples=False, compiled=True
+        eager, Host(), Grid((1, 2, 4), (32, 64)), int16_samples=False, decoder=compiled
     )
     codec.capture()
     rng = np.random.default_rng(0)
