@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.fx.experimental import _config as symbolic_shapes
 
 from app.codec.eager import Network
 
@@ -28,7 +29,11 @@ def network_decoder(network: Network, *, compiled: bool = False) -> BatchDecoder
 
     `compiled`: use torch.compile, with dynamic shapes.
     """
-    network = torch.compile(network, dynamic=True) if compiled else network
+    if compiled:
+        # By default torch takes sizes that are equal in the first call for equal in all calls, and
+        # compiles again when they are not.
+        symbolic_shapes.use_duck_shape = False
+        network = torch.compile(network, dynamic=True)
 
     def decode(
         codes: Tensor, first_frames: Tensor, lengths: Tensor, samples: Tensor, peaks: Tensor

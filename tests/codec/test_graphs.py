@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.fx.experimental import _config as symbolic_shapes
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow, Decoding, DeviceLost, OverlappingCodec
+from app.codec.batch_decoder import network_decoder
 from app.codec.cuda import Event, Replay
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
@@ -261,6 +264,39 @@ def test_a_batch_that_cannot_be_begun_gives_its_place_back() -> None:
         with pytest.raises(ValueError, match="broadcast"):
             codec.submit([broken])
     assert len(codec.decode([window(codec, 3, 0)])) == 1
+
+
+class Unrecorded(Host):
+    """A stand-in without `CaptureRules`, under which torch.compile does not compile."""
+
+    def capture(self, run: Callable[[], None]) -> Replay:
+        run()
+        return run
+
+
+@pytest.mark.process
+def test_a_network_is_compiled_once_for_a_single_row_and_once_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        compiled.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(symbolic_shapes, "use_duck_shape", True)  # torch's default
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    eager = load_neucodec(
+        "random",
+        device="cpu",
+        dtype=torch.float32,
+        left_context_frames=50,
+        size=Size(width=64, depth=1),
+    )
+    grid = Grid((1, 2, 32), (32, 64))  # 32 rows of 32 frames: equal by chance
+    decoder = network_decoder(eager.network, compiled=True)
+    GraphedCodec(eager, Unrecorded(), grid, int16_samples=False, decoder=decoder).capture()
+    assert len(compiled) == 2
 
 
 @pytest.mark.process
