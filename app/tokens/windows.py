@@ -12,7 +12,8 @@ LEAD_MARGIN_S = 0.05  # seconds of audio reserved for the network and the event 
 # Growth of the hop for codecs with audible boundaries: (minimum speed, growth). The speed is that
 # of the engine over real time. A hop may grow by less than the speed without an underrun.
 HOP_GROWTH_BY_SPEED = ((2.2, 2.0), (1.5, 1.15), (0.0, 1.0))
-# Growth of a seamless codec's windows under load. Larger ones cost less but delay other streams.
+# Largest growth of a window under load. Larger windows cost less, since context is a smaller share
+# of them, but delay other streams.
 GROWTH_UNDER_LOAD = 2
 SEEDED_GROWTH = 1.15  # growth for every request with a seed, so that its audio is reproducible
 
@@ -126,6 +127,7 @@ class WindowSchedule:
     def restart(self) -> None:
         """Make windows as small as the first, because the client waits again."""
         self._hop = self._max_hop = self._plan.first_hop
+        self._new = 0
 
     def take(self, available: int, *, ended: bool, under_load: bool = False) -> Window:
         """Return the next window.
@@ -134,13 +136,18 @@ class WindowSchedule:
 
         A seamless codec's boundaries are inaudible, so its window takes all frames that have
         arrived, limited by the playback lead, and with `under_load` by twice the previous window.
-        Other windows take exactly one hop. The first window is the plan's first hop, even if more
-        frames have arrived, because the client waits for it.
+        Other windows take exactly one hop, with `under_load` and without a seed up to twice the
+        previous window if as much has arrived. The first window is the plan's first hop, even if
+        more frames have arrived, because the client waits for it.
         """
         plan = self._plan
         hop = self._max_hop if plan.seamless else self._hop
-        if plan.seamless and under_load:
-            hop = min(hop, max(plan.first_hop, GROWTH_UNDER_LOAD * self._new))
+        if under_load:
+            doubled = max(plan.first_hop, GROWTH_UNDER_LOAD * self._new)
+            if plan.seamless:
+                hop = min(hop, doubled)
+            elif plan.growth is None:
+                hop = min(plan.max_hop, max(hop, doubled))
         end = min(self.done + hop, max(available - plan.right, self.done))
         last = ended and self.done + hop + plan.right > available
         if last:

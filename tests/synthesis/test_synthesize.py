@@ -7,13 +7,16 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.request_planner import RequestPlanner
 from app.api.schemas import SpeechRequest
+from app.audio.samples import Samples
 from app.audio.whole_body import WholeBody
+from app.codec import CodeWindow
 from app.config.profiles import load_profile
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
@@ -101,8 +104,8 @@ def planned(codec: ToneCodec, request: SpeechRequest, **settings: object) -> Syn
 
 
 @asynccontextmanager
-async def decoding_with(codec: ToneCodec) -> AsyncGenerator[Scheduler]:
-    decoder = Scheduler([codec], DeadlineQueue(BatchLimits(8)))
+async def decoding_with(codec: ToneCodec, windows: int = 8) -> AsyncGenerator[Scheduler]:
+    decoder = Scheduler([codec], DeadlineQueue(BatchLimits(windows)))
     decoder.start()
     try:
         yield decoder
@@ -133,6 +136,42 @@ def test_any_split_of_the_engines_bytes_gives_identical_audio(
     whole = asyncio.run(audio_of([], [], exact=exact))
     assert len(whole) == len(CODES) * 480 * 2
     assert asyncio.run(audio_of(cuts, rests, exact=exact)) == whole
+
+
+class WindowCodec(ToneCodec):
+    """A codec whose boundaries can be heard: the loudness of a window tells its length."""
+
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        return [
+            samples * np.float32(0.5 + len(window.codes) / 1000)
+            for window, samples in zip(windows, super().decode(windows), strict=True)
+        ]
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["exact", "ladder"])
+async def test_a_request_with_a_seed_sounds_the_same_in_a_crowd(exact: bool) -> None:
+    spec = tone_spec(seamless=exact)
+    codec = ToneCodec(spec) if exact else WindowCodec(spec)
+    request = planned(codec, SpeechRequest(input="Hello.", response_format="pcm", seed=1))
+    crowd = planned(codec, SpeechRequest(input="Hello.", response_format="pcm"))
+
+    async def audio(request: SynthesisRequest, decoder: Scheduler) -> bytes:
+        sink = KeptSink()
+        backend = Backend(SplitEngine([], []), decoder)  # type: ignore[arg-type]
+        await Synthesis(request, backend, sink, SynthesisStats()).run()
+        return sink.body
+
+    async with decoding_with(codec, windows=2) as decoder:
+        alone = await audio(request, decoder)
+        codec.free.clear()
+        crowded = [
+            asyncio.create_task(audio(each, decoder)) for each in (crowd, request, *[crowd] * 5)
+        ]
+        await until(lambda: decoder.waiting > 2)
+        codec.free.set()
+        answers = await asyncio.gather(*crowded)
+    assert max(len(batch) for batch in codec.batches) == 2
+    assert answers[1] == alone
 
 
 async def test_a_retry_has_no_more_time_than_the_request_had() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -56,7 +57,7 @@ def run(plan: WindowPlan, total: int, data: st.DataObject) -> list[Window]:
         arrived = max(arrived, needed, data.draw(st.integers(needed, total)))
         ended = arrived == total and (schedule.frames_needed > total or data.draw(st.booleans()))
         assert ended or arrived >= schedule.frames_needed
-        windows.append(schedule.take(arrived, ended=ended))
+        windows.append(schedule.take(arrived, ended=ended, under_load=data.draw(st.booleans())))
         schedule.update(replace(data.draw(SUPPLY), frames=arrived))
     return windows
 
@@ -87,7 +88,7 @@ def test_hops_grow_no_further_than_the_largest_window(
 
 
 @given(plan=SEEDED_LADDER, total=st.integers(1, MOST_FRAMES), data=st.data())
-def test_a_seeded_ladder_does_not_depend_on_time(
+def test_a_seeded_ladder_depends_on_neither_time_nor_load(
     plan: WindowPlan, total: int, data: st.DataObject
 ) -> None:
     assert run(plan, total, data) == run(plan, total, data)
@@ -135,6 +136,46 @@ def test_the_ladder_of_each_pace(pace: float, hops: list[int]) -> None:
         schedule.update(StreamProgress(0, 0.02 / pace - 1e-12, frame_s=0.02, lead_s=1, decode_s=0))
         found.append(window.end - window.begin)
     assert found == hops
+
+
+LADDER = WindowPlan(first_hop=20, max_hop=200, left=50, right=10, seamless=False)
+
+
+def under_load(plan: WindowPlan, available: Sequence[int]) -> list[int]:
+    """Take windows under load from a slow engine, whose hops do not grow; return their hops."""
+    schedule, hops = WindowSchedule(plan), []
+    for frames in available:
+        window = schedule.take(frames, ended=False, under_load=True)
+        schedule.update(StreamProgress(frames, 0.02, frame_s=0.02, lead_s=1, decode_s=0.01))
+        hops.append(window.end - window.begin)
+    return hops
+
+
+def test_a_ladder_takes_at_most_twice_as_much_as_before_while_others_wait() -> None:
+    assert under_load(LADDER, [500] * 4) == [20, 40, 80, 160]
+    assert under_load(replace(LADDER, max_hop=70), [500] * 4) == [20, 40, 70, 70]
+
+
+def test_a_ladder_takes_no_more_than_has_arrived_and_never_waits_for_more() -> None:
+    schedule = WindowSchedule(LADDER)
+    hops: list[int] = []
+    for more, loaded in ((0, True), (7, True), (0, False), (0, True)):
+        window = schedule.take(schedule.frames_needed + more, ended=False, under_load=loaded)
+        schedule.update(StreamProgress(0, 0.02, frame_s=0.02, lead_s=1, decode_s=0.01))
+        hops.append(window.end - window.begin)
+    assert hops == [20, 27, 20, 20]
+
+
+def test_a_ladder_with_a_seed_is_the_same_while_others_wait() -> None:
+    assert under_load(replace(LADDER, growth=1.0), [500] * 3) == [20, 20, 20]
+
+
+def test_a_restarted_ladder_is_small_again_while_others_wait() -> None:
+    schedule = WindowSchedule(LADDER)
+    for _ in range(3):
+        schedule.take(500, ended=False, under_load=True)
+    schedule.restart()
+    assert schedule.take(500, ended=False, under_load=True).end == 20 + 40 + 80 + 20
 
 
 EXACT = WindowPlan(first_hop=20, max_hop=200, left=40, right=3, seamless=True)
