@@ -14,7 +14,7 @@ from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.eager import EagerCodec
 from app.codec.hub import CodecWeightsError
-from app.codec.neucodec.decoder import PUBLISHED, Size, VocosDecoder
+from app.codec.neucodec.decoder import PUBLISHED, Rows, Size, VocosDecoder
 from app.codec.neucodec.load import decoder_state, load_neucodec, neucodec_spec
 from tests.audio_checks import snr_db
 
@@ -237,3 +237,31 @@ def test_windows_on_a_cpu_are_short_for_context_is_paid_for_and_others_wait(
     )
     assert codec.spec.max_window_frames == most
     assert neucodec_spec(left).max_window_frames == 384
+
+
+@pytest.mark.parametrize("frames", [32, 33])
+def test_the_attention_bias_needs_no_copy_on_a_gpu(frames: int) -> None:
+    """torch pads a bias whose strides are not multiples of 8, in each layer anew."""
+    bias = Rows.of(torch.tensor([frames, 3]), frames, torch.float16).bias
+    assert bias.shape == (2, 1, 1, frames)
+    assert all(stride % 8 == 0 for stride in bias.stride()[:-1])
+    assert bias.isfinite().sum(-1).flatten().tolist() == [frames, 3]
+
+
+def test_the_first_and_last_bin_of_a_spectrum_are_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuFFT uses their imaginary parts at some lengths; other libraries ignore them."""
+    spectra: list[Tensor] = []
+    irfft = torch.fft.irfft
+
+    def recorded(spectrum: Tensor, samples: int) -> Tensor:
+        spectra.append(spectrum)
+        return irfft(spectrum, samples)
+
+    monkeypatch.setattr(torch.fft, "irfft", recorded)
+    codec = load_neucodec(
+        "random", device="cpu", dtype=torch.float32, left_context_frames=50, size=SMALL
+    )
+    codec.decode([window(3)])
+    (spectrum,) = spectra
+    assert not spectrum.imag[..., [0, -1]].any()
+    assert spectrum.imag[..., 1:-1].all()

@@ -44,10 +44,12 @@ class Rows:
     def of(cls, lengths: Tensor, frames: int, dtype: torch.dtype) -> Rows:
         """Build masks from `lengths` (batch,), each >= 1: softmax and norms of no frame are NaN."""
         keys = torch.arange(frames, device=lengths.device) < lengths[:, None]
-        bias = torch.zeros(keys.shape, dtype=dtype, device=keys.device)
-        bias.masked_fill_(~keys, -torch.inf)
+        # torch's attention on a GPU copies a bias whose rows do not start at multiples of 8.
+        stride = -(-frames // 8) * 8
+        bias = torch.zeros(len(lengths), 1, 1, stride, dtype=dtype, device=keys.device)
+        bias = bias[..., :frames].masked_fill_(~keys[:, None, None], -torch.inf)
         counts = lengths.float()[:, None, None, None]
-        return cls(counts, keys[..., None].float(), bias[:, None, None])
+        return cls(counts, keys[..., None].float(), bias)
 
 
 class FrameNorm(nn.Module):
@@ -167,6 +169,8 @@ class VocosDecoder(nn.Module):
         """Log magnitudes and phases (batch, frames, 1922) to samples (batch, 480 x frames)."""
         magnitude, phase = spectrum.chunk(2, dim=-1)
         bins = torch.polar(magnitude.exp().clamp(max=100.0), phase)
+        # cuFFT does not ignore the imaginary part of the first and the last bin at every length.
+        bins.imag[..., :: WINDOW_SAMPLES // 2].zero_()
         waves = torch.fft.irfft(bins, WINDOW_SAMPLES)
         window = self.window * rows.valid
         sound = overlap_add(waves * window, HOP_SAMPLES)
