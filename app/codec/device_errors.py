@@ -13,9 +13,27 @@ from app.codec import DeviceLost, OutOfMemory
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Parts of the error messages of CUDA, of its libraries and of torch's CPU allocator.
-NO_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
-BROKEN = ("CUDA error", "cuDNN error", "device-side assert", "illegal memory access")
+# Parts of the error messages of CUDA, of its libraries and of torch's CPU allocator. cuBLAS and
+# cuSPARSE report as "CUDA error".
+NO_MEMORY = (
+    "out of memory",
+    "OUT_OF_MEMORY",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+    "DefaultCPUAllocator",
+)
+BROKEN = (
+    "CUDA error",
+    "CUDA driver error",
+    "CUDA NVRTC error",
+    "cuDNN error",
+    "cuDNN Frontend error",
+    "cuFFT error",
+    "cusolver error",
+    "NCCL error",
+    "device-side assert",
+    "illegal memory access",
+)
 
 
 def map_device_errors(call: Callable[P, T]) -> Callable[P, T]:

@@ -18,6 +18,13 @@ FULL = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("CUDA error: CUSPARSE_STATUS_ALLOC_FAILED when calling `cusparseCreate(handle)`"),
+    RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate`"),
+    RuntimeError("CUDA driver error: out of memory"),
+    RuntimeError("CUDA NVRTC error: NVRTC_ERROR_OUT_OF_MEMORY"),
     RuntimeError(
         "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
     ),
@@ -31,6 +38,13 @@ LOST = [
     torch.AcceleratorError("CUDA error: unspecified launch failure"),
     RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    RuntimeError("cuDNN Frontend error: [cudnn_frontend] Error: No execution plans support it."),
+    RuntimeError("cuFFT error: CUFFT_EXEC_FAILED"),
+    RuntimeError("CUDA error: CUSPARSE_STATUS_EXECUTION_FAILED when calling `cusparseSpMM`"),
+    RuntimeError("cusolver error: CUSOLVER_STATUS_EXECUTION_FAILED, when calling `cusolverDn`"),
+    RuntimeError("CUDA driver error: unknown error"),
+    RuntimeError("CUDA NVRTC error: NVRTC_ERROR_INTERNAL_ERROR"),
+    RuntimeError("NCCL error in: ProcessGroupNCCL.cpp:1970, unhandled cuda error"),
 ]
 OTHERS = [
     RuntimeError("The size of tensor a (3) must match"),
