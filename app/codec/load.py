@@ -104,6 +104,9 @@ def _load_and_capture(options: CodecOptions, device: str, report: Report) -> Cod
     else:
         # TF32 products, cuDNN's default, differ from float32 by 64 dB (signal to noise).
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        # On H100 and later torch prefers cuDNN's attention. It builds a plan for each shape and
+        # thread (about 30 ms), and has none for some masks ("No valid execution plans built").
+        torch.backends.cuda.enable_cudnn_sdp(False)
     bundled = CODECS[options.name].bundled
     dtype = torch.float32 if bundled else pick_dtype(options.dtype, device)
     codec = _load(options, device, dtype, report)

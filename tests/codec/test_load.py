@@ -121,7 +121,7 @@ def test_no_room_on_the_device_while_loading_is_a_load_error(
 
 @pytest.mark.fault(61)
 @pytest.mark.parametrize("graph_s", [(), (0.64,)])
-def test_float32_is_float32_on_a_device_with_and_without_graphs(
+def test_a_device_calculates_in_float32_and_without_cudnns_attention(
     graph_s: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def network(codes: Tensor, *_: object) -> Tensor:
@@ -130,8 +130,10 @@ def test_float32_is_float32_on_a_device_with_and_without_graphs(
     monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, network, "cpu"))
     monkeypatch.setattr(loading, "Cuda", lambda _: Host())
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cuda.enable_cudnn_sdp(True)
     load_codec(
         CodecOptions("neucodec", "random", dtype="float32", graph_s=graph_s, max_batch=1), "cuda"
     )
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
