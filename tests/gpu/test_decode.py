@@ -85,6 +85,9 @@ def test_two_batches_under_way_keep_their_own_sound(loaded: tuple[str, str, Code
             assert worst_db(samples, decoding.samples()) >= LEAST_DB[dtype]
 
 
+# Warnings of torch.compile: the inverse STFT runs eagerly, and TF32 is switched off on purpose.
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")
 @pytest.mark.parametrize("name", LENGTHS)
 def test_half_precision_and_compiled_code_are_near_float32(name: str) -> None:
     exact = load_codec(choice(name, "float32", graphs=False), "cuda")
