@@ -16,6 +16,12 @@ def test_the_largest_batch_is_a_step_of_rows() -> None:
     assert Grid.up_to(1, (32,)).rows == (1,)
 
 
+@given(rows=st.integers(1, 512))
+def test_a_batch_is_padded_to_at_most_half_as_many_rows_again(rows: int) -> None:
+    padded, _ = Grid.up_to(512, (32,)).fit(rows, 32) or (0, 0)
+    assert rows <= padded <= max(1.5 * rows, rows + 1)
+
+
 @given(rows=st.integers(1, 20), frames=st.integers(1, 256))
 def test_a_batch_fits_and_no_smaller_shape_holds_it(rows: int, frames: int) -> None:
     shape = GRID.fit(rows, frames)
