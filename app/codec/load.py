@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Protocol, cast
@@ -32,8 +33,8 @@ class CodecOptions:
 
     Args:
         left_context_s: context of codecs whose windows are not exact. None: the codec's default.
-        graph_s: lengths of captured decode calls in seconds. None: those of the registry; empty:
-            no graphs.
+        graph_s: lengths of captured decode calls in seconds, beside the longest window. None: those
+            of the registry; empty: no graphs.
         compiled: use torch.compile.
         max_batch: maximum number of windows in one call.
     """
@@ -144,15 +145,21 @@ def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:
 
 
 def graph_grid(options: CodecOptions, codec: Codec) -> Grid | None:
-    """Return the shapes to capture as graphs, or None if there are none."""
-    frames = CODECS[options.name].graph_frames
-    if not frames or options.graph_s == ():
+    """Return the shapes to capture as graphs, or None if there are none.
+
+    The longest window is always among the lengths, because most windows of a long stream have it.
+    """
+    info, spec = CODECS[options.name], codec.spec
+    if not info.graph_frames or options.graph_s == ():
         return None
-    if options.graph_s is not None:
-        frames = tuple(
-            max(1, round(seconds * codec.spec.frames_per_s)) for seconds in options.graph_s
-        )
-    return Grid.up_to(options.max_batch, frames)
+    if options.graph_s is None:
+        return Grid.up_to(options.max_batch, info.graph_frames)
+    step = info.graph_frame_step
+    lengths = [
+        math.ceil(round(seconds * spec.frames_per_s) / step) * step for seconds in options.graph_s
+    ]
+    shorter = (frames for frames in lengths if 0 < frames < spec.max_window_frames)
+    return Grid.up_to(options.max_batch, (*shorter, spec.max_window_frames))
 
 
 def _load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:

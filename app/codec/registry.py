@@ -40,6 +40,7 @@ class CodecInfo:
         cpu_overhead_frames: fixed overhead of a decode call on a CPU, in frames. Windows whose
             lengths differ by more are cheaper in two calls.
         graph_frames: default lengths of captured decode calls on a GPU; empty: no graphs.
+        graph_frame_step: captured lengths are multiples of it.
         bundled: True if the weights ship with the service, in float32. CODEC_WEIGHTS and
             CODEC_DTYPE then have no effect.
         embedded_engine: True if the embedded engine generates codes of this codec.
@@ -51,6 +52,7 @@ class CodecInfo:
     cpu_batch_frames: int
     cpu_overhead_frames: int
     graph_frames: tuple[int, ...] = ()
+    graph_frame_step: int = 1
     bundled: bool = False
     embedded_engine: bool = False
     encoder: EncoderInfo | None = None
@@ -63,6 +65,7 @@ CODECS: dict[str, CodecInfo] = {
         cpu_batch_frames=128,
         cpu_overhead_frames=8,
         graph_frames=(32, 64, 96, 128, 192, 256, 384),
+        graph_frame_step=8,  # other lengths pad the mask of attention again in each layer
         encoder=EncoderInfo(
             loader="app.codec.neucodec.encoder:load_encoder",
             files=("config.json", "model.safetensors"),

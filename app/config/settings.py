@@ -234,7 +234,7 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("cuda_graph_lengths_s", "cuda_graph_batch"),
         description="Lengths of the decode calls that are captured as CUDA graphs, as a JSON list "
-        "of seconds; [] captures none. Unset: a grid up to the longest window.",
+        "of seconds, to which the longest window is added; [] captures none. Unset: a grid.",
     )
     torch_compile: bool = Field(
         default=False,

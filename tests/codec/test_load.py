@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,13 +50,17 @@ def test_devices_that_cannot_be(setting: str, gpu: bool, monkeypatch: pytest.Mon
 
 
 def test_graph_lengths_are_seconds_and_may_be_none() -> None:
-    codec = EagerCodec(SPEC, lambda codes, *_: codes[..., 0].float(), "cpu")
+    spec = replace(SPEC, max_window_frames=384)
+    codec = EagerCodec(spec, lambda codes, *_: codes[..., 0].float(), "cpu")
     assert graph_grid(CodecOptions("neucodec", "random", max_batch=2), codec) == Grid(
         (1, 2), (32, 64, 96, 128, 192, 256, 384)
     )
     assert graph_grid(
         CodecOptions("neucodec", "random", graph_s=(2.0, 0.64, 0.64), max_batch=1), codec
-    ) == Grid((1,), (32, 100))
+    ) == Grid((1,), (32, 104, 384))
+    assert graph_grid(
+        CodecOptions("snac", "random", graph_s=(0.26, 20.0), max_batch=1), codec
+    ) == Grid((1,), (13, 384))
     assert graph_grid(CodecOptions("snac", "random", graph_s=()), codec) is None
     assert graph_grid(CodecOptions("builtin", "builtin"), codec) is None
 
