@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.cloning.cloner import Cloner
@@ -18,7 +18,7 @@ from app.config.ineffective import ineffective_settings
 from app.config.profiles import Profile, ProfileError, customise, load_profile
 from app.config.settings import Settings
 from app.cpu_contention import cores
-from app.decode.call_cost import measure_call_cost
+from app.decode.call_cost import limit_gpu_calls, measure_call_cost
 from app.decode.load_estimate import CallCost, LoadEstimate
 from app.decode.queue import BatchLimits, Queue
 from app.decode.scheduler import Job, Scheduler
@@ -161,7 +161,9 @@ def build_decoder(
         call_overhead_frames=info.cpu_overhead_frames if on_cpu else spec.call_overhead_frames,
     )
     workers = _cpu_workers(settings) if on_cpu else 1
-    cost = _call_cost(settings, codecs[0], limits, on_cpu=on_cpu) if codec is None else None
+    cost = _call_cost(settings, codecs, limits, on_cpu=on_cpu) if codec is None else None
+    if cost and not on_cpu:
+        limits = limit_gpu_calls(limits, cost, spec)
     return Scheduler(
         codecs * workers,
         queue(limits),
@@ -173,15 +175,16 @@ def build_decoder(
 
 
 def _call_cost(
-    settings: Settings, codec: Codec, limits: BatchLimits, *, on_cpu: bool
+    settings: Settings, codecs: Sequence[Codec], limits: BatchLimits, *, on_cpu: bool
 ) -> CallCost | None:
     """Measure the cost of a decode call under load.
 
     On a CPU all other cores are kept busy, because other streams and the embedded engine use them.
     """
-    first_frames = round(settings.default_first_window_s * codec.spec.frames_per_s)
-    frames = min(first_frames + codec.spec.right_context_frames, codec.spec.max_window_frames)
-    return measure_call_cost(codec, limits, frames, cores() - 1 if on_cpu else None)
+    spec = codecs[0].spec
+    first_frames = round(settings.default_first_window_s * spec.frames_per_s)
+    frames = min(first_frames + spec.right_context_frames, spec.max_window_frames)
+    return measure_call_cost(codecs, limits, frames, cores() - 1 if on_cpu else None)
 
 
 def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[list[Codec], bool]:

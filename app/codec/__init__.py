@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -117,3 +118,10 @@ class OverlappingCodec(Codec, Protocol):
         of their submission.
         """
         ...
+
+
+def submit(codec: Codec, windows: Sequence[CodeWindow]) -> Decoding:
+    """Submit a batch to a codec; one without asynchrony decodes it in `Decoding.wait`."""
+    if isinstance(codec, OverlappingCodec):
+        return codec.submit(windows)
+    return BlockingDecoding(partial(codec.decode, windows))

@@ -27,7 +27,6 @@ from app.codec.graph_grid import Grid
 log = logging.getLogger(__name__)
 
 MAX_SUBMITTED = 3  # two in flight, and one whose samples are read
-TIMED_CALLS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,6 @@ class GraphedCodec:
         *,
         int16_samples: bool,
         decoder: BatchDecoder | None = None,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Allocate the buffers of the largest shape.
 
@@ -124,7 +122,6 @@ class GraphedCodec:
         """
         self.spec = replace(eager.spec, frame_steps=grid.frames)
         self.grid = grid
-        self._clock = clock
         self._eager = eager
         self._accelerator = accelerator
         self._decoder = decoder or network_decoder(eager.network)
@@ -155,7 +152,7 @@ class GraphedCodec:
 
         `report` is called with the progress.
         """
-        started_s = self._clock()
+        started_s = time.perf_counter()
         shapes = list(self.grid.largest_first())
         self._accelerator.synchronize()  # the buffers were filled on another stream, so wait for it
         for number, shape in enumerate(shapes, 1):
@@ -165,43 +162,15 @@ class GraphedCodec:
             self._accelerator.synchronize()
             self._graphs[shape] = self._accelerator.capture(run)
             report(f"captured {number} of {len(shapes)} decode graphs")
-        # Unset for exact codecs: leaving a window for a later call shortens it, because its frames
-        # are chosen before all of them have arrived.
-        if not self.spec.seamless:
-            self.spec = replace(
-                self.spec, call_overhead_frames=self._call_overhead_frames(shapes[-1], shapes[0])
-            )
         self._accelerator.synchronize()
         memory_bytes = self._accelerator.memory_bytes()
         metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(memory_bytes)
         log.info(
             "%d decode graphs in %.1f s, %.0f MB",
             len(shapes),
-            self._clock() - started_s,
+            time.perf_counter() - started_s,
             memory_bytes / 1e6,
         )
-
-    def _call_overhead_frames(
-        self, smallest: tuple[int, int], largest: tuple[int, int]
-    ) -> int | None:
-        """Return the fixed cost of a call in frames, by a line through the times of two shapes."""
-        few, many = smallest[0] * smallest[1], largest[0] * largest[1]
-        smallest_s = self._replay_s(smallest)
-        frame_s = (self._replay_s(largest) - smallest_s) / max(many - few, 1)
-        return max(0, round(smallest_s / frame_s) - few) if frame_s > 0 else None
-
-    def _replay_s(self, shape: tuple[int, int]) -> float:
-        """Return the shortest of a few timed calls on the device, in seconds."""
-        durations_s: list[float] = []
-        done = self._accelerator.event()
-        for _ in range(TIMED_CALLS):
-            started_s = self._clock()
-            with self._accelerator.stream():
-                self._graphs[shape]()
-                done.record()
-            done.synchronize()
-            durations_s.append(self._clock() - started_s)
-        return min(durations_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         decoding = self.submit(windows)

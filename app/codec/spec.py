@@ -20,7 +20,7 @@ class CodecSpec:
     max_window_frames: int  # context included
     # Lengths, in frames, that the windows of a call are padded to; empty: to the longest window.
     frame_steps: tuple[int, ...] = ()
-    # Fixed cost of a call, expressed in frames; None: unknown.
+    # Fixed cost of a call, expressed in frames; None: unknown, and measured at startup on a GPU.
     call_overhead_frames: int | None = None
 
     @property

@@ -12,7 +12,7 @@ from functools import partial
 
 from app import metrics
 from app.audio.samples import Samples
-from app.codec import BlockingDecoding, Codec, CodeWindow, Decoding, OverlappingCodec
+from app.codec import BlockingDecoding, Codec, CodeWindow, Decoding, submit
 from app.decode.watchdog import WatchedCall
 from app.errors import CodecFailed, NotReady
 from app.tokens.windows import Window
@@ -104,13 +104,12 @@ class Device:
         started_s = self.clock()
         for job in self.next_batch:
             job.started_s = started_s
-        decoding: Decoding = BlockingDecoding(partial(self.codec.decode, windows))
-        if isinstance(self.codec, OverlappingCodec):
-            try:
-                with self.watch:
-                    decoding = self.codec.submit(windows)
-            except Exception:
-                log.exception("a batch of %d windows could not be started", len(windows))
+        try:
+            with self.watch:
+                decoding = submit(self.codec, windows)
+        except Exception:
+            log.exception("a batch of %d windows could not be started", len(windows))
+            decoding = BlockingDecoding(partial(self.codec.decode, windows))
         self.running.append(Batch(self.next_batch, decoding, started_s))
         self.next_batch = []
 

@@ -28,7 +28,7 @@ from app.codec.neucodec.load import load_neucodec
 from app.codec.snac import load_snac
 from tests.audio_checks import snr_db
 from tests.codec.host import Host, Reached
-from tests.fakes import Clock, tone_spec
+from tests.fakes import tone_spec
 from tests.metric_values import counted
 
 GRID = Grid((1, 2, 4), (32, 64))
@@ -73,33 +73,6 @@ def test_every_shape_is_captured_and_progress_is_told() -> None:
     assert told_of[-1] == "captured 6 of 6 decode graphs"
     assert codec.spec.frame_steps == (32, 64)
     assert counted("tts_decode_device_memory_bytes", device="cpu") == 1_000_000
-
-
-class Timed(Host):
-    """A call takes 0.5 ms, and 0.1 ms for each row and frame that it computes."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def capture(self, run: Callable[[], None]) -> Replay:
-        rows, frames = run.args[0]  # type: ignore[attr-defined]
-
-        def replay() -> None:
-            self._clock.now_s += 0.5e-3 + 0.1e-3 * rows * frames
-
-        return replay
-
-
-@pytest.mark.parametrize(("exact", "call_overhead_frames"), [(False, 5), (True, None)])
-def test_the_price_of_a_call_is_timed_for_codecs_whose_windows_do_not_depend_on_it(
-    exact: bool, call_overhead_frames: int | None
-) -> None:
-    clock = Clock()
-    eager = EagerCodec(replace(SPEC, seamless=exact), code_values, "cpu")
-    codec = GraphedCodec(eager, Timed(clock), GRID, int16_samples=False, clock=clock)
-    codec.capture()
-    assert codec.spec.call_overhead_frames == call_overhead_frames
 
 
 @pytest.mark.parametrize("int16_samples", [False, True])
