@@ -105,7 +105,9 @@ class Answer:
         return self._request.prompt
 
     def step(self) -> bool:
-        """Generate one token and send a due event; return False at the end."""
+        """Generate a token and send a due event; return False at the end or without a client."""
+        if self._transport.is_closing():  # uvloop raises on a write
+            return False
         self._generated += 1
         ended = self._generated == self._request.tokens
         if ended or self.sent == 0 or self._generated - self.sent >= self._request.stream_interval:
@@ -115,7 +117,7 @@ class Answer:
         if ended:
             self._transport.write(chunk(b"[DONE]") + b"0\r\n\r\n")
             self._transport.close()
-        return not ended and not self._transport.is_closing()
+        return not ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 from app.config.profiles import TokenSyntax
 from app.engine import Sampling
 from app.engine.vllm.client import EngineLimits, VllmEngine
-from bench.paced_engine import Connection, PacedEngine, Request
+from bench.paced_engine import Answer, Connection, PacedEngine, Request
 from bench.token_pace import Pace
 
 SYNTAX = TokenSyntax(prefix="<|s_", suffix="|>", first_code_number=0, codes_per_frame=1)
@@ -73,6 +73,27 @@ async def test_it_says_when_it_sent_the_first_windows_and_how_many_steps_it_took
     assert queued_s + FIRST_S / 2 < windows["long"] < windows["short"] < time.monotonic()
     again = await report(url)
     assert (again["steps"], again["first_windows"]) == (0, {})
+
+
+class ClosedTransport(asyncio.WriteTransport):
+    """Transport that the client closes, and that then refuses writes as uvloop's does."""
+
+    closed = False
+
+    def write(self, data: bytes) -> None:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def test_a_stream_ends_when_its_client_leaves() -> None:
+    transport = ClosedTransport()
+    answer = Answer(transport, Request("prompt", 40), vocabulary=1000)
+    assert answer.step()
+    transport.closed = True
+    assert not answer.step()
 
 
 @pytest.mark.parametrize(
