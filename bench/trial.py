@@ -80,6 +80,7 @@ def request_figures(load: Load, begin_s: float, outcomes: Sequence[Outcome], eng
     answered = [outcome for outcome in outcomes if isinstance(outcome, Completed)]
     sent_s = {word_of(prompt): at_s for prompt, at_s in engine["first_windows"].items()}
     first_ms = [outcome.first_audio_s * 1000 for outcome in answered]
+    factors = [outcome.real_time_factor for outcome in answered]
     added_ms: list[float] = []
     for outcome in answered:
         word = load.request(outcome.number).text.rpartition(" ")[-1]
@@ -95,6 +96,7 @@ def request_figures(load: Load, begin_s: float, outcomes: Sequence[Outcome], eng
             for percent in (50, 99)
         },
         **{f"added_ms_p{percent}": round(percentile(added_ms, percent), 1) for percent in (50, 99)},
+        **{f"rtf_p{percent}": round(percentile(factors, percent), 3) for percent in (50, 99)},
         "underrun_requests": sum(outcome.underruns > 0 for outcome in answered),
         "gaps_per_request": round(gaps / max(len(answered), 1), 4),
         "silence_s": round(sum(outcome.underrun_s for outcome in answered), 3),

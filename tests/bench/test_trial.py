@@ -27,6 +27,7 @@ def test_the_delay_that_was_added_begins_when_the_engine_had_sent_the_codes() ->
     assert (row["requests"], row["failures"]) == (3, 1)
     assert (row["first_audio_ms_p50"], row["first_audio_ms_p99"]) == (350.0, 497.0)
     assert (row["added_ms_p50"], row["added_ms_p99"]) == (55.0, 99.1)
+    assert (row["rtf_p50"], row["rtf_p99"]) == (0.2, 0.2)
     assert (row["underrun_requests"], row["gaps_per_request"], row["silence_s"]) == (1, 1.0, 0.25)
 
 
