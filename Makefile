@@ -21,7 +21,8 @@ TORCH := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
+BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py)) \
+	$(patsubst bench/%/__main__.py,bench-%,$(wildcard bench/*/__main__.py))
 
 .PHONY: setup setup-test setup-judge setup-browser setup-operations run test test-quick test-slow test-vllm test-clients test-containers test-ray lint format bench \
 	$(BENCHMARKS)
