@@ -190,6 +190,7 @@ def _call_cost(
 def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[list[Codec], bool]:
     """Load a codec for each device; return them, and True if the device is the CPU."""
     # here, because it imports torch
+    from app.codec.cuda import cuda_error, machine_has_gpu  # noqa: PLC0415
     from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415
 
     options = CodecOptions(
@@ -204,6 +205,10 @@ def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[
     devices = pick_devices(settings.device)
     codecs = [load_codec(options, device, report) for device in devices]
     # After the load, which may be retried, so that each line is logged once.
+    if settings.device == "auto" and devices == ("cpu",) and machine_has_gpu():
+        log.warning(
+            "DEVICE=auto decodes on the CPU, because torch cannot use the GPU: %s", cuda_error()
+        )
     for line in ineffective_settings(settings, profile, devices):
         log.warning("%s", line)
     return codecs, devices == ("cpu",)

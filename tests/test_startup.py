@@ -13,6 +13,7 @@ import torch
 from fastapi import FastAPI
 
 from app import __version__
+from app.codec import cuda
 from app.codec import load as loading
 from app.codec.eager import EagerCodec
 from app.codec.hub import Report
@@ -232,3 +233,23 @@ async def test_a_codec_that_finds_no_room_on_its_device_is_loaded_when_there_is_
             pauses.end()
         await until_ready(client)
     assert attempts == ["cpu"] * 3
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+async def test_a_gpu_that_torch_cannot_use_is_reported(
+    has_gpu: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def init() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 12080).")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(cuda, "machine_has_gpu", lambda: has_gpu)
+    async with begun(
+        create_app(settings_for_tests(device="auto"), engine=FixedEngine([]))
+    ) as client:
+        await until_ready(client)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    reported = [line for line in warnings if "DEVICE=auto decodes on the CPU" in line]
+    assert len(reported) == has_gpu
+    assert all("too old (found version 12080)" in line for line in reported)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -57,6 +59,20 @@ class Accelerator(Protocol):
     def memory_bytes(self) -> int:
         """Device memory that this process holds, in bytes."""
         ...
+
+
+def cuda_error() -> str:
+    """Return torch's reason why no CUDA device can be used, such as a driver that is too old."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as exc:  # torch for CPUs fails an assertion
+        return str(exc).partition("\n")[0]
+    return "no CUDA device is available"
+
+
+def machine_has_gpu() -> bool:
+    """Return True if the machine or the container has an NVIDIA GPU, usable by torch or not."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
 
 
 class Cuda:

@@ -13,7 +13,7 @@ import torch
 
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
 from app.codec.batch_decoder import network_decoder
-from app.codec.cuda import Cuda
+from app.codec.cuda import Cuda, cuda_error
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
@@ -63,16 +63,16 @@ class EncoderLoader(Protocol):
 
 
 def pick_devices(setting: str) -> tuple[str, ...]:
-    """Return the torch devices of DEVICE; `auto` is cuda if there is one, else cpu.
+    """Return the torch devices of DEVICE; `auto` is cuda if torch can use it, else cpu.
 
     Raises:
-        LoadError: there is no CUDA device, or a device is named twice.
+        LoadError: torch cannot use a CUDA device, or a device is named twice.
     """
     if setting == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu",)
     devices = tuple(setting.split(","))
     if "cpu" not in devices and not torch.cuda.is_available():
-        raise LoadError(f"DEVICE={setting}: torch finds no CUDA device")
+        raise LoadError(f"DEVICE={setting}: torch cannot use CUDA ({cuda_error()})")
     if len(set(devices)) < len(devices):
         raise LoadError(f"DEVICE={setting}: a device is named twice")
     return devices

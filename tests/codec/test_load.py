@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from app.codec import CodeWindow
 from app.codec import load as loading
-from app.codec.cuda import Replay
+from app.codec.cuda import Replay, machine_has_gpu
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
 from app.codec.load import CodecOptions, graph_grid, load_codec, pick_devices
@@ -47,6 +48,37 @@ def test_devices_that_cannot_be(setting: str, gpu: bool, monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     with pytest.raises(LoadError, match=setting):
         pick_devices(setting)
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (
+            RuntimeError("The NVIDIA driver on your system is too old (found version 12080)."),
+            "driver on your system is too old",
+        ),
+        (RuntimeError("No CUDA GPUs are available"), "No CUDA GPUs are available"),
+        (AssertionError("Torch not compiled with CUDA enabled"), "Torch not compiled with CUDA"),
+    ],
+)
+def test_a_device_that_cannot_be_used_is_reported_with_torchs_reason(
+    raised: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init() -> None:
+        raise raised
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    with pytest.raises(LoadError, match=f"DEVICE=cuda: torch cannot use CUDA .*{reason}"):
+        pick_devices("cuda")
+
+
+def test_a_machine_with_nvidia_smi_has_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nvidia-smi").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine_has_gpu()
 
 
 def test_graph_lengths_are_seconds_and_may_be_none() -> None:
