@@ -3,8 +3,7 @@
 It takes less than eight minutes and needs no network. Each part runs in a process of its own with a
 time limit. Each step prints one line of JSON when it ends; a step that fails says so, and the next
 one runs. FOLDER/gpu.json has all steps and the goals of the service on an H200. The last line is a
-summary. FOLDER/gpu-PART.log has the log of a part. The exit status is 1 if a step failed or a
-process died.
+summary. FOLDER/gpu.log has the log. The exit status is 1 if a step failed or a process died.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ def run_parts(parts: list[str], seconds: float, flags: list[str], folder: Path) 
     """Run the parts one after the other; write the result after each."""
     end_s = time.monotonic() + seconds
     folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "gpu.log"
+    log.unlink(missing_ok=True)
     results: Parts = {}
     for part in parts:
         limit_s = min(PARTS[part], end_s - time.monotonic())
@@ -44,7 +45,7 @@ def run_parts(parts: list[str], seconds: float, flags: list[str], folder: Path) 
             results[part] = {"skipped": f"{limit_s:.0f} s left"}
         else:
             command = part_command(part, limit_s - EXIT_S, flags)
-            results[part] = run_process(command, limit_s, folder / f"gpu-{part}.log")
+            results[part] = run_process(command, limit_s, log)
         save_result("gpu", {"flags": flags, "goals": goals(results), "parts": results}, folder)
     return results
 

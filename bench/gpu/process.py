@@ -20,13 +20,13 @@ ERROR_CHARACTERS = 2_000  # of the end of the log of a process that died
 def run_process(command: Sequence[str], limit_s: float, log: Path) -> Row:
     """Run a command that prints steps, and print its lines; return the steps and the exit status.
 
-    Its standard error goes to the file `log`. After `limit_s` the process and its children are
+    Its standard error is added to the file `log`. After `limit_s` the process and its children are
     killed.
     """
     started_s = time.monotonic()
     steps: Row = {}
     with (
-        log.open("w", encoding="utf-8") as errors,
+        log.open("a", encoding="utf-8") as errors,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         ) as process,

@@ -96,6 +96,7 @@ def measured(device: str, **changes: float) -> Parts:
         "device_ms": 0.5,
         "ratio": 0.98,
         "underruns_at_100": 0,
+        "underruns_at_20_per_s": 0,
         **changes,
     }
     loops = {
@@ -103,6 +104,7 @@ def measured(device: str, **changes: float) -> Parts:
             "streams": streams,
             "ratio_to_free": value["ratio"] if streams == 200 else 1.0,
             "underrun_requests": {100: value["underruns_at_100"], 200: 7}.get(streams, 0),
+            "believable": streams != 1,
         }
         for streams in (1, 100, 200)
     }
@@ -116,7 +118,18 @@ def measured(device: str, **changes: float) -> Parts:
                 }
             }
         },
-        "service": {"steps": {**loops, "20_sessions_per_s": {"streams": None}}},
+        "service": {
+            "steps": {
+                **loops,
+                "20_sessions_per_s": {
+                    "streams": None,
+                    "requests_per_s": 20,
+                    "underrun_requests": value["underruns_at_20_per_s"],
+                    "believable": True,
+                },
+                "whole_service": {"skipped": "a package is not installed"},
+            }
+        },
     }
 
 
@@ -128,12 +141,15 @@ def measured(device: str, **changes: float) -> Parts:
         ({"device_ms": 0.61}, ["neucodec_1x64_device_ms"]),
         ({"ratio": 0.96}, ["service_ratio_to_free_codec"]),
         ({"underruns_at_100": 1}, ["service_requests_with_underrun"]),
+        ({"underruns_at_20_per_s": 1}, ["service_requests_with_underrun"]),
     ],
 )
 def test_goals_are_compared_on_an_h200(change: dict[str, float], unmet: list[str]) -> None:
     compared = goals(measured("NVIDIA H200", **change))
     assert [name for name, goal in compared.items() if not goal["met"]] == unmet
     assert {goal["met"] for goal in compared.values()} <= {True, False}
+    assert compared["service_requests_with_underrun"]["listeners"] == [1, 98, 100]
+    assert compared["service_requests_with_underrun"]["believable"] is False
 
 
 def test_goals_are_not_judged_on_another_device_or_without_a_value() -> None:
