@@ -96,6 +96,13 @@ def test_settings_reach_the_container(file: str) -> None:
     )
 
 
+def test_a_container_with_a_gpu_does_not_decode_on_the_cpu_unless_asked_to() -> None:
+    assert environment_of("docker-compose.yaml", {})["DEVICE"] == "cuda"
+    asked = {"DEVICE": "cuda:0,cuda:1"}
+    assert environment_of("docker-compose.yaml", asked)["DEVICE"] == asked["DEVICE"]
+    assert environment_of("docker-compose.yaml", {}, asked)["DEVICE"] == asked["DEVICE"]
+
+
 @pytest.mark.parametrize("file", SERVICE)
 @pytest.mark.parametrize("name", ["ENGINE_URLS", "TTS_API"])
 @pytest.mark.parametrize("shells_name", ["ENGINE_URLS", "TTS_API"])

@@ -87,6 +87,20 @@ def test_the_defaults_are_the_embedded_voice_on_two_replicas(python: Path) -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("values", "device"),
+    [
+        ({"gpus": 1}, "cuda:0"),
+        ({"gpus": 2}, "cuda:0,cuda:1"),
+        ({"gpus": 2, "settings": {"DEVICE": "cuda:1"}}, "cuda:1"),
+        ({"gpus": 0, "settings": {"DEVICE": "cuda"}}, "cpu"),
+    ],
+)
+def test_a_pod_decodes_on_its_gpus(python: Path, values: dict[str, Any], device: str) -> None:
+    (container,) = pod(rendered(python, values))["containers"]
+    assert variables(container)["DEVICE"] == device
+
+
 def test_a_pod_that_ends_has_time_for_its_answers(python: Path) -> None:
     manifests = rendered(python, {"preStopS": 7, "shutdownGraceS": 60})
     (container,) = pod(manifests)["containers"]

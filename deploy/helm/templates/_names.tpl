@@ -18,13 +18,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* Environment of both containers; values fixed by the chart take precedence. Numbers of a values
-file are floats, which toString would write as 2e+07. */}}
+{{/* Environment of both containers. Values fixed by the chart take precedence; DEVICE has a default
+with gpus, all of them. Numbers of a values file are floats, which toString would write as 2e+07. */}}
 {{- define "speech.environment" -}}
 {{- $fixed := dict "HOST" "0.0.0.0" "PORT" "9091" "SHUTDOWN_GRACE_S" (.Values.shutdownGraceS | int | toString) }}
 {{- if .Values.engine.urls }}{{ $_ := set $fixed "ENGINE_URLS" (join "," .Values.engine.urls) }}{{ end }}
 {{- if not .Values.gpus }}{{ $_ := set $fixed "DEVICE" "cpu" }}{{ end }}
-{{- range $name, $value := merge $fixed .Values.settings .Values.environment }}
+{{- $devices := list }}
+{{- range $number := until (int .Values.gpus) }}{{ $devices = append $devices (printf "cuda:%d" $number) }}{{ end }}
+{{- range $name, $value := merge $fixed .Values.settings .Values.environment (dict "DEVICE" (join "," $devices)) }}
 - name: {{ $name }}
   value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
 {{- end }}
