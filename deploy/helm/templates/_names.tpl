@@ -47,9 +47,11 @@ scaleDown:
   mountPath: /tmp
 {{- end }}
 
+{{/* Argument: true for a read-only root file system. It is writable for a container with a GPU,
+because NVIDIA's container hooks write to it (kserve/kserve#5711). */}}
 {{- define "speech.securityContext" -}}
 allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
+readOnlyRootFilesystem: {{ . }}
 capabilities:
   drop: [ALL]
 {{- end }}
