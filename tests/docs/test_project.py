@@ -35,6 +35,11 @@ def interpolated(file: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / file).read_text())
 
 
+def option(arguments: list[str], name: str) -> str:
+    """The value of an option of a command line."""
+    return arguments[arguments.index(name) + 1]
+
+
 def defaults() -> Settings:
     return Settings.model_validate(
         {name: field.default for name, field in Settings.model_fields.items()}
@@ -70,11 +75,17 @@ def test_images_are_built_here_or_pinned(file: str) -> None:
 def test_the_engine_listens_where_the_service_looks() -> None:
     engine = yaml.safe_load(interpolated("vllm.yaml"))["services"]["vllm"]
     arguments = engine["command"]
-    port = arguments[arguments.index("--port") + 1]
+    port = option(arguments, "--port")
     assert environment_of("docker-compose.yaml", {})["TTS_API"] == f"http://vllm:{port}"
-    assert (
-        int(arguments[arguments.index("--max-num-seqs") + 1]) >= defaults().max_concurrent_requests
+    assert int(option(arguments, "--max-num-seqs")) >= defaults().max_concurrent_requests
+
+
+def test_the_engine_has_a_queue_beside_the_requests_that_it_runs() -> None:
+    arguments = yaml.safe_load(interpolated("vllm.yaml"))["services"]["vllm"]["command"]
+    running, in_flight = (
+        int(option(arguments, name)) for name in ("--max-num-seqs", "--max-num-queued-reqs")
     )
+    assert in_flight >= 2 * running
 
 
 def test_both_compose_files_of_the_service_differ_in_the_device_alone() -> None:
