@@ -106,7 +106,6 @@ class Checks:
             "took_to_load_s": round(time.perf_counter() - started_s, 2),
             "graphs": len(list(self.codec.grid.largest_first())),
             "captures_s": round(getattr(accelerator_of(self.codec), "captures_s", 0.0), 2),
-            "call_overhead_frames": self.codec.spec.call_overhead_frames,
         }
 
     def graphs_as_eager(self) -> Row:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
 
 from app.codec.graphs import GraphedCodec
 from app.codec.load import CodecOptions
+from app.decode.call_cost import limit_gpu_calls, measure_call_cost
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from bench.batching import DecodedAudio, answer
@@ -22,11 +24,13 @@ from bench.gpu.steps import Row, Steps
 
 SCHEDULER_STREAMS = (1, 16, 64, 200)
 ANSWER_FRAMES = 500  # ten seconds
+FIRST_FRAMES = 21  # a first window of 0.4 s with its look-ahead
 
 
 def run(steps: Steps, setup: Setup) -> None:
     """Print the steps of this part."""
     codec = load_graphed(setup, CodecOptions("neucodec", "random"))
+    steps.run("call_cost", partial(measure_cost, codec), needs_s=3)
     seconds = 0.5 if setup.host else 4.0
     for streams in (1, 4) if setup.host else SCHEDULER_STREAMS:
         measure = partial(scheduler_row, codec, streams, seconds)
@@ -37,6 +41,22 @@ def run(steps: Steps, setup: Setup) -> None:
         steps.skip("whole_service", f"a package is not installed: {exc}")
         return
     whole_service.run(steps, setup, codec)
+
+
+def measure_cost(codec: GraphedCodec) -> Row:
+    """Measure the cost of a call as the service does at startup, and set it in the codec's spec."""
+    spec = codec.spec
+    limits = BatchLimits(codec.grid.rows[-1], frame_steps=spec.frame_steps)
+    cost = measure_call_cost([codec], limits, FIRST_FRAMES, other_cores=None)
+    if cost is None:
+        return {"us_per_frame": None}
+    limits = limit_gpu_calls(limits, cost, spec)
+    codec.spec = replace(spec, call_overhead_frames=limits.call_overhead_frames)
+    return {
+        "us_per_frame": round(1e6 * cost.s_per_frame, 3),
+        "call_overhead_frames": limits.call_overhead_frames,
+        "max_batch_frames": limits.padded_frames,
+    }
 
 
 def scheduler_row(codec: GraphedCodec, streams: int, seconds: float) -> Row:

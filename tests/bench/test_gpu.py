@@ -203,6 +203,7 @@ def test_the_whole_benchmark_runs_on_a_cpu(tmp_path: Path) -> None:
     steps = {part: row["steps"] for part, row in result["parts"].items()}
     assert set(steps["neucodec"]["times"]["1x32"]) >= {"device_ms", "call_ms", "audio_s_per_s"}
     assert steps["snac"]["float32_seams"]["ok"] is True
+    assert steps["service"]["call_cost"]["us_per_frame"] > 0
     assert steps["service"]["scheduler_4_streams"]["audio_s_per_s"] > 0
     assert steps["service"]["2_streams"]["ratio_to_free"] > 0
     assert steps["service"]["1_sessions_per_s"]["rtf_p99"] > 0
