@@ -78,14 +78,16 @@ def free_ports() -> Iterator[int]:
 PORTS = free_ports()
 
 
-def start(folder: Path, module: str = "app", **environment: str) -> Running:
+def start(
+    folder: Path, module: str = "app", *, python: str = sys.executable, **environment: str
+) -> Running:
     """Start the service in an empty folder, with these settings only."""
     port = next(PORTS)
     clean = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     log = folder / f"{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [python, "-m", module],
             cwd=folder,
             env={
                 **clean,
