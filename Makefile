@@ -15,7 +15,7 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= $(shell echo $$((($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2)))
 
 # The tests of `make test` that start no process and take no seconds.
-QUICK := not process and not slow and not vllm and not gpu and not clients and not containers and not ray
+QUICK := not process and not slow and not vllm and not gpu and not clients and not containers and not ray and not fake_cuda
 
 TORCH := torch==2.13.0
 VENV := .venv
@@ -24,7 +24,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py)) \
 	$(patsubst bench/%/__main__.py,bench-%,$(wildcard bench/*/__main__.py))
 
-.PHONY: setup setup-test setup-judge setup-browser setup-operations run test test-quick test-slow test-vllm test-clients test-containers test-ray lint format bench \
+.PHONY: setup setup-test setup-judge setup-browser setup-operations run test test-quick test-slow test-vllm test-clients test-containers test-fake-cuda test-ray lint format bench \
 	$(BENCHMARKS)
 
 setup: $(VENV)/.setup
@@ -67,6 +67,10 @@ test-vllm: setup-test setup-judge
 # Needs root, to mount overlays in a namespace. Takes two to four minutes, mostly for torch.
 test-containers: setup-test
 	$(BIN)/python -m pytest -m containers --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
+
+# torch's CUDA wheel (0.6 GB) under a fake driver, which g++ compiles. Takes two minutes.
+test-fake-cuda: setup-test
+	$(BIN)/python -m pytest -m fake_cuda --timeout 300 -n 2 -rs $(PYTEST_ARGS) || test $$? -eq 5
 
 test-ray: setup-test
 	$(BIN)/python -m pytest -m ray --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
