@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench.running_service import Served
 from bench.traffic import Traffic, complete
 from stress_test.load import Load
 from stress_test.loop_lag import measure_lag
-from stress_test.outcome import Completed, Outcome
+from stress_test.outcome import Completed, Failed, Outcome
 from stress_test.percentile import percentile
 from stress_test.processes import PAUSE_S, Process
 from stress_test.throughput import TimedAudio, audio_rate
@@ -91,6 +92,9 @@ def request_figures(load: Load, begin_s: float, outcomes: Sequence[Outcome], eng
     return {
         "requests": len(outcomes),
         "failures": len(outcomes) - len(answered),
+        "errors": dict(
+            Counter(outcome.error for outcome in outcomes if isinstance(outcome, Failed))
+        ),
         **{
             f"first_audio_ms_p{percent}": round(percentile(first_ms, percent), 1)
             for percent in (50, 99)

@@ -25,6 +25,7 @@ def test_the_delay_that_was_added_begins_when_the_engine_had_sent_the_codes() ->
         {"first_windows": {"<|a|>jenny: One qb<|b|>": 11.19, "<|a|>jenny: Two. qc<|b|>": 12.4}},
     )
     assert (row["requests"], row["failures"]) == (3, 1)
+    assert row["errors"] == {"status 503": 1}
     assert (row["first_audio_ms_p50"], row["first_audio_ms_p99"]) == (350.0, 497.0)
     assert (row["added_ms_p50"], row["added_ms_p99"]) == (55.0, 99.1)
     assert (row["rtf_p50"], row["rtf_p99"]) == (0.2, 0.2)
