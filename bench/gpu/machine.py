@@ -49,12 +49,14 @@ def versions(setup: Setup) -> Row:
     if setup.host:
         return {**found, "device": "cpu"}
     properties = torch.cuda.get_device_properties(0)
+    free_bytes, total_bytes = torch.cuda.mem_get_info()
     return {
         **found,
         "device": properties.name,
         "compute_capability": f"{properties.major}.{properties.minor}",
         "multiprocessors": properties.multi_processor_count,
-        "memory_gb": round(properties.total_memory / 1e9, 1),
+        "memory_gb": round(total_bytes / 1e9, 1),
+        "memory_used_mb": round((total_bytes - free_bytes) / 1e6),  # CUDA context, other processes
         "architectures": torch.cuda.get_arch_list(),
         "nvidia_smi": nvidia_smi(),
     }

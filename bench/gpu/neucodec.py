@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from app.codec.load import CodecOptions
 from bench.decode import finish
 from bench.gpu.codecs import (
     LEAST_DB,
+    ReadableCuda,
     accelerator_of,
     equal,
     graph_of,
@@ -56,7 +58,6 @@ def run(steps: Steps, setup: Setup) -> None:
     steps.run("busy_device", checks.busy_device, needs_s=10)
     shapes = ((1, 32), (2, 32)) if setup.host else QUICK_SHAPES if setup.quick else SHAPES
     if not setup.host:
-        steps.run("memory", checks.memory)
         steps.run("nodes", checks.nodes)
     steps.run("times", lambda: shape_times(setup, checks.codec, shapes), needs_s=20)
     if not setup.host:
@@ -65,12 +66,19 @@ def run(steps: Steps, setup: Setup) -> None:
         steps.run("too_little_memory", checks.too_little_memory, needs_s=10)
 
 
+def memory_bytes() -> tuple[int, int]:
+    """Return the free memory of the GPU, and the memory that torch holds, without its cache."""
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.mem_get_info()[0], torch.cuda.memory_reserved()
+
+
 class Checks:
     """NeuCodec in float32 without graphs, and, after `load`, as served, with and without graphs."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.free_bytes = 0 if setup.host else torch.cuda.mem_get_info()[0]
         self.exact = load_eager(setup, "neucodec", "float32")
         self.mixed = random_windows(self.exact, setup.lengths)
         self.expected = self.exact.decode(self.mixed)
@@ -99,13 +107,22 @@ class Checks:
         """Load the codec and capture its graphs like the service."""
         setup = self.setup
         self.eager = load_eager(setup, "neucodec", setup.dtype)
+        free_bytes, reserved_bytes = (0, 0) if setup.host else memory_bytes()
         started_s = time.perf_counter()
         graph_s = GRAPH_S if setup.quick else None
         self.codec = load_graphed(setup, CodecOptions("neucodec", "random", graph_s=graph_s))
-        return {
-            "took_to_load_s": round(time.perf_counter() - started_s, 2),
+        row: Row = {
+            "load_s": round(time.perf_counter() - started_s, 2),
             "graphs": len(list(self.codec.grid.largest_first())),
-            "captures_s": round(getattr(accelerator_of(self.codec), "captures_s", 0.0), 2),
+        }
+        if setup.host:
+            return row
+        peak_bytes = torch.cuda.max_memory_reserved()
+        return {
+            **row,
+            "captures_s": round(cast(ReadableCuda, accelerator_of(self.codec)).captures_s, 2),
+            "memory_mb": round((free_bytes - memory_bytes()[0]) / 1e6),
+            "peak_memory_mb": round((peak_bytes - reserved_bytes) / 1e6),
         }
 
     def graphs_as_eager(self) -> Row:
@@ -187,16 +204,6 @@ class Checks:
         stop.set()
         other.join()
         return {"calls": len(found), "ok": bool(found) and all(found)}
-
-    def memory(self) -> Row:
-        """Return the memory of this process: all codecs of this part, and the CUDA context."""
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        return {
-            "device_mb": round((self.free_bytes - torch.cuda.mem_get_info()[0]) / 1e6),
-            "reserved_mb": round(torch.cuda.memory_reserved() / 1e6),
-            "peak_reserved_mb": round(torch.cuda.max_memory_reserved() / 1e6),
-        }
 
     def nodes(self) -> Row:
         """Count the nodes of the largest graph."""

@@ -64,7 +64,7 @@ class Checks:
         options = CodecOptions("snac", "random", self.dtype, graph_s=GRAPH_S)
         self.codec = load_graphed(self.setup, options)
         return {
-            "took_to_load_s": round(time.perf_counter() - started_s, 2),
+            "load_s": round(time.perf_counter() - started_s, 2),
             "graphs": len(list(self.codec.grid.largest_first())),
         }
 
