@@ -142,6 +142,10 @@ class Voice(BaseModel):
     id: str
     name: str
     aliases: list[str]
+    description: str | None = None
+    language: str | None = Field(
+        default=None, description="BCP 47 tag, if the voice speaks a single language."
+    )
 
 
 class Model(BaseModel):

@@ -57,16 +57,25 @@ class SamplingDefaults(_Part):
     repetition_penalty: float | None = Field(default=None, gt=0, le=2)
 
 
+class VoiceDetails(_Part):
+    """Details of a voice for people who choose one."""
+
+    description: str | None = Field(default=None, min_length=1, max_length=200)
+    # BCP 47 tag, if the voice speaks a single language
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+
+
 class Voices(_Part):
-    """The model's voices and their aliases."""
+    """The model's voices, their aliases, and the details of some of them."""
 
     names: tuple[str, ...] = Field(min_length=1)
     default: str
     aliases: dict[str, str] = {}
+    details: dict[str, VoiceDetails] = {}
 
     @model_validator(mode="after")
     def _known(self) -> Voices:
-        unknown = {self.default, *self.aliases.values()} - set(self.names)
+        unknown = {self.default, *self.aliases.values(), *self.details} - set(self.names)
         if unknown:
             raise ValueError(f"not among the voice names: {', '.join(sorted(unknown))}")
         return self
@@ -175,7 +184,7 @@ def customise(
     """Return the profile with the operator's model name, voices and sampling defaults.
 
     None keeps the profile's value. The profile's model name becomes an alias. Aliases of a removed
-    voice map to the default voice.
+    voice map to the default voice, and its details are dropped.
 
     Raises:
         ProfileError: the default voice is not among the voices.
@@ -188,12 +197,13 @@ def customise(
     aliases = {
         alias: name if name in names else default for alias, name in profile.voices.aliases.items()
     }
+    details = {name: known for name, known in profile.voices.details.items() if name in names}
     set_here = {key: value for key, value in (sampling or {}).items() if value is not None}
     return profile.model_copy(
         update={
             "model": model or profile.model,
             "model_aliases": (*profile.model_aliases, profile.model),
-            "voices": Voices(names=names, default=default, aliases=aliases),
+            "voices": Voices(names=names, default=default, aliases=aliases, details=details),
             "sampling": profile.sampling.model_copy(update=set_here),
         }
     )

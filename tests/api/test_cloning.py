@@ -154,7 +154,7 @@ async def test_voices_are_listed_and_deleted(served: Served) -> None:
 
 async def test_the_models_own_voices_are_as_they_were(served: Served, engine: FixedEngine) -> None:
     known = (await served.client.get(VOICES)).json()["voices"]
-    assert [set(voice) for voice in known] == [{"id", "name", "aliases"}] * 3
+    assert [set(voice) for voice in known] == [{"id", "name", "aliases", "description"}] * 3
     assert "alloy" in known[2]["aliases"]
     await served.client.post(SPEECH, json={**HELLO, "voice": "alloy"})
     assert engine.prompts == ["<|im_start|>jenny: Hello there.<|speech_start|>"]

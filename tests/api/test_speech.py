@@ -258,8 +258,10 @@ async def test_models_voices_and_operations(served: Served) -> None:
     assert (await get("/v1/models/other")).json()["error"]["code"] == "model_not_found"
     assert (await get("/v1/audio/speaker")).json() == ["lark", "heron"]
     voices = (await get("/v1/audio/voices")).json()["voices"]
-    assert voices[0]["id"] == "lark"
+    assert [voice["id"] for voice in voices] == ["lark", "heron"]
     assert "alloy" in voices[0]["aliases"]
+    assert voices[1]["description"] == "Lower voice"
+    assert voices[1]["language"] == "en"
     assert (await get("/health")).json() == {"status": "ok"}
     assert (await get("/ready")).json() == {"status": "ready"}
     for path in ("/health", "/ready"):  # as monitors ask that want no body

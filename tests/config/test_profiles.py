@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from app.config.profiles import PRESETS, Profile, ProfileError, customise, load_profile
+from app.config.profiles import (
+    PRESETS,
+    Profile,
+    ProfileError,
+    VoiceDetails,
+    Voices,
+    customise,
+    load_profile,
+)
 from app.errors import VoiceNotFound
 
 PRESET_NAMES = ("builtin", "lark", "orpheus", "scicom")
@@ -132,6 +140,20 @@ def test_a_users_own_file(tmp_path: Path) -> None:
     )
     assert profile.voices.find("alloy") == "anna"
     assert profile.sampling.temperature is None
+
+
+def test_the_details_of_a_voice_are_optional(tmp_path: Path) -> None:
+    assert load_profile(written(tmp_path)).voices.details == {}
+    detailed = f'{OWN}[voices.details]\nben = {{ language = "ms", description = "Calm" }}\n'
+    voices = load_profile(written(tmp_path, detailed)).voices
+    assert voices.details == {"ben": VoiceDetails(language="ms", description="Calm")}
+    assert customise(load_profile(written(tmp_path, detailed)), voices=("anna",)).voices == (
+        Voices(names=("anna",), default="anna", aliases={"alloy": "anna"})
+    )
+    for name, language in (("carl", "ms"), ("ben", "Malay")):
+        unknown = f'{OWN}[voices.details]\n{name} = {{ language = "{language}" }}\n'
+        with pytest.raises(ProfileError, match="voices"):
+            load_profile(written(tmp_path, unknown))
 
 
 def test_a_file_in_the_working_folder_needs_no_slash(

@@ -14,7 +14,7 @@ from app.api.schemas import ErrorAnswer, SpeechRequest, Voice
 from app.api.service import Service, service_of
 from app.api.uploads import form_schema, read_upload
 from app.cloning.store import ClonedVoice
-from app.config.profiles import Voices
+from app.config.profiles import VoiceDetails, Voices
 
 VOICES_PATH, CLONE_PATH = "/v1/audio/voices", "/v1/audio/vc"
 UPLOAD_PATHS = (VOICES_PATH, CLONE_PATH)
@@ -68,11 +68,11 @@ def errors(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {status: {"model": ErrorAnswer} for status in statuses}
 
 
-@router.get(VOICES_PATH)
+@router.get(VOICES_PATH, response_model_exclude_none=True)
 async def voices(service: ServiceDep) -> VoiceList:
     """List the voices of the model with their aliases, and the cloned voices."""
     built_in = service.profile.voices
-    own = [Voice(id=name, name=name, aliases=_aliases(built_in, name)) for name in built_in.names]
+    own = [_own_voice(built_in, name) for name in built_in.names]
     return VoiceList(voices=[*own, *map(_stored_voice, service.cloner.store.voices)])
 
 
@@ -84,6 +84,7 @@ async def speakers(service: ServiceDep) -> list[str]:
 
 @router.post(
     VOICES_PATH,
+    response_model_exclude_none=True,
     openapi_extra=form_schema("audio_sample", VoiceFields),
     responses=errors(400, 409, 413, 429, 500, 503, 504),
 )
@@ -130,11 +131,18 @@ async def clone(request: Request, service: ServiceDep) -> AudioResponse:
     return await service.answer(speech, reference)
 
 
+def _own_voice(voices: Voices, name: str) -> Voice:
+    details = voices.details.get(name, VoiceDetails())
+    return Voice(
+        id=name,
+        name=name,
+        aliases=sorted(alias for alias, target in voices.aliases.items() if target == name),
+        description=details.description,
+        language=details.language,
+    )
+
+
 def _stored_voice(voice: ClonedVoice) -> StoredVoice:
     return StoredVoice(
         id=voice.id, name=voice.name, aliases=[], created_at=voice.created, sample_s=voice.sample_s
     )
-
-
-def _aliases(voices: Voices, name: str) -> list[str]:
-    return sorted(alias for alias, target in voices.aliases.items() if target == name)
