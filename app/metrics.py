@@ -91,6 +91,8 @@ GRAPH_MISSES = Counter(
     "tts_decode_graph_misses_total", "Decode calls that fit no captured CUDA graph."
 )
 DECODE_MEMORY = Gauge(
-    "tts_decode_device_memory_bytes", "Device memory held by the process, by device.", ["device"]
+    "tts_decode_device_memory_bytes",
+    "Device memory taken by loading the codec, by device.",
+    ["device"],
 )
 DECODE_FAILURES = Counter("tts_decode_failures_total", "Windows that the codec failed to decode.")

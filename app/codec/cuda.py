@@ -57,7 +57,7 @@ class Accelerator(Protocol):
         ...
 
     def memory_bytes(self) -> int:
-        """Device memory that this process holds, in bytes."""
+        """Device memory taken since this accelerator was created, in bytes."""
         ...
 
 
@@ -85,6 +85,7 @@ class Cuda:
         self.device = torch.device(device)
         self._stream = torch.cuda.Stream(self.device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._free_bytes = torch.cuda.mem_get_info(self.device)[0]
 
     def stream(self) -> AbstractContextManager[object]:
         return torch.cuda.stream(self._stream)
@@ -110,4 +111,7 @@ class Cuda:
         torch.cuda.empty_cache()
 
     def memory_bytes(self) -> int:
-        return torch.cuda.memory_reserved(self.device)
+        # torch's allocator does not know the memory of graphs, kernels, cuBLAS and cuDNN. The
+        # difference of the device's free memory does, unless another process frees memory.
+        taken_bytes = self._free_bytes - torch.cuda.mem_get_info(self.device)[0]
+        return max(torch.cuda.memory_reserved(self.device), taken_bytes)

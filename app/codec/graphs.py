@@ -163,14 +163,7 @@ class GraphedCodec:
             self._graphs[shape] = self._accelerator.capture(run)
             report(f"captured {number} of {len(shapes)} decode graphs")
         self._accelerator.synchronize()
-        memory_bytes = self._accelerator.memory_bytes()
-        metrics.DECODE_MEMORY.labels(str(self._accelerator.device)).set(memory_bytes)
-        log.info(
-            "%d decode graphs in %.1f s, %.0f MB",
-            len(shapes),
-            time.perf_counter() - started_s,
-            memory_bytes / 1e6,
-        )
+        log.info("%d decode graphs in %.1f s", len(shapes), time.perf_counter() - started_s)
 
     def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
         decoding = self.submit(windows)

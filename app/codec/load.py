@@ -11,9 +11,10 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
+from app import metrics
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
 from app.codec.batch_decoder import network_decoder
-from app.codec.cuda import Cuda, cuda_error
+from app.codec.cuda import Accelerator, Cuda, cuda_error
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
@@ -98,8 +99,8 @@ def load_codec(options: CodecOptions, device: str, report: Report = log.info) ->
 
 @map_device_errors
 def _load_and_capture(options: CodecOptions, device: str, report: Report) -> Codec:
-    on_cpu = device == "cpu"
-    if on_cpu:
+    accelerator = None if device == "cpu" else Cuda(device)
+    if accelerator is None:
         # A decode worker uses one core; two threads were slower on a busy machine.
         torch.set_num_threads(1)
     else:
@@ -116,19 +117,28 @@ def _load_and_capture(options: CodecOptions, device: str, report: Report) -> Cod
         dtype = torch.bfloat16
         codec = _load(options, device, dtype, report)
     log.info("%s codec on %s in %s", options.name, device, dtype)
-    grid = None if on_cpu else graph_grid(options, codec)
-    if grid is None:
+    grid = None if accelerator is None else graph_grid(options, codec)
+    if accelerator is None or grid is None:
         _decodes_finite(codec)  # warm-up: the first call creates plans and allocates memory
+        if accelerator is not None:
+            _report_memory(accelerator)
         return codec
     graphed = GraphedCodec(
         codec,
-        Cuda(device),
+        accelerator,
         grid,
         int16_samples=dtype != torch.float32,
         decoder=network_decoder(codec.network, compiled=options.compiled),
     )
     graphed.capture(report)
+    _report_memory(accelerator)
     return graphed
+
+
+def _report_memory(accelerator: Accelerator) -> None:
+    taken_bytes = accelerator.memory_bytes()
+    metrics.DECODE_MEMORY.labels(str(accelerator.device)).set(taken_bytes)
+    log.info("the codec takes %.0f MB of %s", taken_bytes / 1e6, accelerator.device)
 
 
 def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:

@@ -72,7 +72,6 @@ def test_every_shape_is_captured_and_progress_is_told() -> None:
     assert host.captured == 6
     assert told_of[-1] == "captured 6 of 6 decode graphs"
     assert codec.spec.frame_steps == (32, 64)
-    assert counted("tts_decode_device_memory_bytes", device="cpu") == 1_000_000
 
 
 @pytest.mark.parametrize("int16_samples", [False, True])

@@ -11,15 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from app import metrics
 from app.codec import CodeWindow
 from app.codec import load as loading
-from app.codec.cuda import Replay, machine_has_gpu
+from app.codec.cuda import Cuda, Replay, machine_has_gpu
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
 from app.codec.load import CodecOptions, graph_grid, load_codec, pick_devices
 from app.errors import LoadError
 from tests.codec.host import Host
 from tests.fakes import tone_spec
+from tests.metric_values import counted
 
 SPEC = tone_spec(samples_per_frame=480)
 
@@ -156,15 +158,46 @@ def test_no_room_on_the_device_while_loading_is_a_load_error(
     assert "\n" not in str(caught.value)
 
 
+def code_tone(codes: Tensor, *_: object) -> Tensor:
+    return codes[..., 0].repeat_interleave(480, 1) / 65_536
+
+
+@pytest.mark.parametrize("graph_s", [(), (0.64,)])
+def test_the_memory_of_the_codec_is_reported_with_and_without_graphs(
+    graph_s: tuple[float, ...], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, code_tone, "cpu"))
+    monkeypatch.setattr(loading, "Cuda", lambda _: Host())
+    metrics.DECODE_MEMORY.labels("cpu").set(0)
+    with caplog.at_level(logging.INFO):
+        load_codec(CodecOptions("neucodec", "random", "float32", graph_s=graph_s), "cuda")
+    assert counted("tts_decode_device_memory_bytes", device="cpu") == 1_000_000
+    assert "the codec takes 1 MB of cpu" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "reserved_mb", "taken_mb"), [(7_000, 2_000, 3_000), (12_000, 2_000, 2_000)]
+)
+def test_the_memory_of_graphs_and_libraries_counts(
+    free_mb: int, reserved_mb: int, taken_mb: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second case another process has released memory meanwhile."""
+    free_bytes = 10_000_000_000
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: reserved_mb * 1_000_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_bytes, 24_000_000_000))
+    accelerator = Cuda("cuda")
+    free_bytes = free_mb * 1_000_000
+    assert accelerator.memory_bytes() == taken_mb * 1_000_000
+
+
 @pytest.mark.fault(61)
 @pytest.mark.parametrize("graph_s", [(), (0.64,)])
 def test_a_device_calculates_in_float32_and_without_cudnns_attention(
     graph_s: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def network(codes: Tensor, *_: object) -> Tensor:
-        return codes[..., 0].repeat_interleave(480, 1) / 65_536
-
-    monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, network, "cpu"))
+    monkeypatch.setattr(loading, "_load", lambda *_: EagerCodec(SPEC, code_tone, "cpu"))
     monkeypatch.setattr(loading, "Cuda", lambda _: Host())
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cuda.enable_cudnn_sdp(True)
