@@ -67,7 +67,7 @@ def pick_devices(setting: str) -> tuple[str, ...]:
     """Return the torch devices of DEVICE; `auto` is cuda if torch can use it, else cpu.
 
     Raises:
-        LoadError: torch cannot use a CUDA device, or a device is named twice.
+        LoadError: torch cannot use a CUDA device, or a device is named twice or does not exist.
     """
     if setting == "auto":
         return ("cuda" if torch.cuda.is_available() else "cpu",)
@@ -76,6 +76,10 @@ def pick_devices(setting: str) -> tuple[str, ...]:
         raise LoadError(f"DEVICE={setting}: torch cannot use CUDA ({cuda_error()})")
     if len(set(devices)) < len(devices):
         raise LoadError(f"DEVICE={setting}: a device is named twice")
+    for name in devices:
+        if name != "cpu" and (torch.device(name).index or 0) >= torch.cuda.device_count():
+            numbers = ", ".join(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+            raise LoadError(f"DEVICE={setting}: there is no {name}, only {numbers}")
     return devices
 
 

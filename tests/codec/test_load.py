@@ -40,14 +40,17 @@ def test_devices(
     setting: str, gpu: bool, devices: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if gpu else 0)
     assert pick_devices(setting) == devices
 
 
 @pytest.mark.parametrize(
-    ("setting", "gpu"), [("cuda", False), ("cuda:0,cuda:1", False), ("cuda:1,cuda:1", True)]
+    ("setting", "gpu"),
+    [("cuda", False), ("cuda:0,cuda:1", False), ("cuda:1,cuda:1", True), ("cuda:0,cuda:2", True)],
 )
 def test_devices_that_cannot_be(setting: str, gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if gpu else 0)
     with pytest.raises(LoadError, match=setting):
         pick_devices(setting)
 
