@@ -68,6 +68,10 @@ class FakeDriver:
         finally:
             self._library.fake_cuda_set_memory_mb(ctypes.c_size_t(0))
 
+    def fail_next(self, function: str) -> None:
+        """Let the next call of this function fail: see `fails_now` in driver/."""
+        self._library.fake_cuda_fail_next(function.encode())
+
     @contextmanager
     def logged(self) -> Iterator[list[Call]]:
         """Yield a list, which has the calls of the block after its end."""

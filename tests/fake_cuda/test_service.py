@@ -15,7 +15,7 @@ from tests.child_service import Running, start, wait_until_ready
 from tests.waiting import until
 
 pytestmark = pytest.mark.fake_cuda
-SPEECH = {"input": "One sentence for the fake device.", "response_format": "pcm"}
+SPEECH: dict[str, object] = {"input": "One sentence for the fake device.", "response_format": "pcm"}
 
 
 @contextmanager
@@ -23,7 +23,6 @@ def service(folder: Path, python: str, **environment: str) -> Generator[Running]
     running = start(
         folder,
         python=python,
-        DEVICE="cuda",
         CODEC_WEIGHTS="random",
         MAX_BATCH_SIZE="4",
         **environment,
@@ -34,19 +33,30 @@ def service(folder: Path, python: str, **environment: str) -> Generator[Running]
         running.end()
 
 
-@pytest.mark.parametrize(("profile", "script"), [("orpheus", SNAC), ("scicom", NEUCODEC)])
+@pytest.mark.parametrize(
+    ("profile", "script", "devices"),
+    [("orpheus", SNAC, "cuda"), ("scicom", NEUCODEC, "cuda:0,cuda:1")],
+    ids=["orpheus", "scicom on two devices"],
+)
 async def test_the_service_loads_answers_and_stops(
-    profile: str, script: TokenScript, tmp_path: Path, fake_cuda_python: str
+    profile: str, script: TokenScript, devices: str, tmp_path: Path, fake_cuda_python: str
 ) -> None:
     async with scripted_engine(script) as engine:
         with service(
-            tmp_path, fake_cuda_python, MODEL_PROFILE=profile, ENGINE_URLS=engine.url
+            tmp_path,
+            fake_cuda_python,
+            MODEL_PROFILE=profile,
+            ENGINE_URLS=engine.url,
+            DEVICE=devices,
+            FAKE_CUDA_DEVICES="2",
         ) as running:
             await asyncio.to_thread(wait_until_ready, running)
-            answer = await asyncio.to_thread(running.post, "/v1/audio/speech", {**SPEECH})
+            answer = await asyncio.to_thread(running.post, "/v1/audio/speech", SPEECH)
             assert answer.status_code == 200, answer.text + running.logged()
             assert len(answer.content) > 10_000
-            assert running.metric('tts_decode_device_memory_bytes{device="cuda"}') > 100e6
+            for device in devices.split(","):
+                row = f'tts_decode_device_memory_bytes{{device="{device}"}}'
+                assert running.metric(row) > 100e6
             assert running.metric("tts_decode_graph_misses_total") == 0
             running.process.send_signal(signal.SIGTERM)
             status, log = await asyncio.to_thread(running.ended)
@@ -62,6 +72,7 @@ async def test_a_service_whose_device_is_full_says_so_and_is_not_ready(
             fake_cuda_python,
             MODEL_PROFILE="orpheus",
             ENGINE_URLS=engine.url,
+            DEVICE="cuda",
             FAKE_CUDA_MEMORY_MB="100",
         ) as running:
             await until(lambda: "has too little memory for the codec" in running.logged(), 30)

@@ -183,6 +183,8 @@ static const std::map<cudaError_t, std::pair<const char*, const char*>> kErrors 
     {cudaErrorInvalidDevice, {"cudaErrorInvalidDevice", "invalid device ordinal"}},
     {cudaErrorInvalidResourceHandle,
      {"cudaErrorInvalidResourceHandle", "invalid resource handle"}},
+    {cudaErrorIllegalAddress,
+     {"cudaErrorIllegalAddress", "an illegal memory access was encountered"}},
     {cudaErrorNotSupported, {"cudaErrorNotSupported", "operation not supported"}},
     {cudaErrorStreamCaptureUnsupported,
      {"cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing"}},

@@ -32,7 +32,12 @@ static std::string sizes(long long m, long long n, long long k) {
 
 // cuBLAS
 
-API int cublasCreate_v2(void** handle) { return new_handle(handle); }
+constexpr int kCublasAllocFailed = 3;
+
+API int cublasCreate_v2(void** handle) {
+    return fails_now("cublasCreate") ? kCublasAllocFailed : new_handle(handle);
+}
+
 API int cublasDestroy_v2(void* handle) { return free_handle(handle); }
 API int cublasSetWorkspace_v2(void*, void*, size_t) { return 0; }
 API int cublasSetMathMode(void*, int) { return 0; }
@@ -101,6 +106,7 @@ API int cublasLtMatmul(void*, void*, const void*, const void*, void*, const void
 
 // cuFFT
 
+constexpr int kCufftAllocFailed = 2;
 constexpr int kCufftInternalError = 5;
 static thread_local cudaStream_t transform_stream = nullptr;  // of the plan used last
 
@@ -122,6 +128,7 @@ API int cufftSetStream(int, cudaStream_t stream) {
 API int cufftXtMakePlanMany(int, int, long long* lengths, long long*, long long, long long, int,
                             long long*, long long, long long, int, long long batch,
                             size_t* workspace_bytes, int) {
+    if (fails_now("cufftXtMakePlanMany")) return kCufftAllocFailed;
     if (refuse_during_capture("cufftXtMakePlanMany")) return kCufftInternalError;
     *workspace_bytes = size_t(batch) * (lengths[0] / 2 + 1) * 8;  // complex64
     log_call("plan transform", nullptr, sizes(batch, 1, lengths[0]));
@@ -135,13 +142,23 @@ API int cufftXtExec(int, void*, void*, int) {
 
 // cuDNN's backend interface: every descriptor is valid, and every plan runs as one node.
 
+constexpr int kCudnnDeviceAllocationFailed = 4004;
 constexpr int kCudnnTypeInt64 = 3;
 constexpr int kCudnnTypeBackendDescriptor = 15;
 
 API size_t cudnnGetVersion() { return 92000; }
 API size_t cudnnGetCudartVersion() { return 13000; }
-API const char* cudnnGetErrorString(int) { return "error of the fake cuDNN"; }
-API int cudnnCreate(void** handle) { return new_handle(handle); }
+
+API const char* cudnnGetErrorString(int status) {
+    return status == kCudnnDeviceAllocationFailed
+               ? "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"
+               : "CUDNN_STATUS_INTERNAL_ERROR";
+}
+
+API int cudnnCreate(void** handle) {
+    return fails_now("cudnnCreate") ? kCudnnDeviceAllocationFailed : new_handle(handle);
+}
+
 API int cudnnDestroy(void* handle) { return free_handle(handle); }
 
 API void cudnnGetLastErrorString(char* text, size_t size) {

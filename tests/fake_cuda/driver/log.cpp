@@ -1,5 +1,5 @@
-// Log of all calls: written from the start to FAKE_CUDA_LOG.<pid>, or to the file that the process
-// names with fake_cuda_log().
+// Log of all calls and failures on request. The log is written from the start to
+// FAKE_CUDA_LOG.<pid>, or to the file that the process names with fake_cuda_log().
 #include <unistd.h>
 
 #include <cstdio>
@@ -32,6 +32,16 @@ void submit(const char* kind, const void* handle, const std::string& detail) {
     log_call(kind, stream, detail);
 }
 
+static std::string failing;  // function whose next call fails
+
+bool fails_now(const char* function) {
+    Lock lock(mutex());
+    if (failing != function) return false;
+    failing.clear();
+    log_call("failed", nullptr, function);
+    return true;
+}
+
 __attribute__((constructor)) static void log_from_the_start() {
     const char* path = getenv("FAKE_CUDA_LOG");
     if (!path) return;
@@ -48,6 +58,12 @@ API void fake_cuda_log(const char* path) {
     Lock lock(mutex());
     if (log_file) fclose(log_file);
     log_file = path ? fopen(path, "w") : nullptr;
+}
+
+// Let the next call of this function fail, if it is one of those that ask fails_now().
+API void fake_cuda_fail_next(const char* function) {
+    Lock lock(mutex());
+    failing = function;
 }
 
 // Write a line of the caller's into the log.

@@ -57,6 +57,9 @@ cudaError_t refuse(cudaError_t error, const char* function);
 // capture.
 cudaError_t refuse_during_capture(const char* function);
 
+// True if the test has asked with fake_cuda_fail_next() that this function fails now.
+bool fails_now(const char* function);
+
 enum class MemoryKind { kDevice, kPinned };
 MemoryKind* find_memory(const void* pointer);  // null: pageable
 

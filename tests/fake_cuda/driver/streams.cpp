@@ -160,6 +160,8 @@ API cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream,
 API cudaError_t cudaEventQuery(cudaEvent_t) { return refuse_during_capture("cudaEventQuery"); }
 
 API cudaError_t cudaEventSynchronize(cudaEvent_t) {
+    if (fails_now("cudaEventSynchronize"))
+        return refuse(cudaErrorIllegalAddress, "cudaEventSynchronize");
     if (auto error = refuse_during_capture("cudaEventSynchronize")) return error;
     log_call("synchronize", nullptr, "event");
     return cudaSuccess;
@@ -241,6 +243,7 @@ API cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaG
 }
 
 API cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+    if (fails_now("cudaGraphLaunch")) return refuse(cudaErrorIllegalAddress, "cudaGraphLaunch");
     submit("graph", stream, std::to_string(reinterpret_cast<Graph*>(executable)->nodes));
     return cudaSuccess;
 }

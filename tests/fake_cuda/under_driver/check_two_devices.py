@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
+
 from app.codec.load import pick_devices
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
+from app.errors import LoadError
 from tests.fake_cuda.fake_driver import FakeDriver, of_kind
 from tests.fake_cuda.under_driver.codecs import chosen, load, samples_of
 
 WINDOWS = 60
 FRAMES = 30
+
+
+def test_a_third_device_is_a_load_error() -> None:
+    with pytest.raises(LoadError, match="there is no cuda:2, only cuda:0, cuda:1"):
+        pick_devices("cuda:0,cuda:2")
 
 
 async def test_each_device_decodes_with_its_own_graphs_and_stream(driver: FakeDriver) -> None:
