@@ -106,11 +106,11 @@ def _build_driver() -> None:
             path.unlink()
     missing = libraries / "missing.cpp"
     missing.write_text(_missing_functions(torch_libraries))
-    run(
+    _output(
         *("g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"),
         *("-fvisibility=hidden", f"-Wl,-soname,{LIBRARY}", f"-I{libraries.parent / 'include'}"),
-        *("-o", str(libraries / LIBRARY)),
-        *(str(path) for path in [*DRIVER.glob("*.cpp"), missing]),
+        *("-o", libraries / LIBRARY),
+        *(*DRIVER.glob("*.cpp"), missing),
     )
     for name in needed - {path.name for path in libraries.iterdir()}:
         (libraries / name).symlink_to(LIBRARY)
@@ -148,9 +148,12 @@ def _symbols(which: str, libraries: list[Path]) -> set[str]:
 
 
 def _output(*command: str | Path) -> str:
-    return subprocess.run(
-        [str(word) for word in command], check=True, capture_output=True, text=True
-    ).stdout
+    ended = subprocess.run(
+        [str(word) for word in command], check=False, capture_output=True, text=True
+    )
+    if ended.returncode:
+        raise RuntimeError(f"{command[0]}: {ended.stderr}")
+    return ended.stdout
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.fake_cuda
         pytest.param("check_bounds.py", "", {}, id="bounds"),
         pytest.param("check_memory.py", "", {}, id="memory"),
         pytest.param("check_two_devices.py", "", {"FAKE_CUDA_DEVICES": "2"}, id="two devices"),
+        pytest.param("check_encoder.py", "", {}, id="encoder"),
         pytest.param("check_errors.py", "", {}, id="errors"),
         pytest.param("check_no_device.py", "", {"FAKE_CUDA_DEVICES": "0"}, id="no device"),
     ],

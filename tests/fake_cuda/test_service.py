@@ -23,7 +23,6 @@ def service(folder: Path, python: str, **environment: str) -> Generator[Running]
     running = start(
         folder,
         python=python,
-        CODEC_WEIGHTS="random",
         MAX_BATCH_SIZE="4",
         **environment,
     )
@@ -47,6 +46,7 @@ async def test_the_service_loads_answers_and_stops(
             fake_cuda_python,
             MODEL_PROFILE=profile,
             ENGINE_URLS=engine.url,
+            CODEC_WEIGHTS="random",
             DEVICE=devices,
             FAKE_CUDA_DEVICES="2",
         ) as running:
@@ -63,6 +63,17 @@ async def test_the_service_loads_answers_and_stops(
     assert status == 0, log
 
 
+def test_the_built_in_voices_speak(tmp_path: Path, fake_cuda_python: str) -> None:
+    with service(tmp_path, fake_cuda_python, DEVICE="cuda") as running:
+        wait_until_ready(running)
+        answer = running.post("/v1/audio/speech", SPEECH)
+        assert answer.status_code == 200, answer.text + running.logged()
+        assert len(answer.content) > 10_000
+        running.process.send_signal(signal.SIGTERM)
+        status, log = running.ended()
+    assert status == 0, log
+
+
 async def test_a_service_whose_device_is_full_says_so_and_is_not_ready(
     tmp_path: Path, fake_cuda_python: str
 ) -> None:
@@ -72,6 +83,7 @@ async def test_a_service_whose_device_is_full_says_so_and_is_not_ready(
             fake_cuda_python,
             MODEL_PROFILE="orpheus",
             ENGINE_URLS=engine.url,
+            CODEC_WEIGHTS="random",
             DEVICE="cuda",
             FAKE_CUDA_MEMORY_MB="100",
         ) as running:
