@@ -200,6 +200,7 @@ def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[
         left_context_s=settings.neucodec_context_s,
         graph_s=settings.cuda_graph_lengths_s,
         compiled=settings.torch_compile,
+        fused=settings.fused_kernels,
         max_batch=_batch_size(settings),
     )
     devices = pick_devices(settings.device)

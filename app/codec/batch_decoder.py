@@ -20,7 +20,7 @@ INT16_STEPS = 32_767 / FULL_SCALE
 # Arguments: codes (rows, frames, codes_per_frame), int32; position of each row in its stream
 # (rows,), int64; length of each row in frames (rows,), int64. Then the results, which are
 # overwritten: samples (rows, samples), int16 or float32; peaks (rows,), float32, the largest
-# magnitude of each row, NaN or infinite if a sample is.
+# magnitude of each row, NaN or infinite if a sample is (the padding may count or not).
 BatchDecoder = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
 
 

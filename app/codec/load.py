@@ -13,10 +13,12 @@ import torch
 
 from app import metrics
 from app.codec import Codec, CodeWindow, OutOfMemory, VoiceEncoder
-from app.codec.batch_decoder import network_decoder
+from app.codec.batch_decoder import BatchDecoder, network_decoder
 from app.codec.cuda import Accelerator, Cuda, cuda_error
 from app.codec.device_errors import map_device_errors
 from app.codec.eager import EagerCodec
+from app.codec.fused.kernels import KernelError
+from app.codec.fused.load import load_fused
 from app.codec.graph_grid import Grid
 from app.codec.graphs import GraphedCodec
 from app.codec.hub import Report
@@ -37,6 +39,7 @@ class CodecOptions:
         graph_s: lengths of captured decode calls in seconds, beside the longest window. None: those
             of the registry; empty: no graphs.
         compiled: use torch.compile.
+        fused: use fused CUDA kernels where the codec has them.
         max_batch: maximum number of windows in one call.
     """
 
@@ -46,6 +49,7 @@ class CodecOptions:
     left_context_s: float | None = None
     graph_s: tuple[float, ...] | None = None
     compiled: bool = False
+    fused: bool = True
     max_batch: int = 32
 
 
@@ -127,12 +131,13 @@ def _load_and_capture(options: CodecOptions, device: str, report: Report) -> Cod
         if accelerator is not None:
             _report_memory(accelerator)
         return codec
+    sample_dtype = torch.float32 if dtype == torch.float32 else torch.int16
     graphed = GraphedCodec(
         codec,
         accelerator,
         grid,
-        int16_samples=dtype != torch.float32,
-        decoder=network_decoder(codec.network, compiled=options.compiled),
+        int16_samples=sample_dtype == torch.int16,
+        decoder=_pick_decoder(options, codec, dtype, sample_dtype),
     )
     graphed.capture(report)
     _report_memory(accelerator)
@@ -143,6 +148,22 @@ def _report_memory(accelerator: Accelerator) -> None:
     taken_bytes = accelerator.memory_bytes()
     metrics.DECODE_MEMORY.labels(str(accelerator.device)).set(taken_bytes)
     log.info("the codec takes %.0f MB of %s", taken_bytes / 1e6, accelerator.device)
+
+
+def _pick_decoder(
+    options: CodecOptions, codec: EagerCodec, dtype: torch.dtype, sample_dtype: torch.dtype
+) -> BatchDecoder:
+    """Return the decoder of fused kernels if there is one and it works, else the network's."""
+    loader = CODECS[options.name].fused_loader
+    if options.compiled or not options.fused or loader is None:
+        return network_decoder(codec.network, compiled=options.compiled)
+    try:
+        decoder = load_fused(loader, codec, dtype, sample_dtype)
+    except KernelError as exc:
+        log.warning("%s decodes without fused kernels: %s", options.name, exc)
+        return network_decoder(codec.network)
+    log.info("%s decodes with fused kernels", options.name)
+    return decoder
 
 
 def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:

@@ -45,6 +45,8 @@ class CodecInfo:
             CODEC_DTYPE then have no effect.
         embedded_engine: True if the embedded engine generates codes of this codec.
         encoder: None if the codec cannot clone voices.
+        fused_loader: `module:function` that loads its decoder with fused CUDA kernels; see
+            `app.codec.fused.load.FusedLoader`. None: there are no such kernels.
     """
 
     loader: str
@@ -56,6 +58,7 @@ class CodecInfo:
     bundled: bool = False
     embedded_engine: bool = False
     encoder: EncoderInfo | None = None
+    fused_loader: str | None = None
 
 
 CODECS: dict[str, CodecInfo] = {
@@ -70,6 +73,7 @@ CODECS: dict[str, CodecInfo] = {
             loader="app.codec.neucodec.encoder:load_encoder",
             files=("config.json", "model.safetensors"),
         ),
+        fused_loader="app.codec.fused.neucodec:load",
     ),
     "snac": CodecInfo(
         loader="app.codec.snac:load",

@@ -241,6 +241,11 @@ class Settings(BaseSettings):
         description="Compile the codec before its CUDA graphs are captured: fewer kernels, but a "
         "slower start.",
     )
+    fused_kernels: bool = Field(
+        default=True,
+        description="Compile fused kernels for the codec at start on a GPU, and use them if random "
+        "codes sound as with PyTorch's kernels. TORCH_COMPILE=true takes their place.",
+    )
 
     api_keys: CallerKeys = Field(
         default=None,

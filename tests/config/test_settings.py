@@ -70,6 +70,7 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("CUDA_GRAPH_LENGTHS_S", "[]", "cuda_graph_lengths_s", ()),
         ("CUDA_GRAPH_LENGTHS_S", "[0.64, 2]", "cuda_graph_lengths_s", (0.64, 2.0)),
         ("TORCH_COMPILE", "true", "torch_compile", True),
+        ("FUSED_KERNELS", "false", "fused_kernels", False),
         ("HOST", "127.0.0.1", "host", "127.0.0.1"),
         ("PORT", "80", "port", 80),
         ("MODEL_PROFILE", "orpheus", "model_profile", "orpheus"),

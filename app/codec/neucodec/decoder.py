@@ -44,12 +44,17 @@ class Rows:
     def of(cls, lengths: Tensor, frames: int, dtype: torch.dtype) -> Rows:
         """Build masks from `lengths` (batch,), each >= 1: softmax and norms of no frame are NaN."""
         keys = torch.arange(frames, device=lengths.device) < lengths[:, None]
-        # torch's attention on a GPU copies a bias whose rows do not start at multiples of 8.
-        stride = -(-frames // 8) * 8
-        bias = torch.zeros(len(lengths), 1, 1, stride, dtype=dtype, device=keys.device)
-        bias = bias[..., :frames].masked_fill_(~keys[:, None, None], -torch.inf)
         counts = lengths.float()[:, None, None, None]
-        return cls(counts, keys[..., None].float(), bias)
+        return cls(counts, keys[..., None].float(), attention_bias(keys, dtype))
+
+
+def attention_bias(keys: Tensor, dtype: torch.dtype) -> Tensor:
+    """Build the bias of `Rows` from the mask of the real keys (batch, frames)."""
+    batch, frames = keys.shape
+    # torch's attention on a GPU copies a bias whose rows do not start at multiples of 8.
+    stride = -(-frames // 8) * 8
+    bias = torch.zeros(batch, 1, 1, stride, dtype=dtype, device=keys.device)
+    return bias[..., :frames].masked_fill_(~keys[:, None, None], -torch.inf)
 
 
 class FrameNorm(nn.Module):

@@ -28,6 +28,7 @@ class Loaded:
     """A codec, and the calls of CUDA that loaded it."""
 
     codec: GraphedCodec
+    dtype: str
     calls: list[Call]
 
 
@@ -37,7 +38,7 @@ def loaded(request: pytest.FixtureRequest, driver: FakeDriver) -> Iterator[Loade
     with driver.logged() as calls:
         codec = load(name, dtype, graph_s=GRAPH_S)
     assert isinstance(codec, GraphedCodec)
-    yield Loaded(codec, calls)
+    yield Loaded(codec, dtype, calls)
     torch.cuda.empty_cache()
 
 
@@ -46,6 +47,14 @@ def test_every_shape_is_captured(loaded: Loaded) -> None:
     assert len(graph_nodes(loaded.calls)) == len(shapes)
     assert {call.detail for call in of_kind(loaded.calls, "begin capture")} == {"thread-local"}
     assert of_kind(loaded.calls, "refused", "missing") == []
+
+
+def test_neucodecs_kernels_are_fused(loaded: Loaded) -> None:
+    """In bfloat16 they need products that a T4 does not have."""
+    if loaded.codec.spec.name != "neucodec":
+        pytest.skip("another codec")
+    no_product = loaded.dtype == "bfloat16" and torch.cuda.get_device_capability() < (8, 0)
+    assert (max(graph_nodes(loaded.calls)) <= 140) != no_product
 
 
 def test_a_call_is_copies_a_graph_and_an_event_on_one_stream(

@@ -1,0 +1,1 @@
+"""Decoders whose small operations are fused into CUDA kernels, compiled at load."""
