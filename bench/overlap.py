@@ -120,7 +120,8 @@ async def measure(streams: int, seconds: float, *, convert_in_wait: bool) -> dic
     decoded = DecodedAudio()
     running = [asyncio.create_task(stream(scheduler, number, decoded)) for number in range(streams)]
     await asyncio.sleep(seconds / 4)  # until the streams are at different windows
-    audio_s, busy_s, started_s = decoded.audio_s, codec.busy_s, time.monotonic()
+    audio_s, busy_s = decoded.audio_s, codec.busy_s
+    started_s = time.monotonic()
     await asyncio.sleep(seconds)
     elapsed_s = time.monotonic() - started_s
     row = {
