@@ -22,6 +22,7 @@ pytestmark = pytest.mark.fake_cuda
 @pytest.mark.parametrize(
     ("file", "tests", "card"),
     [
+        pytest.param("check_driver.py", "", {"FAKE_CUDA_DEVICES": "2"}, id="the driver itself"),
         pytest.param("check_codecs.py", "", {"FAKE_CUDA_SM": "90"}, id="codecs on sm_90"),
         pytest.param("check_codecs.py", SMALL, {"FAKE_CUDA_SM": "86"}, id="codecs on sm_86"),
         pytest.param("check_codecs.py", "", {"FAKE_CUDA_SM": "75"}, id="codecs on sm_75"),

@@ -185,6 +185,7 @@ static const std::map<cudaError_t, std::pair<const char*, const char*>> kErrors 
      {"cudaErrorInvalidResourceHandle", "invalid resource handle"}},
     {cudaErrorIllegalAddress,
      {"cudaErrorIllegalAddress", "an illegal memory access was encountered"}},
+    {cudaErrorSymbolNotFound, {"cudaErrorSymbolNotFound", "named symbol not found"}},
     {cudaErrorNotSupported, {"cudaErrorNotSupported", "operation not supported"}},
     {cudaErrorStreamCaptureUnsupported,
      {"cudaErrorStreamCaptureUnsupported", "operation not permitted when stream is capturing"}},

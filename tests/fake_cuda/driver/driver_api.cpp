@@ -51,8 +51,8 @@ API CUresult cuCtxGetCurrent(CUcontext* context) {
 
 API CUresult cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
 
-API CUresult cuGetErrorString(CUresult, const char** text) {
-    *text = "error of the fake driver";
+API CUresult cuGetErrorString(CUresult error, const char** text) {
+    *text = cudaGetErrorString(static_cast<cudaError_t>(error));  // the numbers are the same
     return CUDA_SUCCESS;
 }
 

@@ -57,7 +57,7 @@ API int cublasGetPointerMode_v2(void*, int* mode) {
     return 0;
 }
 
-API int cublasSgemm_v2(void* handle, int, int, int m, int n, int k) {  // and arguments without use here
+API int cublasSgemm_v2(void* handle, int, int, int m, int n, int k) {  // and more arguments
     submit("product", stream_of(handle), sizes(m, n, k));
     return 0;
 }
