@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -45,6 +46,13 @@ class Accelerator(Protocol):
         """Create an event that has not been recorded."""
         ...
 
+    def warm_up(self, run: Callable[[], None]) -> None:
+        """Run the work of a later capture once, in the memory of the captures.
+
+        The run creates plans, workspaces and compiled kernels, which a capture cannot create.
+        """
+        ...
+
     def capture(self, run: Callable[[], None]) -> Replay:
         """Capture the work that `run` submits to the stream; return a function that replays it.
 
@@ -75,6 +83,16 @@ def machine_has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
 
 
+@functools.cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream of a device.
+
+    A load that is tried again uses it again, because cuBLAS keeps a workspace of 34 MB for each
+    stream.
+    """
+    return torch.cuda.Stream(device)
+
+
 class Cuda:
     """A CUDA device.
 
@@ -83,8 +101,9 @@ class Cuda:
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
-        self._stream = torch.cuda.Stream(self.device)
-        self._pool = torch.cuda.graph_pool_handle()
+        self._stream = _stream(self.device)
+        with torch.cuda.device(self.device):
+            self._pool = torch.cuda.MemPool()
         self._free_bytes = torch.cuda.mem_get_info(self.device)[0]
 
     def stream(self) -> AbstractContextManager[object]:
@@ -97,11 +116,18 @@ class Cuda:
         # Its waiter sleeps; a spinning one would take a core from the event loop.
         return torch.cuda.Event(blocking=True)
 
+    def warm_up(self, run: Callable[[], None]) -> None:
+        with self.stream(), torch.cuda.use_mem_pool(self._pool):
+            run()
+
     def capture(self, run: Callable[[], None]) -> Replay:
         # thread_local: the other threads may copy to and from the device during the capture.
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(
-            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            graph,
+            pool=self._pool.id,  # pyright: ignore[reportArgumentType]  (declared as its own type)
+            stream=self._stream,
+            capture_error_mode="thread_local",
         ):
             run()
         return graph.replay

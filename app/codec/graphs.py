@@ -157,8 +157,7 @@ class GraphedCodec:
         self._accelerator.synchronize()  # the buffers were filled on another stream, so wait for it
         for number, shape in enumerate(shapes, 1):
             run = partial(self._run, shape)
-            with self._accelerator.stream():
-                run()  # creates plans, workspaces and compiled kernels before the capture
+            self._accelerator.warm_up(run)
             self._accelerator.synchronize()
             self._graphs[shape] = self._accelerator.capture(run)
             report(f"captured {number} of {len(shapes)} decode graphs")

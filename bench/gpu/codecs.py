@@ -42,7 +42,7 @@ class ReadableCuda(Cuda):
         started_s = time.perf_counter()
         graph = torch.cuda.CUDAGraph(keep_graph=True)
         with torch.cuda.graph(
-            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            graph, pool=self._pool.id, stream=self._stream, capture_error_mode="thread_local"
         ):
             run()
         graph.instantiate()

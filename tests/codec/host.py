@@ -56,6 +56,9 @@ class Host:
     def event(self) -> Event:
         return Reached()
 
+    def warm_up(self, run: Callable[[], None]) -> None:
+        run()
+
     def capture(self, run: Callable[[], None]) -> Replay:
         self.captured += 1
         with CaptureRules():

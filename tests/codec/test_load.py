@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from app import metrics
-from app.codec import CodeWindow
+from app.codec import CodeWindow, cuda
 from app.codec import load as loading
 from app.codec.cuda import Cuda, Replay, machine_has_gpu
 from app.codec.eager import EagerCodec
@@ -186,8 +187,9 @@ def test_the_memory_of_graphs_and_libraries_counts(
 ) -> None:
     """In the second case another process has released memory meanwhile."""
     free_bytes = 10_000_000_000
-    monkeypatch.setattr(torch.cuda, "Stream", lambda _: None)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 0))
+    monkeypatch.setattr(cuda, "_stream", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "MemPool", object)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: reserved_mb * 1_000_000)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_bytes, 24_000_000_000))
     accelerator = Cuda("cuda")
