@@ -72,11 +72,12 @@ class CompiledKernels:
         pointers = (c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         stream = c_void_p(torch.cuda.current_stream(self._device).cuda_stream)
         grid_and_block = *blocks, 1, threads, 1, 1
-        self._check(
-            self._driver.cuLaunchKernel(
-                self._function(kernel), *grid_and_block, 0, stream, pointers, None
+        with torch.cuda.device(self._device):  # the driver launches on the current device only
+            self._check(
+                self._driver.cuLaunchKernel(
+                    self._function(kernel), *grid_and_block, 0, stream, pointers, None
+                )
             )
-        )
 
     def _function(self, kernel: str) -> c_void_p:
         if kernel not in self._functions:
