@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from app import metrics
 from app.cloning.decoding import DecoderProcesses
 from app.cloning.recording import RATE_HZ, ReferenceDecoding, ReferenceLimits
-from app.codec import VoiceEncoder
+from app.codec import DeviceLost, OutOfMemory, VoiceEncoder
+from app.errors import CloningUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,19 @@ class ReferenceEncoder:
 
         Raises:
             RequestError, CloningUnavailable: see `ReferenceDecoding.run`.
+            CloningUnavailable: the encoder's device has too little memory, or does not work.
             LoadError: the encoder cannot be loaded.
         """
         samples = decoding.run()
         if self._encoder is None:
             self._encoder = self._load()
         started_s = time.monotonic()
-        codes = self._encoder.encode(samples)
+        try:
+            codes = self._encoder.encode(samples)
+        except OutOfMemory as exc:
+            message = "the voice encoder has too little memory for this recording; retry shortly"
+            raise CloningUnavailable(message) from exc
+        except DeviceLost as exc:  # the next decode call fails too, and ends the process
+            raise CloningUnavailable("the voice encoder's device does not work") from exc
         metrics.REFERENCE_SECONDS.observe(time.monotonic() - started_s)
         return EncodedReference(codes, len(samples) / RATE_HZ)

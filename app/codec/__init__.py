@@ -100,7 +100,12 @@ class VoiceEncoder(Protocol):
     """The encoder of a codec, for voice cloning; not thread-safe."""
 
     def encode(self, samples: Samples) -> tuple[int, ...]:
-        """Return the codes of mono audio at 16 kHz."""
+        """Return the codes of mono audio at 16 kHz.
+
+        Raises:
+            OutOfMemory: the device has too little memory for this recording.
+            DeviceLost: the device does not work any more in this process.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from dataclasses import dataclass
@@ -169,14 +170,28 @@ def _pick_decoder(
 def load_encoder(name: CodecName, weights: str, device: str) -> VoiceEncoder:
     """Load the encoder of a codec from a hub id, a local folder, or "random".
 
+    It runs on the CPU if the device has too little memory for it beside the codec.
+
     Raises:
         LoadError: the codec has no encoder, or its weights cannot be loaded.
     """
     encoder = CODECS[name].encoder
     if encoder is None:
         raise LoadError(f"the codec {name} has no encoder")
-    loader = cast("EncoderLoader", resolve_name(encoder.loader))
-    return loader(weights, device)
+    loader = map_device_errors(cast("EncoderLoader", resolve_name(encoder.loader)))
+    if device != "cpu":
+        with contextlib.suppress(OutOfMemory):  # another process may take the memory meanwhile
+            if torch.cuda.mem_get_info(device)[0] >= encoder.free_bytes:
+                return loader(weights, device)
+        log.warning(
+            "the voice encoder runs on the CPU: %s has less than %.1f GB of free memory",
+            device,
+            encoder.free_bytes / 1e9,
+        )
+    try:
+        return loader(weights, "cpu")
+    except OutOfMemory as exc:
+        raise LoadError(f"too little memory for the voice encoder ({exc})") from None
 
 
 def graph_grid(options: CodecOptions, codec: Codec) -> Grid | None:

@@ -22,10 +22,12 @@ class EncoderInfo:
     Args:
         loader: `module:function`; see `app.codec.load.EncoderLoader`.
         files: names of the files of its weights.
+        free_bytes: least free memory of a GPU that runs it. With less it runs on the CPU.
     """
 
     loader: str
     files: tuple[str, ...]
+    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ CODECS: dict[str, CodecInfo] = {
         encoder=EncoderInfo(
             loader="app.codec.neucodec.encoder:load_encoder",
             files=("config.json", "model.safetensors"),
+            free_bytes=3_000_000_000,  # 1.8 GB of weights, and the work for a recording of 20 s
         ),
         fused_loader="app.codec.fused.neucodec:load",
     ),

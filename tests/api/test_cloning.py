@@ -18,6 +18,7 @@ import pytest
 from app.audio.encoders import MEDIA_TYPES
 from app.audio.samples import Samples
 from app.cloning.cloner import MAX_WAITING
+from app.codec import DeviceLost, OutOfMemory
 from app.errors import LoadError
 from app.main import create_app
 from tests.cloning.recordings import film, recording
@@ -432,6 +433,29 @@ async def test_an_encoder_that_cannot_be_loaded_leaves_the_service_well(
         assert (await served.client.get("/ready")).status_code == 200
         await good_request(served)
         assert (await speak_as(served)).status_code == 200  # a hub may be back
+
+
+@pytest.mark.parametrize("failure", [OutOfMemory("CUDA out of memory."), DeviceLost("CUDA error")])
+async def test_an_encoder_whose_device_fails_is_503_and_is_not_loaded_again(
+    engine: FixedEngine, failure: BaseException
+) -> None:
+    failures, loads = [failure], list[int]()
+
+    class Failing(CountingEncoder):
+        def encode(self, samples: Samples) -> tuple[int, ...]:
+            if failures:
+                raise failures.pop()
+            return super().encode(samples)
+
+    def load() -> CountingEncoder:
+        loads.append(1)
+        return Failing()
+
+    settings = settings_for_tests(engine_urls=UNREACHABLE)
+    async with serving(engine, settings=settings, load_encoder=load) as served:
+        assert error_of(await speak_as(served), 503) == "cloning_unavailable"
+        assert (await speak_as(served)).status_code == 200
+        assert loads == [1]
 
 
 async def test_the_encoder_is_not_loaded_before_it_is_needed(engine: FixedEngine) -> None:

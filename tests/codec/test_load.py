@@ -18,7 +18,7 @@ from app.codec import load as loading
 from app.codec.cuda import Cuda, Replay, machine_has_gpu
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
-from app.codec.load import CodecOptions, graph_grid, load_codec, pick_devices
+from app.codec.load import CodecOptions, graph_grid, load_codec, load_encoder, pick_devices
 from app.errors import LoadError
 from tests.codec.host import Host
 from tests.fakes import tone_spec
@@ -212,3 +212,39 @@ def test_a_device_calculates_in_float32_and_without_cudnns_attention(
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "full", "devices"),
+    [(24, False, ["cuda"]), (2.9, False, ["cpu"]), (24, True, ["cuda", "cpu"])],
+    ids=["enough memory", "too little", "too little after all"],
+)
+def test_an_encoder_without_memory_on_the_device_runs_on_the_cpu(
+    free_gb: float,
+    full: bool,
+    devices: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tried: list[str] = []
+
+    def load(weights: str, device: str) -> str:
+        tried.append(device)
+        if full and device == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return device
+
+    monkeypatch.setattr("app.codec.neucodec.encoder.load_encoder", load)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb * 1e9, 24e9))
+    assert load_encoder("neucodec", "random", "cuda") == devices[-1]
+    assert tried == devices
+    assert ("the voice encoder runs on the CPU" in caplog.text) == (devices[-1] == "cpu")
+
+
+def test_an_encoder_without_any_memory_is_a_load_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(weights: str, device: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("app.codec.neucodec.encoder.load_encoder", load)
+    with pytest.raises(LoadError, match="too little memory for the voice encoder"):
+        load_encoder("neucodec", "random", "cpu")

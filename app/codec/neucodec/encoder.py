@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 
 from app.audio.samples import Samples
+from app.codec.device_errors import map_device_errors
 from app.codec.hub import find_file
 from app.codec.registry import RANDOM
 from app.codec.weights import draw_tensors
@@ -45,6 +46,7 @@ class NeuCodecEncoder:
         self._model, self._device = model, device
         self._features = SeamlessM4TFeatureExtractor(padding_value=MEL_PADDING)
 
+    @map_device_errors
     def encode(self, samples: Samples) -> tuple[int, ...]:
         """Encode at least 0.1 s of 16 kHz audio to 50 codes a second, each 0 <= code < 65,536."""
         # Pad by at least one sample to a whole number of hops, as NeuCodecFeatureExtractor does.
@@ -72,7 +74,9 @@ def load_encoder(weights: str, device: str) -> NeuCodecEncoder:
             "cloning needs the package transformers: pip install 'speech-server[clone]'"
         ) from exc
     model = _random_model() if weights == RANDOM else _read_model(weights)
-    return NeuCodecEncoder(model.eval().requires_grad_(False).to(device), device)
+    encoder = NeuCodecEncoder(model.eval().requires_grad_(False).to(device), device)
+    log.info("loaded the voice encoder of NeuCodec on %s", device)
+    return encoder
 
 
 def _read_model(weights: str) -> NeuCodecModel:
@@ -96,7 +100,6 @@ def _read_model(weights: str) -> NeuCodecModel:
     if missing:
         raise LoadError(f"{weights}: has no tensor {missing[0]}")
     del model.acoustic_decoder  # 0.75 GB that the encoder does not need
-    log.info("loaded the encoder of NeuCodec")
     return model
 
 
