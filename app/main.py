@@ -56,12 +56,13 @@ def create_app(
     codec: Codec | None = None,
     queue: Callable[[BatchLimits], Queue[Job]] = DeadlineQueue,
     load_encoder: Callable[[], VoiceEncoder] | None = None,
-    pause: Sleep = asyncio.sleep,
+    pause: Sleep | None = asyncio.sleep,
 ) -> FastAPI:
     """Create the ASGI application. Its lifespan loads engine and codec.
 
     `engine`, `codec` and `load_encoder` (the encoder of recordings) replace those that the settings
-    name. `queue` selects the windows of a decode call. `pause` sleeps between two attempts to load.
+    name. `queue` selects the windows of a decode call. `pause` sleeps between two attempts to load;
+    without it the first error ends the loading.
 
     Raises:
         pydantic.ValidationError: invalid settings.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -22,6 +23,7 @@ class Readiness:
         self._state: Literal["loading", "ready", "failed"] = "loading"
         self._reason = LOADING
         self._draining = False
+        self._loaded = asyncio.Event()  # set when loading has ended, with success or without
         self.on_failure: Callable[[], object] = lambda: None  # called by `fail`
 
     @property
@@ -53,11 +55,13 @@ class Readiness:
         """Accept requests."""
         self._state = "ready"
         self._reason = ""
+        self._loaded.set()
 
     def fail(self, reason: str) -> None:
         """Reject all requests until the process is restarted, and call `on_failure`."""
         self._state = "failed"
         self._reason = reason
+        self._loaded.set()
         self.on_failure()
 
     def drain(self) -> None:
@@ -73,3 +77,8 @@ class Readiness:
         """Raise NotReady with the reason if the service is loading or has failed."""
         if self._state != "ready":
             raise NotReady(self._reason, retry_after_s=5)
+
+    async def wait_until_loaded(self) -> None:
+        """Wait until loading ends. Raise NotReady with the reason if it failed."""
+        await self._loaded.wait()
+        self.check_loaded()

@@ -1,6 +1,7 @@
 """Life of the service: loading with retries, ready, failed, closed.
 
 A part that fails to load is retried until it succeeds, because a hub or a folder may be back soon.
+A command that runs once gives no `sleep`: its first error ends the loading.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Sleep = Callable[[float], Awaitable[object]]
 
 @asynccontextmanager
 async def running(
-    service: Service, build_decoder: BuildDecoder, sleep: Sleep
+    service: Service, build_decoder: BuildDecoder, sleep: Sleep | None
 ) -> AsyncGenerator[None]:
     """Load the service in the background and let it run; close it when the block ends."""
     run = asyncio.create_task(_run(service, build_decoder, sleep))
@@ -44,7 +45,7 @@ async def running(
         await service.close()
 
 
-async def _run(service: Service, build_decoder: BuildDecoder, sleep: Sleep) -> None:
+async def _run(service: Service, build_decoder: BuildDecoder, sleep: Sleep | None) -> None:
     """Load, accept requests, and wait for a fatal failure, which is raised."""
     decoder = await _load(service, build_decoder, sleep)
     decoder.start()
@@ -55,7 +56,7 @@ async def _run(service: Service, build_decoder: BuildDecoder, sleep: Sleep) -> N
     await decoder.wait_for_failure()
 
 
-async def _load(service: Service, build_decoder: BuildDecoder, sleep: Sleep) -> Scheduler:
+async def _load(service: Service, build_decoder: BuildDecoder, sleep: Sleep | None) -> Scheduler:
     """Load folders, codec and engine; return the codec's scheduler, not started yet.
 
     The folders come first, so that a wrong one is reported before a download of minutes.
@@ -79,14 +80,16 @@ async def _load(service: Service, build_decoder: BuildDecoder, sleep: Sleep) -> 
 
 
 async def _retry_load(
-    readiness: Readiness, sleep: Sleep, load_part: Callable[[], Awaitable[Loaded]]
+    readiness: Readiness, sleep: Sleep | None, load_part: Callable[[], Awaitable[Loaded]]
 ) -> Loaded:
-    """Load a part, and retry it after each LoadError."""
+    """Load a part, and retry it after each LoadError; without `sleep`, raise the first."""
     delay_s = FIRST_DELAY_S
     while True:
         try:
             loaded = await load_part()
         except LoadError as exc:
+            if sleep is None:
+                raise
             readiness.set_retrying(str(exc))
             log.critical("not ready: %s; retrying in %.0f s", exc, delay_s)
         else:
@@ -109,9 +112,13 @@ async def _log_readiness(service: Service) -> None:
 def _on_run_ended(service: Service, run: asyncio.Task[None]) -> None:
     """Log an unexpected loading error, or a lost device, and fail the service.
 
-    The process then exits, for the supervisor to restart it.
+    The process then exits, for the supervisor to restart it. A LoadError, which ends the loading
+    only without retries, is not logged, because its message is the reason.
     """
     if run.cancelled() or (exc := run.exception()) is None:
+        return
+    if isinstance(exc, LoadError):
+        service.readiness.fail(str(exc))
         return
     reason = "loading failed"
     if service.decoder is not None and isinstance(exc, ServiceError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.errors import Draining, NotReady
@@ -60,3 +62,19 @@ def test_a_service_drains_in_each_state_and_keeps_that_state(state: str) -> None
         readiness.check_loaded()
     else:
         rejected(readiness)
+
+
+@pytest.mark.parametrize("reason", ["", "the weights are absent"])
+async def test_loading_can_be_awaited_and_ends_with_success_or_failure(reason: str) -> None:
+    readiness = Readiness()
+    waiting = asyncio.create_task(readiness.wait_until_loaded())
+    readiness.set_retrying("no route to the hub")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    if reason:
+        readiness.fail(reason)
+        with pytest.raises(NotReady, match=reason):
+            await waiting
+    else:
+        readiness.set_ready()
+        await waiting
