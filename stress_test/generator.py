@@ -1,4 +1,4 @@
-"""Load generator of one process: `python -m stress_test.generator` is one of several.
+"""Load generator of one process, which may be one of several.
 
 The process reads the load as a line of JSON, prints "ready" and reads its start time by
 time.monotonic(). It prints a line of JSON for each outcome, then one with its timing.
@@ -142,7 +142,3 @@ def main() -> None:
         generate(load, start_s, lambda outcome: print(json.dumps(to_json(outcome)), flush=True))
     )
     print(json.dumps(asdict(timing)), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,16 @@ from stress_test.generator import Timing, generate
 from stress_test.load import Load
 from stress_test.outcome import Outcome, from_json
 
+# Starts this package's generator in any folder: -P leaves out the current one, whose stress_test.py
+# may be another program.
+GENERATOR = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+import stress_test
+del sys.path[0]
+from stress_test.generator import main
+main()
+"""
 PAUSE_S = 0.05  # from the start command to the start, so that every process has received it
 
 
@@ -43,7 +54,7 @@ class Process:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stress_test.generator"),
+            *(sys.executable, "-P", "-c", GENERATOR, str(Path(__file__).parents[1])),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
