@@ -14,7 +14,7 @@ import pytest
 APP = Path(__file__).parents[1] / "app"
 NORMALISER = APP.parent / "text_normaliser"
 LAYERS = (  # from the top; parts of one layer may import each other, but not in a circle
-    {"__main__", "prefetch"},
+    {"__main__", "commands", "prefetch"},
     {"main"},
     {"startup"},
     {"components", "server"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.__main__ import log_config_warnings
+from app.commands.serve import log_config_warnings
 from app.components import build_engine, build_profile
 from app.config.env_file import environment_names, removed_settings, similar_names
 from app.config.settings import Settings, setting_names

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
 
 
 @contextmanager
-def starting(folder: Path, *before: str) -> Generator[subprocess.Popen[bytes]]:
+def starting(
+    folder: Path, *before: str, command: Sequence[str] = ()
+) -> Generator[subprocess.Popen[bytes]]:
     """Start `python -m app` without waiting; kill it at the end of the block."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -32,7 +34,7 @@ def starting(folder: Path, *before: str) -> Generator[subprocess.Popen[bytes]]:
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*before, sys.executable, "-m", "app"],
+            [*before, sys.executable, "-m", "app", *command],
             cwd=folder,
             env=environment,
             stdout=log,
@@ -58,14 +60,15 @@ def has_imported(pid: int, name: str) -> bool:
 
 @pytest.mark.fault(54)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", [(), ("serve",), ("say", "Hello.", "-o", "out.wav")])
 def test_a_signal_is_handled_before_anything_large_is_imported(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, command: Sequence[str], number: signal.Signals
 ) -> None:
-    with starting(tmp_path) as process:
+    with starting(tmp_path, command=command) as process:
         wait_until(lambda: handles(process.pid, signal.SIGTERM))
         assert not has_imported(process.pid, "pydantic_core")
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(20) == (128 + number if "say" in command else 0)
     assert (tmp_path / "log").read_text() == ""
 
 
