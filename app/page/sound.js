@@ -1,7 +1,61 @@
-// Play wav and pcm while they arrive: parse samples and schedule them without gaps.
+// Samples of a response: parsed from wav and pcm while they arrive, and kept for playback.
 
-// Delay between the first samples and their playback, by which later chunks may be late.
-const LEAD_S = 0.1;
+/** Peaks of a Sound per second of audio. */
+export const PEAKS_PER_S = 200;
+
+/** Mono samples in [-1, 1], which grow while the response arrives, and their peaks. */
+export class Sound {
+  constructor(rate_hz) {
+    this.rate_hz = rate_hz; // may change until the first samples
+    this.length = 0;
+    this.complete = false;
+    this.peaks = [];
+    this.samples = new Float32Array(0); // with room for more than `length`
+    this.peak = 0;
+    this.counted = 0; // samples of the next peak
+  }
+
+  get length_s() {
+    return this.length / this.rate_hz;
+  }
+
+  /** Add samples to the end. */
+  add(samples) {
+    const length = this.length + samples.length;
+    if (length > this.samples.length) {
+      const room = new Float32Array(Math.max(length, 2 * this.samples.length));
+      room.set(this.samples.subarray(0, this.length));
+      this.samples = room;
+    }
+    this.samples.set(samples, this.length);
+    this.length = length;
+    this.addPeaks(samples);
+  }
+
+  addPeaks(samples) {
+    const size = this.rate_hz / PEAKS_PER_S;
+    for (const sample of samples) {
+      this.peak = Math.max(this.peak, Math.abs(sample));
+      this.counted += 1;
+      if (this.counted >= size) {
+        this.peaks.push(this.peak);
+        this.counted -= size;
+        this.peak = 0;
+      }
+    }
+  }
+
+  /** Return the samples from an index on. */
+  from(index) {
+    return this.samples.subarray(index, this.length);
+  }
+
+  /** Declare that no more samples follow, and release the room for them. */
+  finish() {
+    this.samples = this.samples.slice(0, this.length);
+    this.complete = true;
+  }
+}
 
 /** Parses a stream of 16-bit mono little-endian PCM into samples in [-1, 1]. Skips a WAV header. */
 export class SampleReader {
@@ -38,6 +92,7 @@ export function withSizes(bytes) {
   const sized = bytes.slice();
   const view = new DataView(sized.buffer);
   const start = soundStart(sized);
+  if (start === null) return sized; // stopped within the header
   view.setUint32(4, sized.length - 8, true);
   view.setUint32(start - 4, sized.length - start, true);
   return sized;
@@ -58,51 +113,4 @@ function toSamples(bytes) {
   const view = new DataView(bytes.buffer);
   const sample = (_, index) => view.getInt16(2 * index, true) / 32768;
   return Float32Array.from({ length: bytes.length / 2 }, sample);
-}
-
-/** Plays samples on an AudioContext of the same rate, each chunk at the end of the last one. */
-export class Player {
-  constructor(context) {
-    this.context = context;
-    this.scheduled = 0; // samples
-    this.gaps = 0; // times that playback ran out of samples
-    this.origin = 0; // the context's frame of the first sample, moved by each gap
-    this.played = 0;
-    this.last = null;
-  }
-
-  /** Schedule samples after the earlier ones, or LEAD_S from now if those have already ended. */
-  feed(samples) {
-    if (!samples.length) return;
-    const rate = this.context.sampleRate;
-    const now = Math.ceil(this.context.currentTime * rate);
-    if (!this.scheduled || this.origin + this.scheduled < now) {
-      this.gaps += this.scheduled ? 1 : 0;
-      this.origin = now + Math.round(LEAD_S * rate) - this.scheduled;
-    }
-    const buffer = this.context.createBuffer(1, samples.length, rate);
-    buffer.copyToChannel(samples, 0);
-    this.last = new AudioBufferSourceNode(this.context, { buffer });
-    this.last.connect(this.context.destination);
-    this.last.start((this.origin + this.scheduled) / rate);
-    this.scheduled += samples.length;
-  }
-
-  /** Seconds of audio that have been played. */
-  get played_s() {
-    const { currentTime, outputLatency = 0, sampleRate } = this.context;
-    const now = (currentTime - outputLatency) * sampleRate;
-    const played = Math.min(now - this.origin, this.scheduled);
-    // The maximum keeps it monotonic: the latency is an estimate, and a gap moves the origin.
-    this.played = Math.max(this.played, played);
-    return this.played / sampleRate;
-  }
-
-  /** Resolve when all samples so far have been played. */
-  ended() {
-    return new Promise((resolve) => {
-      if (this.last) this.last.onended = resolve;
-      else resolve();
-    });
-  }
 }

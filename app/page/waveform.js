@@ -1,6 +1,7 @@
 // The waveform: bars of the audio so far, brighter where it has been played.
 
-const BINS_PER_S = 200;
+import { PEAKS_PER_S } from "./sound.js";
+
 const BAR_PX = 2;
 const STEP_PX = 3;
 const SHORTEST_S = 4; // shortest span of the canvas, so that a first word does not fill it
@@ -11,40 +12,34 @@ export class Waveform {
   constructor(canvas) {
     this.canvas = canvas;
     this.paint = canvas.getContext("2d");
-    this.clear();
+    this.show(null);
     new ResizeObserver(() => this.fit()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  /** Remove all samples. */
-  clear() {
-    this.peaks = [];
-    this.length_s = this.filled = this.peak = this.played_s = 0;
-    this.span_s = SHORTEST_S;
+  /** Show a sound, or an empty canvas for null. */
+  show(sound) {
+    this.sound = sound;
+    this.played_s = 0;
+    this.span_s = sound?.complete ? this.goal_s : SHORTEST_S;
     this.draw();
   }
 
-  /** Add samples. */
-  add(samples, rate) {
-    const bin = rate / BINS_PER_S;
-    for (const sample of samples) {
-      this.peak = Math.max(this.peak, Math.abs(sample));
-      this.filled += 1;
-      if (this.filled >= bin) {
-        this.peaks.push(this.peak);
-        this.filled -= bin;
-        this.peak = 0;
-      }
-    }
-    this.length_s += samples.length / rate;
+  /** Seconds that the canvas spans when the scale has settled. */
+  get goal_s() {
+    return Math.max(SHORTEST_S, this.sound?.length_s ?? 0);
+  }
+
+  /** Return the time at a distance from the left edge of the canvas, in CSS pixels. */
+  timeAt(left_px) {
+    return (left_px / this.canvas.clientWidth) * this.span_s;
   }
 
   /** Draw the waveform, of which `played_s` seconds have been played. */
   draw(played_s = this.played_s) {
     this.played_s = played_s;
-    const goal_s = Math.max(SHORTEST_S, this.length_s);
-    this.span_s += (goal_s - this.span_s) * (still.matches ? 1 : EASE);
-    if (Math.abs(goal_s - this.span_s) < 0.01) this.span_s = goal_s;
+    this.span_s += (this.goal_s - this.span_s) * (still.matches ? 1 : EASE);
+    if (Math.abs(this.goal_s - this.span_s) < 0.01) this.span_s = this.goal_s;
     const { width, height } = this.canvas;
     this.paint.clearRect(0, 0, width, height);
     const bars = Math.floor(width / devicePixelRatio / STEP_PX);
@@ -59,6 +54,11 @@ export class Waveform {
     }
   }
 
+  /** True while the scale still moves. */
+  get moves() {
+    return this.span_s !== this.goal_s;
+  }
+
   drawBar(bar, peak) {
     const [scale, height] = [devicePixelRatio, this.canvas.height];
     const tall = Math.max(Math.min(peak, 1) * height, BAR_PX * scale);
@@ -67,10 +67,11 @@ export class Waveform {
 
   /** Return the peak between two times in seconds, or null if there is no audio yet. */
   peakOf(from_s, to_s) {
-    const first = Math.floor(from_s * BINS_PER_S);
-    if (first >= this.peaks.length) return null;
-    const last = Math.max(first + 1, Math.floor(to_s * BINS_PER_S));
-    return this.peaks.slice(first, last).reduce((highest, peak) => Math.max(highest, peak), 0);
+    const peaks = this.sound?.peaks ?? [];
+    const first = Math.floor(from_s * PEAKS_PER_S);
+    if (first >= peaks.length) return null;
+    const last = Math.max(first + 1, Math.floor(to_s * PEAKS_PER_S));
+    return peaks.slice(first, last).reduce((highest, peak) => Math.max(highest, peak), 0);
   }
 
   fit() {

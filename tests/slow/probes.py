@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 EXPOSE = """async () => { window.page = await import("/page/page.js"); }"""
-# What the page says of its last answer.
+# The state of the player.
 RUN = """async () => {
-  const { run } = await import("/page/page.js");
-  const { scheduled, played_s } = run.player;
-  return { scheduled, played_s, state: run.context.state };
+  const { player } = await import("/page/page.js");
+  const { gaps, playing, position_s, scheduled } = player;
+  const length = player.sound?.length ?? 0;
+  return { gaps, length, playing, position_s, scheduled, state: player.context.state };
 }"""
-# Seconds heard, noted until the context is closed.
+# Seconds heard, noted until the end.
 HEARD = """async () => {
-  const { run } = await import("/page/page.js");
+  const { player } = await import("/page/page.js");
   const played_s = [];
-  while (run.context.state !== "closed") {
-    played_s.push(run.player.played_s);
+  while (player.playing) {
+    played_s.push(player.position_s);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return played_s;
 }"""
+# The file and the state of the selected take.
 FILE = """async () => {
-  const { run } = await import("/page/page.js");
-  const bytes = new Uint8Array(await run.file.arrayBuffer());
+  const { takes } = await import("/page/page.js");
+  const bytes = new Uint8Array(await takes.current.file().arrayBuffer());
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}"""
+# Long and short takes in the list of takes: how many of them stay, and their bytes.
+MANY = """async ([seconds, count]) => {
+  const { takes } = await import("/page/page.js");
+  const { Take } = await import("/page/takes.js");
+  for (let index = 0; index < count; index += 1) {
+    const take = new Take({ input: `Take ${index}.`, response_format: "pcm" }, ["lark"]);
+    take.sound.add(new Float32Array(seconds * 24_000));
+    take.sound.finish();
+    take.state = "complete";
+    takes.add(take);
+  }
+  return { count: takes.rows.size, bytes: takes.bytes };
 }"""
 # Pieces of awkward sizes, played by the page's own player on an offline context: the largest error
 # of any sample.
 SEAMS = """async (rate) => {
-  const { Player } = await import("/page/sound.js");
+  const { Player } = await import("/page/player.js");
+  const { Sound } = await import("/page/sound.js");
   const total = rate * 20;
   const context = new OfflineAudioContext(1, total + rate, rate);
-  const player = new Player(context);
+  context.resume = async () => {};
+  const player = new Player();
+  player.use(context);
+  player.load(new Sound(rate));
   const sound = Float32Array.from({ length: total }, (_, index) => Math.sin(index * 0.05) * 0.9);
   const sizes = [1, 7, 480, 4801, 333, 9600, 12345];
   for (let at = 0, turn = 0; at < total; turn += 1) {
     const size = sizes[turn % sizes.length];
-    player.feed(sound.slice(at, at + size));
+    player.sound.add(sound.slice(at, at + size));
+    player.update();
     at += size;
   }
   const heard = (await context.startRendering()).getChannelData(0);
@@ -89,6 +109,12 @@ BUSY = """() => {
     return new Response(body, { status, headers: { "Retry-After": "3" } });
   };
 }"""
+# No answer before the request is aborted.
+SILENT = """() => {
+  window.fetch = (path, { signal }) => new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}"""
 # An answer whose second half waits for release().
 HELD = """() => {
   const real = window.fetch;
@@ -99,8 +125,11 @@ HELD = """() => {
     const half = Math.floor(bytes.length / 2);
     return new Response(new ReadableStream({
       async start(controller) {
+        const { signal } = options;
+        signal?.addEventListener("abort", () => controller.error(signal.reason));
         controller.enqueue(bytes.slice(0, half));
         await released;
+        if (signal?.aborted) return;
         controller.enqueue(bytes.slice(half));
         controller.close();
       },
@@ -136,6 +165,18 @@ ELEMENT = """async ([encoded, type]) => {
   });
   const { currentTime: played_s, ended, error } = element;
   return { duration_s: known_s, played_s, ended, error: error && error.message };
+}"""
+# The state of the previews' player.
+PREVIEWED = """async () => {
+  const { previewPlayer } = await import("/page/preview.js");
+  const { playing, sound } = previewPlayer;
+  return { playing, length_s: sound?.length_s ?? 0 };
+}"""
+# Show all parts of the page, and a message in every place for an error.
+EVERYTHING = """(message) => {
+  for (const part of document.querySelectorAll("details")) part.open = true;
+  for (const part of document.querySelectorAll("[hidden]")) part.hidden = false;
+  for (const place of document.querySelectorAll(".error")) place.textContent = message;
 }"""
 OUTLINED = "() => getComputedStyle(document.activeElement).outlineStyle"
 OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"

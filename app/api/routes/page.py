@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from starlette.types import Scope
 from app.api.schemas import SpeechRequest
 from app.api.service import Service, service_of
 from app.audio.encoders import CONTENT_TYPES
+from text_normaliser.detect import Language
 
 FOLDER = Path(__file__).absolute().parents[2] / "page"
 # Python's own table depends on its version and on the system's mime.types.
@@ -62,9 +63,13 @@ class Limits(BaseModel):
     model: str
     voice: str
     formats: tuple[str, ...]
+    languages: tuple[str, ...]
+    normalize: bool  # default of the request field
     input_characters: int
     slowest: float
     fastest: float
+    clones: bool  # True if the model can clone voices
+    reference_s: float  # longest recording of a cloned voice
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
@@ -81,9 +86,13 @@ async def limits(service: Annotated[Service, Depends(service_of)]) -> Limits:
         model=service.profile.model,
         voice=service.profile.voices.default,
         formats=tuple(CONTENT_TYPES),
+        languages=("auto", *get_args(Language)),
+        normalize=service.profile.normalize,
         input_characters=service.settings.max_input_characters,
         slowest=speed["minimum"],
         fastest=speed["maximum"],
+        clones=service.profile.clone_prompt is not None,
+        reference_s=service.settings.max_reference_s,
     )
 
 
