@@ -68,9 +68,9 @@ test-vllm: setup-test setup-judge
 test-containers: setup-test
 	$(BIN)/python -m pytest -m containers --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
 
-# torch's CUDA wheel (0.6 GB) under a fake driver, which g++ compiles. Takes two minutes.
+# torch's CUDA wheel (0.6 GB) under a fake driver, which g++ compiles. Takes two to four minutes.
 test-fake-cuda: setup-test
-	$(BIN)/python -m pytest -m fake_cuda --timeout 300 -n 2 -rs $(PYTEST_ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m fake_cuda --timeout 400 -n 2 -rs $(PYTEST_ARGS) || test $$? -eq 5
 
 test-ray: setup-test
 	$(BIN)/python -m pytest -m ray --timeout 900 -rs $(PYTEST_ARGS) || test $$? -eq 5
