@@ -24,6 +24,7 @@ PARTS = {
     "machine": 45,
     "operators": 60,
     "neucodec": 160,
+    "fused": 90,
     "snac": 80,
     "service": 150,
     "compiled": 120,

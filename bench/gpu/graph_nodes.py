@@ -13,6 +13,10 @@ from bench.gpu.steps import Row
 
 # Parts of the names of kernels, by kind; the first kind that fits counts.
 KINDS = {
+    "fused": (
+        *("embed_codes", "stream_statistics", "hidden_statistics", "normalise_stream"),
+        *("normalise_hidden", "update_stream", "rms_norm", "polar_spectrum", "overlap_add"),
+    ),
     "copy": ("Memcpy", "Memset"),
     "attention": ("fmha", "flash", "sdpa", "attention"),
     "fft": ("fft",),
