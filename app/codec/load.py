@@ -100,9 +100,9 @@ def load_codec(options: CodecOptions, device: str, report: Report = log.info) ->
         return _load_and_capture(options, device, report)
     except OutOfMemory as exc:
         raise LoadError(
-            f"DEVICE={device} has too little memory for the codec ({exc}); lower MAX_BATCH_SIZE, "
-            "the number or lengths in CUDA_GRAPH_LENGTHS_S, or the --gpu-memory-utilization of a "
-            "vLLM on the same device"
+            f"DEVICE={device} has too little memory for the codec ({exc}); lower MAX_BATCH_SIZE "
+            "or the --gpu-memory-utilization of a vLLM on the same device, or set "
+            "CUDA_GRAPH_LENGTHS_S=[]"
         ) from None
 
 
