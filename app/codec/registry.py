@@ -84,6 +84,7 @@ CODECS: dict[str, CodecInfo] = {
         cpu_batch_frames=32,
         cpu_overhead_frames=2,
         graph_frames=(8, 12, 16, 24, 32, 64),
+        fused_loader="app.codec.fused.snac:load",
     ),
     "builtin": CodecInfo(
         loader="app.codec.builtin.load:load",

@@ -78,10 +78,11 @@ def compare(decoder: BatchDecoder, codec: EagerCodec, sample_dtype: torch.dtype)
     actual = samples / INT16_STEPS if sample_dtype == torch.int16 else samples
     for row, frames in enumerate(LENGTHS):
         used = frames * spec.samples_per_frame
-        _compare_row(expected[row, :used], actual[row, :used], peaks[row])
+        compare_row(expected[row, :used], actual[row, :used], peaks[row])
 
 
-def _compare_row(expected: Tensor, actual: Tensor, peak: Tensor) -> None:
+def compare_row(expected: Tensor, actual: Tensor, peak: Tensor) -> None:
+    """Raise KernelError unless the samples and their peak are within `LEAST_DB`."""
     tolerance = 10 ** (-LEAST_DB / 20)  # of an amplitude
     error = float((expected - actual).norm())
     if not error <= tolerance * float(expected.norm()):  # a NaN too

@@ -26,7 +26,7 @@ static Index blockIdx, threadIdx;
 
 namespace emulation {
 
-enum Stop { NEW, BARRIER, SHUFFLE, FINISHED };
+enum Stop { READY, BARRIER, SHUFFLE, FINISHED };
 
 constexpr int STACK_BYTES = 64 * 1024;
 constexpr int MAX_THREADS = 256;
@@ -34,6 +34,7 @@ constexpr int MAX_THREADS = 256;
 struct Thread {
   std::vector<char> stack = std::vector<char>(STACK_BYTES);
   jmp_buf place;
+  bool started;
   Stop stop;
   int shuffles;
 };
@@ -50,15 +51,18 @@ static void stop(Stop reason) {
 }
 
 static void run_thread() {
-  (*kernel)();
-  stop(FINISHED);
+  while (true) {
+    (*kernel)();
+    stop(FINISHED);
+  }
 }
 
 // Runs a thread up to its next stop. Jumps take a twentieth of the time of swapcontext.
 __attribute__((noinline)) static void resume(Thread& thread) {
   threadIdx = {int(&thread - threads), 0, 0};
   if (_setjmp(block) != 0) return;
-  if (thread.stop != NEW) _longjmp(thread.place, 1);
+  if (thread.started) _longjmp(thread.place, 1);
+  thread.started = true;
   ucontext_t context;
   getcontext(&context);
   context.uc_stack.ss_sp = thread.stack.data();
@@ -69,7 +73,7 @@ __attribute__((noinline)) static void resume(Thread& thread) {
 
 // Runs one block; false if its threads stop at different kinds of barriers.
 static bool run_block(int count, bool backwards) {
-  for (Thread& thread : threads) thread.stop = NEW, thread.shuffles = 0;
+  for (Thread& thread : threads) thread.stop = READY, thread.shuffles = 0;
   for (bool running = true; running;) {
     running = false;
     Stop stopped = FINISHED;
@@ -91,7 +95,9 @@ static int run(int blocks_x, int blocks_y, int count, bool backwards, std::funct
   for (int y = 0; y < blocks_y; y++)
     for (int x = 0; x < blocks_x; x++) {
       blockIdx = {x, y, 0};
-      if (!run_block(count, backwards)) return 1;
+      if (run_block(count, backwards)) continue;
+      for (Thread& thread : threads) thread.started = false;
+      return 1;
     }
   return 0;
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,22 +16,15 @@ from app.codec.fused.kernels import KernelError, type_options
 from app.codec.fused.neucodec import FusedVocosDecoder
 from app.codec.neucodec.decoder import Size, VocosDecoder
 from app.codec.neucodec.load import load_neucodec
-from tests.audio_checks import snr_db
+from tests.codec.fused import rows
 from tests.codec.fused.emulated_kernels import EmulatedKernels, needs_compiler
+from tests.codec.fused.rows import Decoded, least_db
 
 pytestmark = [pytest.mark.process, needs_compiler]
 
 HOP = 480
 LENGTHS = (11, 4, 1)
 SIZE = Size(width=1024, depth=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """Rows without padding, and their peaks."""
-
-    rows: list[Tensor]
-    peaks: Tensor
 
 
 @pytest.fixture(scope="module")
@@ -71,28 +64,16 @@ def random_codes(*shape: int) -> Tensor:
 CODES = random_codes(len(LENGTHS), max(LENGTHS))
 
 
-@torch.inference_mode()
 def decode(
     decoder: VocosDecoder,
     kernels: EmulatedKernels | None,
     codes: Tensor = CODES,
-    lengths: tuple[int, ...] = LENGTHS,
+    lengths: Sequence[int] = LENGTHS,
     dtype: torch.dtype = torch.float32,
 ) -> Decoded:
     """Decode with the kernels, or by torch's operations; `dtype` is that of the samples."""
-    write = network_decoder(decoder) if kernels is None else FusedVocosDecoder(decoder, kernels)
-    samples = torch.empty(len(codes), codes.shape[1] * HOP, dtype=dtype)
-    peaks = torch.full((len(codes),), 9.0)
-    write(codes, torch.zeros(len(codes)), torch.tensor(lengths), samples, peaks)
-    rows = [row[: frames * HOP] for row, frames in zip(samples, lengths, strict=True)]
-    return Decoded(rows, peaks)
-
-
-def least_db(expected: list[Tensor], actual: list[Tensor]) -> float:
-    """The least signal-to-error ratio of all rows, and of their last frames."""
-    pairs = list(zip(expected, actual, strict=True))
-    pairs += [(e[-HOP:], a[-HOP:]) for e, a in pairs]
-    return min(snr_db(e.numpy(), a.numpy()) for e, a in pairs)
+    by = network_decoder(decoder) if kernels is None else FusedVocosDecoder(decoder, kernels)
+    return rows.decode(by, codes, lengths, HOP, dtype=dtype)
 
 
 def test_rows_of_mixed_lengths_are_the_network_s(kernels: EmulatedKernels) -> None:

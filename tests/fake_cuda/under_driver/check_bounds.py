@@ -29,8 +29,8 @@ class Bounds:
 BOUNDS = {
     ("neucodec", 8): Bounds(graphs=42, nodes=136, held=660, peak=680, pinned=13),
     ("neucodec", 32): Bounds(graphs=70, nodes=136, held=1150, peak=1170, pinned=51),
-    ("snac", 8): Bounds(graphs=36, nodes=333, held=890, peak=910, pinned=7),
-    ("snac", 32): Bounds(graphs=60, nodes=333, held=3350, peak=3370, pinned=26),
+    ("snac", 8): Bounds(graphs=36, nodes=58, held=920, peak=920, pinned=7),
+    ("snac", 32): Bounds(graphs=60, nodes=58, held=3350, peak=3370, pinned=26),
 }
 
 
