@@ -9,6 +9,7 @@ import torch
 
 from app.codec.fused.kernels import (
     ELEMENTS,
+    CompiledKernels,
     KernelError,
     argument_value,
     compile_cubin,
@@ -49,3 +50,8 @@ def test_a_missing_nvrtc_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", "99.1")
     with pytest.raises(KernelError, match=r"libnvrtc\.so\.99"):
         compile_cubin("neucodec.cu", [])
+
+
+def test_a_cpu_has_no_kernels() -> None:
+    with pytest.raises(KernelError, match="cpu is no CUDA device"):
+        CompiledKernels("neucodec.cu", [], torch.device("cpu"))
