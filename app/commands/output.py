@@ -15,7 +15,7 @@ PLAYERS = {  # programs that play a WAV from standard input, preferred first, wi
     "paplay": (),
     "aplay": ("-q", "-"),
     "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error", "-i", "pipe:0"),
-    "play": ("-q", "-t", "wav", "-"),
+    "play": ("-q", "--ignore-length", "-t", "wav", "-"),
 }
 MACOS_PLAYER = "afplay"  # plays files alone
 ADVICE = "write a file with -o FILE"
