@@ -10,8 +10,8 @@ from app.cloning.cloner import Cloner
 from app.cloning.encoder import ReferenceEncoder
 from app.cloning.recording import ReferenceLimits
 from app.cloning.store import VoiceStore
-from app.codec import Codec, OverlappingCodec, VoiceEncoder
-from app.codec.hub import Report
+from app.codec import Codec, OverlappingCodec, Report, VoiceEncoder
+from app.codec.load import CodecOptions, gpu_problem, load_codec, load_encoder, pick_devices
 from app.codec.registry import CODECS
 from app.config.engine_urls import EngineEndpoint
 from app.config.ineffective import ineffective_settings
@@ -118,10 +118,9 @@ def build_cloner(
     """
 
     def load_codecs_encoder() -> VoiceEncoder:
-        from app.codec.load import load_encoder, pick_devices  # noqa: PLC0415  (imports torch)
-
         weights = settings.clone_weights or settings.codec_weights or profile.codec.weights
-        return load_encoder(profile.codec.name, weights, pick_devices(settings.device)[0])
+        device = pick_devices(profile.codec.name, settings.device)[0]
+        return load_encoder(profile.codec.name, weights, device)
 
     store = VoiceStore(
         Path(settings.voices_folder) if settings.voices_folder else None, settings.max_voices
@@ -189,10 +188,6 @@ def _call_cost(
 
 def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[list[Codec], bool]:
     """Load a codec for each device; return them, and True if the device is the CPU."""
-    # here, because it imports torch
-    from app.codec.cuda import cuda_error, machine_has_gpu  # noqa: PLC0415
-    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415
-
     options = CodecOptions(
         profile.codec.name,
         settings.codec_weights or profile.codec.weights,
@@ -203,13 +198,11 @@ def _load_codecs(settings: Settings, profile: Profile, report: Report) -> tuple[
         fused=settings.fused_kernels,
         max_batch=_batch_size(settings),
     )
-    devices = pick_devices(settings.device)
+    devices = pick_devices(profile.codec.name, settings.device)
     codecs = [load_codec(options, device, report) for device in devices]
     # After the load, which may be retried, so that each line is logged once.
-    if settings.device == "auto" and devices == ("cpu",) and machine_has_gpu():
-        log.warning(
-            "DEVICE=auto decodes on the CPU, because torch cannot use the GPU: %s", cuda_error()
-        )
+    if settings.device == "auto" and (reason := gpu_problem(profile.codec.name)):
+        log.warning("DEVICE=auto decodes on the CPU, because torch cannot use the GPU: %s", reason)
     for line in ineffective_settings(settings, profile, devices):
         log.warning("%s", line)
     return codecs, devices == ("cpu",)

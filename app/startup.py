@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from app.api.service import Service
-from app.codec.hub import Report
+from app.codec import Report
 from app.decode.scheduler import Scheduler
 from app.errors import LoadError, ServiceError
 from app.readiness import Readiness

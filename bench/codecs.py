@@ -29,9 +29,7 @@ ROUNDS = 5
 
 def loaders() -> dict[str, Callable[[], Codec]]:
     """Return a loader for each codec and dtype."""
-    loaders_by_name: dict[str, Callable[[], Codec]] = {
-        "builtin float32": lambda: load_builtin_codec(device="cpu")
-    }
+    loaders_by_name: dict[str, Callable[[], Codec]] = {"builtin float32": load_builtin_codec}
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         loaders_by_name[f"neucodec {name}"] = lambda dtype=dtype: load_neucodec(
             "random", device="cpu", dtype=dtype, left_context_frames=50

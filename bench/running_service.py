@@ -67,7 +67,7 @@ def device_for(codec: str, setting: str) -> str:
         return "cpu"
     from app.codec.load import pick_devices  # noqa: PLC0415  (imports torch)
 
-    return pick_devices(setting)[0]
+    return pick_devices(codec, setting)[0]
 
 
 def load_codec(cost: CallCost | None, device: str) -> Codec:

@@ -145,7 +145,7 @@ async def measure() -> dict[str, object]:
     """Synthesise the sentences of sentences.txt and of the README, and transcribe them."""
     texts = [*(HERE / "sentences.txt").read_text().splitlines(), README_SENTENCE]
     before_mb, start_s = resident_mb(), time.perf_counter()
-    codec = load_builtin_codec(device="cpu")
+    codec = load_builtin_codec()
     engine = BuiltinEngine()
     await engine.start()
     loading = {"load_s": round(time.perf_counter() - start_s, 2), "imports_mb": before_mb}

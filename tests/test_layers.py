@@ -33,6 +33,7 @@ LAYERS = (  # from the top; parts of one layer may import each other, but not in
         "cpu_contention",
         "logs",
         "metrics",
+        "onnx_network",
         "process_time",
         "readiness",
         "storage",
@@ -137,15 +138,15 @@ def test_pure_modules_import_no_device_no_network_and_no_clock(path: Path) -> No
     assert {name.split(".")[0] for name in imported(path)} & IMPURE == set()
 
 
-def test_only_the_codecs_and_the_built_in_model_import_torch() -> None:
+def test_only_the_codecs_import_torch_and_not_the_built_in_one() -> None:
     users = {
         name_of(path)
         for path in MODULES
         if any(name.split(".")[0] == "torch" for name in imported(path))
     }
     assert "codec.neucodec.load" in users
-    elsewhere = {name for name in users if not name.startswith("codec.")}
-    assert elsewhere <= {"engine.embedded.nar", "engine.embedded.nar_worker"}
+    assert {name for name in users if not name.startswith("codec.")} == set()
+    assert {name for name in users if name.startswith("codec.builtin")} == set()
 
 
 def test_importing_the_application_does_not_import_torch() -> None:

@@ -13,16 +13,16 @@ import torch
 from fastapi import FastAPI
 
 from app import __version__
-from app.codec import cuda
-from app.codec import load as loading
+from app.codec import Report
+from app.codec import torch_load as loading
 from app.codec.eager import EagerCodec
-from app.codec.hub import Report
 from app.codec.load import CodecOptions
+from app.config.settings import Settings
 from app.engine.embedded.engine import BuiltinEngine
 from app.errors import LoadError
 from app.main import create_app
 from app.startup import FIRST_DELAY_S, MAX_DELAY_S
-from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec
+from tests.fakes import UNREACHABLE, FixedEngine, ToneCodec, tone_spec
 from tests.live_server import HELLO, SPEECH, settings_for_tests, until_ready
 from tests.metric_values import exported
 from tests.waiting import until
@@ -137,16 +137,14 @@ async def test_what_is_loaded_stays_loaded_when_something_else_is_not(tmp_path: 
 
 
 async def test_an_embedded_engine_whose_weights_come_late_loads_then(tmp_path: Path) -> None:
-    weights = tmp_path / "weights.safetensors"
+    weights = tmp_path / "weights"
     engine, pauses = BuiltinEngine(weights), Pauses()
     async with begun(
         create_app(settings_for_tests(), engine=engine, codec=ToneCodec(), pause=pauses)
     ) as client:
         await pauses.next()
-        assert "weights.safetensors" in (await client.get("/ready")).json()["error"]["message"]
-        weights.symlink_to(
-            Path(__file__).parents[1] / "app" / "weights" / "token_model.safetensors"
-        )
+        assert "token_text.onnx" in (await client.get("/ready")).json()["error"]["message"]
+        weights.symlink_to(Path(__file__).parents[1] / "app" / "weights")
         pauses.end()
         await until_ready(client)
 
@@ -207,23 +205,34 @@ async def test_a_folder_that_the_system_does_not_let_be_made_is_told(tmp_path: P
         assert "REPLAY_FOLDER=/proc/nope: cannot be written" in (await client.get("/ready")).text
 
 
+def neucodec_settings(**values: object) -> Settings:
+    return settings_for_tests(model_profile="scicom", engine_urls=UNREACHABLE, **values)
+
+
+def load_tone(
+    _options: CodecOptions, device: str, _dtype: torch.dtype, _report: Report
+) -> EagerCodec:
+    """Load a codec of samples that are its codes, in place of NeuCodec."""
+    spec = tone_spec(samples_per_frame=480)
+    return EagerCodec(spec, lambda codes, *_: codes[..., 0].float().repeat(1, 480), device)
+
+
 @pytest.mark.fault(61)
 async def test_a_codec_that_finds_no_room_on_its_device_is_loaded_when_there_is_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another process on the same card, as a vLLM that starts, may let go of its memory again."""
     attempts, pauses = list[str](), Pauses()
-    really_load = loading._load  # pyright: ignore[reportPrivateUsage]
 
-    def load(choice: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
+    def load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
         attempts.append(device)
         if len(attempts) <= 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return really_load(choice, device, dtype, report)
+        return load_tone(options, device, dtype, report)
 
     monkeypatch.setattr(loading, "_load", load)
     async with begun(
-        create_app(settings_for_tests(device="cpu"), engine=FixedEngine([]), pause=pauses)
+        create_app(neucodec_settings(device="cpu"), engine=FixedEngine([]), pause=pauses)
     ) as client:
         for _ in range(2):
             await pauses.next()
@@ -244,9 +253,10 @@ async def test_a_gpu_that_torch_cannot_use_is_reported(
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "init", init)
-    monkeypatch.setattr(cuda, "machine_has_gpu", lambda: has_gpu)
+    monkeypatch.setattr(loading, "machine_has_gpu", lambda: has_gpu)
+    monkeypatch.setattr(loading, "_load", load_tone)
     async with begun(
-        create_app(settings_for_tests(device="auto"), engine=FixedEngine([]))
+        create_app(neucodec_settings(device="auto"), engine=FixedEngine([]))
     ) as client:
         await until_ready(client)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from app.codec.builtin.decoder import BANDS as POINTS
-from app.codec.builtin.decoder import Envelopes, band_interpolation
 from app.codec.builtin.pulses import LOUDNESS
+from training.networks.codec_decoder import BANDS as POINTS
+from training.networks.codec_decoder import Envelopes, band_interpolation
 
 BANDS = 20  # equal widths on the mel scale; each has four points of the decoder's envelopes
 POINTS_PER_BAND = POINTS // BANDS

@@ -19,12 +19,12 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.builtin.decoder import Decoder, Envelopes, split_pitch_outputs
 from app.codec.fsq import LEVELS
 from training.aperiodicity import aperiodicity_distance, bytes_to_shares
 from training.codec_encoder import FRAME_SAMPLES, HOP_SAMPLES, Encoder, mel_filterbank
 from training.folder import add_folder
 from training.loop import Measured, Plan, Run, add_training, build_plan
+from training.networks.codec_decoder import Decoder, Envelopes, split_pitch_outputs
 from training.teacher import SAMPLES_PER_PITCH
 from training.utterances import SpeechSet
 from training.weight_files import save_weights

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from app.audio.samples import Samples
 from app.codec import Codes
-from app.codec.builtin.convnext import ConvNeXtBlock
-from app.codec.fsq import DIGITS, LEVELS, digits_to_codes
+from app.codec.fsq import DIGITS, LEVELS
+from app.codec.fsq_tensors import digits_to_codes
+from training.networks.convnext import ConvNeXtBlock
 
 WEIGHTS = Path(__file__).parent / "weights" / "codec_encoder.safetensors"
 SAMPLE_RATE_HZ = 24_000

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from app.codec.fsq import LEVELS, VOCABULARY, codes_to_digits
+from app.codec.fsq import LEVELS, VOCABULARY
+from app.codec.fsq_tensors import codes_to_digits
 from app.config.profiles import load_profile
 from app.engine.embedded.voices import VOICES
 from app.text.prompt import render

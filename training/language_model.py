@@ -17,10 +17,11 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, LEVELS, VOCABULARY, codes_to_digits
-from app.engine.embedded.nar import PHONEMES
-from app.engine.embedded.safetensors_metadata import safetensors_metadata
+from app.codec.fsq import DIGITS, LEVELS, VOCABULARY
+from app.codec.fsq_tensors import codes_to_digits
 from app.engine.embedded.voices import VOICES
+from training.networks.token_model import PHONEMES
+from training.safetensors_metadata import safetensors_metadata
 
 # Token numbers: phonemes, special tokens of a prompt, voices, codes.
 MESSAGE_START, MESSAGE_END, SPEECH_START = range(PHONEMES, PHONEMES + 3)

@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.codec.builtin.decoder import STEPS_PER_FRAME, FrameNetwork
-from app.codec.builtin.load import read_decoder
-from app.codec.fsq import codes_to_digits, digits_to_values
+from app.codec.fsq_tensors import codes_to_digits, digits_to_values
 from training.codec import VOICING_WEIGHT, pitch_at_steps, pitch_distance
 from training.folder import add_folder
 from training.loop import Measured, Plan, Run, add_training, build_plan
+from training.networks.codec_decoder import STEPS_PER_FRAME, FrameNetwork, read_decoder
 from training.utterances import SpeechSet
 from training.weight_files import save_weights
 

@@ -14,10 +14,7 @@ from transformers import Qwen3ForCausalLM
 
 from app.audio.samples import Samples
 from app.codec import CodeWindow
-from app.codec.builtin.load import builtin_codec, read_decoder
 from app.codec.eager import EagerCodec
-from app.engine.embedded.nar import FRAMES_PER_UNIT, TokenModel
-from app.engine.embedded.nar_worker import load_model
 from app.engine.embedded.phonemes import PhonemeChunk, Phonemiser
 from app.engine.embedded.voices import VOICES, add_voice_pads
 from training.cast import TIMBRES
@@ -31,6 +28,8 @@ from training.language_model import (
     build_prompt,
     read_language_model,
 )
+from training.networks.codec_decoder import read_decoder, torch_codec
+from training.networks.token_model import FRAMES_PER_UNIT, TokenModel, read_token_model
 from training.teacher import Teacher
 from training.weight_files import Weights
 
@@ -186,7 +185,7 @@ def speak_nar(model: TokenModel, chunks: Chunks, voice: str) -> list[Codes]:
 
 def load_codec(weights: Path) -> EagerCodec:
     """Load a decoder from a file."""
-    return builtin_codec(read_decoder(weights.read_bytes()), "cpu")
+    return torch_codec(read_decoder(weights.read_bytes()))
 
 
 def load_speaker(name: str, weights: Weights, temperature: float, seed: int) -> Speaker:
@@ -201,7 +200,7 @@ def load_speaker(name: str, weights: Weights, temperature: float, seed: int) -> 
     if name == "codec":
         return CodecSpeaker(TeacherSpeaker(), load_encoder(weights.encoder), codec)
     if name == "nar":
-        token_model = load_model(weights.token_model)
+        token_model = read_token_model(weights.token_model.read_bytes())
         return ModelSpeaker(lambda chunks, voice: speak_nar(token_model, chunks, voice), codec)
     model = expand(read_language_model(weights.language_model.read_bytes()))
     heat = temperature if name == "lm" else 0.0

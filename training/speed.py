@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from app.codec import CodeWindow
 from app.codec.builtin.load import SPEC
-from app.engine.embedded.nar_worker import load_model
 from app.engine.embedded.voices import VOICES
 from training.encode import load_encoder
+from training.networks.token_model import read_token_model
 from training.seams import streamed
 from training.speakers import Line, TeacherSpeaker, load_codec, speak_nar
 from training.weight_files import Weights
@@ -52,7 +52,7 @@ def codec_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
 
 def nar_speed(weights: Weights, lines: Sequence[Line]) -> dict[str, float]:
     """Measure the one-pass model's real-time factor."""
-    model = load_model(weights.token_model)
+    model = read_token_model(weights.token_model.read_bytes())
     chunks = [ids for line in lines for ids in line.chunks]
     speak_nar(model, chunks[:1], VOICES[0])
     watch = Watch()

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.codec.fsq import DIGITS, LEVELS, codes_to_digits
-from app.engine.embedded.nar import align
+from app.codec.fsq import DIGITS, LEVELS
+from app.codec.fsq_tensors import codes_to_digits
 from training.folder import add_folder
 from training.language_model import (
     END_ROW,
@@ -34,6 +34,7 @@ from training.language_model import (
 )
 from training.lengths import Lengths
 from training.loop import Measured, Plan, Run, add_training, build_plan
+from training.networks.token_model import align
 from training.utterances import SpeechSet, Utterance
 from training.weight_files import save_weights
 

@@ -19,11 +19,12 @@ from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, LEVELS, codes_to_digits
-from app.engine.embedded.nar import POSITION_FEATURES, TokenModel, align
+from app.codec.fsq import DIGITS, LEVELS
+from app.codec.fsq_tensors import codes_to_digits
 from app.engine.embedded.voices import add_voice_pads
 from training.folder import add_folder
 from training.loop import Measured, Plan, Run, add_training, build_plan
+from training.networks.token_model import POSITION_FEATURES, TokenModel, align
 from training.teacher import phoneme_table
 from training.utterances import SpeechSet, Utterance
 from training.weight_files import save_weights

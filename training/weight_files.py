@@ -22,9 +22,9 @@ class Weights:
     """The weights file of each network."""
 
     encoder: Path = TRAINING / "codec_encoder.safetensors"
-    decoder: Path = SERVED / "codec_decoder.safetensors"
+    decoder: Path = TRAINING / "codec_decoder.safetensors"
     language_model: Path = TRAINING / "language_model.safetensors"
-    token_model: Path = SERVED / "token_model.safetensors"
+    token_model: Path = TRAINING / "token_model.safetensors"
 
     def facts(self) -> dict[str, dict[str, str | int]]:
         """Return size, number of parameters and checksum of each existing file."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.audio.samples import Samples
 from app.codec.spec import CodecSpec
 
+Report = Callable[[str], None]  # receives the progress of a long load, line by line
 Codes = NDArray[np.int32]  # (frames, codes_per_frame), each 0 <= code < vocabulary
 
 

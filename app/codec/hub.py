@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +22,9 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
+from app.codec import Report
 from app.errors import LoadError
 
-Report = Callable[[str], None]
 # File names of a decoder, preferred first.
 DECODER_FILES = ("model.safetensors", "pytorch_model.bin")
 REPORT_EVERY_S = 5.0  # interval of progress reports

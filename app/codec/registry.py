@@ -1,7 +1,7 @@
 """The codecs by name, as data: this module imports no other module of the service, and no torch.
 
-To add a codec, write a module with a function `load` (see `app.codec.load.Loader`) and add a row
-to `CODECS`.
+To add a codec, write a module with a function `load` (see `app.codec.torch_load.Loader`) and add a
+row to `CODECS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class EncoderInfo:
     """Encoder of a codec, for voice cloning.
 
     Args:
-        loader: `module:function`; see `app.codec.load.EncoderLoader`.
+        loader: `module:function`; see `app.codec.torch_load.EncoderLoader`.
         files: names of the files of its weights.
         free_bytes: least free memory of a GPU that runs it. With less it runs on the CPU.
     """
@@ -35,7 +35,8 @@ class CodecInfo:
     """Properties of a codec that are needed before it is loaded.
 
     Args:
-        loader: `module:function` that loads the decoder; see `app.codec.load.Loader`.
+        loader: `module:function` that loads the decoder; see `app.codec.torch_load.Loader`, or
+            `app.codec.load.BundledLoader` if `bundled`.
         vocabulary: number of codes per codebook.
         cpu_batch_frames: most padded frames in one decode call on a CPU: about 0.3 s of one core,
             the longest time that the next window of a stream waits for a batch of other streams.
@@ -43,8 +44,8 @@ class CodecInfo:
             lengths differ by more are cheaper in two calls.
         graph_frames: default lengths of captured decode calls on a GPU; empty: no graphs.
         graph_frame_step: captured lengths are multiples of it.
-        bundled: True if the weights ship with the service, in float32. CODEC_WEIGHTS and
-            CODEC_DTYPE then have no effect.
+        bundled: True if the weights ship with the service. The codec then runs on the CPU,
+            without torch, and CODEC_WEIGHTS, CODEC_DTYPE and DEVICE have no effect.
         embedded_engine: True if the embedded engine generates codes of this codec.
         encoder: None if the codec cannot clone voices.
         fused_loader: `module:function` that loads its decoder with fused CUDA kernels; see
@@ -87,7 +88,7 @@ CODECS: dict[str, CodecInfo] = {
         fused_loader="app.codec.fused.snac:load",
     ),
     "builtin": CodecInfo(
-        loader="app.codec.builtin.load:load",
+        loader="app.codec.builtin.load:load_builtin_codec",
         vocabulary=65_536,
         cpu_batch_frames=256,
         cpu_overhead_frames=8,

@@ -22,6 +22,8 @@ def ineffective_settings(
             yield f"CODEC_WEIGHTS has no effect on the codec {profile.codec.name}"
         if settings.codec_dtype != "auto":
             yield f"CODEC_DTYPE has no effect on the codec {profile.codec.name}"
+        if settings.device not in ("auto", "cpu"):
+            yield f"DEVICE has no effect on the codec {profile.codec.name}, which runs on the CPU"
     if settings.torch_compile and (why := _uncompiled(settings, profile, devices)):
         yield f"TORCH_COMPILE has no effect {why}"
 

@@ -17,6 +17,7 @@ from app.audio.encoders import make_encoder
 from app.audio.samples import Samples
 from app.audio.stitch import FADE_S, Stitcher
 from app.codec import Codec
+from app.codec.load import CodecOptions, load_codec, pick_devices
 from app.codec.spec import CodecSpec
 from app.config.checks import CONFIG_ERRORS, config_error_message
 from app.config.profiles import ProfileError, load_profile
@@ -94,9 +95,6 @@ def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
         ProfileError: the file was made with another codec.
         LoadError: the codec cannot be loaded.
     """
-    # here, because it imports torch
-    from app.codec.load import CodecOptions, load_codec, pick_devices  # noqa: PLC0415
-
     profile = load_profile(settings.profile_name)
     if profile.codec.name != replay.codec:
         raise ProfileError(
@@ -107,7 +105,7 @@ def _load_codec(replay: ReplayRecord, settings: Settings) -> Codec:
     choice = CodecOptions(
         profile.codec.name, weights, dtype=settings.codec_dtype, left_context_s=left_s, graph_s=()
     )
-    return load_codec(choice, pick_devices(settings.device)[0])
+    return load_codec(choice, pick_devices(profile.codec.name, settings.device)[0])
 
 
 def main(arguments: list[str]) -> None:

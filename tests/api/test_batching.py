@@ -58,7 +58,7 @@ def codec_and_settings(name: str) -> tuple[Codec, Settings]:
         "max_decode_load": 0,
     }  # is let in, whether or not the device keeps up
     if name == "builtin":
-        return load_builtin_codec(device="cpu"), settings_for_tests(max_decode_load=0)
+        return load_builtin_codec(), settings_for_tests(max_decode_load=0)
     if name == "snac":
         snac = load_snac("random", device="cpu", dtype=torch.float32)
         return snac, settings_for_tests(**everybody, model_profile="orpheus", max_batch_frames=64)

@@ -8,11 +8,11 @@ from app.audio.samples import Samples
 from app.codec import Codes, CodeWindow
 from app.codec.builtin.load import load_builtin_codec
 from app.codec.eager import EagerCodec
-from app.codec.fsq import VOCABULARY, codes_to_digits, digits_to_codes
+from app.codec.fsq import VOCABULARY
+from app.codec.fsq_tensors import codes_to_digits, digits_to_codes
 from app.engine.embedded.nar_worker import generate_codes, load_model
 from app.engine.embedded.phonemes import Phonemiser
-from app.engine.embedded.safetensors_metadata import phoneme_ids
-from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.embedded.voices import WEIGHTS, read_phoneme_ids
 from tests.audio_checks import snr_db
 
 pytestmark = pytest.mark.process
@@ -23,15 +23,15 @@ FRAME = 480
 
 @pytest.fixture(scope="module")
 def codec() -> EagerCodec:
-    return load_builtin_codec(device="cpu")
+    return load_builtin_codec()
 
 
 @pytest.fixture(scope="module")
 def spoken() -> Codes:
     """A sentence of the built-in voice."""
-    phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
+    phonemiser = Phonemiser(read_phoneme_ids())
     (piece,) = phonemiser.chunks("The weather is cold and wet today, so please take a coat.")
-    return np.array(generate_codes(load_model(TOKEN_MODEL), piece), np.int32)[:, None]
+    return np.array(generate_codes(load_model(WEIGHTS), piece), np.int32)[:, None]
 
 
 def noise(frames: int, seed: int = 0) -> Codes:

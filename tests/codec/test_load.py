@@ -14,11 +14,12 @@ from torch import Tensor
 
 from app import metrics
 from app.codec import CodeWindow, cuda
-from app.codec import load as loading
+from app.codec import torch_load as loading
 from app.codec.cuda import Cuda, Replay, machine_has_gpu
 from app.codec.eager import EagerCodec
 from app.codec.graph_grid import Grid
-from app.codec.load import CodecOptions, graph_grid, load_codec, load_encoder, pick_devices
+from app.codec.load import CodecOptions, load_codec, load_encoder
+from app.codec.torch_load import graph_grid, pick_devices
 from app.errors import LoadError
 from tests.codec.host import Host
 from tests.fakes import tone_spec
@@ -100,7 +101,6 @@ def test_graph_lengths_are_seconds_and_may_be_none() -> None:
         CodecOptions("snac", "random", graph_s=(0.26, 20.0), max_batch=1), codec
     ) == Grid((1,), (13, 384))
     assert graph_grid(CodecOptions("snac", "random", graph_s=()), codec) is None
-    assert graph_grid(CodecOptions("builtin", "builtin"), codec) is None
 
 
 @pytest.mark.parametrize(("setting", "fails"), [("auto", False), ("float16", True)])

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from app.codec import Report
 from app.codec.eager import EagerCodec
-from app.codec.hub import Report
 from app.codec.load import CodecOptions
 from app.codec.registry import CodecInfo
 from app.codec.spec import CodecSpec

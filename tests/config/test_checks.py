@@ -40,6 +40,12 @@ def told(devices: tuple[str, ...], **values: object) -> list[str]:
         ({"codec_weights": "random"}, CPU, ["CODEC_WEIGHTS has no effect on the codec builtin"]),
         ({"codec_dtype": "bfloat16"}, CPU, ["CODEC_DTYPE has no effect on the codec builtin"]),
         (
+            {"device": "cuda"},
+            CPU,
+            ["DEVICE has no effect on the codec builtin, which runs on the CPU"],
+        ),
+        ({"device": "cpu"}, CPU, []),
+        (
             {"codec_weights": "random", "codec_dtype": "bfloat16", "engine_urls": UNREACHABLE},
             CPU,
             [],

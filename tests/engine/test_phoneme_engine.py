@@ -14,9 +14,8 @@ from app.config.profiles import load_profile
 from app.engine import Generation, Sampling
 from app.engine.embedded.phoneme_engine import PhonemeEngine
 from app.engine.embedded.phonemes import Phonemiser
-from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.silence_trim import LEAD_FRAMES, TAIL_FRAMES
-from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.embedded.voices import read_phoneme_ids
 from app.errors import EngineError, EngineLength, EngineUnreachable, UnsupportedLanguage
 from tests.fakes import UNREACHABLE, FixedEngine
 from tests.live_server import SPEECH, serving, settings_for_tests
@@ -31,7 +30,7 @@ LONG = " ".join(["we walked along the river and talked about the summer"] * 8)
 
 @pytest.fixture(scope="module")
 def phonemiser() -> Phonemiser:
-    return Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
+    return Phonemiser(read_phoneme_ids())
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,9 @@ from app.engine.embedded.phonemes import (
     Phonemiser,
     split_evenly,
 )
-from app.engine.embedded.safetensors_metadata import phoneme_ids
-from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.embedded.voices import read_phoneme_ids
 
-IDS = phoneme_ids(TOKEN_MODEL.read_bytes())
+IDS = read_phoneme_ids()
 SYMBOLS = {number: symbol for symbol, number in IDS.items()}
 SPOKEN = [
     (

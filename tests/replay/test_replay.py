@@ -355,7 +355,7 @@ def ended_by(arguments: list[str]) -> str:
     ("environment", "out", "words"),
     [
         ({"PORT": "abc"}, "out.wav", "setting PORT:"),
-        ({"DEVICE": "cuda:0,cuda:0"}, "out.wav", "DEVICE=cuda:0,cuda:0"),
+        ({"MODEL_PROFILE": "nowhere.toml"}, "out.wav", "nowhere.toml"),
         ({}, "nowhere/out.wav", "nowhere/out.wav"),
     ],
 )

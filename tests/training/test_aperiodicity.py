@@ -7,11 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from app.codec.builtin.decoder import BANDS as POINTS
-from app.codec.builtin.decoder import Decoder, Envelopes, noise_samples
-from app.codec.builtin.load import WEIGHTS, read_decoder
-from app.codec.builtin.pulses import pulses
-from app.codec.fsq import codes_to_digits, digits_to_values
+from app.codec.builtin.decoder import noise_samples
+from app.codec.fsq_tensors import codes_to_digits, digits_to_values
 from app.engine.embedded.voices import VOICES
 from training.aperiodicity import (
     BANDS,
@@ -25,8 +22,12 @@ from training.aperiodicity import (
 from training.cast import TIMBRES
 from training.codec import SpeechExcerpts, nearest_frames
 from training.codec_encoder import load_builtin_encoder
+from training.networks.codec_decoder import BANDS as POINTS
+from training.networks.codec_decoder import Decoder, Envelopes, read_decoder
+from training.networks.pulses import pulses
 from training.teacher import SAMPLES_PER_PITCH, Spoken, Teacher
 from training.utterances import SpeechSet
+from training.weight_files import Weights
 
 pytestmark = pytest.mark.process
 
@@ -83,7 +84,7 @@ def test_flat_envelopes_have_the_odds_that_their_sounds_show() -> None:
     )
     powers = [
         decoder.spectrum(sound).abs().square()[..., 40:440].mean()
-        for sound in (train, noise_samples())
+        for sound in (train, torch.from_numpy(noise_samples()).unsqueeze(0))
     ]
     assert abs(torch.log(powers[0] / powers[1]).item() - PULSES_OVER_NOISE) < 0.05
 
@@ -130,7 +131,7 @@ def test_the_codec_that_ships_keeps_to_that(voice: str) -> None:
     )
     numbers = digits_to_values(codes_to_digits(torch.as_tensor(codes).unsqueeze(0)))
     with torch.inference_mode():
-        levels = read_decoder(WEIGHTS.read_bytes()).predict_envelopes(
+        levels = read_decoder(Weights().decoder.read_bytes()).predict_envelopes(
             numbers, torch.ones(numbers.shape[:2], dtype=torch.bool)
         )
     share = noise_log_odds(levels)[0].sigmoid().numpy()

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from app.codec import CodeWindow
-from app.codec.builtin.load import builtin_codec, read_decoder
-from app.codec.fsq import LEVELS, digits_to_values
+from app.codec.fsq import LEVELS
+from app.codec.fsq_tensors import digits_to_values
 from training import codec
 from training.encode import load_encoder
+from training.networks.codec_decoder import read_decoder, torch_codec
 from training.teacher import SAMPLES_PER_PITCH
 from training.utterances import SpeechSet
 
@@ -101,7 +102,7 @@ def test_the_codec_is_trained_and_saved_as_the_service_loads_it(data: Path, tmp_
     encoder = load_encoder(folder / WEIGHTS[0])
     codes = encoder.encode(np.zeros(4800, np.float32))
     assert codes.shape == (10, 1)
-    (samples,) = builtin_codec(read_decoder((folder / WEIGHTS[1]).read_bytes()), "cpu").decode(
+    (samples,) = torch_codec(read_decoder((folder / WEIGHTS[1]).read_bytes())).decode(
         [CodeWindow(codes)]
     )
     assert len(samples) == 4800

@@ -10,8 +10,7 @@ from app.codec.builtin.load import load_builtin_codec
 from app.codec.eager import EagerCodec
 from app.engine.embedded.nar_worker import generate_codes, load_model
 from app.engine.embedded.phonemes import Phonemiser
-from app.engine.embedded.safetensors_metadata import phoneme_ids
-from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.embedded.voices import WEIGHTS, read_phoneme_ids
 from training.codec_encoder import BuiltinEncoder, LogMel, load_builtin_encoder
 
 torch.set_num_threads(1)
@@ -20,7 +19,7 @@ FRAME = 480
 
 @pytest.fixture(scope="module")
 def codec() -> EagerCodec:
-    return load_builtin_codec(device="cpu")
+    return load_builtin_codec()
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +30,9 @@ def encoder() -> BuiltinEncoder:
 @pytest.fixture(scope="module")
 def spoken() -> Codes:
     """A sentence of the built-in voice."""
-    phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
+    phonemiser = Phonemiser(read_phoneme_ids())
     (piece,) = phonemiser.chunks("The weather is cold and wet today, so please take a coat.")
-    return np.array(generate_codes(load_model(TOKEN_MODEL), piece), np.int32)[:, None]
+    return np.array(generate_codes(load_model(WEIGHTS), piece), np.int32)[:, None]
 
 
 def test_speech_survives_the_round_trip(

@@ -8,7 +8,7 @@ import torch
 import yaml
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from app.codec.fsq import codes_to_digits
+from app.codec.fsq_tensors import codes_to_digits
 from app.engine.embedded.voices import VOICES
 from app.text.prompt import render
 from training import export

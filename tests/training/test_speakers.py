@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from app.codec import CodeWindow
-from app.engine.embedded.nar_worker import load_model
 from app.engine.embedded.phonemes import Phonemiser
 from app.engine.embedded.voices import VOICES
 from training.encode import load_encoder
 from training.export import expand
 from training.language_model import END_ROW, NEVER_ROW, SPEECH_START, LanguageModel, Shape
+from training.networks.token_model import read_token_model
 from training.speakers import (
     CodecSpeaker,
     Line,
@@ -117,7 +117,7 @@ def test_the_pieces_of_a_line_are_decoded_as_one() -> None:
 
 
 def test_the_one_pass_model_has_both_voices() -> None:
-    model = load_model(Weights().token_model)
+    model = read_token_model(Weights().token_model.read_bytes())
     ids = two_lines()[1].chunks
     lark, heron = (speak_nar(model, ids, voice)[0] for voice in VOICES)
     assert lark != heron

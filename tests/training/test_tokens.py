@@ -8,9 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from app.codec.fsq import codes_to_digits
-from app.engine.embedded.nar import TokenModel
-from app.engine.embedded.safetensors_metadata import phoneme_ids
+from app.codec.fsq_tensors import codes_to_digits
 from training import tokens_lm, tokens_nar
 from training.language_model import (
     END_ROW,
@@ -22,6 +20,8 @@ from training.language_model import (
     read_language_model,
 )
 from training.loop import Measured
+from training.networks.token_model import TokenModel
+from training.safetensors_metadata import phoneme_ids
 from training.teacher import phoneme_table
 from training.utterances import SpeechSet
 

@@ -21,8 +21,7 @@ from app.config.settings import Settings
 from app.engine import Engine, Generation, Sampling
 from app.engine.embedded.engine import BuiltinEngine
 from app.engine.embedded.phonemes import PhonemeChunk, Phonemiser
-from app.engine.embedded.safetensors_metadata import phoneme_ids
-from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.embedded.voices import read_phoneme_ids
 from app.engine.vllm.client import VllmEngine
 from app.text.prompt import render
 from tests.live_server import SPEECH, Served, serving, settings_for_tests
@@ -75,7 +74,7 @@ def served_voice(url: str) -> Settings:
 @pytest.fixture(scope="module")
 def pieces() -> list[list[int]]:
     """The phonemes of each text; none is so long that it is cut."""
-    phonemiser = Phonemiser(phoneme_ids(TOKEN_MODEL.read_bytes()))
+    phonemiser = Phonemiser(read_phoneme_ids())
     found = [phonemiser.chunks(text) for text in TEXTS]
     assert {len(cut) for cut in found} == {1}
     return [cut[0].ids for cut in found]
@@ -115,7 +114,7 @@ def generated(model: LanguageModel, pieces: list[list[int]]) -> list[list[int]]:
 
 async def greedy(engine: VllmEngine, ids: list[int], voice: str) -> tuple[list[int], Generation]:
     """The likeliest tokens for padded phoneme ids, by vLLM."""
-    symbols = {number: symbol for symbol, number in phoneme_ids(TOKEN_MODEL.read_bytes()).items()}
+    symbols = {number: symbol for symbol, number in read_phoneme_ids().items()}
     prompt = render(
         PROFILE.prompt, voice=voice, phonemes="".join(symbols[number] for number in ids[1:-1])
     )
@@ -141,7 +140,7 @@ async def test_speech_is_understood_as_well_as_the_embedded_engine_s(url: str) -
 
 async def heard(judge: Judge, settings: Settings, engine: Engine | None = None) -> list[str]:
     """Return a recogniser's transcript of each text, spoken by a service at temperature 0."""
-    async with serving(engine, load_builtin_codec(device="cpu"), settings) as service:
+    async with serving(engine, load_builtin_codec(), settings) as service:
         return [
             judge.transcribe(await spoken(service, text, voice), RATE_HZ) for text, voice in SPOKEN
         ]
@@ -164,7 +163,7 @@ async def test_a_seed_repeats_a_sampled_answer(url: str, stream: bool) -> None:
         "response_format": "pcm",
         "stream": stream,
     }
-    async with serving(None, load_builtin_codec(device="cpu"), served_voice(url)) as service:
+    async with serving(None, load_builtin_codec(), served_voice(url)) as service:
         answers = [
             await service.client.post(SPEECH, json={**body, "seed": seed}) for seed in (1, 1, 2)
         ]

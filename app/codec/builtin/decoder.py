@@ -1,199 +1,99 @@
-# pyright: reportUnknownMemberType=false
 """Decoder of the built-in codec: codes to pitch and envelopes, which filter pulses and noise.
 
 A harmonic-plus-noise vocoder, as in Neural Source-Filter models (Wang et al. 2019,
 arXiv:1904.12088), with minimum-phase filters from the cepstra of the envelopes (Oppenheim and
-Schafer). The network does not predict phases. Voices sound less rough than from an inverse
-transform of predicted phases.
+Schafer). The networks do not predict phases. Voices sound less rough than from an inverse
+transform of predicted phases. `training/networks/codec_decoder.py` is the same decoder in torch.
 """
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple, cast
+from pathlib import Path
+from typing import cast
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from numpy.typing import NDArray
 
-from app.codec.builtin.convnext import ConvNeXtBlock
 from app.codec.builtin.pulses import STEP_SAMPLES, pulses
-from app.codec.fsq import DIGITS, codes_to_digits, digits_to_values
-from app.codec.overlap_add import overlap_add
+from app.codec.fsq import codes_to_digits, digits_to_values
+from app.codec.padded_batch import PaddedBatch
+from app.onnx_network import OnnxNetwork
 
 FFT_SAMPLES = 960
-BINS = FFT_SAMPLES // 2 + 1
 STEPS_PER_FRAME = 2
 FRAME_SAMPLES = STEPS_PER_FRAME * STEP_SAMPLES
-BANDS = 80
-CHANNELS = 192
-PITCH_CHANNELS = 128
-MAX_LOG_HARMONIC = 4.0  # maximum log magnitude of the envelope of the pulses
-MAX_LOG_NOISE = 5.0  # maximum log magnitude of the envelope of the noise
-# Offset and scale of the network's output for the logarithm of the pitch in Hz.
-MIDDLE_PITCH = 5.1
-PITCH_SPREAD = 0.5
 NOISE_STEPS = 512  # period of the noise: 5.12 s
 
-
-class Envelopes(NamedTuple):
-    """Logarithms of two envelopes at 80 points on the mel scale: (batch, steps, 80) each."""
-
-    harmonic: Tensor
-    noise: Tensor
+Floats = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
 
 
-class FrameNetwork(nn.Module):
-    """Digit values of codes to outputs of each step: ConvNeXt blocks at 50 Hz, then at 100 Hz.
-
-    The first block has a look-ahead of two frames; the others are causal.
-    """
-
-    def __init__(self, channels: int, frame_blocks: int, step_blocks: int, outputs: int) -> None:
-        super().__init__()
-        wide = 3 * channels
-        self.embed = nn.Linear(DIGITS, channels)
-        self.frame_blocks = nn.Sequential(
-            ConvNeXtBlock(channels, wide, look_ahead=2),
-            *(ConvNeXtBlock(channels, wide) for _ in range(frame_blocks - 1)),
-        )
-        self.upsample = nn.Linear(channels, STEPS_PER_FRAME * channels)
-        self.step_blocks = nn.Sequential(
-            *(ConvNeXtBlock(channels, wide) for _ in range(step_blocks))
-        )
-        self.norm = nn.LayerNorm(channels)
-        self.head = nn.Linear(channels, outputs)
-
-    def forward(self, values: Tensor, valid: Tensor) -> Tensor:
-        """(batch, frames, 8) and the mask of real frames -> (batch, frames * 2, outputs).
-
-        The padding does not affect a row: only the first block looks ahead, and its input is zero
-        in the padding, as after the end of a signal.
-        """
-        hidden = self.frame_blocks(self.embed(values) * valid.unsqueeze(-1))
-        hidden = self.upsample(hidden).unflatten(-1, (STEPS_PER_FRAME, -1)).flatten(1, 2)
-        return self.head(self.norm(self.step_blocks(hidden)))
-
-
-class Decoder(nn.Module):
+class Decoder:
     """Codes to samples. The pitch is float64, because its errors accumulate in the phase."""
 
-    window: Tensor
-    bands: Tensor
-    fold: Tensor
-    noise: Tensor
+    def __init__(self, folder: Path) -> None:
+        """Read the networks.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.envelopes = FrameNetwork(CHANNELS, frame_blocks=5, step_blocks=2, outputs=2 * BANDS)
-        self.pitch = FrameNetwork(PITCH_CHANNELS, frame_blocks=4, step_blocks=1, outputs=2)
-        self.register_buffer("window", torch.hann_window(FFT_SAMPLES), persistent=False)
-        self.register_buffer("bands", band_interpolation(), persistent=False)
-        self.register_buffer("fold", minimum_phase_fold(), persistent=False)
-        self.register_buffer("noise", self.spectrum(noise_samples()).squeeze(0), persistent=False)
-
-    def forward(self, codes: Tensor, valid: Tensor, first_frame: Tensor) -> Tensor:
-        """Decode to samples (batch, frames * 480).
-
-        Args:
-            codes: (batch, frames).
-            valid: mask of the real codes (batch, frames).
-            first_frame: position of each row in its stream (batch,).
+        `codec_pitch.onnx`: digit values (batch, frames, 8) and the mask of real frames, both
+        float64, to the pitch in Hz (batch, frames * 2), 0 where unvoiced. `codec_filters.onnx`: the
+        same in float32 to spectra (batch, frames * 2, 481): real and imaginary part of the filter
+        of the pulses, and the gain of the noise.
         """
-        values = digits_to_values(codes_to_digits(codes))
-        pitch_hz = self.predict_pitch(values, valid)
-        own_steps = torch.arange(pitch_hz.shape[1], device=codes.device)
-        steps = own_steps + STEPS_PER_FRAME * first_frame.unsqueeze(1)
-        noise = self.noise[steps % NOISE_STEPS]
-        envelopes = self.predict_envelopes(values, valid)
-        return self.synthesise(envelopes, valid, pitch_hz, first_frame * FRAME_SAMPLES, noise)
+        self._pitch = OnnxNetwork(folder / "codec_pitch.onnx")
+        self._filters = OnnxNetwork(folder / "codec_filters.onnx")
+        turns = np.arange(FFT_SAMPLES) / FFT_SAMPLES
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * turns)).astype(np.float32)
+        self._noise = self._spectrum(noise_samples()[None])[0]
 
-    def predict_pitch(self, values: Tensor, valid: Tensor) -> Tensor:
-        """Digit values (batch, frames, 8) -> pitch in Hz (batch, steps), 0 where unvoiced.
+    def decode(self, batch: PaddedBatch) -> Floats:
+        """Decode to samples (rows, frames * 480); the rows do not affect each other."""
+        values = digits_to_values(codes_to_digits(batch.codes[..., 0]))
+        valid = batch.valid
+        source = pulses(self._predict_pitch(values, valid), batch.first_frames * FRAME_SAMPLES)
+        source *= np.repeat(valid, FRAME_SAMPLES, axis=1)
+        filters = self._filters(values=values, valid=valid.astype(np.float32))
+        real, imaginary, noise_gain = cast("list[Floats]", filters)
+        spectrum = self._spectrum(source) * (real + 1j * imaginary)
+        steps = np.arange(noise_gain.shape[1], dtype=np.int64)
+        steps = steps + STEPS_PER_FRAME * batch.first_frames[:, None]
+        spectrum += self._noise[steps % NOISE_STEPS] * noise_gain
+        return self._overlap_add(spectrum, np.repeat(valid, STEPS_PER_FRAME, axis=1))
 
-        The padding repeats the last pitch of its row.
-        """
-        outputs = self.pitch(values.to(self.pitch.head.weight.dtype), valid)
-        logarithm, voicing = split_pitch_outputs(outputs)
-        pitch_hz = torch.where(voicing > 0, logarithm.exp(), 0)
-        last = STEPS_PER_FRAME * valid.sum(1, keepdim=True) - 1
-        return pitch_hz.gather(1, torch.arange(pitch_hz.shape[1], device=last.device).minimum(last))
+    def _predict_pitch(self, values: Floats, valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the pitch in Hz (rows, steps); the padding repeats the last pitch of its row."""
+        (outputs,) = self._pitch(values=values.astype(np.float64), valid=valid.astype(np.float64))
+        pitch_hz = cast("NDArray[np.float64]", outputs)
+        last = STEPS_PER_FRAME * valid.sum(1, keepdims=True) - 1
+        steps = np.minimum(np.arange(pitch_hz.shape[1], dtype=np.int64), last)
+        return np.take_along_axis(pitch_hz, steps, axis=1)
 
-    def predict_envelopes(self, values: Tensor, valid: Tensor) -> Envelopes:
-        """Digit values (batch, frames, 8) -> the envelopes of pulses and noise."""
-        harmonic, noise = self.envelopes(values, valid).float().chunk(2, -1)
-        return Envelopes((harmonic - 3).clamp(max=MAX_LOG_HARMONIC), noise - 4)
-
-    def synthesise(
-        self,
-        envelopes: Envelopes,
-        valid: Tensor,
-        pitch_hz: Tensor,
-        first_sample: Tensor,
-        noise: Tensor,
-    ) -> Tensor:
-        """Filter pulses at a pitch, and noise, with the envelopes.
-
-        `noise`: its spectrum (batch, steps, 481).
-        """
-        real = valid.repeat_interleave(STEPS_PER_FRAME, dim=1)
-        real_samples = real.repeat_interleave(STEP_SAMPLES, dim=1)
-        source = pulses(pitch_hz.double(), first_sample) * real_samples
-        voice = self.minimum_phase(envelopes.harmonic @ self.bands)
-        aspiration = (envelopes.noise @ self.bands).clamp(max=MAX_LOG_NOISE).exp()
-        return self._overlap_add(self.spectrum(source) * voice + noise * aspiration, real)
-
-    def minimum_phase(self, log_magnitude: Tensor) -> Tensor:
-        """(..., 481) -> the complex spectrum of the minimum-phase filter with these magnitudes."""
-        cepstrum = cast(Tensor, torch.fft.irfft(log_magnitude, FFT_SAMPLES)) * self.fold
-        spectrum = cast(Tensor, torch.fft.rfft(cepstrum))
-        return torch.polar(spectrum.real.exp(), spectrum.imag)
-
-    def spectrum(self, samples: Tensor) -> Tensor:
-        """(batch, steps * 240) -> (batch, steps, 481); step i is centred on sample 240 i + 120."""
+    def _spectrum(self, samples: Floats) -> Spectra:
+        """(rows, steps * 240) -> (rows, steps, 481); step i is centred on sample 240 i + 120."""
         side = (FFT_SAMPLES - STEP_SAMPLES) // 2
-        padded = functional.pad(samples, (side, side))
-        return torch.stft(
-            padded, FFT_SAMPLES, STEP_SAMPLES, window=self.window, center=False, return_complex=True
-        ).transpose(1, 2)
+        padded = np.pad(samples, ((0, 0), (side, side)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES, axis=1)
+        return cast("Spectra", np.fft.rfft(windows[:, ::STEP_SAMPLES] * self._window))
 
-    def _overlap_add(self, spectrum: Tensor, real: Tensor) -> Tensor:
+    def _overlap_add(self, spectrum: Spectra, real: NDArray[np.bool_]) -> Floats:
         """Overlap-add windowed inverse transforms; divide by the window sum of the real steps."""
-        window = self.window * real.unsqueeze(-1)
-        steps = cast(Tensor, torch.fft.irfft(spectrum, FFT_SAMPLES))
-        envelope = overlap_add(self.window * window, STEP_SAMPLES)
-        return overlap_add(steps * window, STEP_SAMPLES) / envelope.clamp_min(1e-3)
+        window = self._window * real[..., None]
+        waves = cast("Floats", np.fft.irfft(spectrum, FFT_SAMPLES))
+        envelope = _overlap_add(self._window * window)
+        np.maximum(envelope, 1e-3, out=envelope)
+        return _overlap_add(waves * window) / envelope
 
 
-def split_pitch_outputs(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs of the pitch network (..., 2) -> logarithm of the pitch in Hz, and voicing.
-
-    Voicing is above 0 where voiced.
-    """
-    return MIDDLE_PITCH + PITCH_SPREAD * outputs[..., 0], outputs[..., 1]
-
-
-def band_interpolation(bins: int = BINS) -> Tensor:
-    """Matrix (80, bins) that interpolates linearly from 80 points on the mel scale to the bins."""
-    top_mel = 2595 * math.log10(1 + 12_000 / 700)
-    place = 2595 * np.log10(1 + np.linspace(0, 12_000, bins) / 700) / top_mel * (BANDS - 1)
-    below = place.astype(int).clip(0, BANDS - 2)
-    matrix = np.zeros((BANDS, bins), np.float32)
-    matrix[below, np.arange(bins)] = 1 - (place - below)
-    matrix[below + 1, np.arange(bins)] = place - below
-    return torch.as_tensor(matrix)
+def _overlap_add(waves: Floats) -> Floats:
+    """(rows, steps, 960) -> (rows, steps * 240); step i is centred on sample 240 i + 120."""
+    rows, steps, width = waves.shape
+    parts = width // STEP_SAMPLES
+    total = np.zeros((rows, steps + parts - 1, STEP_SAMPLES), np.float32)
+    for part in range(parts):
+        total[:, part : part + steps] += waves[..., part * STEP_SAMPLES : (part + 1) * STEP_SAMPLES]
+    cut = (width - STEP_SAMPLES) // 2
+    return total.reshape(rows, -1)[:, cut : cut + steps * STEP_SAMPLES]
 
 
-def minimum_phase_fold() -> Tensor:
-    """Weights (960,) that fold a real cepstrum onto its causal half."""
-    fold = torch.zeros(FFT_SAMPLES)
-    fold[0] = fold[FFT_SAMPLES // 2] = 1
-    fold[1 : FFT_SAMPLES // 2] = 2
-    return fold
-
-
-def noise_samples() -> Tensor:
-    """White noise of unit power with a fixed seed: (1, 512 * 240)."""
-    noise = np.random.default_rng(0).standard_normal(NOISE_STEPS * STEP_SAMPLES, np.float32)
-    return torch.as_tensor(noise).unsqueeze(0)
+def noise_samples() -> Floats:
+    """White noise of unit power with a fixed seed: (512 * 240,)."""
+    return np.random.default_rng(0).standard_normal(NOISE_STEPS * STEP_SAMPLES, np.float32)

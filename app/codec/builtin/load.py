@@ -1,22 +1,19 @@
-"""The built-in codec: decodes 50 codes a second to 24 kHz audio, on one CPU core."""
+"""The built-in codec: decodes 50 codes a second to 24 kHz audio, on one CPU core, without torch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from safetensors.torch import load as load_tensors
-from torch import Tensor, nn
-
+from app.audio.samples import Samples
+from app.codec import CodeWindow
 from app.codec.builtin.decoder import FRAME_SAMPLES, Decoder
 from app.codec.builtin.pulses import SAMPLE_RATE_HZ
-from app.codec.eager import EagerCodec
 from app.codec.fsq import VOCABULARY
-from app.codec.hub import Report
-from app.codec.load import CodecOptions
+from app.codec.padded_batch import PaddedBatch, trim_context
 from app.codec.spec import CodecSpec
 
-WEIGHTS = Path(__file__).parents[2] / "weights" / "codec_decoder.safetensors"
+WEIGHTS = Path(__file__).parents[2] / "weights"
 
 # The context is the receptive field, in frames.
 # Past: the phase depends on two blocks of pitch (50), the pitch on the causal blocks of its network
@@ -36,32 +33,18 @@ SPEC = CodecSpec(
 )
 
 
-def builtin_codec(decoder: Decoder, device: str) -> EagerCodec:
-    """Make a codec of a decoder, in float32 (the pitch in float64)."""
-    nn.Module.to(decoder.eval().requires_grad_(False), device)
-    decoder.pitch.double()
+class BuiltinCodec:
+    """The `Codec` around the decoder. Several threads may decode at once."""
 
-    def network(codes: Tensor, first_frames: Tensor, frames: Tensor | None) -> Tensor:
-        codes = codes[..., 0]
-        place = torch.arange(codes.shape[1], device=codes.device)
-        lengths = torch.ones_like(first_frames) * codes.shape[1] if frames is None else frames
-        return decoder(codes, lengths.unsqueeze(1) > place, first_frames)
+    def __init__(self, decoder: Decoder) -> None:
+        self.spec = SPEC
+        self._decoder = decoder
 
-    return EagerCodec(SPEC, network, device)
+    def decode(self, windows: Sequence[CodeWindow]) -> list[Samples]:
+        batch = PaddedBatch.of(windows)
+        return trim_context(self._decoder.decode(batch), windows, SPEC.samples_per_frame)
 
 
-def read_decoder(weights: bytes) -> Decoder:
-    """Read a decoder from the bytes of a safetensors file, into float32."""
-    decoder = Decoder()
-    decoder.load_state_dict(load_tensors(weights))
-    return decoder.float()
-
-
-def load(options: CodecOptions, device: str, dtype: torch.dtype, report: Report) -> EagerCodec:
-    """Load the codec for the service; see `Loader`. Its weights and type are fixed."""
-    return load_builtin_codec(device=device)
-
-
-def load_builtin_codec(*, device: str) -> EagerCodec:
+def load_builtin_codec() -> BuiltinCodec:
     """Load the decoder that ships with the service (float16 on disk, float32 in use)."""
-    return builtin_codec(read_decoder(WEIGHTS.read_bytes()), device)
+    return BuiltinCodec(Decoder(WEIGHTS))

@@ -11,10 +11,10 @@ phase depends on two blocks of pitch only.
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 24_000
 STEP_SAMPLES = 240
@@ -23,50 +23,55 @@ HIGHEST_HARMONIC_HZ = 11_500
 UNVOICED_HZ = 120.0  # pitch at which the phase advances in unvoiced steps
 LOUDNESS = 1 / 60  # gain, times the square root of the pitch: equal power at any pitch
 
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
 
-def phases(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
-    """Compute phases in cycles, 0 to 1, float64.
+
+def phases(pitch_hz: Doubles, first_sample: Integers) -> Doubles:
+    """Compute phases in cycles, 0 to 1.
 
     Args:
-        pitch_hz: pitch at each sample (batch, samples), float64.
+        pitch_hz: pitch at each sample (batch, samples).
         first_sample: position of each row in its stream (batch,). Phases in the first two blocks of
             a row are correct only if its stream begins there.
     """
-    cycles = functional.pad((pitch_hz / SAMPLE_RATE_HZ).cumsum(1), (1, 0))
-    own = torch.arange(1, cycles.shape[1], device=pitch_hz.device)
-    into_block = (first_sample.unsqueeze(1) + own) % BLOCK_SAMPLES
-    block_start = (own - into_block).clamp_min(0)
-    at_start = cycles.gather(1, block_start)
-    at_previous = cycles.gather(1, (block_start - BLOCK_SAMPLES).clamp_min(0))
-    bend = wrapped(at_start - at_previous)
+    cycles = np.zeros((pitch_hz.shape[0], pitch_hz.shape[1] + 1))
+    np.cumsum(pitch_hz / SAMPLE_RATE_HZ, axis=1, out=cycles[:, 1:])
+    own = np.arange(1, cycles.shape[1])
+    into_block = (first_sample[:, None] + own) % BLOCK_SAMPLES
+    block_start = np.maximum(own - into_block, 0)
+    previous_start = np.maximum(block_start - BLOCK_SAMPLES, 0)
+    at_start = np.take_along_axis(cycles, block_start, axis=1)
+    bend = wrapped(at_start - np.take_along_axis(cycles, previous_start, axis=1))
     running = cycles[:, 1:] - at_start + bend * (1 - into_block / BLOCK_SAMPLES)
-    return running - running.floor()
+    return running - np.floor(running)
 
 
-def wrapped(cycles: Tensor) -> Tensor:
+def wrapped(cycles: Doubles) -> Doubles:
     """Wrap phases to -0.5 to 0.5 cycles."""
-    return cycles - cycles.round()
+    return cycles - np.round(cycles)
 
 
-def pulses(pitch_hz: Tensor, first_sample: Tensor) -> Tensor:
-    """Pitch at each step (batch, steps), float64, 0 where unvoiced -> (batch, steps * 240) float32.
+def pulses(pitch_hz: Doubles, first_sample: Integers) -> NDArray[np.float32]:
+    """Pitch at each step (batch, steps), 0 where unvoiced -> (batch, steps * 240).
 
     Closed form of the sum of cosines below 11.5 kHz: sin((H + 1/2) t) / (2 sin(t / 2)) - 1/2.
     """
     voiced = pitch_hz > 0
-    sample_hz = _between(torch.where(voiced, pitch_hz, UNVOICED_HZ))
+    sample_hz = _interpolate(np.where(voiced, pitch_hz, UNVOICED_HZ))
     angle = 2 * math.pi * phases(sample_hz, first_sample)
-    harmonics = (HIGHEST_HARMONIC_HZ / sample_hz).floor()
-    half = (angle / 2).sin()
-    at_peak = half.abs() < 1e-3
-    train = ((harmonics + 0.5) * angle).sin() / torch.where(at_peak, 1.0, 2 * half) - 0.5
-    train = torch.where(at_peak, harmonics, train) * sample_hz.sqrt() * LOUDNESS
-    return (train * (_between(voiced.double()) > 0.5)).float()
+    harmonics = np.floor(HIGHEST_HARMONIC_HZ / sample_hz)
+    half = np.sin(angle / 2)
+    at_peak = np.abs(half) < 1e-3
+    train = np.sin((harmonics + 0.5) * angle) / np.where(at_peak, 1.0, 2 * half) - 0.5
+    train = np.where(at_peak, harmonics, train) * np.sqrt(sample_hz) * LOUDNESS
+    return (train * (_interpolate(voiced.astype(float)) > 0.5)).astype(np.float32)
 
 
-def _between(steps: Tensor) -> Tensor:
+def _interpolate(steps: Doubles) -> Doubles:
     """Interpolate steps (batch, steps) linearly; each is at the middle of its 240 samples."""
-    joined = functional.interpolate(
-        steps.unsqueeze(1), scale_factor=STEP_SAMPLES, mode="linear", align_corners=False
-    )
-    return joined.squeeze(1)
+    held = np.pad(steps, ((0, 0), (1, 1)), mode="edge")[..., None]
+    share = (np.arange(STEP_SAMPLES) + 0.5) / STEP_SAMPLES
+    joined = held[:, :-1] * (1 - share) + held[:, 1:] * share
+    half = STEP_SAMPLES // 2
+    return joined.reshape(len(steps), -1)[:, half:-half]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.codec.fsq import DIGITS, codes_to_digits, digits_to_values
+from app.codec.fsq import DIGITS
+from app.codec.fsq_tensors import codes_to_digits, digits_to_values
 from app.codec.neucodec.packed_linear import Linear
 from app.codec.overlap_add import overlap_add
 

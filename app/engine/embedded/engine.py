@@ -12,9 +12,8 @@ from app.cpu_contention import busy_cores, cores
 from app.engine import EngineCost, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.embedded.nar_worker import NarWorker
 from app.engine.embedded.phonemiser_thread import PhonemisedText, PhonemiserThread
-from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.token_budget import BudgetExhausted, TokenBudget
-from app.engine.embedded.voices import TOKEN_MODEL, VOICES
+from app.engine.embedded.voices import VOICES, WEIGHTS, read_phoneme_ids
 from app.errors import EngineError, LoadError, UnsupportedLanguage, VoiceNotFound
 from app.text.prompt import parse, render
 
@@ -67,8 +66,8 @@ class BuiltinEngine:
     After a cancellation the thread still finishes its current sentence or chunk.
     """
 
-    def __init__(self, weights: Path = TOKEN_MODEL) -> None:
-        """`weights`: the model's safetensors file."""
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        """`weights`: the folder of the networks."""
         self._phonemiser = PhonemiserThread()
         self._totals: deque[Totals] = deque(
             maxlen=AVERAGED_CHUNKS
@@ -82,9 +81,7 @@ class BuiltinEngine:
             LoadError: a weights file cannot be read.
         """
         try:
-            await self._phonemiser.start(
-                phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes))
-            )
+            await self._phonemiser.start(await asyncio.to_thread(read_phoneme_ids))
             await self._model.start()
             await self._measure()
         except OSError as exc:

@@ -2,117 +2,70 @@
 
 The model is non-autoregressive, like FastSpeech (Ren et al. 2019, arXiv:1905.09263). The text
 encoder predicts the duration of each phoneme. Phonemes are repeated over their frames. The frame
-decoder predicts the eight digits of each frame's code.
+decoder predicts the eight digits of each frame's code. `training/networks/token_model.py` is the
+same model in torch.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
-from app.codec.builtin.convnext import ConvNeXtBlock
-from app.codec.fsq import DIGITS, LEVELS, digits_to_codes
+from app.codec.fsq import digits_to_codes
+from app.onnx_network import OnnxNetwork
 
-PHONEMES = 178
-TEXT_CHANNELS = 192
-FRAME_CHANNELS = 224
-HEADS = 4
-POSITION_FEATURES = 6
 FRAMES_PER_UNIT = 1.25  # durations count units of 25 ms, frames last 20 ms
-ROTARY_BASE = 10_000
+
+Floats = NDArray[np.float32]
 
 
-class TransformerBlock(nn.Module):
-    """Pre-norm self-attention with rotary positions, then a feed-forward layer."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(channels)
-        self.query_key_value = nn.Linear(channels, 3 * channels)
-        self.output = nn.Linear(channels, channels)
-        self.feed_norm = nn.LayerNorm(channels)
-        self.expand = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(3 * channels, channels)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map (batch, steps, channels) to the same shape."""
-        batch, steps, channels = hidden.shape
-        joint = self.query_key_value(self.attention_norm(hidden)).view(
-            batch, steps, 3, HEADS, channels // HEADS
-        )
-        query, key, value = joint.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(rotate(query), rotate(key), value)
-        hidden = hidden + self.output(mixed.transpose(1, 2).reshape(batch, steps, channels))
-        return hidden + self.project(
-            functional.gelu(self.expand(self.feed_norm(hidden)), approximate="tanh")
-        )
-
-
-def rotate(heads: Tensor) -> Tensor:
-    """Apply rotary position embedding to neighbouring pairs (Su et al. 2021, arXiv:2104.09864)."""
-    steps, width = heads.shape[-2:]
-    rate = ROTARY_BASE ** -(torch.arange(0, width, 2) / width)
-    angle = torch.arange(steps).unsqueeze(1) * rate
-    cos, sin = angle.cos(), angle.sin()
-    even, odd = heads[..., ::2], heads[..., 1::2]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
-
-
-class TokenModel(nn.Module):
+class TokenModel:
     """Phoneme ids of one sentence to codes. 3.6 M parameters, 20-30 ms a sentence on one core."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        text, frame = TEXT_CHANNELS, FRAME_CHANNELS
-        self.embedding = nn.Embedding(PHONEMES, text)
-        self.text_blocks = nn.Sequential(
-            *(ConvNeXtBlock(text, 3 * text, look_ahead=3) for _ in range(2)),
-            *(TransformerBlock(text) for _ in range(3)),
-        )
-        self.text_norm = nn.LayerNorm(text)
-        self.duration_block = ConvNeXtBlock(text, 2 * text, kernel=3, look_ahead=1)
-        self.duration_head = nn.Linear(text, 1)
-        self.frame_embed = nn.Linear(text + POSITION_FEATURES, frame)
-        self.frame_blocks = nn.Sequential(
-            *(ConvNeXtBlock(frame, 3 * frame, look_ahead=3) for _ in range(6))
-        )
-        self.frame_norm = nn.LayerNorm(frame)
-        self.frame_head = nn.Linear(frame, DIGITS * LEVELS)
+    def __init__(self, folder: Path) -> None:
+        """Read the networks.
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Map phoneme ids (phonemes,) to argmax codes (frames,) and durations in 25 ms units."""
-        text = self.text_norm(self.text_blocks(self.embedding(ids).unsqueeze(0)))
-        log_units = self.duration_head(self.duration_block(text))[0, :, 0]
-        units = log_units.exp().round().clamp_min(1)
+        `token_text.onnx`: phoneme ids (phonemes,) to vectors (phonemes, 192) and durations in 25 ms
+        units (phonemes,). `token_frames.onnx`: vectors and position features of the frames
+        (frames, 198) to the digits of their codes (frames, 8).
+        """
+        self._text = OnnxNetwork(folder / "token_text.onnx")
+        self._frames = OnnxNetwork(folder / "token_frames.onnx")
+
+    def predict(self, ids: Sequence[int]) -> tuple[list[int], Floats]:
+        """Map phoneme ids to the most likely codes, and to the durations in 25 ms units."""
+        text, units = cast("list[Floats]", self._text(ids=np.array(ids, np.int64)))
         phoneme, position = align(units)
-        frames = self.frame_embed(torch.cat((text[0, phoneme], position), -1)).unsqueeze(0)
-        logits = self.frame_head(self.frame_norm(self.frame_blocks(frames)))
-        return digits_to_codes(logits.view(-1, DIGITS, LEVELS).argmax(-1)), units
+        (digits,) = self._frames(frames=np.concatenate((text[phoneme], position), -1))
+        codes = digits_to_codes(cast("NDArray[np.int64]", digits))
+        return cast("list[int]", codes.tolist()), units
 
 
-def align(units: Tensor) -> tuple[Tensor, Tensor]:
+def align(units: Floats) -> tuple[NDArray[np.int64], Floats]:
     """Map durations (phonemes,) in 25 ms units to each frame's phoneme and position features.
 
     Returns phoneme indices (frames,) and features (frames, 6): elapsed fraction, remaining
     fraction, elapsed time and remaining time (in units of 100 ms, at most 3), logarithm of the
     duration, and a half sine over the duration.
     """
-    ends = units.double().cumsum(0)
-    frames = math.ceil(ends[-1].item() * FRAMES_PER_UNIT)
-    centre = (torch.arange(frames, dtype=torch.float64) + 0.5) / FRAMES_PER_UNIT
-    phoneme = torch.searchsorted(ends, centre, right=True).clamp_max(len(units) - 1)
-    duration = units.double()[phoneme]
+    durations = units.astype(np.float64)
+    ends = np.cumsum(durations)
+    centre = (np.arange(math.ceil(ends[-1] * FRAMES_PER_UNIT)) + 0.5) / FRAMES_PER_UNIT
+    phoneme = np.minimum(np.searchsorted(ends, centre, side="right"), len(units) - 1)
+    duration = durations[phoneme]
     elapsed = centre - (ends[phoneme] - duration)
-    fraction = (elapsed / duration).clamp(0, 1)
+    fraction = np.clip(elapsed / duration, 0, 1)
     features = (
         fraction,
         1 - fraction,
-        (elapsed / 4).clamp_max(3),
-        ((duration - elapsed) / 4).clamp(-1, 3),
-        duration.log(),
-        (fraction * math.pi).sin(),
+        np.minimum(elapsed / 4, 3),
+        np.clip((duration - elapsed) / 4, -1, 3),
+        np.log(duration),
+        np.sin(fraction * math.pi),
     )
-    return phoneme, torch.stack(features, -1).float()
+    return phoneme, np.stack(features, -1).astype(np.float32)

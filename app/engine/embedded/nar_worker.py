@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
-
-import torch
-from safetensors.torch import load
 
 from app.engine import OnTokens
 from app.engine.embedded.nar import FRAMES_PER_UNIT, TokenModel
@@ -29,14 +25,14 @@ class NarWorker:
     A chunk takes 20 to 30 ms, and its codes arrive all at once.
     """
 
-    def __init__(self, weights: Path, thread: PhonemiserThread) -> None:
-        self._weights = weights
+    def __init__(self, folder: Path, thread: PhonemiserThread) -> None:
+        self._folder = folder
         self._thread = thread
         self._model: TokenModel | None = None
 
     async def start(self) -> None:
-        """Load the weights and run the model once to warm it up. The thread must be running."""
-        self._model = await self._thread.run(load_model, self._weights)
+        """Load the networks and run the model once to warm it up. The thread must be running."""
+        self._model = await self._thread.run(load_model, self._folder)
 
     async def close(self) -> None:
         """Drop the model."""
@@ -67,21 +63,16 @@ class NarWorker:
         return self._model
 
 
-def load_model(weights: Path) -> TokenModel:
-    """Load the model. It computes on one thread, as does later torch code of the calling thread."""
-    torch.set_num_threads(1)
-    model = TokenModel()
-    model.load_state_dict(load(weights.read_bytes()))
-    model.float().eval()
+def load_model(folder: Path) -> TokenModel:
+    """Load the model, and run it once to warm it up."""
+    model = TokenModel(folder)
     generate_codes(model, PhonemeChunk([0] * 9, ends_sentence=True))
     return model
 
 
-@torch.inference_mode()
 def generate_codes(model: TokenModel, chunk: PhonemeChunk) -> list[int]:
     """Compute the codes of a chunk, with its silence cut as LEAD_FRAMES says."""
-    codes, units = model(torch.tensor(chunk.ids))
-    lead_frames = int(units[0].item() * FRAMES_PER_UNIT)
-    tail_frames = 0 if chunk.ends_sentence else int(units[-2:].sum().item() * FRAMES_PER_UNIT)
-    first, end = max(0, lead_frames - LEAD_FRAMES), len(codes) - tail_frames
-    return cast(list[int], codes[first:end].tolist())
+    codes, units = model.predict(chunk.ids)
+    lead_frames = int(units[0] * FRAMES_PER_UNIT)
+    tail_frames = 0 if chunk.ends_sentence else int(units[-2:].sum() * FRAMES_PER_UNIT)
+    return codes[max(0, lead_frames - LEAD_FRAMES) : len(codes) - tail_frames]

@@ -8,10 +8,9 @@ from dataclasses import replace
 from app.engine import Engine, FinishReason, Generation, OnTokens, Sampling, TokenNumbers
 from app.engine.embedded.phonemes import PhonemeChunk
 from app.engine.embedded.phonemiser_thread import PhonemisedText, PhonemiserThread
-from app.engine.embedded.safetensors_metadata import phoneme_ids
 from app.engine.embedded.silence_trim import SilenceTrim
 from app.engine.embedded.token_budget import BudgetExhausted, TokenBudget
-from app.engine.embedded.voices import TOKEN_MODEL
+from app.engine.embedded.voices import read_phoneme_ids
 from app.errors import EngineLength, UnsupportedLanguage
 from app.text.prompt import parse, render
 
@@ -47,7 +46,7 @@ class PhonemeEngine:
 
     async def start(self) -> None:
         """Load the phonemiser, off the event loop (about 0.5 s), and start the other engine."""
-        ids = phoneme_ids(await asyncio.to_thread(TOKEN_MODEL.read_bytes))
+        ids = await asyncio.to_thread(read_phoneme_ids)
         self._symbols = {number: symbol for symbol, number in ids.items()}
         await self._phonemiser.start(ids)
         await self._engine.start()

@@ -6,11 +6,12 @@ pad id before and after the phonemes selects the voice.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-FOLDER = Path(__file__).parents[2] / "weights"
-TOKEN_MODEL = FOLDER / "token_model.safetensors"  # with the phoneme table of both models
+WEIGHTS = Path(__file__).parents[2] / "weights"
 
 VOICES = ("lark", "heron")
 VOICE_PAD_IDS: Mapping[str, int] = {"lark": 0, "heron": 176}
@@ -23,3 +24,8 @@ def add_voice_pads(ids: Sequence[int], voice: str) -> list[int]:
         KeyError: the voice is not in `VOICES`.
     """
     return [VOICE_PAD_IDS[voice], *ids[1:-1], VOICE_PAD_IDS[voice]]
+
+
+def read_phoneme_ids() -> dict[str, int]:
+    """Read the phoneme table of both models."""
+    return cast("dict[str, int]", json.loads((WEIGHTS / "phonemes.json").read_text("utf-8")))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from app.codec import CodeWindow
-from app.codec import load as loading
+from app.codec import torch_load as loading
 from app.codec.batch_decoder import BatchDecoder, network_decoder
 from app.codec.eager import EagerCodec, Network
 from app.codec.fused.kernels import KernelError

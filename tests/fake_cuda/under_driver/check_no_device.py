@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.codec.load import pick_devices
+from app.codec.torch_load import pick_devices
 from app.errors import LoadError
 
 

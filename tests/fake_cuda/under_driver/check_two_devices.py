@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from app.codec.load import pick_devices
+from app.codec.torch_load import pick_devices
 from app.decode.queue import BatchLimits, DeadlineQueue
 from app.decode.scheduler import Scheduler
 from app.errors import LoadError

@@ -20,6 +20,7 @@ class ConvNeXtBlock(nn.Module):
         self.depthwise = nn.Conv1d(channels, channels, kernel, groups=channels)
         self.norm = nn.LayerNorm(channels)
         self.expand = nn.Linear(channels, hidden)
+        self.activation = nn.GELU(approximate="tanh")
         self.project = nn.Linear(hidden, channels)
         self.scale = nn.Parameter(torch.ones(channels))
 
@@ -27,6 +28,4 @@ class ConvNeXtBlock(nn.Module):
         """(batch, steps, channels) -> the same shape; the sequence is padded with zeros."""
         padded = functional.pad(hidden.transpose(1, 2), self.padding)
         mixed = self.norm(self.depthwise(padded).transpose(1, 2))
-        return hidden + self.scale * self.project(
-            functional.gelu(self.expand(mixed), approximate="tanh")
-        )
+        return hidden + self.scale * self.project(self.activation(self.expand(mixed)))

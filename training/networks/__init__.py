@@ -1,0 +1,1 @@
+"""The networks of the built-in voices in torch, for training and export."""
