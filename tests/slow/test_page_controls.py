@@ -9,7 +9,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import wave
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -358,11 +363,33 @@ def test_the_curl_command_is_the_request(page: Page, url: str, tmp_path: Path) -
     same_sound((tmp_path / "speech.wav").read_bytes(), spoken(url, **request))
 
 
+@contextmanager
+def recorder() -> Generator[tuple[str, list[dict[str, object]]]]:
+    """Yield the URL of a server that answers every request, and the bodies that it received."""
+    bodies: list[dict[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"audio")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+        server.shutdown()
+
+
 def test_the_python_program_is_the_request(page: Page, url: str, tmp_path: Path) -> None:
     request = chosen(page)
     assert request["language"] == "en"  # not a parameter of the SDK
     code = snippet(page, "python")
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+    run = partial(subprocess.run, check=True, cwd=tmp_path, capture_output=True)
+    with recorder() as (other_url, bodies):
+        run([sys.executable, "-c", code.replace(url, other_url)])
+        assert bodies == [request]
+    run([sys.executable, "-c", code])
     same_sound((tmp_path / "speech.wav").read_bytes(), spoken(url, **request))
 
 
@@ -435,7 +462,7 @@ def test_cloning_is_hidden_without_a_model_that_clones(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def cloning_url(browser: Browser) -> str:
+def cloning_url(browser: Browser) -> Generator[str]:
     with service("tests.slow.cloning_service") as url:
         yield url
 
