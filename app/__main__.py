@@ -119,6 +119,8 @@ def _say(parsed: argparse.Namespace) -> None:
     text = " ".join(parsed.text)
     if not text and sys.stdin.isatty():
         parsed.error("no text: name it, or pipe it into the command")
+    if parsed.format and parsed.output is None:
+        parsed.error("--format needs --output")
     suffix = SUFFIXES.get(Path(parsed.output or "").suffix.lower())
     if suffix and parsed.format not in (None, suffix):
         parsed.error(f"--format {parsed.format} contradicts the suffix of {parsed.output}")

@@ -55,14 +55,21 @@ def test_a_wrong_command_line_is_an_error_with_status_2(
     assert words in capsys.readouterr().err
 
 
-def test_a_format_that_contradicts_the_suffix_is_an_error_with_status_2(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "a.mp3", "--format", "wav"], "contradicts the suffix of a.mp3"),
+        (["--format", "mp3"], "--format needs --output"),
+    ],
+)
+def test_a_format_that_does_not_fit_the_output_is_an_error_with_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parsed = parse(["say", "Hi.", "-o", "a.mp3", "--format", "wav"])
+    parsed = parse(["say", "Hi.", *arguments])
     with pytest.raises(SystemExit) as left:
         parsed.run(parsed)
     assert left.value.code == 2
-    assert "contradicts the suffix of a.mp3" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_the_formats_are_those_of_the_api() -> None:
