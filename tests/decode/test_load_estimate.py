@@ -379,11 +379,15 @@ class Machine:
     now_s: float = 0.0
 
     @property
+    def full_call_s(self) -> float:
+        """Longest time of a call, after which waiting requests are looked at again."""
+        return max(self.hop, self.longest) * FRAME_S * self.windows / self.carries
+
+    @property
     def is_sane(self) -> bool:
         """Return if the second window, at most twice as long, can wait for three full calls."""
-        call_s = max(self.hop, self.longest) * FRAME_S * self.windows / self.carries
         growth = 2 if self.longest > self.hop else 1
-        return self.hop * FRAME_S * (1 - growth / self.pace) > 3 * call_s
+        return self.hop * FRAME_S * (1 - growth / self.pace) > 3 * self.full_call_s
 
     @property
     def frame_s(self) -> float:
@@ -521,6 +525,10 @@ def test_in_a_crowd_admitted_streams_hear_no_gap_and_the_device_is_used(
 @example(
     machine=Machine(carries=10, call_frames=8, windows=4, hop=20, context=50, pace=8.0), burst=50
 )
+@example(  # a request begins after a call of 0.2 s that ends after its limit
+    machine=Machine(carries=14.75, call_frames=40, windows=4, hop=40, context=50, pace=8.0),
+    burst=14,
+)
 def test_in_a_burst_at_a_cold_start_admitted_streams_hear_no_gap(
     machine: Machine, burst: int
 ) -> None:
@@ -533,7 +541,8 @@ def test_in_a_burst_at_a_cold_start_admitted_streams_hear_no_gap(
     assert with_gaps(answers) == 0
     assert len(answers) >= min(burst, 0.5 * machine.carries)
     assert len(answers) + refused == burst
-    assert all(answer.begun_s - answer.asked_s <= WAIT_S + 0.2 for answer in answers)
+    limit_s = WAIT_S + machine.full_call_s + 0.05
+    assert all(answer.begun_s - answer.asked_s <= limit_s for answer in answers)
 
 
 @pytest.mark.fault(60)
