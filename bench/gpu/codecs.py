@@ -69,7 +69,7 @@ def load_graphed(setup: Setup, options: CodecOptions) -> GraphedCodec:
     On a CPU the graphs are function calls, and few.
     """
     if not setup.host:
-        with patch("app.codec.load.Cuda", ReadableCuda):
+        with patch("app.codec.torch_load.Cuda", ReadableCuda):
             return cast(GraphedCodec, load_codec(options, setup.device))
     from tests.codec.host import Host  # noqa: PLC0415  (only a test of this benchmark needs it)
 

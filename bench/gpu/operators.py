@@ -36,7 +36,7 @@ BINS = WINDOW_SAMPLES // 2 + 1
 
 def run(steps: Steps, setup: Setup) -> None:
     """Print the steps of this part."""
-    torch.backends.cuda.enable_cudnn_sdp(False)  # as `app.codec.load` does
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as `app.codec.torch_load` does
     for dtype in (torch.float32,) if setup.host else tuple(LEAST_DB):
         steps.run(f"attention_{name_of(dtype)}", partial(attention, setup, dtype))
     steps.run("irfft", lambda: inverse_fft(setup))
