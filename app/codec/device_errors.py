@@ -47,7 +47,7 @@ def map_device_errors(call: Callable[P, T]) -> Callable[P, T]:
         try:
             return call(*args, **kwargs)
         except (RuntimeError, MemoryError) as exc:
-            device_error = _error_for(exc)
+            device_error = device_error_for(exc)
             if device_error is None:
                 raise
             if isinstance(device_error, DeviceLost):
@@ -60,7 +60,8 @@ def map_device_errors(call: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def _error_for(exc: RuntimeError | MemoryError) -> OutOfMemory | DeviceLost | None:
+def device_error_for(exc: Exception) -> OutOfMemory | DeviceLost | None:
+    """Return the error of the device that torch reports by an exception; None: it is another."""
     text = str(exc)
     first_line = text.partition("\n")[0]
     no_memory = isinstance(exc, MemoryError | torch.OutOfMemoryError)

@@ -11,7 +11,9 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
+from app.codec import OutOfMemory
 from app.codec.batch_decoder import INT16_STEPS, BatchDecoder
+from app.codec.device_errors import device_error_for
 from app.codec.eager import EagerCodec, Network
 from app.codec.fused.kernels import KernelError, type_options
 
@@ -43,21 +45,17 @@ def load_fused(
 
     Raises:
         KernelError: it cannot be loaded, or its audio differs from that of the network.
-        torch.OutOfMemoryError: the device has too little memory.
+        RuntimeError: the device has too little memory (`device_error_for`).
     """
     load = cast("FusedLoader", resolve_name(loader))
     options = type_options(dtype, INT16_STEPS if sample_dtype == torch.int16 else None)
     try:
         decoder = load(codec.network, options, codec.device)
         compare(decoder, codec, sample_dtype)
-    except torch.OutOfMemoryError:
-        raise
-    except (
-        RuntimeError,
-        AttributeError,
-        TypeError,
-        ValueError,
-    ) as exc:  # torch lacks or rejects an operator
+    except (RuntimeError, AttributeError, TypeError, ValueError) as exc:
+        if isinstance(device_error_for(exc), OutOfMemory):
+            raise
+        # torch lacks or rejects an operator
         raise KernelError(str(exc).partition("\n")[0]) from exc
     return decoder
 

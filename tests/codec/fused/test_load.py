@@ -132,8 +132,16 @@ def test_a_decoder_that_cannot_be_loaded_is_not_used(
     assert UNFUSED + str(failure).partition("\n")[0] in caplog.messages
 
 
-def test_too_little_memory_is_an_error_of_the_load() -> None:
-    failures.append(torch.OutOfMemoryError("CUDA out of memory."))
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
+    ],
+)
+def test_too_little_memory_is_an_error_of_the_load(failure: Exception) -> None:
+    failures.append(failure)
     with pytest.raises(LoadError, match="too little memory"):
         fused_calls()
 
