@@ -14,7 +14,6 @@ from app.codec.registry import CODECS, CodecName, Dtype
 from app.errors import LoadError
 
 log = logging.getLogger(__name__)
-EXTRA = "torch"  # of the package: PyTorch and the libraries of the codecs that need it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def gpu_problem(name: CodecName) -> str | None:
 
 
 def load_codec(options: CodecOptions, device: str, report: Report = log.info) -> Codec:
-    """Load the decoder of a codec from a hub id, a local folder, or "random", and warm it up.
+    """Load the decoder of a codec: the bundled one, or from a hub id, a local folder, or "random".
 
     `report` is called with the progress.
 
@@ -101,6 +100,5 @@ def _torch_load(name: CodecName) -> ModuleType:
         return import_module("app.codec.torch_load")
     except ModuleNotFoundError as exc:
         raise LoadError(
-            f"the codec {name} needs the package {exc.name}: "
-            f"pip install 'speech-server[{EXTRA}]', or make setup-{EXTRA} in a checkout"
+            f"the codec {name} needs the package {exc.name}, which is not installed"
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -248,3 +249,14 @@ def test_an_encoder_without_any_memory_is_a_load_error(monkeypatch: pytest.Monke
     monkeypatch.setattr("app.codec.neucodec.encoder.load_encoder", load)
     with pytest.raises(LoadError, match="too little memory for the voice encoder"):
         load_encoder("neucodec", "random", "cpu")
+
+
+def test_a_codec_whose_packages_are_missing_is_an_error_that_names_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("app.codec.torch_load", "app.codec.weights"):
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(LoadError, match="the codec neucodec needs the package safetensors"):
+        load_codec(CodecOptions("neucodec", "random"), "cpu")
+    assert load_codec(CodecOptions("builtin", ""), "cpu").spec.name == "builtin"
