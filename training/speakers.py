@@ -15,6 +15,7 @@ from transformers import Qwen3ForCausalLM
 from app.audio.samples import Samples
 from app.codec import CodeWindow
 from app.codec.eager import EagerCodec
+from app.engine.embedded.nar import FRAMES_PER_UNIT
 from app.engine.embedded.phonemes import PhonemeChunk, Phonemiser
 from app.engine.embedded.voices import VOICES, add_voice_pads
 from training.cast import TIMBRES
@@ -29,7 +30,7 @@ from training.language_model import (
     read_language_model,
 )
 from training.networks.codec_decoder import read_decoder, torch_codec
-from training.networks.token_model import FRAMES_PER_UNIT, TokenModel, read_token_model
+from training.networks.token_model import TokenModel, read_token_model
 from training.teacher import Teacher
 from training.weight_files import Weights
 

@@ -16,7 +16,6 @@ from app.codec.fsq import VOCABULARY
 from app.engine.embedded.nar import TokenModel, align
 from app.engine.embedded.voices import WEIGHTS, read_phoneme_ids
 from tests.audio_checks import snr_db
-from training.networks import token_model as torch_token_model
 from training.networks.codec_decoder import read_decoder, torch_codec
 from training.networks.token_model import read_token_model
 from training.safetensors_metadata import phoneme_ids
@@ -58,12 +57,12 @@ def test_the_token_model_gives_the_codes_and_durations_of_torch(phonemes: int) -
     assert got_codes == codes.tolist()
 
 
-def test_frames_are_aligned_as_in_torch() -> None:
-    units = np.random.default_rng(0).integers(1, 30, 50).astype(np.float32)
-    phoneme, features = align(units)
-    torch_phoneme, torch_features = torch_token_model.align(torch.from_numpy(units))
-    assert phoneme.tolist() == torch_phoneme.tolist()
-    assert np.allclose(features, torch_features.numpy(), atol=1e-6)
+def test_a_frame_has_the_phoneme_and_the_position_of_its_centre() -> None:
+    phoneme, features = align(np.array([1, 2, 5], np.float32))
+    assert phoneme.tolist() == [0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
+    # The centre of frame 2 is at 2 units, 1 unit into the second phoneme of 2.
+    wanted = [0.5, 0.5, 0.25, 0.25, np.log(2), 1]
+    assert features[2].tolist() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_the_phoneme_table_is_the_trained_models() -> None:

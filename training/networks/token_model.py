@@ -7,8 +7,6 @@ decoder predicts the eight digits of each frame's code.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
@@ -16,6 +14,7 @@ from torch.nn import functional
 
 from app.codec.fsq import DIGITS, LEVELS
 from app.codec.fsq_tensors import digits_to_codes
+from app.engine.embedded import nar
 from training.networks.convnext import ConvNeXtBlock
 
 PHONEMES = 178
@@ -23,7 +22,6 @@ TEXT_CHANNELS = 192
 FRAME_CHANNELS = 224
 HEADS = 4
 POSITION_FEATURES = 6
-FRAMES_PER_UNIT = 1.25  # durations count units of 25 ms, frames last 20 ms
 ROTARY_BASE = 10_000
 
 
@@ -106,28 +104,9 @@ class TokenModel(nn.Module):
 
 
 def align(units: Tensor) -> tuple[Tensor, Tensor]:
-    """Map durations (phonemes,) in 25 ms units to each frame's phoneme and position features.
-
-    Returns phoneme indices (frames,) and features (frames, 6): elapsed fraction, remaining
-    fraction, elapsed time and remaining time (in units of 100 ms, at most 3), logarithm of the
-    duration, and a half sine over the duration.
-    """
-    ends = units.double().cumsum(0)
-    frames = math.ceil(ends[-1].item() * FRAMES_PER_UNIT)
-    centre = (torch.arange(frames, dtype=torch.float64) + 0.5) / FRAMES_PER_UNIT
-    phoneme = torch.searchsorted(ends, centre, right=True).clamp_max(len(units) - 1)
-    duration = units.double()[phoneme]
-    elapsed = centre - (ends[phoneme] - duration)
-    fraction = (elapsed / duration).clamp(0, 1)
-    features = (
-        fraction,
-        1 - fraction,
-        (elapsed / 4).clamp_max(3),
-        ((duration - elapsed) / 4).clamp(-1, 3),
-        duration.log(),
-        (fraction * math.pi).sin(),
-    )
-    return phoneme, torch.stack(features, -1).float()
+    """Map durations (phonemes,) to frames as the service does; see `app.engine.embedded.nar`."""
+    phoneme, features = nar.align(units.detach().numpy())
+    return torch.from_numpy(phoneme), torch.from_numpy(features)
 
 
 def read_token_model(weights: bytes) -> TokenModel:
