@@ -1,5 +1,5 @@
-// Kernels of NeuCodec's decoder. Arrays are (rows, frames, channels) unless a comment says otherwise.
-// A row has `lengths[row]` frames; the frames behind them are padding.
+// Kernels of NeuCodec's decoder. Arrays are (rows, frames, channels) unless a comment says
+// otherwise. A row has `lengths[row]` frames; the frames behind them are padding.
 
 #include "elements.cuh"
 
@@ -162,8 +162,8 @@ extern "C" __global__ void rms_norm(const float* x, const float* weight, Element
   }
 }
 
-// Log magnitudes and phases to complex numbers. The first and the last bin of the spectrum of a real
-// signal have no imaginary part; cuFFT does not ignore it at every length.
+// Log magnitudes and phases to complex numbers. The first and the last bin of the spectrum of a
+// real signal have no imaginary part; cuFFT does not ignore it at every length.
 // blocks (frames x rows, 4), 256 threads; head (frames, 2 x bins), spectrum (frames, bins, 2)
 extern "C" __global__ void polar_spectrum(const float* head, float* spectrum) {
   const int bin = blockIdx.y * 256 + threadIdx.x;

@@ -1,6 +1,6 @@
-// Kernels of SNAC's decoder. Arrays are (rows, channels, steps) unless a comment says otherwise, and
-// a block is `blockIdx.x` of rows x channels. A row has `rate` x `lengths[row]` steps; the steps
-// behind them are padding.
+// Kernels of SNAC's decoder. Arrays are (rows, channels, steps) unless a comment says otherwise,
+// and a block is `blockIdx.x` of rows x channels. A row has `rate` x `lengths[row]` steps; the
+// steps behind them are padding.
 
 #include "elements.cuh"
 
