@@ -180,7 +180,7 @@ class Settings(BaseSettings):
         default="auto",
         pattern=r"^(auto|cpu|cuda|cuda:\d+(,cuda:\d+)*)$",
         description="Decode device: cpu, cuda, cuda:1, several such as cuda:0,cuda:1, or auto for "
-        "cuda if available, else cpu.",
+        "cuda if available, else cpu. The built-in codec always runs on the CPU.",
     )
     codec_weights: str | None = Field(
         default=None,
